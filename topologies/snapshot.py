@@ -1,0 +1,120 @@
+"""What the API says at one moment: the addresses, ports and endpoints that the declared topology does not know.
+
+Pure data. `cluster.py` fills it from a live API, `declared()` from the topology alone (for the simulated run and for
+predictions): both have the same shape, so the oracle cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from itertools import count
+from typing import TYPE_CHECKING
+
+from topologies.model import LoadBalancerKind, ServiceType, TrafficPolicy
+
+if TYPE_CHECKING:
+    from topologies.model import Service, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An entry of an EndpointSlice (or of Endpoints): the echo pod behind it, where it is and in what condition."""
+
+    backend: str
+    address: IPv4Address
+    port: int
+    node: str
+    host_network: bool = False
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """A Service as the API has it. `load_balancer_ip` is None where status has only a hostname or nothing yet."""
+
+    name: str
+    type: ServiceType
+    cluster_ip: IPv4Address
+    port: int
+    node_port: int | None
+    external_ips: tuple[IPv4Address, ...]
+    load_balancer_ip: IPv4Address | None
+    load_balancer_ip_mode: str  # VIP or Proxy (KEP-1860)
+    external_traffic_policy: TrafficPolicy
+    internal_traffic_policy: TrafficPolicy
+    health_check_node_port: int | None
+    sticky: bool
+    endpoints: tuple[Endpoint, ...]
+    load_balancer_hostname: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`pods`: every pod a vantage or backend runs in, by its vantage's or backend's name; `services` by name."""
+
+    pods: dict[str, IPv4Address]
+    services: dict[str, ServiceState]
+    taken_at: str = ""
+
+
+def declared(topology: Topology) -> Snapshot:
+    """The snapshot a fresh cluster of this topology would give, its addresses handed out in declared order.
+
+    ClusterIPs count from the service CIDR's 50th address, NodePorts from 30080, pod addresses from each node's
+    pod CIDR + 10, balancer addresses from the pool's first host.
+    """
+    fresh = {node.name: count(10) for node in topology.nodes}
+    pods: dict[str, IPv4Address] = {}
+    for name, node, host_network in _residents(topology):
+        home = topology.node(node)
+        own = home.pod_cidr[next(fresh[node])] if home.pod_cidr and not host_network else home.address
+        pods[name] = own
+    services = {
+        service.name: _state(topology, service, index, pods) for index, service in enumerate(topology.workload.services)
+    }
+    return Snapshot(pods=pods, services=services)
+
+
+def _residents(topology: Topology) -> list[tuple[str, str, bool]]:
+    """(name, node, hostNetwork) of every pod of the workload."""
+    backends = [(backend.name, backend.node, backend.host_network) for backend in topology.workload.backends]
+    probers = [
+        (vantage.name, vantage.node, vantage.on_host_network)
+        for vantage in topology.workload.vantages
+        if vantage.node and vantage.kind in {"pod", "node"}
+    ]
+    return backends + probers
+
+
+def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPv4Address]) -> ServiceState:
+    balancer = topology.load_balancer
+    balanced = service.type is ServiceType.LOAD_BALANCER and balancer.kind is not LoadBalancerKind.NONE
+    local = service.external_traffic_policy is TrafficPolicy.LOCAL
+    endpoints = tuple(
+        Endpoint(
+            backend=backend.name,
+            address=pods[backend.name],
+            port=backend.port,
+            node=backend.node,
+            host_network=backend.host_network,
+        )
+        for backend in topology.backends_of(service)
+    )
+    return ServiceState(
+        name=service.name,
+        type=service.type,
+        cluster_ip=topology.service_cidr[50 + index],
+        port=service.port,
+        node_port=None if service.type is ServiceType.CLUSTER_IP else 30080 + index,
+        external_ips=service.external_ips,
+        load_balancer_ip=balancer.addresses[1 + index] if balanced and balancer.addresses else None,
+        load_balancer_ip_mode="VIP",
+        external_traffic_policy=service.external_traffic_policy,
+        internal_traffic_policy=service.internal_traffic_policy,
+        health_check_node_port=32000 + index if balanced and local else None,
+        sticky=service.session_affinity == "ClientIP",
+        endpoints=endpoints,
+    )
