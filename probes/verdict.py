@@ -1,0 +1,39 @@
+"""How what was expected and what was observed compare, facet by facet. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Result(StrEnum):
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Facet(StrEnum):
+    """One aspect of a cell's answer that a promise may be about."""
+
+    REACHABILITY = "reachability"
+    SOURCE = "source"
+    BACKENDS = "backends"
+    AFFINITY = "affinity"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """pass, fail or inconclusive for one facet (or for all: `facet` None), and the lines that justify it.
+
+    `account`: (label, text) pairs as design.md section 4 shows: asked, because, expected, observed, evidence.
+    """
+
+    cell: str
+    result: Result
+    headline: str
+    account: tuple[tuple[str, str], ...] = ()
+    facet: Facet | None = None
+
+    def __str__(self) -> str:
+        lines = [self.headline, *(f"    {label:<9} {text}" for label, text in self.account)]
+        return "\n".join(lines)

@@ -1,0 +1,116 @@
+"""Service -> the addresses it is reached at. Symbolic, so that the plan needs no cluster; a snapshot makes them real."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from topologies.model import Topology
+    from topologies.snapshot import ServiceState, Snapshot
+
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+class FrontendKind(StrEnum):
+    CLUSTER_IP = "clusterip"
+    NODE_PORT = "nodeport"
+    LOAD_BALANCER = "loadbalancer"
+    EXTERNAL_IP = "externalip"
+    ENDPOINT = "endpoint"  # the backend's own address and port: the baseline, no Service involved
+
+
+class At(StrEnum):
+    """Which of a node's local addresses a NodePort is asked at."""
+
+    PRIMARY = "primary"
+    CNI0 = "cni0"
+    VTEP = "vtep"
+    LOOPBACK = "loopback"
+
+
+@dataclass(frozen=True, slots=True)
+class Frontend:
+    """An address:port a Service is reached at. `declared` is False for a port that no Service declares."""
+
+    service: str
+    kind: FrontendKind
+    node: str | None = None
+    at: At = At.PRIMARY
+    backend: str | None = None
+    declared: bool = True
+
+    @property
+    def label(self) -> str:
+        """As in cell ids: `nodeport.n2`, `nodeport.n2-cni0`, `nodeport.loopback`, `loadbalancer.undeclared`."""
+        place = self.backend or self.node or ""
+        if self.at is At.LOOPBACK:
+            place = "loopback"
+        elif self.at is not At.PRIMARY:
+            place = f"{place}-{self.at}"
+        parts = [self.kind.value, place, "" if self.declared else "undeclared"]
+        return ".".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a packet is sent: an IPv4 address and a TCP or UDP port."""
+
+    address: IPv4Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+class UnresolvedError(LookupError):
+    """The live cluster has not (yet) given this frontend an address; the message says what was missing."""
+
+
+def resolve(frontend: Frontend, topology: Topology, snapshot: Snapshot) -> Target:
+    """The frontend's address and port in this cluster; UnresolvedError where the API has none."""
+    state = snapshot.services.get(frontend.service)
+    if state is None:
+        message = f"Service {frontend.service} is not in the cluster: got {sorted(snapshot.services)}"
+        raise UnresolvedError(message)
+    if frontend.kind is FrontendKind.ENDPOINT:
+        return _endpoint(frontend, state)
+    if frontend.kind is FrontendKind.NODE_PORT:
+        if state.node_port is None:
+            message = f"Service {state.name} has no nodePort, want one for {frontend.label}"
+            raise UnresolvedError(message)
+        return Target(_node_address(frontend, topology), state.node_port)
+    port = state.port if frontend.declared else topology.load_balancer.undeclared_port
+    return Target(_virtual_address(frontend, state), port)
+
+
+def _endpoint(frontend: Frontend, state: ServiceState) -> Target:
+    for endpoint in state.endpoints:
+        if endpoint.backend == frontend.backend:
+            return Target(endpoint.address, endpoint.port)
+    message = f"{frontend.backend} is no endpoint of Service {state.name}: is the pod Ready?"
+    raise UnresolvedError(message)
+
+
+def _node_address(frontend: Frontend, topology: Topology) -> IPv4Address:
+    if frontend.at is At.LOOPBACK:
+        return LOOPBACK
+    node = topology.node(frontend.node or "")
+    address = {At.PRIMARY: node.address, At.CNI0: node.cni0, At.VTEP: node.vtep}[frontend.at]
+    if address is None:
+        message = f"node {node.name} declares no pod_cidr, so it has no {frontend.at} address"
+        raise UnresolvedError(message)
+    return address
+
+
+def _virtual_address(frontend: Frontend, state: ServiceState) -> IPv4Address:
+    if frontend.kind is FrontendKind.CLUSTER_IP:
+        return state.cluster_ip
+    if frontend.kind is FrontendKind.EXTERNAL_IP and state.external_ips:
+        return state.external_ips[0]
+    if frontend.kind is FrontendKind.LOAD_BALANCER and state.load_balancer_ip:
+        return state.load_balancer_ip
+    message = f"Service {state.name} has no address for {frontend.kind}: status.loadBalancer or externalIPs is empty"
+    raise UnresolvedError(message)
