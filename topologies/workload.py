@@ -1,0 +1,60 @@
+"""The standard workload: echo pods on some nodes and not on others, a Service for every policy, and who asks.
+
+What a topology file gets when it says nothing of `workload`. Pure; raw dicts, so that one validator judges both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Raw = dict[str, Any]
+
+
+def standard(nodes: list[str], external: list[str], ssh_nodes: list[str], external_ips: list[str]) -> Raw:
+    """The workload for these nodes: echo pods on the first two of four (the first of two), none on the rest.
+
+    `external_ips`: two addresses for the externalIPs Services; without them those Services are left out.
+    """
+    homes = nodes[: max(1, min(2, len(nodes) // 2))]
+    empty = [node for node in nodes if node not in homes]
+    return {
+        "backends": _backends(homes),
+        "services": _services(external_ips),
+        "vantages": _vantages(homes[0], empty[:1], external, ssh_nodes),
+    }
+
+
+def _backends(homes: list[str]) -> list[Raw]:
+    web = [{"name": f"web-{letter}", "app": "web", "node": node} for letter, node in zip("ab", homes, strict=False)]
+    host = {"name": "host-a", "app": "host", "node": homes[-1], "host_network": True, "port": 9090}
+    return [*web, host]
+
+
+def _services(external_ips: list[str]) -> list[Raw]:
+    services: list[Raw] = [
+        {"name": "web", "app": "web", "type": "ClusterIP"},
+        {"name": "host", "app": "host", "type": "ClusterIP"},
+        {"name": "web-affinity", "app": "web", "type": "ClusterIP", "session_affinity": "ClientIP"},
+    ]
+    for app in ("web", "host", "none"):
+        for suffix, policy in (("", "Cluster"), ("-local", "Local")):
+            exposed = {"app": app, "external_traffic_policy": policy}
+            services.append({"name": f"{app}-lb{suffix}", "type": "LoadBalancer", **exposed})
+            if app != "none":
+                services.append({"name": f"{app}-np{suffix}", "type": "NodePort", **exposed})
+    for address, (suffix, policy) in zip(external_ips, (("", "Cluster"), ("-local", "Local")), strict=False):
+        exposed = {"app": "web", "external_traffic_policy": policy, "external_ips": [address]}
+        services.append({"name": f"web-xip{suffix}", "type": "NodePort", **exposed})
+    return services
+
+
+def _vantages(home: str, empty: list[str], external: list[str], ssh_nodes: list[str]) -> list[Raw]:
+    """A pod and a hostNetwork pod on a node with an endpoint and on one without, an echo pod itself, SSH hosts."""
+    vantages: list[Raw] = []
+    for node in [home, *empty]:
+        vantages.append({"name": f"pod-{node}", "kind": "pod", "node": node})
+        vantages.append({"name": f"host-{node}", "kind": "node", "node": node})
+    vantages.append({"name": "self-web-a", "kind": "backend", "node": home, "backend": "web-a"})
+    vantages.extend({"name": f"ssh-{node}", "kind": "ssh", "node": node} for node in ssh_nodes[-1:])
+    vantages.extend({"name": f"ext-{host}", "kind": "external", "external": host} for host in external)
+    return vantages
