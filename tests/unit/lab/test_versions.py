@@ -1,0 +1,179 @@
+"""Flags and config files: every version from 1.20 to 1.36."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from itertools import pairwise
+
+import pytest
+
+from topologies.lab.versions import (
+    FLAGS,
+    Component,
+    KubeletFiles,
+    VersionError,
+    arguments,
+    check_runtime,
+    kubelet_config,
+    proxy_config,
+)
+from topologies.model import Cni, CniKind, DetectLocal, Node, Proxy, ProxyMode, Topology, Version, Workload
+
+EVERY = [Version(1, minor) for minor in range(20, 37)]
+FILES = KubeletFiles("/ca", "/crt", "/key")
+every_version = pytest.mark.parametrize("version", EVERY, ids=str)
+
+
+def topology(**proxy: object) -> Topology:
+    return Topology(
+        name="t",
+        kubernetes=Version(1, 20, 2),
+        nodes=(Node(name="n1", address=IPv4Address("198.18.1.11")),),
+        cni=Cni(kind=CniKind.FLANNEL_VXLAN, masquerade=True),
+        proxy=Proxy.model_validate(proxy),
+        workload=Workload(backends=(), services=(), vantages=()),
+    )
+
+
+def all_values(component: Component) -> dict[str, str]:
+    return {row.flag: "x" for row in FLAGS if row.component is component}
+
+
+@every_version
+@pytest.mark.parametrize("component", list(Component)[:5], ids=str)
+def test_a_version_gets_the_flags_it_knows_and_no_other(version: Version, component: Component) -> None:
+    got = {
+        argument.removeprefix("--").split("=")[0] for argument in arguments(component, version, all_values(component))
+    }
+
+    assert got == {row.flag for row in FLAGS if row.component is component and row.known(version)}
+
+
+@pytest.mark.parametrize(
+    ("component", "flag", "last"),
+    [
+        ("kube-apiserver", "insecure-port", 23),
+        ("kube-controller-manager", "port", 23),
+        ("kube-scheduler", "port", 23),
+        ("kubelet", "docker", 23),
+        ("kubelet", "container-runtime", 26),
+        ("kubelet", "container-runtime-endpoint", 26),
+        ("kubelet", "pod-infra-container-image", 34),
+    ],
+)
+def test_a_removed_flag_is_given_until_its_last_version(component: str, flag: str, last: int) -> None:
+    given = [version.minor for version in EVERY if arguments(component, version, {flag: "0"}) == [f"--{flag}=0"]]
+
+    assert given == list(range(20, last + 1))
+
+
+def test_a_patch_release_counts_as_its_minor() -> None:
+    assert arguments("kube-scheduler", Version(1, 23, 17), {"port": "0"}) == ["--port=0"]
+
+
+def test_an_undeclared_flag_is_refused() -> None:
+    with pytest.raises(VersionError, match=r"kubelet: cgroup-rooot not in the table"):
+        arguments("kubelet", Version(1, 20), {"cgroup-rooot": "/"})
+
+
+@pytest.mark.parametrize("version", [Version(1, 19, 9), Version(1, 37)], ids=str)
+def test_a_version_out_of_range_is_refused(version: Version) -> None:
+    with pytest.raises(VersionError, match=r"the lab knows 1\.20 to 1\.36"):
+        arguments("kubelet", version, {})
+
+
+def test_no_row_stands_twice_and_every_bounded_row_says_why() -> None:
+    keys = sorted((row.component, row.flag) for row in FLAGS)
+
+    assert all(one != other for one, other in pairwise(keys))
+    assert all(row.why for row in FLAGS if row.since or row.until)
+
+
+@every_version
+def test_ephemeral_storage_isolation_is_off_by_gate_or_by_field(version: Version) -> None:
+    config = kubelet_config(version, FILES, cgroup_v1=False)
+
+    gate = config.get("featureGates", {}).get("LocalStorageCapacityIsolation")
+    assert (gate, config.get("localStorageCapacityIsolation")) == (
+        (False, None) if version < (1, 25) else (None, False)
+    )
+
+
+@every_version
+def test_the_runtime_endpoint_is_said_once(version: Version) -> None:
+    flag = arguments("kubelet", version, {"container-runtime-endpoint": FILES.runtime})
+
+    assert bool(flag) != ("containerRuntimeEndpoint" in kubelet_config(version, FILES, cgroup_v1=False))
+
+
+@every_version
+def test_cgroup_v1_is_allowed_where_the_field_exists(version: Version) -> None:
+    assert kubelet_config(version, FILES, cgroup_v1=True).get("failCgroupV1") is (None if version < (1, 31) else False)
+    assert "failCgroupV1" not in kubelet_config(version, FILES, cgroup_v1=False)
+
+
+@every_version
+def test_without_quality_of_service_cgroups_nothing_is_enforced(version: Version) -> None:
+    config = kubelet_config(version, FILES, cgroup_v1=False, quality_of_service=False)
+
+    assert (config["cgroupsPerQOS"], config["enforceNodeAllocatable"]) == (False, [])
+
+
+@every_version
+def test_kube_proxy_gets_what_the_topology_declares(version: Version) -> None:
+    declared = topology(node_port_addresses=(IPv4Network("198.18.1.0/24"),), masquerade_all=True)
+    config = proxy_config(version, declared, "n1", "/kc")
+
+    assert (config["mode"], config["clusterCIDR"], config["detectLocalMode"]) == (
+        "iptables",
+        "10.244.0.0/16",
+        "ClusterCIDR",
+    )
+    assert config["nodePortAddresses"] == ["198.18.1.0/24"]
+    assert config["iptables"]["masqueradeAll"] is True
+    assert ("localhostNodePorts" in config["iptables"]) == (version >= (1, 26))
+    assert ("nftables" in config) == (version >= (1, 29))
+
+
+@every_version
+def test_no_detection_names_no_cluster_cidr(version: Version) -> None:
+    config = proxy_config(version, topology(detect_local=DetectLocal.NONE), "n1", "/kc")
+
+    assert not {"clusterCIDR", "detectLocalMode", "detectLocal"} & set(config)
+
+
+@every_version
+def test_nftables_needs_its_gate_in_1_29_and_1_30_and_is_refused_before(version: Version) -> None:
+    declared = topology(mode=ProxyMode.NFTABLES)
+    if version < (1, 29):
+        with pytest.raises(VersionError, match="mode: nftables"):
+            proxy_config(version, declared, "n1", "/kc")
+        return
+    gates = proxy_config(version, declared, "n1", "/kc").get("featureGates")
+    assert gates == ({"NFTablesProxyMode": True} if version < (1, 31) else None)
+
+
+@pytest.mark.parametrize(
+    ("since", "declared"),
+    [
+        (24, {"detect_local": DetectLocal.BRIDGE_INTERFACE}),
+        (24, {"detect_local": DetectLocal.INTERFACE_NAME_PREFIX}),
+        (26, {"localhost_nodeports": False}),
+    ],
+)
+def test_a_wish_too_new_for_the_version_is_refused(since: int, declared: dict[str, object]) -> None:
+    proxy_config(Version(1, since), topology(**declared), "n1", "/kc")
+
+    with pytest.raises(VersionError, match="too old"):
+        proxy_config(Version(1, since - 1, 9), topology(**declared), "n1", "/kc")
+
+
+@pytest.mark.parametrize(
+    ("version", "containerd", "fits"), [(20, (1, 4), 1), (26, (1, 5), 0), (35, (1, 6), 1), (36, (1, 7), 0)]
+)
+def test_the_runtime_must_be_new_enough(version: int, containerd: tuple[int, int], fits: int) -> None:
+    if fits:
+        check_runtime(Version(1, version), containerd)
+        return
+    with pytest.raises(VersionError, match="needs containerd"):
+        check_runtime(Version(1, version), containerd)

@@ -1,0 +1,177 @@
+"""Kubernetes from Debian's source package: fetched, patched, built, and only the programs kept.
+
+Three stages, each with a stamp, so that an interrupted build goes on where it was: `sources`, `patched`, `built`.
+The source tree, GOPATH and Go's cache (3 GB) live in `cache/kubernetes/<version>.build` and are deleted at the end.
+The vendored reflect2 1.0.1 panics when built with Go >= 1.18: Debian's own 1.0.2 takes its place.
+
+Errors: BuildError (a missing prerequisite, too little room, another version than wanted), CommandError, DebianError.
+Source: Debian's `kubernetes` 1.20.5+really1.20.2, `debian/rules`; modern-go/reflect2 issue "nil pointer with go1.18".
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
+from typing import TYPE_CHECKING
+
+from topologies.lab.commands import Shown, run
+from topologies.lab.debian import Debian, upstream
+from topologies.model import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SUITE = "bookworm"
+PACKAGED = Version(1, 20, 2)
+REFLECT2 = "golang-github-modern-go-reflect2-dev"
+TARGETS = (
+    "cmd/kube-apiserver",
+    "cmd/kube-controller-manager",
+    "cmd/kube-scheduler",
+    "cmd/kubelet",
+    "cmd/kube-proxy",
+    "test/images/agnhost",
+)
+NEEDED = tuple(target.rsplit("/", 1)[1] for target in TARGETS)
+# program -> the package that has it
+PREREQUISITES = {
+    "go": "golang-go",
+    "rsync": "rsync",
+    "jq": "jq",
+    "dpkg-source": "dpkg-dev",
+    "patch": "patch",
+    "make": "make",
+    "gcc": "gcc",
+    "xz": "xz-utils",
+}
+ROOM = 5 * 2**30
+
+
+class BuildError(Exception):
+    """Kubernetes cannot be built here; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One build: `work` holds the big tree while it runs, `into` receives the programs."""
+
+    version: Version
+    work: Path
+    into: Path
+    say: Callable[[str], None]
+
+    def run(self) -> None:
+        """Go through the stages that have no stamp yet, deliver the programs, delete the tree."""
+        check_prerequisites()
+        self.work.mkdir(parents=True, exist_ok=True)
+        check_room(self.work)
+        for name, stage in (("sources", self.fetch), ("patched", self.patch), ("built", self.compile)):
+            stamp = self.work / f"{name}.stamp"
+            if not stamp.exists():
+                stage()
+                stamp.touch()
+        self.deliver()
+        shutil.rmtree(self.work)
+
+    @property
+    def tree(self) -> Path:
+        """The unpacked source tree, at the place where a GOPATH build wants it."""
+        return self.work / "gopath" / "src" / "k8s.io" / "kubernetes"
+
+    def fetch(self) -> None:
+        """Stage 1: sources and reflect2, verified by apt; refuses another version than the wanted."""
+        for leftover in ("sources", "gopath"):
+            shutil.rmtree(self.work / leftover, ignore_errors=True)
+        debian = Debian(self.work / "apt", SUITE, self.say)
+        debian.update()
+        unpacked = debian.source("kubernetes", self.work / "sources")
+        debian.download(REFLECT2, self.work / "sources")
+        found = upstream(unpacked.name.removeprefix("kubernetes-"))
+        if found != str(self.version):
+            message = f"Debian {SUITE} has Kubernetes {found}, want {self.version}: give --kubernetes-bin DIRECTORY"
+            raise BuildError(message)
+        self.tree.parent.mkdir(parents=True)
+        unpacked.rename(self.tree)
+
+    def patch(self) -> None:
+        """Stage 2: Debian's reflect2 in place of the vendored one."""
+        package = next((self.work / "sources").glob(f"{REFLECT2}_*.deb"))
+        unpacked = self.work / "reflect2"
+        run(("dpkg", "-x", str(package), str(unpacked)), self._shown("unpacking reflect2"))
+        vendored = self.tree / "vendor/github.com/modern-go/reflect2"
+        shutil.rmtree(vendored, ignore_errors=True)
+        shutil.copytree(unpacked / "usr/share/gocode/src/github.com/modern-go/reflect2", vendored)
+
+    def compile(self) -> None:
+        """Stage 3: `make`, by Go's cache resumable in itself."""
+        for folder in ("gocache", "tmp"):
+            (self.work / folder).mkdir(exist_ok=True)
+        what = f"building Kubernetes {self.version} (about 6 minutes on 2 cores)"
+        self.say(what)
+        run(("make", f"WHAT={' '.join(TARGETS)}"), self._shown(what), cwd=self.tree, env=self._environment())
+
+    def deliver(self) -> None:
+        """The programs alone, into the cache: copied beside, then renamed, so that no half-written one is ever seen."""
+        output = self.tree / "_output" / "local" / "go" / "bin"
+        self.into.mkdir(parents=True, exist_ok=True)
+        for name in NEEDED:
+            beside = self.into / f".{name}.new"
+            shutil.copy2(output / name, beside)
+            beside.chmod(0o755)
+            beside.rename(self.into / name)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "GOPATH": str(self.work / "gopath"),
+            "GOCACHE": str(self.work / "gocache"),
+            "TMPDIR": str(self.work / "tmp"),
+            "HOME": str(self.work),
+            # the shell works out PWD through the link-free path that GOPATH mode needs
+            "PWD": str(self.tree),
+            "GO111MODULE": "off",
+            "GOPROXY": "off",
+            "CGO_ENABLED": "0",
+            "KUBE_GIT_VERSION": f"v{self.version}",
+            "KUBE_GIT_MAJOR": str(self.version.major),
+            "KUBE_GIT_MINOR": str(self.version.minor),
+            "KUBE_GIT_COMMIT": "unknown",
+            "KUBE_GIT_TREE_STATE": "archive",
+        }
+
+    def _shown(self, what: str) -> Shown:
+        return Shown(self.say, what, self.work / "build.log")
+
+
+def check_prerequisites(which: Callable[[str], str | None] = shutil.which) -> None:
+    """BuildError with the one line that installs all that is missing."""
+    missing = [package for program, package in PREREQUISITES.items() if not which(program)]
+    if missing:
+        line = f"apt-get install --no-install-recommends {' '.join(missing)}"
+        message = f"building Kubernetes needs {', '.join(missing)}: {line}"
+        raise BuildError(message)
+
+
+def check_room(where: Path) -> None:
+    """BuildError unless the file system has room for the build."""
+    free = shutil.disk_usage(where).free
+    if free < ROOM:
+        message = (
+            f"building Kubernetes in {where} needs {ROOM >> 30} GiB, {free / 2**30:.1f} GiB are free: set HAIRPIN_CACHE"
+        )
+        raise BuildError(message)
+
+
+@contextmanager
+def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock file; a second builder says that it waits, and waits. The kernel drops the lock of a killed one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            flock(handle, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            say(f"another process is at work on {path.with_suffix('')}: waiting for it")
+            flock(handle, LOCK_EX)
+        yield

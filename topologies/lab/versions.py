@@ -1,0 +1,161 @@
+"""Command-line flags and config files generated per Kubernetes version, 1.20 ... 1.36, from the table in `flags.py`.
+
+Everything here is pure. Fields the version does not know are dropped; what a topology asks for and the version cannot
+do is an error.
+
+Errors: VersionError.
+Source: `staging/src/k8s.io/kubelet/config/v1beta1`, `staging/src/k8s.io/kube-proxy/config/v1alpha1` of kubernetes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from topologies.lab.flags import FLAGS, Component, Flag, VersionError, arguments, check_runtime, known
+from topologies.model import DetectLocal, ProxyMode
+
+if TYPE_CHECKING:
+    from topologies.model import Topology, Version
+
+__all__ = [
+    "FLAGS",
+    "Component",
+    "Flag",
+    "KubeletFiles",
+    "VersionError",
+    "arguments",
+    "check_runtime",
+    "kubelet_config",
+    "proxy_config",
+]
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KubeletFiles:
+    """The paths, as the node sees them, that a kubelet's config names."""
+
+    client_ca: str
+    certificate: str
+    key: str
+    resolv_conf: str = "/run/resolv.conf"
+    volume_plugins: str = "/var/lib/kubelet/volumeplugins"
+    runtime: str = "unix:///run/containerd/containerd.sock"
+
+
+def kubelet_config(
+    version: Version, files: KubeletFiles, *, cgroup_v1: bool, util_chains: bool = True, quality_of_service: bool = True
+) -> Config:
+    """A KubeletConfiguration for one node of the lab.
+
+    `util_chains`: the kubelet's own iptables rules; `quality_of_service`: cgroups per QoS class (off only as a
+    fallback where a cgroup v2 tree cannot be delegated).
+    """
+    values: Config = {
+        **STEADY_KUBELET,
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": False},
+            "x509": {"clientCAFile": files.client_ca},
+        },
+        "cgroupsPerQOS": quality_of_service,
+        "enforceNodeAllocatable": ["pods"] if quality_of_service else [],
+        "resolvConf": files.resolv_conf,
+        "volumePluginDir": files.volume_plugins,
+        "makeIPTablesUtilChains": util_chains,
+        "tlsCertFile": files.certificate,
+        "tlsPrivateKeyFile": files.key,
+        "containerRuntimeEndpoint": files.runtime,
+        **({"failCgroupV1": False} if cgroup_v1 else {}),
+    }
+    return _document("kubelet.config.k8s.io/v1beta1", Component.KUBELET_CONFIG, version, values)
+
+
+STEADY_KUBELET: Config = {
+    "authorization": {"mode": "AlwaysAllow"},
+    "cgroupDriver": "cgroupfs",
+    "failSwapOn": False,
+    "evictionHard": dict.fromkeys(
+        ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available"), "0%"
+    ),
+    "imageGCHighThresholdPercent": 100,
+    "featureGates.LocalStorageCapacityIsolation": False,
+    "localStorageCapacityIsolation": False,
+    "nodeStatusUpdateFrequency": "2s",
+    "nodeLeaseDurationSeconds": 40,
+    "serializeImagePulls": False,
+    "readOnlyPort": 0,
+    "oomScoreAdj": 0,
+    "rotateCertificates": False,
+    "maxPods": 60,
+    "kubeAPIQPS": 50,
+    "kubeAPIBurst": 100,
+    "registryPullQPS": 0,
+    "eventRecordQPS": 50,
+}
+
+
+def proxy_config(version: Version, topology: Topology, node: str, kubeconfig: str) -> Config:
+    """A KubeProxyConfiguration for one node, from what the topology declares; VersionError if it asks too much."""
+    proxy = topology.proxy
+    pace: Config = {"minSyncPeriod": "100ms", "syncPeriod": "30s"}
+    values: Config = {
+        "mode": proxy.mode.value,
+        "hostnameOverride": node,
+        "oomScoreAdj": 0,
+        "clientConnection": {"kubeconfig": kubeconfig},
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        "nodePortAddresses": [str(network) for network in proxy.node_port_addresses],
+        "healthzBindAddress": "0.0.0.0:10256",
+        "metricsBindAddress": "127.0.0.1:10249",
+        **{f"{mode.value}.{key}": value for mode in ProxyMode for key, value in pace.items()},
+        "iptables.masqueradeAll": proxy.masquerade_all,
+        "iptables.localhostNodePorts": proxy.localhost_nodeports,
+        "nftables.masqueradeAll": proxy.masquerade_all,
+        **({"featureGates.NFTablesProxyMode": True} if proxy.mode is ProxyMode.NFTABLES else {}),
+        **_detect_local(topology),
+    }
+    _possible(version, values)
+    return _document("kubeproxy.config.k8s.io/v1alpha1", Component.PROXY_CONFIG, version, values)
+
+
+def _detect_local(topology: Topology) -> Config:
+    """How kube-proxy knows a pod; in the lab the bridge is `cni0` and its ports are `veth...`."""
+    kind = topology.proxy.detect_local
+    mode = {"detectLocalMode": kind.value}
+    return {
+        DetectLocal.NONE: {},
+        DetectLocal.CLUSTER_CIDR: {**mode, "clusterCIDR": str(topology.cni.pod_cidr)},
+        DetectLocal.NODE_CIDR: mode,
+        DetectLocal.BRIDGE_INTERFACE: {**mode, "detectLocal.bridgeInterface": "cni0"},
+        DetectLocal.INTERFACE_NAME_PREFIX: {**mode, "detectLocal.interfaceNamePrefix": "veth"},
+    }[kind]
+
+
+def _possible(version: Version, values: Config) -> None:
+    """A field that may be dropped in silence is one whose absence means the same; these are not."""
+    wishes = {
+        "detectLocal.bridgeInterface": "detect_local: BridgeInterface",
+        "detectLocal.interfaceNamePrefix": "detect_local: InterfaceNamePrefix",
+    }
+    if values["mode"] == ProxyMode.NFTABLES:
+        wishes["nftables.syncPeriod"] = "mode: nftables"
+    if not values["iptables.localhostNodePorts"]:
+        wishes["iptables.localhostNodePorts"] = "localhost_nodeports: false"
+    has = known(Component.PROXY_CONFIG, version, values)
+    if missing := [wish for field, wish in wishes.items() if field in values and field not in has]:
+        message = f"kube-proxy {version} cannot do {', '.join(missing)}: too old"
+        raise VersionError(message)
+
+
+def _document(api: str, kind: Component, version: Version, values: Config) -> Config:
+    document: Config = {"apiVersion": api, "kind": kind.value}
+    for path, value in known(kind, version, values).items():
+        *folders, name = path.split(".")
+        place = document
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[name] = value
+    return document
