@@ -31,7 +31,7 @@ class Version(NamedTuple):
         """Read `1.24`, `v1.24.3` or `1.24.3-eks-1`; ValueError says what was wanted."""
         match = re.match(r"^v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-+].*)?$", str(text))
         if not match:
-            message = f"got {text!r}, want a Kubernetes version such as '1.24.3' (quote it: YAML reads 1.20 as 1.2)"
+            message = f"got {text!r}, want a Kubernetes version such as '1.24.3'"
             raise ValueError(message)
         return cls(*(int(part or 0) for part in match.groups()))
 
@@ -40,6 +40,9 @@ class Version(NamedTuple):
 
 
 def _version(value: object) -> Version:
+    if isinstance(value, float):
+        message = f"got the number {value}, want a quoted version: YAML reads 1.20 as 1.2"
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a complaint
     return value if isinstance(value, Version) else Version.parse(value)
 
 

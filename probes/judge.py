@@ -1,0 +1,180 @@
+"""Expectation + observation -> verdict. Pure: compares, never asks and never derives an expectation.
+
+A refusal that comes by ICMP is rate-limited by kernels (`net.ipv4.icmp_ratelimit`; datapath-rules.md section 6.9), so
+where one is expected, timeouts among refusals are the same answer; only timeouts, where the limit was being hit,
+are inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from probes.observation import Attempt, Observation, Outcome
+from probes.verdict import Facet, Result, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from probes.cell import Cell
+    from probes.expectation import Expectation, Path
+
+UNSEEN = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One cell with what was expected and what was observed. `limited`: ICMP refusals from there were being dropped."""
+
+    cell: Cell
+    expectation: Expectation
+    observation: Observation
+    naming: Callable[[IPv4Address], str] = str
+    limited: bool = False
+    evidence: str = ""
+
+
+def judge(case: Case, facet: Facet | None = None) -> Verdict:
+    """The verdict on one facet, or with None on all of them together."""
+    if case.observation.trouble or not case.observation.attempts:
+        trouble = case.observation.trouble or "no attempt was made"
+        return _verdict(case, facet, Result.INCONCLUSIVE, f"the cell could not be asked: {trouble}")
+    complaints: dict[Facet, str] = {}
+    for one in [facet] if facet else list(Facet):
+        if complaint := CHECKS[one](case):
+            complaints[one] = complaint
+    if not complaints:
+        return _verdict(case, facet, Result.PASS, "as expected")
+    if case.limited and _rate_limited(case):
+        return _verdict(case, facet, Result.INCONCLUSIVE, "only silence where ICMP refusals were being rate-limited")
+    return _verdict(case, facet, Result.FAIL, "; ".join(complaints.values()))
+
+
+def _reachability(case: Case) -> str:
+    allowed = set(case.expectation.outcomes)
+    seen = Counter(attempt.outcome for attempt in case.observation.attempts)
+    if seen[Outcome.REFUSED] and _refusal_by_icmp(case):
+        allowed.add(Outcome.TIMEOUT)
+    if others := [outcome for outcome in seen if outcome not in allowed]:
+        return f"{_listed(others)} where {_listed(case.expectation.outcomes)} was expected"
+    return ""
+
+
+def _source(case: Case) -> str:
+    for attempt in _answered(case):
+        if not any(_matches(attempt, path) for path in case.expectation.paths):
+            return _source_complaint(case, attempt)
+    return ""
+
+
+def _source_complaint(case: Case, attempt: Attempt) -> str:
+    seen = case.naming(attempt.source) if attempt.source else "no address"
+    fitting = [path for path in case.expectation.paths if path.backend == attempt.backend] or case.expectation.paths
+    wanted = sorted({case.naming(source) for path in fitting for source in path.sources})
+    if not wanted:
+        return f"{attempt.backend} answered and saw {seen} where no answer was expected"
+    return f"{attempt.backend} saw {seen}, not {' or '.join(wanted)}"
+
+
+def _matches(attempt: Attempt, path: Path) -> bool:
+    same_backend = path.backend is None or path.backend == attempt.backend
+    return path.outcome is Outcome.OK and same_backend and attempt.source in path.sources
+
+
+def _backends(case: Case) -> str:
+    expected = case.expectation.backends
+    seen = {attempt.backend for attempt in _answered(case)}
+    if strangers := {str(name) for name in seen - expected}:
+        return f"answered by {_listed(strangers)}, not {_listed(expected) or 'nobody'}"
+    if case.expectation.sticky:
+        return ""
+    missing = expected - seen
+    unlikely = {path.backend for path in case.expectation.paths if (1 - path.share) ** _asked(case) <= UNSEEN}
+    if absent := missing & unlikely:
+        return f"{_listed(str(name) for name in absent)} never answered in {_asked(case)} connections"
+    return ""
+
+
+def _affinity(case: Case) -> str:
+    if not case.expectation.sticky:
+        return ""
+    seen = {str(attempt.backend) for attempt in _answered(case) if not attempt.scout}
+    return f"one client was sent to {_listed(seen)}" if len(seen) > 1 else ""
+
+
+CHECKS = {
+    Facet.REACHABILITY: _reachability,
+    Facet.SOURCE: _source,
+    Facet.BACKENDS: _backends,
+    Facet.AFFINITY: _affinity,
+}
+
+
+def _answered(case: Case) -> list[Attempt]:
+    return [attempt for attempt in case.observation.attempts if attempt.outcome is Outcome.OK]
+
+
+def _asked(case: Case) -> int:
+    return len(case.observation.attempts)
+
+
+def _refusal_by_icmp(case: Case) -> bool:
+    return any(path.outcome is Outcome.REFUSED and path.by_icmp for path in case.expectation.paths)
+
+
+def _rate_limited(case: Case) -> bool:
+    silent = all(attempt.outcome is Outcome.TIMEOUT for attempt in case.observation.attempts)
+    return silent and _refusal_by_icmp(case)
+
+
+def _listed(words: Iterable[object]) -> str:
+    return " and ".join(sorted(str(word) for word in words))
+
+
+def _verdict(case: Case, facet: Facet | None, result: Result, headline: str) -> Verdict:
+    return Verdict(case.cell.id, result, headline, _account(case), facet)
+
+
+def _account(case: Case) -> tuple[tuple[str, str], ...]:
+    """The lines of design.md section 4: asked, because, expected, observed, evidence."""
+    cell, observation = case.cell, case.observation
+    asked = f"{_asked(case)} x {cell.protocol}  {cell.vantage.name} -> {cell.frontend.service}.{cell.frontend.label}"
+    lines = [
+        ("asked", f"{asked} {observation.target}"),
+        ("because", f"{' '.join(case.expectation.rules)} {case.expectation.because}"),
+        ("expected", _expected(case)),
+        ("observed", _observed(case)),
+    ]
+    if case.evidence:
+        lines.append(("evidence", case.evidence))
+    return tuple(lines)
+
+
+def _expected(case: Case) -> str:
+    ways = []
+    for path in case.expectation.paths:
+        sources = " or ".join(sorted(case.naming(source) for source in path.sources))
+        ways.append(f"ok, answered by {path.backend}, source {sources}" if path.backend else path.outcome.value)
+    return "; or ".join(dict.fromkeys(ways))
+
+
+def _observed(case: Case) -> str:
+    if case.observation.trouble:
+        return f"nothing: {case.observation.trouble}"
+    counts: Counter[str] = Counter()
+    for attempt in case.observation.attempts:
+        seen = case.naming(attempt.source) if attempt.source else "?"
+        told = f"ok by {attempt.backend}, source {seen}" if attempt.outcome is Outcome.OK else attempt.outcome.value
+        counts[told] += 1
+    total = _asked(case)
+    return "; ".join(f"{times} of {total} {told}" for told, times in counts.most_common())
+
+
+def with_names(observation: Observation, aliases: dict[str, str]) -> Observation:
+    """The observation with host names replaced by backend names: a hostNetwork pod's host name is its node's."""
+    attempts = tuple(
+        replace(attempt, backend=aliases.get(attempt.backend or "", attempt.backend)) for attempt in observation.attempts
+    )
+    return replace(observation, attempts=attempts)

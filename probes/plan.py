@@ -1,0 +1,119 @@
+"""Topology -> every cell, in order, and what was left out and why. A pure function of the declared YAML.
+
+NodePorts are asked at one node of each class the rules can tell apart (own node; another with an endpoint; another
+without), so that a matrix stays small on a cluster of any size; every node left out is named with its class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from probes.cell import Cell, Omission
+from topologies.frontends import At, Frontend, FrontendKind
+from topologies.model import LoadBalancerKind, ServiceType, VantageKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from topologies.model import Service, Topology, Vantage
+
+SURE = 0.999
+FEWEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cells in the order they are declared, with unique ids, and the omissions."""
+
+    cells: tuple[Cell, ...]
+    omissions: tuple[Omission, ...]
+
+
+def plan(topology: Topology, samples: int | None = None) -> Plan:
+    """Every client x frontend of this topology. `samples` overrides the number of attempts of each cell."""
+    cells: list[Cell] = []
+    omissions: list[Omission] = []
+    for service in topology.workload.services:
+        for vantage in topology.workload.vantages:
+            for frontend, reason in _frontends(topology, service, vantage):
+                size = samples or _sample(topology, service, frontend)
+                cell = Cell(vantage=vantage, frontend=frontend, sample=size)
+                if reason:
+                    omissions.append(Omission(cell.id, reason))
+                else:
+                    cells.append(cell)
+    return Plan(tuple(cells), tuple(omissions))
+
+
+def sample_size(backends: int, sure: float = SURE) -> int:
+    """How many random picks show every one of `backends` with probability >= `sure` (union bound), at least 3."""
+    size = FEWEST
+    while backends > 1 and backends * (1 - 1 / backends) ** size > 1 - sure:
+        size += 1
+    return size
+
+
+def _sample(topology: Topology, service: Service, frontend: Frontend) -> int:
+    if frontend.kind is FrontendKind.ENDPOINT or not frontend.declared:
+        return FEWEST
+    return sample_size(len(topology.backends_of(service)))
+
+
+Offer = tuple[Frontend, str]
+
+
+def _frontends(topology: Topology, service: Service, vantage: Vantage) -> Iterator[Offer]:
+    """(frontend, reason it is left out or an empty string)."""
+    yield Frontend(service.name, FrontendKind.CLUSTER_IP), ""
+    yield from _baseline(topology, service)
+    if service.type is not ServiceType.CLUSTER_IP:
+        yield from _node_ports(topology, service, vantage)
+        yield from _own_addresses(topology, service, vantage)
+    if service.type is ServiceType.LOAD_BALANCER and topology.load_balancer.kind is not LoadBalancerKind.NONE:
+        yield Frontend(service.name, FrontendKind.LOAD_BALANCER), ""
+        yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False), ""
+    if service.external_ips:
+        yield Frontend(service.name, FrontendKind.EXTERNAL_IP), ""
+
+
+def _baseline(topology: Topology, service: Service) -> Iterator[Offer]:
+    """The echo pods' own addresses, once per app: what works and what is seen without any Service."""
+    first = next(other for other in topology.workload.services if other.app == service.app)
+    if service is first:
+        for backend in topology.backends_of(service):
+            yield Frontend(service.name, FrontendKind.ENDPOINT, backend=backend.name), ""
+
+
+def _node_ports(topology: Topology, service: Service, vantage: Vantage) -> Iterator[Offer]:
+    homes = {backend.node for backend in topology.backends_of(service)}
+    taken: dict[str, str] = {}
+    for node in _own_first(topology, vantage):
+        kind = _class_of(node, vantage, homes)
+        frontend = Frontend(service.name, FrontendKind.NODE_PORT, node=node)
+        reason = f"{node} is {kind}, as is {taken[kind]}, which is asked" if kind in taken else ""
+        taken.setdefault(kind, node)
+        yield frontend, reason
+
+
+def _own_first(topology: Topology, vantage: Vantage) -> Iterable[str]:
+    return sorted((node.name for node in topology.nodes), key=lambda name: name != vantage.node)
+
+
+def _class_of(node: str, vantage: Vantage, homes: set[str]) -> str:
+    if node == vantage.node:
+        return "the client's own node"
+    return "another node with an endpoint" if node in homes else "another node without an endpoint"
+
+
+def _own_addresses(topology: Topology, service: Service, vantage: Vantage) -> Iterator[Offer]:
+    """127.0.0.1 and the bridge's and tunnel's addresses of the client's own node."""
+    loopback = Frontend(service.name, FrontendKind.NODE_PORT, at=At.LOOPBACK)
+    yield loopback, "" if vantage.on_host_network else "127.0.0.1 is the client's own here, not the node's"
+    if vantage.kind is VantageKind.EXTERNAL or not vantage.node:
+        return
+    known = topology.node(vantage.node).pod_cidr is not None
+    places = [At.CNI0, At.VTEP] if topology.cni.overlay else [At.CNI0]
+    for at in places:
+        frontend = Frontend(service.name, FrontendKind.NODE_PORT, node=vantage.node, at=at)
+        yield frontend, "" if known else f"{vantage.node} declares no pod_cidr, so its {at} address is not known"
