@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.lab.build import NEEDED, PACKAGED, Build, BuildError, locked
-from topologies.lab.commands import CommandError, output
 from topologies.lab.debian import DebianError
+from topologies.lab.processes import ProcessError, run
 from topologies.model import Version
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def make(version: Version, kept: Path, say: Callable[[str], None]) -> None:
             return
         try:
             Build(version, kept.with_name(f"{version}.build"), kept, say).run()
-        except (BuildError, CommandError, DebianError) as error:
+        except (BuildError, ProcessError, DebianError) as error:
             message = (
                 f"Kubernetes {version} could not be built: {error}\nMend that and try again (it goes on), or {ADVICE}"
             )
@@ -83,8 +83,8 @@ def check(directory: Path, version: Version) -> Binaries:
         message = "\n  ".join((f"{directory} cannot serve as Kubernetes {version}:", *found, ADVICE))
         raise BinariesError(message)
     try:
-        says = Version.parse(output((str(directory / "kubelet"), "--version")).removeprefix("Kubernetes ").strip())
-    except (CommandError, ValueError) as error:
+        says = Version.parse(run((str(directory / "kubelet"), "--version")).removeprefix("Kubernetes ").strip())
+    except (ProcessError, ValueError) as error:
         message = f"{directory}/kubelet --version: {error}"
         raise BinariesError(message) from error
     if says[:2] != version[:2]:

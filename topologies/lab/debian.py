@@ -3,7 +3,7 @@
 Own lists and cache: the machine's apt state is read (which mirror) and never written. Every file is verified by apt
 against the archive's signature (`signed-by` Debian's keyring).
 
-Errors: DebianError (no such repository configured), commands.CommandError (apt failed).
+Errors: DebianError (no such repository configured), processes.ProcessError (apt failed).
 Source: `apt-get(8)` indextargets, `sources.list(5)` signed-by.
 """
 
@@ -13,7 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topologies.lab.commands import Shown, output, run
+from topologies.lab.commands import Shown, run
+from topologies.lab.processes import run as ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,10 +71,8 @@ class Debian:
 
 def mirror(suite: str) -> str:
     """The address the machine's own configuration names for a suite; DebianError if it names none."""
-    listing = output(
-        ("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
-    )
-    return pick(listing, suite)
+    wanted = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+    return pick(ask(("apt-get", "indextargets", "--format", wanted, "Created-By: Packages")), suite)
 
 
 def pick(listing: str, suite: str) -> str:

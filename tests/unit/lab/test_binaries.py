@@ -1,0 +1,221 @@
+"""Where the Kubernetes programs come from, and what is said when they are not to be had."""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+from pathlib import Path
+from threading import Thread
+from time import monotonic, sleep
+
+import pytest
+
+from topologies.lab import build, commands, debian
+from topologies.lab.binaries import BinariesError, cache_dir, find
+from topologies.lab.build import NEEDED, Build, BuildError, locked
+from topologies.lab.processes import ProcessError
+from topologies.model import Version
+
+V = Version(1, 20, 2)
+
+
+def programs(directory: Path, version: str = "1.20.2") -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in NEEDED:
+        (directory / name).write_text(f"#!/bin/sh\necho Kubernetes v{version}\n")
+        (directory / name).chmod(0o755)
+    return directory
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def test_a_given_directory_is_taken_with_the_version_its_kubelet_says(tmp_path: Path) -> None:
+    found = find(programs(tmp_path / "bin", "1.24.17-eks"), Version(1, 24), cache=tmp_path, say=silent)
+
+    assert (found.version, found.path("kubelet")) == (Version(1, 24, 17), tmp_path / "bin" / "kubelet")
+
+
+def test_a_program_the_lab_does_not_use_has_no_path(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        find(programs(tmp_path), V, cache=tmp_path, say=silent).path("kubeadm")
+
+
+def test_one_error_lists_all_that_is_wrong_with_a_directory(tmp_path: Path) -> None:
+    (programs(tmp_path) / "agnhost").unlink()
+    (tmp_path / "kube-proxy").chmod(0o644)
+
+    with pytest.raises(BinariesError) as error:
+        find(tmp_path, V, cache=tmp_path, say=silent)
+    assert "agnhost: missing" in str(error.value)
+    assert "kube-proxy: not executable" in str(error.value)
+    assert "--kubernetes-bin" in str(error.value)
+
+
+def test_a_directory_of_another_version_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BinariesError, match=r"kubelet is 1\.24\.0, the topology declares 1\.20\.2"):
+        find(programs(tmp_path, "1.24.0"), V, cache=tmp_path, say=silent)
+
+
+def test_a_kubelet_that_does_not_run_is_told(tmp_path: Path) -> None:
+    (programs(tmp_path) / "kubelet").write_text("#!/bin/sh\necho wrong machine >&2; exit 126\n")
+
+    with pytest.raises(BinariesError, match="wrong machine"):
+        find(tmp_path, V, cache=tmp_path, say=silent)
+
+
+def test_the_cache_is_used_without_a_build(tmp_path: Path) -> None:
+    kept = programs(tmp_path / "kubernetes" / "1.20.2")
+
+    assert find(None, V, cache=tmp_path, say=silent).directory == kept
+
+
+def test_a_version_that_debian_has_not_asks_for_a_directory(tmp_path: Path) -> None:
+    with pytest.raises(BinariesError, match=r"1\.30\.1 is neither in .*give --kubernetes-bin"):
+        find(None, Version(1, 30, 1), cache=tmp_path, say=silent)
+
+
+def test_a_failed_build_says_why_and_what_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Build) -> None:
+        message = "no room"
+        raise BuildError(message)
+
+    monkeypatch.setattr(build.Build, "run", fail)
+    with pytest.raises(BinariesError, match=r"could not be built: no room\n.*try again.*--kubernetes-bin"):
+        find(None, V, cache=tmp_path, say=silent)
+
+
+def test_the_cache_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAIRPIN_CACHE", "/a")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    monkeypatch.setenv("HOME", "/c")
+    seen = [cache_dir()]
+    monkeypatch.delenv("HAIRPIN_CACHE")
+    seen.append(cache_dir())
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    seen.append(cache_dir())
+
+    assert seen == [Path("/a"), Path("/b/hairpin"), Path("/c/.cache/hairpin")]
+
+
+def test_an_interrupted_build_goes_on_at_its_first_unfinished_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def compile_(task: Build) -> None:
+        done.append("compile")
+        if done.count("compile") == 1:
+            raise KeyboardInterrupt
+        programs(task.tree / "_output/local/go/bin")
+
+    monkeypatch.setattr(build, "check_prerequisites", lambda: None)
+    monkeypatch.setattr(build, "check_room", silent)
+    monkeypatch.setattr(Build, "fetch", lambda _: done.append("fetch"))
+    monkeypatch.setattr(Build, "patch", lambda _: done.append("patch"))
+    monkeypatch.setattr(Build, "compile", compile_)
+    task = Build(V, tmp_path / "1.20.2.build", tmp_path / "1.20.2", silent)
+    with pytest.raises(KeyboardInterrupt):
+        task.run()
+    assert not task.into.exists()
+    task.run()
+
+    assert done == ["fetch", "patch", "compile", "compile"]
+    assert sorted(path.name for path in task.into.iterdir()) == sorted(NEEDED)
+    assert not task.work.exists()
+
+
+def test_all_missing_prerequisites_are_named_in_one_line() -> None:
+    with pytest.raises(BuildError, match=r"apt-get install --no-install-recommends golang-go jq$"):
+        build.check_prerequisites(lambda program: None if program in {"go", "jq"} else program)
+
+
+def test_a_full_disk_is_told_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "ROOM", 2**60)
+
+    with pytest.raises(BuildError, match="GiB are free: set HAIRPIN_CACHE"):
+        build.check_room(tmp_path)
+
+
+def test_a_second_builder_says_that_it_waits_and_waits(tmp_path: Path) -> None:
+    said: list[str] = []
+    entered: list[float] = []
+
+    def second() -> None:
+        with locked(tmp_path / "x.lock", said.append):
+            entered.append(monotonic())
+
+    with locked(tmp_path / "x.lock", silent):
+        other = Thread(target=second)
+        other.start()
+        while not said:
+            sleep(0.01)
+        assert not entered
+    other.join(5)
+    assert entered
+    assert "another process" in said[0]
+
+
+def test_a_lock_is_free_again_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "x.lock", silent):
+        _ = 1 / 0
+
+    with (tmp_path / "x.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+LISTING = """\
+http://mirror.example/debian/ bookworm main
+http://mirror.example/debian/ bookworm-updates main
+http://other.example/debian/ bookworm main
+"""
+
+
+def test_the_mirror_is_the_first_of_its_suite() -> None:
+    assert debian.pick(LISTING, "bookworm") == "http://mirror.example/debian/"
+
+
+@pytest.mark.parametrize(("listing", "knows"), [(LISTING, "bookworm, bookworm-updates"), ("\n", "none")])
+def test_without_a_repository_of_the_suite_the_error_says_what_there_is(listing: str, knows: str) -> None:
+    with pytest.raises(debian.DebianError, match=rf"no repository trixie/main \(it knows: {knows}\)"):
+        debian.pick(listing, "trixie")
+
+
+@pytest.mark.parametrize(
+    ("version", "means"),
+    [("1.20.5+really1.20.2-1.1+deb12u1", "1.20.2"), ("1.20.5+really1.20.2", "1.20.2"), ("1.32.4+ds-2", "1.32.4")],
+)
+def test_the_upstream_version_is_read_out_of_debians(version: str, means: str) -> None:
+    assert debian.upstream(version) == means
+
+
+def test_a_long_command_tells_its_seconds_and_keeps_its_output(tmp_path: Path) -> None:
+    said: list[str] = []
+    shown = commands.Shown(said.append, "working", tmp_path / "log", every=0.05)
+    commands.run((sys.executable, "-c", "import time; print('out'); time.sleep(0.3)"), shown)
+
+    assert said[0] == "working ... 0 s"
+    assert (tmp_path / "log").read_text() == "out\n"
+
+
+def test_a_failed_command_ends_with_its_last_words(tmp_path: Path) -> None:
+    shown = commands.Shown(silent, "working", tmp_path / "log")
+
+    with pytest.raises(ProcessError, match=r"(?s)ended with status 3.*alas"):
+        commands.run(("sh", "-c", "echo alas >&2; exit 3"), shown)
+
+
+def test_the_environment_of_a_build_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOFLAGS", "-race")
+    monkeypatch.setenv("https_proxy", "http://p:1")
+
+    made = commands.environment({"A": "b"})
+    assert "GOFLAGS" not in made
+    assert (made["A"], made["https_proxy"]) == ("b", "http://p:1")
+
+
+def test_the_programs_are_those_the_build_makes() -> None:
+    assert set(NEEDED) == {
+        "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "agnhost",
+    }  # fmt: skip

@@ -1,0 +1,161 @@
+"""Docker archives made by hand, and the key of the golden containerd root."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from topologies.lab import images
+from topologies.lab.archive import Image, Link, write_archive, write_tar
+from topologies.lab.binaries import Binaries
+from topologies.lab.images import AGNHOST, PAUSE, ImagesError, agnhost_image, golden, libraries, pause_image
+from topologies.model import Images, Version
+
+LDD = """\
+	linux-vdso.so.1 (0x00007f00d6efc000)
+	libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f00d6dd7000)
+	libodd.so => /usr/lib/x86_64-linux-gnu/libodd.so (0x00007f00d6dd7000)
+	/lib64/ld-linux-x86-64.so.2 (0x00007f00d6efe000)
+"""
+
+
+def silent(_: str) -> None:
+    pass
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF")
+    return Image("hairpin.local/x:1", "/x", {"x": program, "bin/sh": Link("../x"), "etc/passwd": b"root\n"})
+
+
+@pytest.fixture
+def binaries(tmp_path: Path) -> Binaries:
+    (tmp_path / "agnhost").write_bytes(b"agnhost")
+    return Binaries(tmp_path, Version(1, 20, 2))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    (tmp_path / "cache" / "images").mkdir(parents=True)
+    (tmp_path / "cache" / "images" / "busybox").write_bytes(b"busybox")
+    return tmp_path / "cache"
+
+
+def test_an_archive_names_its_config_and_layer_by_their_hashes(image: Image, tmp_path: Path) -> None:
+    with tarfile.open(write_archive(image, tmp_path / "x.tar")) as tar:
+        names = tar.getnames()
+        files = {name: handle.read() for name in names if (handle := tar.extractfile(name))}
+    (manifest,) = json.loads(files["manifest.json"])
+    config = json.loads(files[manifest["Config"]])
+
+    assert manifest["RepoTags"] == ["hairpin.local/x:1"]
+    assert manifest["Config"] == f"{sha256(files[manifest['Config']]).hexdigest()}.json"
+    assert config["rootfs"]["diff_ids"] == [f"sha256:{sha256(files['layer.tar']).hexdigest()}"]
+    assert config["config"]["Entrypoint"] == ["/x"]
+
+
+def test_the_same_inputs_give_the_same_bytes(image: Image, tmp_path: Path) -> None:
+    one = write_archive(image, tmp_path / "1.tar").read_bytes()
+    program = image.files["x"]
+    assert isinstance(program, Path)
+    program.touch()
+
+    assert write_archive(image, tmp_path / "2.tar").read_bytes() == one
+
+
+def test_a_layer_has_folders_before_files_and_belongs_to_root(image: Image, tmp_path: Path) -> None:
+    write_tar(tmp_path / "layer", image.files)
+    with tarfile.open(tmp_path / "layer") as tar:
+        entries = {entry.name: entry for entry in tar}
+
+    assert list(entries).index("bin") < list(entries).index("bin/sh")
+    assert {(entry.uid, entry.gid, entry.mtime) for entry in entries.values()} == {(0, 0, 0)}
+    modes = {name: entries[name].mode for name in ("tmp", "x", "etc/passwd")}
+    assert modes == {"tmp": 0o1777, "x": 0o755, "etc/passwd": 0o644}
+    assert entries["bin/sh"].linkname == "../x"
+
+
+def test_the_digest_changes_with_any_input(image: Image) -> None:
+    others = [
+        Image("other", image.entrypoint, image.files),
+        Image(image.name, image.entrypoint, {**image.files, "etc/passwd": b"else"}),
+        Image(image.name, image.entrypoint, {**image.files, "bin/sh": Link("/x")}),
+        Image(image.name, image.entrypoint, {**image.files, "more": b""}),
+    ]
+
+    assert len({image.digest(), *(other.digest() for other in others)}) == 5
+
+
+def test_libraries_are_found_at_their_merged_usr_places() -> None:
+    assert libraries(LDD) == [
+        "/lib/x86_64-linux-gnu/libodd.so",
+        "/lib/x86_64-linux-gnu/libz.so.1",
+        "/lib64/ld-linux-x86-64.so.2",
+    ]
+
+
+def test_the_agnhost_image_holds_curl_its_libraries_and_a_shell(binaries: Binaries, cache: Path) -> None:
+    files = agnhost_image(binaries, cache, silent).files
+
+    assert files["agnhost"] == binaries.path("agnhost")
+    assert files["bin/sh"] == Link("busybox")
+    assert "usr/bin/curl" in files
+    assert any(path.startswith("usr/lib/") and "libcurl" in path for path in files)
+    assert all(content.is_file() for content in files.values() if isinstance(content, Path))
+
+
+def test_the_image_name_is_the_one_topologies_expect() -> None:
+    assert Images().agnhost == AGNHOST
+    assert PAUSE.startswith("hairpin.local/pause:")
+
+
+def test_the_pause_program_is_small_and_compiled_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = pause_image(cache).files["pause"]
+    assert isinstance(program, Path)
+    assert program.stat().st_size < 2000
+
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert pause_image(cache).files["pause"] == program
+
+
+def test_without_gcc_the_error_says_what_to_install(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+
+    with pytest.raises(ImagesError, match=r"apt-get install .*gcc"):
+        pause_image(cache)
+
+
+def test_without_curl_the_error_says_what_to_install(
+    binaries: Binaries, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "CURL", cache / "nowhere")
+
+    with pytest.raises(ImagesError, match="apt-get install curl"):
+        agnhost_image(binaries, cache, silent)
+
+
+def test_golden_is_made_once_per_content_and_half_made_ones_are_removed(
+    binaries: Binaries, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+
+    def unpack(_images: object, place: Path, *_: object) -> None:
+        made.append(place)
+        place.mkdir(parents=True)
+
+    monkeypatch.setattr(images, "_unpack", unpack)
+    (cache / "golden" / ".half").mkdir(parents=True)
+    first = golden(binaries, cache=cache, say=silent)
+    assert golden(binaries, cache=cache, say=silent) == first
+    (binaries.directory / "agnhost").write_bytes(b"another")
+    second = golden(binaries, cache=cache, say=silent)
+
+    assert made == [first, second]
+    assert first != second
+    assert not (cache / "golden" / ".half").exists()
