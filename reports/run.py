@@ -1,0 +1,102 @@
+"""One run as a whole: where, what, when, with which versions, and every record. Written to `run.json`.
+
+The JSON schema in docs/run.schema.json is made from these models: `python -m reports.run > docs/run.schema.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime  # noqa: TC003 - pydantic resolves field types at run time
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, JsonValue
+
+from reports.record import Record, Told
+
+if TYPE_CHECKING:
+    from probes.cell import Omission
+    from topologies.model import Topology
+
+SCHEMA_VERSION: Literal["1"] = "1"
+
+
+class DeclaredTopology(Told):
+    """The topology's name and the whole of what it declares, as `topologies.model.Topology` writes it."""
+
+    name: str
+    declared: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, topology: Topology) -> Self:
+        """Everything the topology declares, defaults included."""
+        return cls(name=topology.name, declared=topology.model_dump(mode="json"))
+
+
+class Left(Told):
+    """A cell that the plan left out, and why."""
+
+    cell: str
+    reason: str
+
+    @classmethod
+    def of(cls, omission: Omission) -> Self:
+        """The plan's omission as it is written down."""
+        return cls(cell=omission.cell, reason=omission.reason)
+
+
+class Timings(Told):
+    """Wall time of each phase, in seconds; None for a phase that did not happen."""
+
+    settle: float | None = None
+    ask: float | None = None
+    judge: float | None = None
+    report: float | None = None
+
+
+class Header(Told):
+    """What is known when a run starts: the first line of its journal.
+
+    `environment`: mode, version, cni ... as the oracle read them. `versions`: hairpin, python, pytest, kubernetes,
+    kernel, curl, kube-proxy. `plan`: every planned cell id in order, so that a reader sees what a killed run missed.
+    """
+
+    schema_version: Literal["1"] = SCHEMA_VERSION
+    environment: dict[str, JsonValue] = Field(default_factory=dict)
+    topology: DeclaredTopology
+    versions: dict[str, str] = Field(default_factory=dict)
+    started: datetime
+    command: str = ""
+    plan: tuple[str, ...] = ()
+    omissions: tuple[Left, ...] = ()
+
+
+class Run(Header):
+    """A header and what came of it. `complete` is False if the run was killed, or a record could not be kept.
+
+    `notes` says what was lost or odd while the run was put together (a torn line, a journal without a header).
+    """
+
+    finished: datetime | None = None
+    complete: bool = False
+    timings: Timings = Timings()
+    notes: tuple[str, ...] = ()
+    records: tuple[Record, ...] = ()
+
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """Planned cells without a record, in plan order."""
+        known = {record.cell.id for record in self.records}
+        return tuple(cell for cell in self.plan if cell not in known)
+
+
+def schema() -> str:
+    """The JSON schema of `run.json`, ending in a newline."""
+    written: dict[str, Any] = Run.model_json_schema(mode="validation")
+    written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    written["title"] = "A Hairpin run"
+    return json.dumps(written, indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema())

@@ -1,0 +1,74 @@
+"""The short sentences of a report: one way to say a count, a source, an outcome, wherever it is told. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from probes.observation import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_TOLD = {
+    Outcome.REFUSED: "refused",
+    Outcome.TIMEOUT: "timed out",
+    Outcome.RESET: "reset",
+    Outcome.UNREACHABLE: "unreachable",
+    Outcome.HANG: "hung",
+    Outcome.WRONG_BACKEND: "from a wrong backend",
+}
+_PLACED = re.compile(r"^(?P<kind>[^()]+?)\s?\((?P<place>[^()]*)\)$")
+
+
+def observed(outcomes: Mapping[Outcome, int], backends: Mapping[str, int], trouble: str = "") -> str:
+    """The split of a sample: `17 of 20 ok (web-a 9, web-b 8); 3 timed out`; trouble comes first."""
+    total = sum(outcomes.values())
+    if not total:
+        return f"not asked: {trouble}" if trouble else "not asked"
+    parts = []
+    if outcomes.get(Outcome.OK):
+        who = ", ".join(f"{backend} {count}" for backend, count in sorted(backends.items()))
+        parts.append(f"{outcomes[Outcome.OK]} of {total} ok" + (f" ({who})" if who else ""))
+    for outcome, said in _TOLD.items():
+        if outcomes.get(outcome):
+            count = f"{outcomes[outcome]}" if parts else f"{outcomes[outcome]} of {total}"
+            parts.append(f"{count} {said}")
+    told = "; ".join(parts)
+    return f"{trouble}; as far as it came: {told}" if trouble else told
+
+
+def expected(outcomes: Iterable[Outcome], sources: Sequence[str], backends: Sequence[str], *, sticky: bool) -> str:
+    """The allowed answers in one line: `ok from web-a or web-b, source kept`, `timeout`."""
+    parts = []
+    for outcome in outcomes:
+        if outcome is not Outcome.OK:
+            parts.append(outcome.value)
+            continue
+        who = f" from {' or '.join(backends)}" if backends else ""
+        whence = f", source {joined(sources)}" if sources else ""
+        parts.append(f"ok{who}{whence}{', always the same backend' if sticky else ''}")
+    return " | ".join(parts) or "nothing allowed"
+
+
+def joined(names: Iterable[str]) -> str:
+    """Names of one kind share it: `vtep(n1), vtep(n2), kept` -> `vtep(n1,n2) kept`."""
+    places: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        match = _PLACED.match(name)
+        kind, place = (match["kind"], match["place"]) if match else (name, "")
+        places.setdefault(kind, []).append(place)
+    return " ".join(f"{kind}({','.join(found)})" if any(found) else kind for kind, found in places.items())
+
+
+def short(outcomes: Mapping[Outcome, int], sources: Iterable[str], trouble: str = "") -> str:
+    """A matrix cell: `ok kept`, `ok vtep(n1)`, `timeout`, `17/20 ok kept, timeout`, `not asked`."""
+    total = sum(outcomes.values())
+    if trouble or not total:
+        return "not asked" if not total else "cut short"
+    parts = []
+    if good := outcomes.get(Outcome.OK, 0):
+        split = "" if good == total else f"{good}/{total} "
+        parts.append(f"{split}ok {joined(sources)}".rstrip())
+    parts += [outcome.value for outcome in Outcome if outcome is not Outcome.OK and outcomes.get(outcome)]
+    return ", ".join(parts)
