@@ -71,7 +71,7 @@ class Debian:
 
 def mirror(suite: str) -> str:
     """The address the machine's own configuration names for a suite; DebianError if it names none."""
-    wanted = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+    wanted = "$(REPO_URI) $(CODENAME) $(COMPONENT)"
     return pick(ask(("apt-get", "indextargets", "--format", wanted, "Created-By: Packages")), suite)
 
 
