@@ -1,0 +1,153 @@
+"""`python -m topologies.lab`: make a lab, look into it, run programs inside, take it away."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from topologies.lab import addresses, lab
+from topologies.lab.binaries import BinariesError
+from topologies.lab.images import ImagesError
+from topologies.lab.island import Island, IslandError, locate
+from topologies.lab.processes import ProcessError
+from topologies.lab.requirements import RequirementError
+from topologies.lab.flags import VersionError
+from topologies.lab.state import State
+from topologies.load import TopologyError, load
+from topologies.model import Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT = "lab-flannel"
+TOLD = (
+    BinariesError,
+    ImagesError,
+    IslandError,
+    lab.LabError,
+    ProcessError,
+    RequirementError,
+    TopologyError,
+    VersionError,
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    main = argparse.ArgumentParser(prog="python -m topologies.lab", description=__doc__)
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, what in (
+        ("up", "make the lab (or find it running)"),
+        ("down", "take it away, whatever state it is in"),
+        ("status", "what runs: hosts, addresses, files"),
+        ("exec", "[HOST] -- COMMAND: run a program of this machine on a host (default: where the API is reached)"),
+        ("shell", "HOST: a shell on a host"),
+        ("kubectl", "kubectl, as administrator"),
+        ("logs", "[COMPONENT]: the logs' names, or those logs"),
+    ):
+        command = commands.add_parser(name, help=what, add_help=name != "kubectl")
+        command.add_argument(
+            "--topology", "-t", default=os.environ.get("HAIRPIN_TOPOLOGY", DEFAULT), metavar="NAME_OR_FILE"
+        )
+        if name == "up":
+            command.add_argument("--kubernetes-bin", type=Path, metavar="DIR", help="kube-apiserver, kubelet and so on")
+        elif name == "shell":
+            command.add_argument("host")
+        elif name == "logs":
+            command.add_argument("component", nargs="?", default="")
+        elif name in {"exec", "kubectl"}:
+            command.add_argument("rest", nargs=argparse.REMAINDER)
+        elif name == "down":
+            command.add_argument("name", nargs="?", help="a lab's name, instead of its topology")
+    return main
+
+
+def name_of(given: str) -> str:
+    """A lab's name: the topology's, or what was given if no such topology can be read any more (its lab may still run)."""
+    if locate(given).root.exists():
+        return given
+    return load(given).name
+
+
+def up(options: argparse.Namespace) -> None:
+    topology = load(options.topology)
+    made = lab.up(topology, kubernetes_bin=options.kubernetes_bin, say=lambda line: print(line, flush=True))
+    print(f"lab {made.name} is up; kubeconfig {made.kubeconfig}, from inside: python -m topologies.lab exec -- COMMAND")
+
+
+def down(options: argparse.Namespace) -> None:
+    name = options.name or name_of(options.topology)
+    print(f"lab {name} is gone" if lab.down(name) else f"lab {name} was not up")
+
+
+def status(options: argparse.Namespace) -> None:
+    name = name_of(options.topology)
+    found = lab.find(name)
+    print(f"running: {', '.join(lab.running()) or 'none'}")
+    if found is None:
+        print(f"lab {name} is not up")
+        sys.exit(3)
+    print(f"lab {name}\n  state       {found.state}\n  kubeconfig  {found.kubeconfig}\n  ssh key     {found.ssh_key}")
+    print(f"  known hosts {found.known_hosts}")
+    topology = Topology.model_validate_json(State(found.state).topology.read_text())
+    for host in addresses.fabric(topology):
+        print(f"  host        {host.name:8} {host.address}")
+
+
+def execute(options: argparse.Namespace) -> None:
+    host, argv = split(options.rest)
+    Island.of(name_of(options.topology)).execute(host, argv)
+
+
+def shell(options: argparse.Namespace) -> None:
+    Island.of(name_of(options.topology)).execute(options.host, [os.environ.get("SHELL", "/bin/sh")])
+
+
+def kubectl(options: argparse.Namespace) -> None:
+    Island.of(name_of(options.topology)).execute(addresses.CONTROL_PLANE, ["kubectl", *options.rest])
+
+
+def logs(options: argparse.Namespace) -> None:
+    state = locate(name_of(options.topology))
+    for log in sorted(state.logs.glob("*.log")):
+        if not options.component:
+            print(f"{log.stat().st_size:9} {log.name.removesuffix('.log')}")
+        elif options.component in log.name:
+            print(f"==> {log} <==\n{log.read_text(errors='replace')}")
+
+
+def split(rest: Sequence[str]) -> tuple[str, list[str]]:
+    """`[HOST] -- COMMAND ...` or `COMMAND ...`: the host (the control plane's by default) and the command."""
+    rest = list(rest)
+    before, argv = (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else ([], rest)
+    if len(before) > 1 or not argv:
+        message = "want [HOST] -- COMMAND ..."
+        raise IslandError(message)
+    return (before[0] if before else addresses.CONTROL_PLANE), argv
+
+
+COMMANDS = {
+    "up": up,
+    "down": down,
+    "status": status,
+    "exec": execute,
+    "shell": shell,
+    "kubectl": kubectl,
+    "logs": logs,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Do it; what can go wrong is told in its own words, with status 1."""
+    options = parser().parse_args(argv)
+    try:
+        COMMANDS[options.command](options)
+    except TOLD as error:
+        sys.exit(f"{error}")
+
+
+if __name__ == "__main__":
+    main()

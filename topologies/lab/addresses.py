@@ -1,0 +1,236 @@
+"""Which hosts a lab has, and every link, address, route and sysctl of theirs: `fabric(topology)`, pure.
+
+    cp, n1 ... nN --- [nodes] --- in0 lb out0 --- wan0 rt lan0 --- [outside] --- ext ...
+
+The load balancer is in line: it is the nodes' default gateway. The router's default route is unreachable, so a packet
+for anywhere else is refused inside. All ranges are those of RFC 2544 (198.18.0.0/15), which nobody routes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import TYPE_CHECKING
+
+from topologies.model import LoadBalancerKind
+
+if TYPE_CHECKING:
+    from topologies.model import Node, Topology
+
+CONTROL_PLANE = "cp"
+BALANCER = "lb"
+ROUTER = "rt"
+NODES = "nodes"  # the bridge the nodes are plugged into
+OUTSIDE = "outside"  # the bridge of the external hosts
+TRANSIT = IPv4Network("198.18.2.0/30")
+BALANCED = IPv4Network("198.18.100.0/24")
+EVERYWHERE = IPv4Network("0.0.0.0/0")
+VXLAN_PORT = 8472
+ETHERNET_MTU = 1500
+VXLAN_MTU = 1450
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A network card: one end of a veth pair, the other end in a bridge of the island or in another host."""
+
+    name: str
+    address: IPv4Interface
+    switch: str | None = None
+    peer: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`via` None: on `device` itself; both None: unreachable."""
+
+    destination: IPv4Network
+    via: IPv4Address | None = None
+    device: str | None = None
+    onlink: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A remote vtep: where its MAC and its overlay address are found."""
+
+    mac: str
+    vtep: IPv4Address
+    underlay: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class PodNetwork:
+    """A node's bridge, and its vxlan device if the CNI has one."""
+
+    gateway: IPv4Interface
+    mtu: int
+    vtep: IPv4Address | None = None
+    mac: str = ""
+    tunnels: tuple[Tunnel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One network namespace."""
+
+    name: str
+    legs: tuple[Leg, ...]
+    routes: tuple[Route, ...]
+    sysctls: tuple[tuple[str, str], ...] = ()
+    pods: PodNetwork | None = None
+
+    @property
+    def address(self) -> IPv4Address:
+        """The address a host is known by: its first card's."""
+        return self.legs[0].address.ip
+
+
+def node_network(topology: Topology) -> IPv4Network:
+    """The LAN of the nodes: the /24 of the first one."""
+    return IPv4Network((topology.nodes[0].address, 24), strict=False)
+
+
+def control_plane(topology: Topology) -> IPv4Address:
+    """Where the API server listens: as declared, or the tenth address of the nodes' LAN."""
+    return topology.control_plane or node_network(topology)[10]
+
+
+def pod_cidr(topology: Topology, node: Node) -> IPv4Network:
+    """A node's part of the pod network: as declared, or the /24 of its number (n1 has x.y.1.0/24)."""
+    if node.pod_cidr:
+        return node.pod_cidr
+    number = topology.nodes.index(node) + 1
+    return IPv4Network((int(topology.cni.pod_cidr.network_address) + (number << 8), 24))
+
+
+def balanced(topology: Topology) -> IPv4Network:
+    """The addresses the load balancer gives away."""
+    return topology.load_balancer.addresses or BALANCED
+
+
+def routed_to_balancer(topology: Topology) -> IPv4Network:
+    """What the router sends to the load balancer: its own addresses and, beside them, those for `externalIPs`."""
+    network = balanced(topology)
+    return network.supernet(new_prefix=min(22, network.prefixlen))
+
+
+def fabric(topology: Topology) -> tuple[Host, ...]:
+    """Every host of the lab, the control plane first."""
+    return (
+        _control_plane(topology),
+        *(_node(topology, node) for node in topology.nodes),
+        _balancer(topology),
+        _router(topology),
+        *_external(topology),
+    )
+
+
+def _outside(topology: Topology) -> IPv4Network:
+    addresses = [external.address for external in topology.external] or [IPv4Address("198.18.3.100")]
+    return IPv4Network((addresses[0], 24), strict=False)
+
+
+def _pod_routes(topology: Topology, *, besides: Node | None = None) -> tuple[Route, ...]:
+    return tuple(Route(pod_cidr(topology, node), node.address) for node in topology.nodes if node is not besides)
+
+
+def _control_plane(topology: Topology) -> Host:
+    network = node_network(topology)
+    leg = Leg("eth0", IPv4Interface((control_plane(topology), network.prefixlen)), switch=NODES)
+    pods = () if topology.cni.overlay else _pod_routes(topology)
+    return Host(CONTROL_PLANE, (leg,), (Route(EVERYWHERE, network[1]), *pods))
+
+
+def _node(topology: Topology, node: Node) -> Host:
+    network = node_network(topology)
+    pods = _pod_network(topology, node)
+    tunnels = tuple(Route(IPv4Network((t.vtep, 24)), t.vtep, "flannel.1", onlink=True) for t in pods.tunnels)
+    return Host(
+        node.name,
+        (Leg("eth0", IPv4Interface((node.address, network.prefixlen)), switch=NODES),),
+        (Route(EVERYWHERE, network[1]), *(tunnels if topology.cni.overlay else _pod_routes(topology, besides=node))),
+        _node_sysctls(topology),
+        pods,
+    )
+
+
+def _node_sysctls(topology: Topology) -> tuple[tuple[str, str], ...]:
+    filtered = str(topology.kernel.rp_filter)
+    always = (
+        ("ipv4/ip_forward", "1"),
+        ("ipv4/conf/all/rp_filter", filtered),
+        ("ipv4/conf/default/rp_filter", filtered),
+        ("bridge/bridge-nf-call-iptables", str(int(topology.kernel.bridge_nf_call_iptables))),
+    )
+    return always + _icmp(topology)
+
+
+def _icmp(topology: Topology) -> tuple[tuple[str, str], ...]:
+    limit = topology.lab.icmp_ratelimit if topology.lab else 1000
+    return () if limit == 1000 else (("ipv4/icmp_ratelimit", str(limit)),)  # noqa: PLR2004 - the kernel's default
+
+
+def _pod_network(topology: Topology, node: Node) -> PodNetwork:
+    cidr = pod_cidr(topology, node)
+    gateway = IPv4Interface((cidr[1], cidr.prefixlen))
+    if not topology.cni.overlay:
+        return PodNetwork(gateway, ETHERNET_MTU)
+    tunnels = tuple(
+        Tunnel(_mac(topology, other), pod_cidr(topology, other).network_address, other.address)
+        for other in topology.nodes
+        if other is not node
+    )
+    return PodNetwork(gateway, VXLAN_MTU, cidr.network_address, _mac(topology, node), tunnels)
+
+
+def _mac(topology: Topology, node: Node) -> str:
+    return f"02:00:f1:00:00:{topology.nodes.index(node) + 1:02x}"
+
+
+def _balancer(topology: Topology) -> Host:
+    network = node_network(topology)
+    pods = _pod_routes(topology) if topology.external_routes_to_pods or not topology.cni.overlay else ()
+    ours = (Route(routed_to_balancer(topology)),) if topology.load_balancer.kind is LoadBalancerKind.INLINE else ()
+    quiet = tuple((f"ipv4/conf/{which}/send_redirects", "0") for which in ("all", "default"))
+    return Host(
+        BALANCER,
+        (
+            Leg("in0", IPv4Interface((network[1], network.prefixlen)), switch=NODES),
+            Leg("out0", IPv4Interface((TRANSIT[2], TRANSIT.prefixlen)), peer=(ROUTER, "wan0")),
+        ),
+        (Route(EVERYWHERE, TRANSIT[1]), *pods, *ours),
+        (("ipv4/ip_forward", "1"), *quiet, *_loose(), *_icmp(topology)),
+    )
+
+
+def _loose() -> tuple[tuple[str, str], ...]:
+    return (("ipv4/conf/all/rp_filter", "0"), ("ipv4/conf/default/rp_filter", "0"))
+
+
+def _router(topology: Topology) -> Host:
+    outside = _outside(topology)
+    inwards = [node_network(topology), routed_to_balancer(topology)]
+    if topology.external_routes_to_pods:
+        inwards.append(topology.cni.pod_cidr)
+    return Host(
+        ROUTER,
+        (
+            Leg("wan0", IPv4Interface((TRANSIT[1], TRANSIT.prefixlen))),
+            Leg("lan0", IPv4Interface((outside[1], outside.prefixlen)), switch=OUTSIDE),
+        ),
+        (*(Route(network, TRANSIT[2]) for network in inwards), Route(EVERYWHERE)),
+        (("ipv4/ip_forward", "1"), *_loose()),
+    )
+
+
+def _external(topology: Topology) -> tuple[Host, ...]:
+    outside = _outside(topology)
+    return tuple(
+        Host(
+            external.name,
+            (Leg("eth0", IPv4Interface((external.address, outside.prefixlen)), switch=OUTSIDE),),
+            (Route(EVERYWHERE, outside[1]),),
+        )
+        for external in topology.external
+    )

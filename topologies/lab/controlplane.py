@@ -1,0 +1,216 @@
+"""The control plane: etcd, API server, controller manager and scheduler as plain processes of the host `cp`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+from topologies.lab import addresses, netns
+from topologies.lab.api import Api, ApiError
+from topologies.lab.processes import ProcessError, spawn
+from topologies.lab.flags import arguments
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from topologies.lab.state import State
+    from topologies.model import Node, Topology
+
+ETCD = "http://127.0.0.1:2379"
+PEER = "http://127.0.0.1:2380"
+USERS = {
+    "admin": ("admin", "system:masters"),
+    "kcm": (
+        "system:kube-controller-manager",
+        "system:masters",
+    ),  # its own role is too small without per-controller accounts
+    "scheduler": ("system:kube-scheduler", ""),
+    "proxy": ("system:kube-proxy", ""),
+    "balancer": ("hairpin:load-balancer", "system:masters"),
+}
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: lab
+clusters:
+- name: lab
+  cluster: {{server: "https://{address}:6443", certificate-authority: "{authority}"}}
+users:
+- name: {user}
+  user: {{token: {token}}}
+contexts:
+- name: lab
+  context: {{cluster: lab, user: {user}}}
+"""
+
+
+def token(user: str) -> str:
+    """The static token of a user of this lab; no secret, since nobody outside the island reaches the API server."""
+    return f"token-{user}"
+
+
+def write_access(topology: Topology, state: State) -> None:
+    """`tokens.csv` and one kubeconfig per component, per node, and `admin.conf` for people."""
+    nodes = {node.name: (f"system:node:{node.name}", "system:nodes") for node in topology.nodes}
+    rows = [f"{token(key)},{name},{key},{group}" for key, (name, group) in {**USERS, **nodes}.items()]
+    state.kube.mkdir(exist_ok=True)
+    (state.pki / "tokens.csv").write_text("\n".join(row.removesuffix(",") for row in rows) + "\n")
+    for user in (*USERS, *nodes):
+        text = KUBECONFIG.format(
+            address=addresses.control_plane(topology), authority=state.pki / "ca.crt", user=user, token=token(user)
+        )
+        (state.kube / f"{user}.conf").write_text(text)
+
+
+def etcd() -> list[str]:
+    """etcd on a file system in memory; nothing is ever flushed to disk."""
+    return [
+        *("etcd", "--name=lab", "--data-dir=/run/etcd", "--unsafe-no-fsync", "--logger=zap"),
+        *(f"--listen-client-urls={ETCD}", f"--advertise-client-urls={ETCD}", f"--listen-peer-urls={PEER}"),
+        *(f"--initial-advertise-peer-urls={PEER}", f"--initial-cluster=lab={PEER}"),
+        *("--heartbeat-interval=500", "--election-timeout=2500", "--initial-election-tick-advance=true"),
+    ]
+
+
+def apiserver(topology: Topology, state: State) -> list[str]:
+    """The arguments of kube-apiserver, for the topology's version."""
+    address, pki = str(addresses.control_plane(topology)), state.pki
+    values = {
+        "etcd-servers": ETCD,
+        "bind-address": "0.0.0.0",  # noqa: S104 - of the island
+        "secure-port": "6443",
+        "insecure-port": "0",
+        "advertise-address": address,
+        "service-cluster-ip-range": str(topology.service_cidr),
+        "authorization-mode": "Node,RBAC",
+        "enable-admission-plugins": "NodeRestriction",
+        "token-auth-file": f"{pki}/tokens.csv",
+        "client-ca-file": f"{pki}/ca.crt",
+        "tls-cert-file": f"{pki}/api.crt",
+        "tls-private-key-file": f"{pki}/api.key",
+        "kubelet-client-certificate": f"{pki}/kubelet-client.crt",
+        "kubelet-client-key": f"{pki}/kubelet-client.key",
+        "kubelet-preferred-address-types": "InternalIP",
+        "service-account-key-file": f"{pki}/sa.key",
+        "service-account-signing-key-file": f"{pki}/sa.key",
+        "service-account-issuer": "https://kubernetes.default.svc",
+        "allow-privileged": "true",
+        "profiling": "false",
+        "v": "1",
+    }
+    return arguments("kube-apiserver", topology.kubernetes, values)
+
+
+def controller_manager(topology: Topology, state: State) -> list[str]:
+    """The arguments of kube-controller-manager; Node objects are made by us, with their podCIDR."""
+    values = {
+        "kubeconfig": f"{state.kube}/kcm.conf",
+        "root-ca-file": f"{state.pki}/ca.crt",
+        "service-account-private-key-file": f"{state.pki}/sa.key",
+        "leader-elect": "false",
+        "cluster-cidr": str(topology.cni.pod_cidr),
+        "service-cluster-ip-range": str(topology.service_cidr),
+        "allocate-node-cidrs": "false",
+        "node-monitor-period": "1s",
+        "bind-address": "127.0.0.1",
+        "port": "0",
+        "profiling": "false",
+        "v": "1",
+    }
+    return arguments("kube-controller-manager", topology.kubernetes, values)
+
+
+def scheduler(topology: Topology, state: State) -> list[str]:
+    """The arguments of kube-scheduler."""
+    values = {
+        "kubeconfig": f"{state.kube}/scheduler.conf",
+        "leader-elect": "false",
+        "bind-address": "127.0.0.1",
+        "port": "0",
+        "profiling": "false",
+        "v": "1",
+    }
+    return arguments("kube-scheduler", topology.kubernetes, values)
+
+
+def node_object(topology: Topology, node: Node) -> dict[str, object]:
+    """A Node as it must exist before its kubelet: podCIDR ours, capacity set (else kubelet 1.20 panics), addresses known."""
+    cidr = str(addresses.pod_cidr(topology, node))
+    known = [{"type": "InternalIP", "address": str(node.address)}, {"type": "Hostname", "address": node.name}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node.name, "labels": {"kubernetes.io/hostname": node.name}},
+        "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
+        "status": {"capacity": {"pods": "60"}, "allocatable": {"pods": "60"}, "addresses": known},
+    }
+
+
+@dataclass(slots=True)
+class ControlPlane:
+    """The processes, and the talk with the API server, from inside `cp`."""
+
+    topology: Topology
+    state: State
+    binaries: Path
+    api: Api
+    daemons: dict[str, subprocess.Popen[bytes]]
+
+    def start_api(self) -> None:
+        """etcd and the API server, which waits for etcd by itself."""
+        self._start("etcd", etcd())
+        self._start("apiserver", [str(self.binaries / "kube-apiserver"), *apiserver(self.topology, self.state)])
+
+    def start_controllers(self) -> None:
+        """Controller manager and scheduler."""
+        manager = controller_manager(self.topology, self.state)
+        self._start("controller-manager", [str(self.binaries / "kube-controller-manager"), *manager])
+        self._start("scheduler", [str(self.binaries / "kube-scheduler"), *scheduler(self.topology, self.state)])
+
+    def make_nodes(self) -> None:
+        """Create the Node objects."""
+        for node in self.topology.nodes:
+            self.api.call("POST", "/api/v1/nodes", node_object(self.topology, node))
+
+    def await_api(self, seconds: float = 90) -> None:
+        """Until /readyz says ok; ProcessError if etcd or the API server ended, or after `seconds`."""
+        self._until(lambda: self.api.get("/readyz") == "ok", "the API server", seconds)
+
+    def await_nodes(self, seconds: float = 90) -> None:
+        """Until every node is Ready and pods may be created (their ServiceAccount exists)."""
+        wanted = {node.name for node in self.topology.nodes}
+        self._until(lambda: wanted <= self._ready_nodes(), f"{len(wanted)} nodes to be Ready", seconds)
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self._until(lambda: bool(self.api.get(account)), "the default ServiceAccount", seconds)
+
+    def _ready_nodes(self) -> set[str]:
+        return {
+            node["metadata"]["name"]
+            for node in self.api.get("/api/v1/nodes")["items"]
+            for condition in node["status"].get("conditions", [])
+            if condition["type"] == "Ready" and condition["status"] == "True"
+        }
+
+    def _start(self, component: str, argv: list[str]) -> None:
+        with netns.inside(addresses.CONTROL_PLANE):
+            self.daemons[component] = spawn(argv, self.state.log(addresses.CONTROL_PLANE, component))
+
+    def _until(self, done: Callable[[], bool], what: str, seconds: float) -> None:
+        end, last = monotonic() + seconds, ""
+        with netns.inside(addresses.CONTROL_PLANE):
+            while True:
+                try:
+                    if done():
+                        return
+                except ApiError as error:
+                    last = f": {error}"
+                if ended := [name for name, daemon in self.daemons.items() if daemon.poll() is not None]:
+                    message = f"{ended[0]} of {addresses.CONTROL_PLANE} ended"
+                    raise ProcessError(message)
+                if monotonic() > end:
+                    message = f"waited {seconds:.0f} s in vain for {what}{last}"
+                    raise ProcessError(message)
+                sleep(0.05)

@@ -1,0 +1,134 @@
+"""The island and its door: the closed set of namespaces a lab lives in, and the one way to run a command inside.
+
+The island has no link to the machine's own network namespace, so nothing can leave it. The door joins only the network
+(and the host name) of a host: a program keeps its working directory and sees the machine's own files, so that pytest
+run through it can write its reports. A worker is the exception: its shell gets all of the worker's namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from topologies.lab import addresses
+from topologies.lab.binaries import cache_dir
+from topologies.lab.processes import Process, ProcessError, children, spawn, until
+from topologies.lab.state import State, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INSIDE = "HAIRPIN_INSIDE"
+NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--")
+
+
+class IslandError(Exception):
+    """There is no such lab, or no such host in it; says which there are."""
+
+
+def labs_dir() -> Path:
+    """Where the labs' state directories are."""
+    return cache_dir() / "labs"
+
+
+def locate(name: str) -> State:
+    """The state directory of a lab: `$HAIRPIN_STATE`, or by name in the cache."""
+    own = os.environ.get("HAIRPIN_STATE")
+    return State(Path(own).absolute() if own else labs_dir() / name)
+
+
+@dataclass(frozen=True, slots=True)
+class Island:
+    """A lab's namespaces, found by its state directory."""
+
+    name: str
+    state: State
+
+    @classmethod
+    def of(cls, name: str) -> Island:
+        """The running island of a lab; IslandError if it is not up."""
+        island = cls(name, locate(name))
+        if island.first is None:
+            message = f"lab {name} is not up: python -m topologies.lab up --topology {name}"
+            raise IslandError(message)
+        return island
+
+    @property
+    def first(self) -> int | None:
+        """The pid of the island's first process, as the machine numbers it."""
+        process = self.state.process
+        return next(iter(children(process.pid)), None) if process else None
+
+    def start(self, cgroups: Sequence[Path]) -> None:
+        """Start it and write down who holds it; ProcessError if it ended at once."""
+        package = Path(__file__).parents[2]
+        log = self.state.logs / "island.log"
+        argv = [*NAMESPACES, sys.executable, "-m", "topologies.lab.supervisor", str(self.state.root)]
+        path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
+        child = spawn(argv, log, env={"PYTHONPATH": path}, cgroups=cgroups)
+        process = Process.of(child.pid)
+        if process is None:
+            message = "the island ended at once"
+            raise ProcessError(message)
+        write(self.state.island, {"pid": process.pid, "started": process.started})
+        until(lambda: self.first is not None or child.poll() is not None, "the island's first process", seconds=10)
+
+    def end(self) -> None:
+        """Kill its first process and its holder: the kernel ends all the rest. Nothing to do if it is gone."""
+        holder, first = self.state.process, self.first
+        for process in (Process.of(first) if first else None, holder):
+            if process:
+                process.kill()
+        if holder:
+            until(lambda: not holder.alive, "the island to end", seconds=10, every=0.01)
+
+    def door(self, host: str, argv: Sequence[str]) -> list[str]:
+        """The command that runs `argv` on a host; IslandError if there is no such host."""
+        first, names = self.first, self.hosts()
+        if first is None or host not in names:
+            message = f"lab {self.name} has no host {host}: there are {', '.join(names)}"
+            raise IslandError(message)
+        pid = self.state.node(host) / "pid"
+        if pid.exists():
+            whole = ["nsenter", "--target", str(first), "--mount", "--net", "--pid", "--ipc", "--uts"]
+            return [*whole, "nsenter", "--target", pid.read_text(), "--all", "--", *argv]
+        root = Path(f"/proc/{first}")
+        return ["nsenter", f"--net={root}/root/run/netns/{host}", f"--uts={root}/ns/uts", "--", *argv]
+
+    def hosts(self) -> list[str]:
+        """Every host's name."""
+        first = self.first
+        return sorted(path.name for path in Path(f"/proc/{first}/root/run/netns").iterdir()) if first else []
+
+    def environment(self) -> dict[str, str]:
+        """What a program inside is told: that it is inside, and where the kubeconfig is."""
+        return {
+            **os.environ,
+            INSIDE: self.name,
+            "KUBECONFIG": str(self.state.kube / "admin.conf"),
+            "KUBECACHEDIR": str(self.state.root / "kubectl"),
+            "KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false",
+        }
+
+    def execute(self, host: str, argv: Sequence[str]) -> None:
+        """Become that command, on that host. Never returns; IslandError if there is no such program."""
+        command = self.door(host, argv)
+        try:
+            os.execvpe(command[0], command, self.environment())  # noqa: S606 - a list, no shell
+        except OSError as error:
+            message = f"{command[0]}: {error.strerror}"
+            raise IslandError(message) from error
+
+
+def is_inside(name: str | None = None) -> bool:
+    """Whether this process was started through a lab's door (of that name, if given)."""
+    inside = os.environ.get(INSIDE)
+    return inside is not None and name in {None, inside}
+
+
+def reenter(topology_name: str, argv: Sequence[str]) -> None:
+    """Become `argv` inside the lab, on the control plane's host, from where every address is reached; IslandError."""
+    Island.of(topology_name).execute(addresses.CONTROL_PLANE, argv)

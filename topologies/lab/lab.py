@@ -1,0 +1,190 @@
+"""A lab's life: `up` makes a topology real, `down` takes everything away again, whatever happened in between.
+
+Errors: LabError (the lab could not be made; holds the last lines of the right log), and those of `requirements.py`,
+`binaries.py`, `images.py`, `versions.py`, which come before anything is made.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep, time
+from typing import TYPE_CHECKING
+
+from topologies.lab import addresses, binaries, cgroups, controlplane, images, node, pki, requirements, ssh
+from topologies.lab.island import INSIDE, Island, labs_dir, locate
+from topologies.lab.processes import ProcessError, run, tail
+from topologies.lab.state import State, hidden, read, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from topologies.model import Topology
+
+__all__ = ["INSIDE", "Lab", "LabError", "down", "find", "running", "up"]
+
+START = 180
+FOLLOW_EVERY = 0.05
+
+
+class LabError(Exception):
+    """The lab could not be made, or not be taken away; says what failed and ends with the right log's last lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A running lab: where its state, kubeconfig and SSH keys are."""
+
+    name: str
+    state: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Of a cluster administrator; its address is reached from inside only."""
+        return State(self.state).kube / "admin.conf"
+
+    @property
+    def ssh_key(self) -> Path:
+        """The private key that root accepts on every node and external host."""
+        return State(self.state).ssh / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The host keys of all of them."""
+        return State(self.state).ssh / "known_hosts"
+
+
+def up(topology: Topology, *, kubernetes_bin: Path | None = None, say: Callable[[str], None] = print) -> Lab:
+    """Make the lab, or find it running; LabError if another topology of that name runs, or if it could not be made."""
+    state = locate(topology.name)
+    with state.lock():
+        if state.process and state.ready.exists():
+            return _same(topology, state)
+        requirements.check()
+        _clear(state)
+        programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), say=say)
+        golden = images.golden(programs, cache=binaries.cache_dir(), say=say)
+        try:
+            _make(topology, state, programs.directory, golden, say)
+        except BaseException as error:
+            _clear(state)
+            if isinstance(error, ProcessError):
+                raise LabError(str(error)) from error
+            raise
+    return Lab(topology.name, state.root)
+
+
+def down(name: str) -> bool:
+    """Take the lab away; whether there was anything. LabError if something would not go."""
+    state = locate(name)
+    if not state.root.exists() and not state.root.with_name(f"{state.root.name}.lock").exists():
+        return False
+    with state.lock():
+        return _clear(state)
+
+
+def find(name: str) -> Lab | None:
+    """The running lab of that name; None if it is not up."""
+    state = locate(name)
+    return Lab(name, state.root) if state.process and state.ready.exists() else None
+
+
+def running() -> list[str]:
+    """The names of the labs that are up."""
+    return sorted(path.name for path in labs_dir().glob("*/") if State(path).process)
+
+
+def _same(topology: Topology, state: State) -> Lab:
+    if state.topology.read_text() != topology.model_dump_json():
+        message = f"a lab {topology.name} runs with another topology: python -m topologies.lab down {topology.name}"
+        raise LabError(message)
+    return Lab(topology.name, state.root)
+
+
+def _make(topology: Topology, state: State, programs: Path, golden: Path, say: Callable[[str], None]) -> None:
+    """Everything that is made outside, the island meanwhile starting; then follow what its supervisor tells."""
+    for path in (state.root, programs):
+        if place := hidden(path):
+            message = f"{path} is below {place}, which a node covers with its own: choose another place"
+            raise LabError(message)
+    groups = cgroups.found()
+    bases = [group.base(topology.name) for group in groups]
+    state.logs.mkdir(parents=True)
+    state.topology.write_text(topology.model_dump_json())
+    record = {"name": topology.name, "began": time(), "binaries": str(programs), "cgroups": [str(b) for b in bases]}
+    write(state.record, record)
+    members = [cgroups.ISLAND, *(worker.name for worker in topology.nodes)]
+    for group, base in zip(groups, bases, strict=True):
+        cgroups.create(base, members, unified=group.unified)
+    island = Island(topology.name, state)
+    island.start([base / cgroups.ISLAND for base in bases])
+    _prepare(topology, state, programs, golden, groups)
+    _follow(state, island, say)
+
+
+def _prepare(
+    topology: Topology, state: State, programs: Path, golden: Path, groups: tuple[cgroups.Hierarchy, ...]
+) -> None:
+    services = topology.service_cidr[1]
+    kubelets = [worker.address for worker in topology.nodes]
+    pki.write(state.pki, api=[services, addresses.control_plane(topology)], kubelets=kubelets)
+    pki.write_ssh(state.ssh, ssh.hosts(topology))
+    ssh.write_config(topology, state)
+    controlplane.write_access(topology, state)
+    for worker in topology.nodes:
+        node.write_node(topology, state, programs, worker, groups)
+        _clone(golden, state.containerd(worker.name))
+    state.prepared.touch()
+
+
+def _clone(golden: Path, root: Path) -> None:
+    """Hard links of layers, which are never written in place; copies of the databases, which are."""
+    root.parent.mkdir(exist_ok=True)
+    run(["cp", "--archive", "--link", str(golden), str(root)])
+    for database in golden.rglob("*.db"):
+        copy = root / database.relative_to(golden)
+        copy.unlink()
+        shutil.copyfile(database, copy)
+
+
+def _follow(state: State, island: Island, say: Callable[[str], None]) -> None:
+    """Tell the supervisor's steps until it is ready; ProcessError with the last lines of what failed."""
+    end, told = monotonic() + START, 0
+    while True:
+        done = state.ready.exists()
+        lines = state.progress.read_text().splitlines() if state.progress.exists() else []
+        for line in lines[told:]:
+            say(line)
+        told = len(lines)
+        if done:
+            return
+        if failed := read(state.failed):
+            message = f"the lab did not start: {failed['message']}\n{_last_words(state, failed['message'])}"
+            raise ProcessError(message)
+        if island.first is None or monotonic() > end:
+            message = f"the lab did not start: its first process ended\n{tail(state.logs / 'island.log')}"
+            raise ProcessError(message)
+        sleep(FOLLOW_EVERY)
+
+
+def _last_words(state: State, message: str) -> str:
+    """The end of the log of the component the message names, else of the one that spoke last."""
+    logs = [log for log in sorted(state.logs.iterdir(), key=lambda log: log.stat().st_mtime) if log.stat().st_size]
+    named = [log for log in logs if log.suffixes and log.name.split(".")[1] in message.replace(" ", "-")]
+    chosen = (named or logs)[-1:]
+    return "\n".join(f"{log.name}:\n{tail(log)}" for log in chosen)
+
+
+def _clear(state: State) -> bool:
+    """End the island, whoever is left in its cgroups, the cgroups, the state; whether there was anything."""
+    if not state.root.exists():
+        return False
+    Island(state.root.name, state).end()
+    record = read(state.record)
+    left = cgroups.remove(Path(base) for base in record["cgroups"]) if record else []
+    if left:
+        message = f"these cgroups would not go: {', '.join(map(str, left))}"
+        raise LabError(message)
+    shutil.rmtree(state.root)
+    return True

@@ -1,0 +1,134 @@
+"""Network namespaces: builds the hosts that `addresses.py` describes, and runs things inside one. The door to pyroute2.
+
+Everything happens in the network namespace of the caller, which must be the island's own: a bridge each for the nodes
+and for the outside live there, and nothing else.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyroute2 import IPRoute, netns
+
+from topologies.lab.addresses import NODES, OUTSIDE, VXLAN_PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from topologies.lab.addresses import Host, Leg, PodNetwork, Route
+
+SYSCTL = Path("/proc/sys/net")
+NO_IPV6 = (("ipv6/conf/all/disable_ipv6", "1"), ("ipv6/conf/default/disable_ipv6", "1"))
+PERMANENT = 0x80
+
+
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """What this thread opens and starts meanwhile belongs to the named namespace."""
+    netns.pushns(name)
+    try:
+        yield
+    finally:
+        netns.popns()
+
+
+def prepare() -> None:
+    """The island's own namespace: loopback and the two bridges, no IPv6, bridged frames not seen by iptables."""
+    _sysctls((*NO_IPV6, ("bridge/bridge-nf-call-iptables", "0")))
+    with IPRoute() as ipr:
+        _up(ipr, "lo")
+        for switch in (NODES, OUTSIDE):
+            _bridge(ipr, switch)
+
+
+def build(hosts: Iterable[Host]) -> None:
+    """Create the hosts' namespaces, then their links, then what is inside each."""
+    hosts = tuple(hosts)
+    for host in hosts:
+        netns.create(host.name)
+        with inside(host.name):
+            _sysctls((*NO_IPV6, *host.sysctls))
+    with IPRoute() as ipr:
+        for host in hosts:
+            for leg in host.legs:
+                _cable(ipr, host, leg)
+    for host in hosts:
+        _furnish(host)
+
+
+def _cable(ipr: Any, host: Host, leg: Leg) -> None:  # noqa: ANN401 - pyroute2 has no types
+    if leg.switch:
+        port = f"{host.name}.{leg.name}"[:15]
+        ipr.link("add", ifname=port, kind="veth", peer={"ifname": leg.name, "net_ns_fd": host.name})
+        ipr.link("set", index=_index(ipr, port), master=_index(ipr, leg.switch), state="up")
+    elif leg.peer:
+        other, name = leg.peer
+        with inside(host.name), IPRoute() as own:
+            own.link("add", ifname=leg.name, kind="veth", peer={"ifname": name, "net_ns_fd": other})
+
+
+def _furnish(host: Host) -> None:
+    with inside(host.name), IPRoute() as ipr:
+        _up(ipr, "lo")
+        for leg in host.legs:
+            address = leg.address
+            ipr.addr("add", index=_index(ipr, leg.name), address=str(address.ip), prefixlen=address.network.prefixlen)
+            _up(ipr, leg.name)
+        if host.pods:
+            _pods(ipr, host, host.pods)
+        for route in host.routes:
+            _route(ipr, route)
+
+
+def _route(ipr: Any, route: Route) -> None:  # noqa: ANN401
+    how: dict[str, Any] = {"gateway": str(route.via)} if route.via else {"type": "unreachable"}
+    if route.device:
+        how["oif"] = _index(ipr, route.device)
+    if route.onlink:
+        how["flags"] = ["onlink"]
+    ipr.route("add", dst=str(route.destination), **how)
+
+
+def _pods(ipr: Any, host: Host, pods: PodNetwork) -> None:  # noqa: ANN401
+    octets = pods.gateway.ip.packed
+    _bridge(ipr, "cni0", address="0a:58:" + ":".join(f"{octet:02x}" for octet in octets), mtu=pods.mtu)
+    bridge = _index(ipr, "cni0")
+    ipr.addr("add", index=bridge, address=str(pods.gateway.ip), prefixlen=pods.gateway.network.prefixlen)
+    if pods.vtep:
+        _vxlan(ipr, host, pods)
+
+
+def _vxlan(ipr: Any, host: Host, pods: PodNetwork) -> None:  # noqa: ANN401
+    under = {"vxlan_local": str(host.address), "vxlan_link": _index(ipr, "eth0"), "vxlan_port": VXLAN_PORT}
+    ipr.link(
+        "add", ifname="flannel.1", kind="vxlan", address=pods.mac, vxlan_id=1, vxlan_learning=0, mtu=pods.mtu, **under
+    )
+    device = _index(ipr, "flannel.1")
+    _up(ipr, "flannel.1")
+    ipr.addr("add", index=device, address=str(pods.vtep), prefixlen=32)
+    for tunnel in pods.tunnels:
+        ipr.neigh("replace", ifindex=device, dst=str(tunnel.vtep), lladdr=tunnel.mac, state=PERMANENT)
+        ipr.fdb("append", ifindex=device, lladdr=tunnel.mac, dst=str(tunnel.underlay))
+
+
+def _bridge(ipr: Any, name: str, **more: object) -> None:  # noqa: ANN401
+    ipr.link("add", ifname=name, kind="bridge", br_forward_delay=0, **more)
+    _up(ipr, name)
+
+
+def _up(ipr: Any, name: str) -> None:  # noqa: ANN401
+    ipr.link("set", index=_index(ipr, name), state="up")
+
+
+def _index(ipr: Any, name: str) -> int:  # noqa: ANN401
+    return int(ipr.link_lookup(ifname=name)[0])
+
+
+def _sysctls(wanted: Iterable[tuple[str, str]]) -> None:
+    """Write below /proc/sys/net; one the kernel does not have (no IPv6, no br_netfilter) is left out."""
+    for name, value in wanted:
+        path = SYSCTL / name
+        if path.exists():
+            path.write_text(value)

@@ -1,0 +1,160 @@
+"""A worker: the files its daemons read and the plan its first process (`nodeinit.py`) follows. Pure but for `write`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from topologies.lab import addresses, ssh, versions
+from topologies.lab.state import State, write
+from topologies.lab.versions import KubeletFiles
+from topologies.lab.flags import arguments
+from topologies.model import Version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from topologies.lab.cgroups import Hierarchy
+    from topologies.model import Node, Topology
+
+PAUSE = "hairpin.local/pause:1"
+SOCKET = "/run/containerd/containerd.sock"
+DOCKER = "/run/docker.sock"
+NO_MORE_DOCKER = Version(1, 24)
+OFF = (
+    *("snapshotter.v1.btrfs", "snapshotter.v1.devmapper", "snapshotter.v1.zfs", "snapshotter.v1.aufs"),
+    *("internal.v1.opt", "internal.v1.tracing", "tracing.processor.v1.otlp"),
+)
+CONTAINERD = """\
+version = 2
+root = "/var/lib/containerd"
+state = "/run/containerd"
+oom_score = 0
+disabled_plugins = [{off}]
+[grpc]
+  address = "{socket}"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause}"
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  disable_hugetlb_controller = true
+  tolerate_missing_hugetlb_controller = true
+  stream_server_address = "127.0.0.1"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{cni}"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        SystemdCgroup = false
+"""
+MASQUERADE = """\
+*nat
+-A POSTROUTING -s {own} -d {cluster} -j RETURN
+-A POSTROUTING -s {cluster} -d {own} -j RETURN
+-A POSTROUTING ! -s {cluster} -d {own} -j RETURN
+-A POSTROUTING -s {cluster} ! -d 224.0.0.0/4 -j MASQUERADE --random-fully
+-A POSTROUTING ! -s {cluster} -d {cluster} -j MASQUERADE --random-fully
+COMMIT
+"""
+FORWARD = """\
+*filter
+-A FORWARD -s {cluster} -j ACCEPT
+-A FORWARD -d {cluster} -j ACCEPT
+COMMIT
+"""
+NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "none"}  # kubelet 1.20 asks EC2's metadata for 4 s
+
+
+def containerd_config(state: State, node: Node) -> str:
+    """config.toml, version 2 (containerd 1.6)."""
+    off = ", ".join(f'"io.containerd.{name}"' for name in OFF)
+    return CONTAINERD.format(off=off, socket=SOCKET, pause=PAUSE, cni=state.node(node.name) / "cni")
+
+
+def cni_config(topology: Topology, node: Node) -> dict[str, Any]:
+    """The bridge plugin as flannel configures it; addresses from the node's own pod CIDR."""
+    subnet = str(addresses.pod_cidr(topology, node))
+    ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "dataDir": "/var/lib/cni/networks"}
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "mtu": addresses.VXLAN_MTU if topology.cni.overlay else addresses.ETHERNET_MTU,
+        "isGateway": True,
+        "isDefaultGateway": True,
+        "ipMasq": False,
+        "hairpinMode": topology.kernel.hairpin,
+        "ipam": {**ipam, "routes": [{"dst": str(topology.cni.pod_cidr)}]},
+    }
+    ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+    return {"cniVersion": "0.3.1", "name": "cbr0", "plugins": [bridge, ports]}
+
+
+def iptables(topology: Topology, node: Node) -> str:
+    """flannel's rules, as iptables-restore reads them; without its masquerade, only FORWARD (which changes nothing)."""
+    names = {"own": addresses.pod_cidr(topology, node), "cluster": topology.cni.pod_cidr}
+    return (MASQUERADE if topology.cni.masquerade else "").format(**names) + FORWARD.format(**names)
+
+
+def kubelet(topology: Topology, state: State, node: Node) -> list[str]:
+    """The kubelet's arguments, for the topology's version."""
+    values = {
+        "config": str(state.node(node.name) / "kubelet.json"),
+        "kubeconfig": f"{state.kube}/{node.name}.conf",
+        "hostname-override": node.name,
+        "node-ip": str(node.address),
+        "root-dir": "/var/lib/kubelet",
+        "container-runtime": "remote",
+        "container-runtime-endpoint": f"unix://{SOCKET}",
+        "docker": f"unix://{DOCKER}",
+        "housekeeping-interval": "30s",
+        "v": "1",
+    }
+    return arguments("kubelet", topology.kubernetes, values)
+
+
+def daemons(topology: Topology, state: State, binaries: Path, node: Node) -> list[dict[str, Any]]:
+    """What runs on a worker, in order: `name`, `argv`, `env`, and `awaits` (`containerd` or `api`: what must be there)."""
+    own = state.node(node.name)
+    return [
+        {"name": "containerd", "argv": ["containerd", "-c", str(own / "containerd.toml"), "-l", "warn"], "env": {}},
+        {"name": "sshd", "argv": ssh.server(state, node.name), "env": {}},
+        {
+            "name": "kubelet",
+            "argv": [str(binaries / "kubelet"), *kubelet(topology, state, node)],
+            "env": NO_CLOUD,
+            "awaits": [SOCKET, str(state.api_ready)],
+        },
+        {
+            "name": "kube-proxy",
+            "argv": [str(binaries / "kube-proxy"), f"--config={own / 'kube-proxy.json'}", "--v=1"],
+            "env": {},
+        },
+    ]
+
+
+def write_node(topology: Topology, state: State, binaries: Path, node: Node, groups: tuple[Hierarchy, ...]) -> None:
+    """Every file of a worker; its plan is the last."""
+    own = state.node(node.name)
+    (own / "cni").mkdir(parents=True, exist_ok=True)
+    files = KubeletFiles(f"{state.pki}/ca.crt", f"{state.pki}/kubelet.crt", f"{state.pki}/kubelet.key")
+    old = not any(group.unified for group in groups)
+    configuration = versions.kubelet_config(
+        topology.kubernetes, files, cgroup_v1=old, util_chains=topology.kernel.kubelet_rules
+    )
+    proxy = versions.proxy_config(topology.proxy_version, topology, node.name, f"{state.kube}/proxy.conf")
+    (own / "containerd.toml").write_text(containerd_config(state, node))
+    (own / "cni" / "10-hairpin.conflist").write_text(json.dumps(cni_config(topology, node), indent=1))
+    (own / "kubelet.json").write_text(json.dumps(configuration, indent=1))
+    (own / "kube-proxy.json").write_text(json.dumps(proxy, indent=1))
+    plan = {
+        "name": node.name,
+        "hierarchies": [[group.name, group.options] for group in groups],
+        "legacy": bool(topology.lab and topology.lab.iptables == "legacy"),
+        "docker": DOCKER if topology.kubernetes < NO_MORE_DOCKER else "",
+        "iptables": iptables(topology, node),
+        "daemons": daemons(topology, state, binaries, node),
+    }
+    write(own / "plan.json", plan)

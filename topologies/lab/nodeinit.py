@@ -1,0 +1,113 @@
+"""The first process of a worker: makes its file systems, starts its daemons, and reaps what they leave behind.
+
+    python -m topologies.lab.nodeinit STATE NODE      in new mount, uts, ipc, pid and cgroup namespaces
+
+Standard library only: a node must start in tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from topologies.lab import fakedocker, mounts
+from topologies.lab.processes import ProcessError, run, spawn, until
+from topologies.lab.state import State, read, write
+
+# The kubelet would write these sysctls of the whole machine; it finds files that hold the wanted values already.
+GLOBAL = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+}
+LEGACY = ("/usr/sbin/xtables-legacy-multi", "/usr/sbin/xtables-nft-multi")
+PATIENCE = 120
+
+
+def main(root: str, name: str) -> None:
+    """Never returns while the node lives."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    state = State(Path(root))
+    plan = read(state.node(name) / "plan.json")
+    (state.node(name) / "pid").write_text(os.readlink("/proc/self"))  # /proc is still the island's
+    furnish(state, plan)
+    if plan["iptables"]:
+        run(["iptables-restore", "-n"], given=plan["iptables"])
+    if plan["docker"]:
+        Thread(target=fakedocker.serve, args=(plan["docker"],), daemon=True).start()
+    start(state, plan)
+    reap()
+
+
+def furnish(state: State, plan: dict[str, Any]) -> None:
+    """/proc, /sys with the cgroups, and own /run, /var/lib, /var/log: the daemons find their usual paths, and them empty."""
+    mounts.hostname(plan["name"])
+    mounts.proc()
+    for stale in ("/sys", "/run"):
+        mounts.clear(stale)
+    mounts.sysfs()
+    groups(plan["hierarchies"])
+    mounts.fresh("/run", "lock", "sysctl", "tmp", "sshd")
+    Path("/run/tmp").chmod(0o1777)
+    mounts.fresh("/var/lib", "kubelet", "containerd", "cni")
+    mounts.fresh("/var/log", "pods", "containers")
+    mounts.bind(state.containerd(plan["name"]), "/var/lib/containerd")
+    for key, value in GLOBAL.items():
+        written, real = Path("/run/sysctl", key.replace("/", "_")), Path("/proc/sys", key)
+        written.write_text(f"{value}\n")
+        if real.exists():
+            mounts.bind(written, real)
+    if plan["legacy"]:
+        mounts.bind(*LEGACY)
+    Path("/run/resolv.conf").touch()
+
+
+def groups(hierarchies: list[list[str]]) -> None:
+    """Mount the cgroups as this node's cgroup namespace shows them: the kubelet sees itself at the root."""
+    if hierarchies and not hierarchies[0][1]:
+        mounts.mount("cgroup2", "/sys/fs/cgroup", "cgroup2")
+        own = Path("/sys/fs/cgroup")
+        (own / "init").mkdir()
+        (own / "init" / "cgroup.procs").write_text("1")
+        for controller in (own / "cgroup.controllers").read_text().split():
+            (own / "cgroup.subtree_control").write_text(f"+{controller}")
+        return
+    mounts.fresh("/sys/fs/cgroup", *(name for name, _ in hierarchies))
+    for name, options in hierarchies:
+        mounts.mount("cgroup", f"/sys/fs/cgroup/{name}", "cgroup", options=options)
+
+
+def start(state: State, plan: dict[str, Any]) -> None:
+    """The daemons in order, each after what it awaits; their pids (as this node numbers them) go to `daemons.json`."""
+    pids = {}
+    for daemon in plan["daemons"]:
+        for path in daemon.get("awaits", ()):
+            until(Path(path).exists, path, seconds=PATIENCE)
+        env = {**daemon["env"], "TMPDIR": "/run/tmp", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        pids[daemon["name"]] = spawn(daemon["argv"], state.log(plan["name"], daemon["name"]), env=env).pid
+        write(state.node(plan["name"]) / "daemons.json", pids)
+
+
+def reap() -> None:
+    """Wait for children and orphans for ever; say which one ended."""
+    while True:
+        try:
+            pid, status = os.wait()
+        except ChildProcessError:
+            signal.pause()
+        else:
+            print(f"process {pid} ended with {os.waitstatus_to_exitcode(status)}", flush=True)  # noqa: T201 - our log
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except (OSError, ProcessError) as error:
+        sys.exit(f"{sys.argv[2]}: {error}")

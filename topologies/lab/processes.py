@@ -1,0 +1,126 @@
+"""Starting, finding and ending processes; the lab's one door to subprocesses (besides long builds: `commands.py`).
+
+A process is known by its pid *and* the time it started (`/proc/PID/stat`): a pid that was used again is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+PROC = Path("/proc")
+ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
+
+
+class ProcessError(Exception):
+    """A command ended with another status than 0, or what was waited for did not come; says which, and its last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of this machine, told from a later one with the same pid by its start time in clock ticks."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process | None:
+        """The process that has this pid now; None if there is none, or only a zombie."""
+        try:
+            fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] == "Z" else cls(pid, int(fields[19]))
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs still."""
+        return Process.of(self.pid) == self
+
+    def kill(self) -> None:
+        """SIGKILL, if it is still the same process."""
+        if self.alive:
+            kill_pid(self.pid)
+
+
+def kill_pid(pid: int) -> None:
+    """SIGKILL a pid which may be gone by now."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def children(pid: int) -> tuple[int, ...]:
+    """The direct children of a process, as this /proc numbers them."""
+    try:
+        return tuple(int(child) for child in (PROC / str(pid) / "task" / str(pid) / "children").read_text().split())
+    except OSError:
+        return ()
+
+
+def run(argv: Sequence[str], *, given: str = "", timeout: float = 60) -> str:
+    """Run to the end and return what it printed; ProcessError with its error output otherwise."""
+    try:
+        done = subprocess.run(argv, input=given, capture_output=True, text=True, timeout=timeout, check=False)  # noqa: S603 - a list, no shell
+    except (OSError, subprocess.TimeoutExpired) as error:
+        message = f"`{' '.join(argv)}`: {error}"
+        raise ProcessError(message) from error
+    if done.returncode:
+        message = f"`{' '.join(argv)}` ended with status {done.returncode}: {(done.stderr or done.stdout).strip()}"
+        raise ProcessError(message)
+    return done.stdout
+
+
+def call(argv: Sequence[str]) -> int:
+    """Run in the foreground with our own input and output; its exit status."""
+    return subprocess.run(argv, check=False).returncode  # noqa: S603 - a list, no shell
+
+
+def spawn(
+    argv: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    cgroups: Sequence[Path] = (),
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a daemon in a session of its own, its output appended to `log`; it enters the cgroups before it is executed."""
+    command = ["/bin/sh", "-c", ENTER, "sh", *map(str, cgroups), "--", *argv] if cgroups else list(argv)
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 - a list; the shell line is ours
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+        )
+
+
+def until(done: Callable[[], bool], what: str, *, seconds: float, every: float = 0.05) -> None:
+    """Wait for something of the lab's own; ProcessError that says what did not come."""
+    end = monotonic() + seconds
+    while not done():
+        if monotonic() > end:
+            message = f"waited {seconds:.0f} s in vain for {what}"
+            raise ProcessError(message)
+        sleep(every)
+
+
+def tail(log: Path, lines: int = 12) -> str:
+    """The last lines of a log, or a word that there are none."""
+    try:
+        kept = log.read_text(errors="replace").splitlines()[-lines:]
+    except OSError:
+        kept = []
+    return "\n".join(kept) or f"({log}: nothing written)"

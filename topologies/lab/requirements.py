@@ -1,0 +1,42 @@
+"""What a machine must have before a lab can be made: root, and Debian's programs. One message names all that is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+PROGRAMS = {
+    "etcd": "etcd-server",
+    "containerd": "containerd",
+    "runc": "runc",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "iptables-restore": "iptables",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "/usr/sbin/sshd": "openssh-server",
+    "conntrack": "conntrack",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+}
+PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+
+
+class RequirementError(Exception):
+    """This machine cannot hold a lab as it is; the message says what to do."""
+
+
+def check() -> None:
+    """RequirementError unless we are root and every program is there."""
+    wanted = []
+    if os.geteuid():
+        wanted.append("be root (namespaces, mounts and cgroups need it): try again with sudo")
+    if packages := sorted({package for program, package in PROGRAMS.items() if not _there(program)}):
+        wanted.append(f"apt-get install --no-install-recommends {' '.join(packages)}")
+    if wanted:
+        message = "the lab cannot start here. Wanted:\n  " + "\n  ".join(wanted)
+        raise RequirementError(message)
+
+
+def _there(program: str) -> bool:
+    return Path(program).exists() if program.startswith("/") else shutil.which(program, path=PATH) is not None

@@ -1,0 +1,49 @@
+"""sshd on the nodes and the external hosts: keys only, host keys of the lab's own making."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address
+
+    from topologies.lab.state import State
+    from topologies.model import Topology
+
+CONFIG = """\
+Port {port}
+ListenAddress {address}
+HostKey {directory}/host-{name}
+AuthorizedKeysFile {directory}/authorized_keys
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+UseDNS no
+StrictModes no
+PidFile none
+PrintMotd no
+PrintLastLog no
+MaxStartups 200
+MaxSessions 200
+SetEnv TMPDIR=/run/tmp
+Subsystem sftp internal-sftp
+"""
+
+
+def hosts(topology: Topology) -> dict[str, tuple[IPv4Address, int]]:
+    """Every host with an sshd: its address and port."""
+    nodes = {node.name: (node.address, node.ssh.port if node.ssh else 22) for node in topology.nodes}
+    return {**nodes, **{external.name: (external.address, external.ssh.port) for external in topology.external}}
+
+
+def write_config(topology: Topology, state: State) -> None:
+    """One `sshd-<host>.conf` each."""
+    for name, (address, port) in hosts(topology).items():
+        text = CONFIG.format(port=port, address=address, name=name, directory=state.ssh)
+        (state.ssh / f"sshd-{name}.conf").write_text(text)
+
+
+def server(state: State, name: str) -> list[str]:
+    """The command that serves one host; needs /run/sshd."""
+    return ["/usr/sbin/sshd", "-D", "-e", "-f", str(state.ssh / f"sshd-{name}.conf")]
