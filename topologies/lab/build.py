@@ -5,7 +5,7 @@ The source tree, GOPATH and Go's cache (3 GB) live in `cache/kubernetes/<version
 The vendored reflect2 1.0.1 panics when built with Go >= 1.18: Debian's own 1.0.2 takes its place.
 
 Errors: BuildError (a missing prerequisite, too little room, another version than wanted), ProcessError, DebianError.
-Source: Debian's `kubernetes` 1.20.5+really1.20.2, `hack/lib/golang.sh`; reflect2 was met in the IPVS study (NOTES, pitfall 16).
+Source: `hack/lib/golang.sh` of Debian's `kubernetes` 1.20.5+really1.20.2; reflect2: lab-prototype NOTES, pitfall 16.
 """
 
 from __future__ import annotations

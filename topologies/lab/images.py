@@ -4,7 +4,7 @@
 `hairpin.local/pause:1` is one program of some hundred bytes. Both become docker archives (`archive.py`).
 `golden` imports and unpacks them once; nodes then hard-link that root and start without an import.
 
-Errors: ImagesError (something to build them from is missing), processes.ProcessError, debian.DebianError.
+Errors: ImagesError (something to build them from is missing), processes.ProcessError.
 Source: containerd `ctr images import`; the kubelet's CRI finds what is in the namespace `k8s.io`.
 """
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from topologies.lab.archive import Image, Link, write_archive
 from topologies.lab.build import locked
 from topologies.lab.commands import Shown, run
-from topologies.lab.debian import Debian
+from topologies.lab.debian import Debian, DebianError
 from topologies.lab.processes import run as ask
 
 if TYPE_CHECKING:
@@ -160,16 +160,23 @@ def busybox(cache: Path, say: Callable[[str], None]) -> Path:
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=program.parent, prefix=".") as folder:
-            suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-            debian = Debian(Path(folder), suite, say)
-            debian.update()
-            package = debian.download("busybox-static", Path(folder))
+            package = _fetch("busybox-static", Path(folder), say)
             ask(("dpkg-deb", "--extract", str(package), f"{folder}/x"))
             found = next(
                 path for path in Path(folder).glob("x/**/busybox") if path.is_file() and path.parent.name == "bin"
             )
             found.rename(program)
     return program
+
+
+def _fetch(package: str, folder: Path, say: Callable[[str], None]) -> Path:
+    debian = Debian(folder, platform.freedesktop_os_release().get("VERSION_CODENAME", ""), say)
+    try:
+        debian.update()
+        return debian.download(package, folder)
+    except DebianError as error:
+        message = f"the lab's image needs {package}: {error}"
+        raise ImagesError(message) from error
 
 
 def libraries(listing: str) -> list[str]:

@@ -159,3 +159,13 @@ def test_golden_is_made_once_per_content_and_half_made_ones_are_removed(
     assert made == [first, second]
     assert first != second
     assert not (cache / "golden" / ".half").exists()
+
+
+def test_without_a_debian_mirror_the_error_names_the_package(
+    binaries: Binaries, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cache / "images" / "busybox").unlink()
+    monkeypatch.setattr("topologies.lab.debian.ask", lambda _: "http://mirror.example/ other main")
+
+    with pytest.raises(ImagesError, match=r"needs busybox-static: apt on this machine has no repository"):
+        agnhost_image(binaries, cache, silent)
