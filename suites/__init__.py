@@ -1,0 +1,1 @@
+"""What is promised: one short test per promise, its docstring the promise in one sentence."""

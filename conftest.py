@@ -1,0 +1,1 @@
+pytest_plugins = ("topologies.plugin", "probes.plugin", "reports.plugin")

@@ -1,0 +1,109 @@
+"""Answers of a run -> verdicts: joins what the oracle expects with what was observed, cell by cell."""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+from collections import Counter
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from probes import judge as judges
+from probes.expectation import Expectation, Path
+from probes.observation import Observation, Outcome
+from probes.oracle.names import name
+from probes.oracle.oracle import expect
+from topologies.frontends import UnresolvedError, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from probes.cell import Cell
+    from probes.session import Answers
+    from probes.verdict import Facet, Verdict
+    from topologies.model import Deviation, Topology
+
+LIMITED = 4
+
+
+class NotTestedError(Exception):
+    """The cell could not be asked: a fault of the measurement, not of the cluster. Carries the verdict's account."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Holds a run's answers against the rules. Deriving an expectation is cheap, so nothing is cached but the counts."""
+
+    topology: Topology
+    answers: Answers
+    folder: str = ""
+    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @classmethod
+    def over(cls, topology: Topology, answers: Answers, cells: Iterable[Cell], folder: str = "") -> Judge:
+        """A judge of these cells. Refusals are counted by client node and address, to know where ICMP was limited."""
+        judge = cls(topology, answers, folder)
+        for cell in cells:
+            seen = judge.observation(cell)
+            refused = sum(attempt.outcome is Outcome.REFUSED for attempt in seen.attempts)
+            judge.refusals[judge.limit_key(cell, seen)] += refused
+        return judge
+
+    def __call__(self, cell: Cell, facet: Facet | None = None) -> Verdict:
+        """The verdict on one facet of a cell, or on all of them."""
+        return judges.judge(self.case(cell), facet)
+
+    def case(self, cell: Cell) -> judges.Case:
+        """What was expected and what was observed, side by side."""
+        seen = self.observation(cell)
+        return judges.Case(
+            cell=cell,
+            expectation=self.expectation(cell),
+            observation=seen,
+            naming=self.name,
+            limited=self.refusals[self.limit_key(cell, seen)] >= LIMITED,
+            evidence=f"{self.folder}/run.json cell {cell.id}" if self.folder else "",
+        )
+
+    def expectation(self, cell: Cell) -> Expectation:
+        """What the rules say, or what a declared deviation of this cluster says instead."""
+        for deviation in self.topology.deviations:
+            if fnmatch.fnmatchcase(cell.id, deviation.cells):
+                return self._deviating(cell, deviation)
+        return expect(self.topology, self.answers.snapshot, cell)
+
+    def _deviating(self, cell: Cell, deviation: Deviation) -> Expectation:
+        rules = expect(self.topology, self.answers.snapshot, cell)
+        today = datetime.datetime.now(datetime.UTC).date()
+        if deviation.expires < today:
+            return rules
+        outcome = Outcome(deviation.outcome)
+        because = f"known deviation until {deviation.expires}: {deviation.reason}"
+        if outcome is not Outcome.OK:
+            return Expectation((Path(outcome),), ("deviation",), because)
+        seen = frozenset(IPv4Address(source) for source in deviation.sources) or rules.sources
+        backends = sorted(rules.backends) or [None]
+        paths = tuple(Path(outcome, seen, backend, 1 / len(backends)) for backend in backends)
+        return Expectation(paths, ("deviation",), because, rules.sticky)
+
+    def observation(self, cell: Cell) -> Observation:
+        """What was observed, with host names turned into backend names."""
+        missing = Observation(cell.id, trouble="it was not asked in this run")
+        aliases = {backend.node: backend.name for backend in self.topology.workload.backends if backend.host_network}
+        return judges.with_names(self.answers.observations.get(cell.id, missing), aliases)
+
+    def limit_key(self, cell: Cell, seen: Observation) -> tuple[str, str]:
+        """Where ICMP tokens are shared: the client's node (its pods may be masqueraded to it) and the address asked."""
+        return cell.vantage.node or cell.vantage.name, seen.target.rsplit(":", 1)[0]
+
+    def name(self, address: IPv4Address) -> str:
+        """An address in words."""
+        return name(address, self.topology, self.answers.snapshot)
+
+    def target(self, cell: Cell) -> str:
+        """The address:port of a cell's frontend, or why it has none."""
+        try:
+            return str(resolve(cell.frontend, self.topology, self.answers.snapshot))
+        except UnresolvedError as error:
+            return str(error)

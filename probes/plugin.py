@@ -1,0 +1,192 @@
+"""pytest's side of the probes: parametrises `cell` from the plan, asks each cell once, hands out `judge`."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from filelock import FileLock
+
+from probes import session as sessions
+from probes.judging import Judge, NotTestedError
+from probes.oracle import mutations
+from probes.oracle.oracle import expect
+from probes.oracle.rules import as_text
+from probes.plan import Plan, plan
+from probes.selection import SelectionError, select
+from probes.verdict import Facet, Result, Verdict
+from topologies.cluster import ClusterError
+from topologies.model import Ssh
+from topologies.plugin import TOPOLOGY
+
+if TYPE_CHECKING:
+    from probes.cell import Cell
+
+PLAN = pytest.StashKey[Plan]()
+RUN = pytest.StashKey[Path]()
+NOT_TESTABLE = 6
+JUDGE = pytest.StashKey[Judge]()
+
+
+class Judging(Protocol):
+    """The `judge` fixture: the verdict on one facet of a cell; NotTestedError where the cell could not be asked."""
+
+    def __call__(self, cell: Cell, facet: Facet) -> Verdict: ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options that say how to ask."""
+    group = parser.getgroup("hairpin: how to ask")
+    group.addoption("--samples", type=int, default=None, metavar="N", help="attempts a cell (default: enough to see every backend)")
+    group.addoption("--connect-timeout", type=float, default=2.0, metavar="S", help="seconds to wait for a TCP answer (default 2)")
+    group.addoption("--settle-timeout", type=float, default=60.0, metavar="S", help="seconds to wait for each settling step")
+    group.addoption("--out", default="out", metavar="DIR", help="where runs are written (default out)")
+    group.addoption("--keep", action="store_true", help="leave the run's namespace in the cluster")
+    group.addoption("--rules", action="store_true", help="print the catalogue of rules and exit")
+    group.addoption("--mutate", default=None, metavar="RULE", help="judge by an oracle with this rule flipped: the run must fail")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the plan and the run's folder; the workers of xdist are told the folder."""
+    config.addinivalue_line("markers", "cells(**selectors): the cells this promise is about; see probes/selection.py")
+    config.stash[PLAN] = plan(config.stash[TOPOLOGY], config.getoption("--samples"))
+    given = getattr(config, "workerinput", {}).get("hairpin_run")
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    fresh = f"{stamp}-{config.stash[TOPOLOGY].name}-{secrets.token_hex(2)}"
+    config.stash[RUN] = Path(given) if given else Path(config.getoption("--out")).absolute() / fresh
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """pytest-xdist: give a worker the run's folder."""
+    node.workerinput["hairpin_run"] = str(node.config.stash[RUN])  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """`--rules` prints the catalogue and ends."""
+    if not config.getoption("--rules"):
+        return None
+    sys.stdout.write(as_text())
+    return 0
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item a cell. A misspelt selector is a collection error; a topology without such cells is a named skip."""
+    marker = metafunc.definition.get_closest_marker("cells")
+    if "cell" not in metafunc.fixturenames or marker is None:
+        return
+    topology = metafunc.config.stash[TOPOLOGY]
+    try:
+        chosen = select(metafunc.config.stash[PLAN].cells, topology, marker.kwargs)
+    except SelectionError as error:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
+    if chosen:
+        metafunc.parametrize("cell", chosen, ids=[cell.id for cell in chosen])
+        return
+    reason = f"topology {topology.name} declares nothing that has {marker.kwargs}"
+    metafunc.parametrize("cell", [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="none-declared")])
+
+
+@pytest.fixture(scope="session")
+def judge(request: pytest.FixtureRequest) -> Judging:
+    """Verdicts on this run's cells. The first use asks all selected cells, in one process for all xdist workers."""
+    judging = the_judge(request.session)
+
+    def verdict(cell: Cell, facet: Facet) -> Verdict:
+        told = judging(cell, facet)
+        if told.result is Result.INCONCLUSIVE:
+            raise NotTestedError(str(told))
+        return told
+
+    return verdict
+
+
+def the_judge(session: pytest.Session) -> Judge:
+    """The judge of this run, made at its first use."""
+    config = session.config
+    if JUDGE not in config.stash:
+        cells = _selected(session)
+        topology = config.stash[TOPOLOGY]
+        answers = _answers(config, cells)
+        config.stash[JUDGE] = Judge.over(topology, answers, cells, folder=os.path.relpath(config.stash[RUN]))
+        config.hook.pytest_hairpin_answered(config=config, judge=config.stash[JUDGE], cells=cells)
+    return config.stash[JUDGE]
+
+
+def _selected(session: pytest.Session) -> list[Cell]:
+    """The cells of the items that will run, each once, in the plan's order."""
+    wanted = {item.callspec.params["cell"].id for item in session.items if _has_cell(item)}  # type: ignore[attr-defined]
+    return [cell for cell in session.config.stash[PLAN].cells if cell.id in wanted]
+
+
+def _has_cell(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and callspec.params.get("cell") is not None
+
+
+def _answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
+    """Ask, or read what another worker has asked. A cluster that cannot be tested ends the run with its own message."""
+    folder = config.stash[RUN]
+    folder.mkdir(parents=True, exist_ok=True)
+    shared, failed = folder / "answers.json", folder / "not-tested.txt"
+    with FileLock(folder / ".asking"):
+        if failed.exists():
+            pytest.exit(failed.read_text(encoding="utf-8"), returncode=NOT_TESTABLE)
+        if not shared.exists():
+            try:
+                _conduct(config, cells).write(shared)
+            except ClusterError as error:
+                message = f"the cluster could not be tested: {error}"
+                failed.write_text(message, encoding="utf-8")
+                pytest.exit(message, returncode=NOT_TESTABLE)
+    return sessions.Answers.read(shared)
+
+
+def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
+    topology = config.stash[TOPOLOGY]
+    if config.getoption("--simulate"):
+        return sessions.simulate(topology, cells, lambda cell, snapshot: expect(topology, snapshot, cell))
+    ssh = Ssh(key=os.environ.get("HAIRPIN_SSH_KEY"), known_hosts=os.environ.get("HAIRPIN_KNOWN_HOSTS"))
+    options = sessions.Options(
+        kubeconfig=config.getoption("--kubeconfig"),
+        context=config.getoption("--context"),
+        ssh=ssh,
+        connect_timeout=config.getoption("--connect-timeout"),
+        settle_timeout=config.getoption("--settle-timeout"),
+        keep=config.getoption("--keep"),
+    )
+    run = config.stash[RUN].name.rsplit("-", 1)[-1]
+    return sessions.conduct(topology, cells, run, options, say=lambda line: _say(config, line))
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    """Progress, past pytest's capturing; from a worker of xdist it goes to the worker's stderr."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> object:
+    """With `--mutate`, the world does what the true rules say, and is judged by an oracle with one rule flipped."""
+    rule = session.config.getoption("--mutate")
+    if not rule or not session.items:
+        return (yield)
+    _answers(session.config, _selected(session))
+    with mutations.applied(mutations.named(rule)):
+        return (yield)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Our own hook, called once a process when the answers are there."""
+    from probes import hooks  # noqa: PLC0415 - pytest wants the module object
+
+    pluginmanager.add_hookspecs(hooks)

@@ -1,0 +1,170 @@
+"""One run's asking, from the topology to the answers: deploy, settle, ask every cell once. Knows nothing of pytest.
+
+The answers can be written to a file and read back, so that the workers of pytest-xdist share one asking.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from probes import clock, runner
+from probes.observation import Attempt, Observation
+from probes.vantages.pod import PodVantage
+from probes.vantages.ssh import SshVantage
+from topologies import cluster as clusters
+from topologies.frontends import Target, UnresolvedError, resolve
+from topologies.model import Ssh, VantageKind
+from topologies.snapshot import Snapshot, declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from probes.cell import Cell
+    from probes.expectation import Expectation
+    from probes.vantages.base import Vantage as Asker
+    from topologies.model import Topology, Vantage
+
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run asks. Times in seconds. `keep`: leave the workload for a look afterwards."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    ssh: Ssh = field(default_factory=Ssh)
+    connect_timeout: float = 2.0
+    settle_timeout: float = 60.0
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a run's asking gave. `timings` in seconds by phase; `notes` are what the reader should know of the settling."""
+
+    snapshot: Snapshot
+    observations: dict[str, Observation]
+    timings: dict[str, float]
+    versions: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    def write(self, path: Path) -> None:
+        """Write to a file for other processes; appears whole or not at all."""
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(TypeAdapter(Answers).dump_json(self))
+        fresh.replace(path)
+
+    @staticmethod
+    def read(path: Path) -> Answers:
+        """The answers that another process has written."""
+        return TypeAdapter(Answers).validate_json(path.read_bytes())
+
+
+def conduct(topology: Topology, cells: Sequence[Cell], run: str, options: Options, say: Callable[[str], None]) -> Answers:
+    """Deploy, settle, ask every cell once, remove. ClusterError where the cluster cannot be tested at all."""
+    cluster = clusters.Cluster(
+        api=clusters.connect(options.kubeconfig, options.context),
+        topology=topology,
+        namespace=f"hairpin-{run}",
+        run=run,
+    )
+    started = time.monotonic()
+    try:
+        cluster.apply()
+        notes = _settle(cluster, options, say)
+        snapshot, versions = cluster.snapshot(), cluster.versions()
+        settled = time.monotonic()
+        observations = _ask(topology, cells, snapshot, cluster, options, say)
+    finally:
+        if not options.keep:
+            cluster.remove()
+    timings = {"settle": settled - started, "ask": time.monotonic() - settled}
+    return Answers(snapshot, observations, timings, versions, notes)
+
+
+def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Wait on the API's own state; what still is not settled in the end is told, and the cells are asked all the same."""
+    steps = (
+        ("pods, endpoints and addresses", cluster.ready, 1),
+        ("kube-proxy on every node", cluster.proxy_synced, 3),
+    )
+    notes = []
+    for what, check, successes in steps:
+        say(f"settling: {what}")
+        try:
+            clock.until(check, clock.Deadline(options.settle_timeout), what, successes=successes)
+        except clock.WaitTimeoutError as error:
+            notes.append(str(error))
+            say(f"not settled: {error}")
+    return tuple(notes)
+
+
+def _ask(  # noqa: PLR0913 - the one place where all the parts of a run meet
+    topology: Topology,
+    cells: Sequence[Cell],
+    snapshot: Snapshot,
+    cluster: clusters.Cluster,
+    options: Options,
+    say: Callable[[str], None],
+) -> dict[str, Observation]:
+    questions: dict[str, list[runner.Question]] = {}
+    observations: dict[str, Observation] = {}
+    for cell in cells:
+        try:
+            target = resolve(cell.frontend, topology, snapshot)
+        except UnresolvedError as error:
+            observations[cell.id] = Observation(cell.id, trouble=str(error))
+        else:
+            questions.setdefault(cell.vantage.name, []).append(runner.Question(cell, target))
+    asked = {cell.vantage.name: cell.vantage for cell in cells}
+    askers = {name: _asker(vantage, topology, cluster, options) for name, vantage in asked.items()}
+    return observations | runner.ask(questions, askers, connect_timeout=options.connect_timeout, progress=say)
+
+
+def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Asker:
+    """The way to run a command there."""
+    if vantage.kind is VantageKind.EXTERNAL:
+        host = next(host for host in topology.external if host.name == vantage.external)
+        return _ssh(vantage.name, host.ssh, str(host.address), options)
+    if vantage.kind is VantageKind.SSH:
+        node = topology.node(vantage.node or "")
+        return _ssh(vantage.name, node.ssh or Ssh(), str(node.address), options)
+    return PodVantage(
+        name=vantage.name,
+        api_factory=lambda: clusters.connect(options.kubeconfig, options.context),
+        namespace=cluster.namespace,
+        pod=vantage.backend or vantage.name,
+        container="agnhost",
+    )
+
+
+def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> SshVantage:
+    return SshVantage(
+        name=name,
+        host=ssh.host or address,
+        port=ssh.port,
+        user=ssh.user,
+        key=ssh.key or options.ssh.key,
+        known_hosts=ssh.known_hosts or options.ssh.known_hosts,
+    )
+
+
+def simulate(topology: Topology, cells: Iterable[Cell], expect: Callable[[Cell, Snapshot], Expectation]) -> Answers:
+    """Answers with no cluster: a world that does exactly what `expect` says, each path in turn, its first source seen."""
+    snapshot = declared(topology)
+    observations = {cell.id: _simulated(cell, resolve(cell.frontend, topology, snapshot), expect(cell, snapshot)) for cell in cells}
+    return Answers(snapshot, observations, {"settle": 0.0, "ask": 0.0}, {"kubernetes": f"simulated {topology.kubernetes}"})
+
+
+def _simulated(cell: Cell, target: Target, expectation: Expectation) -> Observation:
+    paths = expectation.paths[:1] if expectation.sticky else expectation.paths
+    attempts = []
+    for index in range(max(cell.sample, len(paths))):
+        path = paths[index % len(paths)]
+        attempts.append(Attempt(path.outcome, source=min(path.sources, default=None), backend=path.backend, scout=index == 0))
+    return Observation(cell.id, str(target), tuple(attempts))

@@ -1,0 +1,214 @@
+"""The live cluster: apply the workload, wait until it is what was declared, take a snapshot, remove it all.
+
+One of the two doors to the `kubernetes` package (the other execs into pods). Waiting is done by the caller, with
+`problems()`: this module only says what is still missing.
+
+ClusterError
+    The API cannot be reached, refuses, or the kubeconfig cannot be read: what, where, got, and the next step.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
+
+from topologies import manifests
+from topologies.model import ServiceType, TrafficPolicy
+from topologies.snapshot import Endpoint, ServiceState, Snapshot
+
+if TYPE_CHECKING:
+    from topologies.model import Topology
+
+API_TIMEOUT = (3.0, 10.0)
+NOT_FOUND = 404
+
+
+class ClusterError(Exception):
+    """The cluster could not be tested; the message says what to do."""
+
+
+def connect(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa: ANN401 - kubernetes ships no types
+    """A new ApiClient for this kubeconfig (None: the usual places). ClusterError where it cannot be read."""
+    from kubernetes import client, config  # noqa: PLC0415 - 0.5 s to import: not paid by --collect-only
+
+    settings = client.Configuration()
+    try:
+        config.load_kube_config(kubeconfig, context=context, client_configuration=settings)
+    except (config.ConfigException, OSError) as error:
+        message = f"kubeconfig {kubeconfig or '(default)'}: got {error}; give --kubeconfig FILE or set KUBECONFIG"
+        raise ClusterError(message) from error
+    settings.retries = False
+    return client.ApiClient(settings)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A connection to one API server and the namespace of one run."""
+
+    api: Any
+    topology: Topology
+    namespace: str
+    run: str
+
+    @property
+    def core(self) -> Any:  # noqa: ANN401 - kubernetes ships no types
+        from kubernetes import client  # noqa: PLC0415 - see connect
+
+        return client.CoreV1Api(self.api)
+
+    def apply(self) -> None:
+        """Create the namespace, the Services and the pods; ClusterError names the object that was refused."""
+        self._call("create Namespace", self.core.create_namespace, manifests.namespace(self.namespace, self.run))
+        for service in manifests.services(self.topology, self.run):
+            name = service["metadata"]["name"]
+            self._call(f"create Service {name}", self.core.create_namespaced_service, self.namespace, service)
+        for pod in manifests.pods(self.topology, self.run):
+            name = pod["metadata"]["name"]
+            self._call(f"create Pod {name}", self.core.create_namespaced_pod, self.namespace, pod)
+
+    def remove(self) -> None:
+        """Delete the run's namespace and all in it; absent is fine."""
+        self._call("delete Namespace", self.core.delete_namespace, self.namespace, absent_is_fine=True)
+
+    def ready(self) -> str:
+        """An empty string when every pod is Ready and every Service has its addresses and endpoints, else what is not."""
+        listed = self._call("list Pods", self.core.list_namespaced_pod, self.namespace).items
+        unready = [f"pod {pod.metadata.name} is {_condition(pod)}" for pod in listed if not _is_ready(pod)]
+        if unready or not listed:
+            return "; ".join(unready) or "no pod is listed"
+        snapshot = self.snapshot()
+        return "; ".join(complaint for state in snapshot.services.values() if (complaint := self._missing(state)))
+
+    def _missing(self, state: ServiceState) -> str:
+        service = self.topology.service(state.name)
+        wanted = {backend.name for backend in self.topology.backends_of(service)}
+        if wanted != (got := {endpoint.backend for endpoint in state.endpoints if endpoint.ready}):
+            return f"Service {state.name} has endpoints {sorted(got)}, want {sorted(wanted)}"
+        if state.type is ServiceType.LOAD_BALANCER and not (state.load_balancer_ip or state.load_balancer_hostname):
+            return f"Service {state.name} has no address in status.loadBalancer yet"
+        return ""
+
+    def snapshot(self) -> Snapshot:
+        """What the API says now about the run's pods, Services and endpoints."""
+        listed = self._call("list Pods", self.core.list_namespaced_pod, self.namespace).items
+        pods = {pod.metadata.name: IPv4Address(pod.status.pod_ip) for pod in listed if pod.status.pod_ip}
+        endpoints = self._endpoints()
+        services = self._call("list Services", self.core.list_namespaced_service, self.namespace).items
+        states = {service.metadata.name: _state(service, endpoints.get(service.metadata.name, ())) for service in services}
+        ordered = {service.name: states[service.name] for service in self.topology.workload.services if service.name in states}
+        return Snapshot(pods=pods, services=ordered, taken_at=datetime.datetime.now(datetime.UTC).isoformat())
+
+    def _endpoints(self) -> dict[str, tuple[Endpoint, ...]]:
+        """From Endpoints, which every version from 1.20 to 1.36 serves, so one code path for all."""
+        hosts = {backend.name: backend for backend in self.topology.workload.backends}
+        found: dict[str, tuple[Endpoint, ...]] = {}
+        for item in self._call("list Endpoints", self.core.list_namespaced_endpoints, self.namespace).items:
+            entries: list[Endpoint] = []
+            for subset in item.subsets or []:
+                port = subset.ports[0].port if subset.ports else 0
+                for ready, addresses in ((True, subset.addresses), (False, subset.not_ready_addresses)):
+                    entries.extend(
+                        Endpoint(
+                            backend=address.target_ref.name,
+                            address=IPv4Address(address.ip),
+                            port=port,
+                            node=address.node_name,
+                            host_network=hosts[address.target_ref.name].host_network,
+                            ready=ready,
+                            serving=ready,
+                        )
+                        for address in addresses or []
+                        if address.target_ref and address.target_ref.name in hosts
+                    )
+            found[item.metadata.name] = tuple(sorted(entries, key=lambda entry: entry.backend))
+        return found
+
+    def proxy_synced(self) -> str:
+        """An empty string when every node's kube-proxy has written all the changes it knows of, else who has not.
+
+        Its healthz, asked through the API server, says 200 with lastUpdated = currentTime exactly then
+        (pkg/proxy/healthcheck/proxier_health.go: healthzHandler.ServeHTTP).
+        """
+        late = [complaint for node in self.topology.nodes if (complaint := self._proxy_late(node.name))]
+        return "; ".join(late)
+
+    def _proxy_late(self, node: str) -> str:
+        try:
+            ask = self.core.connect_get_node_proxy_with_path
+            answer = self._call(f"healthz of kube-proxy on {node}", ask, f"{node}:10256", "healthz", _preload_content=False)
+            told = json.loads(answer.data)
+        except (ClusterError, ValueError) as error:
+            return f"kube-proxy of {node}: its healthz cannot be read ({error})"
+        same = str(told.get("lastUpdated"))[:19] == str(told.get("currentTime"))[:19]
+        return "" if same else f"kube-proxy of {node} has changes to write since {str(told.get('lastUpdated'))[:19]}"
+
+    def versions(self) -> dict[str, str]:
+        """What the API server and the kubelets call themselves."""
+        from kubernetes import client  # noqa: PLC0415 - see connect
+
+        server = self._call("read the version", client.VersionApi(self.api).get_code)
+        nodes = self._call("list Nodes", self.core.list_node).items
+        told = {f"kubelet of {node.metadata.name}": node.status.node_info.kubelet_version for node in nodes}
+        kernels = {node.status.node_info.kernel_version for node in nodes}
+        return {"kubernetes": server.git_version, "kernel": ", ".join(sorted(kernels)), **told}
+
+    def _call(self, what: str, function: Any, *arguments: Any, absent_is_fine: bool = False, **options: Any) -> Any:  # noqa: ANN401
+        import urllib3.exceptions  # noqa: PLC0415 - comes with kubernetes
+        from kubernetes.client.rest import ApiException  # noqa: PLC0415 - see connect
+
+        try:
+            return function(*arguments, _request_timeout=API_TIMEOUT, **options)
+        except ApiException as error:
+            if absent_is_fine and error.status == NOT_FOUND:
+                return None
+            message = f"{what} in {self.namespace}: the API answered {error.status} {error.reason}: {error.body}"
+            raise ClusterError(message) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            host = self.api.configuration.host
+            message = f"{what}: the API server {host} does not answer ({type(error).__name__}): is the cluster up?"
+            raise ClusterError(message) from error
+
+
+def leftovers(api: Any) -> list[str]:  # noqa: ANN401 - kubernetes ships no types
+    """The namespaces that earlier runs left behind, found by label."""
+    from kubernetes import client  # noqa: PLC0415 - see connect
+
+    found = client.CoreV1Api(api).list_namespace(label_selector=manifests.SELECTOR, _request_timeout=API_TIMEOUT)
+    return [item.metadata.name for item in found.items]
+
+
+def _is_ready(pod: Any) -> bool:  # noqa: ANN401 - kubernetes ships no types
+    return any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions or [])
+
+
+def _condition(pod: Any) -> str:  # noqa: ANN401 - kubernetes ships no types
+    for status in pod.status.container_statuses or []:
+        waiting = status.state.waiting
+        if waiting:
+            return f"{pod.status.phase} ({waiting.reason}: {waiting.message or 'no message'})"
+    return f"{pod.status.phase}, not Ready"
+
+
+def _state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState:  # noqa: ANN401 - kubernetes ships no types
+    spec, status = service.spec, service.status
+    ingress = (status.load_balancer.ingress or []) if status.load_balancer else []
+    first = ingress[0] if ingress else None
+    return ServiceState(
+        name=service.metadata.name,
+        type=ServiceType(spec.type),
+        cluster_ip=IPv4Address(spec.cluster_ip),
+        port=spec.ports[0].port,
+        node_port=spec.ports[0].node_port,
+        external_ips=tuple(IPv4Address(address) for address in spec.external_i_ps or []),
+        load_balancer_ip=IPv4Address(first.ip) if first and first.ip else None,
+        load_balancer_hostname=first.hostname if first else None,
+        load_balancer_ip_mode=getattr(first, "ip_mode", None) or "VIP",
+        external_traffic_policy=TrafficPolicy(spec.external_traffic_policy or "Cluster"),
+        internal_traffic_policy=TrafficPolicy(spec.internal_traffic_policy or "Cluster"),
+        health_check_node_port=spec.health_check_node_port or None,
+        sticky=spec.session_affinity == "ClientIP",
+        endpoints=endpoints,
+    )

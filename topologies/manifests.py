@@ -1,0 +1,100 @@
+"""Topology -> the objects of a run, as plain dicts. Pure. Everything carries the run's label and is removed by it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from topologies.model import ServiceType, TrafficPolicy, VantageKind
+
+if TYPE_CHECKING:
+    from topologies.model import Backend, Service, Topology, Vantage
+
+Manifest = dict[str, Any]
+MANAGED_BY = {"app.kubernetes.io/name": "hairpin", "app.kubernetes.io/managed-by": "hairpin"}
+RUN_LABEL = "hairpin/run"
+APP_LABEL = "hairpin/app"
+SELECTOR = "app.kubernetes.io/managed-by=hairpin"
+NOBODY = 65534
+
+
+def namespace(name: str, run: str) -> Manifest:
+    """The run's own namespace. Privileged Pod Security, because a node is asked from a hostNetwork pod."""
+    labels = _labels(run) | {"pod-security.kubernetes.io/enforce": "privileged"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def pods(topology: Topology, run: str) -> list[Manifest]:
+    """Echo pods first, then the probers of every pod and node vantage."""
+    echoes = [_echo(topology, backend, run) for backend in topology.workload.backends]
+    kinds = {VantageKind.POD, VantageKind.NODE}
+    return echoes + [_prober(topology, vantage, run) for vantage in topology.workload.vantages if vantage.kind in kinds]
+
+
+def services(topology: Topology, run: str) -> list[Manifest]:
+    """The Services, in declared order."""
+    return [_service(service, topology, run) for service in topology.workload.services]
+
+
+def _labels(run: str) -> dict[str, str]:
+    return {**MANAGED_BY, RUN_LABEL: run}
+
+
+def _echo(topology: Topology, backend: Backend, run: str) -> Manifest:
+    arguments = ["netexec", f"--http-port={backend.port}", f"--udp-port={backend.port + 1}"]
+    probe = {"httpGet": {"path": "/healthz", "port": backend.port}, "periodSeconds": 1, "failureThreshold": 30}
+    container = _container(topology, arguments) | {"readinessProbe": probe}
+    return _pod(backend.name, backend.node, backend.host_network, container, _labels(run) | {APP_LABEL: backend.app})
+
+
+def _prober(topology: Topology, vantage: Vantage, run: str) -> Manifest:
+    labels = _labels(run) | {APP_LABEL: "prober"}
+    return _pod(vantage.name, vantage.node, vantage.on_host_network, _container(topology, ["pause"]), labels)
+
+
+def _container(topology: Topology, arguments: list[str]) -> Manifest:
+    """One that Pod Security `restricted` admits."""
+    return {
+        "name": "agnhost",
+        "image": topology.images.agnhost,
+        "imagePullPolicy": topology.images.pull_policy,
+        "args": arguments,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "runAsUser": NOBODY,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+
+
+def _pod(name: str, node: str | None, host_network: bool, container: Manifest, labels: dict[str, str]) -> Manifest:
+    spec = {
+        "nodeName": node,
+        "hostNetwork": host_network,
+        "dnsPolicy": "Default",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 0,
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [container],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+
+
+def _service(service: Service, topology: Topology, run: str) -> Manifest:
+    ports = {backend.port for backend in topology.backends_of(service)} or {service.port}
+    spec: Manifest = {
+        "type": service.type.value,
+        "selector": {APP_LABEL: service.app},
+        "ports": [{"name": "http", "port": service.port, "targetPort": min(ports), "protocol": "TCP"}],
+        "sessionAffinity": service.session_affinity.value,
+    }
+    if service.external_ips:
+        spec["externalIPs"] = [str(address) for address in service.external_ips]
+    if service.type is not ServiceType.CLUSTER_IP:
+        spec["externalTrafficPolicy"] = service.external_traffic_policy.value
+    if service.internal_traffic_policy is TrafficPolicy.LOCAL:
+        spec["internalTrafficPolicy"] = service.internal_traffic_policy.value
+    labels = _labels(run)
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": service.name, "labels": labels}, "spec": spec}

@@ -1,0 +1,73 @@
+"""pytest's side of the topologies: `--topology` and where its cluster is; a lab topology puts pytest inside the lab."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from topologies.load import TopologyError, load, names
+
+if TYPE_CHECKING:
+    from topologies.model import Topology
+
+TOPOLOGY = pytest.StashKey["Topology"]()
+DEFAULT = "lab-flannel"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options that say which cluster."""
+    group = parser.getgroup("hairpin: which cluster")
+    group.addoption("--topology", default=DEFAULT, metavar="NAME|FILE", help=f"declared topology: a file or one of {', '.join(names())}")
+    group.addoption("--kubeconfig", default=None, metavar="FILE", help="kubeconfig of the cluster (default: KUBECONFIG, or the lab's)")
+    group.addoption("--context", default=None, metavar="NAME", help="context of the kubeconfig")
+    group.addoption("--kubernetes-bin", default=None, metavar="DIR", help="Kubernetes binaries for the lab (default: the cache, or built)")
+    group.addoption("--simulate", action="store_true", help="no cluster: a simulated world that does what the rules say")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the topology once; a bad file is a usage error that lists every complaint."""
+    try:
+        config.stash[TOPOLOGY] = load(config.getoption("--topology"))
+    except TopologyError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Bring the lab up and start this same command again inside it, unless it is asked for nothing live."""
+    topology = config.stash[TOPOLOGY]
+    if topology.lab is None or _stays_outside(config):
+        return
+    from topologies.lab import island, lab  # noqa: PLC0415 - only a lab topology pays for the lab
+
+    if island.is_inside():
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        capture.stop_global_capturing()
+    try:
+        lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say)
+    except lab.LabError as error:
+        raise pytest.UsageError(str(error)) from error
+    island.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
+
+
+def _stays_outside(config: pytest.Config) -> bool:
+    asks_nothing = config.getoption("collectonly") or config.getoption("--simulate") or config.getoption("setupplan")
+    shows_only = any(config.getoption(name, default=False) for name in ("showfixtures", "markers", "rules"))
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    return bool(asks_nothing or shows_only or is_worker or config.getoption("--kubeconfig"))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+@pytest.fixture(scope="session")
+def topology(request: pytest.FixtureRequest) -> Topology:
+    """The declared topology of this run."""
+    return request.config.stash[TOPOLOGY]
