@@ -1,5 +1,7 @@
 """`python -m topologies.lab`: make a lab, look into it, run programs inside, take it away."""
 
+# ruff: noqa: T201 - printing is what a command does
+
 from __future__ import annotations
 
 import argparse
@@ -10,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from topologies.lab import addresses, lab
 from topologies.lab.binaries import BinariesError
+from topologies.lab.flags import VersionError
 from topologies.lab.images import ImagesError
 from topologies.lab.island import Island, IslandError, locate
 from topologies.lab.processes import ProcessError
 from topologies.lab.requirements import RequirementError
-from topologies.lab.flags import VersionError
 from topologies.lab.state import State
 from topologies.load import TopologyError, load
 from topologies.model import Topology
@@ -66,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def name_of(given: str) -> str:
-    """A lab's name: the topology's, or what was given if no such topology can be read any more (its lab may still run)."""
+    """A lab's name: the topology's, or what was given if a lab of that name exists (its topology may be gone)."""
     if locate(given).root.exists():
         return given
     return load(given).name

@@ -1,4 +1,4 @@
-"""The lab's own talk with its API server: JSON over one HTTPS connection that is kept. Standard library only, to start fast.
+"""The lab's own talk with its API server: JSON over one kept HTTPS connection. Standard library only, to start fast.
 
 Used by the supervisor (`controlplane.py`) and the load balancer; everything else uses the `kubernetes` client.
 """

@@ -45,7 +45,7 @@ class Hierarchy:
 
 
 def hierarchies(mountinfo: str, own: str) -> tuple[Hierarchy, ...]:
-    """From /proc/self/mountinfo and /proc/self/cgroup; version 2 only if there is no version 1 (a hybrid counts as 1)."""
+    """From /proc/self/mountinfo and /proc/self/cgroup; version 2 only without version 1 (a hybrid counts as 1)."""
     paths = {names: path for _, names, path in (line.split(":", 2) for line in own.splitlines())}
     mounted = [line.split() for line in mountinfo.splitlines() if " - cgroup" in line]
     found = [hierarchy for fields in mounted if (hierarchy := _hierarchy(fields, paths))]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from topologies.lab import addresses, netns
 from topologies.lab.api import Api, ApiError
-from topologies.lab.processes import ProcessError, spawn
 from topologies.lab.flags import arguments
+from topologies.lab.processes import ProcessError, spawn
 
 if TYPE_CHECKING:
     import subprocess
@@ -21,52 +21,10 @@ if TYPE_CHECKING:
 
 ETCD = "http://127.0.0.1:2379"
 PEER = "http://127.0.0.1:2380"
-USERS = {
-    "admin": ("admin", "system:masters"),
-    "kcm": (
-        "system:kube-controller-manager",
-        "system:masters",
-    ),  # its own role is too small without per-controller accounts
-    "scheduler": ("system:kube-scheduler", ""),
-    "proxy": ("system:kube-proxy", ""),
-    "balancer": ("hairpin:load-balancer", "system:masters"),
-}
-KUBECONFIG = """\
-apiVersion: v1
-kind: Config
-current-context: lab
-clusters:
-- name: lab
-  cluster: {{server: "https://{address}:6443", certificate-authority: "{authority}"}}
-users:
-- name: {user}
-  user: {{token: {token}}}
-contexts:
-- name: lab
-  context: {{cluster: lab, user: {user}}}
-"""
-
-
-def token(user: str) -> str:
-    """The static token of a user of this lab; no secret, since nobody outside the island reaches the API server."""
-    return f"token-{user}"
-
-
-def write_access(topology: Topology, state: State) -> None:
-    """`tokens.csv` and one kubeconfig per component, per node, and `admin.conf` for people."""
-    nodes = {node.name: (f"system:node:{node.name}", "system:nodes") for node in topology.nodes}
-    rows = [f"{token(key)},{name},{key},{group}" for key, (name, group) in {**USERS, **nodes}.items()]
-    state.kube.mkdir(exist_ok=True)
-    (state.pki / "tokens.csv").write_text("\n".join(row.removesuffix(",") for row in rows) + "\n")
-    for user in (*USERS, *nodes):
-        text = KUBECONFIG.format(
-            address=addresses.control_plane(topology), authority=state.pki / "ca.crt", user=user, token=token(user)
-        )
-        (state.kube / f"{user}.conf").write_text(text)
 
 
 def etcd() -> list[str]:
-    """etcd on a file system in memory; nothing is ever flushed to disk."""
+    """Etcd on a file system in memory; nothing is ever flushed to disk."""
     return [
         *("etcd", "--name=lab", "--data-dir=/run/etcd", "--unsafe-no-fsync", "--logger=zap"),
         *(f"--listen-client-urls={ETCD}", f"--advertise-client-urls={ETCD}", f"--listen-peer-urls={PEER}"),
@@ -137,7 +95,7 @@ def scheduler(topology: Topology, state: State) -> list[str]:
 
 
 def node_object(topology: Topology, node: Node) -> dict[str, object]:
-    """A Node as it must exist before its kubelet: podCIDR ours, capacity set (else kubelet 1.20 panics), addresses known."""
+    """A Node as it must exist before its kubelet: our podCIDR, a capacity (else kubelet 1.20 panics), addresses."""
     cidr = str(addresses.pod_cidr(topology, node))
     known = [{"type": "InternalIP", "address": str(node.address)}, {"type": "Hostname", "address": node.name}]
     return {
@@ -160,7 +118,7 @@ class ControlPlane:
     daemons: dict[str, subprocess.Popen[bytes]]
 
     def start_api(self) -> None:
-        """etcd and the API server, which waits for etcd by itself."""
+        """Etcd and the API server, which waits for etcd by itself."""
         self._start("etcd", etcd())
         self._start("apiserver", [str(self.binaries / "kube-apiserver"), *apiserver(self.topology, self.state)])
 

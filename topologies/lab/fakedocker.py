@@ -15,14 +15,14 @@ ANSWER = json.dumps({"DockerRootDir": "/var/lib/docker", "ApiVersion": "1.40", "
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the name http.server calls
+    def do_HEAD(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Api-Version", "1.40")
         self.send_header("Content-Length", str(len(ANSWER)))
         self.end_headers()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.do_HEAD()
         self.wfile.write(ANSWER)
 

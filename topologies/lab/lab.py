@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses, binaries, cgroups, controlplane, images, node, pki, requirements, ssh
+from topologies.lab import access, addresses, binaries, cgroups, images, node, pki, requirements, ssh
 from topologies.lab.island import INSIDE, Island, labs_dir, locate
 from topologies.lab.processes import ProcessError, run, tail
 from topologies.lab.state import State, hidden, read, write
@@ -131,7 +131,7 @@ def _prepare(
     pki.write(state.pki, api=[services, addresses.control_plane(topology)], kubelets=kubelets)
     pki.write_ssh(state.ssh, ssh.hosts(topology))
     ssh.write_config(topology, state)
-    controlplane.write_access(topology, state)
+    access.write_access(topology, state)
     for worker in topology.nodes:
         node.write_node(topology, state, programs, worker, groups)
         _clone(golden, state.containerd(worker.name))

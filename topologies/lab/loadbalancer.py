@@ -17,8 +17,8 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from topologies.lab import addresses, balancing, mounts
+from topologies.lab.access import token
 from topologies.lab.api import Api, ApiError
-from topologies.lab.controlplane import token
 from topologies.lab.processes import ProcessError, run, spawn
 from topologies.lab.state import State, read
 from topologies.model import LoadBalancerKind, Topology
@@ -76,7 +76,7 @@ class Controller:
         self.own = wanted
 
     def route(self, wanted: set[IPv4Address]) -> None:
-        """externalIPs go to the first node, unchanged: its kube-proxy answers for them."""
+        """ExternalIPs go to the first node, unchanged: its kube-proxy answers for them."""
         for address in wanted - self.routed:
             run(["ip", "route", "replace", f"{address}/32", "via", str(self.topology.nodes[0].address)])
         for address in self.routed - wanted:

@@ -1,4 +1,4 @@
-"""mount(2), umount(2) and sethostname(2) by way of libc: a node makes forty mounts, and no process is started for them."""
+"""mount(2), umount(2) and sethostname(2) by way of libc: a node makes forty mounts and starts no process for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DETACH = 0x2
 
 
 def mount(source: str, target: str | Path, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """mount(2); OSError with the target's name."""
+    """What mount(2) does; OSError with the target's name."""
     if LIBC.mount(source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode()):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(target))
@@ -56,7 +56,7 @@ def read_only(target: str = "/") -> None:
 
 
 def clear(target: str) -> None:
-    """Take away what is mounted at and below `target`, deepest and latest first, so that nothing stale stays hidden there."""
+    """Take away what is mounted at and below `target`, deepest first, so that nothing stale stays hidden there."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed(points):
         if point == target or point.startswith(f"{target}/"):

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from topologies.lab import addresses, ssh, versions
+from topologies.lab.flags import arguments
 from topologies.lab.state import State, write
 from topologies.lab.versions import KubeletFiles
-from topologies.lab.flags import arguments
 from topologies.model import Version
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def cni_config(topology: Topology, node: Node) -> dict[str, Any]:
 
 
 def iptables(topology: Topology, node: Node) -> str:
-    """flannel's rules, as iptables-restore reads them; without its masquerade, only FORWARD (which changes nothing)."""
+    """Flannel's rules, as iptables-restore reads them; without its masquerade, only FORWARD (which changes nothing)."""
     names = {"own": addresses.pod_cidr(topology, node), "cluster": topology.cni.pod_cidr}
     return (MASQUERADE if topology.cni.masquerade else "").format(**names) + FORWARD.format(**names)
 
@@ -116,7 +116,7 @@ def kubelet(topology: Topology, state: State, node: Node) -> list[str]:
 
 
 def daemons(topology: Topology, state: State, binaries: Path, node: Node) -> list[dict[str, Any]]:
-    """What runs on a worker, in order: `name`, `argv`, `env`, and `awaits` (`containerd` or `api`: what must be there)."""
+    """What runs on a worker, in order: `name`, `argv`, `env`, and `awaits` (the files that must be there first)."""
     own = state.node(node.name)
     return [
         {"name": "containerd", "argv": ["containerd", "-c", str(own / "containerd.toml"), "-l", "warn"], "env": {}},

@@ -36,7 +36,7 @@ def main(root: str, name: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     state = State(Path(root))
     plan = read(state.node(name) / "plan.json")
-    (state.node(name) / "pid").write_text(os.readlink("/proc/self"))  # /proc is still the island's
+    (state.node(name) / "pid").write_text(str(Path("/proc/self").readlink()))  # /proc is still the island's
     furnish(state, plan)
     if plan["iptables"]:
         run(["iptables-restore", "-n"], given=plan["iptables"])
@@ -47,7 +47,7 @@ def main(root: str, name: str) -> None:
 
 
 def furnish(state: State, plan: dict[str, Any]) -> None:
-    """/proc, /sys with the cgroups, and own /run, /var/lib, /var/log: the daemons find their usual paths, and them empty."""
+    """/proc, /sys with the cgroups, and own /run, /var/lib, /var/log: the daemons find their usual paths, empty."""
     mounts.hostname(plan["name"])
     mounts.proc()
     for stale in ("/sys", "/run"):

@@ -5,8 +5,8 @@ Elliptic curves throughout: an RSA key costs a kubelet 0.8 s of start.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from ipaddress import IPv4Address
     from pathlib import Path
 
 DAYS = 30
@@ -25,7 +26,7 @@ SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
 def write(directory: Path, *, api: Iterable[IPv4Address], kubelets: Iterable[IPv4Address]) -> None:
-    """`ca`, `api`, `kubelet`, `kubelet-client` as .crt and .key, and `sa.key`; `api` and `kubelets` are their addresses."""
+    """`ca`, `api`, `kubelet`, `kubelet-client` as .crt and .key, and `sa.key`; given: addresses."""
     directory.mkdir(parents=True, exist_ok=True)
     key = _key(directory, "ca")
     name = _name("hairpin-lab-ca")
@@ -45,14 +46,15 @@ def write(directory: Path, *, api: Iterable[IPv4Address], kubelets: Iterable[IPv
     (directory / "ca.crt").write_bytes(authority.public_bytes(Encoding.PEM))
     server, client = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
     names = [*map(x509.DNSName, SERVICE_NAMES), *map(x509.IPAddress, api)]
-    _sign(directory, "api", _name("kube-apiserver"), (key, authority), server, names)
-    _sign(directory, "kubelet", _name("kubelet"), (key, authority), server, [*map(x509.IPAddress, kubelets)])
-    _sign(directory, "kubelet-client", _name("hairpin-apiserver", "system:masters"), (key, authority), client, [])
+    signer = _Signer(directory, key, authority)
+    signer.sign("api", _name("kube-apiserver"), server, names)
+    signer.sign("kubelet", _name("kubelet"), server, [*map(x509.IPAddress, kubelets)])
+    signer.sign("kubelet-client", _name("hairpin-apiserver", "system:masters"), client, [])
     _key(directory, "sa")
 
 
 def write_ssh(directory: Path, hosts: Mapping[str, tuple[IPv4Address, int]]) -> None:
-    """A client key `id_ed25519`, a host key `host-<name>` each, `authorized_keys` and `known_hosts`; hosts: address, port."""
+    """Client key `id_ed25519`, host keys `host-<name>`, `authorized_keys`, `known_hosts`; hosts: address and port."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "authorized_keys").write_text(_ssh_key(directory / "id_ed25519") + "\n")
     known = []
@@ -70,21 +72,20 @@ def _ssh_key(path: Path) -> str:
     return public
 
 
-def _sign(
-    directory: Path,
-    file: str,
-    subject: x509.Name,
-    authority: tuple[EllipticCurvePrivateKey, x509.Certificate],
-    usage: x509.ObjectIdentifier,
-    names: list[x509.GeneralName],
-) -> None:
-    signer, issuer = authority
-    key = _key(directory, file)
-    builder = _builder(subject, issuer.subject, key)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    (directory / f"{file}.crt").write_bytes(builder.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM))
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    directory: Path
+    key: EllipticCurvePrivateKey
+    authority: x509.Certificate
+
+    def sign(self, file: str, subject: x509.Name, usage: x509.ObjectIdentifier, names: list[x509.GeneralName]) -> None:
+        key = _key(self.directory, file)
+        builder = _builder(subject, self.authority.subject, key)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = builder.sign(self.key, hashes.SHA256())
+        (self.directory / f"{file}.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: EllipticCurvePrivateKey) -> x509.CertificateBuilder:

@@ -21,7 +21,7 @@ ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift
 
 
 class ProcessError(Exception):
-    """A command ended with another status than 0, or what was waited for did not come; says which, and its last words."""
+    """A command ended with another status than 0, or what was waited for did not come; says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def spawn(
     cgroups: Sequence[Path] = (),
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a daemon in a session of its own, its output appended to `log`; it enters the cgroups before it is executed."""
+    """Start a daemon in a session of its own, its output appended to `log`; it enters the cgroups first."""
     command = ["/bin/sh", "-c", ENTER, "sh", *map(str, cgroups), "--", *argv] if cgroups else list(argv)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - a list; the shell line is ours

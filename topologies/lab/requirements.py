@@ -1,4 +1,4 @@
-"""What a machine must have before a lab can be made: root, and Debian's programs. One message names all that is missing."""
+"""What a machine must have before a lab can be made: root, and Debian's programs. One message names all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
 class RequirementError(Exception):
-    """This machine cannot hold a lab as it is; the message says what to do."""
+    """The machine cannot hold a lab as it is; the message says what to do."""
 
 
 def check() -> None:

@@ -10,13 +10,13 @@ import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topologies.lab.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 HIDDEN = ("/run", "/var/run", "/var/lib", "/var/log", "/sys", "/proc", "/dev")
 
@@ -74,7 +74,7 @@ class State:
 
     @property
     def kube(self) -> Path:
-        """kubeconfig files, `<user>.conf`."""
+        """Kubeconfig files, `<user>.conf`."""
         return self.root / "kube"
 
     @property

@@ -16,8 +16,9 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from topologies.lab import addresses, mounts, netns, ssh
+from topologies.lab.access import token
 from topologies.lab.api import Api
-from topologies.lab.controlplane import ControlPlane, token
+from topologies.lab.controlplane import ControlPlane
 from topologies.lab.processes import ProcessError, spawn, until
 from topologies.lab.state import State, read, write
 from topologies.model import Topology
