@@ -56,10 +56,19 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def _stays_outside(config: pytest.Config) -> bool:
+    if not _runs_suites(config):
+        return True
     asks_nothing = config.getoption("collectonly") or config.getoption("--simulate") or config.getoption("setupplan")
     shows_only = any(config.getoption(name, default=False) for name in ("showfixtures", "markers", "rules"))
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     return bool(asks_nothing or shows_only or is_worker or config.getoption("--kubeconfig"))
+
+
+def _runs_suites(config: pytest.Config) -> bool:
+    """Whether the paths given (or pytest's own default) hold our suites; the tests of our code need no lab."""
+    suites = config.rootpath / "suites"
+    paths = [(config.invocation_params.dir / arg.split("::", maxsplit=1)[0]).resolve() for arg in config.args]
+    return any(path == suites or suites in path.parents or path in suites.parents for path in paths)
 
 
 def _say(line: str) -> None:

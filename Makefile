@@ -1,0 +1,52 @@
+# The README's two commands are `make demo` and `make test`; both install what they need (Debian, root).
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+TOPOLOGY ?= lab-flannel
+DEBIAN := etcd-server containerd runc containernetworking-plugins iptables nftables conntrack iproute2 \
+  openssh-server openssh-client openssl curl tcpdump gcc make patch jq rsync xz-utils dpkg-dev golang-go chromium
+
+.PHONY: demo test check unit simulated lab setup system down bench lock
+
+demo: setup
+	$(PY) -m pytest --topology $(TOPOLOGY); status=$$?; $(PY) -m topologies.lab down --topology $(TOPOLOGY); exit $$status
+
+test: setup check unit simulated lab
+
+setup: system $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+system:
+	@missing=$$(for package in $(DEBIAN); do dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	if [ -n "$$missing" ]; then echo "installing $$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+check: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/interrogate -q .
+
+unit: $(VENV)/.installed
+	$(PY) -m pytest tests/unit tests/browser
+
+simulated: $(VENV)/.installed
+	for name in lab-flannel lab-routed lab-no-cluster-cidr lab-small example-kubeadm; do \
+	  $(PY) -m pytest -q --collect-only --topology $$name >/dev/null && $(PY) -m pytest -q --no-header --simulate --topology $$name || exit 1; done
+	$(PY) -m tests.mutants
+
+lab: setup
+	$(PY) -m pytest tests/lab
+
+bench: setup
+	$(PY) -m bench.run
+
+down:
+	$(PY) -m topologies.lab down --topology $(TOPOLOGY)
+
+lock:
+	$(VENV)/bin/python -m uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' -o requirements.lock

@@ -1,0 +1,96 @@
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from probes.expectation import Expectation, Path
+from probes.judge import Case, judge, with_names
+from probes.observation import Attempt, Observation, Outcome
+from probes.plan import plan
+from probes.verdict import Facet, Result
+from topologies.load import load
+
+CELL = plan(load("lab-small")).cells[0]
+KEPT, OTHER = IPv4Address("198.18.3.100"), IPv4Address("10.244.2.1")
+TWO = Expectation(
+    (
+        Path(Outcome.OK, frozenset({KEPT}), "web-a", 0.5, ("R3",)),
+        Path(Outcome.OK, frozenset({KEPT}), "web-b", 0.5, ("R3",)),
+    ),
+    ("R3",),
+    "all endpoints",
+)
+REFUSED = Expectation((Path(Outcome.REFUSED, by_icmp=True),), ("R1",), "no endpoint")
+SILENT = Expectation((Path(Outcome.TIMEOUT),), ("R4.3",), "no local endpoint")
+
+
+def ok(backend="web-a", source=KEPT, scout=False):
+    return Attempt(Outcome.OK, source, backend, scout=scout)
+
+
+def case(expectation, *attempts, limited=False, trouble=""):
+    return Case(CELL, expectation, Observation(CELL.id, "10.0.0.1:80", attempts, trouble), limited=limited)
+
+
+BOTH = (*[ok("web-a")] * 6, *[ok("web-b")] * 6)
+
+
+def test_what_was_expected_passes():
+    assert judge(case(TWO, *BOTH)).result is Result.PASS
+
+
+@pytest.mark.parametrize(
+    ("facet", "attempts", "told"),
+    [
+        (Facet.REACHABILITY, (*BOTH, Attempt(Outcome.TIMEOUT)), "timeout where ok was expected"),
+        (Facet.SOURCE, (*BOTH, ok(source=OTHER)), "web-a saw 10.244.2.1, not 198.18.3.100"),
+        (Facet.BACKENDS, (*BOTH, ok("stranger")), "answered by stranger"),
+        (Facet.BACKENDS, (ok("web-a"),) * 12, "web-b never answered in 12 connections"),
+    ],
+)
+def test_each_facet_fails_for_its_own_fault_alone(facet, attempts, told):
+    verdicts = {one: judge(case(TWO, *attempts), one) for one in Facet}
+
+    assert verdicts[facet].result is Result.FAIL
+    assert told in str(verdicts[facet])
+    assert verdicts[Facet.AFFINITY].result is Result.PASS
+
+
+def test_an_answer_where_none_was_expected_is_a_wrong_source_too():
+    assert judge(case(SILENT, ok()), Facet.SOURCE).result is Result.FAIL
+
+
+def test_few_attempts_do_not_prove_a_backend_missing():
+    assert judge(case(TWO, ok("web-a"), ok("web-a")), Facet.BACKENDS).result is Result.PASS
+
+
+def test_affinity_is_judged_without_the_scout():
+    sticky = replace(TWO, sticky=True)
+
+    assert judge(case(sticky, ok("web-b", scout=True), ok(), ok()), Facet.AFFINITY).result is Result.PASS
+    assert judge(case(sticky, ok(), ok("web-b")), Facet.AFFINITY).result is Result.FAIL
+
+
+def test_trouble_is_inconclusive_never_unreachable():
+    assert judge(case(SILENT, trouble="exec refused")).result is Result.INCONCLUSIVE
+    assert judge(case(SILENT)).result is Result.INCONCLUSIVE
+
+
+def test_refusals_among_timeouts_are_one_answer_where_icmp_is_expected():
+    mixed = (Attempt(Outcome.REFUSED), Attempt(Outcome.TIMEOUT), Attempt(Outcome.TIMEOUT))
+
+    assert judge(case(REFUSED, *mixed)).result is Result.PASS
+    assert judge(case(SILENT, *mixed)).result is Result.FAIL
+
+
+def test_silence_for_an_icmp_refusal_is_inconclusive_only_where_the_limit_was_hit():
+    silence = (Attempt(Outcome.TIMEOUT),) * 3
+
+    assert judge(case(REFUSED, *silence)).result is Result.FAIL
+    assert judge(case(REFUSED, *silence, limited=True)).result is Result.INCONCLUSIVE
+
+
+def test_a_host_network_pod_is_known_by_its_nodes_name():
+    named = with_names(Observation("c", attempts=(ok("n2"), ok("web-a"))), {"n2": "host-a"})
+
+    assert [attempt.backend for attempt in named.attempts] == ["host-a", "web-a"]
