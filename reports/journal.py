@@ -1,0 +1,208 @@
+"""The run's folder and its journals: every record is on disk the moment it is judged, whatever happens afterwards.
+
+    out/20261122T053508Z-lab-flannel/records.jsonl       the header, then one record a line (the only or main process)
+                                     journal-gw0.jsonl   the same from an xdist worker
+                                     run.json            the run as a whole, written at the end in one rename
+    out/last -> the newest finished (or recovered) run
+
+A killed run leaves its journals; `recover()` makes `run.json` of them. JournalError is the only error raised here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import ValidationError
+
+from reports.record import Record, merge
+from reports.run import Header, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+MAIN = "records.jsonl"
+RUN = "run.json"
+
+
+class JournalError(OSError):
+    """A record or a run could not be written or read: what, where, why, and how much room is left there.
+
+    `run` is the run that could not be saved, so that the terminal can still tell it.
+    """
+
+    run: Run | None = None
+
+
+def run_folder(out: Path, topology: str, started: datetime) -> Path:
+    """Make `out/<UTC time>-<topology>`, a new folder even if two runs start in the same second."""
+    stem = f"{started:%Y%m%dT%H%M%SZ}-{topology}"
+    for attempt in range(1, 1000):
+        folder = out / (stem if attempt == 1 else f"{stem}.{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            failure = _failed("the run's folder could not be made", folder, error)
+            raise failure from error
+        return folder
+    message = f"{stem}: 999 runs of this second are there already, in {out}"
+    raise JournalError(message)
+
+
+class Journal:
+    """The append-only journal of one process. What could not be written stays in memory and is tried again."""
+
+    def __init__(self, folder: Path, header: Header, worker: str = "") -> None:
+        """Write the header to a fresh journal; `worker` is the xdist worker's id, empty in the main process."""
+        self.folder = folder
+        self.path = folder / (f"journal-{worker}.jsonl" if worker else MAIN)
+        self.header = header
+        self.records: list[Record] = []
+        self._backlog: list[bytes] = [_line({"header": header.model_dump(mode="json")})]
+        self._end = 0
+        try:
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            failure = _failed("the journal could not be opened", self.path, error)
+            raise failure from error
+        with suppress(JournalError):  # a full disk shows at the first record; until then nothing is lost
+            self._flush()
+
+    def append(self, record: Record) -> None:
+        """Keep a record; JournalError if it is in memory only. The next append tries to write what is missing."""
+        self.records.append(record)
+        self._backlog.append(_line({"record": record.model_dump(mode="json")}))
+        self._flush()
+
+    def close(self) -> None:
+        """Write what is still in memory and close; JournalError says how many records could not be written."""
+        try:
+            self._flush()
+        finally:
+            os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _flush(self) -> None:
+        try:
+            while self._backlog:
+                _write_all(self._fd, self._backlog[0], self._end)
+                self._end += len(self._backlog.pop(0))
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._end)  # no torn line between whole ones
+            kept = f"{len(self._backlog)} of {len(self.records)} records are in memory only"
+            raise _failed(kept, self.path, error) from error
+
+
+def finish(folder: Path, extra: Iterable[Record] = (), **closing: Any) -> Run:  # noqa: ANN401 - fields of Run
+    """Merge the folder's journals, write `run.json` in one rename and point `out/last` at it.
+
+    `extra`: records in memory that their journal could not take. `closing`: fields of Run (`finished`, `timings`,
+    `complete`, `notes` ...); `complete` is True unless given. JournalError holds the run if it
+    could not be written.
+    """
+    run = assemble(folder, extra, **{"complete": True, **closing})
+    save(run, folder)
+    return run
+
+
+def recover(folder: Path) -> Run:
+    """Make `run.json` (`complete: false`) of the journals a killed run left; a torn last line is noted and dropped."""
+    run = assemble(folder, complete=False)
+    save(run, folder)
+    return run
+
+
+def assemble(folder: Path, extra: Iterable[Record] = (), **closing: Any) -> Run:  # noqa: ANN401 - fields of Run
+    """Read all journals of a folder into a Run; JournalError if none of them has a readable header."""
+    notes = list(closing.pop("notes", ()))
+    headers: list[Header] = []
+    records: list[Record] = []
+    for path in _journals(folder):
+        for item in _read(path, notes):
+            (headers if isinstance(item, Header) else records).append(item)  # type: ignore[arg-type]
+    if not headers:
+        message = f"no journal with a header in {folder}: got {sorted(path.name for path in folder.glob('*'))}"
+        raise JournalError(message)
+    header = headers[0]
+    told = {name: getattr(header, name) for name in Header.model_fields}
+    return Run(**{**told, "notes": tuple(notes), "records": merge([*records, *extra], header.plan), **closing})
+
+
+def save(run: Run, folder: Path) -> Path:
+    """Write `run.json` beside its final name, rename it, and point `last` at the folder."""
+    path, fresh = folder / RUN, folder / f".{RUN}.{os.getpid()}"
+    try:
+        fresh.write_text(run.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        fresh.replace(path)
+        _point(folder.parent / "last", folder)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        failure = _failed("the run could not be written (its journals are still there)", path, error)
+        failure.run = run
+        raise failure from error
+    return path
+
+
+def load(path: Path) -> Run:
+    """Read a `run.json`, or the folder that holds one; JournalError says what was wrong with it."""
+    source = path / RUN if path.is_dir() else path
+    try:
+        return Run.model_validate_json(source.read_bytes())
+    except (OSError, ValidationError) as error:
+        message = f"{source} is not a readable run: {error}"
+        raise JournalError(message) from error
+
+
+def _journals(folder: Path) -> list[Path]:
+    return [path for path in (folder / MAIN, *sorted(folder.glob("journal-*.jsonl"))) if path.exists()]
+
+
+def _read(path: Path, notes: list[str]) -> Iterator[Header | Record]:
+    lines = path.read_bytes().splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            written = json.loads(line)
+            yield Header(**written["header"]) if "header" in written else Record(**written["record"])
+        except (ValueError, KeyError, TypeError) as error:
+            torn = number == len(lines) and not line.endswith(b"\n")
+            why = "torn by the end of the process" if torn else f"not readable: {str(error).splitlines()[0]}"
+            notes.append(f"{path.name} line {number} was dropped: {why}")
+
+
+def _point(link: Path, folder: Path) -> None:
+    fresh = link.with_name(f".last.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(folder.name, target_is_directory=True)
+    fresh.replace(link)
+
+
+def _line(written: dict[str, Any]) -> bytes:
+    return json.dumps(written, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def _write_all(fd: int, line: bytes, offset: int) -> None:
+    while line:
+        written = os.pwrite(fd, line, offset)
+        line, offset = line[written:], offset + written
+
+
+def _failed(what: str, where: Path, error: OSError) -> JournalError:
+    room = "free space unknown"
+    with suppress(OSError):
+        home = where if where.exists() else where.parent
+        room = f"{shutil.disk_usage(home).free / 1e6:.1f} MB free there"
+    return JournalError(f"{what}: {where}: {error.strerror or error} ({room})")

@@ -1,0 +1,32 @@
+"""How verdicts look in a terminal: a colour, and a mark that says the same without one."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from probes.verdict import Result
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+MARKS = {Result.PASS: "✓", Result.FAIL: "✗", Result.INCONCLUSIVE: "?"}
+COLOURS = {Result.PASS: "green", Result.FAIL: "bold red", Result.INCONCLUSIVE: "yellow"}
+
+
+def printed(renderables: list[RenderableType], width: int, *, color: bool) -> str:
+    """The text a terminal of that many columns shows, with ANSI colours or without."""
+    console = Console(
+        file=StringIO(),
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        highlight=False,
+        legacy_windows=False,
+    )
+    with console.capture() as capture:
+        for renderable in renderables:
+            console.print(renderable, soft_wrap=False)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
