@@ -1,0 +1,84 @@
+"""A vantage with no cluster behind it: each attempt is answered by a function handed in.
+
+It reads the very curl batch a real vantage would get and speaks as curl does, so composing, reading, classifying and
+both rounds are the same code as on a cluster. Only the outcome, the source, the backend and the seconds of the Attempt
+handed back are told.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from probes.curl import MARK
+from probes.observation import Attempt, Outcome
+from probes.vantages.base import Completed
+from topologies.frontends import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_URL = re.compile(r'^url="http://([\d.]+):(\d+)/clientip\?(\d+)\.\[1-(\d+)\]"$', re.MULTILINE)
+_EXIT = {
+    Outcome.OK: 0,
+    Outcome.WRONG_BACKEND: 0,
+    Outcome.REFUSED: 7,
+    Outcome.UNREACHABLE: 7,
+    Outcome.TIMEOUT: 28,
+    Outcome.HANG: 28,
+    Outcome.RESET: 56,
+}
+_REASON = {Outcome.REFUSED: "Connection refused", Outcome.UNREACHABLE: "No route to host"}
+_CONNECTED = {Outcome.OK, Outcome.WRONG_BACKEND, Outcome.HANG, Outcome.RESET}
+_LOCAL = IPv4Address("192.0.2.1")  # TEST-NET-1, RFC 5737
+_LOCAL_PORT = 40000
+
+
+class SimulatedVantage:
+    """`answer(target)` is called once per attempt, in the order of the questions; it may raise TransportError."""
+
+    def __init__(self, name: str, answer: Callable[[Target], Attempt]) -> None:
+        self.name = name
+        self._answer = answer
+
+    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+        """Answer every attempt of the batch at once; `command` and `timeout` change nothing."""
+        del command, timeout
+        told: list[str] = []
+        for address, port, number, times in _URL.findall(stdin):
+            target = Target(IPv4Address(address), int(port))
+            told += [_tell(target, f"{number}.{n}", self._answer(target)) for n in range(1, int(times) + 1)]
+        return Completed(f"{''.join(told)}\n{MARK}-end 0\n".encode())
+
+
+def _tell(target: Target, query: str, attempt: Attempt) -> str:
+    """What curl prints of this attempt: verbose reason, body, record."""
+    exit_code = _EXIT[attempt.outcome]
+    connected = attempt.outcome in _CONNECTED
+    reason = _REASON.get(attempt.outcome)
+    failed = f"Failed to connect to {target.address} port {target.port} after 0 ms: Couldn't connect to server"
+    verbose = f"* connect to {target.address} port {target.port} failed: {reason}\n* {failed}\n" if reason else ""
+    body = _body(attempt)
+    record = (
+        MARK,
+        f"http://{target}/clientip?{query}",
+        exit_code,
+        "200" if body else "000",
+        attempt.seconds / 2 or 0.0001 if connected else 0,
+        attempt.seconds,
+        _LOCAL if connected else "",
+        _LOCAL_PORT,
+        target.address if connected else "",
+        target.port,
+        int(connected),
+        len(body),
+        (failed if reason else attempt.message).replace("\n", " "),
+    )
+    return verbose + body + "\n" + "\t".join(map(str, record)) + "\n"
+
+
+def _body(attempt: Attempt) -> str:
+    if attempt.outcome is Outcome.OK:
+        return f"{attempt.source or _LOCAL}:{_LOCAL_PORT}HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{attempt.backend}"
+    return "welcome" if attempt.outcome is Outcome.WRONG_BACKEND else ""

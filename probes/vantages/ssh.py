@@ -1,0 +1,179 @@
+"""A host, asked by SSH. The one door to paramiko.
+
+Host keys are verified against a known_hosts file, always; login is by key file or agent, never by password. One
+connection is kept for all rounds, each command has a channel of its own. Opening the connection is tried twice; what
+then stays is an UnusableError whose message tells an unknown host, a changed host key, a closed port, a silent host
+and a refused login apart.
+"""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import paramiko
+import stamina
+
+from probes.clock import Deadline
+from probes.vantages.base import Completed, TransportError, UnusableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CHUNK = 64 * 1024
+_KEEPALIVE = 5  # seconds between keepalives, so that a dead peer is noticed
+
+
+class SshVantage:
+    """One host, asked by SSH. `timeout` in seconds, for each step of the login.
+
+    `known_hosts`: an OpenSSH file (default ~/.ssh/known_hosts); `key`: a private key file, else the agent's keys.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it takes to reach a host, by keyword
+        self,
+        name: str,
+        host: str,
+        *,
+        port: int = 22,
+        user: str = "root",
+        key: str | Path | None = None,
+        known_hosts: str | Path | None = None,
+        timeout: float = 5.0,
+    ) -> None:
+        self.name = name
+        self._host = host
+        self._port = port
+        self._user = user
+        self._key = Path(key).expanduser() if key else None
+        self._known_hosts = Path(known_hosts or "~/.ssh/known_hosts").expanduser()
+        self._timeout = timeout
+        self._client: paramiko.SSHClient | None = None
+        self._lock = threading.Lock()
+
+    def __str__(self) -> str:
+        return f"ssh {self._user}@{self._host}:{self._port}"
+
+    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+        """See `base.Vantage.run`; the connection is opened at first use and again after it broke."""
+        deadline = Deadline(timeout)
+        try:
+            channel = self._transport().open_session(timeout=self._timeout)
+            with channel:
+                channel.settimeout(max(deadline.left, 0.1))
+                channel.exec_command(shlex.join(command))
+                channel.sendall(stdin.encode())
+                channel.shutdown_write()
+                stdout, stderr = _drain(channel, deadline)
+                return self._completed(channel, stdout, stderr)
+        except TimeoutError as error:
+            message = f"{self}: the command did not end within {timeout:g} s"
+            raise TransportError(message) from error
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            self.close()
+            message = f"{self}: the connection was cut: {error or type(error).__name__}"
+            raise TransportError(message) from error
+
+    def close(self) -> None:
+        """End the connection; the next `run` opens a new one."""
+        with self._lock:
+            if self._client:
+                self._client.close()
+            self._client = None
+
+    def _completed(self, channel: paramiko.Channel, stdout: bytes, stderr: bytes) -> Completed:
+        exit_code = channel.recv_exit_status()
+        if exit_code < 0:
+            message = f"{self}: the command ended without an exit status (killed, or the connection was cut)"
+            raise TransportError(message)
+        return Completed(stdout, stderr, exit_code)
+
+    def _transport(self) -> paramiko.Transport:
+        with self._lock:
+            transport = self._client.get_transport() if self._client else None
+            if transport is None or not transport.is_active():
+                self._client = self._connect_twice()
+                transport = self._client.get_transport()
+            if transport is None:
+                message = f"{self}: the connection was cut as soon as it was opened"
+                raise TransportError(message)
+            transport.set_keepalive(_KEEPALIVE)
+            return transport
+
+    def _connect_twice(self) -> paramiko.SSHClient:
+        try:
+            for attempt in stamina.retry_context(on=_may_go_away, attempts=2, wait_initial=0.2, wait_jitter=0.1):
+                with attempt:
+                    return self._connect()
+        except (paramiko.SSHException, OSError) as error:
+            message = f"{self}: {self._why(error)}"
+            raise UnusableError(message) from error
+        raise AssertionError  # stamina either returns or raises
+
+    def _connect(self) -> paramiko.SSHClient:
+        client = paramiko.SSHClient()
+        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        if self._known_hosts.exists():
+            client.load_host_keys(str(self._known_hosts))
+        try:
+            client.connect(
+                self._host,
+                self._port,
+                self._user,
+                key_filename=str(self._key) if self._key else None,
+                allow_agent=self._key is None,
+                look_for_keys=self._key is None,
+                timeout=self._timeout,
+                banner_timeout=self._timeout,
+                auth_timeout=self._timeout,
+            )
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, paramiko.BadHostKeyException):
+            return (
+                f"host key wrong: got {error.key.get_name()} {error.key.fingerprint}, "
+                f"want {error.expected_key.get_name()} {error.expected_key.fingerprint} of {self._known_hosts}. "
+                "If the host was made anew, replace its line there; if not, something else answers at its address"
+            )
+        if isinstance(error, paramiko.AuthenticationException):
+            return f"login refused for {self._user} with {self._key or 'the keys of the agent'}: {error}"
+        if isinstance(error, paramiko.SSHException) and "known_hosts" in str(error):
+            name = self._host if self._port == paramiko.config.SSH_PORT else f"[{self._host}]:{self._port}"
+            scan = f"ssh-keyscan -p {self._port} {self._host}"
+            return f"host key unknown: {name} is not in {self._known_hosts}. Check it and add it: {scan}"
+        return self._why_silent(error)
+
+    def _why_silent(self, error: Exception) -> str:
+        if isinstance(error, socket.gaierror):
+            return f"host unknown: {self._host} has no address ({error.strerror})"
+        if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+            reason = "; ".join(str(value) for value in error.errors.values())
+            return f"port {self._port} cannot be connected to ({reason}): is sshd running there?"
+        if isinstance(error, TimeoutError):
+            return f"no answer within {self._timeout:g} s: is the host up, and is this its address?"
+        return f"no SSH session: {error or type(error).__name__}"
+
+
+def _may_go_away(error: Exception) -> bool:
+    final = (paramiko.BadHostKeyException, paramiko.AuthenticationException, socket.gaierror)
+    if isinstance(error, final) or "known_hosts" in str(error):
+        return False
+    return isinstance(error, (paramiko.SSHException, OSError))
+
+
+def _drain(channel: paramiko.Channel, deadline: Deadline) -> tuple[bytes, bytes]:
+    """Standard output until its end, then what stderr got (small: scripts send theirs to stdout)."""
+    parts: list[bytes] = []
+    while True:
+        channel.settimeout(max(deadline.left, 0.05))
+        part = channel.recv(_CHUNK)
+        if not part:
+            return b"".join(parts), channel.makefile_stderr("rb").read()
+        parts.append(part)
