@@ -61,7 +61,7 @@ class Judge:
             cell=cell,
             expectation=self.expectation(cell),
             observation=seen,
-            naming=self.name,
+            naming=lambda address: self.name(address, cell),
             limited=self.refusals[self.limit_key(cell, seen)] >= LIMITED,
             evidence=f"{self.folder}/run.json cell {cell.id}" if self.folder else "",
         )
@@ -97,9 +97,26 @@ class Judge:
         """Where ICMP tokens are shared: the client's node (its pods may be masqueraded to it) and the address asked."""
         return cell.vantage.node or cell.vantage.name, seen.target.rsplit(":", 1)[0]
 
-    def name(self, address: IPv4Address) -> str:
-        """An address in words."""
+    def name(self, address: IPv4Address, cell: Cell) -> str:
+        """An address in words, `10.244.1.1 (cni0 of n1)`, as the backend of this cell sees it: the client's own is kept."""
+        if address == self.own_address(cell):
+            return f"{address} (kept)"
         return name(address, self.topology, self.answers.snapshot)
+
+    def short_name(self, address: IPv4Address, cell: Cell) -> str:
+        """The name alone: `kept`, `cni0(n1)`, `pod-n1`, or the bare address where it has none."""
+        words = self.name(address, cell).removesuffix(")").partition(" (")[2]
+        what, of, whose = words.partition(" of ")
+        return f"{what}({whose})" if of else words or str(address)
+
+    def own_address(self, cell: Cell) -> IPv4Address | None:
+        """The client's own address."""
+        vantage = cell.vantage
+        if vantage.external:
+            return next(host.address for host in self.topology.external if host.name == vantage.external)
+        if vantage.on_host_network and vantage.node:
+            return self.topology.node(vantage.node).address
+        return self.answers.snapshot.pods.get(vantage.backend or vantage.name)
 
     def target(self, cell: Cell) -> str:
         """The address:port of a cell's frontend, or why it has none."""

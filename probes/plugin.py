@@ -22,8 +22,7 @@ from probes.plan import Plan, plan
 from probes.selection import SelectionError, select
 from probes.verdict import Facet, Result, Verdict
 from topologies.cluster import ClusterError
-from topologies.model import Ssh
-from topologies.plugin import TOPOLOGY
+from topologies.plugin import TOPOLOGY, access
 
 if TYPE_CHECKING:
     from probes.cell import Cell
@@ -153,11 +152,11 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     topology = config.stash[TOPOLOGY]
     if config.getoption("--simulate"):
         return sessions.simulate(topology, cells, lambda cell, snapshot: expect(topology, snapshot, cell))
-    ssh = Ssh(key=os.environ.get("HAIRPIN_SSH_KEY"), known_hosts=os.environ.get("HAIRPIN_KNOWN_HOSTS"))
+    reached = access(config)
     options = sessions.Options(
-        kubeconfig=config.getoption("--kubeconfig"),
-        context=config.getoption("--context"),
-        ssh=ssh,
+        kubeconfig=reached.kubeconfig,
+        context=reached.context,
+        ssh=reached.ssh,
         connect_timeout=config.getoption("--connect-timeout"),
         settle_timeout=config.getoption("--settle-timeout"),
         keep=config.getoption("--keep"),

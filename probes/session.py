@@ -90,18 +90,31 @@ def conduct(topology: Topology, cells: Sequence[Cell], run: str, options: Option
 def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], None]) -> tuple[str, ...]:
     """Wait on the API's own state; what still is not settled in the end is told, and the cells are asked all the same."""
     steps = (
-        ("pods, endpoints and addresses", cluster.ready, 1),
-        ("kube-proxy on every node", cluster.proxy_synced, 3),
+        ("pods, endpoints and addresses", cluster.ready),
+        ("kube-proxy on every node", _in_a_row(cluster.proxy_synced, 3)),
     )
     notes = []
-    for what, check, successes in steps:
+    for what, check in steps:
         say(f"settling: {what}")
         try:
-            clock.until(check, clock.Deadline(options.settle_timeout), what, successes=successes)
+            clock.until(check, clock.Deadline(options.settle_timeout), what)
         except clock.WaitTimeoutError as error:
             notes.append(str(error))
             say(f"not settled: {error}")
     return tuple(notes)
+
+
+def _in_a_row(check: Callable[[], str], times: int) -> Callable[[], str]:
+    """The check, satisfied only after that many successes in a row."""
+    row = 0
+
+    def counted() -> str:
+        nonlocal row
+        reason = check()
+        row = 0 if reason else row + 1
+        return reason or ("" if row >= times else f"settled {row} of {times} times in a row")
+
+    return counted
 
 
 def _ask(  # noqa: PLR0913 - the one place where all the parts of a run meet
@@ -136,7 +149,7 @@ def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, opti
         return _ssh(vantage.name, node.ssh or Ssh(), str(node.address), options)
     return PodVantage(
         name=vantage.name,
-        api_factory=lambda: clusters.connect(options.kubeconfig, options.context),
+        api_factory=lambda: clusters.core(options.kubeconfig, options.context),
         namespace=cluster.namespace,
         pod=vantage.backend or vantage.name,
         container="agnhost",
@@ -149,9 +162,13 @@ def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> SshVantage:
         host=ssh.host or address,
         port=ssh.port,
         user=ssh.user,
-        key=ssh.key or options.ssh.key,
-        known_hosts=ssh.known_hosts or options.ssh.known_hosts,
+        key=_path(ssh.key or options.ssh.key),
+        known_hosts=_path(ssh.known_hosts or options.ssh.known_hosts),
     )
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None
 
 
 def simulate(topology: Topology, cells: Iterable[Cell], expect: Callable[[Cell, Snapshot], Expectation]) -> Answers:

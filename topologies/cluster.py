@@ -44,6 +44,13 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa:
     return client.ApiClient(settings)
 
 
+def core(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa: ANN401 - kubernetes ships no types
+    """A CoreV1Api on an ApiClient of its own, as an exec needs one (kubernetes-client/python#928)."""
+    from kubernetes import client  # noqa: PLC0415 - see connect
+
+    return client.CoreV1Api(connect(kubeconfig, context))
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A connection to one API server and the namespace of one run."""
@@ -202,7 +209,7 @@ def _state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState:  # no
         cluster_ip=IPv4Address(spec.cluster_ip),
         port=spec.ports[0].port,
         node_port=spec.ports[0].node_port,
-        external_ips=tuple(IPv4Address(address) for address in spec.external_i_ps or []),
+        external_ips=tuple(IPv4Address(address) for address in spec.external_ips or []),
         load_balancer_ip=IPv4Address(first.ip) if first and first.ip else None,
         load_balancer_hostname=first.hostname if first else None,
         load_balancer_ip_mode=getattr(first, "ip_mode", None) or "VIP",

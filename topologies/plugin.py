@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from topologies.load import TopologyError, load, names
+from topologies.model import Ssh
 
 if TYPE_CHECKING:
     from topologies.model import Topology
@@ -17,13 +19,21 @@ TOPOLOGY = pytest.StashKey["Topology"]()
 DEFAULT = "lab-flannel"
 
 
+class Access(NamedTuple):
+    """Files and names by which a cluster and its hosts are reached; None means the client's own default."""
+
+    kubeconfig: str | None
+    context: str | None
+    ssh: Ssh
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options that say which cluster."""
     group = parser.getgroup("hairpin: which cluster")
     group.addoption("--topology", default=DEFAULT, metavar="NAME|FILE", help=f"declared topology: a file or one of {', '.join(names())}")
     group.addoption("--kubeconfig", default=None, metavar="FILE", help="kubeconfig of the cluster (default: KUBECONFIG, or the lab's)")
     group.addoption("--context", default=None, metavar="NAME", help="context of the kubeconfig")
-    group.addoption("--kubernetes-bin", default=None, metavar="DIR", help="Kubernetes binaries for the lab (default: the cache, or built)")
+    group.addoption("--kubernetes-bin", type=Path, default=None, metavar="DIR", help="Kubernetes binaries for the lab (default: the cache, or built)")
     group.addoption("--simulate", action="store_true", help="no cluster: a simulated world that does what the rules say")
 
 
@@ -42,17 +52,31 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if topology.lab is None or _stays_outside(config):
         return
     from topologies.lab import island, lab  # noqa: PLC0415 - only a lab topology pays for the lab
+    from topologies.lab.__main__ import TOLD  # noqa: PLC0415 - likewise
 
-    if island.is_inside():
+    if island.is_inside(topology.name):
         return
     capture = config.pluginmanager.getplugin("capturemanager")
     if capture is not None:
         capture.stop_global_capturing()
     try:
         lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say)
-    except lab.LabError as error:
+        island.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
+    except TOLD as error:
         raise pytest.UsageError(str(error)) from error
-    island.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
+
+
+def access(config: pytest.Config) -> Access:
+    """How this run's cluster is reached: as the options say, or as the lab it is inside of."""
+    topology = config.stash[TOPOLOGY]
+    kubeconfig = config.getoption("--kubeconfig")
+    if topology.lab is not None and not kubeconfig:
+        from topologies.lab import lab  # noqa: PLC0415 - only a lab topology pays for the lab
+
+        if found := lab.find(topology.name):
+            ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
+            return Access(str(found.kubeconfig), None, ssh)
+    return Access(kubeconfig, config.getoption("--context"), Ssh())
 
 
 def _stays_outside(config: pytest.Config) -> bool:
