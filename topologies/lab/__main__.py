@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,13 @@ def parser() -> argparse.ArgumentParser:
             "--topology", "-t", default=os.environ.get("HAIRPIN_TOPOLOGY", DEFAULT), metavar="NAME_OR_FILE"
         )
         if name == "up":
-            command.add_argument("--kubernetes-bin", type=Path, metavar="DIR", help="kube-apiserver, kubelet and so on")
+            command.add_argument(
+                "--kubernetes-bin",
+                type=Path,
+                metavar="DIR",
+                default=os.environ.get("HAIRPIN_KUBERNETES_BIN"),
+                help="kube-apiserver, kubelet and so on",
+            )
         elif name == "shell":
             command.add_argument("host")
         elif name == "logs":
@@ -145,10 +152,13 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Do it; what can go wrong is told in its own words, with status 1."""
     options = parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an `up` that is told to end cleans up
     try:
         COMMANDS[options.command](options)
     except TOLD as error:
         sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

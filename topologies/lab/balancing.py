@@ -111,7 +111,7 @@ def ruleset(made: Iterable[Frontend], empty: EmptyPool) -> str:
             *chosen,
             "  }",
             "  chain postrouting {\n    type nat hook postrouting priority srcnat;",
-            '    iifname "in0" oifname "in0" ct status dnat masquerade',
+            '    iifname "in0" oifname "in0" masquerade',
             "  }",
             "  chain input {\n    type filter hook input priority filter;",
             *dropped,

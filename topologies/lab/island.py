@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from topologies.lab import addresses
 from topologies.lab.binaries import cache_dir
 from topologies.lab.processes import Process, ProcessError, children, spawn, until
+from topologies.lab.requirements import PATH
 from topologies.lab.state import State, write
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Island:
         package = Path(__file__).parents[2]
         log = self.state.logs / "island.log"
         argv = [*NAMESPACES, sys.executable, "-m", "topologies.lab.supervisor", str(self.state.root)]
-        path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
-        child = spawn(argv, log, env={"PYTHONPATH": path}, cgroups=cgroups)
+        env = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "PYTHONPATH": str(package)}
+        child = spawn(argv, log, env=env, cgroups=cgroups)
         process = Process.of(child.pid)
         if process is None:
             message = "the island ended at once"
@@ -104,9 +105,9 @@ class Island:
         return sorted(path.name for path in Path(f"/proc/{first}/root/run/netns").iterdir()) if first else []
 
     def environment(self) -> dict[str, str]:
-        """What a program inside is told: that it is inside, and where the kubeconfig is."""
+        """What a program inside is told: that it is inside, and where the kubeconfig is; no proxy is reached."""
         return {
-            **os.environ,
+            **{key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")},
             INSIDE: self.name,
             "KUBECONFIG": str(self.state.kube / "admin.conf"),
             "KUBECACHEDIR": str(self.state.root / "kubectl"),

@@ -61,7 +61,7 @@ def up(topology: Topology, *, kubernetes_bin: Path | None = None, say: Callable[
     with state.lock():
         if state.process and state.ready.exists():
             return _same(topology, state)
-        requirements.check()
+        requirements.check(topology.kubernetes)
         _clear(state)
         programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), say=say)
         golden = images.golden(programs, cache=binaries.cache_dir(), say=say)
@@ -169,11 +169,10 @@ def _follow(state: State, island: Island, say: Callable[[str], None]) -> None:
 
 
 def _last_words(state: State, message: str) -> str:
-    """The end of the log of the component the message names, else of the one that spoke last."""
+    """The end of the log of the daemon the message names (`kubelet of n1`), else of the one that spoke last."""
     logs = [log for log in sorted(state.logs.iterdir(), key=lambda log: log.stat().st_mtime) if log.stat().st_size]
-    named = [log for log in logs if log.suffixes and log.name.split(".")[1] in message.replace(" ", "-")]
-    chosen = (named or logs)[-1:]
-    return "\n".join(f"{log.name}:\n{tail(log)}" for log in chosen)
+    named = [log for log in logs if set(log.name.split(".")[:-1]) <= set(message.split())]
+    return "\n".join(f"{log.name}:\n{tail(log)}" for log in (named or logs)[-1:])
 
 
 def _clear(state: State) -> bool:

@@ -17,7 +17,7 @@ DETACH = 0x2
 
 
 def mount(source: str, target: str | Path, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """What mount(2) does; OSError with the target's name."""
+    """Mount a file system; OSError with the target's name."""
     if LIBC.mount(source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode()):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(target))

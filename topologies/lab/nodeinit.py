@@ -12,11 +12,14 @@ import signal
 import sys
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from topologies.lab import fakedocker, mounts
 from topologies.lab.processes import ProcessError, run, spawn, until
 from topologies.lab.state import State, read, write
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 # The kubelet would write these sysctls of the whole machine; it finds files that hold the wanted values already.
 GLOBAL = {
@@ -42,8 +45,7 @@ def main(root: str, name: str) -> None:
         run(["iptables-restore", "-n"], given=plan["iptables"])
     if plan["docker"]:
         Thread(target=fakedocker.serve, args=(plan["docker"],), daemon=True).start()
-    start(state, plan)
-    reap()
+    reap(state, name, start(state, plan))
 
 
 def furnish(state: State, plan: dict[str, Any]) -> None:
@@ -84,26 +86,32 @@ def groups(hierarchies: list[list[str]]) -> None:
         mounts.mount("cgroup", f"/sys/fs/cgroup/{name}", "cgroup", options=options)
 
 
-def start(state: State, plan: dict[str, Any]) -> None:
+def start(state: State, plan: dict[str, Any]) -> dict[str, Popen[bytes]]:
     """The daemons in order, each after what it awaits; their pids (as this node numbers them) go to `daemons.json`."""
-    pids = {}
+    started: dict[str, Popen[bytes]] = {}  # kept: a forgotten Popen is reaped behind our back
     for daemon in plan["daemons"]:
         for path in daemon.get("awaits", ()):
             until(Path(path).exists, path, seconds=PATIENCE)
-        env = {**daemon["env"], "TMPDIR": "/run/tmp", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-        pids[daemon["name"]] = spawn(daemon["argv"], state.log(plan["name"], daemon["name"]), env=env).pid
+        env = {**os.environ, **daemon["env"], "TMPDIR": "/run/tmp"}
+        started[daemon["name"]] = spawn(daemon["argv"], state.log(plan["name"], daemon["name"]), env=env)
+        pids = {name: child.pid for name, child in started.items()}
         write(state.node(plan["name"]) / "daemons.json", pids)
+    return started
 
 
-def reap() -> None:
-    """Wait for children and orphans for ever; say which one ended."""
+def reap(state: State, name: str, daemons: dict[str, Popen[bytes]]) -> None:
+    """Wait for children and orphans for ever. If a daemon ends before the lab is ready, the lab did not start."""
+    names = {child.pid: daemon for daemon, child in daemons.items()}
     while True:
         try:
             pid, status = os.wait()
         except ChildProcessError:
             signal.pause()
         else:
-            print(f"process {pid} ended with {os.waitstatus_to_exitcode(status)}", flush=True)  # noqa: T201 - our log
+            told = f"{names.get(pid, pid)} of {name} ended with {os.waitstatus_to_exitcode(status)}"
+            print(told, flush=True)  # noqa: T201 - our log
+            if pid in names and not state.ready.exists():
+                write(state.failed, {"message": told})
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def spawn(
     cgroups: Sequence[Path] = (),
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a daemon in a session of its own, its output appended to `log`; it enters the cgroups first."""
+    """Start a daemon in a session of its own, its output appended to `log`, in these cgroups; `env` None: ours."""
     command = ["/bin/sh", "-c", ENTER, "sh", *map(str, cgroups), "--", *argv] if cgroups else list(argv)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - a list; the shell line is ours
@@ -101,7 +101,7 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **(env or {})},
+            env=env,
             cwd=cwd,
             start_new_session=True,
         )

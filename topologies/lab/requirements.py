@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from topologies.lab.flags import check_runtime
+from topologies.lab.processes import run
+
+if TYPE_CHECKING:
+    from topologies.model import Version
 
 PROGRAMS = {
     "etcd": "etcd-server",
@@ -26,8 +34,8 @@ class RequirementError(Exception):
     """The machine cannot hold a lab as it is; the message says what to do."""
 
 
-def check() -> None:
-    """RequirementError unless we are root and every program is there."""
+def check(kubernetes: Version) -> None:
+    """RequirementError unless we are root and every program is there, VersionError if containerd is too old."""
     wanted = []
     if os.geteuid():
         wanted.append("be root (namespaces, mounts and cgroups need it): try again with sudo")
@@ -36,6 +44,8 @@ def check() -> None:
     if wanted:
         message = "the lab cannot start here. Wanted:\n  " + "\n  ".join(wanted)
         raise RequirementError(message)
+    if told := re.search(r" v?(\d+)\.(\d+)\.", run(["containerd", "--version"])):
+        check_runtime(kubernetes, (int(told[1]), int(told[2])))
 
 
 def _there(program: str) -> bool:
