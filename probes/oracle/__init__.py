@@ -1,1 +1,1 @@
-"""What kube-proxy of this mode and version must do: environment + snapshot + cell -> expectation, one function per rule."""
+"""What kube-proxy of this mode and version must do: environment, snapshot and cell -> expectation, by rules."""

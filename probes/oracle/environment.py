@@ -1,0 +1,81 @@
+"""What the oracle reads of a declared cluster: the tuple that decides how its datapath treats a packet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv4Network
+
+    from topologies.model import DetectLocal, EmptyPool, LoadBalancerKind, ProxyMode, Topology, Version
+
+STRICT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One cluster's datapath.
+
+    `overlay`: pod packets between nodes travel in a tunnel; `masquerade`: the CNI has flannel's rules M1-M5;
+    `strict`: rp_filter 1, a packet must arrive where its source is routed to.
+    """
+
+    mode: ProxyMode
+    version: Version
+    overlay: bool
+    masquerade: bool
+    pod_cidr: IPv4Network
+    detect_local: DetectLocal
+    masquerade_all: bool
+    node_port_addresses: tuple[IPv4Network, ...]
+    localhost_nodeports: bool
+    strict: bool
+    bridge_nf_call_iptables: bool
+    hairpin: bool
+    kubelet_rules: bool
+    balancer: LoadBalancerKind
+    empty_pool: EmptyPool
+    balancer_listens: bool
+    undeclared_port: int
+    external_routes_to_pods: bool
+
+    @classmethod
+    def of(cls, topology: Topology) -> Self:
+        """The environment a topology declares."""
+        cni, proxy, kernel, balancer = topology.cni, topology.proxy, topology.kernel, topology.load_balancer
+        return cls(
+            mode=proxy.mode,
+            version=topology.proxy_version,
+            overlay=cni.overlay,
+            masquerade=cni.masquerade,
+            pod_cidr=cni.pod_cidr,
+            detect_local=proxy.detect_local,
+            masquerade_all=proxy.masquerade_all,
+            node_port_addresses=proxy.node_port_addresses,
+            localhost_nodeports=proxy.localhost_nodeports,
+            strict=kernel.rp_filter == STRICT,
+            bridge_nf_call_iptables=kernel.bridge_nf_call_iptables,
+            hairpin=kernel.hairpin,
+            kubelet_rules=kernel.kubelet_rules,
+            balancer=balancer.kind,
+            empty_pool=balancer.empty_pool,
+            balancer_listens=balancer.listens,
+            undeclared_port=balancer.undeclared_port,
+            external_routes_to_pods=topology.external_routes_to_pods,
+        )
+
+    @property
+    def pods_routed_outside(self) -> bool:
+        """Whether hosts off the nodes (the balancer in line) have a route back to a pod's own address."""
+        return self.external_routes_to_pods or not self.overlay
+
+    def serves_node_ports_at(self, address: IPv4Address) -> bool:
+        """Whether `--nodeport-addresses` (empty: all) and `--iptables-localhost-nodeports` (1.26) leave it in."""
+        if address.is_loopback and not self.localhost_nodeports and self.version >= (1, 26):
+            return False
+        return not self.node_port_addresses or any(address in network for network in self.node_port_addresses)
+
+    def __str__(self) -> str:
+        """`kube-proxy 1.20.2 iptables`."""
+        return f"kube-proxy {self.version} {self.mode}"

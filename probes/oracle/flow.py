@@ -1,0 +1,172 @@
+"""A connection on its way: the packet, where it is, what it asks for, and the ways it may end without an endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from probes.expectation import Path
+from probes.observation import Outcome
+from topologies.frontends import At, FrontendKind
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address
+
+    from probes.oracle.environment import Environment
+    from topologies.model import Node, Topology, Version
+    from topologies.snapshot import Endpoint, ServiceState, Snapshot
+
+
+class Origin(StrEnum):
+    """Whose packet it is. `NODE`: a process on a node's own network, hostNetwork pods included."""
+
+    POD = "pod"
+    NODE = "node"
+    EXTERNAL = "external"
+
+
+class Pool(StrEnum):
+    """Which of a Service's endpoints kube-proxy may pick: `ALL`, or those `LOCAL` to the processing node."""
+
+    ALL = "all"
+    LOCAL = "local"
+
+
+class Fate(StrEnum):
+    """How a packet goes on without an endpoint.
+
+    `ASTRAY`: nobody owns the address where it goes; `UNSERVED`: an echo pod that does not serve promises nothing;
+    `LEAVES`: past kube-proxy's rules, towards whoever owns the address.
+    """
+
+    REJECTED = "rejected"
+    CLOSED = "closed"
+    DROPPED = "dropped"
+    ASTRAY = "astray"
+    UNSERVED = "unserved"
+    LEAVES = "leaves"
+    LEAVES_MASQUERADED = "leaves-masqueraded"
+
+    @property
+    def leaves(self) -> bool:
+        return self in {Fate.LEAVES, Fate.LEAVES_MASQUERADED}
+
+    def paths(self) -> tuple[Path, ...]:
+        """What the client gets: REJECT is an ICMP refusal, a closed port an RST, a drop a timeout."""
+        outcomes = ENDINGS[self]
+        icmp = self is Fate.REJECTED
+        return tuple(Path(outcome, share=1 / len(outcomes), by_icmp=icmp) for outcome in outcomes)
+
+
+ENDINGS = {
+    Fate.REJECTED: (Outcome.REFUSED,),
+    Fate.CLOSED: (Outcome.REFUSED,),
+    Fate.DROPPED: (Outcome.TIMEOUT,),
+    Fate.ASTRAY: (Outcome.UNREACHABLE, Outcome.TIMEOUT),
+    Fate.UNSERVED: (Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.TIMEOUT),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A SYN as it stands at `node` (empty: outside the cluster). `home`: the node its client runs on, if any."""
+
+    origin: Origin
+    source: IPv4Address
+    node: str = ""
+    home: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that does not change while one cell is predicted."""
+
+    topology: Topology
+    snapshot: Snapshot
+    environment: Environment
+    balancer: Balancer
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One connection at one step.
+
+    `target`: the address asked; `candidates`, `endpoint`, `marked` and `seen` (the source its endpoint sees) are filled
+    in step by step; `returned`: it has been through the load balancer.
+    """
+
+    world: World
+    state: ServiceState
+    kind: FrontendKind
+    target: IPv4Address
+    packet: Packet
+    at: At = At.PRIMARY
+    asked_node: str = ""
+    declared: bool = True
+    candidates: tuple[Endpoint, ...] = ()
+    endpoint: Endpoint | None = None
+    marked: bool = False
+    seen: IPv4Address | None = None
+    returned: bool = False
+
+    @property
+    def environment(self) -> Environment:
+        return self.world.environment
+
+    @property
+    def version(self) -> Version:
+        return self.world.environment.version
+
+    @property
+    def node(self) -> Node:
+        """The node whose rules see the packet (P in datapath-rules.md)."""
+        return self.world.topology.node(self.packet.node)
+
+    @property
+    def home(self) -> Node:
+        return self.world.topology.node(self.packet.home)
+
+    @property
+    def chosen(self) -> Endpoint:
+        """The endpoint of a step that comes after one was picked."""
+        if self.endpoint is None:
+            message = f"no endpoint was picked yet for {self.state.name}"
+            raise LookupError(message)
+        return self.endpoint
+
+    @property
+    def local(self) -> bool:
+        """Sent by a process of the processing node itself (`addrtype --src-type LOCAL`)."""
+        return self.packet.origin is Origin.NODE and self.packet.home == self.packet.node
+
+    @property
+    def pod_here(self) -> bool:
+        """Sent by a pod of the processing node."""
+        return self.packet.origin is Origin.POD and self.packet.home == self.packet.node
+
+    @property
+    def virtual(self) -> bool:
+        """Asked at an address that only kube-proxy's rules or a balancer serve, and that is open to the outside."""
+        return self.kind in {FrontendKind.LOAD_BALANCER, FrontendKind.EXTERNAL_IP}
+
+    def with_source(self, source: IPv4Address) -> Flow:
+        """The same, its packet from another address."""
+        return replace(self, packet=replace(self.packet, source=source))
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """One way a packet goes on, or how it ends there: with what probability, and by which rules."""
+
+    next: Flow | tuple[Path, ...]
+    rules: tuple[str, ...] = ()
+    share: float = 1.0
+
+
+class Balancer(Protocol):
+    """The load balancer as a host of the world: what becomes of a packet that reaches it, shares adding up to 1."""
+
+    def receive(self, flow: Flow) -> tuple[Onward, ...]:
+        """The ways on from the balancer for a packet whose source is what the balancer sees."""
+        ...

@@ -1,0 +1,50 @@
+"""How kube-proxy tells a pod's packet from others: detect-local."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from probes.oracle.rule import Rule, decide, rule
+from topologies.model import DetectLocal
+
+if TYPE_CHECKING:
+    from probes.oracle.flow import Flow
+
+DETECTOR = "pkg/proxy/util/iptables/traffic.go LocalTrafficDetector"
+
+
+@rule("D1", DETECTOR, confirmed="1.20.2 iptables without --cluster-cidr")
+def not_configured(flow: Flow) -> bool | None:
+    """Without a cluster CIDR or another detect-local mode, no packet is known to be a pod's."""
+    return False if flow.environment.detect_local is DetectLocal.NONE else None
+
+
+@rule("D2", DETECTOR, confirmed="1.20.2, 1.30.3 iptables")
+def in_cluster_cidr(flow: Flow) -> bool | None:
+    """ClusterCIDR: a source in the cluster's pod CIDR is a pod's, also the address of a cni0 or of a vxlan device."""
+    if flow.environment.detect_local is not DetectLocal.CLUSTER_CIDR:
+        return None
+    return flow.packet.source in flow.environment.pod_cidr
+
+
+@rule("D3", DETECTOR)
+def in_node_cidr(flow: Flow) -> bool | None:
+    """NodeCIDR: a source in the processing node's own pod CIDR is a pod's."""
+    if flow.environment.detect_local is not DetectLocal.NODE_CIDR:
+        return None
+    own = flow.node.pod_cidr
+    return own is not None and flow.packet.source in own
+
+
+@rule("D4", f"{DETECTOR}; BridgeInterface and InterfaceNamePrefix came in 1.24")
+def by_interface(flow: Flow) -> bool:
+    """BridgeInterface and InterfaceNamePrefix: what comes in by the pods' interface is a pod's of this node."""
+    return flow.pod_here
+
+
+IDENTITY: tuple[Rule[bool], ...] = (not_configured, in_cluster_cidr, in_node_cidr, by_interface)
+
+
+def known_as_pod(flow: Flow) -> bool:
+    """Whether the processing node's rules take the packet for a pod's."""
+    return decide(IDENTITY, flow).value

@@ -1,0 +1,95 @@
+"""A packet's journey: to the processing node, pool, mark, source, return path; all the paths it may take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from probes.expectation import Path
+from probes.observation import Outcome
+from probes.oracle import modes
+from probes.oracle.endpoints import pooled
+from probes.oracle.flow import Fate, Flow, Origin
+from probes.oracle.rule import decide
+from probes.oracle.sources import UNTOUCHED_BY_PROXY
+from probes.oracle.travel import BASELINE, LEAVING, TRAVEL
+from probes.oracle.wiring import towards_endpoint
+from topologies.frontends import FrontendKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Paths = tuple[Path, ...]
+
+
+def paths(flow: Flow) -> Paths:
+    """All ways this connection may take, with their shares and rules."""
+    if flow.kind is FrontendKind.ENDPOINT:
+        return _directly(flow)
+    arrival = decide(TRAVEL, flow)
+    rules = (arrival.rule.id,)
+    if isinstance(arrival.value, Fate):
+        return _ended(flow, arrival.value, rules)
+    return told(_processed(replace(flow, packet=arrival.value)), rules)
+
+
+def told(ways: Iterable[Path], rules: tuple[str, ...], share: float = 1.0) -> Paths:
+    """The same ways with the rules that led there in front, each with its share of `share`."""
+    return tuple(replace(way, rules=rules + way.rules, share=way.share * share) for way in ways)
+
+
+def _processed(flow: Flow) -> Paths:
+    """At the processing node: pool and mark, then each endpoint it may yield."""
+    mode = modes.of(flow.environment)
+    course = decide(mode.pool, flow)
+    rules = (course.rule.id,)
+    if isinstance(course.value, Fate):
+        return _ended(flow, course.value, rules)
+    endpoints = pooled(flow, course.value)
+    if not endpoints:
+        return told(Fate.DROPPED.paths(), rules)
+    mark = decide(mode.mark, flow)
+    marked = replace(flow, marked=mark.value)
+    each = (_to_endpoint(replace(marked, endpoint=one), mode) for one in endpoints)
+    return tuple(way for one in each for way in told([one], (*rules, mark.rule.id), 1 / len(endpoints)))
+
+
+def _to_endpoint(flow: Flow, mode: modes.Mode) -> Path:
+    source = decide(mode.source, flow)
+    return told([_answered(replace(flow, seen=source.value), mode)], (source.rule.id,))[0]
+
+
+def _answered(flow: Flow, mode: modes.Mode) -> Path:
+    reply = decide(mode.reply, flow)
+    if reply.value is not Outcome.OK or flow.seen is None:
+        return Path(reply.value, rules=(reply.rule.id,))
+    return Path(Outcome.OK, frozenset({flow.seen}), flow.chosen.backend, rules=(reply.rule.id,))
+
+
+def _ended(flow: Flow, fate: Fate, rules: tuple[str, ...]) -> Paths:
+    return told(_past_the_rules(flow, fate) if fate.leaves else fate.paths(), rules)
+
+
+def _past_the_rules(flow: Flow, fate: Fate) -> Paths:
+    """No rule translated it: it goes to whoever owns the address, the load balancer."""
+    leaving = replace(flow, marked=fate is Fate.LEAVES_MASQUERADED)
+    source = decide(LEAVING, leaving)
+    ways: Paths = ()
+    for onward in flow.world.balancer.receive(leaving.with_source(source.value)):
+        following = onward.next if isinstance(onward.next, tuple) else _processed(onward.next)
+        ways += told(following, (source.rule.id, *onward.rules), onward.share)
+    return ways
+
+
+def _directly(flow: Flow) -> Paths:
+    """The echo pod's own address, no Service involved."""
+    arrival = decide(BASELINE, flow)
+    rules = (arrival.rule.id,)
+    if isinstance(arrival.value, Fate):
+        return told(arrival.value.paths(), rules)
+    mode = modes.of(flow.environment)
+    there = replace(flow, packet=arrival.value)
+    if there.packet.origin is Origin.NODE:
+        return told([_answered(replace(there, seen=towards_endpoint(there)), mode)], rules)
+    source = decide(UNTOUCHED_BY_PROXY, there)
+    return told([_answered(replace(there, seen=source.value), mode)], (*rules, source.rule.id))

@@ -1,0 +1,51 @@
+"""An address in words, as reports tell it: `198.18.1.11 (primary of n1)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ipaddress import IPv4Address
+
+    from topologies.model import Topology
+    from topologies.snapshot import Snapshot
+
+Named = tuple["IPv4Address | None", str]
+
+
+def name(address: IPv4Address, topology: Topology, snapshot: Snapshot) -> str:
+    """The address and what it is: a node's, a pod's, an external host's, a Service's, the balancer's; else bare.
+
+    A hostNetwork pod has its node's address and is told as the node: nothing on the wire tells them apart.
+    """
+    for known, words in _known(topology, snapshot):
+        if known == address:
+            return f"{address} ({words})"
+    return str(address)
+
+
+def _known(topology: Topology, snapshot: Snapshot) -> Iterator[Named]:
+    yield from _of_nodes(topology)
+    for pod, own in snapshot.pods.items():
+        yield own, pod
+    for external in topology.external:
+        yield external.address, external.name
+    yield topology.load_balancer.address, "load balancer"
+    yield from _of_services(snapshot)
+
+
+def _of_nodes(topology: Topology) -> Iterator[Named]:
+    for node in topology.nodes:
+        yield node.address, f"primary of {node.name}"
+        yield node.cni0, f"cni0 of {node.name}"
+        if topology.cni.overlay:
+            yield node.vtep, f"vtep of {node.name}"
+
+
+def _of_services(snapshot: Snapshot) -> Iterator[Named]:
+    for service in snapshot.services.values():
+        yield service.load_balancer_ip, f"LB IP of {service.name}"
+        yield service.cluster_ip, f"ClusterIP of {service.name}"
+        for external_ip in service.external_ips:
+            yield external_ip, f"externalIP of {service.name}"

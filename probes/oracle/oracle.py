@@ -1,0 +1,92 @@
+"""environment + snapshot + cell -> expectation: what kube-proxy of this mode and version must do with this question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from probes.expectation import Expectation, Path
+from probes.oracle import journey
+from probes.oracle.balancer import Inline
+from probes.oracle.environment import Environment
+from probes.oracle.flow import Flow, World
+from probes.oracle.rules import sentence
+from probes.oracle.travel import departing
+from topologies.frontends import At, FrontendKind, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from probes.cell import Cell
+    from topologies.model import Topology
+    from topologies.snapshot import Endpoint, ServiceState, Snapshot
+
+
+def expect(topology: Topology, snapshot: Snapshot, cell: Cell) -> Expectation:
+    """The set of ways this cell's connections may take.
+
+    Raises UnresolvedError where the cluster gives the frontend no address, UnsupportedMode for a kube-proxy without
+    rules here.
+    """
+    return predict(World(topology, snapshot, Environment.of(topology), Inline()), cell)
+
+
+def predict(world: World, cell: Cell) -> Expectation:
+    """As `expect`, in a world whose load balancer is another one."""
+    flow = _flow(world, cell)
+    ways = _merged(journey.paths(flow))
+    rules = tuple(dict.fromkeys(rule for way in ways for rule in way.rules))
+    return Expectation(ways, rules, _because(flow, rules), sticky=_sticky(flow, rules))
+
+
+def _flow(world: World, cell: Cell) -> Flow:
+    frontend = cell.frontend
+    target = resolve(frontend, world.topology, world.snapshot)
+    state = world.snapshot.services[frontend.service]
+    packet = departing(cell.vantage, world.topology, world.snapshot)
+    return Flow(
+        world=world,
+        state=state,
+        kind=frontend.kind,
+        target=target.address,
+        packet=packet,
+        at=frontend.at,
+        asked_node=packet.home if frontend.at is At.LOOPBACK else frontend.node or "",
+        declared=frontend.declared,
+        endpoint=_asked(state, frontend.backend) if frontend.kind is FrontendKind.ENDPOINT else None,
+    )
+
+
+def _asked(state: ServiceState, backend: str | None) -> Endpoint:
+    return next(endpoint for endpoint in state.endpoints if endpoint.backend == backend)
+
+
+def _merged(ways: Iterable[Path]) -> tuple[Path, ...]:
+    """Ways that look the same from outside are one, their shares added."""
+    merged: dict[tuple[object, ...], Path] = {}
+    for way in ways:
+        key = (way.outcome, way.sources, way.backend, way.by_icmp)
+        known = merged.get(key)
+        rules = tuple(dict.fromkeys((*known.rules, *way.rules))) if known else way.rules
+        merged[key] = replace(way, share=way.share + (known.share if known else 0), rules=rules)
+    return tuple(merged.values())
+
+
+def _sticky(flow: Flow, rules: tuple[str, ...]) -> bool:
+    """Affinity is each node's own: behind a balancer that takes several nodes in turn it binds nothing."""
+    in_turn = "L10" in rules and len(flow.world.topology.nodes) > 1
+    return flow.state.sticky and flow.declared and flow.kind is not FrontendKind.ENDPOINT and not in_turn
+
+
+DECIDING = ("R8", "R1", "R6", "R4", "R3", "R2", "R7", "L", "B", "R0")
+
+
+def _because(flow: Flow, rules: tuple[str, ...]) -> str:
+    """The sentence of the rule that weighs most, where the endpoints are, and whose rules these are."""
+    ranked = sorted(
+        rules, key=lambda name: next(i for i, family in enumerate([*DECIDING, ""]) if name.startswith(family))
+    )
+    words = sentence(ranked[0]).rstrip(".")
+    homes = sorted({one.node for one in flow.state.endpoints if one.ready})
+    where = f"ready endpoints on {', '.join(homes)}" if homes else "no ready endpoint"
+    return f"{words}; {where} ({flow.environment})"

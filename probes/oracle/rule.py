@@ -1,0 +1,101 @@
+"""A rule is a small function of a Flow; a step is a chain of rules, and the first that answers decides, as in iptables.
+
+A rule that does not cover the kube-proxy's version, or that returns None, lets the next one speak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from topologies.model import ProxyMode
+
+if TYPE_CHECKING:
+    from probes.oracle.flow import Flow
+
+T = TypeVar("T")
+Minor = tuple[int, int]
+EVERY_MODE = tuple(ProxyMode)
+IPTABLES_ONLY = (ProxyMode.IPTABLES,)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[T]):
+    """One documented behaviour.
+
+    `since` and `until` are the first and last minor version; `confirmed`: where it was seen in a real cluster, empty if
+    it rests on the source alone.
+    """
+
+    id: str
+    sentence: str
+    modes: tuple[ProxyMode, ...]
+    since: Minor | None
+    until: Minor | None
+    citation: str
+    confirmed: str
+    step: Callable[[Flow], T | None]
+
+    def covers(self, version: tuple[int, ...]) -> bool:
+        """Whether a kube-proxy of this version has it."""
+        minor = version[:2]
+        return (self.since is None or minor >= self.since) and (self.until is None or minor <= self.until)
+
+
+def rule(  # noqa: PLR0913 - keywords, each named where it is used
+    name: str,
+    citation: str,
+    *,
+    since: Minor | None = None,
+    until: Minor | None = None,
+    confirmed: str = "",
+    modes: tuple[ProxyMode, ...] = EVERY_MODE,
+) -> Callable[[Callable[[Flow], Any]], Rule[Any]]:
+    """Make a rule of a function; the function's docstring is the rule's sentence. The chain it is put in has its type."""
+
+    def made(step: Callable[[Flow], Any]) -> Rule[Any]:
+        sentence = " ".join(cleandoc(step.__doc__ or "").split())
+        return Rule(name, sentence, modes, since, until, citation, confirmed, step)
+
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[T]):
+    """What a chain decided, and which rule did."""
+
+    value: T
+    rule: Rule[T]
+
+
+def decide(chain: Sequence[Rule[T]], flow: Flow) -> Decision[T]:
+    """The first answer of a chain; LookupError if no rule answers, which is a hole in the oracle."""
+    for one in chain:
+        value = one.step(flow) if one.covers(flow.version) else None
+        if value is not None:
+            return Decision(_bent(one.id, value, flow), one)
+    message = f"no rule of {[one.id for one in chain]} covers {flow.kind} {flow.packet} of {flow.state.name}"
+    raise LookupError(message)
+
+
+Bend = Callable[[str, Any, "Flow"], Any]
+_BEND: ContextVar[Bend | None] = ContextVar("bend", default=None)
+
+
+def _bent(name: str, value: T, flow: Flow) -> T:
+    bend = _BEND.get()
+    return value if bend is None else bend(name, value, flow)
+
+
+@contextmanager
+def bent(bend: Bend) -> Iterator[None]:
+    """Within it every answer of a rule goes through `bend(rule id, answer, flow)`: for mutation tests only."""
+    token = _BEND.set(bend)
+    try:
+        yield
+    finally:
+        _BEND.reset(token)

@@ -1,0 +1,77 @@
+"""The catalogue: every rule the oracle can name, in the order a packet meets them.
+
+`python -m probes.oracle.rules` prints docs/rules.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from probes.oracle import balancer, endpoints, identity, iptables, marks, replies, sources, travel
+
+if TYPE_CHECKING:
+    from probes.oracle.rule import Minor, Rule
+
+STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
+    ("The processing node, and the source as it arrives there", travel.TRAVEL),
+    ("Which endpoints count", endpoints.READINESS),
+    ("Whether a packet is known to be a pod's", identity.IDENTITY),
+    ("The pool, or how it ends without one", iptables.POOL),
+    ("The mark for masquerade", marks.MARK),
+    ("The source the endpoint sees", sources.SOURCE),
+    ("The return path", replies.REPLY),
+    ("Past the rules, towards the load balancer", travel.LEAVING),
+    ("The load balancer in line", balancer.RECEIVING),
+    ("The source after the load balancer", balancer.REWRITING),
+    ("The baseline: an echo pod's own address", travel.BASELINE),
+)
+CATALOGUE: tuple[Rule[Any], ...] = tuple(rule for _, chain in STEPS for rule in chain)
+
+
+def sentence(name: str) -> str:
+    """The rule's sentence; KeyError if there is no such rule."""
+    return {rule.id: rule.sentence for rule in CATALOGUE}[name]
+
+
+def versions(rule: Rule[Any]) -> str:
+    """`all`, `<= 1.20`, `1.22-1.23`, `>= 1.25`."""
+    if rule.since and rule.until:
+        return _minor(rule.since) if rule.since == rule.until else f"{_minor(rule.since)}-{_minor(rule.until)}"
+    if rule.since:
+        return f">= {_minor(rule.since)}"
+    return f"<= {_minor(rule.until)}" if rule.until else "all"
+
+
+def markdown() -> str:
+    """The catalogue as a page, one table per step."""
+    lines = [
+        "# The oracle's rules",
+        "",
+        "Printed by `python -m probes.oracle.rules`; do not edit. In each step the first rule that answers decides.",
+        "`seen`: where it was seen in a real cluster; empty where it rests on the source alone.",
+    ]
+    for title, chain in STEPS:
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| rule | what | modes | versions | source | seen |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [_row(rule) for rule in chain]
+    return "\n".join(lines) + "\n"
+
+
+def _row(rule: Rule[Any]) -> str:
+    modes = "all" if len(rule.modes) > 1 else rule.modes[0].value
+    cells = (rule.id, rule.sentence, modes, versions(rule), rule.citation, rule.confirmed)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _minor(version: Minor) -> str:
+    return ".".join(str(part) for part in version)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

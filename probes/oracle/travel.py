@@ -1,0 +1,187 @@
+"""The client's side: which node's rules see the packet, and from which address it arrives there (R0)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from probes.oracle.flow import Fate, Origin, Packet
+from probes.oracle.rule import Rule, rule
+from probes.oracle.wiring import from_pod_network, masqueraded_leaving, towards_pods_elsewhere
+from topologies.frontends import At, FrontendKind
+from topologies.model import VantageKind
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address
+
+    from probes.oracle.flow import Flow
+    from topologies.model import Topology, Vantage
+    from topologies.snapshot import Snapshot
+
+Arrival = Packet | Fate
+SEEN = "1.20.2, 1.30.3 iptables"
+
+
+def departing(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> Packet:
+    """The client's packet before it goes anywhere. A hostNetwork backend that asks is a process of its node."""
+    if vantage.kind is VantageKind.EXTERNAL:
+        hosts = {external.name: external.address for external in topology.external}
+        return Packet(Origin.EXTERNAL, hosts[vantage.external or ""])
+    backends = {backend.name: backend for backend in topology.workload.backends}
+    asking = backends.get(vantage.backend or "")
+    home = vantage.node or (asking.node if asking else "")
+    if vantage.on_host_network or (asking and asking.host_network):
+        return Packet(Origin.NODE, topology.node(home).address, node=home, home=home)
+    return Packet(Origin.POD, snapshot.pods[vantage.backend or vantage.name], node=home, home=home)
+
+
+def _outside(flow: Flow) -> bool:
+    return flow.packet.origin is Origin.EXTERNAL
+
+
+def _node_port(flow: Flow) -> bool:
+    return flow.kind is FrontendKind.NODE_PORT
+
+
+def _on_pod_network(flow: Flow) -> bool:
+    return flow.at in {At.CNI0, At.VTEP}
+
+
+def _arrived(flow: Flow, source: IPv4Address) -> Packet:
+    return replace(flow.packet, node=flow.asked_node, source=source)
+
+
+@rule("R0.1", "pkg/proxy: rules sit in OUTPUT and PREROUTING of every node", confirmed=SEEN)
+def own_node_translates(flow: Flow) -> Arrival | None:
+    """A virtual address asked inside the cluster is translated by the client's own node."""
+    return None if _node_port(flow) or _outside(flow) else flow.packet
+
+
+@rule("R0.2", "no route to the service CIDR outside the cluster", confirmed=SEEN)
+def cluster_ip_from_outside(flow: Flow) -> Arrival | None:
+    """A ClusterIP leads nowhere from outside the cluster."""
+    return Fate.ASTRAY if _outside(flow) and flow.kind is FrontendKind.CLUSTER_IP else None
+
+
+@rule("R0.4", "the balancer's addresses are routed to it", confirmed=SEEN)
+def balancer_from_outside(flow: Flow) -> Arrival | None:
+    """From outside the cluster, an LB or external address leads to the load balancer."""
+    return None if _node_port(flow) else Fate.LEAVES
+
+
+@rule("R0.5", "RFC 1122 3.2.1.3: 127/8 never leaves the host")
+def loopback_elsewhere(flow: Flow) -> Arrival | None:
+    """127.0.0.1 of a pod or of an external host is its own, and nobody listens there."""
+    return Fate.CLOSED if flow.at is At.LOOPBACK and flow.packet.origin is not Origin.NODE else None
+
+
+@rule("R0.6", "no such device without an overlay; no route to the pod network outside")
+def no_way_to_pod_network(flow: Flow) -> Arrival | None:
+    """A vxlan address without an overlay, or a pod-network address from outside without a route, leads nowhere."""
+    no_device = flow.at is At.VTEP and not flow.environment.overlay
+    no_route = _outside(flow) and _on_pod_network(flow) and not flow.environment.external_routes_to_pods
+    return Fate.ASTRAY if no_device or no_route else None
+
+
+@rule("R0.7", "kernel: a packet to a local address has that address as its source", confirmed=SEEN)
+def node_to_own_address(flow: Flow) -> Arrival | None:
+    """A node process that asks an address of its own node comes from that very address."""
+    own = flow.packet.origin is Origin.NODE and flow.packet.home == flow.asked_node
+    return _arrived(flow, flow.target) if own else None
+
+
+@rule("R0.8", "kernel source address selection by output device")
+def node_to_pod_network(flow: Flow) -> Arrival | None:
+    """A node process that asks another node at a pod-network address comes from its vxlan device, if there is one."""
+    if flow.packet.origin is not Origin.NODE or not _on_pod_network(flow):
+        return None
+    return _arrived(flow, towards_pods_elsewhere(flow.home, flow.environment))
+
+
+def _pod_to_primary_elsewhere(flow: Flow) -> bool:
+    elsewhere = flow.packet.home != flow.asked_node
+    return flow.packet.origin is Origin.POD and elsewhere and not _on_pod_network(flow)
+
+
+@rule("R0.9", "flannel pkg/trafficmngr/iptables masqRules M4", confirmed=SEEN)
+def pod_masqueraded_on_the_way(flow: Flow) -> Arrival | None:
+    """With the CNI's masquerade, a pod's packet to another node's address arrives from its own node's address."""
+    rewritten = _pod_to_primary_elsewhere(flow) and masqueraded_leaving(flow)
+    return _arrived(flow, flow.home.address) if rewritten else None
+
+
+@rule("R0.10", "kernel rp_filter (datapath-rules 6.8)", confirmed="real kube-proxies, overlay without masquerade")
+def pod_dropped_on_the_way(flow: Flow) -> Arrival | None:
+    """On an overlay with strict rp_filter, an unmasqueraded pod's packet dies at another node before any rule."""
+    strict = flow.environment.overlay and flow.environment.strict
+    return Fate.DROPPED if strict and _pod_to_primary_elsewhere(flow) else None
+
+
+@rule("R0.11", "plain routing", confirmed=SEEN)
+def arrives_as_sent(flow: Flow) -> Arrival:
+    """Otherwise a NodePort's node sees the client's own address."""
+    return _arrived(flow, flow.packet.source)
+
+
+TRAVEL: tuple[Rule[Arrival], ...] = (
+    own_node_translates,
+    cluster_ip_from_outside,
+    balancer_from_outside,
+    loopback_elsewhere,
+    no_way_to_pod_network,
+    node_to_own_address,
+    node_to_pod_network,
+    pod_masqueraded_on_the_way,
+    pod_dropped_on_the_way,
+    arrives_as_sent,
+)
+
+
+@rule("B1", "kubelet: a pod that is not ready or has ended promises nothing")
+def not_serving(flow: Flow) -> Arrival | None:
+    """An echo pod that does not serve is expected to answer nobody."""
+    return None if flow.chosen.ready or flow.chosen.serving else Fate.UNSERVED
+
+
+@rule("B2", "no route to the pod network outside the cluster", confirmed=SEEN)
+def pod_from_outside(flow: Flow) -> Arrival | None:
+    """A pod's own address leads nowhere from outside the cluster, unless the pod network is routed there."""
+    hidden = not flow.chosen.host_network and not flow.environment.external_routes_to_pods
+    return Fate.ASTRAY if _outside(flow) and hidden else None
+
+
+@rule("B3", "plain routing", confirmed=SEEN)
+def backend_from_outside(flow: Flow) -> Arrival | None:
+    """Asked directly from outside, an echo pod sees the client's address."""
+    return replace(flow.packet, node=flow.chosen.node) if _outside(flow) else None
+
+
+@rule("B4", "plain routing inside the cluster", confirmed=SEEN)
+def backend_from_inside(flow: Flow) -> Arrival:
+    """Asked directly inside the cluster, the packet is the client's node's to send."""
+    return flow.packet
+
+
+BASELINE: tuple[Rule[Arrival], ...] = (not_serving, pod_from_outside, backend_from_outside, backend_from_inside)
+
+
+@rule("L0", "flannel M4; KUBE-POSTROUTING", confirmed=SEEN)
+def masqueraded_towards_balancer(flow: Flow) -> IPv4Address | None:
+    """A pod's packet that leaves the cluster has its node's address if the CNI masquerades, or if it was marked."""
+    if flow.packet.origin is not Origin.POD or not (flow.marked or masqueraded_leaving(flow)):
+        return None
+    return flow.node.address
+
+
+@rule("L1", "plain routing", confirmed=SEEN)
+def kept_towards_balancer(flow: Flow) -> IPv4Address:
+    """Any other packet reaches the load balancer from the client's own address."""
+    return flow.packet.source
+
+
+LEAVING: tuple[Rule[IPv4Address], ...] = (masqueraded_towards_balancer, kept_towards_balancer)
+
+
+def lost_answer(flow: Flow) -> bool:
+    """Whether nobody off the nodes can answer this source: a pod's own address that is routed nowhere."""
+    return from_pod_network(flow, flow.packet.source) and not flow.environment.pods_routed_outside
