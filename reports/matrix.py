@@ -11,6 +11,7 @@ from rich.text import Text
 from probes.verdict import Result
 from reports import words
 from reports.style import COLOURS, MARKS, printed
+from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from reports.record import Record
 
+_KINDS = tuple(kind.value for kind in FrontendKind)
+_PLACES = (".loopback", "-cni0", "-vtep")
 WIDEST = 30  # columns of a table cell; longer text wraps inside it
 
 
@@ -36,25 +39,36 @@ def render(records: Sequence[Record], width: int = 120, *, color: bool = False) 
 def told(record: Record) -> str:
     """One cell in words: `ok kept`, `ok vtep(n1)`, `timeout`, `refused`."""
     observed = record.observed
-    return words.short(observed.outcomes, (source.name for source in observed.sources), observed.trouble)
+    return words.short(observed.outcomes, (source.said for source in observed.sources), observed.trouble)
+
+
+def column(record: Record) -> str:
+    """The frontend; family and protocol only where they are not the usual v4 tcp."""
+    usual = (record.cell.family, record.cell.protocol) == ("v4", "tcp")
+    return record.cell.frontend if usual else f"{record.cell.frontend} {record.cell.family} {record.cell.protocol}"
+
+
+def columns(records: Iterable[Record]) -> tuple[str, ...]:
+    """The columns of a Service's table: kinds in a fixed order, nodes' primary addresses before their others."""
+    found = {column(record): record.cell for record in records}
+
+    def rank(label: str) -> tuple[int, bool, int, str]:
+        cell = found[label]
+        place = next((at for at, ending in enumerate(_PLACES, start=1) if cell.frontend.endswith(ending)), 0)
+        return _KINDS.index(cell.frontend_kind), "undeclared" in label, place, label
+
+    return tuple(sorted(found, key=rank))
 
 
 def _service(service: str, records: Sequence[Record], width: int) -> list[RenderableType]:
     vantages = tuple(dict.fromkeys(record.cell.vantage for record in records))
-    columns = tuple(dict.fromkeys(map(_column, records)))
-    cells = {(record.cell.vantage, _column(record)): record for record in records}
-    title = Text(f"\n{service}", style="bold").append(f"  {_score(records)}", style="default")
+    cells = {(record.cell.vantage, column(record)): record for record in records}
+    title = Text(service, style="bold").append(f"  {_score(records)}", style="default")
     first = max(map(len, vantages)) + 3
     return [
         title,
-        *(_table(vantages, chunk, cells) for chunk in _chunks(columns, cells, width - first)),
+        *(_table(vantages, chunk, cells) for chunk in _chunks(columns(records), cells, width - first)),
     ]
-
-
-def _column(record: Record) -> str:
-    """The frontend; family and protocol only where they are not the usual v4 tcp."""
-    usual = (record.cell.family, record.cell.protocol) == ("v4", "tcp")
-    return record.cell.frontend if usual else f"{record.cell.frontend} {record.cell.family} {record.cell.protocol}"
 
 
 def _score(records: Sequence[Record]) -> str:
@@ -62,27 +76,27 @@ def _score(records: Sequence[Record]) -> str:
     return "  ".join(f"{MARKS[result]} {count}" for result, count in counts.items() if count)
 
 
-def _chunks(columns: Iterable[str], cells: dict[tuple[str, str], Record], room: int) -> list[tuple[str, ...]]:
+def _chunks(names: Iterable[str], cells: dict[tuple[str, str], Record], room: int) -> list[tuple[str, ...]]:
     """Columns in groups that fit `room`, three characters between them."""
     chunks: list[tuple[str, ...]] = []
     used = room + 1
-    for column in columns:
-        need = min(WIDEST, max(len(column), *(len(told(r)) + 2 for (_, at), r in cells.items() if at == column))) + 3
+    for name in names:
+        need = min(WIDEST, max(len(name), *(len(told(r)) + 2 for (_, at), r in cells.items() if at == name))) + 3
         if used + need > room or not chunks:
             chunks.append(())
             used = 0
-        chunks[-1] = (*chunks[-1], column)
+        chunks[-1] = (*chunks[-1], name)
         used += need
     return chunks
 
 
-def _table(vantages: Sequence[str], columns: Sequence[str], cells: dict[tuple[str, str], Record]) -> Table:
+def _table(vantages: Sequence[str], names: Sequence[str], cells: dict[tuple[str, str], Record]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="dim")
     table.add_column("from", no_wrap=True)
-    for column in columns:
-        table.add_column(column, max_width=WIDEST, overflow="fold")
+    for name in names:
+        table.add_column(name, max_width=WIDEST, overflow="fold")
     for vantage in vantages:
-        found = [cells.get((vantage, column)) for column in columns]
+        found = [cells.get((vantage, name)) for name in names]
         if any(found):
             table.add_row(vantage, *(_text(record) for record in found))
     return table

@@ -1,13 +1,14 @@
 """One judged cell as it is told and stored: what was asked, expected, observed, and how the two compare.
 
 A `Record` is plain data (JSON in, JSON out; documented in docs/run-json.md). Addresses always travel with the name
-they resolve to (`kept`, `primary(n1)`, `vtep(n1)` ...), so that a reader needs no topology to understand one.
+they resolve to (`primary(n1)`, `vtep(n1)` ...), so that a reader needs no topology to understand one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -35,10 +36,19 @@ class Told(BaseModel):
 
 
 class Address(Told):
-    """An IPv4 address and the name it has in this topology."""
+    """An IPv4 address and the name it has in this topology (`vtep(n1)`, `pod-n1`; the bare address if it has none).
+
+    `kept`: it is the address the client's own socket had, so nothing on the way changed it.
+    """
 
     address: IPv4Address
     name: str
+    kept: bool = False
+
+    @property
+    def said(self) -> str:
+        """The name, or `kept`."""
+        return "kept" if self.kept else self.name
 
 
 class Seen(Address):
@@ -151,6 +161,7 @@ class Record(Told):
         address a backend saw to the name it has for this cell. Without any verdict the record is inconclusive.
         """
         verdict = worst(verdict.result for verdict in verdicts)
+        called = _Called(naming, _own(observation))
         leading = next((item for item in verdicts if item.result is verdict), None)
         return cls(
             cell=_key(cell),
@@ -158,8 +169,8 @@ class Record(Told):
             verdict=verdict,
             headline=leading.headline if leading else "nothing was judged",
             facets={item.facet: item.result for item in verdicts if item.facet},
-            expected=_expected(expectation, naming),
-            observed=_observed(observation, naming),
+            expected=_expected(expectation, called),
+            observed=_observed(observation, called),
             because=expectation.because if expectation else "",
             rules=expectation.rules if expectation else (),
             account=_account(verdicts),
@@ -192,6 +203,23 @@ def merge(records: Iterable[Record], order: Sequence[str] = ()) -> tuple[Record,
     return tuple(sorted(byid.values(), key=lambda record: (rank.get(record.cell.id, len(rank)), record.cell.id)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Called:
+    """How addresses are called in one cell: by `naming`, and which ones are the client's own."""
+
+    naming: Naming
+    own: frozenset[str]
+
+    def address(self, address: IPv4Address) -> Address:
+        name = words.short_name(str(address), self.naming(address))
+        return Address(address=address, name=name, kept=name == "kept" or str(address) in self.own)
+
+
+def _own(observation: Observation) -> frozenset[str]:
+    """The client's addresses, as its sockets had them: `local` is `address:port`."""
+    return frozenset(attempt.local.rpartition(":")[0] for attempt in observation.attempts if attempt.local)
+
+
 def _key(cell: Cell) -> CellKey:
     return CellKey(
         id=cell.id,
@@ -206,30 +234,30 @@ def _key(cell: Cell) -> CellKey:
     )
 
 
-def _named(addresses: Iterable[IPv4Address], naming: Naming) -> tuple[Address, ...]:
-    return tuple(Address(address=address, name=naming(address)) for address in sorted(addresses))
+def _named(addresses: Iterable[IPv4Address], called: _Called) -> tuple[Address, ...]:
+    return tuple(called.address(address) for address in sorted(addresses))
 
 
-def _expected(expectation: Expectation | None, naming: Naming) -> Expected:
+def _expected(expectation: Expectation | None, called: _Called) -> Expected:
     if expectation is None:
         return Expected(summary="not predicted")
-    sources = _named(expectation.sources, naming)
+    sources = _named(expectation.sources, called)
     outcomes = tuple(sorted(expectation.outcomes))
     backends = tuple(sorted(expectation.backends))
     return Expected(
-        summary=words.expected(outcomes, [source.name for source in sources], backends, sticky=expectation.sticky),
+        summary=words.expected(outcomes, [source.said for source in sources], backends, sticky=expectation.sticky),
         outcomes=outcomes,
         sources=sources,
         backends=backends,
         sticky=expectation.sticky,
-        paths=tuple(_way(path, naming) for path in expectation.paths),
+        paths=tuple(_way(path, called) for path in expectation.paths),
     )
 
 
-def _way(path: Path, naming: Naming) -> Way:
+def _way(path: Path, called: _Called) -> Way:
     return Way(
         outcome=path.outcome,
-        sources=_named(path.sources, naming),
+        sources=_named(path.sources, called),
         backend=path.backend,
         share=path.share,
         rules=path.rules,
@@ -237,7 +265,7 @@ def _way(path: Path, naming: Naming) -> Way:
     )
 
 
-def _observed(observation: Observation, naming: Naming) -> Observed:
+def _observed(observation: Observation, called: _Called) -> Observed:
     attempts = observation.attempts
     outcomes = Counter(attempt.outcome for attempt in attempts)
     backends = Counter(attempt.backend for attempt in attempts if attempt.backend)
@@ -245,15 +273,15 @@ def _observed(observation: Observation, naming: Naming) -> Observed:
     return Observed(
         summary=words.observed(outcomes, backends, observation.trouble),
         outcomes=dict(sorted(outcomes.items())),
-        sources=tuple(Seen(address=a, name=naming(a), count=sources[a]) for a in sorted(sources)),
+        sources=tuple(Seen(**called.address(a).model_dump(), count=sources[a]) for a in sorted(sources)),
         backends=dict(sorted(backends.items())),
-        attempts=tuple(_try(attempt, naming) for attempt in attempts),
+        attempts=tuple(_try(attempt, called) for attempt in attempts),
         trouble=observation.trouble,
     )
 
 
-def _try(attempt: Attempt, naming: Naming) -> Try:
-    source = Address(address=attempt.source, name=naming(attempt.source)) if attempt.source else None
+def _try(attempt: Attempt, called: _Called) -> Try:
+    source = called.address(attempt.source) if attempt.source else None
     return Try(
         outcome=attempt.outcome,
         source=source,

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.verdict import Facet, Result
+from reports import words
 from reports.style import COLOURS, MARKS, printed
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def render(records: Sequence[Record], width: int = 120, *, color: bool = False, 
 def _shared(record: Record) -> tuple[object, ...]:
     if record.verdict is Result.INCONCLUSIVE:
         return record.verdict, record.cell.vantage, record.observed.trouble or record.headline
-    return record.verdict, record.rules or record.because, _facets(record, Result.FAIL), record.headline
+    return record.verdict, record.rules or record.because, _facets(record, Result.FAIL) or record.headline
 
 
 def _facets(record: Record, result: Result) -> tuple[Facet, ...]:
@@ -100,12 +101,17 @@ def _group(number: int, group: Group) -> list[RenderableType]:
     blocks += [_line(line.label, line.text) for line in first.account]
     if not first.account:
         blocks += [_line("expected", first.expected.summary), _line("observed", first.observed.summary)]
-    if group.rules:
+    if group.rules and not first.account:
         blocks.append(_line("rules", ", ".join(group.rules)))
-    blocks += [_line("likewise", f"{record.cell.id}: {record.observed.summary}") for record in others[:SHOWN]]
+    blocks += [_line("likewise", _likewise(record)) for record in others[:SHOWN]]
     if len(others) > SHOWN:
         blocks.append(_line("", f"and {len(others) - SHOWN} more, in run.json and report.html"))
     return blocks
+
+
+def _likewise(record: Record) -> str:
+    sources = words.joined(source.said for source in record.observed.sources)
+    return f"{record.cell.id}: {record.observed.summary}{f', source {sources}' if sources else ''}"
 
 
 def _line(label: str, text: str) -> RenderableType:

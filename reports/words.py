@@ -51,6 +51,15 @@ def expected(outcomes: Iterable[Outcome], sources: Sequence[str], backends: Sequ
     return " | ".join(parts) or "nothing allowed"
 
 
+def short_name(address: str, name: str) -> str:
+    """The oracle's name without its address: `10.244.1.0 (vtep of n1)` -> `vtep(n1)`; a bare address stays."""
+    told = name.removeprefix(address).strip()
+    if told.startswith("(") and told.endswith(")"):
+        told = told[1:-1]
+    kind, of, place = told.partition(" of ")
+    return f"{kind}({place})" if of else told or address
+
+
 def joined(names: Iterable[str]) -> str:
     """Names of one kind share it: `vtep(n1), vtep(n2), kept` -> `vtep(n1,n2) kept`."""
     places: dict[str, list[str]] = {}

@@ -10,6 +10,7 @@ from probes.cell import Cell
 from probes.expectation import Expectation, Path
 from probes.judge import Case, judge
 from probes.observation import Attempt, Observation, Outcome
+from probes.oracle.names import name
 from probes.plan import plan
 from probes.verdict import Facet
 from reports.record import Record
@@ -29,15 +30,17 @@ SILENT = {"none-lb", "none-lb-local"}
 
 def topology() -> Topology:
     nodes = tuple(Node(name=f"n{i}", address=f"198.18.1.1{i}", pod_cidr=f"10.244.{i}.0/24") for i in range(1, 5))
-    return Topology.model_validate({
-        "name": "lab-flannel",
-        "kubernetes": "1.20.2",
-        "nodes": [node.model_dump() for node in nodes],
-        "cni": {"kind": "flannel-vxlan"},
-        "load_balancer": LoadBalancer(kind=LoadBalancerKind.INLINE, addresses="198.18.4.0/24").model_dump(),
-        "external": [External(name="e1", address="198.18.3.100").model_dump()],
-        "workload": standard([node.name for node in nodes], ["e1"], ["n4"], []),
-    })
+    return Topology.model_validate(
+        {
+            "name": "lab-flannel",
+            "kubernetes": "1.20.2",
+            "nodes": [node.model_dump() for node in nodes],
+            "cni": {"kind": "flannel-vxlan"},
+            "load_balancer": LoadBalancer(kind=LoadBalancerKind.INLINE, addresses="198.18.4.0/24").model_dump(),
+            "external": [External(name="e1", address="198.18.3.100").model_dump()],
+            "workload": standard([node.name for node in nodes], ["e1"], ["n4"], []),
+        }
+    )
 
 
 def header(cells: list[Cell] | None = None) -> Header:
@@ -62,7 +65,7 @@ def expectation(cell: Cell, world: Topology, snapshot: Snapshot) -> Expectation:
     if cell.frontend.kind is FrontendKind.NODE_PORT and cell.vantage.external and "local" in state.name:
         timeout = Path(Outcome.TIMEOUT, rules=("R4.5",))
         return Expectation((timeout,), ("R4.5",), "externalTrafficPolicy Local drops where the node has no endpoint")
-    kept = snapshot.pods.get(cell.vantage.name) or world.external[0].address
+    kept = own(cell, world, snapshot)
     node = world.node(cell.vantage.node or "n1")
     source = kept if "local" in state.name or cell.frontend.kind is FrontendKind.CLUSTER_IP else node.vtep or kept
     paths = tuple(
@@ -72,21 +75,21 @@ def expectation(cell: Cell, world: Topology, snapshot: Snapshot) -> Expectation:
     return Expectation(paths, ("R2.1", "R3.4"), f"{state.external_traffic_policy} spreads over all endpoints")
 
 
-def answer(cell: Cell, target: Target, wanted: Expectation) -> Observation:
+def own(cell: Cell, world: Topology, snapshot: Snapshot) -> IPv4Address:
+    if cell.vantage.kind in {"ssh", "node"}:
+        return world.node(cell.vantage.node or "n1").address
+    return snapshot.pods.get(cell.vantage.backend or cell.vantage.name) or world.external[0].address
+
+
+def answer(cell: Cell, target: Target, wanted: Expectation, client: IPv4Address) -> Observation:
     attempts = []
     for index in range(cell.sample):
         path = wanted.paths[index % len(wanted.paths)]
         source = next(iter(path.sources), None)
-        attempts.append(Attempt(path.outcome, source, path.backend, 0.0012 * (index + 1), remote=str(target)))
+        attempts.append(
+            Attempt(path.outcome, source, path.backend, local=f"{client}:{40000 + index}", remote=str(target))
+        )
     return Observation(cell.id, str(target), tuple(attempts))
-
-
-def naming(world: Topology, cell: Cell, snapshot: Snapshot) -> Callable[[IPv4Address], str]:
-    names = {node.vtep: f"vtep({node.name})" for node in world.nodes}
-    names |= {node.cni0: f"cni0({node.name})" for node in world.nodes}
-    names |= {node.address: f"primary({node.name})" for node in world.nodes}
-    own = snapshot.pods.get(cell.vantage.name) or world.external[0].address
-    return lambda address: "kept" if address == own else names.get(address, str(address))
 
 
 def record(cell: Cell, bend: Callable[[Observation], Observation] = lambda seen: seen, *, split: bool = True) -> Record:
@@ -97,8 +100,11 @@ def record(cell: Cell, bend: Callable[[Observation], Observation] = lambda seen:
     except UnresolvedError:
         target = None
     wanted = expectation(cell, world, snapshot)
-    seen = bend(answer(cell, target or Target(world.nodes[0].address, 1), wanted))
-    named = naming(world, cell, snapshot)
+    seen = bend(answer(cell, target or Target(world.nodes[0].address, 1), wanted, own(cell, world, snapshot)))
+
+    def named(address: IPv4Address) -> str:
+        return name(address, world, snapshot)
+
     case = Case(cell, wanted, seen, named, evidence=f"out/last/cells/{cell.id}/")
     verdicts = [judge(case, facet) for facet in Facet] if split else [judge(case)]
     return Record.of(cell, target, wanted, seen, verdicts, named)

@@ -1,0 +1,38 @@
+"""What other tools show of a cell's test: Allure labels and parameters, JUnit properties. No attachment a cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import allure
+
+if TYPE_CHECKING:
+    from reports.record import Record
+
+
+def describe(record: Record, topology: str) -> None:
+    """Label the running test: epic topology, feature Service, story frontend. Does nothing without `--alluredir`."""
+    cell = record.cell
+    allure.dynamic.epic(topology)
+    allure.dynamic.feature(cell.service)
+    allure.dynamic.story(cell.frontend)
+    for rule in record.rules:
+        allure.dynamic.tag(rule)
+    asked = {"vantage": cell.vantage, "from": cell.vantage_kind, "node": cell.vantage_node or "outside"}
+    told = {"target": record.target, "expected": record.expected.summary, "observed": record.observed.summary}
+    for name, value in {**asked, "family": cell.family, "protocol": cell.protocol}.items():
+        allure.dynamic.parameter(name, value)
+    for name, value in told.items():
+        allure.dynamic.parameter(name, value, excluded=True)  # may differ between runs: no part of the history's key
+
+
+def properties(record: Record) -> list[tuple[str, str]]:
+    """The JUnit properties of a cell's test case: (name, value) pairs, for `user_properties`."""
+    return [
+        ("cell", record.cell.id),
+        ("verdict", record.verdict.value),
+        ("rules", " ".join(record.rules)),
+        ("because", record.because),
+        ("expected", record.expected.summary),
+        ("observed", record.observed.summary),
+    ]

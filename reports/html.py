@@ -1,0 +1,133 @@
+"""A run as one self-contained HTML file: heatmap per Service, filters, and every cell's account a click away.
+
+Nothing is fetched: style, script and data are inside, the data as JSON in which no `<` can end the script element.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import BaseLoader, Environment, StrictUndefined
+
+from reports import words
+from reports.matrix import column, columns
+from reports.style import MARKS
+from reports.summary import counts, groups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from reports.record import Address, Record, Try
+    from reports.run import Run
+
+_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def render(run: Run) -> str:
+    """The whole page. Size: about 20 kB and 1 to 2 kB a cell."""
+    found = counts(run.records)
+    page: str = _template().render(
+        run=run,
+        counts=found,
+        marks=MARKS,
+        total=len(run.records),
+        unasked=len(run.unasked),
+        style=_part("report.css"),
+        script=_part("report.js"),
+        data=_embedded(_data(run)),
+    )
+    return page
+
+
+def write(run: Run, path: Path) -> Path:
+    """Write the page; OSError as the file system says it."""
+    path.write_text(render(run), encoding="utf-8")
+    return path
+
+
+@cache
+def _template() -> Any:  # noqa: ANN401 - jinja2's Template
+    environment = Environment(loader=BaseLoader(), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.from_string(_part("report.html.j2"))
+
+
+def _part(name: str) -> str:
+    return resources.files("reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _embedded(data: object) -> str:
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).translate(_ESCAPES)
+
+
+def _data(run: Run) -> dict[str, Any]:
+    """What the script reads: `cells` in order, `columns` per Service, `groups` of indices into `cells`."""
+    services = dict.fromkeys(record.cell.service for record in run.records)
+    index = {record.cell.id: number for number, record in enumerate(run.records)}
+    return {
+        "cells": [_cell(record) for record in run.records],
+        "columns": {
+            service: columns(record for record in run.records if record.cell.service == service) for service in services
+        },
+        "groups": [
+            {
+                "verdict": group.verdict,
+                "headline": group.headline,
+                "rules": group.rules,
+                "cells": [index[record.cell.id] for record in group.records],
+            }
+            for group in groups(run.records)
+        ],
+    }
+
+
+def _cell(record: Record) -> dict[str, Any]:
+    observed = record.observed
+    return {
+        "id": record.cell.id,
+        "vantage": record.cell.vantage,
+        "service": record.cell.service,
+        "column": column(record),
+        "verdict": record.verdict,
+        "mark": MARKS[record.verdict],
+        "outcome": words.short(observed.outcomes, (), observed.trouble),
+        "source": _said(observed.sources),
+        "answered": "ok" in observed.outcomes,
+        "headline": record.headline,
+        "where": f"{record.cell.vantage_kind} on {record.cell.vantage_node or 'a host outside the cluster'}",
+        "target": f"{record.target} {record.cell.family} {record.cell.protocol}",
+        "facets": record.facets,
+        "because": record.because,
+        "rules": record.rules,
+        "expected": record.expected.summary,
+        "ways": [
+            [way.outcome, _full(way.sources), way.backend or "", round(way.share, 3), " ".join(way.rules)]
+            for way in record.expected.paths
+        ],
+        "observed": observed.summary,
+        "seen": [[_full([seen]), seen.count] for seen in observed.sources],
+        "attempts": [_attempt(one) for one in observed.attempts],
+        "account": [[line.label, line.text] for line in record.account],
+    }
+
+
+def _attempt(one: Try) -> list[Any]:
+    note = one.message or (f"curl exit {one.exit_code}" if one.exit_code else "")
+    source = str(one.source.address) if one.source else ""
+    return [one.outcome, source, one.backend or "", round(one.seconds * 1000, 1), note]
+
+
+def _said(sources: Iterable[Address]) -> str:
+    return words.joined(source.said for source in sources)
+
+
+def _full(sources: Iterable[Address]) -> str:
+    """Addresses with what they are: `10.244.1.0 vtep(n1)`, `10.244.1.11 pod-n1, kept`."""
+    told = []
+    for source in sources:
+        names = [name for name in dict.fromkeys((source.name, source.said)) if name != str(source.address)]
+        told.append(f"{source.address} {', '.join(names)}".rstrip())
+    return " or ".join(told)
