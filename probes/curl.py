@@ -41,7 +41,7 @@ NOT_FOUND = 127  # the shell's exit code for a command that is not there
 COULD_NOT_CONNECT = 7
 MARK = "@@hairpin"
 
-# head: stdin cannot be half-closed over a v4 websocket, so exactly N bytes are read. The last line tells curl's exit code.
+# head: a v4 websocket cannot half-close stdin, so exactly N bytes are read. The last line tells the exit code of curl.
 _SCRIPT = (
     "head -c {size} | {{ curl -q -s -v -Z --parallel-immediate --parallel-max {parallel} "
     "--no-progress-meter -K - ; code=$?; echo; echo {mark}-end $code; }} 2>&1 | cat"

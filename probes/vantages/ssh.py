@@ -8,6 +8,7 @@ and a refused login apart.
 
 from __future__ import annotations
 
+import logging
 import shlex
 import socket
 import threading
@@ -22,6 +23,8 @@ from probes.vantages.base import Completed, TransportError, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of what our messages tell
 
 _CHUNK = 64 * 1024
 _KEEPALIVE = 5  # seconds between keepalives, so that a dead peer is noticed
@@ -158,7 +161,7 @@ class SshVantage:
             return f"port {self._port} cannot be connected to ({reason}): is sshd running there?"
         if isinstance(error, TimeoutError):
             return f"no answer within {self._timeout:g} s: is the host up, and is this its address?"
-        return f"no SSH session: {error or type(error).__name__}"
+        return f"the port is open, but no SSH session came of it ({error or type(error).__name__}): is it sshd that listens?"
 
 
 def _may_go_away(error: Exception) -> bool:

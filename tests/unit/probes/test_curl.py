@@ -1,0 +1,165 @@
+"""curl.py and classify.py against a real curl, and against output that came back damaged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from servers import LOOPBACK, NOWHERE, LocalVantage, closed, echo, hanging, other, resetting, silent
+
+from probes import curl
+from probes.classify import attempt
+from probes.clock import Deadline, until
+from probes.observation import Attempt, Outcome
+from probes.vantages.base import TornError, UnusableError
+from topologies.frontends import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    Server = Callable[[], AbstractContextManager[Target]]
+
+needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")
+shells = [name for name in ("dash", "bash", "busybox") if shutil.which(name)]
+TIMEOUT = 0.5
+
+
+def asked(asks: list[curl.Ask], vantage: LocalVantage | None = None) -> list[list[Attempt]]:
+    batch = curl.compose(asks, TIMEOUT)
+    output = (vantage or LocalVantage()).run(batch.command, batch.stdin, 30).stdout
+    return [[attempt(transfer) for transfer in transfers] for transfers in curl.read(output, asks)]
+
+
+@needs_curl
+@pytest.mark.parametrize("shell", shells)
+def test_one_connection_tells_the_client_address_and_the_backend(shell: str) -> None:
+    with echo() as target:
+        [found] = asked([curl.Ask(target, 5)], LocalVantage("busybox sh" if shell == "busybox" else shell))
+
+    assert {(one.outcome, one.source, one.backend) for one in found} == {(Outcome.OK, LOOPBACK, "web-a")}
+    assert len({one.local for one in found}) == 5  # five fresh connections
+    assert {one.remote for one in found} == {str(target)}
+
+
+@needs_curl
+@pytest.mark.parametrize(
+    ("server", "outcome", "message"),
+    [
+        (closed, Outcome.REFUSED, "Connection refused"),
+        (silent, Outcome.TIMEOUT, "tim"),
+        (hanging, Outcome.HANG, "timed out"),
+        (resetting, Outcome.RESET, "reset"),
+        (other, Outcome.WRONG_BACKEND, "nginx says no"),
+    ],
+)
+def test_each_way_to_fail_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, server: Server, outcome: Outcome, message: str
+) -> None:
+    monkeypatch.setattr(curl, "ANSWER_TIME", 0.3)
+    with server() as target, echo() as good:
+        found, answered = asked([curl.Ask(target, 2), curl.Ask(good, 2)])
+
+    assert [one.outcome for one in found] == [outcome] * 2
+    assert message.lower() in found[0].message.lower()
+    assert [one.outcome for one in answered] == [Outcome.OK] * 2
+
+
+@needs_curl
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels answer otherwise for a broadcast address")
+def test_refused_and_unreachable_are_told_apart_in_one_batch() -> None:
+    with closed() as target:
+        refused, unreachable = asked([curl.Ask(target, 20), curl.Ask(NOWHERE, 20)])
+
+    assert {(one.outcome, one.message) for one in refused} == {(Outcome.REFUSED, "Connection refused")}
+    assert {(one.outcome, one.message) for one in unreachable} == {(Outcome.UNREACHABLE, "Network is unreachable")}
+
+
+@needs_curl
+def test_a_thousand_attempts_are_told_each_by_its_own_body() -> None:
+    with echo() as target:
+        found = asked([curl.Ask(target, 10) for _ in range(100)])
+
+    assert {len(attempts) for attempts in found} == {10}
+    assert len({one.local for attempts in found for one in attempts}) > 900  # ports may come again, connections do not
+
+
+@needs_curl
+@pytest.mark.skipif(
+    not (os.environ.get("HAIRPIN_AGNHOST") or shutil.which("agnhost")), reason="no agnhost in PATH or HAIRPIN_AGNHOST"
+)
+def test_a_real_agnhost_answers_as_the_parser_wants() -> None:
+    with closed() as http, closed() as udp:
+        ports = http.port, udp.port
+    binary = os.environ.get("HAIRPIN_AGNHOST") or "agnhost"
+    command = [binary, "netexec", f"--http-port={ports[0]}", f"--udp-port={ports[1]}"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
+    try:
+        until(lambda: _not_open(ports[0]), Deadline(10), "agnhost listens")
+        [found] = asked([curl.Ask(Target(LOOPBACK, ports[0]), 50)])
+    finally:
+        server.kill()
+        server.wait()
+
+    assert {(one.outcome, one.source, one.backend) for one in found} == {(Outcome.OK, LOOPBACK, socket.gethostname())}
+
+
+def _not_open(port: int) -> str:
+    with socket.socket() as probe:
+        return os.strerror(error) if (error := probe.connect_ex(("127.0.0.1", port))) else ""
+
+
+def test_a_vantage_without_curl_is_said_so(tmp_path: Path) -> None:
+    for name in ("head", "cat"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    shell = shutil.which("sh") or "sh"
+
+    with pytest.raises(UnusableError, match="curl is missing"):
+        asked([curl.Ask(NOWHERE)], LocalVantage(shell, {"PATH": str(tmp_path)}))
+
+
+def test_a_curl_that_knows_no_such_option_is_quoted() -> None:
+    output = b"curl: option --parallel-immediate: is unknown\n\n@@hairpin-end 2\n"
+
+    with pytest.raises(TornError, match=r"curl ended 2 and told of 0 attempts, want 1; .*is unknown"):
+        curl.read(output, [curl.Ask(NOWHERE)])
+
+
+RECORD = '\n@@hairpin\thttp://10.0.0.1:80/clientip?{id}\t{code}\t000\t0\t0.1\t\t0\t\t0\t0\t0\tsaid "this"\tand that\n'
+TARGET = Target(LOOPBACK, 80)
+
+
+def output(*records: str, end: str = "\n@@hairpin-end 0\n") -> bytes:
+    return ("".join(records) + end).encode()
+
+
+def test_a_message_may_hold_quotes_and_tabs() -> None:
+    [[transfer]] = curl.read(output(RECORD.format(id="0.1", code=28)), [curl.Ask(TARGET)])
+
+    assert transfer.message == 'said "this"\tand that'
+
+
+@pytest.mark.parametrize(
+    ("damaged", "why"),
+    [
+        (output(RECORD.format(id="0.1", code=28), end=""), "no end mark"),
+        (output(RECORD.format(id="0.1", code=28)[:40]), "cannot be read"),
+        (output(), "told of 0 attempts, want 1"),
+        (output(RECORD.format(id="0.1", code=28) * 2), "told of 2 attempts, want 1"),
+        (output(RECORD.format(id="7.1", code=28)), "nobody asked"),
+        (output("\n@@hairpin\thttp://10.0.0.1:80/cli\n"), "cannot be read"),
+        (output(RECORD.format(id="0.1", code=7)), "did not say why"),
+    ],
+)
+def test_torn_output_is_never_read_as_an_outcome(damaged: bytes, why: str) -> None:
+    with pytest.raises(TornError, match=why):
+        curl.read(damaged, [curl.Ask(TARGET)])
