@@ -161,7 +161,7 @@ class SshVantage:
             return f"port {self._port} cannot be connected to ({reason}): is sshd running there?"
         if isinstance(error, TimeoutError):
             return f"no answer within {self._timeout:g} s: is the host up, and is this its address?"
-        return f"the port is open, but no SSH session came of it ({error or type(error).__name__}): is it sshd that listens?"
+        return f"the port is open, but no SSH session came of it ({error or type(error).__name__}): is it sshd?"
 
 
 def _may_go_away(error: Exception) -> bool:
