@@ -145,19 +145,21 @@ def internal_to_all(flow: Flow) -> Course | None:
     return Pool.ALL if internal(flow) else None
 
 
-@rule("R4.1", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-EXT (1.24, #106497 #109060)", confirmed=SEEN_BOTH)
+@rule(
+    "R4.1", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-EXT (1.24, #106497 #109060)", confirmed=SEEN_BOTH, modes=IPTABLES_ONLY
+)
 def pod_short_circuit(flow: Flow) -> Course | None:
     """Under Local, a packet known to be a pod's gets all endpoints, as at the ClusterIP."""
     return Pool.ALL if external_local(flow) and known_as_pod(flow) else None
 
 
-@rule("R4.2", "#77523 (1.15, #65387): masquerade and route LOCAL traffic", confirmed=SEEN_BOTH)
+@rule("R4.2", "#77523 (1.15, #65387): masquerade and route LOCAL traffic", confirmed=SEEN_BOTH, modes=IPTABLES_ONLY)
 def node_short_circuit(flow: Flow) -> Course | None:
     """Under Local, a packet of a process of this node gets all endpoints."""
     return Pool.ALL if external_local(flow) and flow.local else None
 
 
-@rule("R4.3", f"{PROXIER} 1.20.2:1427-1500, 1.24:1163-1200, 1.36:1131-1172", confirmed=SEEN_BOTH)
+@rule("R4.3", f"{PROXIER} 1.20.2:1427-1500, 1.24:1163-1200, 1.36:1131-1172", confirmed=SEEN_BOTH, modes=IPTABLES_ONLY)
 def only_local(flow: Flow) -> Course | None:
     """Under Local, any other packet gets the endpoints of this node only."""
     return Pool.LOCAL if external_local(flow) and here(flow) else None
@@ -179,13 +181,20 @@ def marked_for_drop(flow: Flow) -> Course | None:
     return Fate.DROPPED if flow.environment.kubelet_rules else Fate.CLOSED
 
 
-@rule("R4.5", f"#110290; {PROXIER} DROP in table filter", since=(1, 25), confirmed="1.30.3 iptables")
+@rule(
+    "R4.5", f"#110290; {PROXIER} DROP in table filter", since=(1, 25), confirmed="1.30.3 iptables", modes=IPTABLES_ONLY
+)
 def local_drop(flow: Flow) -> Course | None:
     """Under Local without a local endpoint a packet is dropped."""
     return Fate.DROPPED if external_local(flow) else None
 
 
-@rule("R3.3", f"{PROXIER} KUBE-FW, KUBE-NODEPORTS, KUBE-SVC (<= 1.23), KUBE-EXT (1.24)", confirmed=SEEN_BOTH)
+@rule(
+    "R3.3",
+    f"{PROXIER} KUBE-FW, KUBE-NODEPORTS, KUBE-SVC (<= 1.23), KUBE-EXT (1.24)",
+    confirmed=SEEN_BOTH,
+    modes=IPTABLES_ONLY,
+)
 def external_to_all(_flow: Flow) -> Course:
     """Under externalTrafficPolicy Cluster every endpoint may answer."""
     return Pool.ALL

@@ -28,19 +28,24 @@ def internal_from_no_pod(flow: Flow) -> bool | None:
     return flow.environment.detect_local is not DetectLocal.NONE and not known_as_pod(flow)
 
 
-@rule("R4.6", f"{PROXIER} KUBE-XLB, KUBE-EXT: pods go to the cluster-wide chain unmarked", confirmed=SEEN_BOTH)
+@rule(
+    "R4.6",
+    f"{PROXIER} KUBE-XLB, KUBE-EXT: pods go to the cluster-wide chain unmarked",
+    confirmed=SEEN_BOTH,
+    modes=IPTABLES_ONLY,
+)
 def pod_under_local(flow: Flow) -> bool | None:
     """Under Local, a packet known to be a pod's keeps its source."""
     return False if external_local(flow) and known_as_pod(flow) else None
 
 
-@rule("R4.7", "#77523: masquerade LOCAL traffic", confirmed=SEEN_BOTH)
+@rule("R4.7", "#77523: masquerade LOCAL traffic", confirmed=SEEN_BOTH, modes=IPTABLES_ONLY)
 def node_under_local(flow: Flow) -> bool | None:
     """Under Local, a packet of a process of this node is masqueraded."""
     return True if external_local(flow) and flow.local else None
 
 
-@rule("R4.8", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-SVL (1.24)", confirmed=SEEN_BOTH)
+@rule("R4.8", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-SVL (1.24)", confirmed=SEEN_BOTH, modes=IPTABLES_ONLY)
 def client_under_local(flow: Flow) -> bool | None:
     """Under Local, any other client keeps its source."""
     return False if external_local(flow) else None
@@ -52,7 +57,12 @@ def pod_to_external_ip(flow: Flow) -> bool | None:
     return False if flow.kind is FrontendKind.EXTERNAL_IP and known_as_pod(flow) else None
 
 
-@rule("R3.5", f"{PROXIER} KUBE-MARK-MASQ in KUBE-FW, KUBE-NODEPORTS, KUBE-SVC; KUBE-EXT (1.24)", confirmed=SEEN_BOTH)
+@rule(
+    "R3.5",
+    f"{PROXIER} KUBE-MARK-MASQ in KUBE-FW, KUBE-NODEPORTS, KUBE-SVC; KUBE-EXT (1.24)",
+    confirmed=SEEN_BOTH,
+    modes=IPTABLES_ONLY,
+)
 def external_always(_flow: Flow) -> bool:
     """Under Cluster, everything to a NodePort, LB or external address is masqueraded, pods included."""
     return True

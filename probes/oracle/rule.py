@@ -55,7 +55,7 @@ def rule(  # noqa: PLR0913 - keywords, each named where it is used
     confirmed: str = "",
     modes: tuple[ProxyMode, ...] = EVERY_MODE,
 ) -> Callable[[Callable[[Flow], Any]], Rule[Any]]:
-    """Make a rule of a function; the function's docstring is the rule's sentence. The chain it is put in has its type."""
+    """Make a rule of a function; the function's docstring is the rule's sentence. Its chain has the type."""
 
     def made(step: Callable[[Flow], Any]) -> Rule[Any]:
         sentence = " ".join(cleandoc(step.__doc__ or "").split())
