@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from topologies.lab import addresses
+from topologies.lab.addresses import EVERYWHERE, Host, Route
+from topologies.load import load
+
+
+def hosts(name: str) -> dict[str, Host]:
+    return {host.name: host for host in addresses.fabric(load(name))}
+
+
+def test_the_hosts_are_those_of_the_topology_and_the_control_plane_comes_first() -> None:
+    assert list(hosts("lab-flannel")) == ["cp", "n1", "n2", "n3", "n4", "lb", "rt", "e1"]
+
+
+def test_the_routers_default_route_is_unreachable() -> None:
+    assert Route(EVERYWHERE) in hosts("lab-flannel")["rt"].routes
+
+
+def test_the_nodes_default_gateway_is_the_load_balancer() -> None:
+    fabric = hosts("lab-flannel")
+
+    assert Route(EVERYWHERE, fabric["lb"].address) in fabric["n1"].routes
+
+
+def test_flannel_reaches_other_nodes_pods_through_the_vxlan_device() -> None:
+    node = hosts("lab-flannel")["n1"]
+
+    assert Route(IPv4Network("10.244.2.0/24"), IPv4Address("10.244.2.0"), "flannel.1", onlink=True) in node.routes
+    assert node.pods is not None
+    assert [str(tunnel.underlay) for tunnel in node.pods.tunnels] == ["198.18.1.12", "198.18.1.13", "198.18.1.14"]
+
+
+def test_routed_pods_are_reached_through_the_nodes_and_known_to_the_load_balancer() -> None:
+    fabric = hosts("lab-routed")
+    to_n2 = Route(IPv4Network("10.244.2.0/24"), IPv4Address("198.18.1.12"))
+
+    assert to_n2 in fabric["n1"].routes
+    assert to_n2 in fabric["lb"].routes
+    assert fabric["n1"].pods is not None
+    assert fabric["n1"].pods.vtep is None
+
+
+def test_pods_are_not_reached_from_outside_unless_declared() -> None:
+    topology = load("lab-routed")
+    declared = topology.model_copy(update={"external_routes_to_pods": True})
+
+    def inwards(fabric: tuple[Host, ...]) -> list[IPv4Network]:
+        return [route.destination for host in fabric if host.name == "rt" for route in host.routes]
+
+    assert topology.cni.pod_cidr not in inwards(addresses.fabric(topology))
+    assert topology.cni.pod_cidr in inwards(addresses.fabric(declared))
+
+
+def test_the_kernels_settings_are_the_nodes_sysctls() -> None:
+    topology = load("lab-flannel")
+    kernel = topology.kernel.model_copy(update={"rp_filter": 1, "bridge_nf_call_iptables": False})
+    node = addresses.fabric(topology.model_copy(update={"kernel": kernel}))[1]
+
+    assert dict(node.sysctls)["ipv4/conf/all/rp_filter"] == "1"
+    assert dict(node.sysctls)["bridge/bridge-nf-call-iptables"] == "0"
+
+
+@pytest.mark.parametrize(("limit", "written"), [(1000, None), (0, "0")])
+def test_icmp_is_rate_limited_as_kernels_do_unless_declared(limit: int, written: str | None) -> None:
+    topology = load("lab-flannel")
+    assert topology.lab is not None
+    lab = topology.lab.model_copy(update={"icmp_ratelimit": limit})
+    node = addresses.fabric(topology.model_copy(update={"lab": lab}))[1]
+
+    assert dict(node.sysctls).get("ipv4/icmp_ratelimit") == written
+
+
+def test_external_ips_are_routed_beside_the_balanced_addresses() -> None:
+    assert addresses.routed_to_balancer(load("lab-flannel")) == IPv4Network("198.18.100.0/22")

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from topologies.lab import __main__ as command
+from topologies.lab import island
+from topologies.lab.island import Island, IslandError
+from topologies.lab.state import State
+
+
+@pytest.mark.parametrize(
+    ("rest", "host", "argv"),
+    [
+        (["--", "ls", "-l"], "cp", ["ls", "-l"]),
+        (["n1", "--", "ls"], "n1", ["ls"]),
+        (["ls", "-l"], "cp", ["ls", "-l"]),
+        (["n1", "--", "sh", "--", "x"], "n1", ["sh", "--", "x"]),
+    ],
+)
+def test_exec_takes_a_host_and_a_command(rest: list[str], host: str, argv: list[str]) -> None:
+    assert command.split(rest) == (host, argv)
+
+
+@pytest.mark.parametrize("rest", [[], ["--"], ["a", "b", "--", "ls"]])
+def test_exec_without_a_command_is_told(rest: list[str]) -> None:
+    with pytest.raises(IslandError, match="COMMAND"):
+        command.split(rest)
+
+
+def test_a_lab_that_is_not_up_has_no_door(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HAIRPIN_CACHE", str(tmp_path))
+
+    with pytest.raises(IslandError, match="not up"):
+        Island.of("nobody")
+
+
+def test_a_proxy_of_the_users_stays_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
+
+    told = Island("x", State(Path("/state"))).environment()
+
+    assert "HTTPS_PROXY" not in told
+    assert told["KUBECONFIG"] == "/state/kube/admin.conf"
+
+
+def test_inside_is_what_the_door_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(island.INSIDE, raising=False)
+    assert not island.is_inside()
+
+    monkeypatch.setenv(island.INSIDE, "x")
+    assert island.is_inside()
+    assert island.is_inside("x")
+    assert not island.is_inside("y")

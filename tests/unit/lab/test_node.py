@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from topologies.lab import controlplane, node
+from topologies.lab.cgroups import Hierarchy
+from topologies.lab.state import State, read
+from topologies.load import load
+from topologies.model import Version
+
+STATE = State(Path("/state"))
+BINARIES = Path("/bin")
+
+
+def test_flannels_masquerade_is_written_and_a_routed_network_has_none() -> None:
+    flannel, routed = load("lab-flannel"), load("lab-routed")
+
+    assert "-A POSTROUTING -s 10.244.1.0/24 -d 10.244.0.0/16 -j RETURN" in node.iptables(flannel, flannel.nodes[0])
+    assert "MASQUERADE" not in node.iptables(routed, routed.nodes[0])
+
+
+def test_the_bridge_hairpins_as_declared() -> None:
+    topology = load("lab-flannel")
+    straight = topology.model_copy(update={"kernel": topology.kernel.model_copy(update={"hairpin": False})})
+
+    assert node.cni_config(topology, topology.nodes[0])["plugins"][0]["hairpinMode"]
+    assert not node.cni_config(straight, topology.nodes[0])["plugins"][0]["hairpinMode"]
+
+
+def test_the_kubelets_arguments_follow_the_version() -> None:
+    old = load("lab-flannel")
+    new = old.model_copy(update={"kubernetes": Version(1, 30)})
+
+    assert any(flag.startswith("--docker=") for flag in node.kubelet(old, STATE, old.nodes[0]))
+    assert not any(flag.startswith("--docker=") for flag in node.kubelet(new, STATE, old.nodes[0]))
+    assert not any(flag.startswith("--insecure-port") for flag in controlplane.apiserver(new, STATE))
+
+
+def test_kubelets_start_after_the_api_and_containerd() -> None:
+    topology = load("lab-flannel")
+
+    daemons = {one["name"]: one for one in node.daemons(topology, STATE, BINARIES, topology.nodes[0])}
+
+    assert list(daemons) == ["containerd", "sshd", "kubelet", "kube-proxy"]
+    assert daemons["kubelet"]["awaits"] == [node.SOCKET, "/state/api-ready"]
+
+
+def test_a_nodes_files_are_complete(tmp_path: Path) -> None:
+    topology, state = load("lab-flannel"), State(tmp_path)
+    memory = Hierarchy(Path("/sys/fs/cgroup/memory"), "/", "memory", "/")
+
+    node.write_node(topology, state, BINARIES, topology.nodes[0], (memory,))
+
+    names = {path.name for path in state.node("n1").rglob("*") if path.is_file()}
+    assert names == {"containerd.toml", "10-hairpin.conflist", "kubelet.json", "kube-proxy.json", "plan.json"}
+    assert read(state.node("n1") / "plan.json")["hierarchies"] == [["memory", "memory"]]
+    assert json.loads((state.node("n1") / "kube-proxy.json").read_text())["clusterCIDR"] == "10.244.0.0/16"
+
+
+def test_a_node_object_has_our_pod_cidr_and_a_capacity() -> None:
+    topology = load("lab-flannel")
+
+    made = controlplane.node_object(topology, topology.nodes[2])
+
+    assert made["spec"] == {"podCIDR": "10.244.3.0/24", "podCIDRs": ["10.244.3.0/24"]}
+    assert "capacity" in str(made["status"])
