@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 def describe(record: Record, topology: str) -> None:
     """Label the running test: epic topology, feature Service, story frontend. Does nothing without `--alluredir`."""
     cell = record.cell
-    allure.dynamic.epic(topology)
-    allure.dynamic.feature(cell.service)
-    allure.dynamic.story(cell.frontend)
+    allure.dynamic.epic(topology)  # type: ignore[no-untyped-call]
+    allure.dynamic.feature(cell.service)  # type: ignore[no-untyped-call]
+    allure.dynamic.story(cell.frontend)  # type: ignore[no-untyped-call]
     for rule in record.rules:
-        allure.dynamic.tag(rule)
+        allure.dynamic.tag(rule)  # type: ignore[no-untyped-call]
     asked = {"vantage": cell.vantage, "from": cell.vantage_kind, "node": cell.vantage_node or "outside"}
     told = {"target": record.target, "expected": record.expected.summary, "observed": record.observed.summary}
     for name, value in {**asked, "family": cell.family, "protocol": cell.protocol}.items():

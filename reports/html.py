@@ -85,7 +85,7 @@ def _data(run: Run) -> dict[str, Any]:
 
 
 def _cell(record: Record) -> dict[str, Any]:
-    observed = record.observed
+    observed, node = record.observed, record.cell.vantage_node
     return {
         "id": record.cell.id,
         "vantage": record.cell.vantage,
@@ -97,7 +97,7 @@ def _cell(record: Record) -> dict[str, Any]:
         "source": _said(observed.sources),
         "answered": "ok" in observed.outcomes,
         "headline": record.headline,
-        "where": f"{record.cell.vantage_kind} on {record.cell.vantage_node or 'a host outside the cluster'}",
+        "where": f"{record.cell.vantage_kind}{f' on {node}' if node else ', outside the cluster'}",
         "target": f"{record.target} {record.cell.family} {record.cell.protocol}",
         "facets": record.facets,
         "because": record.because,

@@ -106,7 +106,7 @@ class Journal:
             raise _failed(kept, self.path, error) from error
 
 
-def finish(folder: Path, extra: Iterable[Record] = (), **closing: Any) -> Run:  # noqa: ANN401 - fields of Run
+def finish(folder: Path, extra: Iterable[Record] = (), /, **closing: Any) -> Run:  # noqa: ANN401 - fields of Run
     """Merge the folder's journals, write `run.json` in one rename and point `out/last` at it.
 
     `extra`: records in memory that their journal could not take. `closing`: fields of Run (`finished`, `timings`,
@@ -125,7 +125,7 @@ def recover(folder: Path) -> Run:
     return run
 
 
-def assemble(folder: Path, extra: Iterable[Record] = (), **closing: Any) -> Run:  # noqa: ANN401 - fields of Run
+def assemble(folder: Path, extra: Iterable[Record] = (), /, **closing: Any) -> Run:  # noqa: ANN401 - fields of Run
     """Read all journals of a folder into a Run; JournalError if none of them has a readable header."""
     notes = list(closing.pop("notes", ()))
     headers: list[Header] = []
@@ -138,7 +138,14 @@ def assemble(folder: Path, extra: Iterable[Record] = (), **closing: Any) -> Run:
         raise JournalError(message)
     header = headers[0]
     told = {name: getattr(header, name) for name in Header.model_fields}
-    return Run(**{**told, "notes": tuple(notes), "records": merge([*records, *extra], header.plan), **closing})
+    return Run(
+        **{
+            **told,
+            "notes": tuple(dict.fromkeys((*header.notes, *notes))),
+            "records": merge([*records, *extra], header.plan),
+            **closing,
+        }
+    )
 
 
 def save(run: Run, folder: Path) -> Path:

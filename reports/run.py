@@ -59,6 +59,7 @@ class Header(Told):
 
     `environment`: mode, version, cni ... as the oracle read them. `versions`: hairpin, python, pytest, kubernetes,
     kernel, curl, kube-proxy. `plan`: every planned cell id in order, so that a reader sees what a killed run missed.
+    `notes`: what was odd while settling or asking, or lost while the run was put together (a torn line).
     """
 
     schema_version: Literal["1"] = SCHEMA_VERSION
@@ -69,18 +70,15 @@ class Header(Told):
     command: str = ""
     plan: tuple[str, ...] = ()
     omissions: tuple[Left, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Run(Header):
-    """A header and what came of it. `complete` is False if the run was killed, or a record could not be kept.
-
-    `notes` says what was lost or odd while the run was put together (a torn line, a journal without a header).
-    """
+    """A header and what came of it. `complete` is False if the run was killed, or a record could not be kept."""
 
     finished: datetime | None = None
     complete: bool = False
     timings: Timings = Timings()
-    notes: tuple[str, ...] = ()
     records: tuple[Record, ...] = ()
 
     @property

@@ -76,7 +76,7 @@
     const columns = table.grid[0].map((_, x) => table.grid.some((row) => on[row[x]]));
     const own = table.grid.flat().filter((index) => on[index]);
     table.section.hidden = !own.length;
-    table.score.textContent = unique(own.map((index) => data.cells[index].mark)).sort().map((mark) => `${mark} ${own.filter((index) => data.cells[index].mark === mark).length}`).join("  ");
+    table.score.textContent = ["✗", "?", "✓"].map((mark) => [mark, own.filter((index) => data.cells[index].mark === mark).length]).filter(([, count]) => count).map((pair) => pair.join(" ")).join("   ");
     table.rows.forEach((row, y) => {
       row.hidden = !rows[y];
       [...row.cells].slice(1).forEach((cell, x) => { cell.hidden = !columns[x]; });
@@ -111,7 +111,7 @@
       make("h2", { id: "panel-title" }, cell.id),
       make("p", {}, make("span", { class: `badge ${cell.verdict}` }, `${cell.mark} ${cell.verdict}`), cell.headline),
       ...titled("Asked", account(asked)),
-      ...titled("Because", make("p", {}, cell.because || "no rule was applied"), ...cell.rules.map((rule) => make("code", { class: "badge" }, rule))),
+      ...titled("Because", make("p", {}, cell.because || "no rule was applied"), ...cell.rules.map((rule) => make("code", { class: "badge rule" }, rule))),
       ...titled("Expected", make("p", {}, cell.expected), ...(cell.ways.length ? [list(["outcome", "source", "backend", "share", "rules"], cell.ways, 3)] : [])),
       ...titled("Observed", make("p", {}, cell.observed), ...cell.seen.map(([name, count]) => make("p", {}, `${count} × source ${name}`))),
       ...titled("Facets", make("p", {}, ...facets)),

@@ -138,3 +138,7 @@ def _bend(cell: Cell) -> Callable[[Observation], Observation]:
             seen, attempts=tuple(replace(one, source=topology().nodes[1].cni0) for one in seen.attempts)
         )
     return lambda seen: seen
+
+
+def index(cell: str) -> int:
+    return [one.id for one in cells()].index(cell)

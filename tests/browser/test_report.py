@@ -1,0 +1,158 @@
+"""The HTML report in a real headless Chromium."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import worlds
+
+from reports import html
+from reports.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import BrowserContext, Page
+
+FAILED = "pod-n1-to-web-np.nodeport.n3-v4-tcp"
+DESKTOP, PHONE = {"width": 1366, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    head = worlds.header(worlds.cells())
+    told = {name: getattr(head, name) for name in type(head).model_fields}
+    run = Run(**{**told, "records": worlds.records(), "complete": True, "command": "</script><b id=torn>"})
+    return html.write(run, tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture
+def page(browser: BrowserContext, report: Path) -> Iterator[Page]:
+    """A fresh page; whatever it logs, throws or fetches besides itself fails the test."""
+    page = browser.new_page()
+    page.set_viewport_size(DESKTOP)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if fetched(request.url, report) else None)
+    page.goto(report.as_uri())
+    yield page
+    page.close()
+    assert complaints == []
+
+
+def fetched(url: str, report: Path) -> bool:
+    return not url.startswith((report.as_uri(), "data:"))
+
+
+def on(page: Page) -> int:
+    return page.locator(".matrix .c:not(.off):visible").count()
+
+
+def test_every_cell_is_drawn_once(page: Page) -> None:
+    assert on(page) == len(worlds.cells())
+    assert page.locator("#torn").count() == 0
+
+
+def test_filters_combine_and_clear(page: Page) -> None:
+    page.click("[data-verdict=fail]")
+    assert on(page) == 13
+    assert page.locator("#shown").inner_text() == "13 of 532 cells"
+    page.select_option("#service", "web-np")
+    assert on(page) == 10
+    page.select_option("#vantage", "pod-n3")
+    assert on(page) == 3
+    page.fill("#find", "VTEP n3-vtep")
+    assert on(page) == 1
+    page.click("button[type=reset]")
+    assert on(page) == 532
+
+
+def test_a_filter_without_a_match_says_so(page: Page) -> None:
+    page.fill("#find", "no such thing")
+
+    assert page.locator("#none").is_visible()
+    assert on(page) == 0
+
+
+def test_a_click_shows_the_whole_account(page: Page) -> None:
+    page.click(f"[data-cell='{worlds.index(FAILED)}']")
+    panel = page.locator("#panel")
+
+    assert panel.locator("h2").inner_text() == FAILED
+    told = panel.inner_text()
+    for part in ("Asked", "Because", "R3.4", "Expected", "2 of 11 ok (web-a 1, web-b 1); 9 timed out", "Attempts"):
+        assert part in told
+    assert page.url.endswith(f"#{FAILED}")
+    page.keyboard.press("Escape")
+    assert not panel.is_visible()
+
+
+def test_a_link_to_a_cell_opens_it(page: Page, report: Path) -> None:
+    page.goto("about:blank")
+    page.goto(f"{report.as_uri()}#{FAILED}")
+
+    assert page.locator("#panel h2").inner_text() == FAILED
+
+
+def test_keys_alone_are_enough(page: Page) -> None:
+    page.keyboard.press("n")
+    first = page.locator("#panel h2").inner_text()
+    page.keyboard.press("n")
+    assert page.locator("#panel h2").inner_text() != first
+    page.keyboard.press("p")
+    assert page.locator("#panel h2").inner_text() == first
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    assert page.locator("#panel h2").inner_text() not in {"", first}
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "find"
+
+
+def test_dark_follows_the_system_and_the_toggle(page: Page) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    page.emulate_media(color_scheme="light")
+    light = page.evaluate(ground)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(ground)
+    assert light != dark
+    page.click("#theme")
+    assert page.evaluate(ground) == light
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_phone_scrolls_no_body_sideways(page: Page, opened: bool) -> None:
+    page.set_viewport_size(PHONE)
+    if opened:
+        page.keyboard.press("n")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_the_opened_cell_stays_in_sight_on_a_phone(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    page.keyboard.press("n")
+
+    cell = page.locator("[aria-expanded=true]").bounding_box()
+    panel = page.locator("#panel").bounding_box()
+    assert cell is not None
+    assert panel is not None
+    assert 0 <= cell["y"] <= panel["y"] - cell["height"]
+
+
+def test_print_shows_the_matrix_and_no_controls(page: Page) -> None:
+    page.emulate_media(media="print")
+
+    assert not page.locator("#filters").is_visible()
+    assert page.locator("#failures .group").first.is_visible()
+
+
+def test_filtering_is_quick(page: Page) -> None:
+    spent = page.evaluate("""() => { const start = performance.now();
+        document.querySelector("[data-verdict=fail]").click(); document.body.offsetHeight; return performance.now() - start; }""")
+
+    assert spent < 250
