@@ -1,4 +1,4 @@
-"""The world of the recorded observations (observed/README.md) as Topology, Snapshot, cells and its own load balancer."""
+"""The world of the recorded observations (observed/README.md): Topology, Snapshot, cells and its own load balancer."""
 
 from __future__ import annotations
 
@@ -58,10 +58,17 @@ def topology(row: dict[str, Any]) -> Topology:
         {
             "name": "observed",
             "kubernetes": row["version"],
-            "nodes": [{"name": f"n{x}", "address": f"198.18.1.1{x}", "pod_cidr": f"10.244.{x}.0/24"} for x in (1, 2, 3)],
+            "nodes": [
+                {"name": f"n{x}", "address": f"198.18.1.1{x}", "pod_cidr": f"10.244.{x}.0/24"} for x in (1, 2, 3)
+            ],
             "cni": {"kind": "flannel-vxlan" if flannel else "routed"},
             "proxy": {"mode": row["mode"], "detect_local": "ClusterCIDR" if row["cluster_cidr"] else "none"},
-            "load_balancer": {"kind": "inline", "address": "198.18.1.1", "addresses": "198.18.100.0/24", "listens": True},
+            "load_balancer": {
+                "kind": "inline",
+                "address": "198.18.1.1",
+                "addresses": "198.18.100.0/24",
+                "listens": True,
+            },
             "external": [{"name": "ext", "address": "198.18.3.100"}],
             "external_routes_to_pods": not flannel,
             "workload": {
@@ -79,7 +86,9 @@ def topology(row: dict[str, Any]) -> Topology:
 def snapshot(rows: list[dict[str, Any]]) -> Snapshot:
     pods = {f"c{x}": IPv4Address(f"10.244.{x}.20") for x in (1, 2, 3)} | {"pod-b": IPv4Address("10.244.2.10")}
     first = {row["service"]: row for row in rows}
-    return Snapshot(pods=pods, services={name: _state(k, name, first[name]) for k, name in enumerate(SERVICES, start=1)})
+    return Snapshot(
+        pods=pods, services={name: _state(k, name, first[name]) for k, name in enumerate(SERVICES, start=1)}
+    )
 
 
 def _state(k: int, name: str, row: dict[str, Any]) -> ServiceState:

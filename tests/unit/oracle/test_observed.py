@@ -1,18 +1,19 @@
-"""The oracle against what real kube-proxies did (observed/README.md): every cell agrees, or its reason is written here."""
+"""The oracle against what real kube-proxies did (observed/README.md): every cell agrees or has its reason here."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from observed_world import recorded, world
 
 from probes.observation import Outcome
 from probes.oracle.oracle import predict
-from observed_world import recorded, world
 
 if TYPE_CHECKING:
-    from probes.expectation import Expectation
     from observed_world import Recorded
+
+    from probes.expectation import Expectation
 
 FILES = ("1.20.2-iptables-flannel-cc", "1.20.2-iptables-routed-nocc", "1.30.3-iptables-flannel-cc")
 EXCEPTIONS: dict[tuple[str, str], str] = {}  # (file, cell): why the real one did otherwise

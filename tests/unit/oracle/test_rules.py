@@ -1,0 +1,31 @@
+"""The catalogue is whole, and docs/rules.md is what it prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from probes.oracle.rules import CATALOGUE, markdown, versions
+
+PAGE = Path(__file__).parents[3] / "docs" / "rules.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == markdown(), "run: python -m probes.oracle.rules > docs/rules.md"
+
+
+def test_ids_are_unique_and_every_rule_has_its_sentence_and_source() -> None:
+    assert len({rule.id for rule in CATALOGUE}) == len(CATALOGUE)
+    for rule in CATALOGUE:
+        assert rule.sentence.endswith("."), rule.id
+        assert rule.citation, rule.id
+
+
+def test_version_ranges_read_as_they_should() -> None:
+    told = {rule.id: versions(rule) for rule in CATALOGUE}
+    assert [told[name] for name in ("R3.1", "R6.1", "R6.4", "R6.5", "R2.1")] == [
+        "<= 1.20",
+        "1.22-1.23",
+        "1.24",
+        ">= 1.25",
+        "all",
+    ]

@@ -1,0 +1,112 @@
+"""The standard matrix over all the rules can tell apart: versions, flags, networks, kernels, balancers, endpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from probes.cell import Cell
+from probes.plan import plan
+from topologies.frontends import At, Frontend, FrontendKind
+from topologies.load import load
+from topologies.model import Service, Topology
+from topologies.snapshot import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from topologies.snapshot import Endpoint, ServiceState, Snapshot
+
+LABS = {
+    "lab-flannel": ("1.20.2", "1.21.1", "1.23.4", "1.24.3", "1.36.2"),
+    "lab-routed": ("1.20.2",),
+    "lab-no-cluster-cidr": ("1.20.2", "1.25.1"),
+}
+BARE_OVERLAY = {"kind": "flannel-vxlan", "masquerade": False}
+CHANGES: tuple[dict[str, Any], ...] = (
+    {"kernel": {"rp_filter": 1}, "cni": BARE_OVERLAY},
+    {"kernel": {"rp_filter": 1}, "cni": BARE_OVERLAY, "proxy": {"detect_local": "none"}},
+    {"cni": BARE_OVERLAY},
+    {"kernel": {"bridge_nf_call_iptables": False}},
+    {"kernel": {"hairpin": False}},
+    {"kernel": {"kubelet_rules": False}},
+    {"proxy": {"masquerade_all": True}},
+    {"proxy": {"detect_local": "NodeCIDR"}},
+    {"proxy": {"detect_local": "BridgeInterface"}, "kubernetes": "1.24.3"},
+    {"proxy": {"localhost_nodeports": False}, "kubernetes": "1.26.0"},
+    {"proxy": {"node_port_addresses": ["198.18.1.0/24"]}},
+    {"proxy": {"node_port_addresses": ["198.18.1.0/24"]}, "kubernetes": "1.25.1"},
+    {"load_balancer": {"listens": False, "empty_pool": "drop"}},
+    {"external_routes_to_pods": True},
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A topology, what its API says, and every cell that is asked of it."""
+
+    name: str
+    topology: Topology
+    snapshot: Snapshot
+    cells: tuple[Cell, ...]
+
+
+@cache
+def variants() -> tuple[Variant, ...]:
+    plain = [_variant(f"{lab} {version}", changed(lab, kubernetes=version)) for lab in LABS for version in LABS[lab]]
+    told = [_variant(f"lab-flannel {change}", changed("lab-flannel", **change)) for change in CHANGES]
+    return (*plain, *told, *_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer())
+
+
+def changed(lab: str, **changes: Any) -> Topology:  # noqa: ANN401 - any key of a topology
+    raw = load(lab).model_dump(mode="json")
+    for key, value in changes.items():
+        raw[key] = {**raw[key], **value} if isinstance(value, dict) else value
+    for name, kind in (("web-itp", "ClusterIP"), ("web-lb-itp", "LoadBalancer"), ("none-xip", "NodePort")):
+        service = Service(name=name, app=name.split("-")[0], type=kind, internal_traffic_policy="Local")
+        raw["workload"]["services"].append(service.model_dump(mode="json"))
+    last = raw["nodes"][-1]["name"]
+    for kind in ("pod", "node"):
+        raw["workload"]["vantages"].append({"name": f"{kind}-last", "kind": kind, "node": last})
+    return Topology.model_validate(raw)
+
+
+def _variant(
+    name: str, topology: Topology, alter: Callable[[ServiceState], ServiceState] = lambda state: state
+) -> Variant:
+    there = declared(topology)
+    services = {key: alter(state) for key, state in there.services.items()}
+    return Variant(name, topology, replace(there, services=services), (*plan(topology).cells, *_more(topology)))
+
+
+def _more(topology: Topology) -> list[Cell]:
+    """What the standard plan leaves out: another node's cni0 and vtep, and everybody's 127.0.0.1."""
+    frontends = [Frontend("web-np-local", FrontendKind.NODE_PORT, node="n2", at=at) for at in (At.CNI0, At.VTEP)]
+    frontends.append(Frontend("web-np-local", FrontendKind.NODE_PORT, at=At.LOOPBACK))
+    return [Cell(vantage, frontend) for vantage in topology.workload.vantages for frontend in frontends]
+
+
+def _ending(version: str) -> tuple[Variant, ...]:
+    """The first backend is terminating and serves still, the others are not ready; and the same, nothing serving."""
+
+    def with_serving(serving: bool) -> Callable[[ServiceState], ServiceState]:
+        def ended(one: Endpoint) -> Endpoint:
+            return replace(one, ready=False, serving=serving and one.node == "n1", terminating=True)
+
+        return lambda state: replace(state, endpoints=tuple(ended(one) for one in state.endpoints))
+
+    topology = changed("lab-flannel", kubernetes=version)
+    return tuple(_variant(f"{version} ending, serving {yes}", topology, with_serving(yes)) for yes in (True, False))
+
+
+def _proxied(version: str) -> Variant:
+    topology = changed("lab-flannel", kubernetes=version)
+    return _variant(f"{version} ipMode Proxy", topology, lambda state: replace(state, load_balancer_ip_mode="Proxy"))
+
+
+def _without_balancer() -> Variant:
+    """The balancer is gone, its addresses are still in the API."""
+    before = changed("lab-flannel")
+    after = changed("lab-flannel", load_balancer={"kind": "none"})
+    return replace(_variant("lab-flannel, no balancer", before), topology=after)
