@@ -151,8 +151,13 @@ def test_print_shows_the_matrix_and_no_controls(page: Page) -> None:
     assert page.locator("#failures .group").first.is_visible()
 
 
-def test_filtering_is_quick(page: Page) -> None:
-    spent = page.evaluate("""() => { const start = performance.now();
-        document.querySelector("[data-verdict=fail]").click(); document.body.offsetHeight; return performance.now() - start; }""")
+TIMED = """() => {
+    const start = performance.now();
+    document.querySelector("[data-verdict=fail]").click();
+    document.body.offsetHeight;
+    return performance.now() - start;
+}"""
 
-    assert spent < 250
+
+def test_filtering_is_quick(page: Page) -> None:
+    assert page.evaluate(TIMED) < 250

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from probes.cell import Cell
 from probes.expectation import Expectation, Path
 from probes.judge import Case, judge
 from probes.observation import Attempt, Observation, Outcome
@@ -23,6 +22,8 @@ from topologies.workload import standard
 if TYPE_CHECKING:
     from collections.abc import Callable
     from ipaddress import IPv4Address
+
+    from probes.cell import Cell
 
 STARTED = datetime(2026, 11, 22, 5, 35, 8, tzinfo=UTC)
 SILENT = {"none-lb", "none-lb-local"}
