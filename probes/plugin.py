@@ -17,7 +17,7 @@ from probes import session as sessions
 from probes.judging import Judge, NotTestedError
 from probes.oracle import mutations
 from probes.oracle.oracle import expect
-from probes.oracle.rules import as_text
+from probes.oracle.rules import CATALOGUE, markdown
 from probes.plan import Plan, plan
 from probes.selection import SelectionError, select
 from probes.verdict import Facet, Result, Verdict
@@ -54,6 +54,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the plan and the run's folder; the workers of xdist are told the folder."""
     config.addinivalue_line("markers", "cells(**selectors): the cells this promise is about; see probes/selection.py")
+    known = [rule.id for rule in CATALOGUE]
+    if (rule := config.getoption("--mutate")) and rule not in known:
+        message = f"--mutate: got {rule!r}, want one of {', '.join(known)}"
+        raise pytest.UsageError(message)
     config.stash[PLAN] = plan(config.stash[TOPOLOGY], config.getoption("--samples"))
     given = getattr(config, "workerinput", {}).get("hairpin_run")
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
@@ -72,7 +76,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """`--rules` prints the catalogue and ends."""
     if not config.getoption("--rules"):
         return None
-    sys.stdout.write(as_text())
+    sys.stdout.write(markdown())
     return 0
 
 
@@ -180,7 +184,7 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     if not rule or not session.items:
         return (yield)
     _answers(session.config, _selected(session))
-    with mutations.applied(mutations.named(rule)):
+    with mutations.applied(mutations.Mutation(rule)):
         return (yield)
 
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
+from pydantic import BaseModel
 
 from probes.oracle.environment import Environment
-from probes.plugin import JUDGE, PLAN, RUN
+from probes.plugin import PLAN, RUN
 from probes.verdict import Facet
 from reports import allure, html, journal, matrix, summary
 from reports.record import Record
-from reports.run import DeclaredTopology, Header, Left, Timings
+from reports.run import DeclaredTopology, Header, Left, Run, Timings
 from topologies.plugin import TOPOLOGY
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ STARTED = pytest.StashKey[datetime]()
 RECORDS = pytest.StashKey[dict[str, Record]]()
 TROUBLE = pytest.StashKey[str]()
 REPORT = "report.html"
+CLOSING = "closing.json"
+
+
+class Closing(BaseModel):
+    """What the process that asked knows of the run, for the one that puts it together."""
+
+    timings: Timings
+    notes: tuple[str, ...]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,7 +63,8 @@ def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cel
 
 def _write(config: pytest.Config, judge: Judge, judged: float) -> None:
     timings = Timings(**judge.answers.timings, judge=judged)
-    (config.stash[RUN] / "timings.json").write_text(timings.model_dump_json(), encoding="utf-8")
+    closing = Closing(timings=timings, notes=judge.answers.notes)
+    (config.stash[RUN] / CLOSING).write_text(closing.model_dump_json(), encoding="utf-8")
     with journal.Journal(config.stash[RUN], _header(config, judge)) as pages:
         for record in config.stash[RECORDS].values():
             pages.append(record)
@@ -84,7 +94,6 @@ def _header(config: pytest.Config, judge: Judge) -> Header:
         command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
         plan=tuple(cell.id for cell in plan.cells),
         omissions=tuple(Left.of(omission) for omission in plan.omissions),
-        notes=judge.answers.notes,
     )
 
 
@@ -118,15 +127,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(f"{spent}\n{folder / REPORT}\n{folder / journal.RUN}")
 
 
-def _finish(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> journal.Run:
+def _finish(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Run:
     """Put the run together; what cannot be written is said, and the run is told all the same."""
     folder, began = config.stash[RUN], time.monotonic()
-    timings = Timings.model_validate_json((folder / "timings.json").read_bytes())
-    closing = {"finished": datetime.now(UTC), "timings": timings}
+    known = Closing.model_validate_json((folder / CLOSING).read_bytes())
+    closing = {"finished": datetime.now(UTC), "timings": known.timings, "notes": known.notes}
     try:
         run = journal.assemble(folder, complete=True, **closing)
-        (folder / REPORT).write_text(html.render(run), encoding="utf-8")
-        took = timings.model_copy(update={"report": time.monotonic() - began})
+        html.write(run, folder / REPORT)
+        took = known.timings.model_copy(update={"report": time.monotonic() - began})
         run = run.model_copy(update={"timings": took})
         journal.save(run, folder)
     except journal.JournalError as error:

@@ -39,16 +39,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the topology once; a bad file is a usage error that lists every complaint."""
-    try:
-        config.stash[TOPOLOGY] = load(config.getoption("--topology"))
-    except TopologyError as error:
-        raise pytest.UsageError(str(error)) from error
+    _read(config)
+
+
+def _read(config: pytest.Config) -> Topology:
+    """The declared topology, read once: pytest_cmdline_main comes before pytest_configure."""
+    if TOPOLOGY not in config.stash:
+        try:
+            config.stash[TOPOLOGY] = load(config.getoption("--topology"))
+        except TopologyError as error:
+            raise pytest.UsageError(str(error)) from error
+    return config.stash[TOPOLOGY]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Bring the lab up and start this same command again inside it, unless it is asked for nothing live."""
-    topology = config.stash[TOPOLOGY]
+    topology = _read(config)
     if topology.lab is None or _stays_outside(config):
         return
     from topologies.lab import island, lab  # noqa: PLC0415 - only a lab topology pays for the lab
