@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.expectation import Expectation, Path
+from probes.observation import Outcome
 from probes.oracle import journey
-from probes.oracle.balancer import Inline
+from probes.oracle.balancer import RECEIVING, Inline
 from probes.oracle.environment import Environment
 from probes.oracle.flow import Flow, World
+from probes.oracle.iptables import POOL
+from probes.oracle.marks import MARK
 from probes.oracle.rules import sentence
-from probes.oracle.travel import departing
+from probes.oracle.travel import BASELINE, departing
 from topologies.frontends import At, FrontendKind, resolve
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ def predict(world: World, cell: Cell) -> Expectation:
     flow = _flow(world, cell)
     ways = _merged(journey.paths(flow))
     rules = tuple(dict.fromkeys(rule for way in ways for rule in way.rules))
-    return Expectation(ways, rules, _because(flow, rules), sticky=_sticky(flow, rules))
+    return Expectation(ways, rules, _because(flow, ways), sticky=_sticky(flow, rules))
 
 
 def _flow(world: World, cell: Cell) -> Flow:
@@ -78,15 +81,20 @@ def _sticky(flow: Flow, rules: tuple[str, ...]) -> bool:
     return flow.state.sticky and flow.declared and flow.kind is not FrontendKind.ENDPOINT and not in_turn
 
 
-DECIDING = ("R8", "R1", "R6", "R4", "R3", "R2", "R7", "L", "B", "R0")
+TELLING = {rule.id for chain in (POOL, MARK, RECEIVING, BASELINE) for rule in chain}
 
 
-def _because(flow: Flow, rules: tuple[str, ...]) -> str:
-    """The sentence of the rule that weighs most, where the endpoints are, and whose rules these are."""
-    ranked = sorted(
-        rules, key=lambda name: next(i for i, family in enumerate([*DECIDING, ""]) if name.startswith(family))
-    )
-    words = sentence(ranked[0]).rstrip(".")
+def _because(flow: Flow, ways: Iterable[Path]) -> str:
+    """The sentences of the rules that weigh most, where the endpoints are, and whose rules these are."""
+    names = dict.fromkeys(name for way in ways for name in _telling(way))
+    words = "; ".join(sentence(name).rstrip(".") for name in names)
     homes = sorted({one.node for one in flow.state.endpoints if one.ready})
     where = f"ready endpoints on {', '.join(homes)}" if homes else "no ready endpoint"
     return f"{words}; {where} ({flow.environment})"
+
+
+def _telling(way: Path) -> list[str]:
+    """Pool and mark of a connection that is answered; of one that is not, the rule that ended it."""
+    if way.outcome is not Outcome.OK:
+        return [way.rules[-1]]
+    return [name for name in way.rules if name in TELLING]

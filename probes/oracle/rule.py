@@ -40,10 +40,14 @@ class Rule(Generic[T]):
     confirmed: str
     step: Callable[[Flow], T | None]
 
-    def covers(self, version: tuple[int, ...]) -> bool:
-        """Whether a kube-proxy of this version has it."""
+    def covers(self, mode: ProxyMode, version: tuple[int, ...]) -> bool:
+        """Whether a kube-proxy of this mode and version has it."""
         minor = version[:2]
-        return (self.since is None or minor >= self.since) and (self.until is None or minor <= self.until)
+        return (
+            mode in self.modes
+            and (self.since is None or minor >= self.since)
+            and (self.until is None or minor <= self.until)
+        )
 
 
 def rule(  # noqa: PLR0913 - keywords, each named where it is used
@@ -75,7 +79,7 @@ class Decision(Generic[T]):
 def decide(chain: Sequence[Rule[T]], flow: Flow) -> Decision[T]:
     """The first answer of a chain; LookupError if no rule answers, which is a hole in the oracle."""
     for one in chain:
-        value = one.step(flow) if one.covers(flow.version) else None
+        value = one.step(flow) if one.covers(flow.environment.mode, flow.version) else None
         if value is not None:
             return Decision(_bent(one.id, value, flow), one)
     message = f"no rule of {[one.id for one in chain]} covers {flow.kind} {flow.packet} of {flow.state.name}"
