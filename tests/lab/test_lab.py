@@ -1,0 +1,214 @@
+"""The real lab: it comes up, holds what it promises, and leaves no trace. Needs root and the Kubernetes programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from time import sleep
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.machine import changes, traces
+from topologies.lab import lab
+from topologies.lab.access import token
+from topologies.lab.island import Island, locate
+from topologies.lab.processes import ProcessError, run, until
+from topologies.load import load
+from topologies.model import Lab as LabOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from topologies.model import Topology
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
+GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
+PROGRAMS = Path(GIVEN) if GIVEN else None
+NAME = "test-small"
+KNOWN = {"lo", "nodes", "outside", "cp", "n1", "n2", "lb", "rt", "e1"}
+SEED = int(os.environ.get("HAIRPIN_SEED", "1"))
+
+
+def named(name: str, **more: object) -> Topology:
+    return load("lab-small").model_copy(update={"name": name, **more})
+
+
+def inside(name: str, host: str, *argv: str) -> str:
+    """What a command printed inside; ProcessError if it failed."""
+    return run(Island.of(name).door(host, argv), timeout=30)
+
+
+def api(name: str, method: str, path: str, body: object = None) -> dict[str, object]:
+    """One call of the lab's API, made with curl from `cp`."""
+    state = locate(name)
+    argv = ["curl", "-sS", "--fail", "--cacert", f"{state.pki}/ca.crt", "-X", method, f"https://198.18.1.10:6443{path}"]
+    argv += ["-H", f"Authorization: Bearer {token('admin')}", "-H", "Content-Type: application/json"]
+    return dict(json.loads(inside(name, "cp", *argv, *(["-d", json.dumps(body)] if body else []))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def before() -> Iterator[dict[str, set[str]]]:
+    """The machine before the first lab; after the last one it must be the same."""
+    lab.down(NAME)
+    found = traces(NAME)
+    yield found
+    lab.down(NAME)
+    assert not changes(found, traces(NAME))
+
+
+@pytest.fixture
+def small(before: dict[str, set[str]]) -> lab.Lab:
+    """The lab most tests look at, brought up by the first one that wants it."""
+    assert before
+    return lab.up(named(NAME), kubernetes_bin=PROGRAMS, say=lambda _: None)
+
+
+def test_every_node_is_ready(small: lab.Lab) -> None:
+    nodes = api(small.name, "GET", "/api/v1/nodes")["items"]
+
+    assert isinstance(nodes, list)
+    assert [node["metadata"]["name"] for node in nodes] == ["n1", "n2"]
+
+
+def test_up_again_finds_it_running(small: lab.Lab) -> None:
+    first = Island.of(NAME).first
+
+    assert lab.up(named(NAME), kubernetes_bin=PROGRAMS) == small
+    assert Island.of(NAME).first == first
+
+
+def test_another_topology_of_that_name_is_told(small: lab.Lab) -> None:
+    with pytest.raises(lab.LabError, match="another topology"):
+        lab.up(named(small.name, about="changed"), kubernetes_bin=PROGRAMS)
+
+
+def test_nothing_leads_out(small: lab.Lab, before: dict[str, set[str]]) -> None:
+    """No link of the machine's is new, no host has a link but those declared, and the default route ends inside."""
+    root = Island.of(NAME)
+    links = run(["nsenter", "--target", str(root.first), "--net", "ip", "-o", "link"])
+
+    assert traces(NAME)["links"] == before["links"]
+    assert all(line.split(": ")[1].split("@")[0].partition(".")[0] in KNOWN for line in links.splitlines())
+    assert "unreachable default" in inside(small.name, "rt", "ip", "route")
+    with pytest.raises(ProcessError, match="status 7"):
+        inside(small.name, "cp", "curl", "-sS", "--max-time", "5", "http://203.0.113.1")
+
+
+def test_nothing_has_ipv6(small: lab.Lab) -> None:
+    for host in Island.of(small.name).hosts():
+        assert not inside(small.name, host, "ip", "-6", "address")
+
+
+@pytest.mark.parametrize(("address", "name"), [("198.18.3.100", "hairpin-"), ("198.18.1.11", "n1")])
+def test_ssh_reaches_hosts_with_verified_keys(small: lab.Lab, address: str, name: str) -> None:
+    keys = [
+        "-i",
+        str(small.ssh_key),
+        "-o",
+        f"UserKnownHostsFile={small.known_hosts}",
+        "-o",
+        "StrictHostKeyChecking=yes",
+    ]
+
+    printed = inside(small.name, "cp", "ssh", "-F", "none", "-o", "BatchMode=yes", *keys, f"root@{address}", "hostname")
+
+    assert printed.startswith(name)
+
+
+def test_the_door_keeps_the_machines_files_and_our_directory(small: lab.Lab, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "topologies.lab", "exec", "--topology", small.name]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*command, "--", "sh", "-c", "echo $HAIRPIN_INSIDE > written; ip -o address"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert (tmp_path / "written").read_text() == f"{small.name}\n"
+    assert "198.18.1.10" in done.stdout
+
+
+def test_the_machines_files_are_read_only_for_the_labs_daemons(small: lab.Lab) -> None:
+    with pytest.raises(ProcessError, match="Read-only file system"):
+        inside(small.name, "n1", "touch", "/usr/hairpin")
+
+
+def test_a_service_gets_an_address_is_refused_without_backends_and_gives_it_back(small: lab.Lab) -> None:
+    ports = {"type": "LoadBalancer", "selector": {"app": "nobody"}, "ports": [{"port": 80}]}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "empty"}, "spec": ports}
+    path = "/api/v1/namespaces/default/services"
+
+    def told() -> bool:
+        return "198.18.100.1" in str(api(small.name, "GET", f"{path}/empty").get("status"))
+
+    api(small.name, "POST", path, service)
+    until(told, "an address", seconds=5)
+    with pytest.raises(ProcessError, match="status 7"):
+        inside(small.name, "e1", "curl", "-sS", "--max-time", "5", "http://198.18.100.1")
+    api(small.name, "DELETE", f"{path}/empty")
+    until(lambda: "198.18.100.1" not in inside(small.name, "lb", "ip", "address"), "the address to go", seconds=5)
+
+
+def test_the_balancer_answers_itself_on_a_port_nobody_declared(small: lab.Lab) -> None:
+    assert inside(small.name, "e1", "curl", "-sS", "http://198.18.1.1:7777/hostname") == "lb"
+
+
+def test_two_labs_stand_side_by_side_and_legacy_iptables_is_a_choice(small: lab.Lab) -> None:
+    beside = named("test-beside", lab=LabOptions(iptables="legacy", icmp_ratelimit=0))
+    try:
+        lab.up(beside, kubernetes_bin=PROGRAMS, say=lambda _: None)
+
+        assert {"test-beside", small.name} <= set(lab.running())
+        assert "legacy" in inside("test-beside", "n1", "iptables", "--version")
+        assert "nf_tables" in inside(small.name, "n1", "iptables", "--version")
+        assert inside("test-beside", "n1", "cat", "/proc/sys/net/ipv4/icmp_ratelimit").strip() == "0"
+    finally:
+        lab.down("test-beside")
+
+    assert lab.find(small.name) == small
+
+
+def test_down_leaves_no_trace_and_may_be_said_twice(small: lab.Lab, before: dict[str, set[str]]) -> None:
+    assert lab.down(small.name)
+    assert not lab.down(small.name)
+
+    assert not changes(before, traces(NAME))
+
+
+@pytest.mark.parametrize("moment", [round(random.Random(SEED + n).uniform(0.1, 7), 2) for n in range(6)])  # noqa: S311
+def test_up_may_be_killed_at_any_moment(moment: float, before: dict[str, set[str]]) -> None:
+    script = f"from tests.lab.test_lab import *; lab.up(named({NAME!r}), kubernetes_bin=PROGRAMS)"
+    child = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL
+    )
+    sleep(moment)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+
+    lab.down(NAME)
+
+    assert not changes(before, traces(NAME))
+
+
+@pytest.mark.parametrize("which", ["holder", "first", "apiserver"])
+def test_any_of_its_processes_may_be_killed(which: str, small: lab.Lab, before: dict[str, set[str]]) -> None:
+    island = Island.of(small.name)
+    assert island.first
+    assert island.state.process
+    api_server = [int(pid) for pid in run(["pgrep", "-f", f"kube-apiserver .*/labs/{small.name}/"]).split()]
+    pids = {"holder": island.state.process.pid, "first": island.first, "apiserver": api_server[0]}
+    os.kill(pids[which], signal.SIGKILL)
+
+    lab.down(small.name)
+
+    assert not changes(before, traces(NAME))
