@@ -18,7 +18,12 @@ def describe(record: Record, topology: str) -> None:
     allure.dynamic.story(cell.frontend)  # type: ignore[no-untyped-call]
     for rule in record.rules:
         allure.dynamic.tag(rule)  # type: ignore[no-untyped-call]
-    asked = {"vantage": cell.vantage, "from": cell.vantage_kind, "node": cell.vantage_node or "outside"}
+    asked = {
+        "cell": cell.id,
+        "vantage": cell.vantage,
+        "from": cell.vantage_kind,
+        "node": cell.vantage_node or "outside",
+    }
     told = {"target": record.target, "expected": record.expected.summary, "observed": record.observed.summary}
     for name, value in {**asked, "family": cell.family, "protocol": cell.protocol}.items():
         allure.dynamic.parameter(name, value)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import BaseLoader, Environment, StrictUndefined
 
 from reports import words
+from reports.journal import failed
 from reports.matrix import column, columns
 from reports.style import MARKS
 from reports.summary import counts, groups
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from reports.record import Address, Record, Try
+    from reports.parts import Address, Try
+    from reports.record import Record
     from reports.run import Run
 
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -32,6 +34,7 @@ def render(run: Run) -> str:
     found = counts(run.records)
     page: str = _template().render(
         run=run,
+        facts=_facts(run),
         counts=found,
         marks=MARKS,
         total=len(run.records),
@@ -44,8 +47,13 @@ def render(run: Run) -> str:
 
 
 def write(run: Run, path: Path) -> Path:
-    """Write the page; OSError as the file system says it."""
-    path.write_text(render(run), encoding="utf-8")
+    """Write the page; JournalError, with the run, if there is no room for it."""
+    try:
+        path.write_text(render(run), encoding="utf-8")
+    except OSError as error:
+        failure = failed("the report could not be written", path, error)
+        failure.run = run
+        raise failure from error
     return path
 
 
@@ -57,6 +65,14 @@ def _template() -> Any:  # noqa: ANN401 - jinja2's Template
 
 def _part(name: str) -> str:
     return resources.files("reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _facts(run: Run) -> dict[str, object]:
+    """What the page's head says of the cluster, as far as the run knows it."""
+    cni = run.topology.declared.get("cni")
+    known = {"cni": cni["kind"] if isinstance(cni, dict) and "kind" in cni else None, **run.environment}
+    named = {"kube-proxy": known.get("mode"), "version": known.get("version"), "cni": known["cni"]}
+    return {name: value for name, value in named.items() if value}
 
 
 def _embedded(data: object) -> str:

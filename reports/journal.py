@@ -49,7 +49,7 @@ def run_folder(out: Path, topology: str, started: datetime) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            failure = _failed("the run's folder could not be made", folder, error)
+            failure = failed("the run's folder could not be made", folder, error)
             raise failure from error
         return folder
     message = f"{stem}: 999 runs of this second are there already, in {out}"
@@ -70,7 +70,7 @@ class Journal:
         try:
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            failure = _failed("the journal could not be opened", self.path, error)
+            failure = failed("the journal could not be opened", self.path, error)
             raise failure from error
         with suppress(JournalError):  # a full disk shows at the first record; until then nothing is lost
             self._flush()
@@ -103,7 +103,7 @@ class Journal:
             with suppress(OSError):
                 os.ftruncate(self._fd, self._end)  # no torn line between whole ones
             kept = f"{len(self._backlog)} of {len(self.records)} records are in memory only"
-            raise _failed(kept, self.path, error) from error
+            raise failed(kept, self.path, error) from error
 
 
 def finish(folder: Path, extra: Iterable[Record] = (), /, **closing: Any) -> Run:  # noqa: ANN401 - fields of Run
@@ -158,7 +158,7 @@ def save(run: Run, folder: Path) -> Path:
     except OSError as error:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
-        failure = _failed("the run could not be written (its journals are still there)", path, error)
+        failure = failed("the run could not be written (its journals are still there)", path, error)
         failure.run = run
         raise failure from error
     return path
@@ -207,7 +207,8 @@ def _write_all(fd: int, line: bytes, offset: int) -> None:
         line, offset = line[written:], offset + written
 
 
-def _failed(what: str, where: Path, error: OSError) -> JournalError:
+def failed(what: str, where: Path, error: OSError) -> JournalError:
+    """The error to raise: what happened, where, the system's reason, and the room that is left there."""
     room = "free space unknown"
     with suppress(OSError):
         home = where if where.exists() else where.parent

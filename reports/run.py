@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from reports.record import Record, Told
+from reports.parts import Told
+from reports.record import Record  # noqa: TC001 - pydantic resolves field types at run time
 
 if TYPE_CHECKING:
     from probes.cell import Omission

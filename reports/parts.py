@@ -1,0 +1,114 @@
+"""The parts of a record, as they stand in `run.json`: plain frozen data without behaviour."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address  # noqa: TC003 - pydantic resolves field types at run time
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
+
+from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
+
+Seconds = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
+
+
+class Told(BaseModel):
+    """Frozen. Unknown keys are ignored on reading: an addition to the schema must not break an older reader."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Address(Told):
+    """An IPv4 address and the name it has in this topology (`vtep(n1)`, `pod-n1`; the bare address if it has none).
+
+    `kept`: it is the address the client's own socket had, so nothing on the way changed it.
+    """
+
+    address: IPv4Address
+    name: str
+    kept: bool = False
+
+    @property
+    def said(self) -> str:
+        """The name, or `kept`."""
+        return "kept" if self.kept else self.name
+
+
+class Seen(Address):
+    """A source address the backend saw, and in how many attempts."""
+
+    count: int
+
+
+class CellKey(Told):
+    """A cell's coordinates. `vantage_node` is None for an external host; `frontend` is the label in the cell id."""
+
+    id: str
+    vantage: str
+    vantage_kind: str
+    vantage_node: str | None = None
+    service: str
+    frontend: str
+    frontend_kind: str
+    family: str
+    protocol: str
+
+
+class Way(Told):
+    """One allowed path: outcome, sources and backend belong together. `share`: its probability, 0 to 1."""
+
+    outcome: Outcome
+    sources: tuple[Address, ...] = ()
+    backend: str | None = None
+    share: float = 1.0
+    rules: tuple[str, ...] = ()
+    by_icmp: bool = False
+
+
+class Expected(Told):
+    """The set of allowed answers. `sticky`: all attempts reach one backend. `summary` says it in one line."""
+
+    summary: str
+    outcomes: tuple[Outcome, ...] = ()
+    sources: tuple[Address, ...] = ()
+    backends: tuple[str, ...] = ()
+    sticky: bool = False
+    paths: tuple[Way, ...] = ()
+
+
+class Try(Told):
+    """One attempt (a fresh connection). Keys that hold their default are left out of the JSON. Times in seconds."""
+
+    outcome: Outcome
+    source: Address | None = None
+    backend: str | None = None
+    seconds: Seconds = 0.0
+    exit_code: int = 0
+    message: str = ""
+    http_status: int = 0
+    local: str = ""
+    remote: str = ""
+    scout: bool = False
+
+    @model_serializer(mode="wrap")
+    def _compact(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        return {key: value for key, value in written.items() if key == "outcome" or value}
+
+
+class Observed(Told):
+    """What came back. `outcomes` and `backends` count attempts. `trouble`: why it could not be asked, or empty."""
+
+    summary: str
+    outcomes: dict[Outcome, int] = Field(default_factory=dict)
+    sources: tuple[Seen, ...] = ()
+    backends: dict[str, int] = Field(default_factory=dict)
+    attempts: tuple[Try, ...] = ()
+    trouble: str = ""
+
+
+class Line(Told):
+    """A line of the account: `asked`, `because`, `expected`, `observed`, `evidence` and its text."""
+
+    label: str
+    text: str
