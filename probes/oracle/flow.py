@@ -36,12 +36,13 @@ class Pool(StrEnum):
 class Fate(StrEnum):
     """How a packet goes on without an endpoint.
 
-    `ASTRAY`: nobody owns the address where it goes; `UNSERVED`: an echo pod that does not serve promises nothing;
-    `LEAVES`: past kube-proxy's rules, towards whoever owns the address.
+    `HELD`: a port that kube-proxy may hold open and never answers at; `ASTRAY`: nobody owns the address where it goes;
+    `UNSERVED`: an echo pod that does not serve promises nothing; `LEAVES`: past kube-proxy's rules, towards whoever owns the address.
     """
 
     REJECTED = "rejected"
     CLOSED = "closed"
+    HELD = "held"
     DROPPED = "dropped"
     ASTRAY = "astray"
     UNSERVED = "unserved"
@@ -62,6 +63,7 @@ class Fate(StrEnum):
 ENDINGS = {
     Fate.REJECTED: (Outcome.REFUSED,),
     Fate.CLOSED: (Outcome.REFUSED,),
+    Fate.HELD: (Outcome.REFUSED, Outcome.HANG),
     Fate.DROPPED: (Outcome.TIMEOUT,),
     Fate.ASTRAY: (Outcome.UNREACHABLE, Outcome.TIMEOUT),
     Fate.UNSERVED: (Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.TIMEOUT),

@@ -171,14 +171,17 @@ def only_local(flow: Flow) -> Course | None:
 def marked_for_drop(flow: Flow) -> Course | None:
     """Under Local a node without endpoint only marks for drop.
 
-    A NodePort's packet is dropped by kubelet's rules (a closed port without them), one to an LB or external address is
-    forwarded to the real load balancer.
+    A NodePort's packet is dropped by kubelet's rules; without them it meets a closed port, until 1.23 one that
+    kube-proxy may hold open (openPort, gone with #108496). One to an LB or external address is forwarded to the real
+    load balancer.
     """
     if not external_local(flow):
         return None
     if flow.virtual:
         return Fate.LEAVES
-    return Fate.DROPPED if flow.environment.kubelet_rules else Fate.CLOSED
+    if flow.environment.kubelet_rules:
+        return Fate.DROPPED
+    return Fate.CLOSED if flow.version >= (1, 24) else Fate.HELD
 
 
 @rule(

@@ -21,6 +21,7 @@ NOBODY = IPv4Address("192.0.2.1")
 OTHER_END = {
     Fate.REJECTED: Fate.DROPPED,
     Fate.CLOSED: Fate.DROPPED,
+    Fate.HELD: Fate.DROPPED,
     Fate.DROPPED: Fate.CLOSED,
     Fate.ASTRAY: Fate.CLOSED,
     Fate.UNSERVED: Fate.REJECTED,

@@ -136,6 +136,19 @@ def world(name: str) -> World:
     return World(declared, snapshot(rows), Environment.of(declared), RecordedBalancer())
 
 
+def snapshot_like() -> Snapshot:
+    """The API's side of this world, the same in every file."""
+    return snapshot(_rows("1.20.2-iptables-flannel-cc"))
+
+
+def world_of(version: str, cni: dict[str, Any]) -> World:
+    """The same world with another kube-proxy or network."""
+    declared = topology({"cni": "flannel", "version": version, "mode": "iptables", "cluster_cidr": True})
+    raw = declared.model_dump(mode="json")
+    declared = Topology.model_validate({**raw, "cni": cni})
+    return World(declared, snapshot_like(), Environment.of(declared), RecordedBalancer())
+
+
 def recorded(name: str) -> Iterator[Recorded]:
     for row in _rows(name):
         vantage = Vantage.model_validate({"name": row["client"], **CLIENTS[row["client"]]})
