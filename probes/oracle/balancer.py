@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAME = "lb"
 Answer = Fate | Path | tuple[Flow, ...]
 DESIGN = "topologies/lab/balancing.py, topologies/lab/addresses.py"
+PROTOTYPE = "1.20.2 prototype lab"
 REAL = "1.20.2, 1.30.3 iptables: REAL-LB"
 
 
@@ -34,7 +35,7 @@ def no_balancer(flow: Flow) -> Answer | None:
     return Fate.ASTRAY if flow.environment.balancer is LoadBalancerKind.NONE else None
 
 
-@rule("L3", "no route back to the pod network", confirmed="")
+@rule("L3", "no route back to the pod network")
 def no_answer_to_pod(flow: Flow) -> Answer | None:
     """A pod's own address that is routed nowhere outside gets no answer from the load balancer."""
     return Fate.DROPPED if flow.packet.origin is Origin.POD and lost_answer(flow) else None
@@ -91,7 +92,9 @@ def empty_pool(flow: Flow) -> Answer | None:
 
 
 @rule(
-    "L10", "docs: externalTrafficPolicy; healthCheckNodePort answers 200 on nodes with a ready endpoint", confirmed=REAL
+    "L10",
+    "docs: externalTrafficPolicy; healthCheckNodePort answers 200 on nodes with a ready endpoint",
+    confirmed=PROTOTYPE,
 )
 def to_node_ports(flow: Flow) -> Answer:
     """The load balancer translates to the NodePort of each node in turn, under Local only of those with an endpoint."""
@@ -112,13 +115,13 @@ RECEIVING: tuple[Rule[Answer], ...] = (
 )
 
 
-@rule("L11", f"{DESIGN}: in0 to in0, ct status dnat, masquerade", confirmed="prototype lab, 1.20.2")
+@rule("L11", f"{DESIGN}: in0 to in0, ct status dnat, masquerade", confirmed=PROTOTYPE)
 def back_to_the_nodes(flow: Flow) -> IPv4Address | None:
     """What came from the nodes' side and is translated back to it gets the load balancer's address."""
     return None if flow.packet.origin is Origin.EXTERNAL else _own_address(flow)
 
 
-@rule("L12", DESIGN, confirmed=REAL)
+@rule("L12", DESIGN, confirmed=PROTOTYPE)
 def client_kept(flow: Flow) -> IPv4Address:
     """An outside client's address is kept by the load balancer."""
     return flow.packet.source

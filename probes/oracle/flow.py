@@ -37,7 +37,8 @@ class Fate(StrEnum):
     """How a packet goes on without an endpoint.
 
     `HELD`: a port that kube-proxy may hold open and never answers at; `ASTRAY`: nobody owns the address where it goes;
-    `UNSERVED`: an echo pod that does not serve promises nothing; `LEAVES`: past kube-proxy's rules, towards whoever owns the address.
+    `UNSERVED`: an echo pod that does not serve promises nothing; `LEAVES`: past kube-proxy's rules, towards whoever
+    owns the address.
     """
 
     REJECTED = "rejected"

@@ -120,7 +120,14 @@ def internal_to_local(flow: Flow) -> Course | None:
     return Pool.LOCAL if internal(flow) and internal_local(flow) and here(flow) else None
 
 
-@rule("R6.4", f"{PROXIER} KUBE-MARK-DROP (1.24)", since=(1, 24), until=(1, 24), modes=IPTABLES_ONLY, confirmed="1.24.3")
+@rule(
+    "R6.4",
+    f"{PROXIER} KUBE-MARK-DROP (1.24)",
+    since=(1, 24),
+    until=(1, 24),
+    modes=IPTABLES_ONLY,
+    confirmed="1.24 iptables (datapath-rules 6.2)",
+)
 def internal_mark_drop(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local a node without endpoint only marks for drop.
 
@@ -159,7 +166,12 @@ def node_short_circuit(flow: Flow) -> Course | None:
     return Pool.ALL if external_local(flow) and flow.local else None
 
 
-@rule("R4.3", f"{PROXIER} 1.20.2:1427-1500, 1.24:1163-1200, 1.36:1131-1172", confirmed=SEEN_BOTH, modes=IPTABLES_ONLY)
+@rule(
+    "R4.3",
+    f"{PROXIER} 1.20.2:1427-1500, 1.24:1163-1200, 1.36:1131-1172",
+    confirmed="1.20.2 prototype lab",
+    modes=IPTABLES_ONLY,
+)
 def only_local(flow: Flow) -> Course | None:
     """Under Local, any other packet gets the endpoints of this node only."""
     return Pool.LOCAL if external_local(flow) and here(flow) else None

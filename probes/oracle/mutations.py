@@ -102,6 +102,6 @@ def _(answer: Path, flow: Flow) -> object:
 @flipped.register
 def _(answer: tuple, flow: Flow) -> object:  # type: ignore[type-arg] # singledispatch wants the bare class
     """Endpoints: all the others of the same candidates. Flows of the balancer: a refusal."""
-    if flow.candidates:
-        return tuple(one for one in flow.candidates if one not in answer)
-    return Fate.CLOSED
+    if any(isinstance(one, Flow) for one in answer):
+        return Fate.CLOSED
+    return tuple(one for one in flow.candidates if one not in answer)

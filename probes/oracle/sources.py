@@ -37,7 +37,7 @@ def marked(flow: Flow) -> IPv4Address | None:
     return towards_endpoint(flow) if flow.marked else None
 
 
-@rule("R10.4", f"{FLANNEL} M1 M2 M3 M5", confirmed=SEEN)
+@rule("R10.4", f"{FLANNEL} M1 M2 M3 M5", confirmed="measured in namespaces (datapath-rules R10)")
 def entering_elsewhere(flow: Flow) -> IPv4Address | None:
     """With the CNI's masquerade, a source outside the pod network that goes to a pod of another node is rewritten."""
     elsewhere = flow.chosen.node != flow.packet.node and not flow.chosen.host_network
