@@ -3,14 +3,19 @@
 All vantages at once, each in two rounds of one curl batch:
 
 1. **scout**: one attempt of every cell.
-2. **sample**: a cell whose scout was answered gets the rest of its sample, any other gets two more attempts.
+2. **sample**: a cell whose scout was answered gets the rest of its sample, any other two more attempts, with half the
+   time to connect: the scout had the whole.
 
 Why not everything at once: kernels limit the ICMP errors they send to one destination to a burst of 6, then one a
 second (net.ipv4.icmp_ratelimit; facts/datapath-rules.md section 6.9), and kube-proxy's REJECT is such an error. A
-naive burst of 12 attempts a cell turns refusals into timeouts; scouts spend one token a cell. Where the limit was
-probably hit all the same (every attempt of a cell silent, while other cells towards the same place from the same node
-were refused at least 4 times), a **third round** asks the silent cells once more, 1.1 s apart, at most 9 of them a
-place. No attempt is ever taken back or asked again until it agrees.
+naive burst of 12 attempts a cell turns refusals into timeouts; scouts spend one token a cell. Where more than 2 scouts
+from one node were refused by one node, the burst is as good as spent, and tokens are kept for the cells that have
+none yet: a refused cell is not asked again (a refusal cannot be an accident of the limit), a silent one only once.
+
+Cells that stay silent where at least 4 attempts from the same node were refused by the same node are then asked in
+**waves**, 1.1 s apart: each wave asks all that are still silent, and each node has one token to spend. A wave in which
+a node refuses nobody had a token to spare, so the rest is truly silent. At most 9 waves. No attempt is ever taken
+back, and none is asked again until it agrees.
 
 Transport trouble is no outcome: it is tried again as transport (3 times in all), and if it stays, the vantage's cells
 say so in `trouble`.
@@ -21,7 +26,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import stamina
@@ -44,12 +48,15 @@ SILENT_MAX = (
     250  # attempts that may stay silent in one curl, which has 300 places: the answered ones pass through the rest
 )
 AGAIN = 2  # further attempts of a cell whose scout was not answered
-REFUSED_ENOUGH = 4  # refusals of others after which silence may be the kernel's ICMP limit
-PACED_MAX = 9  # cells a place that are asked again, so that the third round stays within 10 s
-PACE = 1.1  # seconds between two of them; the kernel gives one token a second
+CROWDED = 2  # refused scouts of one vantage at one node; three attempts each just fit into a burst of 6 tokens
+REFUSED_ENOUGH = 4  # refusals at a place after which silence may be the kernel's ICMP limit
+WAVES_MAX = 9  # so that they end within about 10 s
+PACE = 1.1  # seconds between two waves; the kernel gives one token a second
 _SLACK = 10.0  # seconds a batch may take beside its attempts: exec, login, 1 MB of output
 
 _Place = tuple[str, str]
+_Suspects = dict[_Place, list[tuple["_Sheet", "Question"]]]
+_REFUSALS = {Outcome.REFUSED, Outcome.UNREACHABLE}  # told by ICMP, or by a closed port, which looks the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +88,10 @@ class _Sheet:
 
     def ask(self, wants: Iterable[_Want], *, scout: bool = False) -> None:
         """One round. TransportError if a part of it could not be asked."""
+        timeout = self.connect_timeout if scout else self.connect_timeout / 2
         shards = list(_shards([want for want in wants if want.times > 0]))
         with ThreadPoolExecutor(max_workers=max(1, len(shards))) as pool:
-            answers = pool.map(lambda shard: _ask_batch(self.vantage, shard, self.connect_timeout), shards)
+            answers = pool.map(lambda shard: _ask_batch(self.vantage, shard, timeout), shards)
             for shard, transfers in zip(shards, answers, strict=True):
                 for want, found in zip(shard, transfers, strict=True):
                     self._note(want.question.cell.id, found, scout=scout)
@@ -128,10 +136,12 @@ def ask(
     sheets = {
         name: _Sheet(vantages[name], asked, connect_timeout) for name, asked in questions.items() if name in vantages
     }
-    with ThreadPoolExecutor(max_workers=max(1, len(sheets))) as pool:
-        for _ in pool.map(lambda sheet: _two_rounds(sheet, progress), sheets.values()):
-            pass
-    _third_round(list(sheets.values()), progress)
+    _at_once(_scout, sheets.values(), progress)
+    refused = _refused_scouts(sheets.values())
+    _at_once(lambda sheet: sheet.ask(_samples(sheet, refused)), sheets.values(), progress)
+    for sheet in sheets.values():
+        progress(_told(sheet))
+    _waves(sheets.values(), progress)
     found: dict[str, Observation] = {}
     for name, asked in questions.items():
         found |= sheets[name].observations() if name in sheets else _unasked(name, asked)
@@ -143,38 +153,75 @@ def _unasked(name: str, questions: Sequence[Question]) -> dict[str, Observation]
     return {q.cell.id: Observation(cell=q.cell.id, target=str(q.target), trouble=trouble) for q in questions}
 
 
-def _two_rounds(sheet: _Sheet, progress: Callable[[str], None]) -> None:
-    try:
-        sheet.ask((_Want(question, 1, silent=True) for question in sheet.questions), scout=True)
-        progress(f"{sheet.vantage.name}: {len(sheet.questions)} cells scouted")
-        sheet.ask([_sample(sheet, question) for question in sheet.questions if question.cell.id not in sheet.troubles])
-    except TransportError as error:
-        sheet.lose(sheet.questions, error)
-        progress(f"{sheet.vantage.name}: could not be asked: {error}")
-        return
+def _at_once(step: Callable[[_Sheet], None], sheets: Iterable[_Sheet], progress: Callable[[str], None]) -> None:
+    """One round of every vantage that can be asked; one that then cannot loses its cells."""
+
+    def guarded(sheet: _Sheet) -> None:
+        try:
+            step(sheet)
+        except TransportError as error:
+            sheet.lose(sheet.questions, error)
+            progress(f"{sheet.vantage.name}: could not be asked: {error}")
+
+    standing = [sheet for sheet in sheets if len(sheet.troubles) < len(sheet.questions)]
+    with ThreadPoolExecutor(max_workers=max(1, len(standing))) as pool:
+        list(pool.map(guarded, standing))
+
+
+def _scout(sheet: _Sheet) -> None:
+    sheet.ask((_Want(question, 1, silent=True) for question in sheet.questions), scout=True)
+
+
+def _told(sheet: _Sheet) -> str:
     outcomes = Counter(one.outcome for attempts in sheet.attempts.values() for one in attempts)
     told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    progress(f"{sheet.vantage.name}: {outcomes.total()} attempts: {told}")
+    return f"{sheet.vantage.name}: {len(sheet.questions)} cells, {outcomes.total()} attempts: {told or 'none'}"
 
 
-def _sample(sheet: _Sheet, question: Question) -> _Want:
-    answered = sheet.attempts[question.cell.id][0].outcome is Outcome.OK
-    return _Want(question, question.cell.sample - 1 if answered else AGAIN, silent=not answered)
+def _refused_scouts(sheets: Iterable[_Sheet]) -> Counter[_Place]:
+    return Counter(
+        _place(question)
+        for sheet in sheets
+        for question in sheet.questions
+        for one in sheet.attempts[question.cell.id]
+        if one.outcome in _REFUSALS
+    )
 
 
-def _third_round(sheets: Sequence[_Sheet], progress: Callable[[str], None]) -> None:
-    """Ask once more, slowly, where the ICMP limit may have swallowed refusals."""
-    places = _limited(sheets)
-    if not places:
-        return
-    progress(f"{sum(map(len, places))} silent cells beside refused ones: asked once more, {PACE:g} s apart")
-    with ThreadPoolExecutor(max_workers=PACED_MAX * len(sheets)) as pool:
-        for slot in spaced(zip_longest(*places), PACE):
-            by_sheet: dict[int, list[Question]] = defaultdict(list)
-            for number, question in filter(None, slot):
-                by_sheet[number].append(question)
-            for number, asked in by_sheet.items():
-                pool.submit(_ask_again, sheets[number], asked)
+def _samples(sheet: _Sheet, refused: Counter[_Place]) -> list[_Want]:
+    wants = []
+    for question in sheet.questions:
+        if question.cell.id in sheet.troubles:
+            continue
+        outcome = sheet.attempts[question.cell.id][0].outcome
+        if outcome is Outcome.OK:
+            times = question.cell.sample - 1
+        elif refused[_place(question)] > CROWDED:
+            times = 0 if outcome in _REFUSALS else 1
+        else:
+            times = AGAIN
+        wants.append(_Want(question, times, silent=outcome is not Outcome.OK))
+    return wants
+
+
+def _waves(sheets: Iterable[_Sheet], progress: Callable[[str], None]) -> None:
+    """Ask what may only seem silent, until nobody refuses any more."""
+    suspects = _suspects(sheets)
+    for _ in spaced(range(WAVES_MAX), PACE):
+        if not suspects:
+            return
+        progress(f"{sum(map(len, suspects.values()))} silent cells beside refused ones: asked once more")
+        _wave(suspects)
+        suspects = {place: _silent(asked) for place, asked in suspects.items() if len(_silent(asked)) < len(asked)}
+        suspects = {place: asked for place, asked in suspects.items() if asked}
+
+
+def _wave(suspects: _Suspects) -> None:
+    by_sheet: dict[int, tuple[_Sheet, list[Question]]] = {}
+    for sheet, question in (pair for pairs in suspects.values() for pair in pairs):
+        by_sheet.setdefault(id(sheet), (sheet, []))[1].append(question)
+    with ThreadPoolExecutor(max_workers=len(by_sheet)) as pool:
+        list(pool.map(lambda pair: _ask_again(*pair), by_sheet.values()))
 
 
 def _ask_again(sheet: _Sheet, questions: Sequence[Question]) -> None:
@@ -184,24 +231,36 @@ def _ask_again(sheet: _Sheet, questions: Sequence[Question]) -> None:
         sheet.lose(questions, error)
 
 
-def _limited(sheets: Sequence[_Sheet]) -> list[list[tuple[int, Question]]]:
-    """Per place where the limit was probably hit: its silent cells, each with the number of its sheet."""
-    refused: Counter[_Place] = Counter()
-    silent: dict[_Place, list[tuple[int, Question]]] = defaultdict(list)
-    for number, sheet in enumerate(sheets):
+def _suspects(sheets: Iterable[_Sheet]) -> _Suspects:
+    """Per place where the limit was probably hit: its silent cells."""
+    pairs: _Suspects = defaultdict(list)
+    for sheet in sheets:
         for question in sheet.questions:
-            outcomes = [one.outcome for one in sheet.attempts[question.cell.id]]
-            refused[_place(question)] += outcomes.count(Outcome.REFUSED)
-            if set(outcomes) == {Outcome.TIMEOUT} and question.cell.id not in sheet.troubles:
-                silent[_place(question)].append((number, question))
-    return [found[:PACED_MAX] for place, found in silent.items() if refused[place] >= REFUSED_ENOUGH]
+            pairs[_place(question)].append((sheet, question))
+    found = {place: _silent(asked) for place, asked in pairs.items() if _refusals(asked) >= REFUSED_ENOUGH}
+    return {place: asked for place, asked in found.items() if asked}
+
+
+def _refusals(pairs: Iterable[tuple[_Sheet, Question]]) -> int:
+    return sum(one.outcome in _REFUSALS for sheet, question in pairs for one in sheet.attempts[question.cell.id])
+
+
+def _silent(pairs: Iterable[tuple[_Sheet, Question]]) -> list[tuple[_Sheet, Question]]:
+    """Those that never got any answer, and have no trouble."""
+    return [
+        (sheet, question)
+        for sheet, question in pairs
+        if question.cell.id not in sheet.troubles
+        and {one.outcome for one in sheet.attempts[question.cell.id]} == {Outcome.TIMEOUT}
+    ]
 
 
 def _place(question: Question) -> _Place:
-    """Who refuses whom: the node asked from and the address asked; the own node refuses for a virtual address."""
+    """From which node, and which node would refuse: the one asked by name, else (a virtual address) the asker's own."""
     vantage, frontend = question.cell.vantage, question.cell.frontend
-    real = frontend.kind in {FrontendKind.NODE_PORT, FrontendKind.ENDPOINT}
-    return vantage.node or vantage.name, str(question.target.address) if real else "virtual"
+    here = vantage.node or vantage.name
+    named = frontend.kind is FrontendKind.NODE_PORT and frontend.node
+    return here, str(named or here)
 
 
 def _shards(wants: Sequence[_Want]) -> Iterable[list[_Want]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
@@ -27,10 +26,10 @@ REFUSED = Attempt(Outcome.REFUSED)
 TIMEOUT = Attempt(Outcome.TIMEOUT, seconds=2.0)
 
 
-def question(port: int, *, vantage: str = "pod-n1", address: str = "198.18.1.12", sample: int = 5) -> runner.Question:
+def question(port: int, *, vantage: str = "pod-n1", node: str = "n2", sample: int = 5) -> runner.Question:
     where = Vantage(name=vantage, kind=VantageKind.POD, node="n1")
-    cell = Cell(where, Frontend(f"web-{port}", FrontendKind.NODE_PORT, node="n2"), sample=sample)
-    return runner.Question(cell, Target(IPv4Address(address), port))
+    cell = Cell(where, Frontend(f"web-{port}", FrontendKind.NODE_PORT, node=node), sample=sample)
+    return runner.Question(cell, Target(IPv4Address("198.18.1.12"), port))
 
 
 def ask(questions: list[runner.Question], answer: Callable[[Target], Attempt]) -> list[Observation]:
@@ -65,30 +64,61 @@ def test_a_sample_of_one_is_the_scout() -> None:
     assert [one.scout for one in observation.attempts] == [True]
 
 
-def test_silent_cells_beside_refused_ones_are_asked_again_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "PACE", 0.05)
-    started = time.monotonic()
-
-    found = ask([question(port) for port in range(80, 92)], _Limiter(tokens=6))
-
-    assert all(Outcome.REFUSED in outcomes(one) for one in found)
-    assert [len(one.attempts) for one in found] == [3] * 6 + [4] * 6
-    assert time.monotonic() - started >= 5 * 0.05
-
-
-class _Limiter:
-    """A kernel that refuses `tokens` times, then is silent; after two rounds of 12 cells it has a token for each."""
+class Kernel:
+    """Refuses ports below 100 while it has tokens, one more for each wave; drops all others."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
-        self.asked = 0
+        self.asked: Counter[int] = Counter()
+        self._inner = SimulatedVantage("pod-n1", self._answer)
+        self.name = "pod-n1"
 
-    def __call__(self, _: Target) -> Attempt:
-        self.asked += 1
-        if self.asked > 12 + 24:
-            return REFUSED
+    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+        self.tokens += 1
+        return self._inner.run(command, stdin, timeout)
+
+    def _answer(self, target: Target) -> Attempt:
+        self.asked[target.port] += 1
+        if target.port >= 100 or self.tokens < 1:
+            return TIMEOUT
         self.tokens -= 1
-        return REFUSED if self.tokens >= 0 else TIMEOUT
+        return REFUSED
+
+
+def ask_kernel(kernel: Kernel, ports: Sequence[int]) -> list[Observation]:
+    return list(runner.ask({"pod-n1": [question(port) for port in ports]}, {"pod-n1": kernel}).values())
+
+
+def test_waves_find_every_refusal_that_the_limit_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "PACE", 0.01)
+    kernel = Kernel(tokens=5)  # and one for the first run
+
+    found = ask_kernel(kernel, [*range(80, 91), 100, 101])
+
+    refused, dropped = found[:-2], found[-2:]
+    assert all(outcomes(one)[-1] is Outcome.REFUSED for one in refused)  # 6 scouts, 1 in the sample, 4 waves
+    assert [len(one.attempts) for one in refused] == [1] * 6 + [2, 3, 4, 5, 6]
+    assert {outcome for one in dropped for outcome in outcomes(one)} == {Outcome.TIMEOUT}
+
+
+def test_waves_end_when_nobody_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "PACE", 0.01)
+
+    found = ask_kernel(Kernel(tokens=9), [*range(80, 85), 100])
+
+    assert [len(one.attempts) for one in found] == [1] * 5 + [3]
+
+
+def test_waves_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "PACE", 0.0)
+
+    found = ask_kernel(Kernel(tokens=5), range(50, 90))
+
+    assert max(len(one.attempts) for one in found) == 2 + runner.WAVES_MAX
+
+
+def test_few_refusals_leave_tokens_for_a_sample_of_three() -> None:
+    assert [len(one.attempts) for one in ask_kernel(Kernel(tokens=9), [80, 100])] == [3, 3]
 
 
 def test_silence_alone_is_not_asked_again() -> None:
@@ -97,9 +127,9 @@ def test_silence_alone_is_not_asked_again() -> None:
     assert [len(one.attempts) for one in found] == [3, 3]
 
 
-def test_silence_towards_another_address_is_not_asked_again() -> None:
+def test_silence_of_another_node_is_not_asked_again() -> None:
     refused = [question(port) for port in range(80, 84)]
-    elsewhere = question(99, address="198.18.1.13")
+    elsewhere = question(99, node="n3")
 
     found = ask([*refused, elsewhere], lambda target: TIMEOUT if target.port == 99 else REFUSED)
 
@@ -217,7 +247,7 @@ def test_progress_says_who_was_asked_what() -> None:
 
     runner.ask({"pod-n1": [question(80)]}, {"pod-n1": SimulatedVantage("pod-n1", lambda _: OK)}, progress=lines.append)
 
-    assert lines == ["pod-n1: 1 cells scouted", "pod-n1: 5 attempts: 5 ok"]
+    assert lines == ["pod-n1: 1 cells, 5 attempts: 5 ok"]
 
 
 def test_nothing_asked_is_nothing_observed() -> None:
