@@ -138,16 +138,15 @@ def _named(addresses: Iterable[IPv4Address], called: _Called) -> tuple[Address, 
 def _expected(expectation: Expectation | None, called: _Called) -> Expected:
     if expectation is None:
         return Expected(summary="not predicted")
-    sources = _named(expectation.sources, called)
-    outcomes = tuple(sorted(expectation.outcomes))
-    backends = tuple(sorted(expectation.backends))
+    paths = tuple(_way(path, called) for path in expectation.paths)
+    ways = ((way.outcome, [source.said for source in way.sources], way.backend) for way in paths)
     return Expected(
-        summary=words.expected(outcomes, [source.said for source in sources], backends, sticky=expectation.sticky),
-        outcomes=outcomes,
-        sources=sources,
-        backends=backends,
+        summary=words.expected(ways, sticky=expectation.sticky),
+        outcomes=tuple(sorted(expectation.outcomes)),
+        sources=_named(expectation.sources, called),
+        backends=tuple(sorted(expectation.backends)),
         sticky=expectation.sticky,
-        paths=tuple(_way(path, called) for path in expectation.paths),
+        paths=paths,
     )
 
 

@@ -38,17 +38,16 @@ def observed(outcomes: Mapping[Outcome, int], backends: Mapping[str, int], troub
     return f"{trouble}; as far as it came: {told}" if trouble else told
 
 
-def expected(outcomes: Iterable[Outcome], sources: Sequence[str], backends: Sequence[str], *, sticky: bool) -> str:
-    """The allowed answers in one line: `ok from web-a or web-b, source kept`, `timeout`."""
+def expected(ways: Iterable[tuple[Outcome, Sequence[str], str | None]], *, sticky: bool) -> str:
+    """The allowed answers, (outcome, sources, backend) each, in one line: `ok from web-a or web-b, source kept`."""
+    backends: dict[tuple[Outcome, str], list[str]] = {}
+    for outcome, sources, backend in ways:
+        backends.setdefault((outcome, " or ".join(sources)), []).extend([backend] if backend else [])
     parts = []
-    for outcome in outcomes:
-        if outcome is not Outcome.OK:
-            parts.append(outcome.value)
-            continue
-        who = f" from {' or '.join(backends)}" if backends else ""
-        whence = f", source {joined(sources)}" if sources else ""
-        parts.append(f"ok{who}{whence}{', always the same backend' if sticky else ''}")
-    return " | ".join(parts) or "nothing allowed"
+    for (outcome, whence), who in backends.items():
+        told = f" from {' or '.join(dict.fromkeys(who))}" if who else ""
+        parts.append(f"{outcome.value}{told}{f', source {whence}' if whence else ''}")
+    return " | ".join(parts) + (" (always the same backend)" if sticky else "") or "nothing allowed"
 
 
 def short_name(address: str, name: str) -> str:

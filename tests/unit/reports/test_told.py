@@ -88,9 +88,10 @@ def test_names_of_a_kind_are_joined() -> None:
 
 
 def test_the_expected_answers_in_one_line() -> None:
-    ways = [Outcome.OK, Outcome.REFUSED]
+    ways = [(Outcome.OK, ["kept"], "a"), (Outcome.OK, ["vtep(n1)"], "b"), (Outcome.OK, ["kept"], "c")]
+    told = words.expected([*ways, (Outcome.REFUSED, [], None)], sticky=False)
 
-    assert words.expected(ways, ["kept"], ["a", "b"], sticky=False) == "ok from a or b, source kept | refused"
+    assert told == "ok from a or c, source kept | ok from b, source vtep(n1) | refused"
 
 
 def test_junit_properties_are_plain_text() -> None:
