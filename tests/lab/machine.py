@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from threading import Event, Thread
 
 from topologies.lab.processes import ProcessError, run
 
@@ -58,3 +61,37 @@ def rules() -> list[str]:
         except ProcessError:
             continue
     return lines
+
+
+LAB_RANGES = tuple(map(IPv4Network, ("198.18.0.0/15", "10.244.0.0/16", "10.96.0.0/16")))
+EVERY_PROTOCOL = 0x0003
+
+
+class Sniffer:
+    """Listens on every link of the machine and keeps the packets that belong to a lab; there must be none."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(EVERY_PROTOCOL))
+        self._socket.settimeout(0.2)
+        self._ended = Event()
+        self._thread = Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def close(self) -> list[str]:
+        """Stop; what was seen."""
+        self._ended.set()
+        self._thread.join()
+        self._socket.close()
+        return self.seen
+
+    def _listen(self) -> None:
+        while not self._ended.is_set():
+            try:
+                packet, (link, *_) = self._socket.recvfrom(64)
+            except TimeoutError:
+                continue
+            if len(packet) >= 20 and packet[0] >> 4 == 4:
+                ends = IPv4Address(packet[12:16]), IPv4Address(packet[16:20])
+                if any(end in network for end in ends for network in LAB_RANGES):
+                    self.seen.append(f"{link}: {ends[0]} -> {ends[1]}")

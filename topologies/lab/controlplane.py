@@ -109,7 +109,7 @@ def node_object(topology: Topology, node: Node) -> dict[str, object]:
 
 @dataclass(slots=True)
 class ControlPlane:
-    """The processes, and the talk with the API server, from inside `cp`."""
+    """The processes, and the talk with the API server, from inside `cp`. `daemons`: all of the lab's, `etcd of cp`."""
 
     topology: Topology
     state: State
@@ -154,7 +154,9 @@ class ControlPlane:
 
     def _start(self, component: str, argv: list[str]) -> None:
         with netns.inside(addresses.CONTROL_PLANE):
-            self.daemons[component] = spawn(argv, self.state.log(addresses.CONTROL_PLANE, component))
+            self.daemons[f"{component} of {addresses.CONTROL_PLANE}"] = spawn(
+                argv, self.state.log(addresses.CONTROL_PLANE, component)
+            )
 
     def _until(self, done: Callable[[], bool], what: str, seconds: float) -> None:
         end, last = monotonic() + seconds, ""
@@ -166,7 +168,7 @@ class ControlPlane:
                 except ApiError as error:
                     last = f": {error}"
                 if ended := [name for name, daemon in self.daemons.items() if daemon.poll() is not None]:
-                    message = f"{ended[0]} of {addresses.CONTROL_PLANE} ended"
+                    message = f"{ended[0]} ended"
                     raise ProcessError(message)
                 if monotonic() > end:
                     message = f"waited {seconds:.0f} s in vain for {what}{last}"

@@ -57,10 +57,14 @@ def read_only(target: str = "/") -> None:
 
 def clear(target: str) -> None:
     """Take away what is mounted at and below `target`, deepest first, so that nothing stale stays hidden there."""
-    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for point in reversed(points):
+    for point in reversed(points()):
         if point == target or point.startswith(f"{target}/"):
             LIBC.umount2(point.encode(), DETACH)
+
+
+def points() -> list[str]:
+    """Where something is mounted, in the order it was."""
+    return [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
 
 
 def hostname(name: str) -> None:

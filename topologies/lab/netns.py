@@ -60,7 +60,7 @@ def build(hosts: Iterable[Host]) -> None:
 
 def _cable(ipr: Any, host: Host, leg: Leg) -> None:  # noqa: ANN401 - pyroute2 has no types
     if leg.switch:
-        port = f"{host.name}.{leg.name}"[:15]
+        port = f"{host.name[:6]}-{int(leg.address.ip):08x}"
         ipr.link("add", ifname=port, kind="veth", peer={"ifname": leg.name, "net_ns_fd": host.name})
         ipr.link("set", index=_index(ipr, port), master=_index(ipr, leg.switch), state="up")
     elif leg.peer:

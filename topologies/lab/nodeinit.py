@@ -118,4 +118,5 @@ if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
     except (OSError, ProcessError) as error:
+        write(State(Path(sys.argv[1])).failed, {"message": f"init of {sys.argv[2]} ended: {error}"})
         sys.exit(f"{sys.argv[2]}: {error}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 MEMBER = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork", "--kill-child", "--")
 BALANCER = ("unshare", "--uts", "--")
 PREPARATION = 120
+KERNELS = ("/proc", "/sys", "/dev", "/run")
 
 
 @dataclass(slots=True)
@@ -79,13 +81,15 @@ class Supervisor:
         """The processes of `cp`, not started yet."""
         address = str(addresses.control_plane(self.topology))
         api = Api(address, self.state.pki / "ca.crt", token("admin"))
-        return ControlPlane(self.topology, self.state, Path(self.record["binaries"]), api, {})
+        return ControlPlane(self.topology, self.state, Path(self.record["binaries"]), api, self.daemons)
 
     def start_node(self, node: Node) -> None:
         """A worker: into its cgroups, then into its namespaces, then `nodeinit.py`."""
         argv = [*MEMBER, sys.executable, "-m", "topologies.lab.nodeinit", str(self.state.root), node.name]
         with netns.inside(node.name):
-            self.daemons[node.name] = spawn(argv, self.state.log(node.name, "init"), cgroups=self.cgroups(node.name))
+            self.daemons[f"init of {node.name}"] = spawn(
+                argv, self.state.log(node.name, "init"), cgroups=self.cgroups(node.name)
+            )
 
     def start_external(self) -> None:
         """An sshd on every external host."""
@@ -114,7 +118,10 @@ def furnish(state: State) -> None:
     mounts.private()
     mounts.proc()
     mounts.bind(state.root, state.root)
-    mounts.read_only("/")
+    for point in mounts.points():
+        if point != str(state.root) and not point.startswith(KERNELS):
+            with suppress(OSError):  # one that is hidden below another
+                mounts.read_only(point)
     mounts.fresh("/run", "netns", "lock", "sshd", "tmp")
     Path("/run/tmp").chmod(0o1777)
     Path("/run/etcd").mkdir(mode=0o700)

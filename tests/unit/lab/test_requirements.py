@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from topologies.lab import lab, requirements
+from topologies.lab.flags import VersionError
+from topologies.lab.requirements import RequirementError
+from topologies.lab.state import State
+from topologies.load import load
+from topologies.model import Version
+
+
+def test_all_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+
+    with pytest.raises(RequirementError, match=r"be root.*\n.*apt-get install.*conntrack containerd etcd-server"):
+        requirements.check(Version(1, 20))
+
+
+def test_a_containerd_too_old_for_that_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(requirements, "_there", lambda _: True)
+    monkeypatch.setattr(requirements, "run", lambda _: "containerd github.com/containerd/containerd 1.5.9~ds1 x")
+
+    with pytest.raises(VersionError, match="containerd"):
+        requirements.check(Version(1, 30))
+
+
+def test_nothing_is_made_where_a_node_would_cover_it() -> None:
+    with pytest.raises(lab.LabError, match="/var/lib"):
+        lab._make(load("lab-small"), State(Path("/var/lib/x")), Path("/bin"), Path("/golden"), print)
+
+
+def test_the_log_of_the_daemon_that_ended_is_told(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.logs.mkdir()
+    state.log("n1", "kubelet").write_text("a panic\n")
+    state.log("cp", "etcd").write_text("all is well\n")
+
+    assert "a panic" in lab._last_words(state, "kubelet of n1 ended with 1")
+
+
+def test_without_such_a_log_the_last_that_spoke_is_told(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.logs.mkdir()
+    state.log("cp", "etcd").write_text("all is well\n")
+
+    assert "all is well" in lab._last_words(state, "something else")
