@@ -55,6 +55,19 @@ def applied(mutation: Mutation) -> Iterator[Mutation]:
         yield mutation
 
 
+@contextmanager
+def heard() -> Iterator[set[str]]:
+    """Collects the ids of the rules that speak within it: a rule that never speaks in a world cannot be noticed there."""
+    names: set[str] = set()
+
+    def note(name: str, answer: object, _flow: Flow) -> object:
+        names.add(name)
+        return answer
+
+    with bent(note):
+        yield names
+
+
 @singledispatch
 def flipped(answer: Any, flow: Flow) -> object:  # noqa: ANN401 - one case per type below
     """The opposite of a rule's answer, by its type."""

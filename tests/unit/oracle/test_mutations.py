@@ -11,7 +11,6 @@ from variants import Variant, variants
 
 from probes.oracle import mutations
 from probes.oracle.oracle import expect
-from probes.oracle.rule import bent
 from probes.oracle.rules import CATALOGUE
 
 if TYPE_CHECKING:
@@ -28,10 +27,9 @@ def spoken() -> Places:
     places: Places = defaultdict(list)
     for variant in variants():
         for cell in variant.cells:
-            heard: set[str] = set()
-            with bent(lambda name, answer, _flow, heard=heard: (heard.add(name), answer)[1]):
+            with mutations.heard() as names:
                 expectation = expect(variant.topology, variant.snapshot, cell)
-            for name in heard:
+            for name in names:
                 if len(places[name]) < ENOUGH:
                     places[name].append((variant, cell, expectation))
     return places

@@ -26,7 +26,7 @@ BARE = {"kind": "flannel-vxlan", "masquerade": False}
 LOCAL_NODE_PORT = ("web-np-local", FrontendKind.NODE_PORT)
 
 
-def asked(topology: Topology, vantage: str, service: str, kind: FrontendKind, **more: Any) -> Expectation:  # noqa: ANN401 - Frontend's own
+def asked(topology: Topology, vantage: str, service: str, kind: FrontendKind, **more: Any) -> Expectation:
     client = next(one for one in topology.workload.vantages if one.name == vantage)
     return expect(topology, declared(topology), Cell(client, Frontend(service, kind, **more)))
 

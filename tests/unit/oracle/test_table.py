@@ -56,7 +56,7 @@ def _told(kind: str, masquerade: bool | None, client: str, label: str, minor: in
 
 @pytest.mark.parametrize("minor", [20, 23, 24, 36])
 @pytest.mark.parametrize(("cni", "client", "n1", "n2", "n3", "balancer"), TABLE)
-def test_the_compact_table_holds(  # noqa: PLR0913, PLR0917 - one column each
+def test_the_compact_table_holds(  # noqa: PLR0913 - one column each
     minor: int, cni: dict[str, object], client: str, n1: str, n2: str, n3: str, balancer: str
 ) -> None:
     kind, masquerade = str(cni["kind"]), False if "masquerade" in cni else None

@@ -59,7 +59,7 @@ def variants() -> tuple[Variant, ...]:
     return (*plain, *told, *_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer())
 
 
-def changed(lab: str, **changes: Any) -> Topology:  # noqa: ANN401 - any key of a topology
+def changed(lab: str, **changes: Any) -> Topology:
     raw = load(lab).model_dump(mode="json")
     for key, value in changes.items():
         raw[key] = {**raw[key], **value} if isinstance(value, dict) else value
