@@ -57,7 +57,7 @@ def applied(mutation: Mutation) -> Iterator[Mutation]:
 
 @contextmanager
 def heard() -> Iterator[set[str]]:
-    """Collects the ids of the rules that speak within it: a rule that never speaks in a world cannot be noticed there."""
+    """Collects the ids of the rules that speak within it: one that never speaks in a world cannot be noticed there."""
     names: set[str] = set()
 
     def note(name: str, answer: object, _flow: Flow) -> object:
