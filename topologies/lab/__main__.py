@@ -116,7 +116,9 @@ def shell(options: argparse.Namespace) -> None:
 
 
 def kubectl(options: argparse.Namespace) -> None:
-    Island.of(name_of(options.topology)).execute(addresses.CONTROL_PLANE, ["kubectl", *options.rest])
+    Island.of(name_of(options.topology)).execute(
+        addresses.CONTROL_PLANE, ["kubectl", *options.rest[options.rest[:1] == ["--"] :]]
+    )
 
 
 def logs(options: argparse.Namespace) -> None:
@@ -126,6 +128,15 @@ def logs(options: argparse.Namespace) -> None:
             print(f"{log.stat().st_size:9} {log.name.removesuffix('.log')}")
         elif options.component in log.name:
             print(f"==> {log} <==\n{log.read_text(errors='replace')}")
+
+
+def arguments(given: Sequence[str]) -> list[str]:
+    """The command line, all that follows `kubectl [-t NAME]` marked as kubectl's own: `kubectl -n default get pods`."""
+    command, *rest = given or [""]
+    if command != "kubectl":
+        return list(given)
+    own = 2 if rest[:1] in (["-t"], ["--topology"]) else int("".join(rest[:1]).startswith("--topology="))
+    return [command, *rest[:own], "--", *rest[own:]]
 
 
 def split(rest: Sequence[str]) -> tuple[str, list[str]]:
@@ -151,7 +162,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Do it; what can go wrong is told in its own words, with status 1."""
-    options = parser().parse_args(argv)
+    options = parser().parse_args(arguments(sys.argv[1:] if argv is None else argv))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an `up` that is told to end cleans up
     try:
         COMMANDS[options.command](options)

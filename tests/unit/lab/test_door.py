@@ -29,6 +29,14 @@ def test_exec_without_a_command_is_told(rest: list[str]) -> None:
         command.split(rest)
 
 
+@pytest.mark.parametrize("given", [["kubectl"], ["kubectl", "-t", "x"], ["kubectl", "--topology=x"]])
+def test_what_follows_kubectl_is_its_own(given: list[str]) -> None:
+    options = command.parser().parse_args(command.arguments([*given, "-n", "default", "get", "pods"]))
+
+    assert options.rest == ["--", "-n", "default", "get", "pods"]
+    assert options.topology == ("x" if len(given) > 1 else command.DEFAULT)
+
+
 def test_a_lab_that_is_not_up_has_no_door(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HAIRPIN_CACHE", str(tmp_path))
 
