@@ -14,7 +14,7 @@ class Path:
 
     `sources`: the client addresses the backend may see (empty unless ok). `backend`: who answers (None unless ok).
     `share`: the probability of this way, the shares of an expectation add up to 1.
-    `by_icmp`: a refusal that kernels may rate-limit (datapath-rules.md section 6.9), so siblings may look like timeouts.
+    `by_icmp`: a refusal that kernels may rate-limit (datapath-rules.md section 6.9): siblings may look like timeouts.
     """
 
     outcome: Outcome

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from probes.observation import Attempt, Observation, Outcome
@@ -17,6 +16,7 @@ from probes.verdict import Facet, Result, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from ipaddress import IPv4Address
 
     from probes.cell import Cell
     from probes.expectation import Expectation, Path
@@ -175,6 +175,7 @@ def _observed(case: Case) -> str:
 def with_names(observation: Observation, aliases: dict[str, str]) -> Observation:
     """The observation with host names replaced by backend names: a hostNetwork pod's host name is its node's."""
     attempts = tuple(
-        replace(attempt, backend=aliases.get(attempt.backend or "", attempt.backend)) for attempt in observation.attempts
+        replace(attempt, backend=aliases.get(attempt.backend or "", attempt.backend))
+        for attempt in observation.attempts
     )
     return replace(observation, attempts=attempts)

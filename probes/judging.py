@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import fnmatch
 from collections import Counter
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class NotTestedError(Exception):
 
 @dataclass(frozen=True)
 class Judge:
-    """Holds a run's answers against the rules. Deriving an expectation is cheap, so nothing is cached but the counts."""
+    """Holds a run's answers against the rules; deriving an expectation is cheap, so only counts are kept."""
 
     topology: Topology
     answers: Answers
@@ -75,7 +75,7 @@ class Judge:
 
     def _deviating(self, cell: Cell, deviation: Deviation) -> Expectation:
         rules = expect(self.topology, self.answers.snapshot, cell)
-        today = datetime.datetime.now(datetime.UTC).date()
+        today = dt.datetime.now(dt.UTC).date()
         if deviation.expires < today:
             return rules
         outcome = Outcome(deviation.outcome)
@@ -83,7 +83,7 @@ class Judge:
         if outcome is not Outcome.OK:
             return Expectation((Path(outcome),), ("deviation",), because)
         seen = frozenset(IPv4Address(source) for source in deviation.sources) or rules.sources
-        backends = sorted(rules.backends) or [None]
+        backends: list[str | None] = [*sorted(rules.backends)] or [None]
         paths = tuple(Path(outcome, seen, backend, 1 / len(backends)) for backend in backends)
         return Expectation(paths, ("deviation",), because, rules.sticky)
 
@@ -98,7 +98,7 @@ class Judge:
         return cell.vantage.node or cell.vantage.name, seen.target.rsplit(":", 1)[0]
 
     def name(self, address: IPv4Address, cell: Cell) -> str:
-        """An address in words, `10.244.1.1 (cni0 of n1)`, as the backend of this cell sees it: the client's own is kept."""
+        """An address in words, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
         if address == self.own_address(cell):
             return f"{address} (kept)"
         return name(address, self.topology, self.answers.snapshot)

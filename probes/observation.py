@@ -37,8 +37,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All attempts of one cell. `trouble` says why it could not be asked; then `attempts` may be empty, and the
-    cell is inconclusive: it never counts as unreachable."""
+    """All attempts of one cell.
+
+    `trouble` says why it could not be asked; then `attempts` may be empty, and the cell is inconclusive: it never
+    counts as unreachable.
+    """
 
     cell: str
     target: str = ""

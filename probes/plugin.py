@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import os
 import secrets
 import sys
@@ -42,13 +42,21 @@ class Judging(Protocol):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options that say how to ask."""
     group = parser.getgroup("hairpin: how to ask")
-    group.addoption("--samples", type=int, default=None, metavar="N", help="attempts a cell (default: enough to see every backend)")
-    group.addoption("--connect-timeout", type=float, default=2.0, metavar="S", help="seconds to wait for a TCP answer (default 2)")
-    group.addoption("--settle-timeout", type=float, default=60.0, metavar="S", help="seconds to wait for each settling step")
+    group.addoption(
+        "--samples", type=int, default=None, metavar="N", help="attempts a cell (default: enough to see every backend)"
+    )
+    group.addoption(
+        "--connect-timeout", type=float, default=2.0, metavar="S", help="seconds to wait for a TCP answer (default 2)"
+    )
+    group.addoption(
+        "--settle-timeout", type=float, default=60.0, metavar="S", help="seconds to wait for each settling step"
+    )
     group.addoption("--out", default="out", metavar="DIR", help="where runs are written (default out)")
     group.addoption("--keep", action="store_true", help="leave the run's namespace in the cluster")
     group.addoption("--rules", action="store_true", help="print the catalogue of rules and exit")
-    group.addoption("--mutate", default=None, metavar="RULE", help="judge by an oracle with this rule flipped: the run must fail")
+    group.addoption(
+        "--mutate", default=None, metavar="RULE", help="judge by an oracle with this rule flipped: the run must fail"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(message)
     config.stash[PLAN] = plan(config.stash[TOPOLOGY], config.getoption("--samples"))
     given = getattr(config, "workerinput", {}).get("hairpin_run")
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
     fresh = f"{stamp}-{config.stash[TOPOLOGY].name}-{secrets.token_hex(2)}"
     config.stash[RUN] = Path(given) if given else Path(config.getoption("--out")).absolute() / fresh
 
@@ -89,7 +97,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         chosen = select(metafunc.config.stash[PLAN].cells, topology, marker.kwargs)
     except SelectionError as error:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
+        message = f"{metafunc.definition.nodeid}: {error}"
+        raise pytest.UsageError(message) from error
     if chosen:
         metafunc.parametrize("cell", chosen, ids=[cell.id for cell in chosen])
         return
@@ -137,7 +146,10 @@ def _has_cell(item: pytest.Item) -> bool:
 def _answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     """Ask, or read what another worker has asked. A cluster that cannot be tested ends the run with its own message."""
     folder = config.stash[RUN]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        pytest.exit(f"the run's folder {folder} cannot be made: {error.strerror}; give --out DIR", NOT_TESTABLE)
     shared, failed = folder / "answers.json", folder / "not-tested.txt"
     with FileLock(folder / ".asking"):
         if failed.exists():
@@ -145,9 +157,10 @@ def _answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         if not shared.exists():
             try:
                 _conduct(config, cells).write(shared)
-            except ClusterError as error:
+            except (ClusterError, OSError) as error:
                 message = f"the cluster could not be tested: {error}"
-                failed.write_text(message, encoding="utf-8")
+                with contextlib.suppress(OSError):
+                    failed.write_text(message, encoding="utf-8")
                 pytest.exit(message, returncode=NOT_TESTABLE)
     return sessions.Answers.read(shared)
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from topologies.model import Topology
 
 
-
 class SelectionError(ValueError):
     """A selector that no cell could ever answer to: which one, what was given, what is possible."""
 

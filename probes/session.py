@@ -14,8 +14,6 @@ from pydantic import TypeAdapter
 
 from probes import clock, runner
 from probes.observation import Attempt, Observation
-from probes.vantages.pod import PodVantage
-from probes.vantages.ssh import SshVantage
 from topologies import cluster as clusters
 from topologies.frontends import Target, UnresolvedError, resolve
 from topologies.model import Ssh, VantageKind
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from probes.expectation import Expectation
     from probes.vantages.base import Vantage as Asker
     from topologies.model import Topology, Vantage
-
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a run's asking gave. `timings` in seconds by phase; `notes` are what the reader should know of the settling."""
+    """What a run's asking gave. `timings`: seconds by phase; `notes`: what did not settle."""
 
     snapshot: Snapshot
     observations: dict[str, Observation]
@@ -65,7 +62,9 @@ class Answers:
         return TypeAdapter(Answers).validate_json(path.read_bytes())
 
 
-def conduct(topology: Topology, cells: Sequence[Cell], run: str, options: Options, say: Callable[[str], None]) -> Answers:
+def conduct(
+    topology: Topology, cells: Sequence[Cell], run: str, options: Options, say: Callable[[str], None]
+) -> Answers:
     """Deploy, settle, ask every cell once, remove. ClusterError where the cluster cannot be tested at all."""
     cluster = clusters.Cluster(
         api=clusters.connect(options.kubeconfig, options.context),
@@ -88,36 +87,23 @@ def conduct(topology: Topology, cells: Sequence[Cell], run: str, options: Option
 
 
 def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Wait on the API's own state; what still is not settled in the end is told, and the cells are asked all the same."""
+    """Wait on the API's own state; what is not settled in the end is told, and the cells are asked all the same."""
     steps = (
-        ("pods, endpoints and addresses", cluster.ready),
-        ("kube-proxy on every node", _in_a_row(cluster.proxy_synced, 3)),
+        ("pods, endpoints and addresses", cluster.ready, 1),
+        ("kube-proxy on every node", cluster.proxy_synced, 3),
     )
     notes = []
-    for what, check in steps:
+    for what, check, successes in steps:
         say(f"settling: {what}")
         try:
-            clock.until(check, clock.Deadline(options.settle_timeout), what)
+            clock.until(check, clock.Deadline(options.settle_timeout), what, successes=successes)
         except clock.WaitTimeoutError as error:
             notes.append(str(error))
             say(f"not settled: {error}")
     return tuple(notes)
 
 
-def _in_a_row(check: Callable[[], str], times: int) -> Callable[[], str]:
-    """The check, satisfied only after that many successes in a row."""
-    row = 0
-
-    def counted() -> str:
-        nonlocal row
-        reason = check()
-        row = 0 if reason else row + 1
-        return reason or ("" if row >= times else f"settled {row} of {times} times in a row")
-
-    return counted
-
-
-def _ask(  # noqa: PLR0913 - the one place where all the parts of a run meet
+def _ask(  # noqa: PLR0913, PLR0917 - the one place where all the parts of a run meet
     topology: Topology,
     cells: Sequence[Cell],
     snapshot: Snapshot,
@@ -141,6 +127,8 @@ def _ask(  # noqa: PLR0913 - the one place where all the parts of a run meet
 
 def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Asker:
     """The way to run a command there."""
+    from probes.vantages.pod import PodVantage  # noqa: PLC0415 - kubernetes and paramiko take 1.3 s to import
+
     if vantage.kind is VantageKind.EXTERNAL:
         host = next(host for host in topology.external if host.name == vantage.external)
         return _ssh(vantage.name, host.ssh, str(host.address), options)
@@ -156,7 +144,9 @@ def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, opti
     )
 
 
-def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> SshVantage:
+def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> Asker:
+    from probes.vantages.ssh import SshVantage  # noqa: PLC0415 - see _asker
+
     return SshVantage(
         name=name,
         host=ssh.host or address,
@@ -172,10 +162,14 @@ def _path(text: str | None) -> Path | None:
 
 
 def simulate(topology: Topology, cells: Iterable[Cell], expect: Callable[[Cell, Snapshot], Expectation]) -> Answers:
-    """Answers with no cluster: a world that does exactly what `expect` says, each path in turn, its first source seen."""
+    """Answers with no cluster: a world that does exactly what `expect` says, each path in turn."""
     snapshot = declared(topology)
-    observations = {cell.id: _simulated(cell, resolve(cell.frontend, topology, snapshot), expect(cell, snapshot)) for cell in cells}
-    return Answers(snapshot, observations, {"settle": 0.0, "ask": 0.0}, {"kubernetes": f"simulated {topology.kubernetes}"})
+    observations = {
+        cell.id: _simulated(cell, resolve(cell.frontend, topology, snapshot), expect(cell, snapshot)) for cell in cells
+    }
+    return Answers(
+        snapshot, observations, {"settle": 0.0, "ask": 0.0}, {"kubernetes": f"simulated {topology.kubernetes}"}
+    )
 
 
 def _simulated(cell: Cell, target: Target, expectation: Expectation) -> Observation:
@@ -183,5 +177,7 @@ def _simulated(cell: Cell, target: Target, expectation: Expectation) -> Observat
     attempts = []
     for index in range(max(cell.sample, len(paths))):
         path = paths[index % len(paths)]
-        attempts.append(Attempt(path.outcome, source=min(path.sources, default=None), backend=path.backend, scout=index == 0))
+        attempts.append(
+            Attempt(path.outcome, source=min(path.sources, default=None), backend=path.backend, scout=index == 0)
+        )
     return Observation(cell.id, str(target), tuple(attempts))

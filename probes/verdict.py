@@ -7,7 +7,9 @@ from enum import StrEnum
 
 
 class Result(StrEnum):
-    PASS = "pass"
+    """As expected, not as expected, or not known because the cell could not be asked."""
+
+    PASS = "pass"  # noqa: S105 - no password, the opposite of fail
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
 

@@ -1,8 +1,8 @@
-"""pytest's side of the reports: the journal, JUnit properties, Allure labels, the terminal's last word, run.json and HTML."""
+"""pytest's side of the reports: journal, JUnit properties, Allure labels, the terminal's last word, run.json, HTML."""
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import importlib.metadata
 import platform
 import time
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from probes.oracle.environment import Environment
 from probes.plugin import PLAN, RUN
@@ -29,14 +29,7 @@ STARTED = pytest.StashKey[datetime]()
 RECORDS = pytest.StashKey[dict[str, Record]]()
 TROUBLE = pytest.StashKey[str]()
 REPORT = "report.html"
-CLOSING = "closing.json"
-
-
-class Closing(BaseModel):
-    """What the process that asked knows of the run, for the one that puts it together."""
-
-    timings: Timings
-    notes: tuple[str, ...]
+HAIRPIN = "0.1.0"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,12 +55,12 @@ def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cel
 
 
 def _write(config: pytest.Config, judge: Judge, judged: float) -> None:
+    """Journal every record. On a full disk what is not written stays in memory and is told all the same."""
     timings = Timings(**judge.answers.timings, judge=judged)
-    closing = Closing(timings=timings, notes=judge.answers.notes)
-    (config.stash[RUN] / CLOSING).write_text(closing.model_dump_json(), encoding="utf-8")
-    with journal.Journal(config.stash[RUN], _header(config, judge)) as pages:
+    with journal.Journal(config.stash[RUN], _header(config, judge, timings)) as pages:
         for record in config.stash[RECORDS].values():
-            pages.append(record)
+            with contextlib.suppress(journal.JournalError):
+                pages.append(record)
 
 
 def _record(judge: Judge, cell: Cell) -> Record:
@@ -83,17 +76,19 @@ def _record(judge: Judge, cell: Cell) -> Record:
     )
 
 
-def _header(config: pytest.Config, judge: Judge) -> Header:
+def _header(config: pytest.Config, judge: Judge, timings: Timings) -> Header:
     topology, plan = config.stash[TOPOLOGY], config.stash[PLAN]
     known = {name: importlib.metadata.version(name) for name in ("pytest", "kubernetes", "paramiko")}
     return Header(
-        environment={key: str(value) for key, value in dataclasses.asdict(Environment.of(topology)).items()},
+        environment=TypeAdapter(Environment).dump_python(Environment.of(topology), mode="json"),
         topology=DeclaredTopology.of(topology),
-        versions={"python": platform.python_version(), **known, **judge.answers.versions},
+        versions={"hairpin": HAIRPIN, "python": platform.python_version(), **known, **judge.answers.versions},
         started=config.stash[STARTED],
         command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
         plan=tuple(cell.id for cell in plan.cells),
         omissions=tuple(Left.of(omission) for omission in plan.omissions),
+        notes=judge.answers.notes,
+        timings=timings,
     )
 
 
@@ -130,15 +125,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _finish(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Run:
     """Put the run together; what cannot be written is said, and the run is told all the same."""
     folder, began = config.stash[RUN], time.monotonic()
-    known = Closing.model_validate_json((folder / CLOSING).read_bytes())
-    closing = {"finished": datetime.now(UTC), "timings": known.timings, "notes": known.notes}
+    closing = {"finished": datetime.now(UTC), "complete": True}
+    run = journal.assemble(folder, config.stash[RECORDS].values(), **closing)
     try:
-        run = journal.assemble(folder, complete=True, **closing)
         html.write(run, folder / REPORT)
-        took = known.timings.model_copy(update={"report": time.monotonic() - began})
-        run = run.model_copy(update={"timings": took})
+        run = run.model_copy(update={"timings": run.timings.model_copy(update={"report": time.monotonic() - began})})
         journal.save(run, folder)
     except journal.JournalError as error:
         terminalreporter.write_line(f"not saved: {error}", red=True)
-        return error.run or journal.assemble(folder, complete=False, **closing)
     return run

@@ -72,6 +72,7 @@ class Header(Told):
     plan: tuple[str, ...] = ()
     omissions: tuple[Left, ...] = ()
     notes: tuple[str, ...] = ()
+    timings: Timings = Timings()
 
 
 class Run(Header):
@@ -79,7 +80,6 @@ class Run(Header):
 
     finished: datetime | None = None
     complete: bool = False
-    timings: Timings = Timings()
     records: tuple[Record, ...] = ()
 
     @property

@@ -98,8 +98,8 @@ CHANGES: tuple[dict[str, Any], ...] = (
 )
 
 
-def changed(topology: Topology, **changes: Any) -> Topology:  # noqa: ANN401 - any key of a topology
-    """The topology with these keys replaced (mappings merged), and Services under internalTrafficPolicy Local beside."""
+def changed(topology: Topology, **changes: Any) -> Topology:
+    """The topology with these keys replaced (mappings merged), and Services under internalTrafficPolicy Local."""
     raw = topology.model_dump(mode="json")
     for key, value in changes.items():
         raw[key] = {**raw[key], **value} if isinstance(value, dict) else value

@@ -9,7 +9,7 @@ ClusterError
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -36,7 +36,7 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa:
 
     settings = client.Configuration()
     try:
-        config.load_kube_config(kubeconfig, context=context, client_configuration=settings)
+        config.load_kube_config(kubeconfig, context=context, client_configuration=settings)  # type: ignore[no-untyped-call] # the package ships half its types
     except (config.ConfigException, OSError) as error:
         message = f"kubeconfig {kubeconfig or '(default)'}: got {error}; give --kubeconfig FILE or set KUBECONFIG"
         raise ClusterError(message) from error
@@ -81,7 +81,7 @@ class Cluster:
         self._call("delete Namespace", self.core.delete_namespace, self.namespace, absent_is_fine=True)
 
     def ready(self) -> str:
-        """An empty string when every pod is Ready and every Service has its addresses and endpoints, else what is not."""
+        """An empty string when every pod is Ready and every Service has addresses and endpoints, else what lacks."""
         listed = self._call("list Pods", self.core.list_namespaced_pod, self.namespace).items
         unready = [f"pod {pod.metadata.name} is {_condition(pod)}" for pod in listed if not _is_ready(pod)]
         if unready or not listed:
@@ -104,9 +104,13 @@ class Cluster:
         pods = {pod.metadata.name: IPv4Address(pod.status.pod_ip) for pod in listed if pod.status.pod_ip}
         endpoints = self._endpoints()
         services = self._call("list Services", self.core.list_namespaced_service, self.namespace).items
-        states = {service.metadata.name: _state(service, endpoints.get(service.metadata.name, ())) for service in services}
-        ordered = {service.name: states[service.name] for service in self.topology.workload.services if service.name in states}
-        return Snapshot(pods=pods, services=ordered, taken_at=datetime.datetime.now(datetime.UTC).isoformat())
+        states = {
+            service.metadata.name: _state(service, endpoints.get(service.metadata.name, ())) for service in services
+        }
+        ordered = {
+            service.name: states[service.name] for service in self.topology.workload.services if service.name in states
+        }
+        return Snapshot(pods=pods, services=ordered, taken_at=dt.datetime.now(dt.UTC).isoformat())
 
     def _endpoints(self) -> dict[str, tuple[Endpoint, ...]]:
         """From Endpoints, which every version from 1.20 to 1.36 serves, so one code path for all."""
@@ -145,7 +149,9 @@ class Cluster:
     def _proxy_late(self, node: str) -> str:
         try:
             ask = self.core.connect_get_node_proxy_with_path
-            answer = self._call(f"healthz of kube-proxy on {node}", ask, f"{node}:10256", "healthz", _preload_content=False)
+            answer = self._call(
+                f"healthz of kube-proxy on {node}", ask, f"{node}:10256", "healthz", _preload_content=False
+            )
             told = json.loads(answer.data)
         except (ClusterError, ValueError) as error:
             return f"kube-proxy of {node}: its healthz cannot be read ({error})"
@@ -164,7 +170,7 @@ class Cluster:
 
     def _call(self, what: str, function: Any, *arguments: Any, absent_is_fine: bool = False, **options: Any) -> Any:  # noqa: ANN401
         import urllib3.exceptions  # noqa: PLC0415 - comes with kubernetes
-        from kubernetes.client.rest import ApiException  # noqa: PLC0415 - see connect
+        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - see connect
 
         try:
             return function(*arguments, _request_timeout=API_TIMEOUT, **options)
@@ -184,7 +190,7 @@ def leftovers(api: Any) -> list[str]:  # noqa: ANN401 - kubernetes ships no type
     from kubernetes import client  # noqa: PLC0415 - see connect
 
     found = client.CoreV1Api(api).list_namespace(label_selector=manifests.SELECTOR, _request_timeout=API_TIMEOUT)
-    return [item.metadata.name for item in found.items]
+    return [str(item.metadata.name) for item in found.items if item.metadata]
 
 
 def _is_ready(pod: Any) -> bool:  # noqa: ANN401 - kubernetes ships no types

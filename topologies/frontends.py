@@ -1,4 +1,4 @@
-"""Service -> the addresses it is reached at. Symbolic, so that the plan needs no cluster; a snapshot makes them real."""
+"""Service -> the addresses it is reached at. Symbolic, so that a plan needs no cluster; a snapshot makes them real."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ LOOPBACK = IPv4Address("127.0.0.1")
 
 
 class FrontendKind(StrEnum):
+    """The kinds of address a Service has, and the pod's own as the baseline."""
+
     CLUSTER_IP = "clusterip"
     NODE_PORT = "nodeport"
     LOAD_BALANCER = "loadbalancer"

@@ -28,7 +28,8 @@ class TopologyError(Exception):
         self.complaints = found
         lines = "\n".join(f"  {source}: {complaint}" for complaint in found)
         plural = "s" if len(found) > 1 else ""
-        super().__init__(f"{len(found)} complaint{plural} about this topology\n{lines}\nsee docs/topology.md for the keys and their defaults")
+        hint = "see docs/topology.md for the keys and their defaults"
+        super().__init__(f"{len(found)} complaint{plural} about this topology\n{lines}\n{hint}")
 
 
 def names() -> list[str]:
@@ -56,7 +57,9 @@ def parse(text: str, source: str) -> Topology:
     except yaml.YAMLError as error:
         raise TopologyError(source, [Complaint("YAML", " ".join(str(error).split()), "well-formed YAML")]) from error
     if not isinstance(raw, dict):
-        raise TopologyError(source, [Complaint("top level", type(raw).__name__, "a mapping with name, kubernetes, nodes, cni")])
+        raise TopologyError(
+            source, [Complaint("top level", type(raw).__name__, "a mapping with name, kubernetes, nodes, cni")]
+        )
     try:
         topology = Topology.model_validate(expand(raw))
     except ValidationError as error:
@@ -87,7 +90,9 @@ def _standard(full: dict[str, Any]) -> dict[str, Any]:
     external = [host["name"] for host in full.get("external", []) if isinstance(host, dict) and "name" in host]
     with_ssh = [node["name"] for node in nodes if node.get("ssh") is not None]
     balancer = full.get("load_balancer") or {}
-    plan = workload.standard([node["name"] for node in nodes] or ["none"], external, with_ssh, full.pop("external_ips", []))
+    plan = workload.standard(
+        [node["name"] for node in nodes] or ["none"], external, with_ssh, full.pop("external_ips", [])
+    )
     if isinstance(balancer, dict) and balancer.get("kind", "none") == "none":
         plan["services"] = [service for service in plan["services"] if service["type"] != "LoadBalancer"]
     return plan
@@ -100,6 +105,3 @@ def _complaint(error: Any) -> Complaint:  # noqa: ANN401 - pydantic's ErrorDetai
     if error["type"] == "extra_forbidden":
         got, want = f"the unknown key {path.rsplit('.', 1)[-1]!r}", "a key of docs/topology.md"
     return Complaint(path or "top level", got, want)
-
-
-

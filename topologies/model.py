@@ -56,6 +56,8 @@ class Model(BaseModel):
 
 
 class ProxyMode(StrEnum):
+    """How kube-proxy writes its rules (`--proxy-mode`)."""
+
     IPTABLES = "iptables"
     IPVS = "ipvs"
     NFTABLES = "nftables"
@@ -83,12 +85,14 @@ class Proxy(Model):
 
 
 class CniKind(StrEnum):
+    """How pods of different nodes reach each other."""
+
     FLANNEL_VXLAN = "flannel-vxlan"
     ROUTED = "routed"
 
 
 class Cni(Model):
-    """The pod network. `masquerade`: the CNI rewrites traffic that leaves or enters the pod CIDR (flannel's rules M1-M5)."""
+    """The pod network. `masquerade`: the CNI rewrites what leaves or enters the pod CIDR (flannel's rules M1-M5)."""
 
     kind: CniKind
     pod_cidr: IPv4Network = IPv4Network("10.244.0.0/16")
@@ -127,7 +131,7 @@ class Ssh(Model):
 
 
 class Node(Model):
-    """A worker. `pod_cidr` tells the addresses of its bridge (first host) and of its vxlan device (the network itself)."""
+    """A worker. `pod_cidr` tells the addresses of its bridge (first host) and its vxlan device (the network)."""
 
     name: Name
     address: IPv4Address
@@ -154,19 +158,23 @@ class External(Model):
 
 
 class LoadBalancerKind(StrEnum):
+    """How the balancer stands to the packets, if there is one."""
+
     NONE = "none"
     INLINE = "inline"
 
 
 class EmptyPool(StrEnum):
+    """What a balancer does with a connection when no backend is healthy."""
+
     REFUSE = "refuse"
     DROP = "drop"
 
 
 class LoadBalancer(Model):
-    """How the load balancer treats a packet. `inline`: on the path, keeps the client address, pool by health check.
+    """How the load balancer treats a packet. `inline`: on the path, client address kept, pool by health check.
 
-    `undeclared_port`: a port of the address that no Service declares and where the balancer itself answers, if `listens`.
+    `undeclared_port`: a port of the address that no Service declares; the balancer itself answers there if `listens`.
     """
 
     kind: LoadBalancerKind = LoadBalancerKind.NONE
@@ -178,17 +186,23 @@ class LoadBalancer(Model):
 
 
 class TrafficPolicy(StrEnum):
+    """externalTrafficPolicy and internalTrafficPolicy."""
+
     CLUSTER = "Cluster"
     LOCAL = "Local"
 
 
 class ServiceType(StrEnum):
+    """A Service's type, as the API spells it."""
+
     CLUSTER_IP = "ClusterIP"
     NODE_PORT = "NodePort"
     LOAD_BALANCER = "LoadBalancer"
 
 
 class SessionAffinity(StrEnum):
+    """A Service's sessionAffinity."""
+
     NONE = "None"
     CLIENT_IP = "ClientIP"
 
@@ -204,6 +218,8 @@ class Backend(Model):
 
 
 class Service(Model):
+    """A Service in front of the echo pods of one app. `port`: the one it declares; NodePorts are the API's to give."""
+
     name: Name
     app: Name
     type: ServiceType = ServiceType.CLUSTER_IP
@@ -215,7 +231,7 @@ class Service(Model):
 
 
 class VantageKind(StrEnum):
-    """Where a question is asked from. `backend`: the echo pod itself asks; `ssh`: a node reached by SSH instead of exec."""
+    """Where a question is asked from. `backend`: the echo pod itself asks; `ssh`: a node, by SSH instead of exec."""
 
     POD = "pod"
     NODE = "node"

@@ -30,11 +30,29 @@ class Access(NamedTuple):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options that say which cluster."""
     group = parser.getgroup("hairpin: which cluster")
-    group.addoption("--topology", default=DEFAULT, metavar="NAME|FILE", help=f"declared topology: a file or one of {', '.join(names())}")
-    group.addoption("--kubeconfig", default=None, metavar="FILE", help="kubeconfig of the cluster (default: KUBECONFIG, or the lab's)")
+    group.addoption(
+        "--topology",
+        default=DEFAULT,
+        metavar="NAME|FILE",
+        help=f"declared topology: a file or one of {', '.join(names())}",
+    )
+    group.addoption(
+        "--kubeconfig",
+        default=None,
+        metavar="FILE",
+        help="kubeconfig of the cluster (default: KUBECONFIG, or the lab's)",
+    )
     group.addoption("--context", default=None, metavar="NAME", help="context of the kubeconfig")
-    group.addoption("--kubernetes-bin", type=Path, default=None, metavar="DIR", help="Kubernetes binaries for the lab (default: the cache, or built)")
-    group.addoption("--simulate", action="store_true", help="no cluster: a simulated world that does what the rules say")
+    group.addoption(
+        "--kubernetes-bin",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="Kubernetes binaries for the lab (default: the cache, or built)",
+    )
+    group.addoption(
+        "--simulate", action="store_true", help="no cluster: a simulated world that does what the rules say"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

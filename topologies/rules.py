@@ -53,14 +53,18 @@ def _addresses(topology: Topology) -> Iterator[Complaint]:
     yield from _duplicates("nodes[].address", (node.address for node in topology.nodes))
     for index, node in enumerate(topology.nodes):
         if node.pod_cidr and not node.pod_cidr.subnet_of(topology.cni.pod_cidr):
-            yield Complaint(f"nodes[{index}].pod_cidr", str(node.pod_cidr), f"a part of cni.pod_cidr {topology.cni.pod_cidr}")
+            yield Complaint(
+                f"nodes[{index}].pod_cidr", str(node.pod_cidr), f"a part of cni.pod_cidr {topology.cni.pod_cidr}"
+            )
         if node.address in topology.cni.pod_cidr:
             yield Complaint(f"nodes[{index}].address", str(node.address), "an address outside cni.pod_cidr")
     for index, host in enumerate(topology.external):
         if host.address in topology.cni.pod_cidr or host.address in topology.service_cidr:
             yield Complaint(f"external[{index}].address", str(host.address), "a host outside the cluster's ranges")
     if topology.service_cidr.overlaps(topology.cni.pod_cidr):
-        yield Complaint("service_cidr", str(topology.service_cidr), f"no overlap with cni.pod_cidr {topology.cni.pod_cidr}")
+        yield Complaint(
+            "service_cidr", str(topology.service_cidr), f"no overlap with cni.pod_cidr {topology.cni.pod_cidr}"
+        )
 
 
 def _backends(topology: Topology) -> Iterator[Complaint]:
@@ -79,7 +83,9 @@ def _services(topology: Topology) -> Iterator[Complaint]:
             yield Complaint(f"{path}.type", "LoadBalancer", "a load_balancer.kind other than none, or another type")
         outside = service.type is not ServiceType.CLUSTER_IP or service.external_ips
         if service.external_traffic_policy == "Local" and not outside:
-            yield Complaint(f"{path}.external_traffic_policy", "Local", "Cluster: a plain ClusterIP Service has no external address")
+            yield Complaint(
+                f"{path}.external_traffic_policy", "Local", "Cluster: a plain ClusterIP Service has no external address"
+            )
 
 
 def _vantages(topology: Topology) -> Iterator[Complaint]:

@@ -7,7 +7,7 @@ predictions): both have the same shape, so the oracle cannot tell them apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address  # noqa: TC003 - dataclasses are read back by type at run time
 from itertools import count
 from typing import TYPE_CHECKING
 

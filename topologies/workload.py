@@ -38,12 +38,12 @@ def _services(external_ips: list[str]) -> list[Raw]:
     ]
     for app in ("web", "host", "none"):
         for suffix, policy in (("", "Cluster"), ("-local", "Local")):
-            exposed = {"app": app, "external_traffic_policy": policy}
-            services.append({"name": f"{app}-lb{suffix}", "type": "LoadBalancer", **exposed})
+            shared = {"app": app, "external_traffic_policy": policy}
+            services.append({"name": f"{app}-lb{suffix}", "type": "LoadBalancer", **shared})
             if app != "none":
-                services.append({"name": f"{app}-np{suffix}", "type": "NodePort", **exposed})
+                services.append({"name": f"{app}-np{suffix}", "type": "NodePort", **shared})
     for address, (suffix, policy) in zip(external_ips, (("", "Cluster"), ("-local", "Local")), strict=False):
-        exposed = {"app": "web", "external_traffic_policy": policy, "external_ips": [address]}
+        exposed: Raw = {"app": "web", "external_traffic_policy": policy, "external_ips": [address]}
         services.append({"name": f"web-xip{suffix}", "type": "NodePort", **exposed})
     return services
 
