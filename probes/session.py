@@ -161,9 +161,14 @@ def _path(text: str | None) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
-def simulate(topology: Topology, cells: Iterable[Cell], expect: Callable[[Cell, Snapshot], Expectation]) -> Answers:
+def simulate(
+    topology: Topology,
+    cells: Iterable[Cell],
+    expect: Callable[[Cell, Snapshot], Expectation],
+    given: Snapshot | None = None,
+) -> Answers:
     """Answers with no cluster: a world that does exactly what `expect` says, each path in turn."""
-    snapshot = declared(topology)
+    snapshot = given or declared(topology)
     observations = {
         cell.id: _simulated(cell, resolve(cell.frontend, topology, snapshot), expect(cell, snapshot)) for cell in cells
     }

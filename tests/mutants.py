@@ -19,13 +19,11 @@ from probes import session
 from probes.judging import Judge
 from probes.oracle import mutations
 from probes.oracle.oracle import expect
-from probes.plan import plan
 from probes.selection import select
-from topologies.load import load
-from topologies.model import Service, Topology
+from tests.unit.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from probes.cell import Cell
 
@@ -39,6 +37,7 @@ class World:
     name: str
     judge: Judge
     items: tuple[tuple[Test, Cell], ...]
+    spoken: frozenset[str]
 
     def first_failure(self) -> str:
         """The first item that fails as `test[cell]`, or an empty string."""
@@ -61,69 +60,35 @@ def tests() -> tuple[Test, ...]:
     return tuple(found)
 
 
-@cache
-def world(name: str, topology: Topology) -> World:
-    """The world of a topology, doing exactly what the true rules say."""
-    cells = plan(topology).cells
-    answers = session.simulate(topology, cells, lambda cell, snapshot: expect(topology, snapshot, cell))
-    items = tuple((test, cell) for test in tests() for cell in select(cells, topology, test[2]))
-    return World(name, Judge.over(topology, answers, cells), items)
+def worlds() -> tuple[World, ...]:
+    """Every variant the oracle's own tests know, doing exactly what the true rules say."""
+    return tuple(world(variant) for variant in variants())
 
 
-def variants() -> Iterator[tuple[str, Topology]]:
-    """The library's labs, then what else the rules distinguish: versions, flags, kernels, balancers, policies."""
-    for name in ("lab-flannel", "lab-routed", "lab-no-cluster-cidr"):
-        yield name, load(name)
-    for name in ("lab-flannel", "lab-no-cluster-cidr", "lab-routed"):
-        for version in ("1.21.0", "1.22.0", "1.24.0", "1.25.0", "1.26.0", "1.30.0"):
-            yield f"{name} {version}", changed(load(name), kubernetes=version)
-    for name in ("lab-flannel", "lab-routed"):
-        for change in CHANGES:
-            told = " ".join(f"{key}={value}" for key, value in change.items())
-            yield f"{name} {told}", changed(load(name), **change)
+def world(variant: Variant) -> World:
+    """The world of a variant: its answers, the items of the suites on it, and the rules that speak there."""
+    there, cells = variant.topology, variant.cells
+    with mutations.heard() as spoken:
+        answers = session.simulate(there, cells, lambda cell, known: expect(there, known, cell), variant.snapshot)
+    items = tuple((test, cell) for test in tests() for cell in select(cells, there, test[2]))
+    return World(variant.name, Judge.over(there, answers, cells), items, frozenset(spoken))
 
 
-CHANGES: tuple[dict[str, Any], ...] = (
-    {"kernel": {"rp_filter": 1}},
-    {"kernel": {"bridge_nf_call_iptables": False}},
-    {"kernel": {"hairpin": False}},
-    {"kernel": {"kubelet_rules": False}},
-    {"proxy": {"masquerade_all": True}},
-    {"proxy": {"localhost_nodeports": False}, "kubernetes": "1.26.0"},
-    {"proxy": {"node_port_addresses": ["198.18.1.0/24"]}},
-    {"load_balancer": {"listens": False}},
-    {"load_balancer": {"empty_pool": "drop"}},
-    {"cni": {"masquerade": False}},
-    {"external_routes_to_pods": True},
-)
-
-
-def changed(topology: Topology, **changes: Any) -> Topology:
-    """The topology with these keys replaced (mappings merged), and Services under internalTrafficPolicy Local."""
-    raw = topology.model_dump(mode="json")
-    for key, value in changes.items():
-        raw[key] = {**raw[key], **value} if isinstance(value, dict) else value
-    internal = {"app": "web", "internal_traffic_policy": "Local"}
-    for name, kind in (("web-itp", "ClusterIP"), ("web-lb-itp", "LoadBalancer")):
-        raw["workload"]["services"].append(Service(name=name, type=kind, **internal).model_dump(mode="json"))
-    return Topology.model_validate(raw)
-
-
-def noticed(mutation: mutations.Mutation) -> str:
+def noticed(mutation: mutations.Mutation, among: Iterable[World]) -> str:
     """Where the suite notices the flip: `topology: test[cell]`, or an empty string."""
-    for name, topology in variants():
-        there = world(name, topology)
-        with mutations.applied(mutation):
-            if failure := there.first_failure():
-                return f"{name}: {failure}"
+    for there in among:
+        if mutation.rule in there.spoken:
+            with mutations.applied(mutation):
+                if failure := there.first_failure():
+                    return f"{there.name}: {failure}"
     return ""
 
 
 def main() -> int:
     """Print what notices each flip; 1 if anything went unnoticed."""
-    missed = []
+    missed, there = [], worlds()
     for mutation in mutations.all():
-        where = noticed(mutation)
+        where = noticed(mutation, there)
         missed += [] if where else [mutation.rule]
         sys.stdout.write(f"{mutation.rule:<8} {where or 'NOT NOTICED'}\n")
         sys.stdout.flush()

@@ -1,7 +1,8 @@
 """A load balancer in line: the nodes' default gateway, which keeps the client's address (R9 needs no other here).
 
 It translates LB address:port to a NodePort of a node in the Service's pool, answers an undeclared port itself, and
-hands externalIPs on to the first node untouched. Vendors' other kinds are further implementations of `Balancer`.
+hands externalIPs on to the first node; what came from the nodes' side and goes back to it gets the balancer's own
+address. Vendors' other kinds are further implementations of `Balancer`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from probes.observation import Outcome
 from probes.oracle.flow import Fate, Flow, Onward, Origin, Packet
 from probes.oracle.rule import Rule, decide, rule
 from probes.oracle.travel import lost_answer
-from probes.oracle.wiring import owned
 from topologies.frontends import FrontendKind
 from topologies.model import EmptyPool, LoadBalancerKind, TrafficPolicy
 
@@ -56,30 +56,20 @@ def own_refusal(flow: Flow) -> Answer | None:
     return Fate.CLOSED if flow.kind is FrontendKind.LOAD_BALANCER and not flow.declared else None
 
 
-@rule("L6", "kernel: TTL exceeded in transit; conntrack keeps the first decision of a tuple")
+@rule("L6", "kernel: TTL exceeded in transit")
 def circles(flow: Flow) -> Answer | None:
-    """An external address's packet that a node did not translate circles between balancer and node until it dies."""
-    if flow.kind is not FrontendKind.EXTERNAL_IP:
-        return None
-    first = flow.world.topology.nodes[0].name
-    same_tuple = flow.packet.origin is Origin.POD and flow.packet.home == first and not _from_node(flow, first)
-    return Fate.ASTRAY if flow.returned or same_tuple or not flow.declared else None
-
-
-@rule("L7", "kernel: a source address of one's own is a martian")
-def martian(flow: Flow) -> Answer | None:
-    """An external address's packet that comes back to the node it left with that node's address is dropped there."""
-    first = flow.world.topology.nodes[0].name
-    back = flow.kind is FrontendKind.EXTERNAL_IP and _from_node(flow, first)
-    return Fate.DROPPED if back else None
+    """An external address's packet that no node translates circles between balancer and node until it dies."""
+    lost = flow.kind is FrontendKind.EXTERNAL_IP and (flow.returned or not flow.declared)
+    return Fate.ASTRAY if lost else None
 
 
 @rule("L8", DESIGN)
 def handed_to_first_node(flow: Flow) -> Answer | None:
-    """An external address's packet is routed to the first node, untouched."""
+    """An external address's packet is routed to the first node, its destination untouched."""
     if flow.kind is not FrontendKind.EXTERNAL_IP:
         return None
-    packet = replace(flow.packet, node=flow.world.topology.nodes[0].name)
+    source = decide(REWRITING, flow).value
+    packet = Packet(Origin.EXTERNAL, source, node=flow.world.topology.nodes[0].name)
     return (replace(flow, packet=packet, marked=False, returned=True),)
 
 
@@ -108,16 +98,15 @@ RECEIVING: tuple[Rule[Answer], ...] = (
     own_answer,
     own_refusal,
     circles,
-    martian,
     handed_to_first_node,
     empty_pool,
     to_node_ports,
 )
 
 
-@rule("L11", f"{DESIGN}: in0 to in0, ct status dnat, masquerade", confirmed=PROTOTYPE)
+@rule("L11", f"{DESIGN}: iifname in0 oifname in0 masquerade", confirmed=PROTOTYPE)
 def back_to_the_nodes(flow: Flow) -> IPv4Address | None:
-    """What came from the nodes' side and is translated back to it gets the load balancer's address."""
+    """What came from the nodes' side and goes back to it gets the load balancer's address."""
     return None if flow.packet.origin is Origin.EXTERNAL else _own_address(flow)
 
 
@@ -142,10 +131,6 @@ class Inline:
         if isinstance(answer, Path):
             return (Onward((answer,), rules),)
         return tuple(Onward(one, rules, 1 / len(answer)) for one in answer)
-
-
-def _from_node(flow: Flow, name: str) -> bool:
-    return flow.packet.source in owned(flow.world.topology.node(name), flow.environment)
 
 
 def _own_address(flow: Flow) -> IPv4Address:

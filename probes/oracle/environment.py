@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are serialised by type at run time
 from typing import TYPE_CHECKING, Self
 
-if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Network
+from topologies.model import (
+    DetectLocal,  # noqa: TC001 - dataclasses are serialised by type at run time
+    EmptyPool,  # noqa: TC001 - likewise
+    KubernetesVersion,  # noqa: TC001 - likewise
+    LoadBalancerKind,  # noqa: TC001 - likewise
+    ProxyMode,  # noqa: TC001 - likewise
+)
 
-    from topologies.model import DetectLocal, EmptyPool, LoadBalancerKind, ProxyMode, Topology, Version
+if TYPE_CHECKING:
+    from topologies.model import Topology
 
 STRICT = 1
 
@@ -22,7 +29,7 @@ class Environment:
     """
 
     mode: ProxyMode
-    version: Version
+    version: KubernetesVersion
     overlay: bool
     masquerade: bool
     pod_cidr: IPv4Network

@@ -89,10 +89,11 @@ def test_a_node_process_leaves_for_the_balancer_which_comes_back_to_a_node_that_
 @pytest.mark.parametrize(
     ("vantage", "service", "told"),
     [
-        ("host-n1", "web-xip", {"timeout"}),  # comes back to n1 from n1's own address: a martian
-        ("pod-n1", "web-xip", {"timeout"}),
+        ("host-n1", "web-xip", {"web-a from 10.244.1.1 (cni0 of n1)", "web-b from 10.244.1.0 (vtep of n1)"}),
+        ("pod-n1", "web-xip", {"web-a from 10.244.1.1 (cni0 of n1)", "web-b from 10.244.1.0 (vtep of n1)"}),
+        ("host-n1", "web-xip-local", {"web-a from 198.18.1.1 (load balancer)"}),
         ("host-n3", "web-xip", {"web-a from 10.244.1.1 (cni0 of n1)", "web-b from 10.244.1.0 (vtep of n1)"}),
-        ("host-n3", "web-xip-local", {"web-a from 198.18.1.13 (primary of n3)"}),
+        ("host-n3", "web-xip-local", {"web-a from 198.18.1.1 (load balancer)"}),
         ("ext-e1", "web-xip-local", {"web-a from 198.18.3.100 (e1)"}),
     ],
 )

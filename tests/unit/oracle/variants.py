@@ -10,7 +10,7 @@ from probes.cell import Cell
 from probes.plan import plan
 from topologies.frontends import At, Frontend, FrontendKind
 from topologies.load import load
-from topologies.model import Service, Topology
+from topologies.model import Service, Topology, TrafficPolicy
 from topologies.snapshot import declared
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ def changed(lab: str, **changes: Any) -> Topology:
     for name, kind in (("web-itp", "ClusterIP"), ("web-lb-itp", "LoadBalancer"), ("none-xip", "NodePort")):
         service = Service(name=name, app=name.split("-")[0], type=kind, internal_traffic_policy="Local")
         raw["workload"]["services"].append(service.model_dump(mode="json"))
+    far = Service(name="host-xip", app="host", type="NodePort", external_ips=["198.18.101.3"])
+    far = far.model_copy(update={"external_traffic_policy": TrafficPolicy.LOCAL})
+    raw["workload"]["services"].append(far.model_dump(mode="json"))
     last = raw["nodes"][-1]["name"]
     for kind in ("pod", "node"):
         raw["workload"]["vantages"].append({"name": f"{kind}-last", "kind": kind, "node": last})

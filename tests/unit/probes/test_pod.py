@@ -52,7 +52,7 @@ class Api:
 
 
 def vantage(monkeypatch: pytest.MonkeyPatch, socket: Socket | Exception) -> PodVantage:
-    def stream(_: object, name: str, namespace: str, **options: Any) -> Socket:  # noqa: ANN401
+    def stream(_: object, name: str, namespace: str, **options: Any) -> Socket:
         assert (name, namespace, options["container"]) == ("pod-n1", "hairpin", "agnhost")
         if isinstance(socket, Exception):
             raise socket
