@@ -7,11 +7,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
-from variants import Variant, variants
 
 from probes.oracle import mutations
 from probes.oracle.oracle import expect
 from probes.oracle.rules import CATALOGUE
+from tests.unit.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:
     from probes.cell import Cell

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from observed_world import recorded, world
 
 from probes.observation import Outcome
 from probes.oracle.oracle import predict
+from tests.unit.oracle.observed_world import recorded, world
 
 if TYPE_CHECKING:
-    from observed_world import Recorded
-
     from probes.expectation import Expectation
+    from tests.unit.oracle.observed_world import Recorded
 
 FILES = ("1.20.2-iptables-flannel-cc", "1.20.2-iptables-routed-nocc", "1.30.3-iptables-flannel-cc")
 EXCEPTIONS: dict[tuple[str, str], str] = {}  # (file, cell): why the real one did otherwise

@@ -7,7 +7,6 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from variants import changed
 
 from probes.cell import Cell
 from probes.observation import Outcome
@@ -15,6 +14,7 @@ from probes.oracle.environment import Environment
 from probes.oracle.modes import UnsupportedMode
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
+from tests.unit.oracle.variants import changed
 from topologies.frontends import At, Frontend, FrontendKind
 from topologies.snapshot import declared
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from variants import changed, variants
 
 from probes.observation import Outcome
 from probes.oracle.oracle import expect
 from probes.oracle.rules import CATALOGUE
 from probes.plan import plan
+from tests.unit.oracle.variants import changed, variants
 from topologies.frontends import Frontend, FrontendKind
 from topologies.model import DetectLocal, Topology
 from topologies.snapshot import Endpoint, Snapshot, declared

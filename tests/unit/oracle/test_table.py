@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from observed_world import CLIENTS, snapshot_like, world_of
 
 from probes.cell import Cell
 from probes.observation import Outcome
 from probes.oracle.names import name
 from probes.oracle.oracle import predict
+from tests.unit.oracle.observed_world import CLIENTS, snapshot_like, world_of
 from topologies.frontends import Frontend, FrontendKind
 from topologies.model import Vantage
 
