@@ -82,17 +82,20 @@ def name_of(given: str) -> str:
 
 
 def up(options: argparse.Namespace) -> None:
+    """Bring the lab up, or find it up."""
     topology = load(options.topology)
     made = lab.up(topology, kubernetes_bin=options.kubernetes_bin, say=lambda line: print(line, flush=True))
     print(f"lab {made.name} is up; kubeconfig {made.kubeconfig}, from inside: python -m topologies.lab exec -- COMMAND")
 
 
 def down(options: argparse.Namespace) -> None:
+    """End the lab and everything of it."""
     name = options.name or name_of(options.topology)
     print(f"lab {name} is gone" if lab.down(name) else f"lab {name} was not up")
 
 
 def status(options: argparse.Namespace) -> None:
+    """Tell whether the lab is up, and its files and hosts; exit status 3 if it is not."""
     name = name_of(options.topology)
     found = lab.find(name)
     print(f"running: {', '.join(lab.running()) or 'none'}")
@@ -107,21 +110,25 @@ def status(options: argparse.Namespace) -> None:
 
 
 def execute(options: argparse.Namespace) -> None:
+    """Become a command of the machine inside the lab, on the host named first, if one is."""
     host, argv = split(options.rest)
     Island.of(name_of(options.topology)).execute(host, argv)
 
 
 def shell(options: argparse.Namespace) -> None:
+    """Become a shell on a host of the lab."""
     Island.of(name_of(options.topology)).execute(options.host, [os.environ.get("SHELL", "/bin/sh")])
 
 
 def kubectl(options: argparse.Namespace) -> None:
+    """Become kubectl on the control plane's host."""
     Island.of(name_of(options.topology)).execute(
         addresses.CONTROL_PLANE, ["kubectl", *options.rest[options.rest[:1] == ["--"] :]]
     )
 
 
 def logs(options: argparse.Namespace) -> None:
+    """List the lab's logs with their sizes in bytes, or print those of one component."""
     state = locate(name_of(options.topology))
     for log in sorted(state.logs.glob("*.log")):
         if not options.component:
