@@ -18,6 +18,7 @@ from topologies.model import Topology
 from topologies.rules import Complaint, complaints
 
 LIBRARY = Path(__file__).parent / "library"
+SUFFIXES = frozenset({".yaml", ".yml"})  # what makes a name a file
 
 
 class TopologyError(Exception):
@@ -40,7 +41,7 @@ def names() -> list[str]:
 def load(name_or_file: str) -> Topology:
     """The topology of that library name or file path; TopologyError lists all that is wrong with it."""
     path = Path(name_or_file)
-    if path.suffix not in {".yaml", ".yml"}:
+    if path.suffix not in SUFFIXES:
         path = LIBRARY / f"{name_or_file}.yaml"
     try:
         text = path.read_text(encoding="utf-8")

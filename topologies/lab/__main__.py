@@ -19,7 +19,7 @@ from topologies.lab.island import Island, IslandError, locate
 from topologies.lab.processes import ProcessError
 from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
-from topologies.load import TopologyError, load
+from topologies.load import SUFFIXES, TopologyError, load
 from topologies.model import Topology
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ def parser() -> argparse.ArgumentParser:
 
 def name_of(given: str) -> str:
     """A lab's name: the topology's, or what was given if a lab of that name exists (its topology may be gone)."""
-    if locate(given).root.exists():
-        return given
-    return load(given).name
+    is_file = Path(given).suffix in SUFFIXES  # joined to the labs' directory, an absolute path would be itself
+    return load(given).name if is_file or not locate(given).root.exists() else given
 
 
 def up(options: argparse.Namespace) -> None:

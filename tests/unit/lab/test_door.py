@@ -61,3 +61,10 @@ def test_inside_is_what_the_door_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert island.is_inside()
     assert island.is_inside("x")
     assert not island.is_inside("y")
+
+
+def test_a_topology_file_is_known_by_the_name_in_it(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text('name: elsewhere\nkubernetes: "1.20.2"\nnodes: 1\ncni: {kind: routed}\n')
+
+    assert command.name_of(str(mine)) == "elsewhere"
