@@ -62,10 +62,21 @@ class Answers:
         return TypeAdapter(Answers).validate_json(path.read_bytes())
 
 
-def conduct(
-    topology: Topology, cells: Sequence[Cell], run: str, options: Options, say: Callable[[str], None]
+def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
+    topology: Topology,
+    cells: Sequence[Cell],
+    run: str,
+    options: Options,
+    *,
+    say: Callable[[str], None],
+    heard: Callable[[dict[str, Observation]], None] = lambda _: None,
+    before_asking: Callable[[], None] | None = None,
 ) -> Answers:
-    """Deploy, settle, ask every cell once, remove. ClusterError where the cluster cannot be tested at all."""
+    """Deploy, settle, ask every cell once, remove. ClusterError where the cluster cannot be tested at all.
+
+    `say` gets the progress, a line at a time, and `heard` the observations by cell id as they come, each newer one in
+    place of the older; both from several threads. `before_asking` is called once, after settling.
+    """
     cluster = clusters.Cluster(
         api=clusters.connect(options.kubeconfig, options.context),
         topology=topology,
@@ -77,8 +88,10 @@ def conduct(
         cluster.apply()
         notes = _settle(cluster, options, say)
         snapshot, versions = cluster.snapshot(), cluster.versions()
+        if before_asking:
+            before_asking()
         settled = time.monotonic()
-        observations = _ask(topology, cells, snapshot, cluster, options, say)
+        observations = _ask(cells, snapshot, cluster, options, say=say, heard=heard)
     finally:
         if not options.keep:
             cluster.remove()
@@ -103,14 +116,16 @@ def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], No
     return tuple(notes)
 
 
-def _ask(  # noqa: PLR0913, PLR0917 - the one place where all the parts of a run meet
-    topology: Topology,
+def _ask(  # noqa: PLR0913 - see conduct
     cells: Sequence[Cell],
     snapshot: Snapshot,
     cluster: clusters.Cluster,
     options: Options,
+    *,
     say: Callable[[str], None],
+    heard: Callable[[dict[str, Observation]], None],
 ) -> dict[str, Observation]:
+    topology = cluster.topology
     questions: dict[str, list[runner.Question]] = {}
     observations: dict[str, Observation] = {}
     for cell in cells:
@@ -120,9 +135,12 @@ def _ask(  # noqa: PLR0913, PLR0917 - the one place where all the parts of a run
             observations[cell.id] = Observation(cell.id, trouble=str(error))
         else:
             questions.setdefault(cell.vantage.name, []).append(runner.Question(cell, target))
+    heard(observations)
     asked = {cell.vantage.name: cell.vantage for cell in cells}
     askers = {name: _asker(vantage, topology, cluster, options) for name, vantage in asked.items()}
-    return observations | runner.ask(questions, askers, connect_timeout=options.connect_timeout, progress=say)
+    return observations | runner.ask(
+        questions, askers, connect_timeout=options.connect_timeout, progress=say, done=heard
+    )
 
 
 def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Asker:
