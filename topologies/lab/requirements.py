@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.lab.flags import check_runtime
-from topologies.lab.processes import run
+from topologies.lab.processes import ProcessError, run
 
 if TYPE_CHECKING:
     from topologies.model import Version
@@ -27,6 +27,7 @@ PROGRAMS = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
 }
+MOUNT = ("mount", "-t", "tmpfs", "tmpfs", "/mnt")
 PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
@@ -41,11 +42,22 @@ def check(kubernetes: Version) -> None:
         wanted.append("be root (namespaces, mounts and cgroups need it): try again with sudo")
     if packages := sorted({package for program, package in PROGRAMS.items() if not _there(program)}):
         wanted.append(f"apt-get install --no-install-recommends {' '.join(packages)}")
+    if not wanted and (refused := _refused()):
+        wanted.append(f"be allowed to make namespaces and mounts (in a container: --privileged); got {refused}")
     if wanted:
         message = "the lab cannot start here. Wanted:\n  " + "\n  ".join(wanted)
         raise RequirementError(message)
     if told := re.search(r" v?(\d+)\.(\d+)\.", run(["containerd", "--version"])):
         check_runtime(kubernetes, (int(told[1]), int(told[2])))
+
+
+def _refused() -> str:
+    """What the kernel says against new namespaces with a mount in them: empty if nothing."""
+    try:
+        run(["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup", "--fork", *MOUNT])
+    except ProcessError as error:
+        return str(error).splitlines()[-1]
+    return ""
 
 
 def _there(program: str) -> bool:

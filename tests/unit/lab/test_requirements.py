@@ -8,6 +8,7 @@ import pytest
 
 from topologies.lab import lab, requirements
 from topologies.lab.flags import VersionError
+from topologies.lab.processes import ProcessError
 from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
 from topologies.load import load
@@ -19,6 +20,19 @@ def test_all_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
 
     with pytest.raises(RequirementError, match=r"be root.*\n.*apt-get install.*conntrack containerd etcd-server"):
+        requirements.check(Version(1, 20))
+
+
+def test_a_container_without_the_capabilities_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(argv: list[str]) -> str:
+        message = f"{argv[0]} ended with status 1:\nunshare: unshare failed: Operation not permitted"
+        raise ProcessError(message)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(requirements, "_there", lambda _: True)
+    monkeypatch.setattr(requirements, "run", refused)
+
+    with pytest.raises(RequirementError, match="--privileged.*Operation not permitted"):
         requirements.check(Version(1, 20))
 
 
