@@ -32,7 +32,7 @@ def test_a_container_without_the_capabilities_is_told(monkeypatch: pytest.Monkey
     monkeypatch.setattr(requirements, "_there", lambda _: True)
     monkeypatch.setattr(requirements, "run", refused)
 
-    with pytest.raises(RequirementError, match="--privileged.*Operation not permitted"):
+    with pytest.raises(RequirementError, match=r"--privileged.*Operation not permitted"):
         requirements.check(Version(1, 20))
 
 
