@@ -85,30 +85,67 @@ class Proxy(Model):
 
 
 class CniKind(StrEnum):
-    """How pods of different nodes reach each other."""
+    """How pods of different nodes reach each other.
+
+    `flannel-vxlan`: bridge and vxlan; `tunnel`: the same without flannel's masquerade rules (CCE container tunnel);
+    `routed`: bridge and a route per node on every node (host-gw); `vpc-routed`: those routes are the network's, nodes
+    send everything to their gateway (ACK flannel alloc, CCE VPC, TKE GlobalRouter); `eni`: each pod has an address of
+    the nodes' own network and no bridge (terway ENIIP, CCE Turbo).
+    """
 
     FLANNEL_VXLAN = "flannel-vxlan"
+    TUNNEL = "tunnel"
     ROUTED = "routed"
+    VPC_ROUTED = "vpc-routed"
+    ENI = "eni"
+
+
+class Masquerade(StrEnum):
+    """What the CNI rewrites to the node's address, besides kube-proxy.
+
+    `egress`: a pod's packet that leaves the pod CIDR (flannel's M2, M4; ip-masq-agent); `flannel`: besides, what enters
+    the pod CIDR from elsewhere (M1-M5).
+    """
+
+    NONE = "none"
+    EGRESS = "egress"
+    FLANNEL = "flannel"
+
+
+def _masquerade(value: object) -> object:
+    """`true` and `false` are flannel's rules and none."""
+    return {True: Masquerade.FLANNEL, False: Masquerade.NONE}[value] if isinstance(value, bool) else value
 
 
 class Cni(Model):
-    """The pod network. `masquerade`: the CNI rewrites what leaves or enters the pod CIDR (flannel's rules M1-M5)."""
+    """The pod network.
+
+    `anti_spoof`: the network between the nodes drops what does not carry its sending node's own address (a cloud's
+    source check), pods' addresses of a routed or ENI network excepted.
+    """
 
     kind: CniKind
     pod_cidr: IPv4Network = IPv4Network("10.244.0.0/16")
-    masquerade: bool
+    masquerade: Annotated[Masquerade, BeforeValidator(_masquerade)]
+    anti_spoof: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _masquerade_as_usual(cls, value: Any) -> Any:  # noqa: ANN401 - raw YAML
         if isinstance(value, dict) and "masquerade" not in value:
-            return {**value, "masquerade": value.get("kind") == CniKind.FLANNEL_VXLAN}
+            usual = Masquerade.FLANNEL if value.get("kind") == CniKind.FLANNEL_VXLAN else Masquerade.NONE
+            return {**value, "masquerade": usual}
         return value
 
     @property
     def overlay(self) -> bool:
         """Pod packets between nodes travel inside a tunnel."""
-        return self.kind is CniKind.FLANNEL_VXLAN
+        return self.kind in {CniKind.FLANNEL_VXLAN, CniKind.TUNNEL}
+
+    @property
+    def bridged(self) -> bool:
+        """A node's pods hang on a bridge that has an address, cni0; else the host's side of a pod has none."""
+        return self.kind is not CniKind.ENI
 
 
 class Kernel(Model):
@@ -131,10 +168,16 @@ class Ssh(Model):
 
 
 class Node(Model):
-    """A worker. `pod_cidr` tells the addresses of its bridge (first host) and its vxlan device (the network)."""
+    """A worker. `pod_cidr` tells the addresses of its bridge (first host) and its vxlan device (the network).
+
+    `public_address`: translated 1:1 to `address` by the network, on no device of the node (an EIP);
+    `secondary_address`: that of a second network card.
+    """
 
     name: Name
     address: IPv4Address
+    public_address: IPv4Address | None = None
+    secondary_address: IPv4Address | None = None
     pod_cidr: IPv4Network | None = None
     ssh: Ssh | None = None
 
@@ -158,10 +201,11 @@ class External(Model):
 
 
 class LoadBalancerKind(StrEnum):
-    """How the balancer stands to the packets, if there is one."""
+    """How the balancer stands to the packets, if there is one. Only `full-nat` gives everybody its own address."""
 
     NONE = "none"
     INLINE = "inline"
+    FULL_NAT = "full-nat"
 
 
 class EmptyPool(StrEnum):
@@ -171,10 +215,46 @@ class EmptyPool(StrEnum):
     DROP = "drop"
 
 
+class Registers(StrEnum):
+    """Which nodes a balancer takes for a Local Service: those with a ready endpoint (health check), or all."""
+
+    ENDPOINTS = "endpoints"
+    ALL = "all"
+
+
+class BalancerStatus(StrEnum):
+    """What `status.loadBalancer.ingress` tells: an IP, a hostname only, or an IP with ipMode Proxy (KEP-1860).
+
+    Only with `ip` kube-proxy answers for the address itself; else in-cluster traffic really goes to the balancer.
+    """
+
+    IP = "ip"
+    HOSTNAME = "hostname"
+    PROXY = "proxy"
+
+
+class Listener(Model):
+    """A listener of the balancer that no Service of this cluster declares: an Ingress', another cluster's, a range.
+
+    It is on every balanced address, or on that of `service` only, at ports `port` ... `until`. `leads_to` names the
+    Service (of this cluster) it forwards to as its own port does; without it the balancer host answers itself, under
+    the listener's name.
+    """
+
+    name: Name
+    port: Port
+    until: Port | None = None
+    service: Name | None = None
+    leads_to: Name | None = None
+
+
 class LoadBalancer(Model):
     """How the load balancer treats a packet. `inline`: on the path, client address kept, pool by health check.
 
     `undeclared_port`: a port of the address that no Service declares; the balancer itself answers there if `listens`.
+    `masquerade_inside`: what came from the nodes' side and goes back to it gets the balancer's address, or a pod or
+    node that asks keeps its own (vendors' client address preservation; then a node may be sent its own packet).
+    `excludes_source`: never picks the backend whose address is the packet's source (Tencent's CLB).
     """
 
     kind: LoadBalancerKind = LoadBalancerKind.NONE
@@ -182,7 +262,12 @@ class LoadBalancer(Model):
     addresses: IPv4Network | None = None
     undeclared_port: Port = 7777
     listens: bool = False
+    listeners: tuple[Listener, ...] = ()
     empty_pool: EmptyPool = EmptyPool.REFUSE
+    registers: Registers = Registers.ENDPOINTS
+    status: BalancerStatus = BalancerStatus.IP
+    masquerade_inside: bool = True
+    excludes_source: bool = False
 
 
 class TrafficPolicy(StrEnum):
@@ -218,7 +303,11 @@ class Backend(Model):
 
 
 class Service(Model):
-    """A Service in front of the echo pods of one app. `port`: the one it declares; NodePorts are the API's to give."""
+    """A Service in front of the echo pods of one app. `port`: the one it declares; NodePorts are the API's to give.
+
+    `load_balancer_status`: as the balancer's, unless this Service says otherwise (ACK's hostname annotation, CCE's
+    pass-through). `shares_address_of`: the Service whose balancer address this one has too, on another port.
+    """
 
     name: Name
     app: Name
@@ -228,6 +317,8 @@ class Service(Model):
     internal_traffic_policy: TrafficPolicy = TrafficPolicy.CLUSTER
     session_affinity: SessionAffinity = SessionAffinity.NONE
     external_ips: tuple[IPv4Address, ...] = ()
+    load_balancer_status: BalancerStatus | None = None
+    shares_address_of: Name | None = None
 
 
 class VantageKind(StrEnum):

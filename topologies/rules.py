@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from topologies.model import LoadBalancerKind, ProxyMode, ServiceType, VantageKind
+from topologies.model import BalancerStatus, LoadBalancerKind, ProxyMode, ServiceType, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from topologies.model import Topology
+
+IP_MODE = (1, 29)
 
 
 class Complaint(NamedTuple):
@@ -27,7 +29,7 @@ class Complaint(NamedTuple):
 def complaints(topology: Topology) -> list[Complaint]:
     """Everything the rules find, in the order of the file."""
     found: list[Complaint] = []
-    for rule in (_unique_names, _addresses, _backends, _services, _vantages, _versions):
+    for rule in (_unique_names, _addresses, _backends, _services, _balancer, _vantages, _versions):
         found.extend(rule(topology))
     return found
 
@@ -86,6 +88,31 @@ def _services(topology: Topology) -> Iterator[Complaint]:
             yield Complaint(
                 f"{path}.external_traffic_policy", "Local", "Cluster: a plain ClusterIP Service has no external address"
             )
+
+
+def _balancer(topology: Topology) -> Iterator[Complaint]:
+    services = {service.name: service for service in topology.workload.services}
+    balanced = sorted(name for name, one in services.items() if one.type is ServiceType.LOAD_BALANCER)
+    for index, listener in enumerate(topology.load_balancer.listeners):
+        path = f"load_balancer.listeners[{index}]"
+        for field in ("service", "leads_to"):
+            if (name := getattr(listener, field)) and name not in balanced:
+                yield Complaint(f"{path}.{field}", name, f"a Service of type LoadBalancer: one of {balanced}")
+        if listener.until is not None and listener.until < listener.port:
+            yield Complaint(f"{path}.until", str(listener.until), f"a port from {listener.port} on")
+    yield from _duplicates(
+        "load_balancer.listeners[].name", (listener.name for listener in topology.load_balancer.listeners)
+    )
+    for index, service in enumerate(topology.workload.services):
+        path = f"workload.services[{index}]"
+        other = services.get(service.shares_address_of or "")
+        if service.shares_address_of and service.shares_address_of not in balanced:
+            yield Complaint(f"{path}.shares_address_of", service.shares_address_of, f"one of {balanced}")
+        if other and other.port == service.port:
+            yield Complaint(f"{path}.port", str(service.port), f"another port than {other.name}'s, on the same address")
+    statuses = {topology.load_balancer.status, *(one.load_balancer_status for one in services.values())}
+    if BalancerStatus.PROXY in statuses and topology.proxy_version < IP_MODE:
+        yield Complaint("load_balancer.status", f"proxy with {topology.proxy_version}", "1.29 or newer (KEP-1860)")
 
 
 def _vantages(topology: Topology) -> Iterator[Complaint]:

@@ -7,11 +7,12 @@ from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are 
 from typing import TYPE_CHECKING, Self
 
 from topologies.model import (
-    DetectLocal,  # noqa: TC001 - dataclasses are serialised by type at run time
-    EmptyPool,  # noqa: TC001 - likewise
-    KubernetesVersion,  # noqa: TC001 - likewise
-    LoadBalancerKind,  # noqa: TC001 - likewise
-    ProxyMode,  # noqa: TC001 - likewise
+    DetectLocal,
+    EmptyPool,
+    KubernetesVersion,
+    LoadBalancerKind,
+    Masquerade,
+    ProxyMode,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Environment:
             mode=proxy.mode,
             version=topology.proxy_version,
             overlay=cni.overlay,
-            masquerade=cni.masquerade,
+            masquerade=cni.masquerade is Masquerade.FLANNEL,
             pod_cidr=cni.pod_cidr,
             detect_local=proxy.detect_local,
             masquerade_all=proxy.masquerade_all,

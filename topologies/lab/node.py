@@ -9,7 +9,7 @@ from topologies.lab import addresses, ssh, versions
 from topologies.lab.flags import arguments
 from topologies.lab.state import State, write
 from topologies.lab.versions import KubeletFiles
-from topologies.model import Version
+from topologies.model import Masquerade, Version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,8 @@ def cni_config(topology: Topology, node: Node) -> dict[str, Any]:
 def iptables(topology: Topology, node: Node) -> str:
     """Flannel's rules, as iptables-restore reads them; without its masquerade, only FORWARD (which changes nothing)."""
     names = {"own": addresses.pod_cidr(topology, node), "cluster": topology.cni.pod_cidr}
-    return (MASQUERADE if topology.cni.masquerade else "").format(**names) + FORWARD.format(**names)
+    masquerade = MASQUERADE if topology.cni.masquerade is Masquerade.FLANNEL else ""
+    return masquerade.format(**names) + FORWARD.format(**names)
 
 
 def kubelet(topology: Topology, state: State, node: Node) -> list[str]:
