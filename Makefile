@@ -11,7 +11,7 @@ VENV_PACKAGE = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo
 .PHONY: demo test check unit simulated lab setup system down bench lock
 
 demo: setup
-	$(PY) -m pytest --topology $(TOPOLOGY); status=$$?; $(PY) -m topologies.lab down --topology $(TOPOLOGY); exit $$status
+	@$(PY) -m pytest --topology=$(TOPOLOGY); status=$$?; $(PY) -m topologies.lab down --topology=$(TOPOLOGY); exit $$status
 
 # Cheap checks first, the real lab last. A machine that cannot hold a lab fails here; `make test LAB=no` leaves it out.
 test: setup check unit simulated lab
@@ -19,9 +19,10 @@ test: setup check unit simulated lab
 setup: system $(VENV)/.installed
 
 $(VENV)/.installed: requirements.lock
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	touch $@
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "installing Python packages into $(VENV)"
+	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
 
 system:
 	@missing=$$(for package in $(DEBIAN) $(VENV_PACKAGE); do dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
@@ -39,7 +40,7 @@ unit: $(VENV)/.installed
 
 simulated: $(VENV)/.installed
 	for name in lab-flannel lab-routed lab-no-cluster-cidr lab-small example-kubeadm; do \
-	  $(PY) -m pytest -q --collect-only --topology $$name >/dev/null && $(PY) -m pytest -q --no-header --simulate --topology $$name || exit 1; done
+	  $(PY) -m pytest -q --collect-only --topology=$$name >/dev/null && $(PY) -m pytest -q --no-header --simulate --topology=$$name || exit 1; done
 	$(PY) -m tests.mutants
 
 lab: setup
