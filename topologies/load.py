@@ -40,6 +40,16 @@ def names() -> list[str]:
 
 def load(name_or_file: str) -> Topology:
     """The topology of that library name or file path; TopologyError lists all that is wrong with it."""
+    return validated(*raw(name_or_file))
+
+
+def parse(text: str, source: str) -> Topology:
+    """The topology in this YAML text; `source` names it in complaints."""
+    return validated(mapping(text, source), source)
+
+
+def raw(name_or_file: str) -> tuple[dict[str, Any], str]:
+    """What that library name or file holds, unchecked, and what to call it in complaints."""
     path = Path(name_or_file)
     if path.suffix not in SUFFIXES:
         path = LIBRARY / f"{name_or_file}.yaml"
@@ -48,21 +58,26 @@ def load(name_or_file: str) -> Topology:
     except OSError as error:
         want = f"a readable YAML file, or one of the library: {', '.join(names())}"
         raise TopologyError(name_or_file, [Complaint("file", error.strerror or str(error), want)]) from error
-    return parse(text, source=path.name)
+    return mapping(text, path.name), path.name
 
 
-def parse(text: str, source: str) -> Topology:
-    """The topology in this YAML text; `source` names it in complaints."""
+def mapping(text: str, source: str) -> dict[str, Any]:
+    """The mapping this YAML text is; TopologyError if it is none."""
     try:
-        raw = yaml.safe_load(text)
+        found = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise TopologyError(source, [Complaint("YAML", " ".join(str(error).split()), "well-formed YAML")]) from error
-    if not isinstance(raw, dict):
+    if not isinstance(found, dict):
         raise TopologyError(
-            source, [Complaint("top level", type(raw).__name__, "a mapping with name, kubernetes, nodes, cni")]
+            source, [Complaint("top level", type(found).__name__, "a mapping with name, kubernetes, nodes, cni")]
         )
+    return found
+
+
+def validated(given: dict[str, Any], source: str) -> Topology:
+    """The topology these raw contents declare; TopologyError lists all that is wrong with it."""
     try:
-        topology = Topology.model_validate(expand(raw))
+        topology = Topology.model_validate(expand(given))
     except ValidationError as error:
         raise TopologyError(source, [_complaint(one) for one in error.errors()]) from error
     if found := complaints(topology):
