@@ -2,7 +2,7 @@
 
 A path is dotted; elements of a list go by their number or their name (`workload.services[0].port`,
 `workload.services.web.port`). A section alone means its kind or mode (`cni=eni`, `proxy=ipvs`), a key alone the only
-section that has it (`mode=ipvs`). What is wrong with a path is said with the names that come near, all complaints at once.
+section that has it (`mode=ipvs`). What is wrong is said with the names that come near, all complaints at once.
 """
 
 from __future__ import annotations
