@@ -61,7 +61,7 @@ class Record(Told):
         called = _Called(naming, _own(observation))
         leading = next((item for item in verdicts if item.result is verdict), None)
         return cls(
-            cell=_key(cell),
+            cell=key(cell),
             target=str(target or observation.target),
             verdict=verdict,
             headline=leading.headline if leading else "nothing was judged",
@@ -117,7 +117,8 @@ def _own(observation: Observation) -> frozenset[str]:
     return frozenset(attempt.local.rpartition(":")[0] for attempt in observation.attempts if attempt.local)
 
 
-def _key(cell: Cell) -> CellKey:
+def key(cell: Cell) -> CellKey:
+    """A cell's coordinates as they are written down."""
     return CellKey(
         id=cell.id,
         vantage=cell.vantage.name,
@@ -133,6 +134,11 @@ def _key(cell: Cell) -> CellKey:
 
 def _named(addresses: Iterable[IPv4Address], called: _Called) -> tuple[Address, ...]:
     return tuple(called.address(address) for address in sorted(addresses))
+
+
+def expected(expectation: Expectation, naming: Naming) -> Expected:
+    """An expectation as it is written down, its addresses called by `naming`."""
+    return _expected(expectation, _Called(naming, frozenset()))
 
 
 def _expected(expectation: Expectation | None, called: _Called) -> Expected:

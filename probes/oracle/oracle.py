@@ -36,13 +36,14 @@ def expect(topology: Topology, snapshot: Snapshot, cell: Cell) -> Expectation:
 
 def predict(world: World, cell: Cell) -> Expectation:
     """As `expect`, in a world whose load balancer is another one."""
-    flow = _flow(world, cell)
+    flow = flow_of(world, cell)
     ways = _merged(journey.paths(flow))
     rules = tuple(dict.fromkeys(rule for way in ways for rule in way.rules))
     return Expectation(ways, rules, _because(flow, ways), sticky=_sticky(flow, rules))
 
 
-def _flow(world: World, cell: Cell) -> Flow:
+def flow_of(world: World, cell: Cell) -> Flow:
+    """The connection a cell asks for, before any rule; UnresolvedError where its frontend has no address."""
     frontend = cell.frontend
     target = resolve(frontend, world.topology, world.snapshot)
     state = world.snapshot.services[frontend.service]
