@@ -31,7 +31,12 @@ def expect(topology: Topology, snapshot: Snapshot, cell: Cell) -> Expectation:
     Raises UnresolvedError where the cluster gives the frontend no address, UnsupportedMode for a kube-proxy without
     rules here.
     """
-    return predict(World(topology, snapshot, Environment.of(topology), Inline()), cell)
+    return predict(world_of(topology, snapshot), cell)
+
+
+def world_of(topology: Topology, snapshot: Snapshot) -> World:
+    """What does not change from cell to cell: the cluster, its environment, its load balancer."""
+    return World(topology, snapshot, Environment.of(topology), Inline())
 
 
 def predict(world: World, cell: Cell) -> Expectation:

@@ -1,0 +1,82 @@
+"""The oracle asked to think aloud: every way a cell's connections may take, with each decision and what it decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from probes.oracle import journey
+from probes.oracle.oracle import flow_of, world_of
+from probes.oracle.rule import bent
+
+if TYPE_CHECKING:
+    from probes.cell import Cell
+    from probes.expectation import Path
+    from probes.oracle.flow import Flow
+    from topologies.model import Topology
+    from topologies.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One decision of a way: the rule that decided, what it decided, and the connection as it stood before."""
+
+    rule: str
+    value: Any
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way, unmerged, with its decisions in the order a packet meets them."""
+
+    path: Path
+    decisions: tuple[Taken, ...]
+
+
+def ways(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[Way, ...]:
+    """Every way of this cell; UnresolvedError where the cluster gives its frontend no address."""
+    heard: list[Taken] = []
+
+    def listen(name: str, value: Any, flow: Flow) -> Any:  # noqa: ANN401 - whatever the rule answered
+        heard.append(Taken(name, value, flow))
+        return value
+
+    flow = flow_of(world_of(topology, snapshot), cell)
+    with bent(listen):
+        paths = journey.paths(flow)
+    return _told(paths, heard)
+
+
+def _told(paths: tuple[Path, ...], heard: list[Taken]) -> tuple[Way, ...]:
+    """Ways come in the order they were decided, each after what it shares with those before it."""
+    found: list[Way] = []
+    last = -1
+    for path in paths:
+        twin = bool(found) and found[-1].path.rules == path.rules and found[-1].path.backend == path.backend is None
+        last = _next(heard, path.rules[-1], last if twin and _forks(heard, last) else last + 1)
+        found.append(Way(path, _back(heard, path.rules, last)))
+    return tuple(found)
+
+
+def _forks(heard: list[Taken], index: int) -> bool:
+    """Whether one decision ended in several ways (a fate with several endings)."""
+    endings = getattr(heard[index].value, "paths", None) if 0 <= index < len(heard) else None
+    return endings is not None and len(endings()) > 1
+
+
+def _next(heard: list[Taken], name: str, start: int) -> int:
+    return next((at for at in range(start, len(heard)) if heard[at].rule == name), len(heard) - 1)
+
+
+def _back(heard: list[Taken], names: tuple[str, ...], last: int) -> tuple[Taken, ...]:
+    """From a way's last decision back to its first: of each rule the nearest before."""
+    taken: list[Taken] = []
+    at = last
+    for name in reversed(names):
+        at = next((index for index in range(at, -1, -1) if heard[index].rule == name), -1)
+        if at < 0:
+            break
+        taken.append(heard[at])
+        at -= 1
+    return tuple(reversed(taken))
