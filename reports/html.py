@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import BaseLoader, Environment, StrictUndefined
 
 from reports import words
+from reports.causes import groups
 from reports.journal import failed
-from reports.matrix import column, columns
+from reports.places import LEGEND, Places
 from reports.style import MARKS
-from reports.summary import counts, groups
+from reports.summary import counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +40,7 @@ def render(run: Run) -> str:
         marks=MARKS,
         total=len(run.records),
         unasked=len(run.unasked),
+        legend=LEGEND,
         style=_part("report.css"),
         script=_part("report.js"),
         data=_embedded(_data(run)),
@@ -80,19 +82,22 @@ def _embedded(data: object) -> str:
 
 
 def _data(run: Run) -> dict[str, Any]:
-    """What the script reads: `cells` in order, `columns` per Service, `groups` of indices into `cells`."""
+    """What the script reads: `cells` in order, `columns` and `abouts` per Service, `groups` of indices into `cells`."""
+    places = Places.of(run.topology.declared)
     services = dict.fromkeys(record.cell.service for record in run.records)
     index = {record.cell.id: number for number, record in enumerate(run.records)}
     return {
-        "cells": [_cell(record) for record in run.records],
+        "cells": [_cell(record, places) for record in run.records],
         "columns": {
-            service: columns(record for record in run.records if record.cell.service == service) for service in services
+            service: places.columns(record for record in run.records if record.cell.service == service)
+            for service in services
         },
+        "abouts": {service: places.abouts.get(service, "") for service in services},
         "groups": [
             {
                 "verdict": group.verdict,
                 "headline": group.headline,
-                "rules": group.rules,
+                "shared": [*group.shared(run.records), *([f"rules {' '.join(group.rules)}"] if group.rules else [])],
                 "cells": [index[record.cell.id] for record in group.records],
             }
             for group in groups(run.records)
@@ -100,13 +105,14 @@ def _data(run: Run) -> dict[str, Any]:
     }
 
 
-def _cell(record: Record) -> dict[str, Any]:
+def _cell(record: Record, places: Places) -> dict[str, Any]:
     observed, node = record.observed, record.cell.vantage_node
     return {
         "id": record.cell.id,
         "vantage": record.cell.vantage,
         "service": record.cell.service,
-        "column": column(record),
+        "frontend": record.cell.frontend,
+        "column": places.column(record.cell),
         "verdict": record.verdict,
         "mark": MARKS[record.verdict],
         "outcome": words.short(observed.outcomes, (), observed.trouble),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -10,29 +11,38 @@ from rich.text import Text
 
 from probes.verdict import Result
 from reports import words
+from reports.places import LEGEND, Places
 from reports.style import COLOURS, MARKS, printed
-from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import RenderableType
 
     from reports.record import Record
 
-_KINDS = tuple(kind.value for kind in FrontendKind)
-_PLACES = (".loopback", "-cni0", "-vtep")
-WIDEST = 30  # columns of a table cell; longer text wraps inside it
+Cells = dict[tuple[str, str], "Record"]
+WIDEST = 26  # columns of a table cell; longer text wraps inside it
+GAP = 2
 
 
-def render(records: Sequence[Record], width: int = 120, *, color: bool = False) -> str:
-    """The matrix as text of at most `width` columns; tables too wide are continued below."""
+def render(
+    records: Sequence[Record], width: int = 120, *, color: bool = False, declared: Mapping[str, Any] | None = None
+) -> str:
+    """The matrix as text of at most `width` columns; tables too wide are continued below.
+
+    `declared`: the run's `topology.declared`; without it NodePorts have a column per node.
+    """
+    places = Places.of(declared or {})
     services = dict.fromkeys(record.cell.service for record in records)
     blocks: list[RenderableType] = []
     for service in services:
         own = [record for record in records if record.cell.service == service]
-        blocks += _service(service, own, width)
-    blocks.append(Text("✓ as expected   ✗ otherwise   ? could not be told      the cell shows what was observed"))
+        blocks += _service(service, own, width, places)
+    blocks.append(
+        Text("✓ as expected   ✗ otherwise   ? could not be told; a cell shows what was observed: outcome, source")
+    )
+    blocks.append(Text(LEGEND, style="dim"))
     return printed(blocks, width, color=color)
 
 
@@ -42,33 +52,16 @@ def told(record: Record) -> str:
     return words.short(observed.outcomes, (source.said for source in observed.sources), observed.trouble)
 
 
-def column(record: Record) -> str:
-    """The frontend; family and protocol only where they are not the usual v4 tcp."""
-    usual = (record.cell.family, record.cell.protocol) == ("v4", "tcp")
-    return record.cell.frontend if usual else f"{record.cell.frontend} {record.cell.family} {record.cell.protocol}"
-
-
-def columns(records: Iterable[Record]) -> tuple[str, ...]:
-    """The columns of a Service's table: kinds in a fixed order, nodes' primary addresses before their others."""
-    found = {column(record): record.cell for record in records}
-
-    def rank(label: str) -> tuple[int, bool, int, str]:
-        cell = found[label]
-        place = next((at for at, ending in enumerate(_PLACES, start=1) if cell.frontend.endswith(ending)), 0)
-        return _KINDS.index(cell.frontend_kind), "undeclared" in label, place, label
-
-    return tuple(sorted(found, key=rank))
-
-
-def _service(service: str, records: Sequence[Record], width: int) -> list[RenderableType]:
+def _service(service: str, records: Sequence[Record], width: int, places: Places) -> list[RenderableType]:
     vantages = tuple(dict.fromkeys(record.cell.vantage for record in records))
-    cells = {(record.cell.vantage, column(record)): record for record in records}
-    title = Text(service, style="bold").append(f"  {_score(records)}", style="default")
-    first = max(map(len, vantages)) + 3
-    return [
-        title,
-        *(_table(vantages, chunk, cells) for chunk in _chunks(columns(records), cells, width - first)),
-    ]
+    cells = {(record.cell.vantage, places.column(record.cell)): record for record in records}
+    title = Text(service, style="bold").append(f"  {_score(records)}", style="not bold")
+    if about := places.abouts.get(service):
+        title.append(f"   {about}", style="not bold dim")
+    first = max(map(len, vantages)) + GAP
+    chunks = _chunks(places.columns(records), cells, width - first)
+    tables = [part for chunk in chunks for part in (_table(vantages, chunk, cells), Text())]
+    return [title, *tables]
 
 
 def _score(records: Sequence[Record]) -> str:
@@ -76,12 +69,13 @@ def _score(records: Sequence[Record]) -> str:
     return "  ".join(f"{MARKS[result]} {count}" for result, count in counts.items() if count)
 
 
-def _chunks(names: Iterable[str], cells: dict[tuple[str, str], Record], room: int) -> list[tuple[str, ...]]:
-    """Columns in groups that fit `room`, three characters between them."""
+def _chunks(names: Iterable[str], cells: Cells, room: int) -> list[tuple[str, ...]]:
+    """Columns in groups that fit `room`, `GAP` characters between them."""
     chunks: list[tuple[str, ...]] = []
     used = room + 1
     for name in names:
-        need = min(WIDEST, max(len(name), *(len(told(r)) + 2 for (_, at), r in cells.items() if at == name))) + 3
+        texts = [len(told(record)) + 2 for (_, at), record in cells.items() if at == name]
+        need = min(WIDEST, max(*map(len, name.split(".")), *texts)) + GAP
         if used + need > room or not chunks:
             chunks.append(())
             used = 0
@@ -90,16 +84,25 @@ def _chunks(names: Iterable[str], cells: dict[tuple[str, str], Record], room: in
     return chunks
 
 
-def _table(vantages: Sequence[str], names: Sequence[str], cells: dict[tuple[str, str], Record]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="dim")
-    table.add_column("from", no_wrap=True)
-    for name in names:
-        table.add_column(name, max_width=WIDEST, overflow="fold")
+def _table(vantages: Sequence[str], names: Sequence[str], cells: Cells) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    table.add_column("\nfrom", no_wrap=True)
+    for heading in _headings(names):
+        table.add_column(heading, max_width=WIDEST, overflow="fold")
     for vantage in vantages:
         found = [cells.get((vantage, name)) for name in names]
         if any(found):
             table.add_row(vantage, *(_text(record) for record in found))
     return table
+
+
+def _headings(names: Sequence[str]) -> list[str]:
+    """Two lines: the kind of frontend over the first column of its kind, the place over each."""
+    told = []
+    for kind, same in groupby(names, key=lambda name: name.partition(".")[0]):
+        for index, name in enumerate(same):
+            told.append(f"{'' if index else kind}\n{name.partition('.')[2]}")
+    return told
 
 
 def _text(record: Record | None) -> Text:

@@ -60,13 +60,18 @@ def short_name(address: str, name: str) -> str:
 
 
 def joined(names: Iterable[str]) -> str:
-    """Names of one kind share it: `vtep(n1), vtep(n2), kept` -> `vtep(n1,n2) kept`."""
+    """Names of one kind share it, kinds of one place that: `vtep(n1,n2) kept`, `vtep/cni0(n1)`."""
     places: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         match = _PLACED.match(name)
         kind, place = (match["kind"], match["place"]) if match else (name, "")
         places.setdefault(kind, []).append(place)
-    return " ".join(f"{kind}({','.join(found)})" if any(found) else kind for kind, found in places.items())
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for kind, found in places.items():
+        kinds.setdefault(tuple(found) if any(found) else (kind,), []).append(kind)
+    return " ".join(
+        same[0] if where == (same[0],) else f"{'/'.join(same)}({','.join(where)})" for where, same in kinds.items()
+    )
 
 
 def short(outcomes: Mapping[Outcome, int], sources: Iterable[str], trouble: str = "") -> str:

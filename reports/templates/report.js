@@ -18,18 +18,20 @@
   function drawCell(cell, index) {
     const kind = cell.verdict === "pass" && cell.answered ? "pass ok" : cell.verdict;
     const button = make("button", { class: `c ${kind}`, type: "button", tabindex: "-1", "data-cell": index,
-      "aria-haspopup": "dialog", "aria-label": `${cell.verdict}: ${cell.vantage} to ${cell.service} ${cell.column}: ${cell.outcome} ${cell.source}` },
+      "aria-haspopup": "dialog", "aria-label": `${cell.verdict}: ${cell.vantage} to ${cell.service}.${cell.frontend}: ${cell.outcome} ${cell.source}` },
       `${cell.mark} ${cell.outcome}`);
     if (cell.source) button.append(make("small", {}, cell.source));
-    button.title = cell.verdict === "pass" ? cell.observed : `${cell.headline}\n${cell.observed}`;
+    button.title = [`${cell.vantage} to ${cell.service}.${cell.frontend} ${cell.target}`, cell.verdict === "pass" ? "" : cell.headline, cell.observed].filter(Boolean).join("\n");
     buttons[index] = button;
     return button;
   }
   function drawHead(columns) {
     const row = make("tr", {}, make("th", { scope: "col" }, "from"));
+    let before = "";
     for (const column of columns) {
       const [kind, ...place] = column.split(".");
-      row.append(make("th", { scope: "col" }, make("b", {}, kind), place.join(".") || "\u00a0"));
+      row.append(make("th", { scope: "col", ...(kind === before ? { class: "same" } : {}) }, make("b", {}, kind), place.join(".") || "\u00a0"));
+      before = kind;
     }
     return make("thead", {}, row);
   }
@@ -48,7 +50,7 @@
     });
     const score = make("small");
     const table = make("table", { class: "matrix", "aria-label": service }, head, body);
-    const section = make("section", {}, make("h2", {}, service, score), make("div", { class: "scroll" }, table));
+    const section = make("section", {}, make("h2", {}, service, score, make("small", { class: "about-service" }, data.abouts[service])), make("div", { class: "scroll" }, table));
     tables.push({ service, section, score, grid, rows: [...body.rows], head: head.rows[0] });
     return section;
   }
@@ -59,6 +61,7 @@
     const first = data.cells[group.cells[0]];
     const size = group.cells.length;
     const card = make("article", { class: `group ${group.verdict}` }, make("h3", {}, group.headline, " ", make("small", {}, size > 1 ? `${size} cells` : "1 cell")));
+    if (size > 1 && group.shared.length) card.append(account([["shared", group.shared.join("; ")]]));
     card.append(account(first.account.length ? first.account.filter(([label]) => label !== "evidence") : [["expected", first.expected], ["observed", first.observed]]));
     const links = group.cells.map((index) => make("li", {}, make("a", { href: `#${data.cells[index].id}` }, data.cells[index].id)));
     card.append(make("ul", { class: "links" }, ...links.slice(0, 6)));
@@ -102,7 +105,7 @@
   const titled = (title, ...nodes) => [make("h3", {}, title), ...nodes];
   function details(cell) {
     const facets = Object.entries(cell.facets).map(([facet, verdict]) => make("span", { class: `badge ${verdict}` }, `${facet} ${verdict === "pass" ? "✓" : verdict}`));
-    const asked = [["from", `${cell.vantage} (${cell.where})`], ["to", `${cell.service}.${cell.column}`], ["at", cell.target], ["attempts", String(cell.attempts.length)]];
+    const asked = [["from", `${cell.vantage} (${cell.where})`], ["to", `${cell.service}.${cell.frontend}`], ["at", cell.target], ["attempts", String(cell.attempts.length)]];
     const attempts = cell.attempts.map(([outcome, source, backend, ms, note], index) => [index + 1, outcome + (note ? `: ${note}` : ""), source, backend, ms]);
     const shown = new Set(["asked", "because", "expected", "observed"]);
     const rest = cell.account.filter(([label]) => !shown.has(label));

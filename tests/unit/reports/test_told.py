@@ -10,7 +10,8 @@ import pytest
 import worlds
 
 from probes.observation import Outcome
-from reports import allure, html, matrix, summary, words
+from reports import allure, causes, html, matrix, summary, words
+from reports.places import Places, split
 from reports.run import Run, schema
 
 RECORDS = worlds.records()
@@ -48,7 +49,7 @@ def test_the_matrix_tells_every_cell_without_colour() -> None:
 
     assert "\x1b[" not in text
     assert text.count("✗ 2/11 ok") == 10
-    for told in ("✓ ok kept", "✓ ok vtep(n1)", "✓ refused", "✗ 2/11 ok vtep(n1), timeout", "? not asked"):
+    for told in ("✓ ok kept", "✓ ok vtep(n1)", "✓ refused", "✗ 2/11 ok", "timeout", "? not asked"):
         assert told in text
 
 
@@ -66,22 +67,67 @@ def test_of_nothing_there_is_still_a_report() -> None:
     assert "0 cells" in html.render(a_run(records=()))
 
 
-def test_failures_of_one_reason_are_told_once() -> None:
-    groups = summary.groups(RECORDS)
+def test_one_column_holds_what_is_alike_for_every_vantage() -> None:
+    declared = a_run().topology.declared
+    own = [record for record in RECORDS if record.cell.service == "web-np"]
+    places = Places.of(declared)
 
+    assert places.columns(own) == (
+        "clusterip",
+        "nodeport.own",
+        "nodeport.other with",
+        "nodeport.other without",
+        "nodeport.own cni0",
+        "nodeport.own vtep",
+        "nodeport.loopback",
+    )
+    assert len({(record.cell.vantage, places.column(record.cell)) for record in own}) == len(own)
+    assert "web-np  ✓" in (text := matrix.render(own, 160, declared=declared))
+    assert "NodePort, externalTrafficPolicy Cluster, web-a on n1, web-b on n2" in text
+    assert "other without" in text
+
+
+def test_without_a_declared_topology_nodes_keep_their_names() -> None:
+    names = Places.of({}).columns(record for record in RECORDS if record.cell.service == "web-np")
+
+    assert names[:4] == ("clusterip", "nodeport.own", "nodeport.own cni0", "nodeport.own vtep")
+    assert {"nodeport.n1", "nodeport.n3", "nodeport.loopback"} <= set(names)
+
+
+@pytest.mark.parametrize("node", ["n1", "worker-1", "a-cni0-b"])
+def test_a_nodes_name_may_hold_hyphens(node: str) -> None:
+    assert split(node) == (node, "")
+    assert split(f"{node}-cni0") == (node, "cni0")
+    assert split(f"{node}-vtep") == (node, "vtep")
+
+
+def test_failures_of_one_cause_are_told_once() -> None:
+    groups = causes.groups(RECORDS)
+
+    silent = sum(record.verdict == "inconclusive" for record in RECORDS)
     assert [(group.verdict, len(group.records)) for group in groups] == [
         ("fail", 10),
-        ("fail", 3),
-        ("inconclusive", 86),
+        ("fail", 2),
+        ("fail", 1),
+        ("inconclusive", silent),
     ]
+    assert groups[0].shared(RECORDS)[0].startswith("Service web-np (10 of its ")
+    assert groups[0].shared(RECORDS)[1].startswith("NodePorts at n3 (10 of its ")
     text = summary.render(RECORDS, 140)
     assert text.count("9 of 11 timeout") == 1
-    assert "532 cells: 433 pass, 13 fail, 86 inconclusive" in text
-    assert "and 73 more" in text
+    assert f"{len(RECORDS)} cells: {len(RECORDS) - 13 - silent} pass, 13 fail, {silent} inconclusive" in text
+    assert "more frontends, in report.html and run.json" in text
+
+
+def test_a_run_that_passed_is_told_in_one_line() -> None:
+    passed = [record for record in RECORDS if record.verdict == "pass"]
+
+    assert summary.render(passed, 140).split("\n") == ["", f"{len(passed)} cells: {len(passed)} pass", ""]
 
 
 def test_names_of_a_kind_are_joined() -> None:
     assert words.joined(["vtep(n1)", "vtep(n2)", "kept", "vtep(n1)"]) == "vtep(n1,n2) kept"
+    assert words.joined(["vtep(n1)", "cni0(n1)", "pod-n1"]) == "vtep/cni0(n1) pod-n1"
     assert words.short_name("10.244.1.0", "10.244.1.0 (vtep of n1)") == "vtep(n1)"
     assert words.short_name("10.244.1.9", "10.244.1.9 (pod-n1)") == "pod-n1"
     assert words.short_name("192.0.2.1", "192.0.2.1") == "192.0.2.1"
@@ -120,4 +166,5 @@ def test_the_page_asks_for_nothing_and_no_text_breaks_out() -> None:
 
 
 def test_an_unfinished_run_says_so() -> None:
-    assert "492 of 532 planned cells have no record" in html.render(a_run())
+    planned = len(worlds.cells())
+    assert f"{planned - 40} of {planned} planned cells have no record" in html.render(a_run())

@@ -1,0 +1,100 @@
+"""What did not pass, put together by what it has in common, so that one fault is told once. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from probes.verdict import Facet, Result
+from reports.places import split
+from topologies.frontends import At, FrontendKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from reports.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Records that deviate alike at the same kind of frontend. The first one's account stands for all."""
+
+    verdict: Result
+    headline: str
+    records: tuple[Record, ...]
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that all of them rest on, in the first one's order."""
+        first, *others = self.records
+        return tuple(rule for rule in first.rules if all(rule in record.rules for record in others))
+
+    @property
+    def where(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Each frontend in the group, `web-np.nodeport.n2`, and the vantages it was asked from, in order."""
+        found: dict[str, list[str]] = {}
+        for record in self.records:
+            found.setdefault(f"{record.cell.service}.{record.cell.frontend}", []).append(record.cell.vantage)
+        return tuple((frontend, tuple(dict.fromkeys(vantages))) for frontend, vantages in found.items())
+
+    def shared(self, records: Sequence[Record]) -> tuple[str, ...]:
+        """What all of them share and how much of it they are, of all `records`: `Service web-np (9 of 42 cells)`."""
+        told = []
+        for name, coordinate in _COORDINATES:
+            values = {coordinate(record) for record in self.records}
+            value = values.pop()
+            if value and not values:
+                whole = sum(coordinate(record) == value for record in records)
+                told.append(f"{name} {value} ({len(self.records)} of its {whole} cells)")
+        return tuple(told)
+
+
+def groups(records: Iterable[Record]) -> tuple[Group, ...]:
+    """What did not pass, by cause; failures before inconclusive, the largest group first.
+
+    Failures share the kind of frontend, the facets that failed, and how they deviate: outcomes that came for those
+    that were due, kinds of source address nobody expected, backends that stayed away. Inconclusive ones share their
+    trouble and where they were asked from.
+    """
+    found: dict[tuple[object, ...], list[Record]] = {}
+    for record in records:
+        if record.verdict is not Result.PASS:
+            found.setdefault(_cause(record), []).append(record)
+    made = (Group(same[0].verdict, same[0].headline, tuple(same)) for same in found.values())
+    return tuple(sorted(made, key=lambda group: (group.verdict is not Result.FAIL, -len(group.records))))
+
+
+def _cause(record: Record) -> tuple[object, ...]:
+    if record.verdict is Result.INCONCLUSIVE:
+        return record.verdict, record.cell.vantage, record.observed.trouble or record.headline
+    facets = frozenset(facet for facet, found in record.facets.items() if found is Result.FAIL)
+    due, came = frozenset(record.expected.outcomes), frozenset(record.observed.outcomes)
+    return record.verdict, record.cell.frontend_kind, facets, came - due, _strange(record), _absent(record, facets)
+
+
+def _strange(record: Record) -> frozenset[str]:
+    """The kinds of source that were seen and not expected: `cni0`, `kept`, or a bare address."""
+    allowed = {source.address for source in record.expected.sources}
+    return frozenset(seen.said.partition("(")[0] for seen in record.observed.sources if seen.address not in allowed)
+
+
+def _absent(record: Record, facets: frozenset[Facet]) -> frozenset[str]:
+    if Facet.BACKENDS not in facets:
+        return frozenset()
+    return frozenset(record.expected.backends) - frozenset(record.observed.backends)
+
+
+def _asked_at(record: Record) -> str:
+    """The node a NodePort was asked at: the one its label names, else (127.0.0.1) the client's own."""
+    kind, _, place = record.cell.frontend.partition(".")
+    if kind != FrontendKind.NODE_PORT:
+        return ""
+    return (record.cell.vantage_node or "") if place == At.LOOPBACK else split(place)[0]
+
+
+_COORDINATES: tuple[tuple[str, Callable[[Record], str]], ...] = (
+    ("Service", lambda record: record.cell.service),
+    ("from", lambda record: record.cell.vantage),
+    ("from node", lambda record: record.cell.vantage_node or ""),
+    ("NodePorts at", _asked_at),
+)

@@ -1,0 +1,94 @@
+"""Where a frontend is, seen from who asks: the columns of a matrix, alike for every vantage. Pure.
+
+`nodeport.n1` is another column for each node; `nodeport.own`, `nodeport.other with` and `nodeport.other without` (a
+node with, without an endpoint of the Service) are the classes the plan asks, so every vantage has a cell in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from topologies.frontends import At, FrontendKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reports.parts import CellKey
+    from reports.record import Record
+
+_KINDS = tuple(kind.value for kind in FrontendKind)
+_PLACES = ("own", "other with", "other without", "own cni0", "own vtep", "loopback")
+_USUAL = ("v4", "tcp")
+LEGEND = "own: the client's own node; other with, without: another node with, without an endpoint of the Service"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What a run's declared topology says of its Services; without one, NodePorts keep their node's name."""
+
+    homes: Mapping[str, frozenset[str]]
+    abouts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, declared: Mapping[str, Any]) -> Self:
+        """From `topology.declared` of a run, raw, so that a run of another version can still be read."""
+        workload = declared.get("workload") or {}
+        backends: dict[str, list[Mapping[str, Any]]] = {}
+        for backend in workload.get("backends", ()):
+            backends.setdefault(backend.get("app", ""), []).append(backend)
+        services = {service["name"]: service for service in workload.get("services", ())}
+        found = {name: backends.get(service.get("app", ""), []) for name, service in services.items()}
+        return cls(
+            homes={name: frozenset(str(backend["node"]) for backend in own) for name, own in found.items()},
+            abouts={name: _about(services[name], own) for name, own in found.items()},
+        )
+
+    def column(self, cell: CellKey) -> str:
+        """`clusterip`, `nodeport.own`, `nodeport.other with`; family and protocol only where not the usual v4 tcp."""
+        usual = (cell.family, cell.protocol) == _USUAL
+        told = self._node_port(cell) if cell.frontend_kind == FrontendKind.NODE_PORT else cell.frontend
+        return told if usual else f"{told} {cell.family} {cell.protocol}"
+
+    def columns(self, records: Iterable[Record]) -> tuple[str, ...]:
+        """The columns of a Service's table, kinds in a fixed order."""
+        found = {self.column(record.cell): record.cell.frontend_kind for record in records}
+
+        def rank(label: str) -> tuple[int, int, str]:
+            place = label.partition(".")[2]
+            known = _PLACES.index(place) if place in _PLACES else len(_PLACES)
+            return _KINDS.index(found[label]), known if found[label] == FrontendKind.NODE_PORT else 0, label
+
+        return tuple(sorted(found, key=rank))
+
+    def _node_port(self, cell: CellKey) -> str:
+        kind, _, place = cell.frontend.partition(".")
+        node, at = split(place)
+        if node == cell.vantage_node:
+            return f"{kind}.own {at}".rstrip()
+        if at or place == At.LOOPBACK or cell.service not in self.homes:
+            return cell.frontend
+        return f"{kind}.other {'with' if node in self.homes[cell.service] else 'without'}"
+
+
+def split(place: str) -> tuple[str, str]:
+    """A NodePort label's node and address there: `n1-cni0` -> n1, cni0; `worker-1` -> worker-1 and nothing."""
+    node, _, at = place.rpartition("-")
+    return (node, at) if node and at in {At.CNI0, At.VTEP} else (place, "")
+
+
+def _about(service: Mapping[str, Any], backends: Iterable[Mapping[str, Any]]) -> str:
+    """`NodePort, externalTrafficPolicy Local, web-a on n1, web-b on n2`."""
+    kind = str(service.get("type", ""))
+    parts = [kind]
+    if kind != "ClusterIP":
+        parts.append(f"externalTrafficPolicy {service.get('external_traffic_policy', 'Cluster')}")
+    if service.get("internal_traffic_policy", "Cluster") != "Cluster":
+        parts.append(f"internalTrafficPolicy {service['internal_traffic_policy']}")
+    if service.get("session_affinity", "None") != "None":
+        parts.append(f"sessionAffinity {service['session_affinity']}")
+    homes = [
+        f"{one.get('name')} on {one.get('node')}{' (hostNetwork)' if one.get('host_network') else ''}"
+        for one in backends
+    ]
+    return ", ".join([*filter(None, parts), *(homes or ["no endpoints"])])
