@@ -1,4 +1,4 @@
-"""The hook by which reports hear of answers."""
+"""The hooks by which reports hear of a run while it comes to be, in this order."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ if TYPE_CHECKING:
 
     from probes.cell import Cell
     from probes.judging import Judge
+    from probes.observation import Observation
+    from probes.session import Answers
+
+
+def pytest_hairpin_begins(config: pytest.Config) -> None:
+    """A live run begins; called in the one process that asks, as are the next two."""
+
+
+def pytest_hairpin_settled(config: pytest.Config, answers: Answers) -> None:
+    """The cluster is settled: all is known but the observations."""
+
+
+def pytest_hairpin_heard(config: pytest.Config, observations: dict[str, Observation]) -> None:
+    """A vantage was asked: observations by cell id, each newer one in place of the older; from several threads."""
 
 
 def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cell]) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PLAN = pytest.StashKey[Plan]()
 RUN = pytest.StashKey[Path]()
+ANSWERS = "answers.json"  # in the run's folder: what was asked, for all workers of pytest-xdist
 NOT_TESTABLE = 6
 JUDGE = pytest.StashKey[Judge]()
 
@@ -150,19 +151,27 @@ def _answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         pytest.exit(f"the run's folder {folder} cannot be made: {error.strerror}; give --out DIR", NOT_TESTABLE)
-    shared, failed = folder / "answers.json", folder / "not-tested.txt"
+    shared, failed = folder / ANSWERS, folder / "not-tested.txt"
     with FileLock(folder / ".asking"):
         if failed.exists():
             pytest.exit(failed.read_text(encoding="utf-8"), returncode=NOT_TESTABLE)
-        if not shared.exists():
-            try:
-                _conduct(config, cells).write(shared)
-            except (ClusterError, OSError) as error:
-                message = f"the cluster could not be tested: {error}"
-                with contextlib.suppress(OSError):
-                    failed.write_text(message, encoding="utf-8")
-                pytest.exit(message, returncode=NOT_TESTABLE)
-    return sessions.Answers.read(shared)
+        if shared.exists():
+            return sessions.Answers.read(shared)
+        try:
+            answers = _conduct(config, cells)
+        except ClusterError as error:
+            message = f"the cluster could not be tested: {error}"
+            with contextlib.suppress(OSError):
+                failed.write_text(message, encoding="utf-8")
+            pytest.exit(message, returncode=NOT_TESTABLE)
+        try:
+            answers.write(shared)
+        except OSError as error:
+            message = f"{shared} could not be written: {error.strerror}"
+            if hasattr(config, "workerinput"):
+                pytest.exit(f"{message}, so the other workers cannot judge: free space, or run without -n")
+            _say(config, message)
+        return answers
 
 
 def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
@@ -179,7 +188,16 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         keep=config.getoption("--keep"),
     )
     run = config.stash[RUN].name.rsplit("-", 1)[-1]
-    return sessions.conduct(topology, cells, run, options, say=lambda line: _say(config, line))
+    config.hook.pytest_hairpin_begins(config=config)
+    return sessions.conduct(
+        topology,
+        cells,
+        run,
+        options,
+        say=lambda line: _say(config, line),
+        heard=lambda found: config.hook.pytest_hairpin_heard(config=config, observations=found),
+        before_asking=lambda known: config.hook.pytest_hairpin_settled(config=config, answers=known),
+    )
 
 
 def _say(config: pytest.Config, line: str) -> None:
@@ -202,7 +220,7 @@ def pytest_runtestloop(session: pytest.Session) -> object:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Our own hook, called once a process when the answers are there."""
+    """Our own hooks, by which reports hear of the run."""
     from probes import hooks  # noqa: PLC0415 - pytest wants the module object
 
     pluginmanager.add_hookspecs(hooks)

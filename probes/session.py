@@ -70,12 +70,13 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     *,
     say: Callable[[str], None],
     heard: Callable[[dict[str, Observation]], None] = lambda _: None,
-    before_asking: Callable[[], None] | None = None,
+    before_asking: Callable[[Answers], None] = lambda _: None,
 ) -> Answers:
     """Deploy, settle, ask every cell once, remove. ClusterError where the cluster cannot be tested at all.
 
     `say` gets the progress, a line at a time, and `heard` the observations by cell id as they come, each newer one in
-    place of the older; both from several threads. `before_asking` is called once, after settling.
+    place of the older; both from several threads. `before_asking` is called once, after settling, with what is known
+    by then: all but the observations.
     """
     cluster = clusters.Cluster(
         api=clusters.connect(options.kubeconfig, options.context),
@@ -88,15 +89,25 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
         cluster.apply()
         notes = _settle(cluster, options, say)
         snapshot, versions = cluster.snapshot(), cluster.versions()
-        if before_asking:
-            before_asking()
         settled = time.monotonic()
+        timings = {"settle": settled - started}
+        before_asking(Answers(snapshot, {}, timings, versions, notes))
         observations = _ask(cells, snapshot, cluster, options, say=say, heard=heard)
+        asked = time.monotonic()
     finally:
-        if not options.keep:
-            cluster.remove()
-    timings = {"settle": settled - started, "ask": time.monotonic() - settled}
-    return Answers(snapshot, observations, timings, versions, notes)
+        left = () if options.keep else _remove(cluster, say)
+    return Answers(snapshot, observations, {**timings, "ask": asked - settled}, versions, (*notes, *left))
+
+
+def _remove(cluster: clusters.Cluster, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Take the workload away; that it could not be is told, and loses none of the answers."""
+    try:
+        cluster.remove()
+    except clusters.ClusterError as error:
+        note = f"namespace {cluster.namespace} is left behind: {error}"
+        say(note)
+        return (note,)
+    return ()
 
 
 def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], None]) -> tuple[str, ...]:

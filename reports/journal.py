@@ -1,11 +1,15 @@
-"""The run's folder and its journals: every record is on disk the moment it is judged, whatever happens afterwards.
+"""The run's folder and its journals: what is known is on disk the moment it is known, whatever happens afterwards.
 
-    out/20261122T053508Z-lab-flannel/records.jsonl       the header, then one record a line (the only or main process)
-                                     journal-gw0.jsonl   the same from an xdist worker
-                                     run.json            the run as a whole, written at the end in one rename
-    out/last -> the newest finished (or recovered) run
+    out/20261122T053508Z-lab-flannel/records.jsonl       one thing a line, in the order they came to be known:
+                                                         header, snapshot, observations, records; a newer header or
+                                                         observation stands for the older one
+                                     journal-gw0.jsonl   the same from another process
+                                     run.json            the run as a whole, each time written in one rename: when it
+                                                         begins (`complete: false`, no record yet) and when it ends
+    out/last -> the newest run
 
-A killed run leaves its journals; `recover()` makes `run.json` of them. JournalError is the only error raised here.
+A killed run leaves its journals; `recover()` makes `run.json` of them, judging what had been observed only
+(`epilogue.py` does that at the end of the run's process). JournalError is the only error raised here.
 """
 
 from __future__ import annotations
@@ -14,20 +18,26 @@ import json
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from probes.observation import Observation
+from reports import judged
 from reports.record import Record, merge
 from reports.run import Header, Run
+from topologies.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import datetime
     from pathlib import Path
 
 MAIN = "records.jsonl"
 RUN = "run.json"
+_OBSERVATION, _SNAPSHOT = TypeAdapter(Observation), TypeAdapter(Snapshot)
 
 
 class JournalError(OSError):
@@ -66,7 +76,8 @@ class Journal:
         self.header = header
         self.records: list[Record] = []
         self._backlog: list[bytes] = [_line({"header": header.model_dump(mode="json")})]
-        self._end = 0
+        self._end, self._lines = 0, 1
+        self._lock = Lock()
         try:
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -78,8 +89,20 @@ class Journal:
     def append(self, record: Record) -> None:
         """Keep a record; JournalError if it is in memory only. The next append tries to write what is missing."""
         self.records.append(record)
-        self._backlog.append(_line({"record": record.model_dump(mode="json")}))
-        self._flush()
+        self._keep({"record": record.model_dump(mode="json")})
+
+    def head(self, header: Header) -> None:
+        """A fuller header, in place of the older; JournalError as above."""
+        self.header = header
+        self._keep({"header": header.model_dump(mode="json")})
+
+    def settle(self, snapshot: Snapshot) -> None:
+        """What the cluster was when it was asked, without which nothing observed can be judged; JournalError."""
+        self._keep({"snapshot": _SNAPSHOT.dump_python(snapshot, mode="json")})
+
+    def hear(self, observations: Iterable[Observation]) -> None:
+        """Keep what was observed, each in place of an older one of its cell; from any thread; JournalError."""
+        self._keep(*({"observation": _OBSERVATION.dump_python(one, mode="json")} for one in observations))
 
     def close(self) -> None:
         """Write what is still in memory and close; JournalError says how many records could not be written."""
@@ -94,6 +117,12 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _keep(self, *written: dict[str, Any]) -> None:
+        with self._lock:
+            self._backlog.extend(map(_line, written))
+            self._lines += len(written)
+            self._flush()
+
     def _flush(self) -> None:
         try:
             while self._backlog:
@@ -102,7 +131,7 @@ class Journal:
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._fd, self._end)  # no torn line between whole ones
-            kept = f"{len(self._backlog)} of {len(self.records)} records are in memory only"
+            kept = f"{len(self._backlog)} of {self._lines} lines are in memory only"
             raise failed(kept, self.path, error) from error
 
 
@@ -119,30 +148,41 @@ def finish(folder: Path, extra: Iterable[Record] = (), /, **closing: Any) -> Run
 
 
 def recover(folder: Path) -> Run:
-    """Make `run.json` (`complete: false`) of the journals a killed run left; a torn last line is noted and dropped."""
+    """Make `run.json` (`complete: false`) of the journals a killed run left; a torn last line is noted and dropped.
+
+    JournalError if there is no journal with a header, or `run.json` cannot be written.
+    """
     run = assemble(folder, complete=False)
     save(run, folder)
     return run
 
 
-def assemble(folder: Path, extra: Iterable[Record] = (), /, **closing: Any) -> Run:  # noqa: ANN401 - fields of Run
-    """Read all journals of a folder into a Run; JournalError if none of them has a readable header."""
+def assemble(
+    folder: Path,
+    extra: Iterable[Record] = (),
+    /,
+    header: Header | None = None,
+    **closing: Any,  # noqa: ANN401 - fields of Run
+) -> Run:
+    """Read all journals of a folder into a Run; JournalError if none of them has a readable header and none is given.
+
+    What was observed and not judged any more is judged now.
+    """
     notes = list(closing.pop("notes", ()))
-    headers: list[Header] = []
-    records: list[Record] = []
-    for path in _journals(folder):
-        for item in _read(path, notes):
-            (headers if isinstance(item, Header) else records).append(item)  # type: ignore[arg-type]
-    if not headers:
+    pages = [_Page.of(path, notes) for path in _journals(folder)]
+    header = next((page.header for page in pages if page.header), header)
+    if header is None:
         message = f"no journal with a header in {folder}: got {sorted(path.name for path in folder.glob('*'))}"
         raise JournalError(message)
-    header = headers[0]
+    records = [*(record for page in pages for record in page.records), *extra]
+    for page in pages:
+        records += page.judged(header, {record.cell.id for record in records})
     told = {name: getattr(header, name) for name in Header.model_fields}
     return Run(
         **{
             **told,
             "notes": tuple(dict.fromkeys((*header.notes, *notes))),
-            "records": merge([*records, *extra], header.plan),
+            "records": merge(records, header.plan),
             **closing,
         }
     )
@@ -150,6 +190,7 @@ def assemble(folder: Path, extra: Iterable[Record] = (), /, **closing: Any) -> R
 
 def save(run: Run, folder: Path) -> Path:
     """Write `run.json` beside its final name, rename it, and point `last` at the folder."""
+    folder = folder.resolve()  # `last` itself may have been given
     path, fresh = folder / RUN, folder / f".{RUN}.{os.getpid()}"
     try:
         fresh.write_text(run.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -164,6 +205,50 @@ def save(run: Run, folder: Path) -> Path:
     return path
 
 
+@dataclass(slots=True)
+class _Page:
+    """What one journal says."""
+
+    header: Header | None = None
+    snapshot: Snapshot | None = None
+    observations: dict[str, Observation] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, path: Path, notes: list[str]) -> _Page:
+        """Read it; a line that is not whole is dropped, and a note says so."""
+        page = cls()
+        lines = path.read_bytes().splitlines(keepends=True)
+        for number, line in enumerate(lines, start=1):
+            try:
+                page.take(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                torn = number == len(lines) and not line.endswith(b"\n")
+                why = "torn by the end of the process" if torn else f"not readable: {str(error).splitlines()[0]}"
+                notes.append(f"{path.name} line {number} was dropped: {why}")
+        return page
+
+    def take(self, written: dict[str, Any]) -> None:
+        """One line."""
+        if "header" in written:
+            self.header = Header(**written["header"])
+        elif "snapshot" in written:
+            self.snapshot = _SNAPSHOT.validate_python(written["snapshot"])
+        elif "observation" in written:
+            seen = _OBSERVATION.validate_python(written["observation"])
+            self.observations[seen.cell] = seen
+        else:
+            self.records.append(Record(**written["record"]))
+
+    def judged(self, header: Header, known: set[str]) -> list[Record]:
+        """Records of the observations whose cell has none yet."""
+        left = any(cell not in known for cell in self.observations)
+        if not left or self.snapshot is None:
+            return []
+        made = judged.heard(header, self.snapshot, self.observations)
+        return [record for record in made if record.cell.id not in known]
+
+
 def load(path: Path) -> Run:
     """Read a `run.json`, or the folder that holds one; JournalError says what was wrong with it."""
     source = path / RUN if path.is_dir() else path
@@ -176,18 +261,6 @@ def load(path: Path) -> Run:
 
 def _journals(folder: Path) -> list[Path]:
     return [path for path in (folder / MAIN, *sorted(folder.glob("journal-*.jsonl"))) if path.exists()]
-
-
-def _read(path: Path, notes: list[str]) -> Iterator[Header | Record]:
-    lines = path.read_bytes().splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
-        try:
-            written = json.loads(line)
-            yield Header(**written["header"]) if "header" in written else Record(**written["record"])
-        except (ValueError, KeyError, TypeError) as error:
-            torn = number == len(lines) and not line.endswith(b"\n")
-            why = "torn by the end of the process" if torn else f"not readable: {str(error).splitlines()[0]}"
-            notes.append(f"{path.name} line {number} was dropped: {why}")
 
 
 def _point(link: Path, folder: Path) -> None:

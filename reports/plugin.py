@@ -14,20 +14,28 @@ from filelock import FileLock
 from pydantic import TypeAdapter
 
 from probes.oracle.environment import Environment
-from probes.plugin import PLAN, RUN
-from probes.verdict import Facet
-from reports import allure, html, journal, matrix, summary
+from probes.plugin import ANSWERS, JUDGE, PLAN, RUN
+from probes.session import Answers
+from reports import allure, html, journal, judged, matrix, summary
+from reports.epilogue import Epilogue
 from reports.record import Record
 from reports.run import DeclaredTopology, Header, Left, Run, Timings
 from topologies.plugin import TOPOLOGY
+from topologies.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from probes.cell import Cell
     from probes.judging import Judge
+    from probes.observation import Observation
 
 STARTED = pytest.StashKey[datetime]()
 RECORDS = pytest.StashKey[dict[str, Record]]()
 TROUBLE = pytest.StashKey[str]()
+JOURNAL = pytest.StashKey[journal.Journal]()
+TOLD = pytest.StashKey[bool]()
+EPILOGUE = pytest.StashKey[Epilogue]()
 REPORT = "report.html"
 HAIRPIN = "0.1.0"
 
@@ -38,57 +46,86 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RECORDS] = {}
 
 
-def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cell]) -> None:
-    """Judge every cell and write its record at once, in whichever process comes first."""
-    began = time.monotonic()
-    for cell in cells:
-        config.stash[RECORDS][cell.id] = _record(judge, cell)
-    judged = time.monotonic() - began
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start who has the last word should we be killed; the workers of xdist leave that to the main process."""
+    config = session.config
+    if not (hasattr(config, "workerinput") or config.getoption("collectonly") or config.getoption("--simulate")):
+        config.stash[EPILOGUE] = Epilogue.begin(config.stash[RUN])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let the epilogue go; it has work only where `run.json` could not be written."""
+    if EPILOGUE in config.stash:
+        config.stash[EPILOGUE].end(told=TOLD in config.stash)
+
+
+def pytest_hairpin_begins(config: pytest.Config) -> None:
+    """From now on there is a readable `run.json`, however the run ends."""
     folder = config.stash[RUN]
-    with FileLock(folder / ".journal"):
-        if (folder / journal.MAIN).exists():
-            return
-        try:
-            _write(config, judge, judged)
-        except journal.JournalError as error:
-            config.stash[TROUBLE] = str(error)
+    with _troubled(config):
+        config.stash[JOURNAL] = journal.Journal(folder, _header(config))
+        journal.recover(folder)
 
 
-def _write(config: pytest.Config, judge: Judge, judged: float) -> None:
+def pytest_hairpin_settled(config: pytest.Config, answers: Answers) -> None:
+    """Versions and the snapshot, without which nothing observed can be judged."""
+    with _troubled(config):
+        pages = config.stash[JOURNAL]
+        pages.head(_header(config, answers))
+        pages.settle(answers.snapshot)
+
+
+def pytest_hairpin_heard(config: pytest.Config, observations: dict[str, Observation]) -> None:
+    """What was observed is on disk before it is judged."""
+    with _troubled(config):
+        config.stash[JOURNAL].hear(observations.values())
+
+
+def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cell]) -> None:
+    """Judge every cell and write its record at once, in the process that asked or whichever comes first."""
+    began = time.monotonic()
+    config.stash[RECORDS] = {record.cell.id: record for record in judged.records(judge, cells)}
+    timings = Timings(**judge.answers.timings, judge=time.monotonic() - began)
+    header, folder = _header(config, judge.answers, timings), config.stash[RUN]
+    with FileLock(folder / ".journal"), _troubled(config):
+        if JOURNAL in config.stash:
+            config.stash[JOURNAL].head(header)
+            _write(config, config.stash[JOURNAL])
+        elif not (folder / journal.MAIN).exists():
+            _write(config, journal.Journal(folder, header))
+
+
+def _write(config: pytest.Config, pages: journal.Journal) -> None:
     """Journal every record. On a full disk what is not written stays in memory and is told all the same."""
-    timings = Timings(**judge.answers.timings, judge=judged)
-    with journal.Journal(config.stash[RUN], _header(config, judge, timings)) as pages:
+    with pages:
         for record in config.stash[RECORDS].values():
             with contextlib.suppress(journal.JournalError):
                 pages.append(record)
 
 
-def _record(judge: Judge, cell: Cell) -> Record:
-    case = judge.case(cell)
-    verdicts = [judge(cell, facet) for facet in Facet]
-    return Record.of(
-        cell,
-        None,
-        case.expectation,
-        case.observation,
-        verdicts,
-        naming=lambda address: judge.short_name(address, cell),
-    )
+@contextlib.contextmanager
+def _troubled(config: pytest.Config) -> Iterator[None]:
+    """A journal that cannot be written ends nothing: the run is still asked, judged and told in the terminal."""
+    try:
+        yield
+    except (journal.JournalError, KeyError) as error:  # KeyError: the journal could not be opened in the first place
+        config.stash.setdefault(TROUBLE, str(error))
 
 
-def _header(config: pytest.Config, judge: Judge, timings: Timings) -> Header:
+def _header(config: pytest.Config, answers: Answers | None = None, timings: Timings | None = None) -> Header:
     topology, plan = config.stash[TOPOLOGY], config.stash[PLAN]
+    asked = answers or Answers(Snapshot({}, {}), {}, {}, {})
     known = {name: importlib.metadata.version(name) for name in ("pytest", "kubernetes", "paramiko")}
     return Header(
         environment=TypeAdapter(Environment).dump_python(Environment.of(topology), mode="json"),
         topology=DeclaredTopology.of(topology),
-        versions={"hairpin": HAIRPIN, "python": platform.python_version(), **known, **judge.answers.versions},
+        versions={"hairpin": HAIRPIN, "python": platform.python_version(), **known, **asked.versions},
         started=config.stash[STARTED],
         command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
         plan=tuple(cell.id for cell in plan.cells),
         omissions=tuple(Left.of(omission) for omission in plan.omissions),
-        notes=judge.answers.notes,
-        timings=timings,
+        notes=asked.notes,
+        timings=timings or Timings(**asked.timings),
     )
 
 
@@ -108,29 +145,37 @@ def pytest_runtest_call(item: pytest.Item) -> object:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The matrix, the failures with their account, and where the files are."""
     folder = config.stash[RUN]
-    if hasattr(config, "workerinput") or not (folder / journal.MAIN).exists():
+    if hasattr(config, "workerinput") or not (config.stash[RECORDS] or (folder / journal.MAIN).exists()):
         return
     width, colour = terminalreporter._tw.fullwidth, terminalreporter._tw.hasmarkup  # noqa: SLF001 - pytest's own way
-    run = _finish(terminalreporter, config)
-    terminalreporter.section("matrix")
-    terminalreporter.write_line(matrix.render(run.records, width, color=colour))
-    terminalreporter.section("hairpin")
-    terminalreporter.write_line(summary.render(run.records, width, color=colour))
+    run, troubles = _finish(config)
+    if run.records:
+        terminalreporter.section("matrix")
+        terminalreporter.write_line(matrix.render(run.records, width, color=colour, declared=run.topology.declared))
+        terminalreporter.section("hairpin")
+        terminalreporter.write_line(summary.render(run.records, width, color=colour))
     for note in run.notes:
         terminalreporter.write_line(f"note: {note}", yellow=True)
+    for trouble in troubles:
+        terminalreporter.write_line(f"not saved: {trouble}", red=True)
     spent = ", ".join(f"{name} {took:.1f} s" for name, took in run.timings if took is not None)
-    terminalreporter.write_line(f"{spent}\n{folder / REPORT}\n{folder / journal.RUN}")
+    written = [path for path in (folder / REPORT, folder / journal.RUN) if path.exists()]
+    terminalreporter.write_line("\n".join(filter(None, [spent, *map(str, written)])))
 
 
-def _finish(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Run:
+def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
     """Put the run together; what cannot be written is said, and the run is told all the same."""
-    folder, began = config.stash[RUN], time.monotonic()
-    closing = {"finished": datetime.now(UTC), "complete": True}
-    run = journal.assemble(folder, config.stash[RECORDS].values(), **closing)
+    folder, began, records = config.stash[RUN], time.monotonic(), config.stash[RECORDS]
+    troubles = [config.stash[TROUBLE]] if TROUBLE in config.stash else []
+    answered = bool(records) or (folder / ANSWERS).exists()
+    closing = {"finished": datetime.now(UTC), "complete": answered}
+    known = config.stash[JUDGE].answers if JUDGE in config.stash else None
+    run = journal.assemble(folder, records.values(), header=_header(config, known), **closing)
     try:
         html.write(run, folder / REPORT)
         run = run.model_copy(update={"timings": run.timings.model_copy(update={"report": time.monotonic() - began})})
         journal.save(run, folder)
+        config.stash[TOLD] = True
     except journal.JournalError as error:
-        terminalreporter.write_line(f"not saved: {error}", red=True)
-    return run
+        troubles.append(str(error))
+    return run, troubles

@@ -1,0 +1,43 @@
+"""A run's answers -> records: every cell judged by every facet, also long after the run (from its journal)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from probes.judging import Judge
+from probes.plan import plan
+from probes.session import Answers
+from probes.verdict import Facet
+from reports.record import Record
+from topologies.model import Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from probes.cell import Cell
+    from probes.observation import Observation
+    from reports.run import Header
+    from topologies.snapshot import Snapshot
+
+
+def records(judge: Judge, cells: Iterable[Cell]) -> Iterator[Record]:
+    """One record a cell, in the order of the cells."""
+    for cell in cells:
+        case = judge.case(cell)
+        verdicts = [judge(cell, facet) for facet in Facet]
+        yield Record.of(
+            cell,
+            None,
+            case.expectation,
+            case.observation,
+            verdicts,
+            naming=lambda address, cell=cell: judge.short_name(address, cell),  # type: ignore[misc] # binds the cell
+        )
+
+
+def heard(header: Header, snapshot: Snapshot, observations: Mapping[str, Observation]) -> list[Record]:
+    """The records of what a run had observed when it ended, held against the topology its header declares."""
+    topology = Topology.model_validate(header.topology.declared)
+    cells = [cell for cell in plan(topology).cells if cell.id in observations]
+    answers = Answers(snapshot, dict(observations), timings={}, versions=header.versions)
+    return list(records(Judge.over(topology, answers, cells), cells))
