@@ -17,10 +17,12 @@
   // ---- the matrix
   function drawCell(cell, index) {
     const kind = cell.verdict === "pass" && cell.answered ? "pass ok" : cell.verdict;
+    const [outcome, ...others] = cell.outcome.split(", ");
+    const under = [...others, ...(cell.source ? [cell.source] : [])].join(", ");
     const button = make("button", { class: `c ${kind}`, type: "button", tabindex: "-1", "data-cell": index,
       "aria-haspopup": "dialog", "aria-label": `${cell.verdict}: ${cell.vantage} to ${cell.service}.${cell.frontend}: ${cell.outcome} ${cell.source}` },
-      `${cell.mark} ${cell.outcome}`);
-    if (cell.source) button.append(make("small", {}, cell.source));
+      `${cell.mark} ${outcome}`);
+    if (under) button.append(make("small", {}, under));
     button.title = [`${cell.vantage} to ${cell.service}.${cell.frontend} ${cell.target}`, cell.verdict === "pass" ? "" : cell.headline, cell.observed].filter(Boolean).join("\n");
     buttons[index] = button;
     return button;
@@ -61,8 +63,8 @@
     const first = data.cells[group.cells[0]];
     const size = group.cells.length;
     const card = make("article", { class: `group ${group.verdict}` }, make("h3", {}, group.headline, " ", make("small", {}, size > 1 ? `${size} cells` : "1 cell")));
-    if (size > 1 && group.shared.length) card.append(account([["shared", group.shared.join("; ")]]));
-    card.append(account(first.account.length ? first.account.filter(([label]) => label !== "evidence") : [["expected", first.expected], ["observed", first.observed]]));
+    const shared = size > 1 && group.shared.length ? [["shared", group.shared.join("; ")], ["such as", first.id]] : [];
+    card.append(account([...shared, ...(first.account.length ? first.account.filter(([label]) => label !== "evidence") : [["expected", first.expected], ["observed", first.observed]])]));
     const links = group.cells.map((index) => make("li", {}, make("a", { href: `#${data.cells[index].id}` }, data.cells[index].id)));
     card.append(make("ul", { class: "links" }, ...links.slice(0, 6)));
     if (size > 6) card.append(make("details", {}, make("summary", {}, `${size - 6} more`), make("ul", { class: "links" }, ...links.slice(6))));

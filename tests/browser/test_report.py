@@ -133,15 +133,26 @@ def test_a_phone_scrolls_no_body_sideways(page: Page, opened: bool) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-def test_the_opened_cell_stays_in_sight_on_a_phone(page: Page) -> None:
-    page.set_viewport_size(PHONE)
-    page.keyboard.press("n")
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_the_opened_cell_stays_in_sight(page: Page, size: dict[str, int]) -> None:
+    page.set_viewport_size(size)
+    for _ in range(3):
+        page.keyboard.press("n")
+        cell = page.locator("[aria-expanded=true]").bounding_box()
+        panel = page.locator("#panel").bounding_box()
+        assert cell is not None
+        assert panel is not None
+        assert 0 <= cell["y"] <= size["height"] - cell["height"]
+        assert cell["y"] + cell["height"] <= panel["y"] or cell["x"] + cell["width"] <= panel["x"]
 
-    cell = page.locator("[aria-expanded=true]").bounding_box()
-    panel = page.locator("#panel").bounding_box()
-    assert cell is not None
-    assert panel is not None
-    assert 0 <= cell["y"] <= panel["y"] - cell["height"]
+
+def test_a_columns_kind_is_told_once_and_stays_for_readers(page: Page) -> None:
+    heads = page.locator("section:has-text('web-np') thead th").all_inner_texts()
+
+    assert any("other without" in head for head in heads)
+    assert (
+        page.locator("section thead th.same b").first.evaluate("node => getComputedStyle(node).visibility") == "hidden"
+    )
 
 
 def test_print_shows_the_matrix_and_no_controls(page: Page) -> None:

@@ -2,8 +2,10 @@
 
     cp, n1 ... nN --- [nodes] --- in0 lb out0 --- wan0 rt lan0 --- [outside] --- ext ...
 
-The load balancer is in line: it is the nodes' default gateway. The router's default route is unreachable, so a packet
-for anywhere else is refused inside. All ranges are those of RFC 2544 (198.18.0.0/15), which nobody routes.
+The load balancer is in line: it is the nodes' default gateway. Where the network is a VPC's, or the balancer keeps the
+address also of clients among the nodes, it is their only neighbour: whatever a node sends passes it, as it passes a
+cloud's router. The router's default route is unreachable, so a packet for anywhere else is refused inside. All ranges
+are those of RFC 2544 (198.18.0.0/15), which nobody routes.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
-from topologies.model import LoadBalancerKind
+from topologies.lab import nat
+from topologies.model import CniKind, LoadBalancerKind
 
 if TYPE_CHECKING:
     from topologies.model import Node, Topology
@@ -21,6 +24,7 @@ CONTROL_PLANE = "cp"
 BALANCER = "lb"
 ROUTER = "rt"
 NODES = "nodes"  # the bridge the nodes are plugged into
+SECOND = "second"  # the bridge of the nodes' second cards
 OUTSIDE = "outside"  # the bridge of the external hosts
 TRANSIT = IPv4Network("198.18.2.0/30")
 BALANCED = IPv4Network("198.18.100.0/24")
@@ -42,7 +46,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`via` None: on `device` itself; both None: unreachable."""
+    """`via` None: straight out of `device`; both None: unreachable."""
 
     destination: IPv4Network
     via: IPv4Address | None = None
@@ -72,13 +76,14 @@ class PodNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One network namespace."""
+    """One network namespace. `rules`: an nft ruleset of its own, if any."""
 
     name: str
     legs: tuple[Leg, ...]
     routes: tuple[Route, ...]
     sysctls: tuple[tuple[str, str], ...] = ()
     pods: PodNetwork | None = None
+    rules: str = ""
 
     @property
     def address(self) -> IPv4Address:
@@ -89,6 +94,18 @@ class Host:
 def node_network(topology: Topology) -> IPv4Network:
     """The LAN of the nodes: the /24 of the first one."""
     return IPv4Network((topology.nodes[0].address, 24), strict=False)
+
+
+def layer3(topology: Topology) -> bool:
+    """Whether a node reaches even its neighbours by way of the gateway alone, as in a VPC."""
+    balancer = topology.load_balancer
+    keeps = balancer.kind is LoadBalancerKind.INLINE and not balancer.masquerade_inside
+    return keeps or topology.cni.kind in {CniKind.VPC_ROUTED, CniKind.ENI}
+
+
+def port(host: str, leg: Leg) -> str:
+    """The name of a card's other end, in its switch."""
+    return f"{host[:6]}-{int(leg.address.ip):08x}"
 
 
 def control_plane(topology: Topology) -> IPv4Address:
@@ -143,22 +160,34 @@ def _control_plane(topology: Topology) -> Host:
 
 
 def _node(topology: Topology, node: Node) -> Host:
-    network = node_network(topology)
-    pods = _pod_network(topology, node)
-    tunnels = tuple(Route(IPv4Network((t.vtep, 24)), t.vtep, "flannel.1", onlink=True) for t in pods.tunnels)
+    network, gateway = node_network(topology), node_network(topology)[1]
+    alone = layer3(topology)
+    legs = [Leg("eth0", IPv4Interface((node.address, 32 if alone else network.prefixlen)), switch=NODES)]
+    if node.secondary_address:
+        legs.append(Leg("eth1", IPv4Interface((node.secondary_address, 24)), switch=SECOND))
+    neighbour = (Route(IPv4Network(gateway), device="eth0"),) if alone else ()
+    pods = _pod_network(topology, node) if topology.cni.bridged else None
     return Host(
         node.name,
-        (Leg("eth0", IPv4Interface((node.address, network.prefixlen)), switch=NODES),),
-        (Route(EVERYWHERE, network[1]), *(tunnels if topology.cni.overlay else _pod_routes(topology, besides=node))),
+        tuple(legs),
+        (*neighbour, Route(EVERYWHERE, gateway), *_routes_to_pods(topology, node, pods)),
         _node_sysctls(topology),
         pods,
     )
+
+
+def _routes_to_pods(topology: Topology, node: Node, pods: PodNetwork | None) -> tuple[Route, ...]:
+    """To the other nodes' pods: through the vxlan device, by the nodes themselves, or none besides the default."""
+    if pods and topology.cni.overlay:
+        return tuple(Route(IPv4Network((t.vtep, 24)), t.vtep, "flannel.1", onlink=True) for t in pods.tunnels)
+    return () if layer3(topology) else _pod_routes(topology, besides=node)
 
 
 def _node_sysctls(topology: Topology) -> tuple[tuple[str, str], ...]:
     filtered = str(topology.kernel.rp_filter)
     always = (
         ("ipv4/ip_forward", "1"),
+        ("ipv4/ip_unprivileged_port_start", "0"),  # an echo pod on the host network may listen on 443
         ("ipv4/conf/all/rp_filter", filtered),
         ("ipv4/conf/default/rp_filter", filtered),
         ("bridge/bridge-nf-call-iptables", str(int(topology.kernel.bridge_nf_call_iptables))),
@@ -191,17 +220,24 @@ def _mac(topology: Topology, node: Node) -> str:
 def _balancer(topology: Topology) -> Host:
     network = node_network(topology)
     pods = _pod_routes(topology) if topology.external_routes_to_pods or not topology.cni.overlay else ()
-    ours = (Route(routed_to_balancer(topology)),) if topology.load_balancer.kind is LoadBalancerKind.INLINE else ()
-    quiet = tuple((f"ipv4/conf/{which}/send_redirects", "0") for which in ("all", "default"))
+    ours = () if topology.load_balancer.kind is LoadBalancerKind.NONE else (Route(routed_to_balancer(topology)),)
+    legs = [
+        Leg("in0", IPv4Interface((network[1], network.prefixlen)), switch=NODES),
+        Leg("out0", IPv4Interface((TRANSIT[2], TRANSIT.prefixlen)), peer=(ROUTER, "wan0")),
+    ]
+    if second := next((node.secondary_address for node in topology.nodes if node.secondary_address), None):
+        legs.append(Leg("in1", IPv4Interface((IPv4Network((second, 24), strict=False)[1], 24)), switch=SECOND))
     return Host(
         BALANCER,
-        (
-            Leg("in0", IPv4Interface((network[1], network.prefixlen)), switch=NODES),
-            Leg("out0", IPv4Interface((TRANSIT[2], TRANSIT.prefixlen)), peer=(ROUTER, "wan0")),
-        ),
+        tuple(legs),
         (Route(EVERYWHERE, TRANSIT[1]), *pods, *ours),
-        (("ipv4/ip_forward", "1"), *quiet, *_loose(), *_icmp(topology)),
+        (("ipv4/ip_forward", "1"), *_quiet(), *_loose(), *_icmp(topology)),
     )
+
+
+def _quiet() -> tuple[tuple[str, str], ...]:
+    """A router that sends a packet back by the card it came from does not tell the sender so."""
+    return tuple((f"ipv4/conf/{which}/send_redirects", "0") for which in ("all", "default"))
 
 
 def _loose() -> tuple[tuple[str, str], ...]:
@@ -211,6 +247,8 @@ def _loose() -> tuple[tuple[str, str], ...]:
 def _router(topology: Topology) -> Host:
     outside = _outside(topology)
     inwards = [node_network(topology), routed_to_balancer(topology)]
+    if second := next((node.secondary_address for node in topology.nodes if node.secondary_address), None):
+        inwards.append(IPv4Network((second, 24), strict=False))
     if topology.external_routes_to_pods:
         inwards.append(topology.cni.pod_cidr)
     return Host(
@@ -220,7 +258,8 @@ def _router(topology: Topology) -> Host:
             Leg("lan0", IPv4Interface((outside[1], outside.prefixlen)), switch=OUTSIDE),
         ),
         (*(Route(network, TRANSIT[2]) for network in inwards), Route(EVERYWHERE)),
-        (("ipv4/ip_forward", "1"), *_loose()),
+        (("ipv4/ip_forward", "1"), *_quiet(), *_loose()),
+        rules=nat.public_addresses(topology),
     )
 
 

@@ -1,7 +1,7 @@
 """Network namespaces: builds the hosts that `addresses.py` describes, and runs things inside one. The door to pyroute2.
 
-Everything happens in the network namespace of the caller, which must be the island's own: a bridge each for the nodes
-and for the outside live there, and nothing else.
+Everything happens in the network namespace of the caller, which must be the island's own: a bridge each for the nodes,
+for their second cards and for the outside live there, and nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyroute2 import IPRoute, netns
 
-from topologies.lab.addresses import NODES, OUTSIDE, VXLAN_PORT
+from topologies.lab.addresses import NODES, OUTSIDE, SECOND, VXLAN_PORT, port
+from topologies.lab.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,11 +36,11 @@ def inside(name: str) -> Iterator[None]:
 
 
 def prepare() -> None:
-    """The island's own namespace: loopback and the two bridges, no IPv6, bridged frames not seen by iptables."""
+    """The island's own namespace: loopback and the bridges, no IPv6, bridged frames not seen by iptables."""
     _sysctls((*NO_IPV6, ("bridge/bridge-nf-call-iptables", "0")))
     with IPRoute() as ipr:
         _up(ipr, "lo")
-        for switch in (NODES, OUTSIDE):
+        for switch in (NODES, SECOND, OUTSIDE):
             _bridge(ipr, switch)
 
 
@@ -58,11 +59,17 @@ def build(hosts: Iterable[Host]) -> None:
         _furnish(host)
 
 
+def obey(rules: str) -> None:
+    """Load an nft ruleset into the caller's namespace, if there is any; ProcessError if nft refuses it."""
+    if rules:
+        run(["nft", "-f", "-"], given=rules)
+
+
 def _cable(ipr: Any, host: Host, leg: Leg) -> None:  # noqa: ANN401 - pyroute2 has no types
     if leg.switch:
-        port = f"{host.name[:6]}-{int(leg.address.ip):08x}"
-        ipr.link("add", ifname=port, kind="veth", peer={"ifname": leg.name, "net_ns_fd": host.name})
-        ipr.link("set", index=_index(ipr, port), master=_index(ipr, leg.switch), state="up")
+        other_end = port(host.name, leg)
+        ipr.link("add", ifname=other_end, kind="veth", peer={"ifname": leg.name, "net_ns_fd": host.name})
+        ipr.link("set", index=_index(ipr, other_end), master=_index(ipr, leg.switch), state="up")
     elif leg.peer:
         other, name = leg.peer
         with inside(host.name), IPRoute() as own:
@@ -80,12 +87,16 @@ def _furnish(host: Host) -> None:
             _pods(ipr, host, host.pods)
         for route in host.routes:
             _route(ipr, route)
+        obey(host.rules)
 
 
 def _route(ipr: Any, route: Route) -> None:  # noqa: ANN401
-    how: dict[str, Any] = {"gateway": str(route.via)} if route.via else {"type": "unreachable"}
+    how: dict[str, Any] = {} if route.device else {"type": "unreachable"}
+    if route.via:
+        how = {"gateway": str(route.via)}
     if route.device:
         how["oif"] = _index(ipr, route.device)
+        how["scope"] = "universe" if route.via else "link"
     if route.onlink:
         how["flags"] = ["onlink"]
     ipr.route("add", dst=str(route.destination), **how)

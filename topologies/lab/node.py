@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topologies.lab import addresses, ssh, versions
@@ -12,8 +14,6 @@ from topologies.lab.versions import KubeletFiles
 from topologies.model import Masquerade, Version
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from topologies.lab.cgroups import Hierarchy
     from topologies.model import Node, Topology
 
@@ -41,7 +41,7 @@ disabled_plugins = [{off}]
   tolerate_missing_hugetlb_controller = true
   stream_server_address = "127.0.0.1"
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "{plugins}"
     conf_dir = "{cni}"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
@@ -50,7 +50,15 @@ disabled_plugins = [{off}]
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
 """
-MASQUERADE = """\
+PLUGINS = Path("/usr/lib/cni")  # where Debian puts them
+OWN_PLUGIN = "hairpin-eni"
+EGRESS = """\
+*nat
+-A POSTROUTING -s {cluster} -d {cluster} -j RETURN
+-A POSTROUTING -s {cluster} ! -d 224.0.0.0/4 -j MASQUERADE --random-fully
+COMMIT
+"""
+FLANNEL = """\
 *nat
 -A POSTROUTING -s {own} -d {cluster} -j RETURN
 -A POSTROUTING -s {cluster} -d {own} -j RETURN
@@ -59,6 +67,7 @@ MASQUERADE = """\
 -A POSTROUTING ! -s {cluster} -d {cluster} -j MASQUERADE --random-fully
 COMMIT
 """
+MASQUERADE = {Masquerade.NONE: "", Masquerade.EGRESS: EGRESS, Masquerade.FLANNEL: FLANNEL}
 FORWARD = """\
 *filter
 -A FORWARD -s {cluster} -j ACCEPT
@@ -68,16 +77,21 @@ COMMIT
 NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "none"}  # kubelet 1.20 asks EC2's metadata for 4 s
 
 
-def containerd_config(state: State, node: Node) -> str:
+def containerd_config(topology: Topology, state: State, node: Node) -> str:
     """config.toml, version 2 (containerd 1.6)."""
     off = ", ".join(f'"io.containerd.{name}"' for name in OFF)
-    return CONTAINERD.format(off=off, socket=SOCKET, pause=PAUSE, cni=state.node(node.name) / "cni")
+    own = state.node(node.name)
+    plugins = PLUGINS if topology.cni.bridged else own / "plugins"
+    return CONTAINERD.format(off=off, socket=SOCKET, pause=PAUSE, cni=own / "cni", plugins=plugins)
 
 
 def cni_config(topology: Topology, node: Node) -> dict[str, Any]:
-    """The bridge plugin as flannel configures it; addresses from the node's own pod CIDR."""
+    """The bridge plugin as flannel configures it, or our own without a bridge; addresses from the node's pod CIDR."""
     subnet = str(addresses.pod_cidr(topology, node))
     ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "dataDir": "/var/lib/cni/networks"}
+    if not topology.cni.bridged:
+        own = {"type": OWN_PLUGIN, "mtu": addresses.ETHERNET_MTU, "ipam": ipam}
+        return {"cniVersion": "0.3.1", "name": "eni", "plugins": [own]}
     bridge = {
         "type": "bridge",
         "bridge": "cni0",
@@ -93,10 +107,9 @@ def cni_config(topology: Topology, node: Node) -> dict[str, Any]:
 
 
 def iptables(topology: Topology, node: Node) -> str:
-    """Flannel's rules, as iptables-restore reads them; without its masquerade, only FORWARD (which changes nothing)."""
+    """The CNI's rules, as iptables-restore reads them; without masquerade, only FORWARD (which changes nothing)."""
     names = {"own": addresses.pod_cidr(topology, node), "cluster": topology.cni.pod_cidr}
-    masquerade = MASQUERADE if topology.cni.masquerade is Masquerade.FLANNEL else ""
-    return masquerade.format(**names) + FORWARD.format(**names)
+    return MASQUERADE[topology.cni.masquerade].format(**names) + FORWARD.format(**names)
 
 
 def kubelet(topology: Topology, state: State, node: Node) -> list[str]:
@@ -136,17 +149,29 @@ def daemons(topology: Topology, state: State, binaries: Path, node: Node) -> lis
     ]
 
 
+def write_plugins(place: Path) -> None:
+    """The CNI plugins: Debian's, and our own as a program."""
+    place.mkdir(parents=True, exist_ok=True)
+    for plugin in PLUGINS.iterdir():
+        (place / plugin.name).symlink_to(plugin)
+    own = place / OWN_PLUGIN
+    own.write_text(f'#!/bin/sh\nexec {sys.executable} -m topologies.lab.eni "$@"\n')
+    own.chmod(0o755)
+
+
 def write_node(topology: Topology, state: State, binaries: Path, node: Node, groups: tuple[Hierarchy, ...]) -> None:
     """Every file of a worker; its plan is the last."""
     own = state.node(node.name)
     (own / "cni").mkdir(parents=True, exist_ok=True)
+    if not topology.cni.bridged:
+        write_plugins(own / "plugins")
     files = KubeletFiles(f"{state.pki}/ca.crt", f"{state.pki}/kubelet.crt", f"{state.pki}/kubelet.key")
     old = not any(group.unified for group in groups)
     configuration = versions.kubelet_config(
         topology.kubernetes, files, cgroup_v1=old, util_chains=topology.kernel.kubelet_rules
     )
     proxy = versions.proxy_config(topology.proxy_version, topology, node.name, f"{state.kube}/proxy.conf")
-    (own / "containerd.toml").write_text(containerd_config(state, node))
+    (own / "containerd.toml").write_text(containerd_config(topology, state, node))
     (own / "cni" / "10-hairpin.conflist").write_text(json.dumps(cni_config(topology, node), indent=1))
     (own / "kubelet.json").write_text(json.dumps(configuration, indent=1))
     (own / "kube-proxy.json").write_text(json.dumps(proxy, indent=1))

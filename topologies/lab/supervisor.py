@@ -16,7 +16,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab import addresses, mounts, netns, ssh
+from topologies.lab import addresses, mounts, nat, netns, ssh
 from topologies.lab.access import token
 from topologies.lab.api import Api
 from topologies.lab.controlplane import ControlPlane
@@ -63,6 +63,7 @@ class Supervisor:
         until(self.state.prepared.exists, "keys and containerd roots, which `up` makes", seconds=PREPARATION)
         plane.start_api()
         netns.build([host for name, host in self.hosts.items() if name != addresses.CONTROL_PLANE])
+        netns.obey(nat.source_checks(self.topology, self.ports()))
         self.tell(f"network of {len(self.hosts)} hosts")
         for node in self.topology.nodes:
             self.start_node(node)
@@ -76,6 +77,11 @@ class Supervisor:
         plane.await_nodes()
         self.tell(f"{len(self.topology.nodes)} nodes Ready")
         self.state.ready.touch()
+
+    def ports(self) -> dict[str, str]:
+        """Each node's port in the nodes' switch."""
+        hosts = (self.hosts[node.name] for node in self.topology.nodes)
+        return {host.name: addresses.port(host.name, host.legs[0]) for host in hosts}
 
     def control_plane(self) -> ControlPlane:
         """The processes of `cp`, not started yet."""

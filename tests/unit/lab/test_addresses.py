@@ -77,3 +77,28 @@ def test_icmp_is_rate_limited_as_kernels_do_unless_declared(limit: int, written:
 
 def test_external_ips_are_routed_beside_the_balanced_addresses() -> None:
     assert addresses.routed_to_balancer(load("lab-flannel")) == IPv4Network("198.18.100.0/22")
+
+
+def test_in_a_vpc_a_node_has_no_neighbour_but_the_gateway_which_knows_every_nodes_pods() -> None:
+    fabric = hosts("lab-vpc")
+    gateway = fabric["lb"].address
+
+    assert fabric["n1"].legs[0].address.network.prefixlen == 32
+    assert fabric["n1"].routes == (Route(IPv4Network(gateway), device="eth0"), Route(EVERYWHERE, gateway))
+    assert Route(IPv4Network("10.244.2.0/24"), IPv4Address("198.18.1.12")) in fabric["lb"].routes
+
+
+def test_eni_pods_hang_on_no_bridge() -> None:
+    assert hosts("lab-eni")["n1"].pods is None
+
+
+def test_a_second_card_is_plugged_into_a_switch_of_its_own_that_the_balancer_routes_to() -> None:
+    topology = load("lab-small")
+    first = topology.nodes[0].model_copy(update={"secondary_address": IPv4Address("198.18.6.11")})
+    fabric = {host.name: host for host in addresses.fabric(topology.model_copy(update={"nodes": (first,)}))}
+
+    assert [(leg.name, str(leg.address), leg.switch) for leg in fabric["n1"].legs] == [
+        ("eth0", "198.18.1.11/24", "nodes"),
+        ("eth1", "198.18.6.11/24", "second"),
+    ]
+    assert ("in1", "198.18.6.1/24") in [(leg.name, str(leg.address)) for leg in fabric["lb"].legs]

@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from topologies.lab import controlplane, node
 from topologies.lab.cgroups import Hierarchy
 from topologies.lab.state import State, read
 from topologies.load import load
-from topologies.model import Version
+from topologies.model import Masquerade, Version
 
 STATE = State(Path("/state"))
 BINARIES = Path("/bin")
@@ -65,3 +67,13 @@ def test_a_node_object_has_our_pod_cidr_and_a_capacity() -> None:
 
     assert made["spec"] == {"podCIDR": "10.244.3.0/24", "podCIDRs": ["10.244.3.0/24"]}
     assert "capacity" in str(made["status"])
+
+
+@pytest.mark.parametrize(
+    ("masquerade", "rules"), [(Masquerade.NONE, 0), (Masquerade.EGRESS, 1), (Masquerade.FLANNEL, 2)]
+)
+def test_the_cni_masquerades_as_declared(masquerade: Masquerade, rules: int) -> None:
+    topology = load("lab-vpc")
+    declared = topology.model_copy(update={"cni": topology.cni.model_copy(update={"masquerade": masquerade})})
+
+    assert node.iptables(declared, declared.nodes[0]).count("-j MASQUERADE") == rules

@@ -1,0 +1,60 @@
+"""What the network does to a packet: public addresses at the router, source checks at the nodes' switch.
+
+Both are nft rulesets as text. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from topologies.model import Topology
+
+TABLE = "hairpin"
+
+
+def public_addresses(topology: Topology) -> str:
+    """The router's: each node's public address is its own one, 1:1; nodes never see theirs. Empty if none is declared.
+
+    A node that leaves for the outside, or for another public address, is seen under its own public one.
+    """
+    pairs = [(node.public_address, node.address) for node in topology.nodes if node.public_address]
+    if not pairs:
+        return ""
+    inwards = ", ".join(f"{public} : {own}" for public, own in pairs)
+    outwards = ", ".join(f"{own} : {public}" for public, own in pairs)
+    return _table(
+        "ip",
+        _chain("prerouting", "type nat hook prerouting priority dstnat;", [f"dnat to ip daddr map {{ {inwards} }}"]),
+        _chain(
+            "postrouting",
+            "type nat hook postrouting priority srcnat;",
+            [f'iifname "wan0" snat to ip saddr map {{ {outwards} }}'],
+        ),
+    )
+
+
+def source_checks(topology: Topology, ports: dict[str, str]) -> str:
+    """The nodes' switch's: a node sends from its own address, on a network without tunnel also from its pods'.
+
+    `ports`: the switch's port of each node, by name. Empty unless the topology declares `anti_spoof`.
+    """
+    if not topology.cni.anti_spoof:
+        return ""
+    rules = []
+    for node in topology.nodes:
+        own = [str(node.address)]
+        if not topology.cni.overlay and node.pod_cidr:
+            own.append(str(node.pod_cidr))
+        rules.append(f'iifname "{ports[node.name]}" ether type ip ip saddr != {{ {", ".join(own)} }} drop')
+    return _table("bridge", _chain("prerouting", "type filter hook prerouting priority filter;", rules))
+
+
+def _table(family: str, *chains: str) -> str:
+    return "\n".join([f"table {family} {TABLE} {{", *chains, "}\n"])
+
+
+def _chain(name: str, hook: str, rules: Iterable[str]) -> str:
+    return "\n".join([f"  chain {name} {{\n    {hook}", *(f"    {rule}" for rule in rules), "  }"])
