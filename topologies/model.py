@@ -368,11 +368,20 @@ class Deviation(Model):
     expires: date
 
 
+class Kernels(StrEnum):
+    """Whose kernel holds the lab: the machine's, a user-mode guest's, or the guest's where the machine's lacks IPVS."""
+
+    AUTO = "auto"
+    MACHINE = "machine"
+    GUEST = "guest"
+
+
 class Lab(Model):
     """Present when our own lab realises the topology (`python -m topologies.lab up`)."""
 
     iptables: Annotated[str, Field(pattern="^(nft|legacy)$")] = "nft"
     icmp_ratelimit: Annotated[int, Field(ge=0)] = 1000
+    kernel: Kernels = Kernels.AUTO
 
 
 class Images(Model):

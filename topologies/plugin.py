@@ -85,7 +85,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if capture is not None:
         capture.stop_global_capturing()
     try:
-        lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say)
+        lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say, stay=False)
         island.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
     except TOLD as error:
         raise pytest.UsageError(str(error)) from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from topologies.lab import addresses, lab
 from topologies.lab.binaries import BinariesError
 from topologies.lab.flags import VersionError
+from topologies.lab.guest.guest import GuestError
 from topologies.lab.images import ImagesError
 from topologies.lab.island import Island, IslandError, locate
 from topologies.lab.processes import ProcessError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 DEFAULT = "lab-flannel"
 TOLD = (
     BinariesError,
+    GuestError,
     ImagesError,
     IslandError,
     lab.LabError,

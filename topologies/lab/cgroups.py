@@ -82,9 +82,9 @@ def create(base: Path, members: Iterable[str], *, unified: bool) -> None:
 def _make(group: Path) -> None:
     group.mkdir(exist_ok=True)
     for name in ("cpuset.cpus", "cpuset.mems"):
-        path = group / name
-        if path.exists() and not path.read_text().strip() and (given := (group.parent / name).read_text().strip()):
-            path.write_text(given)
+        path, parents = group / name, group.parent / name  # the root of version 2 has none: all of it is handed on
+        if path.exists() and parents.exists() and not path.read_text().strip():
+            path.write_text(parents.read_text())
 
 
 def remove(bases: Iterable[Path], *, seconds: float = 10) -> list[Path]:

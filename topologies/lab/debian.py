@@ -29,17 +29,21 @@ class DebianError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Debian:
-    """A private apt below `home` for one suite. `update` first, then `download` and `source`."""
+    """A private apt below `home` for one suite. `update` first, then the rest.
+
+    `mirror_of`: the suite whose mirror is asked, where the machine's configuration does not name ours.
+    """
 
     home: Path
     suite: str
     say: Callable[[str], None]
+    mirror_of: str = ""
 
     def update(self) -> None:
         """Write the sources list for the machine's mirror and fetch its index."""
         for folder in ("lists/partial", "cache/archives/partial"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
-        where = f"[signed-by={KEYRING}] {mirror(self.suite)} {self.suite} main"
+        where = f"[signed-by={KEYRING}] {mirror(self.mirror_of or self.suite)} {self.suite} main"
         (self.home / "sources.list").write_text(f"deb {where}\ndeb-src {where}\n", encoding="utf-8")
         self._apt("reading the package index", "update", cwd=self.home)
 
@@ -49,6 +53,15 @@ class Debian:
         self._apt(f"fetching {package}", "download", package, cwd=into)
         return max(into.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
 
+    def newest(self, pattern: str) -> str:
+        """The name of the newest package, by the version in its name; DebianError if none has such a name."""
+        listed = ask(("apt-cache", *self._settings(), "search", "--names-only", f"^{pattern}$")).splitlines()
+        names = [line.split(" ", 1)[0] for line in listed]
+        if not names:
+            message = f"{self.suite} has no package {pattern}"
+            raise DebianError(message)
+        return max(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+
     def source(self, package: str, into: Path) -> Path:
         """Fetch, verify and unpack a source package with Debian's patches; the unpacked tree."""
         into.mkdir(parents=True, exist_ok=True)
@@ -57,6 +70,9 @@ class Debian:
 
     def _apt(self, what: str, *words: str, cwd: Path) -> None:
         self.say(what)
+        run(("apt-get", "-qq", *self._settings(), *words), Shown(self.say, what, self.home / "apt.log"), cwd=cwd)
+
+    def _settings(self) -> list[str]:
         settings = (
             f"Dir::Etc::sourcelist={self.home}/sources.list",
             "Dir::Etc::sourceparts=/dev/null",
@@ -65,8 +81,7 @@ class Debian:
             "APT::Sandbox::User=root",
             "APT::Update::Error-Mode=any",
         )
-        argv = ("apt-get", "-qq", *(f"-o{setting}" for setting in settings), *words)
-        run(argv, Shown(self.say, what, self.home / "apt.log"), cwd=cwd)
+        return [f"-o{setting}" for setting in settings]
 
 
 def mirror(suite: str) -> str:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from topologies.lab import addresses
 from topologies.lab.binaries import cache_dir
+from topologies.lab.guest import guest
 from topologies.lab.processes import Process, ProcessError, children, spawn, until
 from topologies.lab.requirements import PATH
 from topologies.lab.state import State, write
+from topologies.model import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +94,9 @@ class Island:
         if first is None or host not in names:
             message = f"lab {self.name} has no host {host}: there are {', '.join(names)}"
             raise IslandError(message)
+        if self.state.guest.exists():
+            again = [sys.executable, "-m", "topologies.lab", "exec", "--topology", self.name, host, "--", *argv]
+            return guest.door(self.state, again)
         pid = self.state.node(host) / "pid"
         if pid.exists():
             whole = ["nsenter", "--target", str(first), "--mount", "--net", "--pid", "--ipc", "--uts"]
@@ -102,6 +107,9 @@ class Island:
     def hosts(self) -> list[str]:
         """Every host's name."""
         first = self.first
+        if first and self.state.guest.exists():
+            topology = Topology.model_validate_json(self.state.topology.read_text())
+            return sorted(host.name for host in addresses.fabric(topology))
         return sorted(path.name for path in Path(f"/proc/{first}/root/run/netns").iterdir()) if first else []
 
     def environment(self) -> dict[str, str]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
-from topologies.lab import access, addresses, binaries, cgroups, images, node, pki, requirements, ssh
+from topologies.lab import access, addresses, binaries, cgroups, images, kernel, node, pki, requirements, ssh
+from topologies.lab.guest import guest
 from topologies.lab.island import INSIDE, Island, labs_dir, locate
 from topologies.lab.processes import ProcessError, run, tail
 from topologies.lab.state import State, hidden, read, write
@@ -55,8 +56,17 @@ class Lab:
         return State(self.state).ssh / "known_hosts"
 
 
-def up(topology: Topology, *, kubernetes_bin: Path | None = None, say: Callable[[str], None] = print) -> Lab:
-    """Make the lab, or find it running; LabError if another topology of that name runs, or if it could not be made."""
+def up(
+    topology: Topology,
+    *,
+    kubernetes_bin: Path | None = None,
+    say: Callable[[str], None] = print,
+    stay: bool = True,
+) -> Lab:
+    """Make the lab, or find it running; LabError if another topology of that name runs, or if it could not be made.
+
+    `stay`: a guest that has to be booted for it outlives this process; a lab on the machine's own kernel always does.
+    """
     state = locate(topology.name)
     with state.lock():
         if state.process and state.ready.exists():
@@ -66,7 +76,11 @@ def up(topology: Topology, *, kubernetes_bin: Path | None = None, say: Callable[
         programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), say=say)
         golden = images.golden(programs, cache=binaries.cache_dir(), say=say)
         try:
-            _make(topology, state, programs.directory, golden, say)
+            if because := kernel.guest_because(topology):
+                say(f"a guest kernel holds this lab: {because}")
+                guest.make(topology, state, programs.directory, say, stay=stay)
+            else:
+                _make(topology, state, programs.directory, golden, say)
         except BaseException as error:
             _clear(state)
             if isinstance(error, ProcessError):
@@ -139,8 +153,16 @@ def _prepare(
 
 
 def _clone(golden: Path, root: Path) -> None:
-    """Hard links of layers, which are never written in place; copies of the databases, which are."""
+    """Hard links of layers, which are never written in place; copies of the databases, which are.
+
+    On another file system (a guest's memory) than the cache, the first node's root is a copy, linked by the others.
+    """
     root.parent.mkdir(exist_ok=True)
+    if golden.stat().st_dev != root.parent.stat().st_dev:
+        near = root.parent / ".golden"
+        if not near.exists():
+            run(["cp", "--archive", str(golden), str(near)])
+        golden = near
     run(["cp", "--archive", "--link", str(golden), str(root)])
     for database in golden.rglob("*.db"):
         copy = root / database.relative_to(golden)

@@ -91,18 +91,17 @@ def spawn(
     *,
     env: Mapping[str, str] | None = None,
     cgroups: Sequence[Path] = (),
-    cwd: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a daemon in a session of its own, its output appended to `log`, in these cgroups; `env` None: ours."""
     command = ["/bin/sh", "-c", ENTER, "sh", *map(str, cgroups), "--", *argv] if cgroups else list(argv)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - a list; the shell line is ours
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=output,
             env=env,
-            cwd=cwd,
             start_new_session=True,
         )
 

@@ -43,6 +43,26 @@ class State:
         return self.root / "island.json"
 
     @property
+    def guest(self) -> Path:
+        """How the guest that holds this lab is started; absent where the machine's own kernel holds it."""
+        return self.root / "guest.json"
+
+    @property
+    def door(self) -> Path:
+        """The guest's keeper listens here."""
+        return self.root / "guest.sock"
+
+    @property
+    def console(self) -> Path:
+        """What the guest's kernel says."""
+        return self.root / "console.log"
+
+    @property
+    def booted(self) -> Path:
+        """Exists when the guest takes commands."""
+        return self.root / "booted"
+
+    @property
     def progress(self) -> Path:
         """One line per step the supervisor has done."""
         return self.root / "progress"
