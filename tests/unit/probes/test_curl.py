@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +15,6 @@ from servers import LOOPBACK, NOWHERE, LocalVantage, closed, echo, hanging, othe
 
 from probes import curl
 from probes.classify import attempt
-from probes.clock import Deadline, until
 from probes.observation import Attempt, Outcome
 from probes.vantages.base import TornError, UnusableError
 from topologies.frontends import Target
@@ -91,31 +87,6 @@ def test_a_thousand_attempts_are_told_each_by_its_own_body() -> None:
 
     assert {len(attempts) for attempts in found} == {10}
     assert len({one.local for attempts in found for one in attempts}) > 900  # ports may come again, connections do not
-
-
-@needs_curl
-@pytest.mark.skipif(
-    not (os.environ.get("HAIRPIN_AGNHOST") or shutil.which("agnhost")), reason="no agnhost in PATH or HAIRPIN_AGNHOST"
-)
-def test_a_real_agnhost_answers_as_the_parser_wants() -> None:
-    with closed() as http, closed() as udp:
-        ports = http.port, udp.port
-    binary = os.environ.get("HAIRPIN_AGNHOST") or "agnhost"
-    command = [binary, "netexec", f"--http-port={ports[0]}", f"--udp-port={ports[1]}"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
-    try:
-        until(lambda: _not_open(ports[0]), Deadline(10), "agnhost listens")
-        [found] = asked([curl.Ask(Target(LOOPBACK, ports[0]), 50)])
-    finally:
-        server.kill()
-        server.wait()
-
-    assert {(one.outcome, one.source, one.backend) for one in found} == {(Outcome.OK, LOOPBACK, socket.gethostname())}
-
-
-def _not_open(port: int) -> str:
-    with socket.socket() as probe:
-        return os.strerror(error) if (error := probe.connect_ex(("127.0.0.1", port))) else ""
 
 
 def test_a_vantage_without_curl_is_said_so(tmp_path: Path) -> None:

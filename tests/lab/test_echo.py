@@ -1,0 +1,45 @@
+"""The real agnhost, as the lab's pods run it, against the parser of its answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+from probes import curl
+from probes.classify import attempt
+from probes.clock import Deadline, until
+from probes.observation import Outcome
+from tests.unit.probes.servers import LOOPBACK, LocalVantage, closed
+from topologies.frontends import Target
+from topologies.lab import binaries
+from topologies.load import load
+
+
+def test_a_real_agnhost_answers_as_the_parser_wants() -> None:
+    given = os.environ.get("HAIRPIN_KUBERNETES_BIN")
+    version = load("lab-small").kubernetes
+    agnhost = binaries.find(Path(given) if given else None, version, cache=binaries.cache_dir(), say=print).path(
+        "agnhost"
+    )
+    with closed() as http, closed() as udp:
+        ports = http.port, udp.port
+    command = [str(agnhost), "netexec", f"--http-port={ports[0]}", f"--udp-port={ports[1]}"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
+    try:
+        until(lambda: _not_open(ports[0]), Deadline(10), "agnhost listens")
+        asks = [curl.Ask(Target(LOOPBACK, ports[0]), 50)]
+        batch = curl.compose(asks, 0.5)
+        [transfers] = curl.read(LocalVantage().run(batch.command, batch.stdin, 30).stdout, asks)
+    finally:
+        server.kill()
+        server.wait()
+
+    found = {(one.outcome, one.source, one.backend) for one in map(attempt, transfers)}
+    assert found == {(Outcome.OK, LOOPBACK, socket.gethostname())}
+
+
+def _not_open(port: int) -> str:
+    with socket.socket() as probe:
+        return os.strerror(error) if (error := probe.connect_ex(("127.0.0.1", port))) else ""
