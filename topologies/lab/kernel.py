@@ -48,14 +48,3 @@ def guest_because(topology: Topology) -> str:
 def missing() -> list[str]:
     """What IPVS mode needs and the machine's kernel has not, after its modules were asked for."""
     return run(["unshare", "--net", "sh", "-c", f"{{ {TRIALS} }} 2>/dev/null", "sh", *MODULES]).split()
-
-
-def modules(loaded: str) -> str:
-    """The text of /proc/modules with IPVS added; only for a kernel that was tried.
-
-    kube-proxy takes what is built into the kernel for missing where the machine has no /lib/modules/*/modules.builtin,
-    and then falls back to iptables in silence.
-    """
-    listed = {line.split(" ", 1)[0] for line in loaded.splitlines()}
-    built_in = [f"{name} 16384 0 - Live 0x0000000000000000" for name in IPVS_MODULES if name not in listed]
-    return "\n".join((*loaded.splitlines(), *built_in, ""))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from topologies.lab import addresses, ssh, versions
 from topologies.lab.flags import arguments
+from topologies.lab.kernel import IPVS_MODULES
 from topologies.lab.state import State, write
 from topologies.lab.versions import KubeletFiles
-from topologies.model import Masquerade, Version
+from topologies.model import Masquerade, ProxyMode, Version
 
 if TYPE_CHECKING:
     from topologies.lab.cgroups import Hierarchy
@@ -180,6 +181,7 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
         "hierarchies": [[group.name, group.options] for group in groups],
         "legacy": bool(topology.lab and topology.lab.iptables == "legacy"),
         "docker": DOCKER if topology.kubernetes < NO_MORE_DOCKER else "",
+        "modules": list(IPVS_MODULES) if topology.proxy.mode is ProxyMode.IPVS else [],
         "iptables": iptables(topology, node),
         "daemons": daemons(topology, state, binaries, node),
     }

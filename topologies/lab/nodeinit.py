@@ -19,6 +19,7 @@ from topologies.lab.processes import ProcessError, run, spawn, until
 from topologies.lab.state import State, read, write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from subprocess import Popen
 
 # The kubelet would write these sysctls of the whole machine; it finds files that hold the wanted values already.
@@ -66,9 +67,35 @@ def furnish(state: State, plan: dict[str, Any]) -> None:
         written.write_text(f"{value}\n")
         if real.exists():
             mounts.bind(written, real)
+    cover("/proc/cpuinfo", processors)
+    cover("/proc/modules", lambda loaded: modules(loaded, plan["modules"]))
     if plan["legacy"]:
         mounts.bind(*LEGACY)
     Path("/run/resolv.conf").touch()
+
+
+def cover(path: str, better: Callable[[str], str]) -> None:
+    """Put a better text over one of the kernel's files, if there is a better one."""
+    told = Path(path).read_text()
+    if (text := better(told)) != told:
+        written = Path("/run/sysctl", path.rsplit("/", 1)[1])
+        written.write_text(text)
+        mounts.bind(written, path)
+
+
+def processors(told: str) -> str:
+    """The text of /proc/cpuinfo with a clock rate, without which cAdvisor gives up; a user-mode kernel names none."""
+    return told if "cpu MHz" in told else told.replace("model name", "cpu MHz\t\t: 1000.000\nmodel name")
+
+
+def modules(told: str, built_in: list[str]) -> str:
+    """The text of /proc/modules with these added.
+
+    kube-proxy takes what is built into the kernel for missing where the machine has no /lib/modules/*/modules.builtin,
+    and then falls back to iptables in silence. `kernel.py` has tried that they are there.
+    """
+    listed = {line.split(" ", 1)[0] for line in told.splitlines()}
+    return told + "".join(f"{name} 16384 0 - Live 0x0000000000000000\n" for name in built_in if name not in listed)
 
 
 def groups(hierarchies: list[list[str]]) -> None:
