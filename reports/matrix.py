@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich import box
 from rich.table import Table
@@ -11,17 +11,18 @@ from rich.text import Text
 
 from probes.verdict import Result
 from reports import words
-from reports.places import LEGEND, Places
+from reports.places import LEGEND, Placed, Places
 from reports.style import COLOURS, MARKS, printed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rich.console import RenderableType
 
     from reports.record import Record
 
-Cells = dict[tuple[str, str], "Record"]
+T = TypeVar("T", bound=Placed)
+Faces = dict[tuple[str, str], Text]
 WIDEST = 26  # columns of a table cell; longer text wraps inside it
 GAP = 2
 
@@ -33,17 +34,31 @@ def render(
 
     `declared`: the run's `topology.declared`; without it NodePorts have a column per node.
     """
-    places = Places.of(declared or {})
-    services = dict.fromkeys(record.cell.service for record in records)
-    blocks: list[RenderableType] = []
-    for service in services:
-        own = [record for record in records if record.cell.service == service]
-        blocks += _service(service, own, width, places)
+    blocks = tables(records, _text, _score, width, declared or {})
     blocks.append(
         Text("✓ as expected   ✗ otherwise   ? could not be told; a cell shows what was observed: outcome, source")
     )
     blocks.append(Text(LEGEND, style="dim"))
     return printed(blocks, width, color=color)
+
+
+def tables(
+    items: Sequence[T],
+    face: Callable[[T], Text],
+    score: Callable[[Sequence[T]], str],
+    width: int,
+    declared: Mapping[str, Any],
+) -> list[RenderableType]:
+    """A table per Service of whatever has a cell: `face` shows one, `score` stands beside the Service's name."""
+    places = Places.of(declared)
+    blocks: list[RenderableType] = []
+    for service in dict.fromkeys(item.cell.service for item in items):
+        own = [item for item in items if item.cell.service == service]
+        title = Text(service, style="bold").append(f"  {score(own)}", style="not bold")
+        if about := places.abouts.get(service):
+            title.append(f"   {about}", style="not bold dim")
+        blocks += [title, *_service(own, face, width, places)]
+    return blocks
 
 
 def told(record: Record) -> str:
@@ -52,16 +67,11 @@ def told(record: Record) -> str:
     return words.short(observed.outcomes, (source.said for source in observed.sources), observed.trouble)
 
 
-def _service(service: str, records: Sequence[Record], width: int, places: Places) -> list[RenderableType]:
-    vantages = tuple(dict.fromkeys(record.cell.vantage for record in records))
-    cells = {(record.cell.vantage, places.column(record.cell)): record for record in records}
-    title = Text(service, style="bold").append(f"  {_score(records)}", style="not bold")
-    if about := places.abouts.get(service):
-        title.append(f"   {about}", style="not bold dim")
-    first = max(map(len, vantages)) + GAP
-    chunks = _chunks(places.columns(records), cells, width - first)
-    tables = [part for chunk in chunks for part in (_table(vantages, chunk, cells), Text())]
-    return [title, *tables]
+def _service(items: Sequence[T], face: Callable[[T], Text], width: int, places: Places) -> list[RenderableType]:
+    vantages = tuple(dict.fromkeys(item.cell.vantage for item in items))
+    faces = {(item.cell.vantage, places.column(item.cell)): face(item) for item in items}
+    chunks = _chunks(places.columns(items), faces, width - max(map(len, vantages)) - GAP)
+    return [part for chunk in chunks for part in (_table(vantages, chunk, faces), Text())]
 
 
 def _score(records: Sequence[Record]) -> str:
@@ -69,12 +79,12 @@ def _score(records: Sequence[Record]) -> str:
     return "  ".join(f"{MARKS[result]} {count}" for result, count in counts.items() if count)
 
 
-def _chunks(names: Iterable[str], cells: Cells, room: int) -> list[tuple[str, ...]]:
+def _chunks(names: Iterable[str], faces: Faces, room: int) -> list[tuple[str, ...]]:
     """Columns in groups that fit `room`, `GAP` characters between them."""
     chunks: list[tuple[str, ...]] = []
     used = room + 1
     for name in names:
-        texts = [len(told(record)) + 2 for (_, at), record in cells.items() if at == name]
+        texts = [len(text) for (_, at), text in faces.items() if at == name]
         need = min(WIDEST, max(*map(len, name.split(".")), *texts)) + GAP
         if used + need > room or not chunks:
             chunks.append(())
@@ -84,15 +94,15 @@ def _chunks(names: Iterable[str], cells: Cells, room: int) -> list[tuple[str, ..
     return chunks
 
 
-def _table(vantages: Sequence[str], names: Sequence[str], cells: Cells) -> Table:
+def _table(vantages: Sequence[str], names: Sequence[str], faces: Faces) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
     table.add_column("\nfrom", no_wrap=True)
     for heading in _headings(names):
         table.add_column(heading, max_width=WIDEST, overflow="fold")
     for vantage in vantages:
-        found = [cells.get((vantage, name)) for name in names]
+        found = [faces.get((vantage, name)) for name in names]
         if any(found):
-            table.add_row(vantage, *(_text(record) for record in found))
+            table.add_row(vantage, *(text or Text("·", style="dim") for text in found))
     return table
 
 
@@ -105,7 +115,5 @@ def _headings(names: Sequence[str]) -> list[str]:
     return told
 
 
-def _text(record: Record | None) -> Text:
-    if record is None:
-        return Text("·", style="dim")
+def _text(record: Record) -> Text:
     return Text(f"{MARKS[record.verdict]} {told(record)}", style=COLOURS[record.verdict])

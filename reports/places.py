@@ -7,7 +7,7 @@ node with, without an endpoint of the Service) are the classes the plan asks, so
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from topologies.frontends import At, FrontendKind
 
@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reports.parts import CellKey
-    from reports.record import Record
 
 _KINDS = tuple(kind.value for kind in FrontendKind)
 _PLACES = ("own", "other with", "other without", "own cni0", "own vtep", "loopback")
 _USUAL = ("v4", "tcp")
 LEGEND = "own: the client's own node; other with, without: another node with, without an endpoint of the Service"
+
+
+class Placed(Protocol):
+    """Whatever stands in a matrix: a judged record, a predicted cell."""
+
+    @property
+    def cell(self) -> CellKey:
+        """Its coordinates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +57,9 @@ class Places:
         told = self._node_port(cell) if cell.frontend_kind == FrontendKind.NODE_PORT else cell.frontend
         return told if usual else f"{told} {cell.family} {cell.protocol}"
 
-    def columns(self, records: Iterable[Record]) -> tuple[str, ...]:
+    def columns(self, items: Iterable[Placed]) -> tuple[str, ...]:
         """The columns of a Service's table, kinds in a fixed order."""
-        found = {self.column(record.cell): record.cell.frontend_kind for record in records}
+        found = {self.column(item.cell): item.cell.frontend_kind for item in items}
 
         def rank(label: str) -> tuple[int, int, str]:
             place = label.partition(".")[2]
