@@ -73,8 +73,16 @@ def _frontends(topology: Topology, service: Service, vantage: Vantage) -> Iterat
     if service.type is ServiceType.LOAD_BALANCER and topology.load_balancer.kind is not LoadBalancerKind.NONE:
         yield Frontend(service.name, FrontendKind.LOAD_BALANCER), ""
         yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False), ""
+        yield from _listeners(topology, service)
     if service.external_ips:
         yield Frontend(service.name, FrontendKind.EXTERNAL_IP), ""
+
+
+def _listeners(topology: Topology, service: Service) -> Iterator[Offer]:
+    """The balancer's listeners that no Service declares, once an address."""
+    for listener in topology.load_balancer.listeners:
+        if not service.shares_address_of and listener.service in {None, service.name}:
+            yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False, listener=listener.name), ""
 
 
 def _baseline(topology: Topology, service: Service) -> Iterator[Offer]:

@@ -218,6 +218,7 @@ def _state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState:  # no
         external_ips=tuple(IPv4Address(address) for address in spec.external_ips or []),
         load_balancer_ip=IPv4Address(first.ip) if first and first.ip else None,
         load_balancer_hostname=first.hostname if first else None,
+        load_balancer_address=_told_beside(service, first),
         load_balancer_ip_mode=getattr(first, "ip_mode", None) or "VIP",
         external_traffic_policy=TrafficPolicy(spec.external_traffic_policy or "Cluster"),
         internal_traffic_policy=TrafficPolicy(spec.internal_traffic_policy or "Cluster"),
@@ -225,3 +226,9 @@ def _state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState:  # no
         sticky=spec.session_affinity == "ClientIP",
         endpoints=endpoints,
     )
+
+
+def _told_beside(service: Any, ingress: Any) -> IPv4Address | None:  # noqa: ANN401 - kubernetes ships no types
+    """The balancer's address where status has a hostname only: our own balancer writes it in an annotation."""
+    told = (service.metadata.annotations or {}).get(manifests.ADDRESS_ANNOTATION)
+    return IPv4Address(told) if told and ingress and ingress.hostname else None

@@ -35,7 +35,10 @@ class At(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frontend:
-    """An address:port a Service is reached at. `declared` is False for a port that no Service declares."""
+    """An address:port a Service is reached at.
+
+    `declared` is False for a port that no Service declares; `listener` names the balancer's listener there, if any.
+    """
 
     service: str
     kind: FrontendKind
@@ -43,16 +46,17 @@ class Frontend:
     at: At = At.PRIMARY
     backend: str | None = None
     declared: bool = True
+    listener: str | None = None
 
     @property
     def label(self) -> str:
-        """As in cell ids: `nodeport.n2`, `nodeport.n2-cni0`, `nodeport.loopback`, `loadbalancer.undeclared`."""
+        """As in cell ids: `nodeport.n2-cni0`, `nodeport.loopback`, `loadbalancer.undeclared`, `loadbalancer.LISTENER`."""
         place = self.backend or self.node or ""
         if self.at is At.LOOPBACK:
             place = "loopback"
         elif self.at is not At.PRIMARY:
             place = f"{place}-{self.at}"
-        parts = [self.kind.value, place, "" if self.declared else "undeclared"]
+        parts = [self.kind.value, place, "" if self.declared else self.listener or "undeclared"]
         return ".".join(part for part in parts if part)
 
 
@@ -84,8 +88,15 @@ def resolve(frontend: Frontend, topology: Topology, snapshot: Snapshot) -> Targe
             message = f"Service {state.name} has no nodePort, want one for {frontend.label}"
             raise UnresolvedError(message)
         return Target(_node_address(frontend, topology), state.node_port)
-    port = state.port if frontend.declared else topology.load_balancer.undeclared_port
-    return Target(_virtual_address(frontend, state), port)
+    return Target(_virtual_address(frontend, state), _port(frontend, topology, state))
+
+
+def _port(frontend: Frontend, topology: Topology, state: ServiceState) -> int:
+    """The Service's; of a range of a listener's the last one."""
+    if frontend.declared:
+        return state.port
+    listeners = {listener.name: listener.until or listener.port for listener in topology.load_balancer.listeners}
+    return listeners[frontend.listener] if frontend.listener else topology.load_balancer.undeclared_port
 
 
 def _endpoint(frontend: Frontend, state: ServiceState) -> Target:
@@ -112,7 +123,7 @@ def _virtual_address(frontend: Frontend, state: ServiceState) -> IPv4Address:
         return state.cluster_ip
     if frontend.kind is FrontendKind.EXTERNAL_IP and state.external_ips:
         return state.external_ips[0]
-    if frontend.kind is FrontendKind.LOAD_BALANCER and state.load_balancer_ip:
-        return state.load_balancer_ip
+    if frontend.kind is FrontendKind.LOAD_BALANCER and state.balanced_at:
+        return state.balanced_at
     message = f"Service {state.name} has no address for {frontend.kind}: status.loadBalancer or externalIPs is empty"
     raise UnresolvedError(message)

@@ -14,6 +14,9 @@ MANAGED_BY = {"app.kubernetes.io/name": "hairpin", "app.kubernetes.io/managed-by
 RUN_LABEL = "hairpin/run"
 APP_LABEL = "hairpin/app"
 SELECTOR = "app.kubernetes.io/managed-by=hairpin"
+STATUS_ANNOTATION = "hairpin.local/load-balancer-status"  # on a Service: ip, hostname or proxy
+SHARES_ANNOTATION = "hairpin.local/shares-address-of"  # on a Service: another's name
+ADDRESS_ANNOTATION = "hairpin.local/load-balancer-address"  # written by the balancer beside a hostname
 NOBODY = 65534
 
 
@@ -96,5 +99,13 @@ def _service(service: Service, topology: Topology, run: str) -> Manifest:
         spec["externalTrafficPolicy"] = service.external_traffic_policy.value
     if service.internal_traffic_policy is TrafficPolicy.LOCAL:
         spec["internalTrafficPolicy"] = service.internal_traffic_policy.value
-    labels = _labels(run)
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": service.name, "labels": labels}, "spec": spec}
+    metadata: Manifest = {"name": service.name, "labels": _labels(run)}
+    if annotations := _annotations(service):
+        metadata["annotations"] = annotations
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def _annotations(service: Service) -> dict[str, str]:
+    """What the API has no field for: how the balancer tells this Service's status, whose address it has."""
+    status = {STATUS_ANNOTATION: service.load_balancer_status.value} if service.load_balancer_status else {}
+    return status | ({SHARES_ANNOTATION: service.shares_address_of} if service.shares_address_of else {})

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address  # noqa: TC003 - dataclasses are read back by 
 from itertools import count
 from typing import TYPE_CHECKING
 
-from topologies.model import LoadBalancerKind, ServiceType, TrafficPolicy
+from topologies.model import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
     from topologies.model import Service, Topology
@@ -33,7 +33,11 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """A Service as the API has it. `load_balancer_ip` is None where status has only a hostname or nothing yet."""
+    """A Service as the API has it.
+
+    `load_balancer_ip` is None where status has only a hostname or nothing yet; `load_balancer_address` is the one that
+    the hostname stands for, where the balancer tells it in an annotation.
+    """
 
     name: str
     type: ServiceType
@@ -49,6 +53,12 @@ class ServiceState:
     sticky: bool
     endpoints: tuple[Endpoint, ...]
     load_balancer_hostname: str | None = None
+    load_balancer_address: IPv4Address | None = None
+
+    @property
+    def balanced_at(self) -> IPv4Address | None:
+        """The address that leads to the balancer, whether or not status tells it."""
+        return self.load_balancer_ip or self.load_balancer_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,9 @@ def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPv
         )
         for backend in topology.backends_of(service)
     )
+    address = _balanced_address(topology, service) if balanced else None
+    status = service.load_balancer_status or balancer.status
+    hidden = status is BalancerStatus.HOSTNAME
     return ServiceState(
         name=service.name,
         type=service.type,
@@ -110,11 +123,25 @@ def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPv
         port=service.port,
         node_port=None if service.type is ServiceType.CLUSTER_IP else 30080 + index,
         external_ips=service.external_ips,
-        load_balancer_ip=balancer.addresses[1 + index] if balanced and balancer.addresses else None,
-        load_balancer_ip_mode="VIP",
+        load_balancer_ip=None if hidden else address,
+        load_balancer_ip_mode="Proxy" if status is BalancerStatus.PROXY else "VIP",
         external_traffic_policy=service.external_traffic_policy,
         internal_traffic_policy=service.internal_traffic_policy,
         health_check_node_port=32000 + index if balanced and local else None,
         sticky=service.session_affinity == "ClientIP",
         endpoints=endpoints,
+        load_balancer_hostname=hostname(service.name) if address and hidden else None,
+        load_balancer_address=address if hidden else None,
     )
+
+
+def hostname(service: str) -> str:
+    """What a balancer tells in status instead of an address."""
+    return f"{service}.lb.hairpin.local"
+
+
+def _balanced_address(topology: Topology, service: Service) -> IPv4Address | None:
+    """The pool's address of the Service's place in the list, or of the place of the one it shares with."""
+    owner = topology.service(service.shares_address_of) if service.shares_address_of else service
+    pool = topology.load_balancer.addresses
+    return pool[1 + topology.workload.services.index(owner)] if pool else None
