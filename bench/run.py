@@ -1,36 +1,48 @@
 """`python -m bench.run [TOPOLOGY]`: attempts per second, one exec a probe against ours, both measured in one run.
 
-One by one: a spread of the matrix's pod cells (every k-th, so answers, refusals and silence in the matrix's own mix),
-each asked by an exec of its own. Ours: the whole matrix. Same lab, same minute, same machine: the ratio is what counts.
+One exec a probe is what probing with `kubectl exec` comes to: for every probe the API server is asked for an exec that
+runs one curl, and its answer is waited for. Asked that way: a spread of the matrix's own pod cells (every k-th, so that
+answers, refusals and silence come in the matrix's mix), with the same connect timeout, first one after the other, then
+one at a time in every pod at once. No process is started for it and the kubeconfig is read once, so it is faster than
+kubectl. Ours is the whole matrix by `pytest`. Same lab, same minute, same machine: the ratio is what counts.
 """
 
 from __future__ import annotations
 
 import secrets
+import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from probes import clock
 from probes.plan import plan
-from probes.session import Answers, Options, conduct
 from probes.vantages.pod import PodVantage
+from reports import journal
 from topologies import cluster as clusters
 from topologies.frontends import resolve
 from topologies.lab import island, lab
 from topologies.load import load
-from topologies.model import Ssh, Topology, VantageKind
+from topologies.model import VantageKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from probes.cell import Cell
+    from reports.run import Run
+    from topologies.model import Topology
+    from topologies.snapshot import Snapshot
 
-ONE_BY_ONE = 60
+ONE_BY_ONE = 60  # probes
+CONNECT_TIMEOUT = 2.0  # seconds, as `--connect-timeout` has it
 
 
 def main(name: str) -> None:
-    """Print both rates, their ratio, and the phases of the whole matrix. Brings the lab up if it is not."""
+    """Print the phases of the whole matrix and the rates. Brings the lab up if it is not, and leaves it up."""
     topology = load(name)
     if not island.is_inside(topology.name):
         lab.up(topology)
@@ -38,39 +50,86 @@ def main(name: str) -> None:
     found = lab.find(topology.name)
     if found is None:
         sys.exit(f"lab {topology.name} is not up")
-    kubeconfig, cells = str(found.kubeconfig), plan(topology).cells
-    single = one_by_one(topology, kubeconfig, cells)
-    ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
-    answers = conduct(topology, cells, secrets.token_hex(2), Options(kubeconfig, ssh=ssh), say=lambda _: None)
-    ours = attempts(answers) / answers.timings["ask"]
-    told = ", ".join(f"{phase} {took:.2f} s" for phase, took in answers.timings.items())
-    sys.stdout.write(f"matrix: {len(cells)} cells, {attempts(answers)} attempts; {told}\n")
-    sys.stdout.write(f"one exec a probe {single:.1f} attempts/s, ours {ours:.0f} attempts/s: {ours / single:.0f} x\n")
+    run, wall = whole(name)
+    attempts = sum(len(record.observed.attempts) for record in run.records)
+    verdicts = ", ".join(f"{count} {result}" for result, count in Counter(r.verdict for r in run.records).items())
+    phases = ", ".join(f"{phase} {took:.2f} s" for phase, took in run.timings if took is not None)
+    _say(f"{topology.name}: {len(run.records)} cells ({verdicts}), {attempts} attempts")
+    _say(f"  {phases}; pytest from start to end {wall:.1f} s")
+    single, at_once = one_by_one(topology, str(found.kubeconfig))
+    ours = attempts / (run.timings.ask or float("inf"))
+    _say(f"  one exec a probe, one after the other {single:8.1f} attempts/s")
+    _say(f"  one exec a probe, every pod at once   {at_once:8.1f} attempts/s")
+    _say(f"  ours                                  {ours:8.1f} attempts/s")
+    _say(f"  ratio {ours / single:.0f} x and {ours / at_once:.0f} x")
 
 
-def attempts(answers: Answers) -> int:
-    """How many connections were made."""
-    return sum(len(seen.attempts) for seen in answers.observations.values())
+def whole(name: str) -> tuple[Run, float]:
+    """The whole matrix as a user runs it, and its wall time in seconds."""
+    with TemporaryDirectory() as out:
+        began = time.monotonic()
+        command = [sys.executable, "-m", "pytest", f"--topology={name}", f"--out={out}", "-q", "--tb=no"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        wall = time.monotonic() - began
+        folders = [
+            folder for folder in Path(out).iterdir() if (folder / journal.RUN).exists() and not folder.is_symlink()
+        ]
+        if not folders:
+            sys.exit(f"the matrix was not asked:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return journal.load(folders[0]), wall
 
 
-def one_by_one(topology: Topology, kubeconfig: str, cells: Sequence[Cell]) -> float:
-    """Attempts per second with an exec for each, over a spread of the matrix's pod cells."""
+def one_by_one(topology: Topology, kubeconfig: str) -> tuple[float, float]:
+    """Attempts per second with an exec for each: one after the other, and one at a time in every pod."""
     run = secrets.token_hex(2)
-    cluster = clusters.Cluster(clusters.connect(kubeconfig), topology, f"hairpin-{run}", run)
+    api = clusters.connect(kubeconfig)
+    cluster = clusters.Cluster(api, topology, f"hairpin-{run}", run)
     cluster.apply()
     try:
         clock.until(cluster.ready, clock.Deadline(60), "pods, endpoints and addresses")
-        snapshot = cluster.snapshot()
-        own = [cell for cell in cells if cell.vantage.kind in {VantageKind.POD, VantageKind.NODE}]
-        spread = own[:: len(own) // ONE_BY_ONE][:ONE_BY_ONE]
-        began = time.monotonic()
-        for cell in spread:
-            asker = PodVantage(lambda: clusters.core(kubeconfig), cluster.namespace, cell.vantage.name, "agnhost")
-            url = f"http://{resolve(cell.frontend, topology, snapshot)}/clientip"
-            asker.run(["curl", "-s", "--connect-timeout", "2", url], "", 5.0)
-        return len(spread) / (time.monotonic() - began)
+        ask = asker(topology, cluster, cluster.snapshot())
+        cells = [cell for cell in plan(topology).cells if cell.vantage.kind in {VantageKind.POD, VantageKind.NODE}]
+        spread = cells[:: max(1, len(cells) // ONE_BY_ONE)][:ONE_BY_ONE]
+        single = rate(len(spread), lambda: [ask(cell) for cell in spread])
+        pods = {cell.vantage.name: [other for other in spread if other.vantage == cell.vantage] for cell in spread}
+        return single, rate(len(spread), lambda: _at_once(ask, list(pods.values())))
     finally:
         cluster.remove()
+
+
+def asker(topology: Topology, cluster: clusters.Cluster, snapshot: Snapshot) -> Callable[[Cell], object]:
+    """Ask one cell with one exec of one curl."""
+
+    def ask(cell: Cell) -> object:
+        pod = PodVantage(lambda: _fresh(cluster.api), cluster.namespace, cell.vantage.name, "agnhost")
+        url = f"http://{resolve(cell.frontend, topology, snapshot)}/clientip"
+        return pod.run(["curl", "-s", "--connect-timeout", f"{CONNECT_TIMEOUT:g}", url], "", CONNECT_TIMEOUT + 3)
+
+    return ask
+
+
+def rate(count: int, work: Callable[[], object]) -> float:
+    """How many a second."""
+    began = time.monotonic()
+    work()
+    return count / (time.monotonic() - began)
+
+
+def _at_once(ask: Callable[[Cell], object], shares: Sequence[Sequence[Cell]]) -> None:
+    with ThreadPoolExecutor(len(shares)) as pool:
+        list(pool.map(lambda share: [ask(cell) for cell in share], shares))
+
+
+def _fresh(api: Any) -> Any:  # noqa: ANN401 - kubernetes ships no types
+    """An API object of its own for an exec, as `stream()` needs one, without reading the kubeconfig again."""
+    from kubernetes import client  # noqa: PLC0415 - as in topologies.cluster
+
+    return client.CoreV1Api(client.ApiClient(api.configuration))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""`python -m bench.lab [TOPOLOGY] [RUNS]`: how long a lab takes to come up, to run the standard workload, to go.
+
+`up`: from nothing to every worker Ready. `workload`: from the first object to every pod Ready and every Service with
+its endpoints and addresses. `down`: until nothing is left. The lab has a name of its own, so that another may stand.
+Medians hide nothing: the slowest is printed, too.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from probes import clock
+from topologies import cluster as clusters
+from topologies.lab import addresses, lab
+from topologies.lab.island import Island
+from topologies.lab.processes import run
+from topologies.load import load
+from topologies.model import Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INSIDE = "--workload"
+PYTHONPATH = Path(__file__).parents[1]
+
+
+def main(name: str, runs: int) -> None:
+    """Print every run and, for each part, median and slowest, in seconds."""
+    topology = load(name).model_copy(update={"name": f"bench-{secrets.token_hex(2)}"})
+    seen: list[tuple[float, float, float]] = []
+    _say(f"{name}: seconds\n run     up  workload   down")
+    try:
+        for number in range(1, runs + 1):
+            seen.append(once(topology))
+            _say(f"{number:4} {seen[-1][0]:6.2f}  {seen[-1][1]:8.2f} {seen[-1][2]:6.2f}")
+    finally:
+        lab.down(topology.name)
+    for what, of in (("mid ", statistics.median), ("max ", max)):
+        parts = [of(column) for column in zip(*seen, strict=True)]
+        _say(f"{what} {parts[0]:6.2f}  {parts[1]:8.2f} {parts[2]:6.2f}")
+
+
+def once(topology: Topology) -> tuple[float, float, float]:
+    """One lab's life: seconds until it is up, its workload runs, it is gone."""
+    up = seconds(lambda: lab.up(topology, say=lambda _: None))
+    inside = ["env", f"PYTHONPATH={PYTHONPATH}", sys.executable, "-m", "bench.lab", INSIDE, topology.name]
+    workload = float(run(Island.of(topology.name).door(addresses.CONTROL_PLANE, inside), timeout=120))
+    return up, workload, seconds(lambda: lab.down(topology.name))
+
+
+def workload(name: str) -> None:
+    """Inside the lab: deploy the standard workload and print the seconds until all of it is ready."""
+    found = lab.find(name)
+    if found is None:
+        sys.exit(f"lab {name} is not up")
+    topology = Topology.model_validate_json((found.state / "topology.json").read_text())
+    cluster = clusters.Cluster(clusters.connect(str(found.kubeconfig)), topology, f"hairpin-{os.getpid()}", "bench")
+
+    def deploy() -> None:
+        cluster.apply()
+        clock.until(cluster.ready, clock.Deadline(60), "pods, endpoints and addresses")
+
+    _say(f"{seconds(deploy):.3f}")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it took."""
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [INSIDE]:
+        workload(sys.argv[2])
+    else:
+        main(sys.argv[1] if len(sys.argv) > 1 else "lab-flannel", int(sys.argv[2]) if len(sys.argv) > 2 else 10)  # noqa: PLR2004 - the second argument
