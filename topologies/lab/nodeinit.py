@@ -75,7 +75,9 @@ def furnish(state: State, plan: dict[str, Any]) -> None:
 
 
 def cover(path: str, better: Callable[[str], str]) -> None:
-    """Put a better text over one of the kernel's files, if there is a better one."""
+    """Put a better text over one of the kernel's files, if it has it: no modules, no list of them."""
+    if not Path(path).exists():
+        return
     told = Path(path).read_text()
     if (text := better(told)) != told:
         written = Path("/run/sysctl", path.rsplit("/", 1)[1])
