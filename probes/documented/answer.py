@@ -1,0 +1,96 @@
+"""What a claim promises, in a few words: `ok from kept`, `refused`, `fails`, `from primary(n3)`, `ok by lb`.
+
+An answer is held against what the rules allow and against what a run saw alike: both are a set of endings.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pydantic import model_validator
+
+from probes.observation import Outcome
+from topologies.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+GRAMMAR = re.compile(r"^(?P<reach>[a-z]+)?\s*(?:from (?P<source>\S+))?\s*(?:by (?P<backend>\S+))?$")
+
+
+class Reach(StrEnum):
+    """Whether it gets through. `FAILS`: in no attempt, however; `SPORADIC`: in some attempts and not in others."""
+
+    OK = "ok"
+    FAILS = "fails"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    SPORADIC = "sporadic"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One way a connection ended or may end. `sources`: what the backend's view of the client is called there."""
+
+    outcome: Outcome
+    sources: frozenset[str] = frozenset()
+    backend: str | None = None
+
+
+class Answer(Model):
+    """Reachability, source and backend, each only where the vendor says it.
+
+    `source` is a name (`primary(n3)`, `vip`: the virtual address asked, `node`: any address of a node), `kept` or
+    `changed`; `backend` a name, or several with `|` between them.
+    """
+
+    reach: Reach | None = None
+    source: str | None = None
+    backend: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:  # noqa: ANN401 - raw YAML
+        if not isinstance(value, str):
+            return value
+        match = GRAMMAR.match(value)
+        if not match or not value:
+            message = f"got {value!r}, want a text such as 'ok from kept by web-a'"
+            raise ValueError(message)
+        return match.groupdict()
+
+    def holds(self, endings: Iterable[Ending]) -> bool:
+        """Whether every one of these endings, and all together, are as promised. Of no ending nothing holds."""
+        all_of_them = tuple(endings)
+        if not all_of_them or not self._reached(all_of_them):
+            return False
+        answered = [ending for ending in all_of_them if ending.outcome is Outcome.OK]
+        if (self.source or self.backend) and not answered:
+            return False
+        return all(self._as_said(ending) for ending in answered)
+
+    def _reached(self, endings: tuple[Ending, ...]) -> bool:
+        outcomes = {ending.outcome for ending in endings}
+        return {
+            None: True,
+            Reach.OK: outcomes == {Outcome.OK},
+            Reach.FAILS: Outcome.OK not in outcomes,
+            Reach.REFUSED: outcomes == {Outcome.REFUSED},
+            Reach.TIMEOUT: outcomes == {Outcome.TIMEOUT},
+            Reach.SPORADIC: Outcome.OK in outcomes and len(outcomes) > 1,
+        }[self.reach]
+
+    def _as_said(self, ending: Ending) -> bool:
+        if self.backend and ending.backend not in self.backend.split("|"):
+            return False
+        if self.source == "changed":
+            return "kept" not in ending.sources
+        return self.source is None or self.source in ending.sources
+
+    def __str__(self) -> str:
+        """As it is written."""
+        parts = [self.reach.value if self.reach else "", f"from {self.source}" if self.source else ""]
+        return " ".join(part for part in [*parts, f"by {self.backend}" if self.backend else ""] if part)

@@ -1,0 +1,122 @@
+"""A claim against the rules: what the oracle says to each of its cases, and whether that is our standing. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from probes.documented.answer import Ending
+from probes.documented.model import Standing
+from probes.documented.world import realms
+from probes.oracle.oracle import expect
+from topologies.frontends import resolve
+from topologies.model import VantageKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from ipaddress import IPv4Address
+
+    from probes.cell import Cell
+    from probes.documented.model import Case, Claim, Page
+    from probes.documented.world import Realm
+    from probes.expectation import Expectation
+    from topologies.model import Topology, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the oracle says to one asked cell of a case at one version."""
+
+    case: Case
+    version: Version
+    cell: Cell
+    expectation: Expectation
+    endings: tuple[Ending, ...]
+
+
+def predictions(page: Page, cases: Iterable[Case]) -> Iterator[Prediction]:
+    """Every asked cell of these cases at every version they are about."""
+    for case in cases:
+        for version, realm in realms(page, case):
+            for asked in case.ask:
+                cell = realm.cell(asked)
+                expectation = expect(realm.topology, realm.snapshot, cell)
+                yield Prediction(case, version, cell, expectation, endings(realm, cell, expectation))
+
+
+def complaints(page: Page, claim: Claim) -> list[str]:
+    """Where the oracle does not say what our standing says it says; empty if it holds everywhere."""
+    asked = predictions(page, (*claim.cases, *claim.otherwise))
+    return [wrong for prediction in asked for wrong in _wrong(prediction, claim)]
+
+
+def promised(claim: Claim, case: Case) -> bool | None:
+    """Whether the vendor's promise must hold in this case, or must not; None where nothing follows from our standing."""
+    if claim.claim is None or claim.standing is Standing.UNDERIVABLE:
+        return None
+    return (case in claim.cases) is not (claim.standing is Standing.CONTRADICTS)
+
+
+def _wrong(prediction: Prediction, claim: Claim) -> Iterator[str]:
+    case, rules = prediction.case, prediction.expectation.rules
+    told = " or ".join(sorted(describe(prediction.endings)))
+    where = f"{prediction.cell.id} in {case.world} at {prediction.version}: {told} ({', '.join(rules)})"
+    must = promised(claim, case)
+    if claim.claim and must is not None and claim.claim.holds(prediction.endings) is not must:
+        yield f"{where}, want {'' if must else 'not '}{claim.claim}"
+    if case.gives and not case.gives.holds(prediction.endings):
+        yield f"{where}, want {case.gives}"
+    if missing := set(case.rules) - set(rules):
+        yield f"{where}, want the rules {', '.join(sorted(missing))}"
+
+
+def endings(realm: Realm, cell: Cell, expectation: Expectation) -> tuple[Ending, ...]:
+    """The ways an expectation allows, their sources by every name they have in this cell."""
+    target = resolve(cell.frontend, realm.topology, realm.snapshot).address
+    own = own_address(realm, cell)
+    found = []
+    for path in expectation.paths:
+        sources = path.sources or (None,)
+        for source in sources:
+            called = names(source, realm.topology, target, own) if source else frozenset()
+            found.append(Ending(path.outcome, called, path.backend))
+    return tuple(found)
+
+
+def own_address(realm: Realm, cell: Cell) -> IPv4Address | None:
+    """The client's own address."""
+    vantage, topology = cell.vantage, realm.topology
+    if vantage.kind is VantageKind.EXTERNAL:
+        return next(host.address for host in topology.external if host.name == vantage.external)
+    if vantage.on_host_network:
+        return topology.node(vantage.node or "").address
+    return realm.snapshot.pods.get(vantage.backend or vantage.name)
+
+
+def names(
+    address: IPv4Address, topology: Topology, target: IPv4Address | None, own: IPv4Address | None
+) -> frozenset[str]:
+    """Every name a source may be claimed by: `kept`, `vip`, `node`, `primary(n1)` …, `lb`, or the address itself."""
+    known = {str(address)}
+    known |= {"kept"} if address == own else set()
+    known |= {"lb"} if address == topology.load_balancer.address else set()
+    for node in topology.nodes:
+        of_node = {"primary": node.address, "cni0": node.cni0, "vtep": node.vtep, "public": node.public_address}
+        found = {f"{what}({node.name})" for what, its in of_node.items() if its == address}
+        known |= found | ({"node"} if found else set())
+    return frozenset(known | ({"vip"} if address == target and "node" not in known else set()))
+
+
+def describe(endings: Iterable[Ending]) -> frozenset[str]:
+    """Endings in words, the best name of each source: `ok from vtep(n3) by web-a`."""
+    return frozenset(str(_as_answer(ending)) for ending in endings)
+
+
+ORDER = ("kept", "vip", "lb", "primary", "cni0", "vtep", "public")
+
+
+def _as_answer(ending: Ending) -> str:
+    source = next((name for rank in ORDER for name in sorted(ending.sources) if name.startswith(rank)), None)
+    source = source or next(iter(sorted(ending.sources - {"node"})), None)
+    parts = [ending.outcome.value, f"from {source}" if source else "", f"by {ending.backend}" if ending.backend else ""]
+    return " ".join(part for part in parts if part)

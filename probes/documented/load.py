@@ -1,0 +1,46 @@
+"""suites/documented/*.yaml -> pages.
+
+DocumentedError
+    A page cannot be read or does not describe tables: which file, where, got, want.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from probes.documented.model import Page
+
+FOLDER = Path(__file__).parents[2] / "suites" / "documented"
+NAMES = ("ack", "tke", "cce", "flannel", "huawei-incidents")
+
+
+class DocumentedError(Exception):
+    """A page that cannot be used; the message lists every complaint."""
+
+
+@cache
+def load(name: str) -> Page:
+    """The page of that name, one of NAMES."""
+    path = FOLDER / f"{name}.yaml"
+    try:
+        return Page.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError) as error:
+        message = f"{path}: {error}; want one of {', '.join(NAMES)}"
+        raise DocumentedError(message) from error
+    except ValidationError as error:
+        lines = "\n".join(f"  {_where(one['loc'])}: {one['msg']}" for one in error.errors())
+        message = f"{path.name}: {error.error_count()} complaints\n{lines}"
+        raise DocumentedError(message) from error
+
+
+def pages() -> tuple[Page, ...]:
+    """Every vendor's page, in a fixed order."""
+    return tuple(load(name) for name in NAMES)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")

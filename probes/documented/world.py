@@ -1,0 +1,84 @@
+"""A claim's world made real: the topology it declares, its cells, and whether another topology is such a world."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from probes.plan import plan
+from topologies.load import validated
+from topologies.overrides import apply, declared
+from topologies.snapshot import declared as snapshot_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from probes.cell import Cell
+    from probes.documented.model import Case, Page, World
+    from topologies.model import Topology, Version
+    from topologies.snapshot import Snapshot
+
+PLAIN = "-v4-tcp"
+
+
+@dataclass(frozen=True)
+class Realm:
+    """A world at one version: all that the oracle needs to predict a cell there."""
+
+    topology: Topology
+    snapshot: Snapshot
+    cells: dict[str, Cell]
+
+    def cell(self, asked: str) -> Cell:
+        """The plan's cell of that id (family and protocol may be left out); LookupError names those that come near."""
+        found = self.cells.get(asked) or self.cells.get(asked + PLAIN)
+        if found is None:
+            vantage = asked.partition("-to-")[0]
+            near = ", ".join(name for name in self.cells if name.startswith(f"{vantage}-to-")) or "no such vantage"
+            message = f"{self.topology.name} has no cell {asked!r}: {near}"
+            raise LookupError(message)
+        return found
+
+
+def realms(page: Page, case: Case) -> Iterator[tuple[Version, Realm]]:
+    """The case's world at every minor version it is about, oldest first; LookupError if it is about none."""
+    world = page.worlds[case.world]
+    minors = [minor for minor in world.versions.minors if minor in case.versions]
+    if not minors:
+        message = (
+            f"{page.name}: the world {case.world} is {world.versions}, its case {case.versions}: no version is both"
+        )
+        raise LookupError(message)
+    for minor in minors:
+        yield minor, _realm(world.base, json.dumps(world.conditions, sort_keys=True), minor)
+
+
+def lacks(world: World, topology: Topology) -> list[str]:
+    """What a topology lacks to be this world, condition by condition: empty where it realises it."""
+    lacking = []
+    if topology.proxy_version not in world.versions:
+        lacking.append(f"kube-proxy {world.versions}, not {topology.proxy_version}")
+    has = topology.model_dump(mode="json")
+    for path, value in world.conditions.items():
+        if validated(apply(has, {path: value}), topology.name) != topology:
+            lacking.append(f"{path} {value}")
+    return lacking
+
+
+def realm_of(topology: Topology, snapshot: Snapshot | None = None) -> Realm:
+    """A topology with its plan's cells by id, and the snapshot of a fresh cluster unless another is given."""
+    cells = {cell.id: cell for cell in plan(topology).cells}
+    return Realm(topology, snapshot or snapshot_of(topology), cells)
+
+
+@cache
+def _realm(base: str, conditions: str, minor: Version) -> Realm:
+    made = _made(base, conditions)
+    return Realm(made.topology.model_copy(update={"kubernetes": minor}), made.snapshot, made.cells)
+
+
+@cache
+def _made(base: str, conditions: str) -> Realm:
+    return realm_of(declared(base, json.loads(conditions)))
