@@ -31,6 +31,8 @@ class At(StrEnum):
     CNI0 = "cni0"
     VTEP = "vtep"
     LOOPBACK = "loopback"
+    SECONDARY = "secondary"  # a second network card's
+    PUBLIC = "public"  # translated 1:1 by the network, on no device of the node
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,15 @@ def _node_address(frontend: Frontend, topology: Topology) -> IPv4Address:
     if frontend.at is At.LOOPBACK:
         return LOOPBACK
     node = topology.node(frontend.node or "")
-    address = {At.PRIMARY: node.address, At.CNI0: node.cni0, At.VTEP: node.vtep}[frontend.at]
+    address, field = {
+        At.PRIMARY: (node.address, "address"),
+        At.CNI0: (node.cni0, "pod_cidr"),
+        At.VTEP: (node.vtep, "pod_cidr"),
+        At.SECONDARY: (node.secondary_address, "secondary_address"),
+        At.PUBLIC: (node.public_address, "public_address"),
+    }[frontend.at]
     if address is None:
-        message = f"node {node.name} declares no pod_cidr, so it has no {frontend.at} address"
+        message = f"node {node.name} declares no {field}, so it has no {frontend.at} address"
         raise UnresolvedError(message)
     return address
 
