@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 NAME = "lb"
 Answer = Fate | Path | tuple[Flow, ...]
 DESIGN = "topologies/lab/balancing.py, topologies/lab/addresses.py"
-PROTOTYPE = "1.20.2 prototype lab"
-REAL = "1.20.2, 1.30.3 iptables: REAL-LB"
 
 
 @rule("L2", "datapath-rules R9: nobody owns the address")
@@ -41,7 +39,7 @@ def no_answer_to_pod(flow: Flow) -> Answer | None:
     return Fate.DROPPED if flow.packet.origin is Origin.POD and lost_answer(flow) else None
 
 
-@rule("L4", "datapath-rules R8", confirmed=REAL)
+@rule("L4", "datapath-rules R8")
 def own_answer(flow: Flow) -> Answer | None:
     """At a port of its address that no Service declares the load balancer answers itself, if it listens there."""
     mine = flow.kind is FrontendKind.LOAD_BALANCER and not flow.declared
@@ -84,7 +82,6 @@ def empty_pool(flow: Flow) -> Answer | None:
 @rule(
     "L10",
     "docs: externalTrafficPolicy; healthCheckNodePort answers 200 on nodes with a ready endpoint",
-    confirmed=PROTOTYPE,
 )
 def to_node_ports(flow: Flow) -> Answer:
     """The load balancer translates to the NodePort of each node in turn, under Local only of those with an endpoint."""
@@ -104,13 +101,13 @@ RECEIVING: tuple[Rule[Answer], ...] = (
 )
 
 
-@rule("L11", f"{DESIGN}: iifname in0 oifname in0 masquerade", confirmed=PROTOTYPE)
+@rule("L11", f"{DESIGN}: iifname in0 oifname in0 masquerade")
 def back_to_the_nodes(flow: Flow) -> IPv4Address | None:
     """What came from the nodes' side and goes back to it gets the load balancer's address."""
     return None if flow.packet.origin is Origin.EXTERNAL else _own_address(flow)
 
 
-@rule("L12", DESIGN, confirmed=PROTOTYPE)
+@rule("L12", DESIGN)
 def client_kept(flow: Flow) -> IPv4Address:
     """An outside client's address is kept by the load balancer."""
     return flow.packet.source

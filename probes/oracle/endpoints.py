@@ -26,7 +26,6 @@ def serving_while_terminating(flow: Flow) -> Endpoints | None:
 @rule(
     "E2",
     "pkg/proxy/topology.go FilterEndpoints (<= 1.23), CategorizeEndpoints (>= 1.24)",
-    confirmed="1.20.2, 1.30.3 iptables",
 )
 def ready_only(flow: Flow) -> Endpoints:
     """Only ready endpoints get traffic."""

@@ -25,14 +25,18 @@ STRICT = 1
 class Environment:
     """One cluster's datapath.
 
-    `overlay`: pod packets between nodes travel in a tunnel; `masquerade`: the CNI has flannel's rules M1-M5;
-    `strict`: rp_filter 1, a packet must arrive where its source is routed to.
+    `overlay`: pod packets between nodes travel in a tunnel; `bridged`: a node's pods hang on cni0;
+    `masquerades_leaving`, `masquerades_entering`: the CNI rewrites what leaves the pod network (flannel's M2, M4), and
+    what enters it (M1, M3, M5); `strict`: rp_filter 1, a packet must arrive where its source is routed to.
     """
 
     mode: ProxyMode
     version: KubernetesVersion
     overlay: bool
-    masquerade: bool
+    bridged: bool
+    masquerades_leaving: bool
+    masquerades_entering: bool
+    anti_spoof: bool
     pod_cidr: IPv4Network
     detect_local: DetectLocal
     masquerade_all: bool
@@ -56,7 +60,10 @@ class Environment:
             mode=proxy.mode,
             version=topology.proxy_version,
             overlay=cni.overlay,
-            masquerade=cni.masquerade is Masquerade.FLANNEL,
+            bridged=cni.bridged,
+            masquerades_leaving=cni.masquerade is not Masquerade.NONE,
+            masquerades_entering=cni.masquerade is Masquerade.FLANNEL,
+            anti_spoof=cni.anti_spoof,
             pod_cidr=cni.pod_cidr,
             detect_local=proxy.detect_local,
             masquerade_all=proxy.masquerade_all,
@@ -78,9 +85,15 @@ class Environment:
         """Whether hosts off the nodes (the balancer in line) have a route back to a pod's own address."""
         return self.external_routes_to_pods or not self.overlay
 
+    @property
+    def pod_addresses_die_between_nodes(self) -> bool:
+        """Whether a pod's own address is dropped on the nodes' network: an overlay's, if guarded or strict."""
+        return self.overlay and (self.strict or self.anti_spoof)
+
     def serves_node_ports_at(self, address: IPv4Address) -> bool:
         """Whether `--nodeport-addresses` (empty: all) and `--iptables-localhost-nodeports` (1.26) leave it in."""
-        if address.is_loopback and not self.localhost_nodeports and self.version >= (1, 26):
+        switchable = self.mode is ProxyMode.IPTABLES and self.version >= (1, 26)
+        if address.is_loopback and switchable and not self.localhost_nodeports:
             return False
         return not self.node_port_addresses or any(address in network for network in self.node_port_addresses)
 

@@ -36,14 +36,16 @@ class Pool(StrEnum):
 class Fate(StrEnum):
     """How a packet goes on without an endpoint.
 
-    `HELD`: a port that kube-proxy may hold open and never answers at; `ASTRAY`: nobody owns the address where it goes;
-    `UNSERVED`: an echo pod that does not serve promises nothing; `LEAVES`: past kube-proxy's rules, towards whoever
-    owns the address.
+    `HELD`: a port that kube-proxy may hold open and never answers at; `HANGS`: one that it does hold open; `HOST`:
+    the node's own, for whoever listens there; `ASTRAY`: nobody owns the address where it goes; `UNSERVED`: an echo pod
+    that does not serve promises nothing; `LEAVES`: past kube-proxy's rules, towards whoever owns the address.
     """
 
     REJECTED = "rejected"
     CLOSED = "closed"
     HELD = "held"
+    HANGS = "hangs"
+    HOST = "host"
     DROPPED = "dropped"
     ASTRAY = "astray"
     UNSERVED = "unserved"
@@ -65,6 +67,7 @@ ENDINGS = {
     Fate.REJECTED: (Outcome.REFUSED,),
     Fate.CLOSED: (Outcome.REFUSED,),
     Fate.HELD: (Outcome.REFUSED, Outcome.HANG),
+    Fate.HANGS: (Outcome.HANG,),
     Fate.DROPPED: (Outcome.TIMEOUT,),
     Fate.ASTRAY: (Outcome.UNREACHABLE, Outcome.TIMEOUT),
     Fate.UNSERVED: (Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.TIMEOUT),
@@ -95,8 +98,8 @@ class World:
 class Flow:
     """One connection at one step.
 
-    `target`: the address asked; `candidates`, `endpoint`, `marked` and `seen` (the source its endpoint sees) are filled
-    in step by step; `returned`: it has been through the load balancer.
+    `target` and `port`: where it was asked; `candidates`, `endpoint`, `marked` and `seen` (the source its endpoint
+    sees) are filled in step by step; `returned`: it has been through the load balancer.
     """
 
     world: World
@@ -104,6 +107,7 @@ class Flow:
     kind: FrontendKind
     target: IPv4Address
     packet: Packet
+    port: int = 0
     at: At = At.PRIMARY
     asked_node: str = ""
     declared: bool = True
@@ -129,6 +133,11 @@ class Flow:
     @property
     def home(self) -> Node:
         return self.world.topology.node(self.packet.home)
+
+    @property
+    def reached(self) -> IPv4Address:
+        """The address of the processing node that the packet comes to: a public one was translated on the way."""
+        return self.node.address if self.at is At.PUBLIC else self.target
 
     @property
     def chosen(self) -> Endpoint:

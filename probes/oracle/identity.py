@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 DETECTOR = "pkg/proxy/util/iptables/traffic.go LocalTrafficDetector"
 
 
-@rule("D1", DETECTOR, confirmed="1.20.2 iptables without --cluster-cidr")
+@rule("D1", DETECTOR)
 def not_configured(flow: Flow) -> bool | None:
     """Without a cluster CIDR or another detect-local mode, no packet is known to be a pod's."""
     return False if flow.environment.detect_local is DetectLocal.NONE else None
 
 
-@rule("D2", DETECTOR, confirmed="1.20.2, 1.30.3 iptables")
+@rule("D2", DETECTOR)
 def in_cluster_cidr(flow: Flow) -> bool | None:
     """ClusterCIDR: a source in the cluster's pod CIDR is a pod's, also the address of a cni0 or of a vxlan device."""
     if flow.environment.detect_local is not DetectLocal.CLUSTER_CIDR:

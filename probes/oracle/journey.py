@@ -10,6 +10,7 @@ from probes.observation import Outcome
 from probes.oracle import modes
 from probes.oracle.endpoints import pooled
 from probes.oracle.flow import Fate, Flow, Origin
+from probes.oracle.listeners import LISTENING
 from probes.oracle.rule import decide
 from probes.oracle.sources import UNTOUCHED_BY_PROXY
 from probes.oracle.travel import BASELINE, LEAVING, TRAVEL
@@ -67,7 +68,16 @@ def _answered(flow: Flow, mode: modes.Mode) -> Path:
 
 
 def _ended(flow: Flow, fate: Fate, rules: tuple[str, ...]) -> Paths:
-    return told(_past_the_rules(flow, fate) if fate.leaves else fate.paths(), rules)
+    if fate.leaves:
+        return told(_past_the_rules(flow, fate), rules)
+    return told(_at_the_node_itself(flow) if fate is Fate.HOST else fate.paths(), rules)
+
+
+def _at_the_node_itself(flow: Flow) -> Paths:
+    """No rule translated it, and the address is the node's own."""
+    listener = decide(LISTENING, flow)
+    ways = listener.value.paths() if isinstance(listener.value, Fate) else (listener.value,)
+    return told(ways, (listener.rule.id,))
 
 
 def _past_the_rules(flow: Flow, fate: Fate) -> Paths:

@@ -1,12 +1,13 @@
-"""iptables mode: whether a packet is marked for masquerade (KUBE-MARK-MASQ, 0x4000)."""
+"""Whether kube-proxy marks a packet for masquerade (KUBE-MARK-MASQ, 0x4000), in every mode."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from probes.oracle.identity import known_as_pod
-from probes.oracle.iptables import PROXIER, SEEN_BOTH, external_local, internal
-from probes.oracle.rule import IPTABLES_ONLY, Rule, rule
+from probes.oracle.policies import external_local, internal
+from probes.oracle.pools import IPVS, NFTABLES, PROXIER
+from probes.oracle.rule import BY_RULES, IPTABLES_ONLY, IPVS_ONLY, Rule, rule
 from topologies.frontends import FrontendKind
 from topologies.model import DetectLocal
 
@@ -14,13 +15,19 @@ if TYPE_CHECKING:
     from probes.oracle.flow import Flow
 
 
-@rule("R2.2", f"{PROXIER} masqueradeAll", modes=IPTABLES_ONLY)
+@rule("R2.2", f"{PROXIER}, {IPVS}, {NFTABLES} masqueradeAll")
 def masquerade_all(flow: Flow) -> bool | None:
     """With --masquerade-all everything to a ClusterIP is masqueraded."""
     return True if internal(flow) and flow.environment.masquerade_all else None
 
 
-@rule("R2.3", f"{PROXIER} 1.20.2:1067; in KUBE-SVC since 1.22", modes=IPTABLES_ONLY, confirmed=SEEN_BOTH)
+@rule("R2.4", f"{IPVS} 1.20.2:1706-1733: KUBE-CLUSTER-IP src,dst", modes=IPVS_ONLY)
+def internal_from_virtual_address(flow: Flow) -> bool | None:
+    """At a ClusterIP without detect-local, only a node process's packet is masqueraded: its source is the ClusterIP."""
+    return flow.local if internal(flow) and flow.environment.detect_local is DetectLocal.NONE else None
+
+
+@rule("R2.3", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {IPVS} KUBE-CLUSTER-IP; {NFTABLES} 1.36:633")
 def internal_from_no_pod(flow: Flow) -> bool | None:
     """At a ClusterIP, what is known not to be a pod's is masqueraded; without detect-local nothing is."""
     if not internal(flow):
@@ -30,24 +37,29 @@ def internal_from_no_pod(flow: Flow) -> bool | None:
 
 @rule(
     "R4.6",
-    f"{PROXIER} KUBE-XLB, KUBE-EXT: pods go to the cluster-wide chain unmarked",
-    confirmed=SEEN_BOTH,
-    modes=IPTABLES_ONLY,
+    f"{PROXIER} KUBE-XLB, KUBE-EXT: pods go to the cluster-wide chain unmarked; {NFTABLES}",
+    modes=BY_RULES,
 )
 def pod_under_local(flow: Flow) -> bool | None:
     """Under Local, a packet known to be a pod's keeps its source."""
     return False if external_local(flow) and known_as_pod(flow) else None
 
 
-@rule("R4.7", "#77523: masquerade LOCAL traffic", confirmed=SEEN_BOTH, modes=IPTABLES_ONLY)
+@rule("R4.7", f"#77523: masquerade LOCAL traffic; {NFTABLES}", modes=BY_RULES)
 def node_under_local(flow: Flow) -> bool | None:
     """Under Local, a packet of a process of this node is masqueraded."""
     return True if external_local(flow) and flow.local else None
 
 
-@rule("R4.8", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-SVL (1.24)", confirmed=SEEN_BOTH, modes=IPTABLES_ONLY)
+@rule("R4.8", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-SVL (1.24); {NFTABLES}", modes=BY_RULES)
 def client_under_local(flow: Flow) -> bool | None:
     """Under Local, any other client keeps its source."""
+    return False if external_local(flow) else None
+
+
+@rule("R4i.4", f"{IPVS} 1.20.2:178-190: the -LOCAL sets RETURN before KUBE-MARK-MASQ", modes=IPVS_ONLY)
+def never_under_local(flow: Flow) -> bool | None:
+    """Under Local nothing is masqueraded, whoever asks and wherever the endpoint is."""
     return False if external_local(flow) else None
 
 
@@ -59,9 +71,8 @@ def pod_to_external_ip(flow: Flow) -> bool | None:
 
 @rule(
     "R3.5",
-    f"{PROXIER} KUBE-MARK-MASQ in KUBE-FW, KUBE-NODEPORTS, KUBE-SVC; KUBE-EXT (1.24)",
-    confirmed=SEEN_BOTH,
-    modes=IPTABLES_ONLY,
+    f"{PROXIER} KUBE-MARK-MASQ in KUBE-FW, KUBE-NODEPORTS, KUBE-SVC, KUBE-EXT (1.24); "
+    f"{IPVS} KUBE-LOAD-BALANCER, KUBE-NODE-PORT-TCP, KUBE-EXTERNAL-IP; {NFTABLES} external chain",
 )
 def external_always(_flow: Flow) -> bool:
     """Under Cluster, everything to a NodePort, LB or external address is masqueraded, pods included."""
@@ -70,10 +81,12 @@ def external_always(_flow: Flow) -> bool:
 
 MARK: tuple[Rule[bool], ...] = (
     masquerade_all,
+    internal_from_virtual_address,
     internal_from_no_pod,
     pod_under_local,
     node_under_local,
     client_under_local,
+    never_under_local,
     pod_to_external_ip,
     external_always,
 )

@@ -1,11 +1,11 @@
-"""A kube-proxy mode is four chains of rules: pool, mark, source, reply. IPVS and nftables will be two more of these."""
+"""A kube-proxy mode is four chains of rules: pool, mark, source, reply; its rules name the modes that have them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probes.oracle import iptables, marks, replies, sources
+from probes.oracle import iptables, ipvs, marks, nftables, pools, replies, sources
 from topologies.model import ProxyMode
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from probes.oracle.environment import Environment
     from probes.oracle.rule import Rule
 
-OLDEST, NEWEST = (1, 20), (1, 36)
+OLDEST = {ProxyMode.IPTABLES: (1, 20), ProxyMode.IPVS: (1, 20), ProxyMode.NFTABLES: (1, 29)}
+NEWEST = (1, 36)
 
 
 class UnsupportedMode(NotImplementedError):  # noqa: N818 - it names what is missing, as NotImplementedError does
@@ -26,21 +27,28 @@ class UnsupportedMode(NotImplementedError):  # noqa: N818 - it names what is mis
 class Mode:
     """What one kube-proxy mode does to a packet at the processing node, step by step."""
 
-    pool: tuple[Rule[iptables.Course], ...]
+    pool: tuple[Rule[pools.Course], ...]
     mark: tuple[Rule[bool], ...]
     source: tuple[Rule[IPv4Address], ...]
     reply: tuple[Rule[Outcome], ...]
 
 
-IPTABLES = Mode(pool=iptables.POOL, mark=marks.MARK, source=sources.SOURCE, reply=replies.REPLY)
-MODES = {ProxyMode.IPTABLES: IPTABLES}
+def _mode(pool: tuple[Rule[pools.Course], ...]) -> Mode:
+    return Mode(pool=pool, mark=marks.MARK, source=sources.SOURCE, reply=replies.REPLY)
+
+
+MODES = {
+    ProxyMode.IPTABLES: _mode(iptables.POOL),
+    ProxyMode.IPVS: _mode(ipvs.POOL),
+    ProxyMode.NFTABLES: _mode(nftables.POOL),
+}
 
 
 def of(environment: Environment) -> Mode:
-    """The mode's rules; UnsupportedMode for a mode or version the oracle does not know."""
-    mode = MODES.get(environment.mode)
-    if mode is None or not OLDEST <= environment.version[:2] <= NEWEST:
-        known = ", ".join(sorted(MODES))
-        message = f"no rules for {environment}: the oracle knows mode {known}, versions 1.20 to 1.36"
+    """The mode's rules; UnsupportedMode for a version the oracle does not know, or one that lacks the mode."""
+    oldest = OLDEST[environment.mode]
+    if not oldest <= environment.version[:2] <= NEWEST:
+        known = ", ".join(f"{mode} {first[0]}.{first[1]} to 1.36" for mode, first in OLDEST.items())
+        message = f"no rules for {environment}: the oracle knows {known}"
         raise UnsupportedMode(message)
-    return mode
+    return MODES[environment.mode]

@@ -22,6 +22,8 @@ OTHER_END = {
     Fate.REJECTED: Fate.DROPPED,
     Fate.CLOSED: Fate.DROPPED,
     Fate.HELD: Fate.DROPPED,
+    Fate.HANGS: Fate.DROPPED,
+    Fate.HOST: Fate.DROPPED,
     Fate.DROPPED: Fate.CLOSED,
     Fate.ASTRAY: Fate.CLOSED,
     Fate.UNSERVED: Fate.REJECTED,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from probes.expectation import Expectation, Path
 from probes.observation import Outcome
-from probes.oracle import journey
+from probes.oracle import journey, modes
 from probes.oracle.balancer import RECEIVING, Inline
 from probes.oracle.environment import Environment
 from probes.oracle.flow import Flow, World
-from probes.oracle.iptables import POOL
+from probes.oracle.listeners import LISTENING
 from probes.oracle.marks import MARK
 from probes.oracle.rules import sentence
 from probes.oracle.travel import BASELINE, departing
@@ -58,6 +58,7 @@ def flow_of(world: World, cell: Cell) -> Flow:
         state=state,
         kind=frontend.kind,
         target=target.address,
+        port=target.port,
         packet=packet,
         at=frontend.at,
         asked_node=packet.home if frontend.at is At.LOOPBACK else frontend.node or "",
@@ -87,7 +88,9 @@ def _sticky(flow: Flow, rules: tuple[str, ...]) -> bool:
     return flow.state.sticky and flow.declared and flow.kind is not FrontendKind.ENDPOINT and not in_turn
 
 
-TELLING = {rule.id for chain in (POOL, MARK, RECEIVING, BASELINE) for rule in chain}
+POOLS = {rule.id for mode in modes.MODES.values() for rule in mode.pool}
+TELLING = POOLS | {rule.id for rule in MARK} | {rule.id for chain in (LISTENING, RECEIVING) for rule in chain}
+TELLING |= {rule.id for rule in BASELINE}
 
 
 def _because(flow: Flow, ways: Iterable[Path]) -> str:

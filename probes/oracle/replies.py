@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
-from probes.oracle.rule import Rule, rule
+from probes.oracle.policies import bound
+from probes.oracle.rule import IPVS_ONLY, Rule, rule
 from probes.oracle.wiring import from_pod_network, owned
-from topologies.frontends import FrontendKind
+from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from probes.oracle.flow import Flow
 
-SEEN = "1.20.2, 1.30.3 iptables"
-LAB = "measured in namespaces (datapath-rules R11)"
+
+MEASURED = "measured in namespaces (datapath-rules R11)"
 
 
 def _seen(flow: Flow) -> IPv4Address:
@@ -30,57 +31,71 @@ def _endpoint_here(flow: Flow) -> bool:
     return flow.chosen.node == flow.packet.node
 
 
-@rule("R11.1", "kernel br_netfilter, bridge port hairpin_mode", confirmed=LAB)
+@rule("R11.1", f"kernel br_netfilter, bridge port hairpin_mode; {MEASURED}")
 def bridge_hairpin_off(flow: Flow) -> Outcome | None:
     """With br_netfilter on and the bridge port's hairpin off, a pod cannot reach itself through a Service."""
     to_itself = flow.pod_here and flow.packet.source == flow.chosen.address and _through_service(flow)
-    broken = flow.environment.bridge_nf_call_iptables and not flow.environment.hairpin
+    broken = flow.environment.bridged and flow.environment.bridge_nf_call_iptables and not flow.environment.hairpin
     return Outcome.TIMEOUT if to_itself and broken else None
 
 
-@rule("R11.2", "kernel net.bridge.bridge-nf-call-iptables", confirmed=LAB)
+@rule("R11.2", f"kernel net.bridge.bridge-nf-call-iptables; {MEASURED}")
 def switched_past_conntrack(flow: Flow) -> Outcome | None:
     """Without br_netfilter an unmasqueraded answer between two pods of one node is switched past conntrack."""
-    if flow.environment.bridge_nf_call_iptables or not _through_service(flow):
+    unseen = flow.environment.bridged and not flow.environment.bridge_nf_call_iptables
+    if not unseen or not _through_service(flow):
         return None
     one_bridge = flow.pod_here and _endpoint_here(flow) and not flow.chosen.host_network
     return Outcome.TIMEOUT if one_bridge and _seen(flow) == flow.packet.source else None
 
 
-@rule("R11.3", "kernel rp_filter (datapath-rules 6.8)", confirmed="real kube-proxies, overlay without masquerade")
+@rule("R11.3", "kernel rp_filter (datapath-rules 6.8)")
 def pod_address_on_underlay(flow: Flow) -> Outcome | None:
-    """On an overlay with strict rp_filter, a pod's own address is dropped when it arrives on the nodes' network."""
+    """On an overlay with strict rp_filter or anti-spoofing, a pod's own address is dropped on the nodes' network."""
     bare = flow.chosen.host_network and not _endpoint_here(flow) and from_pod_network(flow, _seen(flow))
-    return Outcome.TIMEOUT if bare and flow.environment.overlay and flow.environment.strict else None
+    return Outcome.TIMEOUT if bare and flow.environment.pod_addresses_die_between_nodes else None
 
 
-@rule("R11.4", "kernel rp_filter", confirmed=LAB)
+@rule("R11.4", f"kernel rp_filter; {MEASURED}")
 def answer_on_underlay(flow: Flow) -> Outcome | None:
-    """On an overlay with strict rp_filter, a remote pod's answer to a node's primary address is dropped there."""
+    """On an overlay with strict rp_filter or anti-spoofing, a remote pod's answer to a primary address is dropped."""
     remote_pod = not flow.chosen.host_network and not _endpoint_here(flow)
     bare = remote_pod and _seen(flow) == flow.node.address
-    return Outcome.TIMEOUT if bare and flow.environment.overlay and flow.environment.strict else None
+    return Outcome.TIMEOUT if bare and flow.environment.pod_addresses_die_between_nodes else None
 
 
-@rule("R11.5", "netfilter conntrack", confirmed=SEEN)
+@rule("R7.10", "kernel: loopback source to a non-local address (#67730, #96879)", until=(1, 21), modes=IPVS_ONLY)
+def loopback_leaves(flow: Flow) -> Outcome | None:
+    """Asked at 127.0.0.1, only a hostNetwork endpoint of this very node answers: the kernel sends it nowhere else."""
+    inside = flow.chosen.host_network and _endpoint_here(flow)
+    return Outcome.TIMEOUT if flow.at is At.LOOPBACK and not inside else None
+
+
+@rule("R11.5", "netfilter conntrack")
 def endpoint_here(flow: Flow) -> Outcome | None:
     """The answer of an endpoint on the processing node passes its conntrack."""
     return Outcome.OK if _endpoint_here(flow) else None
 
 
-@rule("R11.6", "netfilter conntrack", confirmed=SEEN)
+@rule("R11.9", "kernel: kube-ipvs0 of the endpoint's node has the address too (#93456)", modes=IPVS_ONLY)
+def to_a_bound_address(flow: Flow) -> Outcome | None:
+    """An answer to the Service's own address, which is bound on every node, never leaves the endpoint's node."""
+    return Outcome.TIMEOUT if bound(flow) and _seen(flow) == flow.target else None
+
+
+@rule("R11.6", "netfilter conntrack")
 def to_the_node(flow: Flow) -> Outcome | None:
     """An answer to an address of the processing node comes back to it."""
     return Outcome.OK if _seen(flow) in owned(flow.node, flow.environment) else None
 
 
-@rule("R11.7", "netfilter conntrack", confirmed=SEEN)
+@rule("R11.7", "netfilter conntrack")
 def to_a_pod_here(flow: Flow) -> Outcome | None:
     """An answer to a pod of the processing node is routed back through it."""
     return Outcome.OK if flow.pod_here else None
 
 
-@rule("R11.8", "netfilter conntrack: five-tuple mismatch, RST to the endpoint", confirmed=LAB)
+@rule("R11.8", f"netfilter conntrack: five-tuple mismatch, RST to the endpoint; {MEASURED}")
 def past_the_node(_flow: Flow) -> Outcome:
     """An answer that goes straight to a client elsewhere comes from an address it never asked: timeout."""
     return Outcome.TIMEOUT
@@ -91,7 +106,9 @@ REPLY: tuple[Rule[Outcome], ...] = (
     switched_past_conntrack,
     pod_address_on_underlay,
     answer_on_underlay,
+    loopback_leaves,
     endpoint_here,
+    to_a_bound_address,
     to_the_node,
     to_a_pod_here,
     past_the_node,

@@ -18,52 +18,52 @@ if TYPE_CHECKING:
     from probes.oracle.flow import Flow
 
 T = TypeVar("T")
-Minor = tuple[int, int]
+Release = tuple[int, ...]
 EVERY_MODE = tuple(ProxyMode)
 IPTABLES_ONLY = (ProxyMode.IPTABLES,)
+IPVS_ONLY = (ProxyMode.IPVS,)
+NFTABLES_ONLY = (ProxyMode.NFTABLES,)
+NO_IPTABLES = (ProxyMode.IPVS, ProxyMode.NFTABLES)
+BY_RULES = (ProxyMode.IPTABLES, ProxyMode.NFTABLES)  # kube-proxy's own rules translate; in ipvs mode the kernel's ipvs
 
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[T]):
     """One documented behaviour.
 
-    `since` and `until` are the first and last minor version; `confirmed`: where it was seen in a real cluster, empty if
-    it rests on the source alone.
+    `since` and `until` are the first and last version, minor (1.24) or to the patch (1.29.1).
     """
 
     id: str
     sentence: str
     modes: tuple[ProxyMode, ...]
-    since: Minor | None
-    until: Minor | None
+    since: Release | None
+    until: Release | None
     citation: str
-    confirmed: str
     step: Callable[[Flow], T | None]
 
     def covers(self, mode: ProxyMode, version: tuple[int, ...]) -> bool:
         """Whether a kube-proxy of this mode and version has it."""
-        minor = version[:2]
         return (
             mode in self.modes
-            and (self.since is None or minor >= self.since)
-            and (self.until is None or minor <= self.until)
+            and (self.since is None or version >= self.since)
+            and (self.until is None or version[: len(self.until)] <= self.until)
         )
 
 
-def rule(  # noqa: PLR0913 - keywords, each named where it is used
+def rule(
     name: str,
     citation: str,
     *,
-    since: Minor | None = None,
-    until: Minor | None = None,
-    confirmed: str = "",
+    since: Release | None = None,
+    until: Release | None = None,
     modes: tuple[ProxyMode, ...] = EVERY_MODE,
 ) -> Callable[[Callable[[Flow], Any]], Rule[Any]]:
     """Make a rule of a function; the function's docstring is the rule's sentence. Its chain has the type."""
 
     def made(step: Callable[[Flow], Any]) -> Rule[Any]:
         sentence = " ".join(cleandoc(step.__doc__ or "").split())
-        return Rule(name, sentence, modes, since, until, citation, confirmed, step)
+        return Rule(name, sentence, modes, since, until, citation, step)
 
     return made
 

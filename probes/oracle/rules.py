@@ -8,25 +8,41 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from probes.oracle import balancer, endpoints, identity, iptables, marks, replies, sources, travel
+from probes.oracle import (
+    balancer,
+    endpoints,
+    identity,
+    iptables,
+    ipvs,
+    listeners,
+    marks,
+    nftables,
+    replies,
+    sources,
+    travel,
+)
+from probes.oracle.rule import EVERY_MODE
 
 if TYPE_CHECKING:
-    from probes.oracle.rule import Minor, Rule
+    from probes.oracle.rule import Release, Rule
 
 STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
     ("The processing node, and the source as it arrives there", travel.TRAVEL),
     ("Which endpoints count", endpoints.READINESS),
     ("Whether a packet is known to be a pod's", identity.IDENTITY),
-    ("The pool, or how it ends without one", iptables.POOL),
+    ("The pool, or how it ends without one: iptables", iptables.POOL),
+    ("The pool: nftables, where it is not as in iptables", nftables.POOL),
+    ("The pool: ipvs, where it is not as in iptables", ipvs.POOL),
     ("The mark for masquerade", marks.MARK),
     ("The source the endpoint sees", sources.SOURCE),
     ("The return path", replies.REPLY),
     ("Past the rules, towards the load balancer", travel.LEAVING),
     ("The load balancer in line", balancer.RECEIVING),
     ("The source after the load balancer", balancer.REWRITING),
+    ("The node's own ports", listeners.LISTENING),
     ("The baseline: an echo pod's own address", travel.BASELINE),
 )
-CATALOGUE: tuple[Rule[Any], ...] = tuple(rule for _, chain in STEPS for rule in chain)
+CATALOGUE: tuple[Rule[Any], ...] = tuple(dict.fromkeys(rule for _, chain in STEPS for rule in chain))
 
 
 def sentence(name: str) -> str:
@@ -56,20 +72,20 @@ def markdown() -> str:
             "",
             f"## {title}",
             "",
-            "| rule | what | modes | versions | source | seen |",
-            "|---|---|---|---|---|---|",
+            "| rule | what | modes | versions | source |",
+            "|---|---|---|---|---|",
         ]
         lines += [_row(rule) for rule in chain]
     return "\n".join(lines) + "\n"
 
 
 def _row(rule: Rule[Any]) -> str:
-    modes = "all" if len(rule.modes) > 1 else rule.modes[0].value
-    cells = (rule.id, rule.sentence, modes, versions(rule), rule.citation, rule.confirmed)
+    modes = "all" if rule.modes == EVERY_MODE else ", ".join(rule.modes)
+    cells = (rule.id, rule.sentence, modes, versions(rule), rule.citation)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _minor(version: Minor) -> str:
+def _minor(version: Release) -> str:
     return ".".join(str(part) for part in version)
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.oracle.flow import Fate, Origin, Packet
-from probes.oracle.rule import Rule, rule
+from probes.oracle.policies import bound
+from probes.oracle.rule import IPVS_ONLY, Rule, rule
 from probes.oracle.wiring import from_pod_network, masqueraded_leaving, towards_pods_elsewhere
 from topologies.frontends import At, FrontendKind
 from topologies.model import VantageKind
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from topologies.snapshot import Snapshot
 
 Arrival = Packet | Fate
-SEEN = "1.20.2, 1.30.3 iptables"
 
 
 def departing(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> Packet:
@@ -51,19 +51,26 @@ def _arrived(flow: Flow, source: IPv4Address) -> Packet:
     return replace(flow.packet, node=flow.asked_node, source=source)
 
 
-@rule("R0.1", "pkg/proxy: rules sit in OUTPUT and PREROUTING of every node", confirmed=SEEN)
+@rule("R0.14", "ipvs writeIptablesRules: the service VIP is picked as the source IP", modes=IPVS_ONLY)
+def node_to_bound_address(flow: Flow) -> Arrival | None:
+    """A node process that asks an address bound to kube-ipvs0 comes from that very address."""
+    local = flow.packet.origin is Origin.NODE and bound(flow)
+    return replace(flow.packet, source=flow.target) if local else None
+
+
+@rule("R0.1", "pkg/proxy: rules sit in OUTPUT and PREROUTING of every node")
 def own_node_translates(flow: Flow) -> Arrival | None:
     """A virtual address asked inside the cluster is translated by the client's own node."""
     return None if _node_port(flow) or _outside(flow) else flow.packet
 
 
-@rule("R0.2", "no route to the service CIDR outside the cluster", confirmed=SEEN)
+@rule("R0.2", "no route to the service CIDR outside the cluster")
 def cluster_ip_from_outside(flow: Flow) -> Arrival | None:
     """A ClusterIP leads nowhere from outside the cluster."""
     return Fate.ASTRAY if _outside(flow) and flow.kind is FrontendKind.CLUSTER_IP else None
 
 
-@rule("R0.4", "the balancer's addresses are routed to it", confirmed=SEEN)
+@rule("R0.4", "the balancer's addresses are routed to it")
 def balancer_from_outside(flow: Flow) -> Arrival | None:
     """From outside the cluster, an LB or external address leads to the load balancer."""
     return None if _node_port(flow) else Fate.LEAVES
@@ -75,15 +82,16 @@ def loopback_elsewhere(flow: Flow) -> Arrival | None:
     return Fate.CLOSED if flow.at is At.LOOPBACK and flow.packet.origin is not Origin.NODE else None
 
 
-@rule("R0.6", "no such device without an overlay; no route to the pod network outside")
+@rule("R0.6", "no such device without an overlay or a bridge; no route to the pod network outside")
 def no_way_to_pod_network(flow: Flow) -> Arrival | None:
-    """A vxlan address without an overlay, or a pod-network address from outside without a route, leads nowhere."""
-    no_device = flow.at is At.VTEP and not flow.environment.overlay
+    """The address of a vxlan device or bridge that is not there, or one without a route from outside, leads nowhere."""
+    no_vtep = flow.at is At.VTEP and not flow.environment.overlay
+    no_device = no_vtep or (flow.at is At.CNI0 and not flow.environment.bridged)
     no_route = _outside(flow) and _on_pod_network(flow) and not flow.environment.external_routes_to_pods
     return Fate.ASTRAY if no_device or no_route else None
 
 
-@rule("R0.7", "kernel: a packet to a local address has that address as its source", confirmed=SEEN)
+@rule("R0.7", "kernel: a packet to a local address has that address as its source")
 def node_to_own_address(flow: Flow) -> Arrival | None:
     """A node process that asks an address of its own node comes from that very address."""
     own = flow.packet.origin is Origin.NODE and flow.packet.home == flow.asked_node
@@ -103,27 +111,28 @@ def _pod_to_primary_elsewhere(flow: Flow) -> bool:
     return flow.packet.origin is Origin.POD and elsewhere and not _on_pod_network(flow)
 
 
-@rule("R0.9", "flannel pkg/trafficmngr/iptables masqRules M4", confirmed=SEEN)
+@rule("R0.9", "flannel pkg/trafficmngr/iptables masqRules M4")
 def pod_masqueraded_on_the_way(flow: Flow) -> Arrival | None:
     """With the CNI's masquerade, a pod's packet to another node's address arrives from its own node's address."""
     rewritten = _pod_to_primary_elsewhere(flow) and masqueraded_leaving(flow)
     return _arrived(flow, flow.home.address) if rewritten else None
 
 
-@rule("R0.10", "kernel rp_filter (datapath-rules 6.8)", confirmed="real kube-proxies, overlay without masquerade")
+@rule("R0.10", "kernel rp_filter (datapath-rules 6.8)")
 def pod_dropped_on_the_way(flow: Flow) -> Arrival | None:
-    """On an overlay with strict rp_filter, an unmasqueraded pod's packet dies at another node before any rule."""
-    strict = flow.environment.overlay and flow.environment.strict
-    return Fate.DROPPED if strict and _pod_to_primary_elsewhere(flow) else None
+    """On an overlay with strict rp_filter or anti-spoofing, an unmasqueraded pod's packet dies before any rule."""
+    guarded = flow.environment.pod_addresses_die_between_nodes
+    return Fate.DROPPED if guarded and _pod_to_primary_elsewhere(flow) else None
 
 
-@rule("R0.11", "plain routing", confirmed=SEEN)
+@rule("R0.11", "plain routing")
 def arrives_as_sent(flow: Flow) -> Arrival:
     """Otherwise a NodePort's node sees the client's own address."""
     return _arrived(flow, flow.packet.source)
 
 
 TRAVEL: tuple[Rule[Arrival], ...] = (
+    node_to_bound_address,
     own_node_translates,
     cluster_ip_from_outside,
     balancer_from_outside,
@@ -143,20 +152,20 @@ def not_serving(flow: Flow) -> Arrival | None:
     return None if flow.chosen.ready or flow.chosen.serving else Fate.UNSERVED
 
 
-@rule("B2", "no route to the pod network outside the cluster", confirmed=SEEN)
+@rule("B2", "no route to the pod network outside the cluster")
 def pod_from_outside(flow: Flow) -> Arrival | None:
     """A pod's own address leads nowhere from outside the cluster, unless the pod network is routed there."""
     hidden = not flow.chosen.host_network and not flow.environment.external_routes_to_pods
     return Fate.ASTRAY if _outside(flow) and hidden else None
 
 
-@rule("B3", "plain routing", confirmed=SEEN)
+@rule("B3", "plain routing")
 def backend_from_outside(flow: Flow) -> Arrival | None:
     """Asked directly from outside, an echo pod sees the client's address."""
     return replace(flow.packet, node=flow.chosen.node) if _outside(flow) else None
 
 
-@rule("B4", "plain routing inside the cluster", confirmed=SEEN)
+@rule("B4", "plain routing inside the cluster")
 def backend_from_inside(flow: Flow) -> Arrival:
     """Asked directly inside the cluster, the packet is the client's node's to send."""
     return flow.packet
@@ -165,7 +174,7 @@ def backend_from_inside(flow: Flow) -> Arrival:
 BASELINE: tuple[Rule[Arrival], ...] = (not_serving, pod_from_outside, backend_from_outside, backend_from_inside)
 
 
-@rule("L0", "flannel M4; KUBE-POSTROUTING", confirmed=SEEN)
+@rule("L0", "flannel M4; KUBE-POSTROUTING")
 def masqueraded_towards_balancer(flow: Flow) -> IPv4Address | None:
     """A pod's packet that leaves the cluster has its node's address if the CNI masquerades, or if it was marked."""
     if flow.packet.origin is not Origin.POD or not (flow.marked or masqueraded_leaving(flow)):
@@ -173,7 +182,7 @@ def masqueraded_towards_balancer(flow: Flow) -> IPv4Address | None:
     return flow.node.address
 
 
-@rule("L1", "plain routing", confirmed=SEEN)
+@rule("L1", "plain routing")
 def kept_towards_balancer(flow: Flow) -> IPv4Address:
     """Any other packet reaches the load balancer from the client's own address."""
     return flow.packet.source

@@ -16,13 +16,14 @@ def towards_endpoint(flow: Flow) -> IPv4Address:
     """The address of the processing node's device towards the chosen endpoint.
 
     What MASQUERADE, and a process of that node, use: cni0 to a pod here, the vxlan device to a pod elsewhere on an
-    overlay, else the primary one.
+    overlay, else the primary one; without a bridge the host's side of a pod has no address, and the primary one is
+    taken.
     """
     node, endpoint = flow.node, flow.chosen
     if endpoint.host_network:
         return node.address
     if endpoint.node == node.name:
-        return node.cni0 or node.address
+        return (flow.environment.bridged and node.cni0) or node.address
     return towards_pods_elsewhere(node, flow.environment)
 
 
@@ -33,8 +34,9 @@ def towards_pods_elsewhere(node: Node, environment: Environment) -> IPv4Address:
 
 def owned(node: Node, environment: Environment) -> frozenset[IPv4Address]:
     """The node's own addresses, as far as a topology declares them."""
+    cni0 = node.cni0 if environment.bridged else None
     vtep = node.vtep if environment.overlay else None
-    return frozenset(address for address in (node.address, node.cni0, vtep) if address)
+    return frozenset(address for address in (node.address, node.secondary_address, cni0, vtep) if address)
 
 
 def from_pod_network(flow: Flow, address: IPv4Address) -> bool:
@@ -44,4 +46,4 @@ def from_pod_network(flow: Flow, address: IPv4Address) -> bool:
 
 def masqueraded_leaving(flow: Flow) -> bool:
     """Whether the CNI rewrites a packet of this source that leaves the pod network (flannel's M4)."""
-    return flow.environment.masquerade and from_pod_network(flow, flow.packet.source)
+    return flow.environment.masquerades_leaving and from_pod_network(flow, flow.packet.source)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FOLDER = File(__file__).parent / "observed"
 REAL_LB = "REAL-LB"
 NAMES = {"host-b@n2": "host-b", "pod-b": "pod-b", REAL_LB: REAL_LB}
+NAMES |= {f"host-listener@n{x}": f"listener-n{x}" for x in (1, 2, 3)}
+UNDECLARED = 7777
 SERVICES = ("pod-c", "pod-l", "host-c", "host-l", "noep-c", "noep-l", "itp-cip", "itp-lb", "itp-lbl", "xip-c", "xip-l")
 CLIENTS = {
     **{f"n{x}": {"kind": "ssh", "node": f"n{x}"} for x in (1, 2, 3)},
@@ -70,11 +72,16 @@ def topology(row: dict[str, Any]) -> Topology:
                 "listens": True,
             },
             "external": [{"name": "ext", "address": "198.18.3.100"}],
-            "external_routes_to_pods": not flannel,
+            "external_routes_to_pods": not flannel and row["mode"] != "ipvs",
             "workload": {
                 "backends": [
                     {"name": "pod-b", "app": "pod", "node": "n2"},
                     {"name": "host-b", "app": "host", "node": "n2", "host_network": True, "port": 9090},
+                    *(
+                        {"name": f"listener-n{x}", "app": "listener", "node": f"n{x}"}
+                        | {"host_network": True, "port": UNDECLARED}
+                        for x in (1, 2, 3)
+                    ),
                 ],
                 "services": [],
                 "vantages": [{"name": name, **client} for name, client in CLIENTS.items()],

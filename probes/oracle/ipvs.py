@@ -1,0 +1,159 @@
+"""ipvs mode, 1.20 to 1.36: which endpoints a packet may get, or how it ends.
+
+Every address of a Service is bound to kube-ipvs0 on every node, and the kernel's ipvs, not kube-proxy's rules,
+translates; so it cannot tell inside from outside, and whatever it does not translate is the node's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from probes.oracle.endpoints import anywhere, here
+from probes.oracle.flow import Fate, Pool
+from probes.oracle.policies import bound, external_local, externally_accessible, internal, internal_local
+from probes.oracle.pools import (
+    IPVS,
+    Course,
+    external_to_all,
+    hostname_only,
+    internal_to_all,
+    node_port_left_out,
+    not_a_vip,
+)
+from probes.oracle.rule import IPVS_ONLY, Rule, rule
+from topologies.frontends import At, FrontendKind
+
+if TYPE_CHECKING:
+    from probes.oracle.flow import Flow
+
+NO_LOOPBACK_SERVER = (1, 22)
+
+
+def _at_loopback(flow: Flow) -> bool:
+    return flow.kind is FrontendKind.NODE_PORT and flow.at is At.LOOPBACK
+
+
+def _unserved_loopback(flow: Flow) -> bool:
+    """127.0.0.1 without a virtual server: nodePortAddresses leaves it out, or kube-proxy does, since 1.22."""
+    return _at_loopback(flow) and (flow.version >= NO_LOOPBACK_SERVER or node_port_left_out(flow))
+
+
+@rule("R8.2", "kernel: the address is local to every node (kube-ipvs0)", until=(1, 25), modes=IPVS_ONLY)
+def undeclared_is_the_nodes(flow: Flow) -> Course | None:
+    """At a port that no Service declares, a bound address is the node's own: its listener answers, or nobody."""
+    return Fate.HOST if bound(flow) and not flow.declared else None
+
+
+@rule("R8.3", f"#108460; {IPVS} KUBE-IPVS-FILTER", since=(1, 26), modes=IPVS_ONLY)
+def undeclared_refused(flow: Flow) -> Course | None:
+    """At a port that no Service declares, a bound address refuses by ICMP, listener or not."""
+    return Fate.REJECTED if bound(flow) and not flow.declared else None
+
+
+@rule("R7.6", "kubelet's KUBE-FIREWALL: ! -s 127/8 -d 127/8 DROP (datapath-rules 6.4)", until=(1, 25), modes=IPVS_ONLY)
+def loopback_martian(flow: Flow) -> Course | None:
+    """Under Cluster a packet to 127.0.0.1 is still marked; masqueraded, kubelet's rules drop it for its source."""
+    marked = _unserved_loopback(flow) and not external_local(flow)
+    return Fate.DROPPED if marked and flow.environment.kubelet_rules else None
+
+
+@rule("R7.7", "#101023; openPort, gone with #108496", since=(1, 22), until=(1, 23), modes=IPVS_ONLY)
+def loopback_held(flow: Flow) -> Course | None:
+    """At 127.0.0.1 only the socket is left that kube-proxy holds a NodePort with: connected, and never answered."""
+    return Fate.HANGS if _unserved_loopback(flow) and not flow.environment.node_port_addresses else None
+
+
+@rule("R7.8", f"#101023; {IPVS} GetNodeAddresses without loopback", since=(1, 22), modes=IPVS_ONLY)
+def loopback_unserved(flow: Flow) -> Course | None:
+    """A NodePort at 127.0.0.1 is a closed port."""
+    return Fate.CLOSED if _unserved_loopback(flow) else None
+
+
+@rule("R7.9", f"{IPVS} GetNodeAddresses: --nodeport-addresses", modes=IPVS_ONLY)
+def address_left_out(flow: Flow) -> Course | None:
+    """A NodePort at an address that nodePortAddresses leaves out is a closed port."""
+    return Fate.CLOSED if node_port_left_out(flow) else None
+
+
+@rule(
+    "R8.5",
+    f"#108460, #121909; {IPVS} KUBE-IPVS-FILTER without KUBE-EXTERNAL-IP-LOCAL, fixed by #121919 (1.30, after 1.29.1)",
+    since=(1, 26),
+    until=(1, 29, 1),
+    modes=IPVS_ONLY,
+)
+def external_ip_filtered(flow: Flow) -> Course | None:
+    """Under Local an externalIP refuses whatever does not come from a process of this node."""
+    filtered = flow.kind is FrontendKind.EXTERNAL_IP and external_local(flow)
+    return Fate.REJECTED if filtered and not flow.local else None
+
+
+@rule("R1.3", "kernel ip_vs_leave: port unreachable (#75262)", modes=IPVS_ONLY)
+def empty_virtual_server(flow: Flow) -> Course | None:
+    """A Service without endpoints is a virtual server without real ones: refused by ICMP."""
+    return None if anywhere(flow) else Fate.REJECTED
+
+
+@rule("R6.6", "pkg/proxy/topology.go FilterEndpoints", since=(1, 22), until=(1, 23), modes=IPVS_ONLY)
+def stripped(flow: Flow) -> Course | None:
+    """Under internalTrafficPolicy Local every frontend gives local endpoints only; without one it refuses by ICMP."""
+    if not internal_local(flow):
+        return None
+    return Pool.LOCAL if here(flow) else Fate.REJECTED
+
+
+@rule("R6.7", f"{IPVS} syncEndpoint(onlyNodeLocal), 1.24:1990", since=(1, 24), modes=IPVS_ONLY)
+def internal_to_local(flow: Flow) -> Course | None:
+    """Under internalTrafficPolicy Local the ClusterIP gives local endpoints, if there are any."""
+    return Pool.LOCAL if internal(flow) and internal_local(flow) and here(flow) else None
+
+
+@rule("R6.8", f"{IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints", since=(1, 24), modes=IPVS_ONLY)
+def internal_refused(flow: Flow) -> Course | None:
+    """Under internalTrafficPolicy Local a ClusterIP-only Service refuses by ICMP where it has no local endpoint.
+
+    One that is also reached from outside leaks to all endpoints.
+    """
+    if not internal(flow) or not internal_local(flow):
+        return None
+    return Pool.ALL if externally_accessible(flow) else Fate.REJECTED
+
+
+@rule("R4i.1", f"{IPVS} syncEndpoint(onlyNodeLocal)", modes=IPVS_ONLY)
+def only_local(flow: Flow) -> Course | None:
+    """Under Local every client, pods and node processes too, gets the endpoints of this node, if there are any."""
+    return Pool.LOCAL if external_local(flow) and here(flow) else None
+
+
+@rule("R4i.2", f"{IPVS} syncEndpoint: no real server", until=(1, 23), modes=IPVS_ONLY)
+def local_refused(flow: Flow) -> Course | None:
+    """Under Local a node without endpoint has an empty virtual server: it refuses everybody by ICMP."""
+    return Fate.REJECTED if external_local(flow) else None
+
+
+@rule("R4i.3", f"#97081; {IPVS} 1.24:1990-2010, 1.36:1625-1640", since=(1, 24), modes=IPVS_ONLY)
+def local_falls_back(flow: Flow) -> Course | None:
+    """Under Local a node without endpoint gives everybody all endpoints, without masquerade."""
+    return Pool.ALL if external_local(flow) else None
+
+
+POOL: tuple[Rule[Course], ...] = (
+    not_a_vip,
+    hostname_only,
+    undeclared_is_the_nodes,
+    undeclared_refused,
+    loopback_martian,
+    loopback_held,
+    loopback_unserved,
+    address_left_out,
+    external_ip_filtered,
+    empty_virtual_server,
+    stripped,
+    internal_to_local,
+    internal_refused,
+    internal_to_all,
+    only_local,
+    local_refused,
+    local_falls_back,
+    external_to_all,
+)

@@ -1,0 +1,102 @@
+"""nftables mode, 1.29 to 1.36: what it does otherwise than iptables mode, and its chain of rules for the pool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from probes.oracle.endpoints import anywhere, here
+from probes.oracle.flow import Fate
+from probes.oracle.policies import external_local, internal
+from probes.oracle.pools import (
+    NFTABLES,
+    Course,
+    external_to_all,
+    hostname_only,
+    internal_drop,
+    internal_to_all,
+    internal_to_local,
+    local_drop,
+    no_endpoints,
+    node_port_left_out,
+    node_short_circuit,
+    not_a_vip,
+    only_local,
+    pod_short_circuit,
+    undeclared_port,
+)
+from probes.oracle.rule import NFTABLES_ONLY, Rule, rule
+from topologies.frontends import FrontendKind
+
+if TYPE_CHECKING:
+    from probes.oracle.flow import Flow
+
+
+def _dropped_before_translation(flow: Flow) -> bool:
+    """The drop for "Local without a local endpoint" sits before the short circuit for the node's own processes."""
+    return flow.local and external_local(flow) and anywhere(flow) and not here(flow)
+
+
+@rule("R8.4", f"{NFTABLES} cluster-ips-check", since=(1, 30), modes=NFTABLES_ONLY)
+def cluster_ip_refuses(flow: Flow) -> Course | None:
+    """A ClusterIP refuses by ICMP at a port that its Service does not declare."""
+    return Fate.REJECTED if internal(flow) and not flow.declared else None
+
+
+@rule("R7.3", f"{NFTABLES}: ip daddr != 127.0.0.0/8", modes=NFTABLES_ONLY)
+def loopback_closed(flow: Flow) -> Course | None:
+    """There are no NodePorts at 127.0.0.1."""
+    return Fate.CLOSED if flow.kind is FrontendKind.NODE_PORT and flow.target.is_loopback else None
+
+
+@rule("R7.4", f"{NFTABLES} nodeport-ips; --nodeport-addresses primary", since=(1, 30), modes=NFTABLES_ONLY)
+def primary_only(flow: Flow) -> Course | None:
+    """Unless nodePortAddresses says otherwise, NodePorts are at a node's primary address only."""
+    if flow.kind is not FrontendKind.NODE_PORT or flow.environment.node_port_addresses:
+        return None
+    return None if flow.reached == flow.node.address else Fate.CLOSED
+
+
+@rule("R7.5", f"{NFTABLES} nodeport-ips; --nodeport-addresses", modes=NFTABLES_ONLY)
+def address_left_out(flow: Flow) -> Course | None:
+    """A NodePort at an address that nodePortAddresses leaves out is a closed port."""
+    return Fate.CLOSED if node_port_left_out(flow) else None
+
+
+@rule(
+    "R5.1",
+    f"{NFTABLES} 1.32:394: filter-output before dstnat; #132456 (1.34), #133969 (1.33.6)",
+    until=(1, 33, 5),
+    modes=NFTABLES_ONLY,
+)
+def node_dropped_at_virtual_address(flow: Flow) -> Course | None:
+    """Under Local without a local endpoint a node process's packet to an LB or external address is dropped."""
+    return Fate.DROPPED if flow.virtual and _dropped_before_translation(flow) else None
+
+
+@rule("R5.2", f"{NFTABLES} 1.29: nodeport-endpoints-check from output", until=(1, 29), modes=NFTABLES_ONLY)
+def node_dropped_at_own_node_port(flow: Flow) -> Course | None:
+    """Under Local without a local endpoint a node process's packet to its own NodePort is dropped."""
+    own = flow.kind is FrontendKind.NODE_PORT
+    return Fate.DROPPED if own and _dropped_before_translation(flow) else None
+
+
+POOL: tuple[Rule[Course], ...] = (
+    not_a_vip,
+    hostname_only,
+    cluster_ip_refuses,
+    undeclared_port,
+    loopback_closed,
+    primary_only,
+    address_left_out,
+    no_endpoints,
+    node_dropped_at_virtual_address,
+    node_dropped_at_own_node_port,
+    internal_to_local,
+    internal_drop,
+    internal_to_all,
+    pod_short_circuit,
+    node_short_circuit,
+    only_local,
+    local_drop,
+    external_to_all,
+)
