@@ -16,7 +16,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab import addresses, mounts, nat, netns, ssh
+from topologies.lab import addresses, mounts, nat, netns, proxies, ssh
 from topologies.lab.access import token
 from topologies.lab.api import Api
 from topologies.lab.controlplane import ControlPlane
@@ -75,6 +75,7 @@ class Supervisor:
         self.state.api_ready.touch()
         self.start_balancer()
         plane.await_nodes()
+        proxies.await_mode(self.topology)
         self.tell(f"{len(self.topology.nodes)} nodes Ready")
         self.state.ready.touch()
 
