@@ -33,6 +33,20 @@ class Deadline:
         return self.left == 0.0
 
 
+class Unchanged:
+    """How long a value that is looked at now and then has been the same."""
+
+    def __init__(self) -> None:
+        self._value: object = None
+        self._since = time.monotonic()
+
+    def seconds(self, value: object) -> float:
+        """Seconds since the value was first seen as it is now; 0 the first time and after every change."""
+        if value != self._value:
+            self._value, self._since = value, time.monotonic()
+        return time.monotonic() - self._since
+
+
 def until(check: Callable[[], str], deadline: Deadline, what: str, *, successes: int = 1, every: float = 0.1) -> None:
     """Wait until `check()` returned an empty string `successes` times in a row; a string is the reason why not yet.
 

@@ -52,6 +52,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--settle-timeout", type=float, default=60.0, metavar="S", help="seconds to wait for each settling step"
     )
+    group.addoption(
+        "--balancer-settle",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds that a load balancer which does not tell its pool has for its health checks (default 30)",
+    )
     group.addoption("--out", default="out", metavar="DIR", help="where runs are written (default out)")
     group.addoption("--keep", action="store_true", help="leave the run's namespace in the cluster")
     group.addoption("--rules", action="store_true", help="print the catalogue of rules and exit")
@@ -185,6 +192,7 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         ssh=reached.ssh,
         connect_timeout=config.getoption("--connect-timeout"),
         settle_timeout=config.getoption("--settle-timeout"),
+        balancer_settle=config.getoption("--balancer-settle"),
         keep=config.getoption("--keep"),
     )
     run = config.stash[RUN].name.rsplit("-", 1)[-1]

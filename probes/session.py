@@ -26,17 +26,22 @@ if TYPE_CHECKING:
     from probes.expectation import Expectation
     from probes.vantages.base import Vantage as Asker
     from topologies.model import Topology, Vantage
+    from topologies.pools import Pool
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a run asks. Times in seconds. `keep`: leave the workload for a look afterwards."""
+    """How a run asks. Times in seconds. `keep`: leave the workload for a look afterwards.
+
+    `balancer_settle`: how long a load balancer that does not tell its pool has for its own health checks.
+    """
 
     kubeconfig: str | None = None
     context: str | None = None
     ssh: Ssh = field(default_factory=Ssh)
     connect_timeout: float = 2.0
     settle_timeout: float = 60.0
+    balancer_settle: float = 30.0
     keep: bool = False
 
 
@@ -112,19 +117,41 @@ def _remove(cluster: clusters.Cluster, say: Callable[[str], None]) -> tuple[str,
 
 def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], None]) -> tuple[str, ...]:
     """Wait on the API's own state; what is not settled in the end is told, and the cells are asked all the same."""
+    pools = pools_late(cluster.pools, options.balancer_settle)
     steps = (
-        ("pods, endpoints and addresses", cluster.ready, 1),
-        ("kube-proxy on every node", cluster.proxy_synced, 3),
+        ("pods, endpoints and addresses", cluster.ready, 1, 0.0),
+        ("kube-proxy on every node", cluster.proxy_synced, 3, 0.0),
+        ("the load balancer's pools", pools, 1, options.balancer_settle),
     )
     notes = []
-    for what, check, successes in steps:
+    for what, check, successes, more in steps:
         say(f"settling: {what}")
         try:
-            clock.until(check, clock.Deadline(options.settle_timeout), what, successes=successes)
+            clock.until(check, clock.Deadline(options.settle_timeout + more), what, successes=successes)
         except clock.WaitTimeoutError as error:
             notes.append(str(error))
             say(f"not settled: {error}")
     return tuple(notes)
+
+
+def pools_late(look: Callable[[], tuple[Pool, ...]], seconds: float) -> Callable[[], str]:
+    """A check: an empty string as soon as every balancer sends to the healthy nodes, else who does not, and why.
+
+    A balancer that tells its pool (our lab's does) is believed. Of others nothing can be known from inside a cluster:
+    they have had their time once the health that they look at has been the same for `seconds`.
+    """
+    unchanged = clock.Unchanged()
+
+    def check() -> str:
+        pools = look()
+        if late := "; ".join(pool.late for pool in pools if pool.late):
+            return late
+        silent = [pool.service for pool in pools if pool.told is None]
+        if not silent or (same := unchanged.seconds(pools)) >= seconds:
+            return ""
+        return f"the balancer of {', '.join(silent)} does not tell its pool, and has had {same:.0f} of {seconds:g} s"
+
+    return check
 
 
 def _ask(  # noqa: PLR0913 - see conduct

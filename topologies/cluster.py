@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from topologies import manifests
-from topologies.model import ServiceType, TrafficPolicy
+from topologies.model import Registers, ServiceType, TrafficPolicy
+from topologies.pools import Pool, told
 from topologies.snapshot import Endpoint, ServiceState, Snapshot
 
 if TYPE_CHECKING:
@@ -152,11 +154,35 @@ class Cluster:
             answer = self._call(
                 f"healthz of kube-proxy on {node}", ask, f"{node}:10256", "healthz", _preload_content=False
             )
-            told = json.loads(answer.data)
+            health = json.loads(answer.data)
         except (ClusterError, ValueError) as error:
             return f"kube-proxy of {node}: its healthz cannot be read ({error})"
-        same = str(told.get("lastUpdated"))[:19] == str(told.get("currentTime"))[:19]
-        return "" if same else f"kube-proxy of {node} has changes to write since {str(told.get('lastUpdated'))[:19]}"
+        same = str(health.get("lastUpdated"))[:19] == str(health.get("currentTime"))[:19]
+        return "" if same else f"kube-proxy of {node} has changes to write since {str(health.get('lastUpdated'))[:19]}"
+
+    def pools(self) -> tuple[Pool, ...]:
+        """Of every Service of type LoadBalancer, by name. ClusterError if they cannot be listed.
+
+        Health is asked through the API server; a node that does not answer so is not healthy.
+        """
+        listed = self._call("list Services", self.core.list_namespaced_service, self.namespace).items
+        balanced = [one for one in listed if one.spec.type == ServiceType.LOAD_BALANCER]
+        with ThreadPoolExecutor(max_workers=8) as asking:
+            return tuple(asking.map(self._pool, sorted(balanced, key=lambda one: str(one.metadata.name))))
+
+    def _pool(self, service: Any) -> Pool:  # noqa: ANN401 - kubernetes ships no types
+        port, names = service.spec.health_check_node_port, sorted(node.name for node in self.topology.nodes)
+        everyone = not port or self.topology.load_balancer.registers is Registers.ALL
+        healthy = tuple(name for name in names if everyone or self._healthy(name, port))
+        return Pool(service.metadata.name, told(service.metadata.annotations), healthy)
+
+    def _healthy(self, node: str, port: int) -> bool:
+        ask = self.core.connect_get_node_proxy_with_path
+        try:
+            self._call(f"health check of {node}:{port}", ask, f"{node}:{port}", "healthz", _preload_content=False)
+        except ClusterError:
+            return False
+        return True
 
     def versions(self) -> dict[str, str]:
         """What the API server and the kubelets call themselves."""
