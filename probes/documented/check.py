@@ -51,7 +51,7 @@ def complaints(page: Page, claim: Claim) -> list[str]:
 
 
 def promised(claim: Claim, case: Case) -> bool | None:
-    """Whether the vendor's promise must hold in this case, or must not; None where nothing follows from our standing."""
+    """Whether the vendor's promise must hold in this case, or must not; None where our standing leaves it open."""
     if claim.claim is None or claim.standing is Standing.UNDERIVABLE:
         return None
     return (case in claim.cases) is not (claim.standing is Standing.CONTRADICTS)

@@ -1,7 +1,7 @@
 """A vendor's page as data: tables of claims, the worlds they need, and how our rules stand to each. Frozen.
 
-A claim is one cell of a table or one statement of the text. It says what the vendor wrote, what that promises (`claim`),
-where it can be tried (`cases`: cells of a plan in a world), and our `standing`, with what that standing needs.
+A claim is one cell of a table or one statement of the text. It says what the vendor wrote, what that promises
+(`claim`), where it can be tried (`cases`: cells of a plan in a world), and our `standing`, with what that needs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from probes.documented.answer import Answer
+from probes.documented.answer import Answer  # noqa: TC001 - pydantic resolves field types at run time
 from topologies.model import Model, Name, Version
 
 OLDEST, NEWEST = (1, 20), (1, 36)
@@ -110,9 +110,9 @@ Cases = Annotated[tuple[Case, ...], BeforeValidator(_listed)]
 class Claim(Model):
     """One cell of a table, or one statement.
 
-    `says`: the vendor's words. `claim`: what they promise of every case. `otherwise`: cases in which it is the other way
-    round: without the `condition` of an agreement, or where what is contradicted does hold. `why`: our reason, with its
-    proof (rule, PR, kernel). `checked_by`: a test of ours (path::name) that holds a claim no Service cell can.
+    `says`: the vendor's words. `claim`: what they promise of every case. `otherwise`: cases in which it is the other
+    way round: without the `condition` of an agreement, or where what is contradicted does hold. `why`: our reason, with
+    its proof (rule, PR, kernel). `checked_by`: a test of ours (path::name) that holds a claim no Service cell can.
     """
 
     says: str

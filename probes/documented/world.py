@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from probes.plan import plan
-from topologies.load import validated
+from topologies.load import TopologyError
 from topologies.overrides import apply, declared
 from topologies.snapshot import declared as snapshot_of
 
@@ -55,16 +55,21 @@ def realms(page: Page, case: Case) -> Iterator[tuple[Version, Realm]]:
         yield minor, _realm(world.base, json.dumps(world.conditions, sort_keys=True), minor)
 
 
-def lacks(world: World, topology: Topology) -> list[str]:
+def lacks(world: World, topology: Topology) -> tuple[str, ...]:
     """What a topology lacks to be this world, condition by condition: empty where it realises it."""
-    lacking = []
-    if topology.proxy_version not in world.versions:
-        lacking.append(f"kube-proxy {world.versions}, not {topology.proxy_version}")
-    has = topology.model_dump(mode="json")
-    for path, value in world.conditions.items():
-        if validated(apply(has, {path: value}), topology.name) != topology:
-            lacking.append(f"{path} {value}")
-    return lacking
+    declared_as = topology.model_dump(mode="json")
+    lacking = tuple(f"{path} {value}" for path, value in world.conditions.items() if not _has(declared_as, path, value))
+    if topology.proxy_version in world.versions:
+        return lacking
+    return (f"kube-proxy {world.versions}, not {topology.proxy_version}", *lacking)
+
+
+def _has(declared_as: dict[str, Any], path: str, value: object) -> bool:
+    """Whether setting it changes nothing."""
+    try:
+        return apply(declared_as, {path: value}) == declared_as
+    except TopologyError:
+        return False
 
 
 def realm_of(topology: Topology, snapshot: Snapshot | None = None) -> Realm:

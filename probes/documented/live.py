@@ -1,0 +1,97 @@
+"""Claims against a run: which of them this cluster can show, by which cells of its plan, and what they showed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from probes.documented.answer import Ending
+from probes.documented.check import describe, endings, names, own_address, promised
+from probes.documented.load import pages
+from probes.documented.world import lacks, realm_of, realms
+from probes.observation import Outcome
+from probes.oracle.oracle import expect
+from topologies.frontends import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from probes.cell import Cell
+    from probes.documented.model import Case, Claim, Page
+    from probes.documented.world import Realm
+    from probes.observation import Attempt
+    from topologies.model import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A claim that this cluster can show: one asked cell of a case, and whether the promise must hold there."""
+
+    page: str
+    claim_id: str
+    claim: Claim
+    case: Case
+    cell: Cell
+    must: bool | None
+
+    @property
+    def id(self) -> str:
+        """As a pytest id: `ack-000-D.r1.outcome-pod-n1-to-web-np.nodeport.n1`."""
+        return f"{self.page}-{self.claim_id}-{self.cell.id.removesuffix('-v4-tcp')}"
+
+    def complaint(self, seen: Iterable[Ending]) -> str:
+        """What is not as it must be, or empty."""
+        found = tuple(seen)
+        told = " or ".join(sorted(describe(found)))
+        claim = self.claim.claim
+        if claim and self.must is not None and claim.holds(found) is not self.must:
+            return f"seen: {told}; {self.claim.standing.value}, so want {'' if self.must else 'not '}{claim}"
+        if self.case.gives and not self.case.gives.holds(found):
+            return f"seen: {told}; want {self.case.gives}"
+        return ""
+
+
+def trials(topology: Topology) -> list[Trial]:
+    """Every claim's cells in a cluster of this topology, each once, in the pages' order."""
+    here = realm_of(topology)
+    found: dict[tuple[str, str], Trial] = {}
+    for page in pages():
+        lacking = {name: lacks(world, topology) for name, world in page.worlds.items()}
+        for claim_id, claim in page.claims():
+            for case in (*claim.cases, *claim.otherwise):
+                if not lacking[case.world] and topology.proxy_version in case.versions:
+                    for cell in _alike(page, case, here):
+                        trial = Trial(page.name, claim_id, claim, case, cell, promised(claim, case))
+                        found.setdefault((claim_id, trial.id), trial)
+    return list(found.values())
+
+
+def _alike(page: Page, case: Case, here: Realm) -> Iterator[Cell]:
+    """The asked cells that this cluster has too, and for which its own rules say what the world's do."""
+    there = {version[:2]: realm for version, realm in realms(page, case)}[here.topology.proxy_version[:2]]
+    for asked in case.ask:
+        theirs = there.cell(asked)
+        if theirs.id in here.cells and _told(there, theirs) == _told(here, here.cells[theirs.id]):
+            yield here.cells[theirs.id]
+
+
+def _told(realm: Realm, cell: Cell) -> frozenset[str]:
+    return describe(endings(realm, cell, expect(realm.topology, realm.snapshot, cell)))
+
+
+def seen(realm: Realm, cell: Cell, attempts: Iterable[Attempt], *, by_icmp: bool) -> tuple[Ending, ...]:
+    """What attempts got, as endings. `by_icmp`: timeouts among refusals are refusals that a kernel rate-limited."""
+    all_of_them = tuple(attempts)
+    outcomes = Counter(attempt.outcome for attempt in all_of_them)
+    limited = by_icmp and outcomes[Outcome.REFUSED]
+    target, own = resolve(cell.frontend, realm.topology, realm.snapshot).address, own_address(realm, cell)
+    return tuple(
+        Ending(
+            attempt.outcome,
+            names(attempt.source, realm.topology, target, own) if attempt.source else frozenset(),
+            attempt.backend,
+        )
+        for attempt in all_of_them
+        if not (limited and attempt.outcome is Outcome.TIMEOUT)
+    )

@@ -1,0 +1,54 @@
+"""What vendors document, cell by cell: held against the rules always, against the cluster where it is such a one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from probes.documented import check, live, load
+from probes.documented.world import Realm
+from probes.plugin import the_judge
+from probes.verdict import Facet
+from topologies.plugin import TOPOLOGY
+
+if TYPE_CHECKING:
+    from probes.cell import Cell
+    from probes.documented.model import Claim, Page
+    from probes.plugin import Judging
+
+CLAIMS = [pytest.param(page, claim, id=f"{page.name}-{name}") for page in load.pages() for name, claim in page.claims()]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item for each cell in which this run's cluster can show a claim; a cluster that can show none says so."""
+    if "trial" not in metafunc.fixturenames:
+        return
+    topology = metafunc.config.stash[TOPOLOGY]
+    found = [pytest.param(trial, trial.cell, id=trial.id) for trial in live.trials(topology)]
+    reason = f"topology {topology.name} is none of the clusters that vendors document"
+    none = pytest.param(None, None, marks=pytest.mark.skip(reason=reason), id="none-documented")
+    metafunc.parametrize(("trial", "cell"), found or [none])
+
+
+@pytest.mark.parametrize(("page", "claim"), CLAIMS)
+def test_what_is_documented_is_what_the_rules_say(page: Page, claim: Claim) -> None:
+    """Every documented cell is as the rules say in its cluster, or our standing says on what condition, or why not."""
+    complaints = check.complaints(page, claim)
+
+    assert not complaints, "\n".join(complaints)
+
+
+def test_what_is_documented_is_what_the_cluster_shows(
+    trial: live.Trial, cell: Cell, judge: Judging, request: pytest.FixtureRequest
+) -> None:
+    """A documented cell is on this cluster as the vendor says, or as our standing says instead."""
+    judge(cell, Facet.REACHABILITY)
+    run = the_judge(request.session)
+    case = run.case(cell)
+    realm = Realm(run.topology, run.answers.snapshot, {cell.id: cell})
+    by_icmp = any(path.by_icmp for path in case.expectation.paths)
+
+    complaint = trial.complaint(live.seen(realm, cell, case.observation.attempts, by_icmp=by_icmp))
+
+    assert not complaint, f"{trial.claim.says}\n{trial.claim.why}\n{complaint}"
