@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 TOPOLOGY ?= lab-flannel
-DEBIAN := etcd-server containerd runc containernetworking-plugins iptables nftables conntrack iproute2 \
-  procps openssh-server openssh-client openssl curl tcpdump gcc make patch jq rsync xz-utils dpkg-dev golang-go chromium
+DEBIAN := etcd-server containerd runc containernetworking-plugins iptables nftables ipset ipvsadm conntrack iproute2 \
+  procps openssh-server openssh-client openssl curl tcpdump gcc make bc patch jq rsync xz-utils dpkg-dev golang-go chromium
 LAB ?= yes
 VENV_PACKAGE = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv)
 

@@ -71,7 +71,7 @@ def up(
     with state.lock():
         if state.process and state.ready.exists():
             return _same(topology, state)
-        requirements.check(topology.kubernetes)
+        requirements.check(topology.kubernetes, topology.proxy.mode)
         _clear(state)
         programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), say=say)
         golden = images.golden(programs, cache=binaries.cache_dir(), say=say)

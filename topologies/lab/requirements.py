@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from topologies.lab.flags import check_runtime
 from topologies.lab.processes import ProcessError, run
+from topologies.model import ProxyMode
 
 if TYPE_CHECKING:
     from topologies.model import Version
@@ -27,6 +28,7 @@ PROGRAMS = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
 }
+FOR_MODE = {ProxyMode.IPVS: {"ipset": "ipset"}}
 MOUNT = ("mount", "-t", "tmpfs", "tmpfs", "/mnt")
 PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
@@ -35,12 +37,13 @@ class RequirementError(Exception):
     """The machine cannot hold a lab as it is; the message says what to do."""
 
 
-def check(kubernetes: Version) -> None:
+def check(kubernetes: Version, mode: ProxyMode = ProxyMode.IPTABLES) -> None:
     """RequirementError unless we are root and every program is there, VersionError if containerd is too old."""
     wanted = []
+    needed = PROGRAMS | FOR_MODE.get(mode, {})
     if os.geteuid():
         wanted.append("be root (namespaces, mounts and cgroups need it): try again with sudo")
-    if packages := sorted({package for program, package in PROGRAMS.items() if not _there(program)}):
+    if packages := sorted({package for program, package in needed.items() if not _there(program)}):
         wanted.append(f"apt-get install --no-install-recommends {' '.join(packages)}")
     if not wanted and (refused := _refused()):
         wanted.append(f"be allowed to make namespaces and mounts (in a container: --privileged); got {refused}")

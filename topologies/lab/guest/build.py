@@ -36,25 +36,29 @@ ROOM = 3 * 2**30
 
 def kernel(cache: Path, say: Callable[[str], None]) -> Path:
     """The guest's kernel, built first if it is not there; BuildError, ProcessError, DebianError."""
-    mark = sha256(FRAGMENT.read_bytes()).hexdigest()[:12]
     place = cache / "guest"
-    if kept := _kept(place, mark):
+    if kept := _kept(place):
         return kept
-    with locked(place / f"{mark}.lock", say):
-        if kept := _kept(place, mark):
+    with locked(place / f"{mark()}.lock", say):
+        if kept := _kept(place):
             return kept
-        build = Build(place / f"{mark}.build", say)
+        build = Build(place / f"{mark()}.build", say)
         build.run()
-        made = place / f"{build.version}-{mark}"
+        made = place / f"{build.version}-{mark()}"
         made.mkdir(exist_ok=True)
         build.deliver(made / "linux")
     say(f"the guest's kernel is in {made}")
     return made / "linux"
 
 
-def _kept(place: Path, mark: str) -> Path | None:
-    """The newest kernel of this fragment."""
-    return max(place.glob(f"*-{mark}/linux"), key=lambda path: path.stat().st_mtime, default=None)
+def mark() -> str:
+    """What tells kernels of one configuration from those of another."""
+    return sha256(FRAGMENT.read_bytes()).hexdigest()[:12]
+
+
+def _kept(place: Path) -> Path | None:
+    """The newest kernel of this configuration."""
+    return max(place.glob(f"*-{mark()}/linux"), key=lambda path: path.stat().st_mtime, default=None)
 
 
 @dataclass(frozen=True, slots=True)

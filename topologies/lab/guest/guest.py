@@ -62,8 +62,7 @@ def check() -> None:
     if platform.machine() != "x86_64":
         message = f"a guest needs an x86_64 processor, this is {platform.machine()}"
         raise GuestError(message)
-    words = Path("/proc/meminfo").read_text().split()
-    free = int(words[words.index("MemAvailable:") + 1]) << 10
+    free = available()
     told = os.statvfs(SHARED)
     room = told.f_bavail * told.f_frsize
     if free < NEEDED:
@@ -75,6 +74,12 @@ def check() -> None:
             f"mount -o remount,size={MEMORY >> 30}G {SHARED}"
         )
         raise GuestError(message)
+
+
+def available() -> int:
+    """The memory that could be taken now, in bytes."""
+    words = Path("/proc/meminfo").read_text().split()
+    return int(words[words.index("MemAvailable:") + 1]) << 10
 
 
 def command(image: Path, state: State, processor: int) -> list[str]:

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from topologies.lab import kernel
+from topologies.lab.build import BuildError
+from topologies.lab.debian import Debian, DebianError
+from topologies.lab.guest import build, client, guest
+from topologies.lab.guest.guest import GuestError
+from topologies.lab.guest.wire import Frame, Kind, Reader
+from topologies.lab.nodeinit import modules, processors
+from topologies.lab.processes import ProcessError
+from topologies.lab.state import State
+from topologies.load import load
+from topologies.model import Kernels, Lab, ProxyMode, Topology
+
+GIB = 2**30
+
+
+def topology(mode: ProxyMode = ProxyMode.IPVS, kernels: Kernels = Kernels.AUTO) -> Topology:
+    given = load("lab-small")
+    return given.model_copy(update={"proxy": given.proxy.model_copy(update={"mode": mode}), "lab": Lab(kernel=kernels)})
+
+
+@pytest.fixture(autouse=True)
+def outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(client.GUEST, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kernels", "lacking", "because"),
+    [
+        (ProxyMode.IPVS, Kernels.AUTO, ["ip_vs", "dummy"], "this machine's kernel lacks ip_vs, dummy"),
+        (ProxyMode.IPVS, Kernels.AUTO, [], ""),
+        (ProxyMode.IPVS, Kernels.MACHINE, [], ""),
+        (ProxyMode.IPTABLES, Kernels.AUTO, ["ip_vs"], ""),
+        (ProxyMode.IPTABLES, Kernels.GUEST, [], "the topology wants it"),
+    ],
+)
+def test_a_guest_is_taken_where_the_kernel_lacks_what_the_mode_needs(
+    mode: ProxyMode, kernels: Kernels, lacking: list[str], because: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "missing", lambda: lacking)
+
+    assert kernel.guest_because(topology(mode, kernels)) == because
+
+
+def test_a_topology_that_insists_on_the_machines_kernel_is_told_what_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "missing", lambda: ["ip_vs"])
+
+    with pytest.raises(ProcessError, match=r"lacks ip_vs: .*auto"):
+        kernel.guest_because(topology(kernels=Kernels.MACHINE))
+
+
+def test_there_is_no_guest_in_a_guest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(client.GUEST, "x")
+
+    assert not kernel.guest_because(topology(kernels=Kernels.GUEST))
+
+
+def test_frames_come_out_as_they_went_in_however_cut() -> None:
+    frames = [Frame(Kind.RUN, 1, b"{}"), Frame(Kind.INPUT_END, 0xFFFF), Frame(Kind.OUTPUT, 2, bytes(70_000))]
+    stream = b"".join(map(bytes, frames))
+
+    for size in (1, 7, 4096, len(stream)):
+        reader = Reader()
+        pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
+        assert [frame for piece in pieces for frame in reader.feed(piece)] == frames
+
+
+def test_a_guest_has_one_processor_no_network_and_the_machines_root() -> None:
+    words = guest.command(Path("/cache/linux"), State(Path("/labs/x")), 1)
+
+    assert words[:7] == ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", "1", "/cache/linux"]
+    assert {"rootfstype=hostfs", "rw", "seccomp=on", f"ssl0=fd:{guest.LINE}"} <= set(words)
+    assert not [word for word in words if word.startswith(("eth", "vec"))]
+    assert words[words.index("--") :] == ["--", "-m", "topologies.lab.guest.init", "/labs/x"]
+
+
+def test_a_path_the_kernels_command_line_cannot_hold_is_told() -> None:
+    with pytest.raises(GuestError, match="without spaces"):
+        guest.command(Path("/cache/linux"), State(Path("/my labs/x")), 0)
+
+
+@pytest.mark.parametrize(
+    ("machine", "memory", "shared", "told"),
+    [
+        ("aarch64", 8, 8, "x86_64 processor, this is aarch64"),
+        ("x86_64", 1, 8, "2 GiB of memory, 1.0 GiB are free"),
+        ("x86_64", 8, 1, "1.0 GiB are free there: mount -o remount,size=6G /dev/shm"),
+    ],
+)
+def test_a_machine_that_cannot_hold_a_guest_is_told_why(
+    machine: str, memory: int, shared: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guest.platform, "machine", lambda: machine)
+    monkeypatch.setattr(guest, "available", lambda: memory * GIB)
+    monkeypatch.setattr(guest.os, "statvfs", lambda _: SimpleNamespace(f_bavail=shared * GIB, f_frsize=1))
+
+    with pytest.raises(GuestError, match=told):
+        guest.check()
+
+
+def test_a_kept_kernel_is_taken_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fragment = tmp_path / "fragment"
+    fragment.write_text("CONFIG_IP_VS=y")
+    monkeypatch.setattr(build, "FRAGMENT", fragment)
+    mark = build.mark()
+    kept = tmp_path / "guest" / f"7.3.4-1-{mark}" / "linux"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+
+    assert build.kernel(tmp_path, pytest.fail) == kept
+    fragment.write_text("CONFIG_IP_VS=n")
+    assert build.mark() != mark
+
+
+def test_what_a_build_needs_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build.shutil, "which", lambda program, **_: None if program in {"bc", "gcc"} else program)
+
+    with pytest.raises(BuildError, match=r"apt-get install --no-install-recommends gcc bc$"):
+        build.check()
+
+
+def test_an_option_the_kernel_no_longer_has_is_named() -> None:
+    assert build.lost("CONFIG_A=y\nCONFIG_PROC_SYSCTL=y\nCONFIG_X=n\n", "CONFIG_A=y\n# CONFIG_X is not set") == [
+        "CONFIG_PROC_SYSCTL"
+    ]
+
+
+def test_every_option_of_the_fragment_is_named_once() -> None:
+    names = [line.split("=")[0] for line in build.FRAGMENT.read_text().splitlines()]
+
+    assert {name: names.count(name) for name in names if names.count(name) > 1} == {}
+    assert {"CONFIG_IP_VS", "CONFIG_DUMMY", "CONFIG_IP_VS_NFCT", "CONFIG_SYSCTL"} <= set(names)
+
+
+def test_the_newest_package_is_the_one_with_the_highest_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = "linux-source-6.9 - x\nlinux-source-6.19 - x\nlinux-source-6.12 - x\n"
+    monkeypatch.setattr("topologies.lab.debian.ask", lambda _: listed)
+    debian = Debian(tmp_path, "trixie-backports", print, mirror_of="bookworm")
+
+    assert debian.newest("linux-source-[0-9.]+") == "linux-source-6.19"
+    monkeypatch.setattr("topologies.lab.debian.ask", lambda _: "")
+    with pytest.raises(DebianError, match=r"trixie-backports has no package linux-source"):
+        debian.newest("linux-source-[0-9.]+")
+
+
+def test_a_processor_without_a_clock_gets_one_and_others_stay() -> None:
+    assert "cpu MHz\t\t: 1000.000\nmodel name\t: UML" in processors("processor\t: 0\nmodel name\t: UML\n")
+    assert processors("model name: x\ncpu MHz : 3000\n") == "model name: x\ncpu MHz : 3000\n"
+
+
+def test_what_is_built_in_is_listed_once() -> None:
+    told = "ip_vs 100 1 - Live 0x0\n"
+
+    assert modules(told, []) == told
+    assert [line.split()[0] for line in modules(told, ["ip_vs", "ip_vs_rr"]).splitlines()] == ["ip_vs", "ip_vs_rr"]
