@@ -1,8 +1,8 @@
 """Expectation + observation -> verdict. Pure: compares, never asks and never derives an expectation.
 
 A refusal that comes by ICMP is rate-limited by kernels (`net.ipv4.icmp_ratelimit`; datapath-rules.md section 6.9), so
-where one is expected, timeouts among refusals are the same answer; only timeouts, where the limit was being hit,
-are inconclusive.
+where one is expected, timeouts among refusals are the same answer (the account says so); only timeouts, where the
+limit was being hit, are inconclusive.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from probes.observation import Attempt, Observation, Outcome
+from probes.pool import Pool
 from probes.verdict import Facet, Result, Verdict
 
 if TYPE_CHECKING:
@@ -21,18 +22,21 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.expectation import Expectation, Path
 
-UNSEEN = 0.001
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One cell with what was expected and what was observed. `limited`: ICMP refusals from there were being dropped."""
+    """One cell with what was expected and what was observed.
+
+    `limited`: ICMP refusals may have been dropped there. `pool`: all attempts that picked from the same backends at
+    the same node (made when needed); None: the cell's own are all there are.
+    """
 
     cell: Cell
     expectation: Expectation
     observation: Observation
     naming: Callable[[IPv4Address], str] = str
     limited: bool = False
+    pool: Callable[[], Pool] | None = None
     evidence: str = ""
 
 
@@ -88,13 +92,21 @@ def _backends(case: Case) -> str:
     seen = {attempt.backend for attempt in _answered(case)}
     if strangers := {str(name) for name in seen - expected}:
         return f"answered by {_listed(strangers)}, not {_listed(expected) or 'nobody'}"
-    if case.expectation.sticky:
+    if case.expectation.sticky or expected <= seen:
         return ""
-    missing = expected - seen
-    unlikely = {path.backend for path in case.expectation.paths if (1 - path.share) ** _asked(case) <= UNSEEN}
-    if absent := missing & unlikely:
-        return f"{_listed(str(name) for name in absent)} never answered in {_asked(case)} connections"
+    pool = _pool(case)
+    if absent := pool.missing & expected:
+        among = f" of {pool.cells} cells" if pool.cells > 1 else ""
+        return f"{_listed(absent)} never answered in {pool.attempts} connections{among}"
     return ""
+
+
+def _pool(case: Case) -> Pool:
+    if case.pool:
+        return case.pool()
+    alone = Pool()
+    alone.add(case.expectation, case.observation)
+    return alone
 
 
 def _affinity(case: Case) -> str:
@@ -169,7 +181,9 @@ def _observed(case: Case) -> str:
         told = f"ok by {attempt.backend}, source {seen}" if attempt.outcome is Outcome.OK else attempt.outcome.value
         counts[told] += 1
     total = _asked(case)
-    return "; ".join(f"{times} of {total} {told}" for told, times in counts.most_common())
+    told_all = "; ".join(f"{times} of {total} {told}" for told, times in counts.most_common())
+    swallowed = {Outcome.REFUSED.value, Outcome.TIMEOUT.value} <= counts.keys() and _refusal_by_icmp(case)
+    return f"{told_all} (of the same refusal: kernels limit ICMP errors)" if swallowed else told_all
 
 
 def with_names(observation: Observation, aliases: dict[str, str]) -> Observation:

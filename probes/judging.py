@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from probes import judge as judges
 from probes.expectation import Expectation, Path
-from probes.observation import Observation, Outcome
+from probes.observation import BURST, Observation, Outcome
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
+from probes.pool import Pool, picker
 from topologies.frontends import UnresolvedError, resolve
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from probes.session import Answers
     from probes.verdict import Facet, Verdict
     from topologies.model import Deviation, Topology
-
-LIMITED = 4
 
 
 class NotTestedError(Exception):
@@ -39,15 +38,19 @@ class Judge:
     answers: Answers
     folder: str = ""
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    neighbours: dict[tuple[str, str], list[Cell]] = field(default_factory=dict)
 
     @classmethod
     def over(cls, topology: Topology, answers: Answers, cells: Iterable[Cell], folder: str = "") -> Judge:
-        """A judge of these cells. Refusals are counted by client node and address, to know where ICMP was limited."""
+        """A judge of these cells, which are all of the run, whichever of them this process will judge.
+
+        Refusals are counted by place, to know where ICMP was limited; cells are kept by who picks their backend.
+        """
         judge = cls(topology, answers, folder)
         for cell in cells:
-            seen = judge.observation(cell)
-            refused = sum(attempt.outcome is Outcome.REFUSED for attempt in seen.attempts)
-            judge.refusals[judge.limit_key(cell, seen)] += refused
+            attempts = judge.observation(cell).attempts
+            judge.refusals[cell.place] += sum(attempt.outcome is Outcome.REFUSED for attempt in attempts)
+            judge.neighbours.setdefault(picker(cell), []).append(cell)
         return judge
 
     def __call__(self, cell: Cell, facet: Facet | None = None) -> Verdict:
@@ -56,13 +59,14 @@ class Judge:
 
     def case(self, cell: Cell) -> judges.Case:
         """What was expected and what was observed, side by side."""
-        seen = self.observation(cell)
+        seen, expectation = self.observation(cell), self.expectation(cell)
         return judges.Case(
             cell=cell,
-            expectation=self.expectation(cell),
+            expectation=expectation,
             observation=seen,
             naming=lambda address: self.name(address, cell),
-            limited=self.refusals[self.limit_key(cell, seen)] >= LIMITED,
+            limited=self.refusals[cell.place] >= BURST and not seen.sure,
+            pool=lambda: self.pool(cell, expectation),
             evidence=f"{self.folder}/run.json cell {cell.id}" if self.folder else "",
         )
 
@@ -93,9 +97,14 @@ class Judge:
         aliases = {backend.node: backend.name for backend in self.topology.workload.backends if backend.host_network}
         return judges.with_names(self.answers.observations.get(cell.id, missing), aliases)
 
-    def limit_key(self, cell: Cell, seen: Observation) -> tuple[str, str]:
-        """Where ICMP tokens are shared: the client's node (its pods may be masqueraded to it) and the address asked."""
-        return cell.vantage.node or cell.vantage.name, seen.target.rsplit(":", 1)[0]
+    def pool(self, cell: Cell, expectation: Expectation) -> Pool:
+        """All attempts of this run that picked from the same backends where this cell's did; affinity is no picking."""
+        pool = Pool()
+        for other in self.neighbours.get(picker(cell), [cell]):
+            expected = self.expectation(other)
+            if expected.backends == expectation.backends and not expected.sticky:
+                pool.add(expected, self.observation(other))
+        return pool
 
     def name(self, address: IPv4Address, cell: Cell) -> str:
         """An address in words, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address  # noqa: TC003 - dataclasses are serialised by type at run time
 
+BURST = 6  # ICMP errors a rested Linux kernel sends to one client at once, then one a second (XRLIM_BURST_FACTOR)
+
 
 class Outcome(StrEnum):
     """How one connection ended. `TIMEOUT`: no TCP answer; `HANG`: connected, then no HTTP answer."""
@@ -40,10 +42,11 @@ class Observation:
     """All attempts of one cell.
 
     `trouble` says why it could not be asked; then `attempts` may be empty, and the cell is inconclusive: it never
-    counts as unreachable.
+    counts as unreachable. `sure`: it was silent when the node that might have refused it had an ICMP error to spare.
     """
 
     cell: str
     target: str = ""
     attempts: tuple[Attempt, ...] = field(default=())
     trouble: str = ""
+    sure: bool = False

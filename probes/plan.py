@@ -120,8 +120,19 @@ def _own_addresses(topology: Topology, service: Service, vantage: Vantage) -> It
     yield loopback, "" if vantage.on_host_network else "127.0.0.1 is the client's own here, not the node's"
     if vantage.kind is VantageKind.EXTERNAL or not vantage.node:
         return
-    known = topology.node(vantage.node).pod_cidr is not None
     places = [At.CNI0, At.VTEP] if topology.cni.overlay else [At.CNI0]
     for at in places:
         frontend = Frontend(service.name, FrontendKind.NODE_PORT, node=vantage.node, at=at)
-        yield frontend, "" if known else f"{vantage.node} declares no pod_cidr, so its {at} address is not known"
+        yield frontend, _why_not(topology, service, vantage, frontend)
+
+
+def _why_not(topology: Topology, service: Service, vantage: Vantage, frontend: Frontend) -> str:
+    """Why this address of the client's own node is left out, or an empty string."""
+    if topology.node(vantage.node or "").pod_cidr is None:
+        return f"{vantage.node} declares no pod_cidr, so its {frontend.at} address is not known"
+    refused = not topology.backends_of(service) and not topology.proxy.node_port_addresses
+    if refused and not vantage.on_host_network:
+        return (
+            f"no backend: refused as nodeport.{vantage.node} is, and a kernel sends a pod 6 refusals, then 1 a second"
+        )
+    return ""

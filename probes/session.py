@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from probes import clock, runner
 from probes.observation import Attempt, Observation
 from topologies import cluster as clusters
-from topologies.frontends import Target, UnresolvedError, resolve
-from topologies.model import Ssh, VantageKind
+from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
+from topologies.model import SessionAffinity, Ssh, VantageKind
 from topologies.snapshot import Snapshot, declared
 
 if TYPE_CHECKING:
@@ -172,12 +172,24 @@ def _ask(  # noqa: PLR0913 - see conduct
         except UnresolvedError as error:
             observations[cell.id] = Observation(cell.id, trouble=str(error))
         else:
-            questions.setdefault(cell.vantage.name, []).append(runner.Question(cell, target))
+            questions.setdefault(cell.vantage.name, []).append(_question(topology, cell, target))
     heard(observations)
     asked = {cell.vantage.name: cell.vantage for cell in cells}
     askers = {name: _asker(vantage, topology, cluster, options) for name, vantage in asked.items()}
     return observations | runner.ask(
         questions, askers, connect_timeout=options.connect_timeout, progress=say, done=heard
+    )
+
+
+def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question:
+    """The question with what is declared of its Service."""
+    service, frontend = topology.service(cell.frontend.service), cell.frontend
+    nowhere = cell.vantage.kind is VantageKind.EXTERNAL and frontend.kind is FrontendKind.CLUSTER_IP
+    return runner.Question(
+        cell,
+        target,
+        limited=frontend.declared and not nowhere and not topology.backends_of(service),
+        sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
     )
 
 

@@ -2,8 +2,8 @@
 
 Host keys are verified against a known_hosts file, always; login is by key file or agent, never by password. One
 connection is kept for all rounds, each command has a channel of its own. Opening the connection is tried twice; what
-then stays is an UnusableError whose message tells an unknown host, a changed host key, a closed port, a silent host
-and a refused login apart.
+then stays is an UnusableError, for every later command too, whose message tells an unknown host, a changed host key,
+a closed port, a silent host and a refused login apart.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class SshVantage:
         self._known_hosts = Path(known_hosts or "~/.ssh/known_hosts").expanduser()
         self._timeout = timeout
         self._client: paramiko.SSHClient | None = None
+        self._unusable = ""
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
@@ -107,13 +108,15 @@ class SshVantage:
             return transport
 
     def _connect_twice(self) -> paramiko.SSHClient:
+        if self._unusable:
+            raise UnusableError(self._unusable)
         try:
             for attempt in stamina.retry_context(on=_may_go_away, attempts=2, wait_initial=0.2, wait_jitter=0.1):
                 with attempt:
                     return self._connect()
         except (paramiko.SSHException, OSError) as error:
-            message = f"{self}: {self._why(error)}"
-            raise UnusableError(message) from error
+            self._unusable = f"{self}: {self._why(error)}"
+            raise UnusableError(self._unusable) from error
         raise AssertionError  # stamina either returns or raises
 
     def _connect(self) -> paramiko.SSHClient:

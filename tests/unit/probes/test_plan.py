@@ -1,5 +1,8 @@
+from collections import Counter
+
 import pytest
 
+from probes.observation import BURST
 from probes.plan import plan, sample_size
 from topologies.load import load, names
 
@@ -44,3 +47,34 @@ def test_a_balancer_nobody_has_is_not_asked():
     kinds = {cell.frontend.kind for cell in plan(load("example-kubeadm")).cells}
 
     assert "loadbalancer" not in kinds
+
+
+def test_refusals_that_would_not_fit_into_a_pods_burst_are_left_out_and_say_so():
+    planned = plan(load("lab-flannel"))
+    left = {omission.cell: omission.reason for omission in planned.omissions}
+    asked = {cell.id for cell in planned.cells}
+
+    assert "a kernel sends a pod 6 refusals" in left["pod-n3-to-none-lb.nodeport.n3-cni0-v4-tcp"]
+    assert "host-n3-to-none-lb.nodeport.n3-cni0-v4-tcp" in asked  # refused on loopback, which no kernel limits
+    assert "pod-n3-to-web-lb.nodeport.n3-cni0-v4-tcp" in asked
+
+
+def test_no_client_is_owed_more_refusals_than_one_burst():
+    topology = load("lab-flannel")
+    empty = {service.name for service in topology.workload.services if not topology.backends_of(service)}
+    owed = Counter(
+        (cell.vantage.name, cell.place)
+        for cell in plan(topology).cells
+        if cell.frontend.service in empty and cell.frontend.declared and not cell.vantage.on_host_network
+    )
+
+    assert max(owed.values()) <= BURST
+
+
+def test_cells_that_share_a_count_of_icmp_errors():
+    places = {cell.id: cell.place for cell in plan(load("lab-flannel")).cells}
+
+    assert places["pod-n3-to-none-lb.clusterip-v4-tcp"] == ("n3", "n3")
+    assert places["pod-n3-to-none-lb.nodeport.n1-v4-tcp"] == ("n3", "n1")
+    assert places["host-n3-to-none-lb.nodeport.loopback-v4-tcp"] == ("n3", "n3")
+    assert places["ext-e1-to-none-lb.loadbalancer-v4-tcp"] == ("ext-e1", "ext-e1")

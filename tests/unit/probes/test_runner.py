@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import curl, runner
+from probes import batch, curl, runner, waves
 from probes.cell import Cell
 from probes.observation import Attempt, Observation, Outcome
 from probes.vantages.base import Completed, TransportError, UnusableError
@@ -26,10 +25,10 @@ REFUSED = Attempt(Outcome.REFUSED)
 TIMEOUT = Attempt(Outcome.TIMEOUT, seconds=2.0)
 
 
-def question(port: int, *, vantage: str = "pod-n1", node: str = "n2", sample: int = 5) -> runner.Question:
+def question(port: int, *, vantage: str = "pod-n1", node: str = "n2", sample: int = 5, **flags) -> runner.Question:
     where = Vantage(name=vantage, kind=VantageKind.POD, node="n1")
     cell = Cell(where, Frontend(f"web-{port}", FrontendKind.NODE_PORT, node=node), sample=sample)
-    return runner.Question(cell, Target(IPv4Address("198.18.1.12"), port))
+    return runner.Question(cell, Target(IPv4Address("198.18.1.12"), port), **flags)
 
 
 def ask(questions: list[runner.Question], answer: Callable[[Target], Attempt]) -> list[Observation]:
@@ -42,26 +41,54 @@ def outcomes(observation: Observation) -> list[Outcome]:
     return [one.outcome for one in observation.attempts]
 
 
-def test_an_answered_cell_gets_its_whole_sample() -> None:
-    [observation] = ask([question(80)], lambda _: OK)
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_cell_gets_its_whole_sample_whatever_comes_back(outcome: Outcome) -> None:
+    [observation] = ask([question(80)], lambda _: Attempt(outcome, SOURCE, "web-a"))
 
-    assert outcomes(observation) == [Outcome.OK] * 5
-    assert [one.scout for one in observation.attempts] == [True, False, False, False, False]
-    assert {(one.source, one.backend) for one in observation.attempts} == {(SOURCE, "web-a")}
+    assert outcomes(observation) == [outcome] * 5
+    assert not any(one.scout for one in observation.attempts)
     assert (observation.target, observation.trouble) == ("198.18.1.12:80", "")
 
 
-@pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.OK])
-def test_any_other_cell_gets_two_more_attempts(outcome: Outcome) -> None:
-    [observation] = ask([question(80, sample=12)], lambda _: Attempt(outcome))
+@pytest.mark.parametrize("flag", ["limited", "sticky"])
+def test_one_attempt_of_some_cells_goes_ahead(flag: str) -> None:
+    [observation] = ask([question(80, **{flag: True})], lambda _: OK)
 
-    assert outcomes(observation) == [outcome] * 3
+    assert [one.scout for one in observation.attempts] == [True, False, False, False, False]
+    assert {(one.source, one.backend) for one in observation.attempts} == {(SOURCE, "web-a")}
 
 
-def test_a_sample_of_one_is_the_scout() -> None:
-    [observation] = ask([question(80, sample=1)], lambda _: OK)
+@pytest.mark.parametrize("flag", ["limited", "sticky"])
+def test_a_sample_of_one_is_the_scout(flag: str) -> None:
+    [observation] = ask([question(80, sample=1, **{flag: True})], lambda _: OK)
 
     assert [one.scout for one in observation.attempts] == [True]
+
+
+def test_cells_that_may_be_limited_go_ahead_of_all_others() -> None:
+    order: list[int] = []
+
+    def note(target: Target) -> Attempt:
+        order.append(target.port)
+        return REFUSED if target.port < 100 else OK
+
+    ask([question(100, sample=2), question(80, limited=True), question(81, limited=True)], note)
+
+    assert order == [80, 81, 100, 100]
+
+
+def test_the_others_do_not_wait_long_for_a_silent_scout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "HEAD_START", 0.01)
+    others_asked = threading.Event()
+
+    def answer(target: Target) -> Attempt:
+        if target.port == 100:
+            others_asked.set()
+        return OK if target.port == 100 or others_asked.wait(5) else TIMEOUT
+
+    found = ask([question(100), question(80, limited=True)], answer)
+
+    assert {outcome for one in found for outcome in outcomes(one)} == {Outcome.OK}
 
 
 class Kernel:
@@ -69,71 +96,104 @@ class Kernel:
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
-        self.asked: Counter[int] = Counter()
+        self.waves = 0
         self._inner = SimulatedVantage("pod-n1", self._answer)
         self.name = "pod-n1"
 
     def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
-        self.tokens += 1
         return self._inner.run(command, stdin, timeout)
 
+    def wave(self, line: str) -> None:
+        if "asked once more" in line:
+            self.waves += 1
+            self.tokens += 1
+
     def _answer(self, target: Target) -> Attempt:
-        self.asked[target.port] += 1
         if target.port >= 100 or self.tokens < 1:
             return TIMEOUT
         self.tokens -= 1
         return REFUSED
 
 
-def ask_kernel(kernel: Kernel, ports: Sequence[int]) -> list[Observation]:
-    return list(runner.ask({"pod-n1": [question(port) for port in ports]}, {"pod-n1": kernel}).values())
+@pytest.fixture
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waves, "PACE", 0.0)
 
 
-def test_waves_find_every_refusal_that_the_limit_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "PACE", 0.01)
-    kernel = Kernel(tokens=5)  # and one for the first run
+def ask_kernel(kernel: Kernel, *questions: runner.Question) -> list[Observation]:
+    return list(runner.ask({"pod-n1": questions}, {"pod-n1": kernel}, progress=kernel.wave).values())
 
-    found = ask_kernel(kernel, [*range(80, 91), 100, 101])
 
-    refused, dropped = found[:-2], found[-2:]
-    assert all(outcomes(one)[-1] is Outcome.REFUSED for one in refused)  # 6 scouts, 1 in the sample, 4 waves
+def limited(ports: Sequence[int]) -> list[runner.Question]:
+    return [question(port, limited=True) for port in ports]
+
+
+@pytest.mark.usefixtures("no_pace")
+def test_waves_find_every_refusal_that_the_limit_swallowed() -> None:
+    found = ask_kernel(Kernel(tokens=6), *limited(range(80, 91)), question(100, sample=3))
+
+    *refused, dropped = found
+    assert all(outcomes(one)[-1] is Outcome.REFUSED for one in refused)
     assert [len(one.attempts) for one in refused] == [1] * 6 + [2, 3, 4, 5, 6]
-    assert {outcome for one in dropped for outcome in outcomes(one)} == {Outcome.TIMEOUT}
+    assert outcomes(dropped) == [Outcome.TIMEOUT] * (3 + 6)
+    assert [one.sure for one in found] == [False] * 11 + [True]
 
 
-def test_waves_end_when_nobody_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "PACE", 0.01)
+@pytest.mark.usefixtures("no_pace")
+def test_silence_is_sure_after_a_wave_in_which_nobody_is_refused() -> None:
+    kernel = Kernel(tokens=9)
 
-    found = ask_kernel(Kernel(tokens=9), [*range(80, 85), 100])
+    found = ask_kernel(kernel, *limited(range(80, 86)), question(100, sample=3))
 
-    assert [len(one.attempts) for one in found] == [1] * 5 + [3]
-
-
-def test_waves_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "PACE", 0.0)
-
-    found = ask_kernel(Kernel(tokens=5), range(50, 90))
-
-    assert max(len(one.attempts) for one in found) == 2 + runner.WAVES_MAX
+    assert [len(one.attempts) for one in found] == [1] * 6 + [4]
+    assert [one.sure for one in found] == [False] * 6 + [True]
+    assert kernel.waves == 1
 
 
-def test_few_refusals_leave_tokens_for_a_sample_of_three() -> None:
-    assert [len(one.attempts) for one in ask_kernel(Kernel(tokens=9), [80, 100])] == [3, 3]
+@pytest.mark.usefixtures("no_pace")
+def test_waves_are_bounded_and_what_is_left_is_not_sure() -> None:
+    found = ask_kernel(Kernel(tokens=0), *limited(range(50, 90)))
+
+    assert max(len(one.attempts) for one in found) == 1 + waves.WAVES_MAX
+    assert not any(one.sure for one in found)
 
 
-def test_silence_alone_is_not_asked_again() -> None:
-    found = ask([question(80), question(81)], lambda _: TIMEOUT)
+@pytest.mark.usefixtures("no_pace")
+def test_a_bucket_that_was_empty_before_is_seen_by_its_silent_cells() -> None:
+    [refused] = ask_kernel(Kernel(tokens=0), *limited([80]))
 
-    assert [len(one.attempts) for one in found] == [3, 3]
+    assert outcomes(refused) == [Outcome.TIMEOUT, Outcome.REFUSED]
+
+
+def test_silence_beside_less_than_a_burst_of_refusals_is_not_asked_again() -> None:
+    kernel = Kernel(tokens=9)
+
+    found = ask_kernel(kernel, *limited(range(80, 85)), question(100, sample=3))
+
+    assert outcomes(found[-1]) == [Outcome.TIMEOUT] * 3
+    assert kernel.waves == 0
 
 
 def test_silence_of_another_node_is_not_asked_again() -> None:
-    refused = [question(port) for port in range(80, 84)]
-    elsewhere = question(99, node="n3")
+    refused = [question(port, limited=True) for port in range(80, 88)]
+    elsewhere = question(99, node="n3", sample=3)
 
     found = ask([*refused, elsewhere], lambda target: TIMEOUT if target.port == 99 else REFUSED)
 
     assert outcomes(found[-1]) == [Outcome.TIMEOUT] * 3
+
+
+@pytest.mark.usefixtures("no_pace")
+def test_a_wave_that_could_not_be_asked_proves_nothing() -> None:
+    class Dies(Kernel):
+        def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+            if self.waves:
+                raise UnusableError("gone")  # noqa: EM101
+            return super().run(command, stdin, timeout)
+
+    [silent] = ask_kernel(Dies(tokens=0), *limited([80]))
+
+    assert (outcomes(silent), silent.trouble, silent.sure) == ([Outcome.TIMEOUT], "pod-n1: gone", False)
 
 
 class Flaky:
@@ -164,7 +224,7 @@ def test_a_cut_stream_is_tried_three_times() -> None:
     vantage = Flaky(TransportError("cut"), TransportError("cut"))
 
     assert outcomes(ask_flaky(vantage)) == [Outcome.OK] * 5
-    assert vantage.runs == 4  # cut, cut, scout, sample
+    assert vantage.runs == 3
 
 
 def test_a_stream_that_stays_cut_is_trouble_and_no_outcome() -> None:
@@ -196,7 +256,8 @@ def test_trouble_in_the_sample_keeps_the_scouts() -> None:
                 raise UnusableError("gone")  # noqa: EM101
             return super().run(command, stdin, timeout)
 
-    observation = ask_flaky(Dies())
+    asked = [question(80, sticky=True)]
+    [observation] = runner.ask({"pod-n1": asked}, {"pod-n1": Dies()}).values()
 
     assert [one.scout for one in observation.attempts] == [True]
     assert observation.trouble == "pod-n1: gone"
@@ -230,24 +291,48 @@ def test_all_vantages_are_asked_at_once() -> None:
     assert {one.trouble for one in found.values()} == {""}
 
 
-def test_no_attempt_waits_for_a_silent_one() -> None:
-    many = [question(port, sample=10) for port in range(1, 601)]
-    wants = [runner._Want(one, 2, silent=number % 2 == 0) for number, one in enumerate(many)]
+def test_a_large_matrix_is_asked_in_several_batches() -> None:
+    wants = [batch.Want(question(port, sample=10), 10) for port in range(1, 601)]
 
-    shards = list(runner._shards(wants))
+    parts = list(batch.shards(wants))
 
-    silent = [sum(want.times for want in shard if want.silent) for shard in shards]
-    assert sum(silent) == 600
-    assert max(silent) <= runner.SILENT_MAX < curl.PARALLEL_MAX
-    assert Counter(map(id, (want for shard in shards for want in shard))) == Counter(map(id, wants))
+    assert [want for part in parts for want in part] == wants
+    assert max(sum(want.times for want in part) for part in parts) <= batch.ATTEMPTS_MAX
+    assert len(parts) == 1 + 6000 // batch.ATTEMPTS_MAX
+    assert curl.PARALLEL_MAX <= batch.ATTEMPTS_MAX
 
 
 def test_progress_says_who_was_asked_what() -> None:
     lines: list[str] = []
+    vantages = {"pod-n1": SimulatedVantage("pod-n1", lambda _: OK), "pod-n2": Flaky(UnusableError("gone"))}
 
-    runner.ask({"pod-n1": [question(80)]}, {"pod-n1": SimulatedVantage("pod-n1", lambda _: OK)}, progress=lines.append)
+    runner.ask({"pod-n1": [question(80)], "pod-n2": [question(80)]}, vantages, progress=lines.append)
 
-    assert lines == ["pod-n1: 1 cells, 5 attempts: 5 ok"]
+    assert sorted(lines) == [
+        "pod-n1: 1 cells, 0 attempts: none; 1 cells not asked: pod-n1: gone",
+        "pod-n1: 1 cells, 5 attempts: 5 ok",
+    ]
+
+
+def test_observations_are_told_as_they_come() -> None:
+    told: list[dict[str, Observation]] = []
+    barrier = threading.Event()
+
+    def late(_: Target) -> Attempt:
+        barrier.wait(5)
+        return OK
+
+    def done(observations: dict[str, Observation]) -> None:
+        told.append(observations)
+        barrier.set()
+
+    vantages = {"pod-n1": SimulatedVantage("pod-n1", lambda _: OK), "pod-n2": SimulatedVantage("pod-n2", late)}
+    asked = {name: [question(80, vantage=name)] for name in vantages}
+
+    found = runner.ask(asked, vantages, done=done)
+
+    assert [list(one) for one in told[:2]] == [[asked[name][0].cell.id] for name in vantages]
+    assert told[-1] == found
 
 
 def test_nothing_asked_is_nothing_observed() -> None:

@@ -1,0 +1,85 @@
+"""What is wanted of one vantage -> curl batches of the right size -> transfers. Retries transport, never an attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import stamina
+
+from probes import curl
+from probes.vantages.base import TornError, TransportError, UnusableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from probes.cell import Cell
+    from probes.vantages.base import Vantage
+    from topologies.frontends import Target
+
+ATTEMPTS_MAX = 3 * curl.PARALLEL_MAX  # of one curl; only where more than a third are silent, some wait for others
+_SLACK = 10.0  # seconds a batch may take beside its attempts: exec, login, 1 MB of output
+
+stamina.instrumentation.set_on_retry_hooks([])  # a retry of transport is no news for a user; what stays is told
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A cell and the address and port it is asked at. The flags are declared facts, no expectations.
+
+    `limited`: its Service has no backend, so it may be refused by ICMP, of which a kernel sends few (`runner.py`).
+    `sticky`: its Service has session affinity, which a first connection sets.
+    """
+
+    cell: Cell
+    target: Target
+    limited: bool = False
+    sticky: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """`times` attempts of a question."""
+
+    question: Question
+    times: int = 1
+
+
+def shards(wants: Sequence[Want]) -> Iterator[list[Want]]:
+    """Batches of at most ATTEMPTS_MAX attempts."""
+    shard: list[Want] = []
+    size = 0
+    for want in wants:
+        if shard and size + want.times > ATTEMPTS_MAX:
+            yield shard
+            shard, size = [], 0
+        shard.append(want)
+        size += want.times
+    if shard:
+        yield shard
+
+
+def carry_out(vantage: Vantage, wants: Sequence[Want], connect_timeout: float) -> list[list[curl.Transfer]]:
+    """Run one batch and read it: the transfers of each want, in order. TransportError if it cannot be had whole.
+
+    A cut transport is tried three times in all, torn output twice, what cannot get better once. Seconds.
+    """
+    asks = [curl.Ask(want.question.target, want.times) for want in wants]
+    batch = curl.compose(asks, connect_timeout)
+    turns = 1 + sum(ask.times for ask in asks) // curl.PARALLEL_MAX
+    timeout = (connect_timeout + curl.ANSWER_TIME) * turns + _SLACK
+    for attempt in stamina.retry_context(on=TornError, attempts=2, wait_initial=0.1, wait_jitter=0.1):
+        with attempt:
+            return curl.read(_run(vantage, batch, timeout), asks)
+    raise AssertionError  # stamina either returns or raises
+
+
+def _run(vantage: Vantage, batch: curl.Batch, timeout: float) -> bytes:
+    for attempt in stamina.retry_context(on=_cut, attempts=3, wait_initial=0.2, wait_max=1.0, wait_jitter=0.2):
+        with attempt:
+            return vantage.run(batch.command, batch.stdin, timeout).stdout
+    raise AssertionError  # stamina either returns or raises
+
+
+def _cut(error: Exception) -> bool:
+    return isinstance(error, TransportError) and not isinstance(error, (TornError, UnusableError))

@@ -1,0 +1,104 @@
+"""What one vantage is asked, and what came back: filled round by round, from several threads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from probes.batch import Question, Want, carry_out, shards
+from probes.classify import UnclearError, attempt
+from probes.observation import Attempt, Observation, Outcome
+from probes.vantages.base import TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from probes import curl
+    from probes.vantages.base import Vantage
+
+UNANSWERED = {Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE}
+BATCHES_MAX = 8  # at once at one vantage: an sshd grants 10 sessions a connection
+
+
+@dataclass(slots=True)
+class Sheet:
+    """One vantage's questions and answers. `sure`: cells whose silence the ICMP limit cannot explain."""
+
+    vantage: Vantage
+    questions: Sequence[Question]
+    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
+    sure: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.attempts = {question.cell.id: [] for question in self.questions}
+
+    def ahead(self) -> list[Want]:
+        """The attempts that go ahead of all others."""
+        return [Want(question) for question in self.questions if question.limited or question.sticky]
+
+    def sample(self) -> list[Want]:
+        """Everything else, but for the cells that may be limited."""
+        wants = [Want(question, question.cell.sample - question.sticky) for question in self._unlimited()]
+        return [want for want in wants if want.times]
+
+    def late(self) -> list[Want]:
+        """The rest of the sample of cells that might have been limited, and were answered instead."""
+        answered = [q for q in self.questions if q.limited and not self.outcomes(q) <= UNANSWERED]
+        return [Want(question, question.cell.sample - 1) for question in answered if question.cell.sample > 1]
+
+    def ask(self, wants: Iterable[Want], connect_timeout: float, *, scout: bool = False) -> None:
+        """One round, in as many batches as it takes, all at once; a batch that stays lost is trouble of its cells."""
+        parts = list(shards(list(wants)))
+        if not parts:
+            return
+        with ThreadPoolExecutor(max_workers=min(len(parts), BATCHES_MAX)) as pool:
+            list(pool.map(lambda part: self._ask(part, connect_timeout, scout=scout), parts))
+
+    def outcomes(self, question: Question) -> set[Outcome]:
+        """The outcomes of a cell's attempts so far."""
+        return {one.outcome for one in self.attempts[question.cell.id]}
+
+    def silent(self, question: Question) -> bool:
+        """Asked, without trouble, and never answered at all."""
+        return question.cell.id not in self.troubles and self.outcomes(question) == {Outcome.TIMEOUT}
+
+    def observations(self) -> dict[str, Observation]:
+        """What is known so far, by cell id, in the order of the questions; a cell's scout comes first."""
+        return {
+            question.cell.id: Observation(
+                cell=question.cell.id,
+                target=str(question.target),
+                attempts=tuple(sorted(self.attempts[question.cell.id], key=lambda one: not one.scout)),
+                trouble=self.troubles.get(question.cell.id, ""),
+                sure=question.cell.id in self.sure,
+            )
+            for question in self.questions
+        }
+
+    def __str__(self) -> str:
+        outcomes = Counter(one.outcome for attempts in self.attempts.values() for one in attempts)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()) or "none"
+        why = f"; {len(self.troubles)} cells not asked: {next(iter(self.troubles.values()))}" if self.troubles else ""
+        return f"{self.vantage.name}: {len(self.questions)} cells, {outcomes.total()} attempts: {told}{why}"
+
+    def _unlimited(self) -> list[Question]:
+        return [question for question in self.questions if not question.limited]
+
+    def _ask(self, wants: Sequence[Want], connect_timeout: float, *, scout: bool) -> None:
+        try:
+            found = carry_out(self.vantage, wants, connect_timeout)
+        except TransportError as error:
+            self.troubles |= {want.question.cell.id: f"{self.vantage.name}: {error}" for want in wants}
+            return
+        for want, transfers in zip(wants, found, strict=True):
+            self._note(want.question.cell.id, transfers, scout=scout)
+
+    def _note(self, cell: str, transfers: Iterable[curl.Transfer], *, scout: bool) -> None:
+        for transfer in transfers:
+            try:
+                self.attempts[cell].append(attempt(transfer, scout=scout))
+            except UnclearError as error:
+                self.troubles[cell] = f"{self.vantage.name}: {error}"

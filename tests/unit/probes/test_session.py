@@ -1,0 +1,33 @@
+"""What a run tells the asker of a Service: declared facts, never an expectation."""
+
+from __future__ import annotations
+
+import pytest
+
+from probes import session
+from probes.plan import plan
+from topologies.frontends import resolve
+from topologies.load import load
+from topologies.snapshot import declared
+
+TOPOLOGY = load("lab-flannel")
+CELLS = {cell.id: cell for cell in plan(TOPOLOGY).cells}
+KNOWN = declared(TOPOLOGY)
+
+
+@pytest.mark.parametrize(
+    ("name", "limited", "sticky"),
+    [
+        ("pod-n1-to-none-lb.clusterip-v4-tcp", True, False),
+        ("pod-n1-to-none-lb-local.nodeport.n2-v4-tcp", True, False),
+        ("ext-e1-to-none-lb.loadbalancer-v4-tcp", True, False),
+        ("ext-e1-to-none-lb.clusterip-v4-tcp", False, False),  # leads nowhere, so nobody refuses
+        ("pod-n1-to-none-lb.loadbalancer.undeclared-v4-tcp", False, False),  # no port of that Service
+        ("pod-n1-to-web-affinity.clusterip-v4-tcp", False, True),
+        ("pod-n1-to-web-lb-local.nodeport.n3-v4-tcp", False, False),
+    ],
+)
+def test_what_goes_ahead(name, limited, sticky):
+    asked = session._question(TOPOLOGY, CELLS[name], resolve(CELLS[name].frontend, TOPOLOGY, KNOWN))
+
+    assert (asked.limited, asked.sticky) == (limited, sticky)
