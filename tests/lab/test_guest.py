@@ -1,0 +1,171 @@
+"""A real guest: boots, holds the lab, is asked the matrix, ends with whoever wanted it. Needs root; builds a kernel."""
+
+# ruff: noqa: S603 - our own commands
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tests.lab.machine import Sniffer, changes, traces
+from topologies.lab import lab
+from topologies.lab.guest import guest
+from topologies.lab.guest.guest import GuestError
+from topologies.lab.island import Island, locate
+from topologies.lab.processes import run, until
+from topologies.load import LIBRARY, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "test-guest"
+ROOT = Path(__file__).parents[2]
+GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
+BINARIES = ["--kubernetes-bin", GIVEN] if GIVEN else []
+FEW = "web-local or web-cluster"  # the Services asked about, where a few will do
+
+
+def unable() -> str:
+    """Why there can be no guest here; empty if there can."""
+    try:
+        guest.check()
+    except GuestError as error:
+        return str(error)
+    return "" if os.geteuid() == 0 else "a lab needs root"
+
+
+pytestmark = pytest.mark.skipif(bool(unable()), reason=f"no guest here: {unable()}")
+
+
+@pytest.fixture(scope="module")
+def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """lab-small in IPVS mode, in a guest whatever this machine's kernel has."""
+    raw = yaml.safe_load((LIBRARY / "lab-small.yaml").read_text())
+    small = {**raw, "name": NAME, "proxy": {**raw["proxy"], "mode": "ipvs"}, "lab": {"kernel": "guest"}}
+    path = tmp_path_factory.mktemp("declared") / "small.yaml"
+    path.write_text(yaml.safe_dump(small))
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def before() -> Iterator[dict[str, set[str]]]:
+    """The machine before the first guest; after the last it is the same, and no packet of theirs was on its links."""
+    lab.down(NAME)
+    found, sniffer = left(), Sniffer()
+    yield found
+    lab.down(NAME)
+    assert not sniffer.close()
+    assert not changes(found, left())
+
+
+def left() -> dict[str, set[str]]:
+    """What a guest could leave behind."""
+    shared = {str(path) for path in guest.SHARED.iterdir()}
+    return {
+        **traces(NAME),
+        "state": {str(path) for path in locate(NAME).root.parent.glob(f"{NAME}*")},
+        "shared": shared,
+    }
+
+
+def command(module: str, *argv: str) -> list[str]:
+    return [sys.executable, "-m", module, *argv]
+
+
+def matrix(declared: Path, out: Path, *more: str) -> list[str]:
+    return command("pytest", "-q", "--topology", str(declared), "--out", str(out), *BINARIES, *more)
+
+
+def test_pytest_as_usual_finds_its_answers_where_it_usually_does(
+    declared: Path, tmp_path: Path, before: dict[str, set[str]]
+) -> None:
+    done = subprocess.run(matrix(declared, tmp_path / "out"), cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    told = json.loads((tmp_path / "out/last/run.json").read_text())
+    verdicts = [record["verdict"] for record in told["records"]]
+    assert len(verdicts) > 100
+    assert set(verdicts) == {"pass"}
+    assert not changes(before, left())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["has booted", "settling", "attempts"])
+def test_a_run_that_is_ended_leaves_no_guest(
+    number: signal.Signals, moment: str, declared: Path, tmp_path: Path, before: dict[str, set[str]]
+) -> None:
+    child = subprocess.Popen(
+        matrix(declared, tmp_path / "out", "-k", FEW),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert child.stdout
+    assert any(moment in line for line in child.stdout)
+    child.send_signal(number)
+    child.stdout.read()
+
+    assert child.wait(60) != 0
+    until(lambda: not changes(before, left()), "the guest to go", seconds=15)
+
+
+@pytest.fixture
+def living(declared: Path) -> Path:
+    """A guest that stays, brought up by the first test that wants it."""
+    subprocess.run(command("topologies.lab", "up", "-t", str(declared), *BINARIES), cwd=ROOT, check=True)
+    return declared
+
+
+def inside(host: str, *argv: str) -> str:
+    return run(Island.of(NAME).door(host, argv), timeout=60)
+
+
+def test_kube_proxy_is_in_ipvs_mode(living: Path) -> None:
+    assert living.exists()
+    assert "TCP  10.96.0.1:443 rr" in inside("n1", "ipvsadm", "-Ln")
+    assert "inet 10.96.0.1/32" in inside("n2", "ip", "address", "show", "kube-ipvs0")
+
+
+def test_a_program_inside_keeps_the_machines_files_and_our_directory(living: Path, tmp_path: Path) -> None:
+    argv = command("topologies.lab", "exec", "-t", str(living), "--", "sh", "-c", "uname -r; echo $$ > written; exit 7")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.strip().endswith("-lab")) == (7, True)
+    assert (tmp_path / "written").read_text().strip().isdigit()
+
+
+def test_nothing_leads_out_of_a_guest(living: Path) -> None:
+    links = run(guest.door(locate(load(str(living)).name), ["ip", "-o", "link"])).splitlines()
+
+    assert [line.split(": ")[1] for line in links] == ["lo"]
+
+
+def test_up_again_finds_it_running_and_down_ends_it(living: Path, before: dict[str, set[str]]) -> None:
+    first = Island.of(NAME).first
+    subprocess.run(command("topologies.lab", "up", "-t", str(living), *BINARIES), cwd=ROOT, check=True)
+
+    assert Island.of(NAME).first == first
+    assert lab.down(NAME)
+    assert not lab.down(NAME)
+    assert not changes(before, left())
+
+
+def test_a_killed_keeper_takes_its_guest_along(living: Path, before: dict[str, set[str]]) -> None:
+    assert living.exists()
+    process = locate(NAME).process
+    assert process
+    process.kill()
+    until(lambda: not process.alive, "the keeper to end", seconds=5)
+    lab.down(NAME)
+
+    assert not changes(before, left())
