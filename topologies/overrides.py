@@ -47,9 +47,9 @@ def declared(name_or_file: str, overrides: Mapping[str, object]) -> Topology:
     return validated(apply(given, overrides), source if not overrides else f"{source} with {_told(overrides)}")
 
 
-def parse(pairs: Iterable[str]) -> dict[str, object]:
+def parse(pairs: Iterable[str]) -> dict[str, Any]:
     """`PATH=VALUE` texts, each value read as YAML; a number with a point stays text: 1.20 is a version, not 1.2."""
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     complaints: list[Complaint] = []
     for pair in pairs:
         path, equals, text = pair.partition("=")

@@ -1,0 +1,156 @@
+"""One side of a comparison: what each cell answers, predicted or observed, addresses by their names only.
+
+Two clusters have other addresses and the same names (`kept`, `primary(n1)`, `vtep(n1)` ...), so names are what is
+compared. A prediction says all that may come back; an observation shows a part of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping  # noqa: TC003 - dataclasses are told by type
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from probes.observation import Outcome
+from probes.verdict import Result
+from reports import words
+from reports.parts import CellKey  # noqa: TC001 - dataclasses are told by type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reports.parts import Way
+    from reports.prediction import Predicted, Prediction
+    from reports.record import Record
+    from reports.run import Run
+
+
+class Reply(NamedTuple):
+    """What one connection may get: outcome, and if ok the source its backend sees, and which backend that is."""
+
+    outcome: Outcome
+    source: str = ""
+    backend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one cell answers.
+
+    `shares`: what it shows, with its probability (predicted) or frequency (observed). `may`: all it is known to be
+    able to show; an observation that passed may show whatever was expected of it. `trouble`: why there is no answer.
+    """
+
+    cell: CellKey
+    shares: Mapping[Reply, float] = field(default_factory=dict)
+    may: frozenset[Reply] = frozenset()
+    rules: tuple[str, ...] = ()
+    because: str = ""
+    trouble: str = ""
+    predicted: bool = True
+    told: str = ""
+
+    @property
+    def shown(self) -> frozenset[Reply]:
+        return frozenset(self.shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A topology's prediction or a run's observations. `missing`: cells without an answer, each with the reason."""
+
+    name: str
+    kind: str
+    about: str
+    answers: Mapping[str, Answer]
+    missing: Mapping[str, str]
+
+    @classmethod
+    def predicted(cls, name: str, prediction: Prediction) -> Self:
+        """What a topology's prediction says."""
+        answers = {one.cell.id: _predicted(one) for one in prediction.cells}
+        missing = {left.cell: f"left out by plan: {left.reason}" for left in prediction.omissions}
+        about = f"{prediction.topology.name}, {prediction.told}"
+        return cls(name, "predicted", about, *_split(answers, missing))
+
+    @classmethod
+    def observed(cls, name: str, run: Run) -> Self:
+        """What a run showed; a cell that could not be asked has no answer, which is never `unreachable`."""
+        answers = {record.cell.id: _observed(record) for record in run.records}
+        missing = {left.cell: f"left out by plan: {left.reason}" for left in run.omissions}
+        missing |= dict.fromkeys(run.unasked, "not asked: the run did not get that far")
+        told = " ".join(str(run.environment[key]) for key in ("version", "mode") if key in run.environment)
+        about = f"{run.topology.name}, kube-proxy {told}, asked {run.started:%Y-%m-%d %H:%M:%S}"
+        return cls(name, "observed", about, *_split(answers, missing))
+
+
+def _split(answers: dict[str, Answer], missing: dict[str, str]) -> tuple[dict[str, Answer], dict[str, str]]:
+    troubled = {name: answer.trouble for name, answer in answers.items() if answer.trouble}
+    return {name: answer for name, answer in answers.items() if not answer.trouble}, {**missing, **troubled}
+
+
+def _predicted(one: Predicted) -> Answer:
+    shares = _expected(one.expected.paths)
+    return Answer(
+        cell=one.cell,
+        shares=shares,
+        may=frozenset(shares),
+        rules=one.rules,
+        because=one.because,
+        trouble=f"not predicted: {one.trouble}" if one.trouble else "",
+        told=told(shares, exact=True),
+    )
+
+
+def _observed(record: Record) -> Answer:
+    if record.verdict is Result.INCONCLUSIVE or not record.observed.attempts:
+        why = record.observed.trouble or record.headline
+        return Answer(record.cell, trouble=f"inconclusive: {why}", predicted=False)
+    shares = _attempted(record)
+    expected = frozenset(_expected(record.expected.paths)) if record.verdict is Result.PASS else frozenset()
+    return Answer(
+        cell=record.cell,
+        shares=shares,
+        may=frozenset(shares) | expected,
+        rules=record.rules,
+        because=record.because,
+        predicted=False,
+        told=told(shares, exact=False),
+    )
+
+
+def _expected(paths: Iterable[Way]) -> dict[Reply, float]:
+    shares: Counter[Reply] = Counter()
+    for path in paths:
+        sources = [source.name for source in path.sources] or [""]
+        for source in sources:
+            shares[Reply(path.outcome, source, path.backend or "")] += path.share / len(sources)  # type: ignore[assignment]
+    return dict(shares)
+
+
+def _attempted(record: Record) -> dict[Reply, float]:
+    """The attempts' frequencies. Silence among refusals that come by ICMP is the kernel's rate limit: a refusal."""
+    limited = any(way.by_icmp for way in record.expected.paths) and Outcome.REFUSED in record.observed.outcomes
+    counts: Counter[Reply] = Counter()
+    for attempt in record.observed.attempts:
+        outcome = Outcome.REFUSED if limited and attempt.outcome is Outcome.TIMEOUT else attempt.outcome
+        source = attempt.source.name if attempt.source else ""
+        counts[Reply(outcome, source, attempt.backend or "") if outcome is Outcome.OK else Reply(outcome)] += 1
+    total = sum(counts.values())
+    return {reply: count / total for reply, count in counts.items()}
+
+
+def told(shares: Mapping[Reply, float], *, exact: bool) -> str:
+    """`ok from web-a or web-b, source kept`; outcomes that differ with their shares: `75 % ok …, 25 % timeout`.
+
+    `exact`: shares are probabilities; those of an observation are frequencies, told as `about`.
+    """
+    outcomes = dict.fromkeys(reply.outcome for reply in shares)
+    parts = []
+    for outcome in outcomes:
+        same = {reply: share for reply, share in shares.items() if reply.outcome is outcome}
+        ways = [(outcome, [one.source] if one.source else [], one.backend or None) for one in sorted(same)]
+        said = words.expected(ways, sticky=False)
+        share = f"{'' if exact else 'about '}{100 * sum(same.values()):.3g} % " if len(outcomes) > 1 else ""
+        parts.append(f"{share}{said}")
+    return ", or ".join(parts)

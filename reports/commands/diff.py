@@ -1,0 +1,121 @@
+"""`hairpin diff BEFORE [AFTER]`: which cells change between two topologies, two runs, or one of each; a gate, too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from probes.oracle.modes import UnsupportedMode
+from reports.commands import CommandError, output
+from reports.comparison import Kind, compare
+from reports.journal import RUN, JournalError
+from topologies import overrides
+from topologies.load import TopologyError, names
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from reports.answers import Side
+    from reports.commands import Verbs
+    from reports.comparison import Comparison
+
+SHUT = 1
+DESCRIPTION = """Which cells change from BEFORE to AFTER. Each is a topology (predicted: a file, or a name of
+topologies/library) or a run (observed: out/<run>, out/last, or its run.json). Without AFTER, BEFORE is compared with
+itself under --with. Exit code 0: compared; 1: a change of a --fail-on kind; 2: something could not be read."""
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("diff", help="which cells change, worst first", description=DESCRIPTION)
+    parser.add_argument("before", metavar="BEFORE")
+    parser.add_argument("after", metavar="AFTER", nargs="?")
+    for option, side in (("--with", "after"), ("--with-before", "before")):
+        parser.add_argument(
+            option,
+            dest=f"{side}_overrides",
+            action="append",
+            default=[],
+            metavar="PATH=VALUE",
+            help=f"override a key of the topology {side.upper()}: kubernetes=1.24, mode=ipvs ...",
+        )
+    parser.add_argument("--fail-on", metavar="KIND,...", default="", help=f"exit 1 on any of: {', '.join(Kind)}")
+    parser.add_argument(
+        "--all", action="store_true", help="every cell, and those whose answer is the same by other rules"
+    )
+    output.options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare; 0, or 1 if something changes that --fail-on names."""
+    gate = _gate(options.fail_on)
+    if options.after is None and not options.after_overrides:
+        message = "nothing to compare with: name AFTER, or say what changes by --with PATH=VALUE"
+        raise CommandError(message)
+    before = side(options.before, options.before_overrides)
+    after = side(options.after or options.before, options.after_overrides)
+    comparison = compare(before, after)
+    output.emit(options, _told(comparison, options))
+    hit = {kind: count for kind, count in comparison.counts.items() if kind in gate and count}
+    if hit:
+        told = ", ".join(f"{count} {kind}" for kind, count in hit.items())
+        sys.stderr.write(f"hairpin diff: --fail-on: {told}\n")
+    return SHUT if hit else 0
+
+
+def side(name: str, changes: Sequence[str]) -> Side:
+    """A topology's prediction, or a run's observations; CommandError says what was wrong with the name."""
+    from reports.answers import Side  # noqa: PLC0415 - `--help` and a wrong option need none of it
+
+    path = Path(name)
+    try:
+        if name not in names() and (path.is_dir() or path.suffix == ".json"):
+            return _run(name, path, changes)
+        from reports.prediction import Prediction  # noqa: PLC0415 - likewise
+
+        given = overrides.parse(changes)
+        topology = overrides.declared(name, given)
+        told = f"{name} with {', '.join(changes)}" if changes else name
+        return Side.predicted(told, Prediction.of(topology, given))
+    except (JournalError, TopologyError, UnsupportedMode) as error:
+        raise CommandError(str(error)) from error
+
+
+def _run(name: str, path: Path, changes: Sequence[str]) -> Side:
+    from reports import journal  # noqa: PLC0415 - only a run pays for it
+    from reports.answers import Side  # noqa: PLC0415 - likewise
+
+    if changes:
+        message = (
+            f"{name} is a run, which is what was observed: only a topology can be overridden ({', '.join(changes)})"
+        )
+        raise CommandError(message)
+    if path.is_dir() and not (path / RUN).exists():
+        message = f"{name} holds no {RUN}: got {sorted(one.name for one in path.iterdir())[:8]}, want a run's folder"
+        raise CommandError(message)
+    return Side.observed(name, journal.load(path))
+
+
+def _gate(text: str) -> frozenset[Kind]:
+    """The kinds that shut the gate; CommandError with the list for a kind there is not."""
+    given = [word.strip() for word in text.split(",") if word.strip()]
+    unknown = [word for word in given if word not in set(Kind)]
+    if unknown:
+        message = f"--fail-on: got {', '.join(unknown)}, want some of {', '.join(Kind)}"
+        raise CommandError(message)
+    return frozenset(Kind(word) for word in given)
+
+
+def _told(comparison: Comparison, options: argparse.Namespace) -> str:
+    if output.format_of(options) == "json":
+        return comparison.model_dump_json(indent=1) + "\n"
+    if output.format_of(options) == "html":
+        from reports import pages  # noqa: PLC0415 - only a page pays for jinja2
+
+        return pages.comparison(comparison)
+    from reports import difference  # noqa: PLC0415 - only text pays for rich
+
+    return difference.render(comparison, output.width(), color=output.colour(options), everything=options.all)

@@ -1,0 +1,116 @@
+"""A comparison in the terminal: how many cells change and how, then each group with its rules and its cells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from reports.comparison import MEANINGS, Kind
+from reports.style import printed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
+    from reports.comparison import Comparison, Group, RuleTold
+
+SHOWN = 6  # cells of a change that are named; the rest is counted
+STYLES = {
+    Kind.LOST_REACHABILITY: "bold red",
+    Kind.INTERMITTENT: "bold red",
+    Kind.WRONG_BACKEND: "bold red",
+    Kind.LOST_SOURCE: "bold yellow",
+    Kind.GAINED_REACHABILITY: "bold green",
+    Kind.GAINED_SOURCE: "bold green",
+}
+QUIET = frozenset({Kind.CHANGED_BECAUSE})  # counted, and told only if asked for
+
+
+def render(comparison: Comparison, width: int = 120, *, color: bool = False, everything: bool = False) -> str:
+    """The whole comparison as text of at most `width` columns; `everything`: every cell, and every changed because."""
+    groups = [group for group in comparison.groups if everything or group.kind not in QUIET]
+    blocks = [*_heads(comparison), Text(), _counts(comparison)]
+    for number, group in enumerate(groups, start=1):
+        blocks += _group(number, group, everything=everything)
+    blocks += [Text(), *_not_compared(comparison, everything=everything)]
+    return printed(blocks, width, color=color)
+
+
+def _heads(comparison: Comparison) -> list[RenderableType]:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for label, side in (("before", comparison.before), ("after", comparison.after)):
+        grid.add_row(Text(label, style="dim"), Text(side.about, style="bold"), Text(f"{side.kind} ({side.name})"))
+    return [grid]
+
+
+def _counts(comparison: Comparison) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(justify="right")
+    for kind, count in comparison.counts.items():
+        if count:
+            grid.add_row(
+                Text(str(count), style=STYLES.get(kind, "bold")), kind.value, Text(MEANINGS[kind], style="dim")
+            )
+    grid.add_row(
+        str(comparison.same), "same", Text(f"of {comparison.compared} cells that both sides answer", style="dim")
+    )
+    return grid
+
+
+def _group(number: int, group: Group, *, everything: bool) -> list[RenderableType]:
+    size = len(group.changes)
+    title = Text(f"\n{number}. {group.kind.value}", style=STYLES.get(group.kind, "bold"))
+    blocks: list[RenderableType] = [title.append(f"   {size} cell{'s' if size > 1 else ''}", style="not bold default")]
+    blocks += [_rule(label, rule) for label, rule in (("before", group.gone), ("after", group.come)) if rule]
+    if not group.gone and not group.come:
+        rules = dict.fromkeys(rule for change in group.changes for rule in change.after_rules)
+        blocks.append(_line("rules", Text(f"the same on both sides: {' '.join(rules)}")))
+    for (before, after), cells in alike(group).items():
+        blocks.append(Padding(Text(f"{before}  →  {after}"), (0, 0, 0, 3)))
+        shown = cells if everything else cells[:SHOWN]
+        blocks += [Padding(Text(cell, style="dim"), (0, 0, 0, 7)) for cell in shown]
+        if len(cells) > len(shown):
+            more = f"and {len(cells) - len(shown)} more (--all)"
+            blocks.append(Padding(Text(more, style="dim"), (0, 0, 0, 7)))
+    return blocks
+
+
+def alike(group: Group) -> dict[tuple[str, str], list[str]]:
+    """Cells by what they answer before and after, the most common change first."""
+    counts = Counter((change.before, change.after) for change in group.changes)
+    found: dict[tuple[str, str], list[str]] = {answers: [] for answers, _ in counts.most_common()}
+    for change in group.changes:
+        found[change.before, change.after].append(change.cell)
+    return found
+
+
+def _rule(label: str, rule: RuleTold) -> RenderableType:
+    text = Text(f"{rule.id}  {rule.sentence}")
+    since = "" if rule.versions in {"", "all"} else f"kube-proxy {rule.versions}; "
+    return _line(label, text.append(f"\n{since}{rule.citation}", style="dim") if rule.citation else text)
+
+
+def _line(label: str, text: Text) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(min_width=6, style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row(label, text)
+    return Padding(grid, (0, 0, 0, 3))
+
+
+def _not_compared(comparison: Comparison, *, everything: bool) -> Iterable[RenderableType]:
+    left = comparison.not_compared
+    if not left:
+        return
+    yield Text(f"{len(left)} cells could not be compared", style="bold")
+    reasons: dict[str, list[str]] = {}
+    for one in left:
+        reasons.setdefault(one.reason, []).append(one.cell)
+    for reason, cells in sorted(reasons.items(), key=lambda item: -len(item[1])):
+        yield Padding(Text(f"{len(cells)}  {reason}"), (0, 0, 0, 3))
+        yield from (Padding(Text(cell, style="dim"), (0, 0, 0, 7)) for cell in (cells if everything else cells[:2]))

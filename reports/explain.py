@@ -1,0 +1,211 @@
+"""Why a cell must be as it is: every way it may take, step by step, each with its rule, sentence and citation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from probes.expectation import Path
+from probes.observation import Outcome
+from probes.oracle import trace
+from probes.oracle.endpoints import pooled
+from probes.oracle.flow import Fate, Flow, Packet, Pool
+from probes.oracle.rules import STEPS, versions
+from reports import words
+from reports.parts import Told
+from reports.prediction import naming
+from reports.style import printed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rich.console import RenderableType
+
+    from probes.cell import Cell
+    from probes.oracle.rule import Rule
+    from probes.oracle.trace import Taken
+    from topologies.model import Topology
+    from topologies.snapshot import Snapshot
+
+_RULES: dict[str, tuple[str, Rule[Any]]] = {rule.id: (title, rule) for title, chain in STEPS for rule in chain}
+_FATES = {
+    Fate.REJECTED: "refused by ICMP",
+    Fate.CLOSED: "refused by RST: a closed port",
+    Fate.HELD: "refused, or connected and never answered",
+    Fate.DROPPED: "dropped",
+    Fate.ASTRAY: "nobody owns the address where it goes",
+    Fate.UNSERVED: "an echo pod that does not serve",
+    Fate.LEAVES: "leaves the rules, towards whoever owns the address",
+    Fate.LEAVES_MASQUERADED: "leaves the rules masqueraded, towards whoever owns the address",
+}
+
+
+class Step(Told):
+    """One decision: the step of the journey, what was decided there, and the rule that decided it."""
+
+    step: str
+    decided: str
+    rule: str
+    sentence: str
+    versions: str
+    citation: str
+
+
+class Course(Told):
+    """One way a connection may take: its probability, what comes of it, and its steps in the packet's order."""
+
+    share: float
+    result: str
+    steps: tuple[Step, ...]
+
+
+def why(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[Course, ...]:
+    """Every way of this cell; ways that read the same are one, their shares added."""
+    called = naming(topology, snapshot, cell)
+    shares: dict[tuple[str, tuple[Step, ...]], float] = {}
+    for way in trace.ways(topology, snapshot, cell):
+        after = (*way.decisions[1:], None)
+        steps = tuple(_step(taken, then, called) for taken, then in zip(way.decisions, after, strict=True))
+        key = _result(way.path, called), steps
+        shares[key] = shares.get(key, 0) + way.path.share
+    return tuple(Course(share=share, result=result, steps=steps) for (result, steps), share in shares.items())
+
+
+def render(title: str, courses: Iterable[Course], width: int = 120, *, color: bool = False) -> str:
+    """The courses as text of at most `width` columns; what a way shares with the one before is told once."""
+    told = tuple(courses)
+    blocks: list[RenderableType] = [Text(title, style="bold")]
+    known: set[str] = set()
+    before: tuple[Step, ...] = ()
+    for number, course in enumerate(told, start=1):
+        place = "the only way" if len(told) == 1 else f"way {number} of {len(told)}, {percent(course.share)}"
+        blocks.append(Text(f"\n{place}: {course.result}", style="bold"))
+        shared = _shared(before, course.steps)
+        if shared:
+            blocks.append(_line(f"1-{shared}" if shared > 1 else "1", Text("as the way before", style="dim")))
+        for index, step in enumerate(course.steps[shared:], start=shared + 1):
+            blocks.append(_line(str(index), _told(step, full=step.rule not in known)))
+            known.add(step.rule)
+        before = course.steps
+    return printed(blocks, width, color=color)
+
+
+def _shared(one: tuple[Step, ...], other: tuple[Step, ...]) -> int:
+    """How many first steps two ways share."""
+    pairs = zip(one, other, strict=False)
+    return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _line(number: str, text: Text) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(min_width=4, justify="right")
+    grid.add_column(overflow="fold")
+    grid.add_row(number, text)
+    return grid
+
+
+def _told(step: Step, *, full: bool) -> Text:
+    """Step, decision and rule; `full`: with the rule's sentence and source, which are told the first time."""
+    text = Text(f"{step.step}: ", style="dim").append(step.decided, style="not dim")
+    if not full:
+        return text.append(f"   {step.rule}", style="not dim")
+    since = "" if step.versions == "all" else f"kube-proxy {step.versions}; "
+    text.append(f"\n{step.rule}  {step.sentence}", style="not dim")
+    return text.append(f"\n{since}{step.citation}")
+
+
+def written(cell: str, courses: Iterable[Course]) -> str:
+    """The courses as JSON."""
+    told = {
+        "schema_version": "1",
+        "kind": "why",
+        "cell": cell,
+        "ways": [one.model_dump(mode="json") for one in courses],
+    }
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+
+
+def percent(share: float) -> str:
+    """A probability as people read it: `50 %`, `8.3 %`."""
+    return f"{100 * share:.3g} %"
+
+
+def _result(path: Path, called: Callable[[IPv4Address], str]) -> str:
+    return words.expected(
+        [(path.outcome, [called(source) for source in sorted(path.sources)], path.backend)], sticky=False
+    )
+
+
+def _step(taken: Taken, then: Taken | None, called: Callable[[IPv4Address], str]) -> Step:
+    title, rule = _RULES[taken.rule]
+    return Step(
+        step=title,
+        decided=_Decided(taken.flow, then.flow if then else None, called).told(taken.value),
+        rule=rule.id,
+        sentence=rule.sentence,
+        versions=versions(rule),
+        citation=rule.citation,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What a rule answered, in words, as the connection stood, and as it stood at the next decision."""
+
+    flow: Flow
+    then: Flow | None
+    called: Callable[[IPv4Address], str]
+
+    def told(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
+        """Any rule's answer in words."""
+        if isinstance(value, bool):
+            return "marked for masquerade" if value else "not marked"
+        if isinstance(value, Fate):
+            return _FATES.get(value, value.value)
+        if isinstance(value, Pool):
+            return self._pool(value)
+        if isinstance(value, Packet):
+            return self._packet(value)
+        if isinstance(value, Outcome):
+            return "the answer comes back" if value is Outcome.OK else f"the client sees {value.value}"
+        return self._other(value)
+
+    def _pool(self, pool: Pool) -> str:
+        names = [f"{one.backend} on {one.node}" for one in pooled(self.flow, pool)]
+        kind = "all endpoints" if pool is Pool.ALL else f"the endpoints of {self.flow.packet.node}"
+        return f"{kind}: {', '.join(names) or 'none'}"
+
+    def _packet(self, packet: Packet) -> str:
+        place = f"{packet.node}'s rules see it" if packet.node else "outside the cluster"
+        return f"{place}, from {self._address(packet.source)}"
+
+    def _address(self, address: IPv4Address) -> str:
+        name = self.called(address)
+        return str(address) if name == str(address) else f"{address} ({name})"
+
+    def _other(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
+        if isinstance(value, IPv4Address):
+            endpoint = self.flow.endpoint
+            return (
+                f"{endpoint.backend} on {endpoint.node} sees {self._address(value)}"
+                if endpoint
+                else self._address(value)
+            )
+        if isinstance(value, Path):
+            return _result(value, self.called)
+        if isinstance(value, tuple) and all(isinstance(one, Flow) for one in value):
+            return self._onward(value)
+        return str(value)
+
+    def _onward(self, ways: tuple[Flow, ...]) -> str:
+        """The node this way goes on to, and among which it was taken."""
+        nodes = list(dict.fromkeys(one.packet.node for one in ways))
+        source = self._address(ways[0].packet.source) if ways else "nowhere"
+        node = self.then.packet.node if self.then else ", ".join(nodes)
+        among = f", one of {', '.join(nodes)}" if len(nodes) > 1 and self.then else ""
+        return f"on to {node}{among}, from {source}"

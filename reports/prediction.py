@@ -1,0 +1,105 @@
+"""What must come back, cell by cell, for a topology nobody has asked yet: plain data, written as JSON.
+
+The JSON schema is made from these models: `hairpin predict --schema`. It shares its parts with run.json.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from probes.oracle.environment import Environment
+from probes.oracle.names import name
+from probes.oracle.oracle import expect
+from probes.oracle.travel import departing
+from probes.plan import plan
+from reports import record, words
+from reports.parts import CellKey, Expected, Told
+from reports.run import DeclaredTopology, Left
+from topologies.frontends import UnresolvedError, resolve
+from topologies.snapshot import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from ipaddress import IPv4Address
+
+    from probes.cell import Cell
+    from topologies.model import Topology
+    from topologies.snapshot import Snapshot
+
+
+class Predicted(Told):
+    """One cell and what must come back. `trouble`: why nothing can be said, then `expected` is empty."""
+
+    cell: CellKey
+    target: str = ""
+    expected: Expected
+    because: str = ""
+    rules: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+class Prediction(Told):
+    """Every planned cell of a topology, in plan order, with its environment and what the plan left out."""
+
+    schema_version: Literal["1"] = "1"
+    kind: Literal["prediction"] = "prediction"
+    told: str = ""
+    environment: dict[str, JsonValue] = Field(default_factory=dict)
+    topology: DeclaredTopology
+    overrides: dict[str, JsonValue] = Field(default_factory=dict)
+    cells: tuple[Predicted, ...] = ()
+    omissions: tuple[Left, ...] = ()
+
+    @classmethod
+    def of(cls, topology: Topology, overrides: dict[str, JsonValue] | None = None) -> Self:
+        """Predict a whole topology. UnsupportedMode for a kube-proxy the oracle has no rules for."""
+        planned, snapshot = plan(topology), declared(topology)
+        environment = Environment.of(topology)
+        return cls(
+            told=str(environment),
+            environment=TypeAdapter(Environment).dump_python(environment, mode="json"),
+            topology=DeclaredTopology.of(topology),
+            overrides=overrides or {},
+            cells=tuple(predicted(topology, snapshot, cell) for cell in planned.cells),
+            omissions=tuple(Left.of(omission) for omission in planned.omissions),
+        )
+
+
+def predicted(topology: Topology, snapshot: Snapshot, cell: Cell) -> Predicted:
+    """What must come back for one cell of this cluster."""
+    try:
+        target = resolve(cell.frontend, topology, snapshot)
+        expectation = expect(topology, snapshot, cell)
+    except UnresolvedError as error:
+        return Predicted(cell=record.key(cell), expected=Expected(summary="not predicted"), trouble=str(error))
+    return Predicted(
+        cell=record.key(cell),
+        target=str(target),
+        expected=record.expected(expectation, naming(topology, snapshot, cell)),
+        because=expectation.because,
+        rules=expectation.rules,
+    )
+
+
+def naming(topology: Topology, snapshot: Snapshot, cell: Cell) -> Callable[[IPv4Address], str]:
+    """How addresses are called in this cell: the client's own is `kept`, others `cni0(n1)`, `pod-n1` ..."""
+    own = departing(cell.vantage, topology, snapshot).source
+    known: dict[IPv4Address, str] = {own: "kept"}
+
+    def called(address: IPv4Address) -> str:
+        if address not in known:
+            known[address] = words.short_name(str(address), name(address, topology, snapshot))
+        return known[address]
+
+    return called
+
+
+def schema() -> str:
+    """The JSON schema of a prediction, ending in a newline."""
+    written: dict[str, Any] = Prediction.model_json_schema(mode="validation")
+    written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    written["title"] = "A Hairpin prediction"
+    return json.dumps(written, indent=2, sort_keys=True) + "\n"
