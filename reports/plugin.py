@@ -13,10 +13,11 @@ import pytest
 from filelock import FileLock
 from pydantic import TypeAdapter
 
+from probes.judging import NotTestedError
 from probes.oracle.environment import Environment
 from probes.plugin import ANSWERS, JUDGE, PLAN, RUN
 from probes.session import Answers
-from reports import allure, html, journal, judged, matrix, summary
+from reports import allure, failure, html, journal, judged, matrix, summary
 from reports.epilogue import Epilogue
 from reports.record import Record
 from reports.run import DeclaredTopology, Header, Left, Run, Timings
@@ -24,7 +25,7 @@ from topologies.plugin import TOPOLOGY
 from topologies.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from probes.cell import Cell
     from probes.judging import Judge
@@ -135,11 +136,29 @@ def pytest_runtest_call(item: pytest.Item) -> object:
     try:
         return (yield)
     finally:
-        cell = getattr(getattr(item, "callspec", None), "params", {}).get("cell")
+        cell = _cell(item)
         record = item.config.stash[RECORDS].get(cell.id) if cell is not None else None
         if record is not None:
             item.user_properties.extend(allure.properties(record))
             allure.describe(record, topology=item.config.stash[TOPOLOGY].name)
+
+
+def _cell(item: pytest.Item) -> Cell | None:
+    """The cell this item is about; None for a test of something else."""
+    found: Cell | None = getattr(getattr(item, "callspec", None), "params", {}).get("cell")
+    return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A cell's failure is its promise and its account; anything else that goes wrong keeps its traceback."""
+    report = yield
+    if call.excinfo is not None and call.excinfo.errisinstance((AssertionError, NotTestedError)) and _cell(item):
+        promise = getattr(getattr(item, "function", None), "__doc__", None)
+        report.longrepr = failure.told(promise, str(call.excinfo.value))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

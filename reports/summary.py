@@ -38,6 +38,7 @@ def render(records: Sequence[Record], width: int = 120, *, color: bool = False, 
     if any(record.verdict is not Result.PASS for record in records):
         blocks += [
             _counts_table("Service", records, lambda record: record.cell.service),
+            Text(),
             _counts_table("from", records, lambda record: record.cell.vantage),
         ]
     for number, group in enumerate(groups(records), start=1):
@@ -49,7 +50,7 @@ def render(records: Sequence[Record], width: int = 120, *, color: bool = False, 
 
 
 def _counts_table(title: str, records: Sequence[Record], key: Callable[[Record], str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, header_style="dim")
     table.add_column(title, overflow="fold")
     for result in Result:
         table.add_column(f"{MARKS[result]} {result}", justify="right")

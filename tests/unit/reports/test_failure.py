@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from reports.failure import told
+
+ACCOUNT = "the client address was not kept\n    asked     11 x tcp\n    expected  kept"
+
+
+def test_a_failure_is_the_promise_and_the_account() -> None:
+    printed = told(
+        "A backend sees the client.\n\n    Whatever the node.", f"{ACCOUNT}\nassert <Result.FAIL> is 1\n +  where"
+    )
+
+    assert printed.splitlines() == [
+        "A backend sees the client.",
+        "",
+        "Whatever the node.",
+        "E   the client address was not kept",
+        "E       asked     11 x tcp",
+        "E       expected  kept",
+    ]
+
+
+def test_a_test_without_a_docstring_has_its_account() -> None:
+    assert told(None, "nothing heard") == "E   nothing heard"
