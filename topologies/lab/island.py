@@ -124,9 +124,12 @@ class Island:
 
     def execute(self, host: str, argv: Sequence[str]) -> None:
         """Become that command, on that host. Never returns; IslandError if there is no such program."""
-        command = self.door(host, argv)
+        self.become(self.door(host, argv))
+
+    def become(self, command: Sequence[str]) -> None:
+        """Become a command, which is told where it is. Never returns; IslandError if there is no such program."""
         try:
-            os.execvpe(command[0], command, self.environment())  # noqa: S606 - a list, no shell
+            os.execvpe(command[0], list(command), self.environment())  # noqa: S606 - a list, no shell
         except OSError as error:
             message = f"{command[0]}: {error.strerror}"
             raise IslandError(message) from error
