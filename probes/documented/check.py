@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from probes.documented.answer import Ending
 from probes.documented.model import Standing
 from probes.documented.world import realms
-from probes.oracle.oracle import expect
+from probes.observation import Outcome
+from probes.oracle.oracle import TELLING, expect
 from topologies.frontends import resolve
 from topologies.model import VantageKind
 
@@ -108,15 +109,29 @@ def names(
 
 
 def describe(endings: Iterable[Ending]) -> frozenset[str]:
-    """Endings in words, the best name of each source: `ok from vtep(n3) by web-a`."""
-    return frozenset(str(_as_answer(ending)) for ending in endings)
+    """Endings in words, each source by its best name: `ok from vtep(n3) by web-a`."""
+    told = ((one.outcome.value, called(one), one.backend) for one in endings)
+    return frozenset(
+        " ".join([outcome, *([f"from {source}"] if source else []), *([f"by {backend}"] if backend else [])])
+        for outcome, source, backend in told
+    )
 
 
-ORDER = ("kept", "vip", "lb", "primary", "cni0", "vtep", "public")
+BEST_FIRST = ("kept", "vip", "lb", "primary", "cni0", "vtep", "public")
 
 
-def _as_answer(ending: Ending) -> str:
-    source = next((name for rank in ORDER for name in sorted(ending.sources) if name.startswith(rank)), None)
-    source = source or next(iter(sorted(ending.sources - {"node"})), None)
-    parts = [ending.outcome.value, f"from {source}" if source else "", f"by {ending.backend}" if ending.backend else ""]
-    return " ".join(part for part in parts if part)
+def called(ending: Ending) -> str:
+    """The best name of an ending's source, empty if it has none."""
+    ranked = (name for best in BEST_FIRST for name in sorted(ending.sources) if name.startswith(best))
+    return next(ranked, min(ending.sources - {"node"}, default=""))
+
+
+def telling(expectation: Expectation) -> tuple[str, ...]:
+    """The rules that weigh most: pool and mark where it is answered, else the rule that ended it."""
+    found: dict[str, None] = {}
+    for path in expectation.paths:
+        if path.outcome is Outcome.OK:
+            found |= dict.fromkeys(rule for rule in path.rules if rule in TELLING)
+        else:
+            found |= dict.fromkeys(path.rules[-1:])
+    return tuple(found)

@@ -176,12 +176,16 @@ class Table(Model):
                 raise ValueError(message)
         return self
 
+    def id_of(self, row: int, column: str) -> str:
+        """The id of the claim in that row (from 1) and column."""
+        return f"{self.id}.r{row}.{slug(column)}"
+
     def claims(self) -> Iterator[tuple[str, Claim]]:
         """(id, claim) of every cell and statement, row by row: `000-D.r2.outcome`, `000-D.s1`."""
         for number, row in enumerate(self.rows, start=1):
             for column, cell in zip(self.columns[len(row.head) :], row.cells, strict=True):
                 if isinstance(cell, Claim):
-                    yield f"{self.id}.r{number}.{slug(column)}", cell
+                    yield self.id_of(number, column), cell
         for number, statement in enumerate(self.statements, start=1):
             yield f"{self.id}.s{number}", statement
 

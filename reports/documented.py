@@ -1,0 +1,282 @@
+"""Vendors' documented tables as pages: as the vendor has them, each cell with claim, rules and what a lab showed.
+
+Needs no run. Of each run given, the cells in which its cluster is one that a claim needs are told beside the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import BaseLoader, Environment, StrictUndefined
+
+from probes.documented import check, live
+from probes.documented.answer import Ending
+from probes.documented.load import pages
+from probes.documented.model import Standing
+from probes.documented.world import lacks
+from probes.observation import Outcome
+from probes.oracle.rules import sentence
+from probes.verdict import Result
+from reports.journal import failed
+from reports.style import MARKS
+from topologies.model import Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from probes.documented.check import Prediction
+    from probes.documented.model import Case, Claim, Page, Table
+    from reports.record import Record
+    from reports.run import Run
+
+FOLDER = "documented"
+STANDINGS = {
+    Standing.AGREES: "agrees",
+    Standing.CONDITION: "agrees under a condition",
+    Standing.CONTRADICTS: "contradicts",
+    Standing.UNDERIVABLE: "cannot be derived",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What the rules say over a range of versions, and the rules that weigh most."""
+
+    versions: str
+    told: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A case, its cells with the same answer together. `otherwise`: where it is the other way round."""
+
+    world: str
+    conditions: tuple[str, ...]
+    cells: tuple[str, ...]
+    spans: tuple[Span, ...]
+    otherwise: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one cell of a run showed of a claim."""
+
+    run: str
+    cell: str
+    told: str
+    result: Result
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A claim as its page tells it. `short`: the rules' answer in the cell itself; `unshown`: why no run showed it."""
+
+    id: str
+    claim: Claim
+    standing: str
+    short: tuple[str, ...]
+    rules: tuple[str, ...]
+    tried: tuple[Tried, ...]
+    shown: tuple[Shown, ...]
+    unshown: str
+
+    @property
+    def result(self) -> Result | None:
+        """All that runs showed, the worst first; None if none did."""
+        ranked = (Result.FAIL, Result.INCONCLUSIVE, Result.PASS)
+        return min((one.result for one in self.shown), key=ranked.index, default=None)
+
+
+def write(folder: Path, runs: Sequence[Run] = ()) -> list[Path]:
+    """Every vendor's page and an index of them; JournalError if they cannot be written."""
+    written = []
+    told = {page.name: faces(page, runs) for page in pages()}
+    documents = {page.name: render(page, told[page.name], runs) for page in pages()}
+    documents["index"] = _index(told, runs)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, document in documents.items():
+            path = folder / f"{name}.html"
+            path.write_text(document, encoding="utf-8")
+            written.append(path)
+    except OSError as error:
+        what = "the documented tables could not be written"
+        raise failed(what, folder, error) from error
+    return written
+
+
+def render(page: Page, told: dict[str, Face], runs: Sequence[Run] = ()) -> str:
+    """One vendor's page, self-contained."""
+    tables = [(table, list(_rows(table, told))) for table in page.tables]
+    statements = {
+        table.id: [told[f"{table.id}.s{n}"] for n, _ in enumerate(table.statements, 1)] for table in page.tables
+    }
+    document: str = _template("documented.html.j2").render(
+        page=page,
+        tables=tables,
+        statements=statements,
+        faces=told,
+        neighbours=pages(),
+        counts=_counts(told.values()),
+        standings=STANDINGS,
+        sentences={rule: sentence(rule) for rule in _named(told.values())},
+        runs=runs,
+        marks=MARKS,
+        style=_part("report.css") + _part("documented.css"),
+        script=_part("documented.js"),
+    )
+    return document
+
+
+def faces(page: Page, runs: Sequence[Run] = ()) -> dict[str, Face]:
+    """Every claim of a page by its id, predicted, and shown by these runs where they can."""
+    shown = [_shown(page, run) for run in runs]
+    return {name: _face(page, name, claim, shown, runs) for name, claim in page.claims()}
+
+
+def _face(page: Page, name: str, claim: Claim, shown: Sequence[dict[str, list[Shown]]], runs: Sequence[Run]) -> Face:
+    tried = tuple(_tried(page, claim.cases, otherwise=False)) + tuple(_tried(page, claim.otherwise, otherwise=True))
+    leading = [span for one in tried if not one.otherwise for span in one.spans]
+    seen = tuple(one for run in shown for one in run.get(name, ()))
+    return Face(
+        id=name,
+        claim=claim,
+        standing=STANDINGS[claim.standing],
+        short=tuple(dict.fromkeys(span.told for span in leading)),
+        rules=tuple(dict.fromkeys(rule for span in leading for rule in span.rules)),
+        tried=tried,
+        shown=seen,
+        unshown="" if seen else _unshown(page, claim, runs),
+    )
+
+
+def _tried(page: Page, cases: Iterable[Case], *, otherwise: bool) -> Iterator[Tried]:
+    for case in cases:
+        by_cell: dict[str, list[Prediction]] = {}
+        for prediction in check.predictions(page, [case]):
+            by_cell.setdefault(prediction.cell.id.removesuffix("-v4-tcp"), []).append(prediction)
+        alike: dict[tuple[Span, ...], list[str]] = {}
+        for cell, predicted in by_cell.items():
+            alike.setdefault(tuple(_spans(predicted)), []).append(cell)
+        world = page.worlds[case.world]
+        conditions = tuple(f"{path} {value}" for path, value in world.conditions.items())
+        for spans, cells in alike.items():
+            yield Tried(world.about or case.world, conditions, tuple(cells), spans, otherwise)
+
+
+def _spans(predicted: Sequence[Prediction]) -> Iterator[Span]:
+    """Neighbouring versions with the same answer together."""
+    runs: list[tuple[str, tuple[str, ...], list[str]]] = []
+    for one in predicted:
+        told, rules = summary(one.endings), check.telling(one.expectation)
+        minor = f"{one.version.major}.{one.version.minor}"
+        if runs and runs[-1][:2] == (told, rules):
+            runs[-1][2].append(minor)
+        else:
+            runs.append((told, rules, [minor]))
+    for told, rules, minors in runs:
+        yield Span(minors[0] if len(minors) == 1 else f"{minors[0]} to {minors[-1]}", told, rules)
+
+
+def summary(endings: Iterable[Ending]) -> str:
+    """All endings in one line: `ok from kept by web-a or web-b; timeout`."""
+    backends: dict[str, list[str]] = {}
+    for ending in endings:
+        told = " ".join([ending.outcome.value, *([f"from {called}"] if (called := check.called(ending)) else [])])
+        backends.setdefault(told, []).extend([ending.backend] if ending.backend else [])
+    return "; ".join(f"{told} by {' or '.join(sorted(set(who)))}" if who else told for told, who in backends.items())
+
+
+def _shown(page: Page, run: Run) -> dict[str, list[Shown]]:
+    """What a run shows of each claim of a page, by the claim's id."""
+    topology = Topology.model_validate(run.topology.declared)
+    records = {record.cell.id: record for record in run.records}
+    found: dict[str, list[Shown]] = {}
+    for trial in live.trials(topology):
+        if trial.page == page.name and (record := records.get(trial.cell.id)):
+            found.setdefault(trial.claim_id, []).append(_held(trial, record, topology))
+    return found
+
+
+def _held(trial: live.Trial, record: Record, topology: Topology) -> Shown:
+    endings = _endings(record, topology)
+    cell = trial.cell.id.removesuffix("-v4-tcp")
+    if record.verdict is Result.INCONCLUSIVE or not endings:
+        return Shown(topology.name, cell, record.headline, Result.INCONCLUSIVE, "")
+    complaint = trial.complaint(endings)
+    return Shown(topology.name, cell, summary(endings), Result.FAIL if complaint else Result.PASS, complaint)
+
+
+def _endings(record: Record, topology: Topology) -> tuple[Ending, ...]:
+    """A record's attempts; timeouts among refusals that come by ICMP are refusals a kernel rate-limited."""
+    target = record.target.rpartition(":")[0]
+    by_icmp = any(way.by_icmp for way in record.expected.paths)
+    limited = by_icmp and Outcome.REFUSED in record.observed.outcomes
+    found: dict[Ending, None] = {}
+    for attempt in record.observed.attempts:
+        if limited and attempt.outcome is Outcome.TIMEOUT:
+            continue
+        source = attempt.source
+        own = source.address if source and source.kept else None
+        called = check.names(source.address, topology, IPv4Address(target), own) if source else frozenset()
+        found[Ending(attempt.outcome, called, attempt.backend)] = None
+    return tuple(found)
+
+
+def _unshown(page: Page, claim: Claim, runs: Sequence[Run]) -> str:
+    """Why no run showed a claim: it has no cell, there is no run, or what the nearest run's cluster lacks."""
+    worlds = [page.worlds[case.world] for case in (*claim.cases, *claim.otherwise)]
+    if not worlds:
+        return ""
+    if not runs:
+        return "no run"
+    topologies = [Topology.model_validate(run.topology.declared) for run in runs]
+    lacking = min((lacks(world, topology) for world in worlds for topology in topologies), key=len)
+    return f"needs {', '.join(lacking)}" if lacking else "needs a workload or a balancer that no run had"
+
+
+def _rows(table: Table, told: dict[str, Face]) -> Iterator[tuple[tuple[str, ...], list[Face | str]]]:
+    """Each row's head, and its other cells: a face or a plain text."""
+    for number, row in enumerate(table.rows, start=1):
+        named = zip(table.columns[len(row.head) :], row.cells, strict=True)
+        yield row.head, [cell if isinstance(cell, str) else told[table.id_of(number, column)] for column, cell in named]
+
+
+def _counts(told: Iterable[Face]) -> dict[str, Any]:
+    every = list(told)
+    standings = {name: sum(face.standing == name for face in every) for name in STANDINGS.values()}
+    results = {result: sum(face.result is result for face in every) for result in Result}
+    return {"claims": len(every), "standings": standings, "results": results}
+
+
+def _named(told: Iterable[Face]) -> list[str]:
+    return sorted({rule for face in told for tried in face.tried for span in tried.spans for rule in span.rules})
+
+
+def _index(told: dict[str, dict[str, Face]], runs: Sequence[Run]) -> str:
+    document: str = _template("documented-index.html.j2").render(
+        pages=[(page, _counts(told[page.name].values())) for page in pages()],
+        standings=STANDINGS,
+        runs=runs,
+        marks=MARKS,
+        style=_part("report.css") + _part("documented.css"),
+        script=_part("documented.js"),
+    )
+    return document
+
+
+@cache
+def _template(name: str) -> Any:  # noqa: ANN401 - jinja2's Template
+    environment = Environment(loader=BaseLoader(), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.from_string(_part(name))
+
+
+def _part(name: str) -> str:
+    return resources.files("reports").joinpath("templates", name).read_text(encoding="utf-8")
