@@ -6,7 +6,7 @@ without), so that a matrix stays small on a cluster of any size; every node left
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from probes.cell import Cell, Omission
@@ -102,6 +102,17 @@ def _node_ports(topology: Topology, service: Service, vantage: Vantage) -> Itera
         reason = f"{node} is {kind}, as is {taken[kind]}, which is asked" if kind in taken else ""
         taken.setdefault(kind, node)
         yield frontend, reason
+        for at in _more_cards(topology, node):
+            yield replace(frontend, at=at), reason
+
+
+def _more_cards(topology: Topology, node: str) -> Iterator[At]:
+    """A node's addresses besides the primary one, by which others may know it."""
+    known = topology.node(node)
+    if known.secondary_address:
+        yield At.SECONDARY
+    if known.public_address:
+        yield At.PUBLIC
 
 
 def _own_first(topology: Topology, vantage: Vantage) -> Iterable[str]:
@@ -120,7 +131,7 @@ def _own_addresses(topology: Topology, service: Service, vantage: Vantage) -> It
     yield loopback, "" if vantage.on_host_network else "127.0.0.1 is the client's own here, not the node's"
     if vantage.kind is VantageKind.EXTERNAL or not vantage.node:
         return
-    places = [At.CNI0, At.VTEP] if topology.cni.overlay else [At.CNI0]
+    places = (*([At.CNI0] if topology.cni.bridged else []), *([At.VTEP] if topology.cni.overlay else []))
     for at in places:
         frontend = Frontend(service.name, FrontendKind.NODE_PORT, node=vantage.node, at=at)
         yield frontend, _why_not(topology, service, vantage, frontend)

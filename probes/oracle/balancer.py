@@ -1,8 +1,8 @@
-"""A load balancer in line: the nodes' default gateway, which keeps the client's address (R9 needs no other here).
+"""The load balancer as declared: the nodes' default gateway, or a host that gives everybody its own address (R9).
 
-It translates LB address:port to a NodePort of a node in the Service's pool, answers an undeclared port itself, and
-hands externalIPs on to the first node; what came from the nodes' side and goes back to it gets the balancer's own
-address. Vendors' other kinds are further implementations of `Balancer`.
+It translates LB address:port to a NodePort of a node in the Service's pool, answers at its own listeners, and hands
+externalIPs on to the first node. In line it keeps an outside client's address; with `masquerade_inside` what came from
+the nodes' side and goes back to it gets the balancer's own, without it a node may be sent its own packet.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ from probes.observation import Outcome
 from probes.oracle.flow import Fate, Flow, Onward, Origin, Packet
 from probes.oracle.rule import Rule, decide, rule
 from probes.oracle.travel import lost_answer
+from probes.oracle.wiring import from_pod_network
 from topologies.frontends import FrontendKind
-from topologies.model import EmptyPool, LoadBalancerKind, TrafficPolicy
+from topologies.model import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
+    from topologies.model import Listener
+    from topologies.snapshot import ServiceState
+
 NAME = "lb"
 Answer = Fate | Path | tuple[Flow, ...]
+Sent = Fate | Flow
 DESIGN = "topologies/lab/balancing.py, topologies/lab/addresses.py"
 
 
@@ -37,6 +42,23 @@ def no_balancer(flow: Flow) -> Answer | None:
 def no_answer_to_pod(flow: Flow) -> Answer | None:
     """A pod's own address that is routed nowhere outside gets no answer from the load balancer."""
     return Fate.DROPPED if flow.packet.origin is Origin.POD and lost_answer(flow) else None
+
+
+@rule("L14", "CCE: an ELB shared with an Ingress, another cluster or a port range (datapath-rules R8)")
+def listener_leads(flow: Flow) -> Answer | None:
+    """A listener that leads to a Service takes the nodes of that Service's pool in turn."""
+    listener = _listener(flow)
+    if listener is None or not listener.leads_to:
+        return None
+    state = flow.world.snapshot.services[listener.leads_to]
+    return _to_nodes(flow, state) or _nobody(flow)
+
+
+@rule("L15", "datapath-rules R8")
+def listener_answers(flow: Flow) -> Answer | None:
+    """At a listener of its own the load balancer answers under the listener's name."""
+    listener = _listener(flow)
+    return Path(Outcome.OK, frozenset({flow.packet.source}), listener.name) if listener else None
 
 
 @rule("L4", "datapath-rules R8")
@@ -57,8 +79,7 @@ def own_refusal(flow: Flow) -> Answer | None:
 @rule("L6", "kernel: TTL exceeded in transit")
 def circles(flow: Flow) -> Answer | None:
     """An external address's packet that no node translates circles between balancer and node until it dies."""
-    lost = flow.kind is FrontendKind.EXTERNAL_IP and (flow.returned or not flow.declared)
-    return Fate.ASTRAY if lost else None
+    return Fate.ASTRAY if flow.kind is FrontendKind.EXTERNAL_IP and flow.returned else None
 
 
 @rule("L8", DESIGN)
@@ -66,32 +87,27 @@ def handed_to_first_node(flow: Flow) -> Answer | None:
     """An external address's packet is routed to the first node, its destination untouched."""
     if flow.kind is not FrontendKind.EXTERNAL_IP:
         return None
-    source = decide(REWRITING, flow).value
-    packet = Packet(Origin.EXTERNAL, source, node=flow.world.topology.nodes[0].name)
-    return (replace(flow, packet=packet, marked=False, returned=True),)
+    first = flow.world.topology.nodes[0].name
+    return (replace(flow, packet=_onward(flow, first), marked=False, returned=True),)
 
 
 @rule("L9", f"{DESIGN}; load_balancer.empty_pool")
 def empty_pool(flow: Flow) -> Answer | None:
-    """With no healthy node in the pool the load balancer refuses by RST, or drops."""
-    if _pool(flow):
-        return None
-    return Fate.DROPPED if flow.environment.empty_pool is EmptyPool.DROP else Fate.CLOSED
+    """With no node left in the pool the load balancer refuses by RST, or drops."""
+    return None if _pool(flow, flow.state) else _nobody(flow)
 
 
-@rule(
-    "L10",
-    "docs: externalTrafficPolicy; healthCheckNodePort answers 200 on nodes with a ready endpoint",
-)
+@rule("L10", "docs: externalTrafficPolicy; healthCheckNodePort answers 200 on nodes with a ready endpoint")
 def to_node_ports(flow: Flow) -> Answer:
-    """The load balancer translates to the NodePort of each node in turn, under Local only of those with an endpoint."""
-    source = decide(REWRITING, flow).value
-    return tuple(_at_node_port(flow, node, source) for node in _pool(flow))
+    """The load balancer takes each node of the pool in turn; under Local only those with an endpoint, if it asks."""
+    return _to_nodes(flow, flow.state)
 
 
 RECEIVING: tuple[Rule[Answer], ...] = (
     no_balancer,
     no_answer_to_pod,
+    listener_leads,
+    listener_answers,
     own_answer,
     own_refusal,
     circles,
@@ -101,23 +117,61 @@ RECEIVING: tuple[Rule[Answer], ...] = (
 )
 
 
+@rule("L16", "vendors: full NAT")
+def full_nat(flow: Flow) -> IPv4Address | None:
+    """With full NAT every client gets the load balancer's address."""
+    translated = flow.kind is not FrontendKind.EXTERNAL_IP
+    return _own_address(flow) if translated and flow.environment.balancer is LoadBalancerKind.FULL_NAT else None
+
+
 @rule("L11", f"{DESIGN}: iifname in0 oifname in0 masquerade")
 def back_to_the_nodes(flow: Flow) -> IPv4Address | None:
-    """What came from the nodes' side and goes back to it gets the load balancer's address."""
-    return None if flow.packet.origin is Origin.EXTERNAL else _own_address(flow)
+    """What came from the nodes' side and goes back to it gets the load balancer's address, if it masquerades inside."""
+    inside = flow.packet.origin is not Origin.EXTERNAL
+    masquerades = flow.world.topology.load_balancer.masquerade_inside
+    inline = flow.environment.balancer is LoadBalancerKind.INLINE
+    return _own_address(flow) if inside and masquerades and inline else None
 
 
 @rule("L12", DESIGN)
 def client_kept(flow: Flow) -> IPv4Address:
-    """An outside client's address is kept by the load balancer."""
+    """Else the client's address is kept by the load balancer."""
     return flow.packet.source
 
 
-REWRITING: tuple[Rule[IPv4Address], ...] = (back_to_the_nodes, client_kept)
+REWRITING: tuple[Rule[IPv4Address], ...] = (full_nat, back_to_the_nodes, client_kept)
 
 
-class Inline:
-    """The lab's own load balancer."""
+def _keeps_an_inside_client(flow: Flow) -> bool:
+    return bool(flow.packet.home) and flow.packet.source != _own_address(flow)
+
+
+@rule("L13", "kernel: martian source; the answer never passes the balancer (datapath-rules R9)")
+def sent_home(flow: Flow) -> Sent | None:
+    """A kept client on the very node that is picked gets its own packet back: timeout."""
+    home = flow.packet.home == flow.packet.node
+    return Fate.DROPPED if _keeps_an_inside_client(flow) and home else None
+
+
+@rule("L17", "the answer goes through the tunnel, past the balancer")
+def answered_past(flow: Flow) -> Sent | None:
+    """On an overlay a kept pod's address is answered over the pod network, from an address it never asked: timeout."""
+    bare = _keeps_an_inside_client(flow) and from_pod_network(flow, flow.packet.source)
+    translated = flow.kind is not FrontendKind.EXTERNAL_IP
+    return Fate.DROPPED if bare and translated and flow.environment.overlay else None
+
+
+@rule("L18", "datapath-rules R9")
+def arrives(flow: Flow) -> Sent:
+    """Any other packet arrives at the node that was picked, as from outside."""
+    return flow
+
+
+SENDING: tuple[Rule[Sent], ...] = (sent_home, answered_past, arrives)
+
+
+class Declared:
+    """The load balancer that the topology declares."""
 
     def receive(self, flow: Flow) -> tuple[Onward, ...]:
         """What becomes of a packet that reached the balancer: one way, or one per node of the pool."""
@@ -127,7 +181,13 @@ class Inline:
             return (Onward(answer.paths(), rules),)
         if isinstance(answer, Path):
             return (Onward((answer,), rules),)
-        return tuple(Onward(one, rules, 1 / len(answer)) for one in answer)
+        return tuple(_sent(one, rules, 1 / len(answer)) for one in answer)
+
+
+def _sent(flow: Flow, rules: tuple[str, ...], share: float) -> Onward:
+    decision = decide(SENDING, flow)
+    sent, told = decision.value, (*rules, decision.rule.id)
+    return Onward(sent.paths() if isinstance(sent, Fate) else sent, told, share)
 
 
 def _own_address(flow: Flow) -> IPv4Address:
@@ -136,23 +196,59 @@ def _own_address(flow: Flow) -> IPv4Address:
     return topology.load_balancer.address or IPv4Network((topology.nodes[0].address, 24), strict=False)[1]
 
 
-def _pool(flow: Flow) -> tuple[str, ...]:
-    """The nodes whose health check says they may serve; kube-proxy's counts ready endpoints only."""
-    names = tuple(node.name for node in flow.world.topology.nodes)
-    if flow.state.external_traffic_policy is not TrafficPolicy.LOCAL:
-        return names
-    homes = {endpoint.node for endpoint in flow.state.endpoints if endpoint.ready}
-    return tuple(name for name in names if name in homes)
+def _listener(flow: Flow) -> Listener | None:
+    """The listener at this port of the balancer's address, if no Service declares the port."""
+    if flow.kind is not FrontendKind.LOAD_BALANCER or flow.declared:
+        return None
+    services = flow.world.snapshot.services.values()
+    here = {None, *(state.name for state in services if state.balanced_at == flow.target)}
+    for listener in flow.world.topology.load_balancer.listeners:
+        if listener.service in here and listener.port <= flow.port <= (listener.until or listener.port):
+            return listener
+    return None
 
 
-def _at_node_port(flow: Flow, node: str, source: IPv4Address) -> Flow:
-    """The same connection as a NodePort's of that node; whoever sent it is now somebody from outside."""
+def _pool(flow: Flow, state: ServiceState) -> tuple[str, ...]:
+    """The nodes it may send this packet to.
+
+    A health check says which nodes may serve under Local; kube-proxy's counts ready endpoints only. One that excludes
+    the source leaves out the node that the packet is from.
+    """
+    balancer = flow.world.topology.load_balancer
+    nodes = [node for node in flow.world.topology.nodes if not _excluded(flow, node.address)]
+    if state.external_traffic_policy is not TrafficPolicy.LOCAL or balancer.registers is Registers.ALL:
+        return tuple(node.name for node in nodes)
+    homes = {endpoint.node for endpoint in state.endpoints if endpoint.ready}
+    return tuple(node.name for node in nodes if node.name in homes)
+
+
+def _excluded(flow: Flow, address: IPv4Address) -> bool:
+    return flow.world.topology.load_balancer.excludes_source and flow.packet.source == address
+
+
+def _nobody(flow: Flow) -> Fate:
+    return Fate.DROPPED if flow.environment.empty_pool is EmptyPool.DROP else Fate.CLOSED
+
+
+def _to_nodes(flow: Flow, state: ServiceState) -> tuple[Flow, ...]:
+    return tuple(_at_node_port(flow, state, node) for node in _pool(flow, state))
+
+
+def _onward(flow: Flow, node: str) -> Packet:
+    """To the processing node whoever sent it is now somebody from outside."""
+    return Packet(Origin.EXTERNAL, decide(REWRITING, flow).value, node=node, home=flow.packet.home)
+
+
+def _at_node_port(flow: Flow, state: ServiceState, node: str) -> Flow:
+    """The same connection as a NodePort's of that node."""
     return replace(
         flow,
+        state=state,
         kind=FrontendKind.NODE_PORT,
         target=flow.world.topology.node(node).address,
         asked_node=node,
-        packet=Packet(Origin.EXTERNAL, source, node=node),
+        packet=_onward(flow, node),
+        declared=True,
         marked=False,
         returned=True,
     )

@@ -104,6 +104,11 @@ def _(answer: Packet, flow: Flow) -> object:
 
 
 @flipped.register
+def _(answer: Flow, flow: Flow) -> object:  # noqa: ARG001 - likewise
+    return Fate.DROPPED
+
+
+@flipped.register
 def _(answer: Outcome, flow: Flow) -> object:  # noqa: ARG001 - likewise
     return Outcome.TIMEOUT if answer is Outcome.OK else Outcome.OK
 

@@ -38,6 +38,8 @@ def _known(topology: Topology, snapshot: Snapshot) -> Iterator[Named]:
 def _of_nodes(topology: Topology) -> Iterator[Named]:
     for node in topology.nodes:
         yield node.address, f"primary of {node.name}"
+        yield node.secondary_address, f"secondary of {node.name}"
+        yield node.public_address, f"public of {node.name}"
         yield node.cni0, f"cni0 of {node.name}"
         if topology.cni.overlay:
             yield node.vtep, f"vtep of {node.name}"
@@ -45,7 +47,7 @@ def _of_nodes(topology: Topology) -> Iterator[Named]:
 
 def _of_services(snapshot: Snapshot) -> Iterator[Named]:
     for service in snapshot.services.values():
-        yield service.load_balancer_ip, f"LB IP of {service.name}"
+        yield service.balanced_at, f"LB IP of {service.name}"
         yield service.cluster_ip, f"ClusterIP of {service.name}"
         for external_ip in service.external_ips:
             yield external_ip, f"externalIP of {service.name}"

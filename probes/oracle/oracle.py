@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from probes.expectation import Expectation, Path
 from probes.observation import Outcome
 from probes.oracle import journey, modes
-from probes.oracle.balancer import RECEIVING, Inline
+from probes.oracle.balancer import RECEIVING, Declared
 from probes.oracle.environment import Environment
 from probes.oracle.flow import Flow, World
 from probes.oracle.listeners import LISTENING
@@ -36,7 +36,7 @@ def expect(topology: Topology, snapshot: Snapshot, cell: Cell) -> Expectation:
 
 def world_of(topology: Topology, snapshot: Snapshot) -> World:
     """What does not change from cell to cell: the cluster, its environment, its load balancer."""
-    return World(topology, snapshot, Environment.of(topology), Inline())
+    return World(topology, snapshot, Environment.of(topology), Declared())
 
 
 def predict(world: World, cell: Cell) -> Expectation:

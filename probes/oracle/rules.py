@@ -37,8 +37,9 @@ STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
     ("The source the endpoint sees", sources.SOURCE),
     ("The return path", replies.REPLY),
     ("Past the rules, towards the load balancer", travel.LEAVING),
-    ("The load balancer in line", balancer.RECEIVING),
+    ("The load balancer", balancer.RECEIVING),
     ("The source after the load balancer", balancer.REWRITING),
+    ("From the load balancer to the node it picked", balancer.SENDING),
     ("The node's own ports", listeners.LISTENING),
     ("The baseline: an echo pod's own address", travel.BASELINE),
 )

@@ -43,6 +43,11 @@ def _node_port(flow: Flow) -> bool:
     return flow.kind is FrontendKind.NODE_PORT
 
 
+def _leaves_as_node(flow: Flow) -> bool:
+    """Outside the pod network the packet has an address of its node: a node process's, a masqueraded pod's."""
+    return flow.packet.origin is Origin.NODE or masqueraded_leaving(flow)
+
+
 def _on_pod_network(flow: Flow) -> bool:
     return flow.at in {At.CNI0, At.VTEP}
 
@@ -91,11 +96,45 @@ def no_way_to_pod_network(flow: Flow) -> Arrival | None:
     return Fate.ASTRAY if no_device or no_route else None
 
 
+@rule("R0.15", "1:1 NAT in the network (an EIP), both ways")
+def public_from_inside(flow: Flow) -> Arrival | None:
+    """Asked at a public address, a node with one of its own arrives under that, as from outside; so does its pod."""
+    if flow.at is not At.PUBLIC or _outside(flow) or not (flow.home.public_address and _leaves_as_node(flow)):
+        return None
+    return Packet(Origin.EXTERNAL, flow.home.public_address, node=flow.asked_node)
+
+
+@rule("R0.16", "1:1 NAT in the network: the answer does not pass it")
+def public_answered_past(flow: Flow) -> Arrival | None:
+    """Asked at a public address, any other client inside is answered directly, from an address it never asked."""
+    return Fate.DROPPED if flow.at is At.PUBLIC and not _outside(flow) else None
+
+
+@rule("R0.17", "kernel rp_filter; the answer leaves by the first card, where anti-spoofing sees its source")
+def guarded_second_card(flow: Flow) -> Arrival | None:
+    """With strict rp_filter or anti-spoofing a second card serves only those on its own network."""
+    if flow.at is not At.SECONDARY or flow.packet.home == flow.asked_node:
+        return None
+    if not _outside(flow) and flow.home.secondary_address and _leaves_as_node(flow):
+        return None
+    tunnelled = flow.packet.origin is Origin.POD and flow.environment.overlay and not _leaves_as_node(flow)
+    guarded = flow.environment.strict or (flow.environment.anti_spoof and not tunnelled)
+    return Fate.DROPPED if guarded else None
+
+
 @rule("R0.7", "kernel: a packet to a local address has that address as its source")
 def node_to_own_address(flow: Flow) -> Arrival | None:
     """A node process that asks an address of its own node comes from that very address."""
     own = flow.packet.origin is Origin.NODE and flow.packet.home == flow.asked_node
     return _arrived(flow, flow.target) if own else None
+
+
+@rule("R0.18", "kernel source address selection, and MASQUERADE, by output device")
+def to_second_card(flow: Flow) -> Arrival | None:
+    """To another node's second card a node, or its masqueraded pod, comes from its own second card, if it has one."""
+    if flow.at is not At.SECONDARY or _outside(flow) or flow.packet.home == flow.asked_node:
+        return None
+    return _arrived(flow, flow.home.secondary_address or flow.home.address) if _leaves_as_node(flow) else None
 
 
 @rule("R0.8", "kernel source address selection by output device")
@@ -108,7 +147,7 @@ def node_to_pod_network(flow: Flow) -> Arrival | None:
 
 def _pod_to_primary_elsewhere(flow: Flow) -> bool:
     elsewhere = flow.packet.home != flow.asked_node
-    return flow.packet.origin is Origin.POD and elsewhere and not _on_pod_network(flow)
+    return flow.packet.origin is Origin.POD and elsewhere and flow.at is At.PRIMARY
 
 
 @rule("R0.9", "flannel pkg/trafficmngr/iptables masqRules M4")
@@ -138,7 +177,11 @@ TRAVEL: tuple[Rule[Arrival], ...] = (
     balancer_from_outside,
     loopback_elsewhere,
     no_way_to_pod_network,
+    public_from_inside,
+    public_answered_past,
+    guarded_second_card,
     node_to_own_address,
+    to_second_card,
     node_to_pod_network,
     pod_masqueraded_on_the_way,
     pod_dropped_on_the_way,
@@ -192,5 +235,7 @@ LEAVING: tuple[Rule[IPv4Address], ...] = (masqueraded_towards_balancer, kept_tow
 
 
 def lost_answer(flow: Flow) -> bool:
-    """Whether nobody off the nodes can answer this source: a pod's own address that is routed nowhere."""
-    return from_pod_network(flow, flow.packet.source) and not flow.environment.pods_routed_outside
+    """Whether nobody off the nodes can answer it: a pod's own address, routed nowhere or dropped on its way."""
+    environment = flow.environment
+    lost = not environment.pods_routed_outside or (environment.overlay and environment.anti_spoof)
+    return from_pod_network(flow, flow.packet.source) and lost

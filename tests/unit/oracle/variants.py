@@ -24,6 +24,17 @@ LABS = {
     "lab-no-cluster-cidr": ("1.20.2", "1.25.1"),
 }
 BARE_OVERLAY = {"kind": "flannel-vxlan", "masquerade": False}
+LISTENERS = [{"name": "other-443", "port": 443}, {"name": "range", "port": 8081, "until": 8085, "leads_to": "web-lb"}]
+CARDS = [
+    {
+        "name": f"n{x}",
+        "address": f"198.18.1.1{x}",
+        "pod_cidr": f"10.244.{x}.0/24",
+        "secondary_address": f"198.18.7.1{x}" if x != 4 else None,
+        "public_address": f"198.18.6.1{x}" if x != 4 else None,
+    }
+    for x in (1, 2, 3, 4)
+]
 CHANGES: tuple[dict[str, Any], ...] = (
     {"kernel": {"rp_filter": 1}, "cni": BARE_OVERLAY},
     {"kernel": {"rp_filter": 1}, "cni": BARE_OVERLAY, "proxy": {"detect_local": "none"}},
@@ -39,6 +50,30 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"proxy": {"node_port_addresses": ["198.18.1.0/24"]}, "kubernetes": "1.25.1"},
     {"load_balancer": {"listens": False, "empty_pool": "drop"}},
     {"external_routes_to_pods": True},
+    {"load_balancer": {"status": "hostname"}},
+    {"load_balancer": {"status": "hostname", "masquerade_inside": False}},
+    {"load_balancer": {"status": "hostname", "masquerade_inside": False}, "cni": {"kind": "tunnel"}},
+    {"load_balancer": {"status": "hostname", "kind": "full-nat", "registers": "all"}},
+    {"load_balancer": {"status": "hostname", "masquerade_inside": False, "excludes_source": True}},
+    {"load_balancer": {"listeners": LISTENERS}},
+    {"nodes": CARDS},
+    {"nodes": CARDS, "kernel": {"rp_filter": 1}},
+    {"nodes": CARDS, "cni": {"kind": "eni", "anti_spoof": True, "masquerade": "none"}},
+)
+IPVS = {"proxy": {"mode": "ipvs"}}
+NFTABLES = {"proxy": {"mode": "nftables"}}
+OTHER_MODES: tuple[dict[str, Any], ...] = (
+    *({**IPVS, "kubernetes": version} for version in ("1.20.2", "1.23.4", "1.25.1", "1.29.1", "1.36.2")),
+    {"proxy": {"mode": "ipvs", "detect_local": "none"}, "kubernetes": "1.24.3", "cni": BARE_OVERLAY},
+    {"proxy": {"mode": "ipvs", "node_port_addresses": ["198.18.1.0/24"]}, "kubernetes": "1.20.2"},
+    {**IPVS, "kubernetes": "1.24.3", "kernel": {"kubelet_rules": False}},
+    *({**NFTABLES, "kubernetes": version} for version in ("1.29.1", "1.33.5", "1.36.2")),
+    {
+        "proxy": {"mode": "nftables", "node_port_addresses": ["198.18.1.0/24"]},
+        "kubernetes": "1.35.1",
+        "cni": BARE_OVERLAY,
+    },
+    {**NFTABLES, "kubernetes": "1.36.2", "cni": BARE_OVERLAY},
 )
 
 
@@ -55,7 +90,7 @@ class Variant:
 @cache
 def variants() -> tuple[Variant, ...]:
     plain = [_variant(f"{lab} {version}", changed(lab, kubernetes=version)) for lab in LABS for version in LABS[lab]]
-    told = [_variant(f"lab-flannel {change}", changed("lab-flannel", **change)) for change in CHANGES]
+    told = [_variant(f"lab-flannel {change}", changed("lab-flannel", **change)) for change in CHANGES + OTHER_MODES]
     return (*plain, *told, *_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer())
 
 
@@ -66,6 +101,8 @@ def changed(lab: str, **changes: Any) -> Topology:
     for name, kind in (("web-itp", "ClusterIP"), ("web-lb-itp", "LoadBalancer"), ("none-xip", "NodePort")):
         service = Service(name=name, app=name.split("-")[0], type=kind, internal_traffic_policy="Local")
         raw["workload"]["services"].append(service.model_dump(mode="json"))
+    listener = {"name": "listener", "app": "listener", "node": raw["nodes"][0]["name"], "host_network": True}
+    raw["workload"]["backends"].append({**listener, "port": raw["load_balancer"]["undeclared_port"]})
     far = Service(name="host-xip", app="host", type="NodePort", external_ips=["198.18.101.3"])
     far = far.model_copy(update={"external_traffic_policy": TrafficPolicy.LOCAL})
     raw["workload"]["services"].append(far.model_dump(mode="json"))
@@ -87,6 +124,7 @@ def _more(topology: Topology) -> list[Cell]:
     """What the standard plan leaves out: another node's cni0 and vtep, and everybody's 127.0.0.1."""
     frontends = [Frontend("web-np-local", FrontendKind.NODE_PORT, node="n2", at=at) for at in (At.CNI0, At.VTEP)]
     frontends.append(Frontend("web-np-local", FrontendKind.NODE_PORT, at=At.LOOPBACK))
+    frontends.append(Frontend("web", FrontendKind.CLUSTER_IP, declared=False))
     return [Cell(vantage, frontend) for vantage in topology.workload.vantages for frontend in frontends]
 
 
