@@ -154,23 +154,35 @@ def _pod_routes(topology: Topology, *, besides: Node | None = None) -> tuple[Rou
 
 def _control_plane(topology: Topology) -> Host:
     network = node_network(topology)
+    if layer3(topology):
+        return Host(CONTROL_PLANE, (_alone(control_plane(topology)),), _by_gateway(network[1]))
     leg = Leg("eth0", IPv4Interface((control_plane(topology), network.prefixlen)), switch=NODES)
     pods = () if topology.cni.overlay else _pod_routes(topology)
     return Host(CONTROL_PLANE, (leg,), (Route(EVERYWHERE, network[1]), *pods))
 
 
+def _alone(address: IPv4Address) -> Leg:
+    """A card on the nodes' switch whose host has no neighbours."""
+    return Leg("eth0", IPv4Interface((address, 32)), switch=NODES)
+
+
+def _by_gateway(gateway: IPv4Address) -> tuple[Route, ...]:
+    """All of such a host's routes."""
+    return Route(IPv4Network(gateway), device="eth0"), Route(EVERYWHERE, gateway)
+
+
 def _node(topology: Topology, node: Node) -> Host:
-    network, gateway = node_network(topology), node_network(topology)[1]
-    alone = layer3(topology)
-    legs = [Leg("eth0", IPv4Interface((node.address, 32 if alone else network.prefixlen)), switch=NODES)]
+    network, alone = node_network(topology), layer3(topology)
+    card = Leg("eth0", IPv4Interface((node.address, network.prefixlen)), switch=NODES)
+    legs = [_alone(node.address) if alone else card]
     if node.secondary_address:
         legs.append(Leg("eth1", IPv4Interface((node.secondary_address, 24)), switch=SECOND))
-    neighbour = (Route(IPv4Network(gateway), device="eth0"),) if alone else ()
+    away = _by_gateway(network[1]) if alone else (Route(EVERYWHERE, network[1]),)
     pods = _pod_network(topology, node) if topology.cni.bridged else None
     return Host(
         node.name,
         tuple(legs),
-        (*neighbour, Route(EVERYWHERE, gateway), *_routes_to_pods(topology, node, pods)),
+        (*away, *_routes_to_pods(topology, node, pods)),
         _node_sysctls(topology),
         pods,
     )

@@ -21,7 +21,9 @@ from topologies.lab.access import token
 from topologies.lab.api import Api, ApiError
 from topologies.lab.processes import ProcessError, run, spawn
 from topologies.lab.state import State, read
+from topologies.manifests import ADDRESS_ANNOTATION
 from topologies.model import LoadBalancerKind, Topology
+from topologies.pools import ANNOTATION
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 EVERY = 0.2
 HEALTH_TIMEOUT = 0.5
 OK = 200
+NAMED = ("unshare", "--uts", "--", "sh", "-c", 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"')
 
 
 @dataclass(slots=True)
@@ -45,27 +48,30 @@ class Controller:
         """One round; ApiError if the API server does not answer (the rules stay as they are)."""
         services = self.api.get("/api/v1/services")["items"]
         network = addresses.balanced(self.topology)
-        inline = self.topology.load_balancer.kind is LoadBalancerKind.INLINE
-        given = balancing.assign(services, network) if inline else {}
+        there = self.topology.load_balancer.kind is not LoadBalancerKind.NONE
+        given = balancing.assign(services, network) if there else {}
         self.hold(set(given.values()))
         self.route(balancing.external_ips(services, addresses.routed_to_balancer(self.topology)))
-        self.program(services, given)
+        pools = self.program(services, given)
         for service in services:
             self.tell(service, given.get(balancing.key(service)))
+            self.tell_pool(service, pools.get(balancing.key(service)))
 
-    def program(self, services: list[balancing.Service], given: dict[str, IPv4Address]) -> None:
-        """Replace the rules if anything changed."""
-        nodes = tuple(node.address for node in self.topology.nodes)
+    def program(self, services: list[balancing.Service], given: dict[str, IPv4Address]) -> dict[str, str]:
+        """Replace the rules if anything changed; the pool of every Service."""
+        nodes, balancer = tuple(node.address for node in self.topology.nodes), self.topology.load_balancer
         ports = {one["spec"]["healthCheckNodePort"] for one in services if one["spec"].get("healthCheckNodePort")}
         asked = [(node, port) for port in ports for node in nodes]
         with ThreadPoolExecutor(max_workers=max(1, min(16, len(asked)))) as pool:
             health = dict(zip(asked, pool.map(lambda question: healthy(*question), asked), strict=True))
-        made = balancing.frontends(services, given, nodes, lambda node, port: health[node, port])
-        rules = balancing.ruleset(made, self.topology.load_balancer.empty_pool)
+        made = balancing.frontends(services, given, nodes, lambda node, port: health[node, port], balancer)
+        rules = balancing.ruleset(made, balancer, addresses.routed_to_balancer(self.topology))
         if rules != self.rules:
             run(["nft", "-f", "-"], given=rules)
             self.rules = rules
             print(rules, flush=True)  # noqa: T201 - our log
+        names = {node.address: node.name for node in self.topology.nodes}
+        return balancing.pools(services, given, made, names)
 
     def hold(self, wanted: set[IPv4Address]) -> None:
         """The balanced addresses are the host's own: a port nobody declared is refused, as by a real machine."""
@@ -84,16 +90,38 @@ class Controller:
         self.routed = wanted
 
     def tell(self, service: balancing.Service, address: IPv4Address | None) -> None:
-        """Write the status if it does not say so yet."""
-        told, wanted = balancing.ingress(service), [str(address)] if address else []
-        if told == wanted or "deletionTimestamp" in service["metadata"]:
+        """Write the status if it does not say so yet; beside a hostname, the address as an annotation."""
+        told = balancing.ingress(service)
+        wanted = [balancing.status(service, address, self.topology.load_balancer)] if address else []
+        if _says(told, wanted) or "deletionTimestamp" in service["metadata"]:
             return
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
-        status = {"loadBalancer": {"ingress": [{"ip": ip} for ip in wanted] or None}}
+        path = f"/api/v1/namespaces/{namespace}/services/{name}"
         try:
-            self.api.merge(f"/api/v1/namespaces/{namespace}/services/{name}/status", {"status": status})
+            if any("hostname" in entry for entry in wanted):
+                self.api.merge(path, {"metadata": {"annotations": {ADDRESS_ANNOTATION: str(address)}}})
+            self.api.merge(f"{path}/status", {"status": {"loadBalancer": {"ingress": wanted or None}}})
         except ApiError as error:
             print(error, flush=True)  # noqa: T201 - gone meanwhile, or changed: the next round sees
+
+    def tell_pool(self, service: balancing.Service, pool: str | None) -> None:
+        """Write the nodes it is sent to, so that who waits for them need not guess."""
+        told = (service["metadata"].get("annotations") or {}).get(ANNOTATION)
+        if told == pool or "deletionTimestamp" in service["metadata"]:
+            return
+        namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
+        change = {"metadata": {"annotations": {ANNOTATION: pool}}}
+        try:
+            self.api.merge(f"/api/v1/namespaces/{namespace}/services/{name}", change)
+        except ApiError as error:
+            print(error, flush=True)  # noqa: T201 - as above
+
+
+def _says(told: list[dict[str, str]], wanted: list[dict[str, str]]) -> bool:
+    """Whether the status is as wanted; newer API servers add an ipMode of their own."""
+    return len(told) == len(wanted) and all(
+        one.items() <= entry.items() for one, entry in zip(wanted, told, strict=True)
+    )
 
 
 def healthy(node: IPv4Address, port: int) -> bool:
@@ -109,11 +137,13 @@ def healthy(node: IPv4Address, port: int) -> bool:
 
 
 def listen(state: State, topology: Topology) -> None:
-    """An echo of the host's own, on the port that no Service declares."""
-    port = topology.load_balancer.undeclared_port
+    """Echoes of the host's own: on the port that no Service declares, and one of its own name for each listener."""
+    balancer = topology.load_balancer
     agnhost = Path(read(state.record)["binaries"]) / "agnhost"
-    argv = [str(agnhost), "netexec", f"--http-port={port}", f"--udp-port={port}"]
-    spawn(argv, state.log(addresses.BALANCER, "echo"))
+    names = {addresses.BALANCER: balancer.undeclared_port} if balancer.listens else {}
+    for name, port in {**names, **balancing.own_listeners(balancer)}.items():
+        argv = [str(agnhost), "netexec", f"--http-port={port}", f"--udp-port={port}"]
+        spawn([*NAMED, name, *argv], state.log(addresses.BALANCER, f"echo-{name}"))
 
 
 def main(root: str) -> None:
@@ -121,8 +151,7 @@ def main(root: str) -> None:
     state = State(Path(root))
     topology = Topology.model_validate_json(state.topology.read_text())
     mounts.hostname(addresses.BALANCER)
-    if topology.load_balancer.listens:
-        listen(state, topology)
+    listen(state, topology)
     api = Api(str(addresses.control_plane(topology)), state.pki / "ca.crt", token("balancer"))
     controller = Controller(topology, api)
     while True:

@@ -3,20 +3,27 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from topologies.lab import balancing
-from topologies.model import EmptyPool
+from topologies.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
+from topologies.model import EmptyPool, Listener, LoadBalancer, LoadBalancerKind, Registers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NETWORK = IPv4Network("198.18.100.0/24")
+EXTERNAL = IPv4Network("198.18.100.0/22")
 NODES = (IPv4Address("198.18.1.11"), IPv4Address("198.18.1.12"))
+INLINE = LoadBalancer(kind=LoadBalancerKind.INLINE)
 
 
-def service(name: str, *, created: str = "1", ip: str = "", **spec: object) -> dict[str, Any]:
+def service(
+    name: str, *, created: str = "1", ip: str = "", notes: dict[str, str] | None = None, **spec: object
+) -> dict[str, Any]:
     port = {"port": 80, "nodePort": 30080, "protocol": "TCP"}
     return {
-        "metadata": {"namespace": "default", "name": name, "creationTimestamp": created},
+        "metadata": {"namespace": "default", "name": name, "creationTimestamp": created, "annotations": notes or {}},
         "spec": {"type": "LoadBalancer", "ports": [port], **spec},
         "status": {"loadBalancer": {"ingress": [{"ip": ip}]} if ip else {}},
     }
@@ -26,8 +33,17 @@ def always(_node: IPv4Address, _port: int) -> bool:
     return True
 
 
-def made(*services: dict[str, Any], healthy: Callable[[IPv4Address, int], bool] = always) -> list[balancing.Frontend]:
-    return balancing.frontends(services, balancing.assign(services, NETWORK), NODES, healthy)
+def made(
+    *services: dict[str, Any],
+    healthy: Callable[[IPv4Address, int], bool] = always,
+    balancer: LoadBalancer = INLINE,
+) -> list[balancing.Frontend]:
+    return balancing.frontends(services, balancing.assign(services, NETWORK), NODES, healthy, balancer)
+
+
+def rules(*services: dict[str, Any], **how: object) -> str:
+    balancer = INLINE.model_copy(update=how)
+    return balancing.ruleset(made(*services, balancer=balancer), balancer, EXTERNAL)
 
 
 def test_addresses_are_given_in_order_of_age() -> None:
@@ -67,21 +83,107 @@ def test_the_pool_of_a_local_service_is_the_healthy_nodes() -> None:
 
 
 def test_the_rules_lead_to_the_node_port_and_keep_the_client_but_for_the_nodes_own_side() -> None:
-    text = balancing.ruleset(made(service("one")), EmptyPool.REFUSE)
+    text = rules(service("one"))
 
     assert (
-        "ip daddr 198.18.100.1 tcp dport 80 dnat to numgen inc mod 2 map { 0 : 198.18.1.11, 1 : 198.18.1.12 }" in text
+        "ip daddr 198.18.100.1 tcp dport 80 dnat to numgen inc mod 2 map { 0 : 198.18.1.11, 1 : 198.18.1.12 } : 30080"
+        in text
     )
+    assert 'iifname "in0" oifname "in0" ct status dnat masquerade' in text
+    assert "\n    ct status dnat masquerade" not in text
+
+
+def test_a_balancer_that_keeps_also_the_nodes_side_masquerades_nobody() -> None:
+    assert "masquerade" not in rules(service("one"), masquerade_inside=False)
+
+
+def test_full_nat_gives_everybody_the_balancers_address() -> None:
+    text = rules(service("one"), kind=LoadBalancerKind.FULL_NAT)
+
     assert text.count("masquerade") == 1
-    assert 'iifname "in0" oifname "in0" masquerade' in text
+    assert "\n    ct status dnat masquerade" in text
+
+
+def test_a_client_among_the_backends_gets_another_one() -> None:
+    text = rules(service("one"), excludes_source=True)
+
+    assert (
+        "ip saddr 198.18.1.11 ip daddr 198.18.100.1 tcp dport 80 dnat to numgen inc mod 1 map { 0 : 198.18.1.12 }"
+        in text
+    )
+
+
+def test_a_client_that_is_the_only_backend_gets_nobody() -> None:
+    local = service("one", externalTrafficPolicy="Local", healthCheckNodePort=32000)
+    only = made(local, healthy=lambda node, _: node == NODES[0])
+    silent = INLINE.model_copy(update={"excludes_source": True, "empty_pool": EmptyPool.DROP})
+    text = balancing.ruleset(only, silent, EXTERNAL)
+
+    assert "ip saddr 198.18.1.11 ip daddr 198.18.100.1 tcp dport 80 accept" in text
+    assert "ip saddr 198.18.1.11 ip daddr 198.18.100.1 tcp dport 80 drop" in text
 
 
 def test_an_empty_pool_is_refused_by_the_host_itself_or_dropped_if_declared() -> None:
     local = service("one", externalTrafficPolicy="Local", healthCheckNodePort=32000)
     empty = made(local, healthy=lambda *_: False)
 
-    assert "198.18.100.1" not in balancing.ruleset(empty, EmptyPool.REFUSE)
-    assert "ip daddr 198.18.100.1 tcp dport 80 drop" in balancing.ruleset(empty, EmptyPool.DROP)
+    assert "198.18.100.1" not in balancing.ruleset(empty, INLINE, EXTERNAL)
+    assert "ip daddr 198.18.100.1 tcp dport 80 drop" in balancing.ruleset(
+        empty, INLINE.model_copy(update={"empty_pool": EmptyPool.DROP}), EXTERNAL
+    )
+
+
+def test_a_balancer_that_registers_all_asks_no_health() -> None:
+    local = service("one", externalTrafficPolicy="Local", healthCheckNodePort=32000)
+    every = INLINE.model_copy(update={"registers": Registers.ALL})
+
+    assert made(local, healthy=lambda *_: False, balancer=every)[0].pool == NODES
+
+
+def test_a_shared_address_is_its_owners_and_comes_with_it() -> None:
+    sharing = service("two", created="0", notes={SHARES_ANNOTATION: "one"}, ports=[{"port": 81, "nodePort": 30081}])
+    given = balancing.assign([sharing, service("one")], NETWORK)
+
+    assert given["default/two"] == given["default/one"]
+    assert [one.port for one in made(sharing, service("one"))] == [80, 81]
+    assert "default/two" not in balancing.assign([sharing], NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("", {"ip": "198.18.100.1"}),
+        ("hostname", {"hostname": "one.lb.hairpin.local"}),
+        ("proxy", {"ip": "198.18.100.1", "ipMode": "Proxy"}),
+    ],
+)
+def test_the_status_is_told_as_the_service_wants_it(wanted: str, told: dict[str, str]) -> None:
+    notes = {STATUS_ANNOTATION: wanted} if wanted else {}
+
+    assert balancing.status(service("one", notes=notes), NETWORK[1], INLINE) == told
+
+
+def test_an_address_behind_a_hostname_is_kept() -> None:
+    has = service("has", created="2", notes={ADDRESS_ANNOTATION: "198.18.100.1"})
+
+    assert str(balancing.assign([service("old"), has], NETWORK)["default/has"]) == "198.18.100.1"
+
+
+def test_listeners_of_no_service_answer_themselves_or_lead_to_one() -> None:
+    listeners = (
+        Listener(name="ingress", port=443),
+        Listener(name="range", port=30001, until=30005, leads_to="one"),
+        Listener(name="elsewhere", port=9000, service="two"),
+        Listener(name="taken", port=80),
+    )
+    balancer = INLINE.model_copy(update={"listeners": listeners})
+    text = balancing.ruleset(made(service("one"), balancer=balancer), balancer, EXTERNAL)
+
+    assert "tcp dport 443 redirect to :20001" in text
+    assert "tcp dport 30001-30005 dnat to numgen inc mod 2" in text
+    assert "9000" not in text
+    assert text.count("tcp dport 80 ") == 1
+    assert balancing.own_listeners(balancer) == {"ingress": 20001, "elsewhere": 20003, "taken": 20004}
 
 
 def test_only_external_ips_that_are_routed_here_count() -> None:
