@@ -47,10 +47,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--samples", type=int, default=None, metavar="N", help="attempts a cell (default: enough to see every backend)"
     )
     group.addoption(
-        "--connect-timeout", type=float, default=2.0, metavar="S", help="seconds to wait for a TCP answer (default 2)"
+        "--connect-timeout",
+        type=float,
+        default=None,
+        metavar="S",
+        help="seconds to wait for a TCP answer (default: the topology's, which is 2 where it says nothing)",
     )
     group.addoption(
-        "--settle-timeout", type=float, default=60.0, metavar="S", help="seconds to wait for each settling step"
+        "--settle-timeout",
+        type=float,
+        default=None,
+        metavar="S",
+        help="seconds to wait for each settling step (default: the topology's, or 60)",
     )
     group.addoption(
         "--balancer-settle",
@@ -190,8 +198,8 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         kubeconfig=reached.kubeconfig,
         context=reached.context,
         ssh=reached.ssh,
-        connect_timeout=config.getoption("--connect-timeout"),
-        settle_timeout=config.getoption("--settle-timeout"),
+        connect_timeout=config.getoption("--connect-timeout") or topology.patience.connect,
+        settle_timeout=config.getoption("--settle-timeout") or topology.patience.settle,
         balancer_settle=config.getoption("--balancer-settle"),
         keep=config.getoption("--keep"),
     )

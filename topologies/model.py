@@ -384,6 +384,13 @@ class Lab(Model):
     kernel: Kernels = Kernels.AUTO
 
 
+class Patience(Model):
+    """How long an answer may take here, in seconds, where the command line says nothing: a slow lab is no fault."""
+
+    connect: Annotated[float, Field(gt=0)] = 2.0
+    settle: Annotated[float, Field(gt=0)] = 60.0
+
+
 class Images(Model):
     """One image serves echo and prober: agnhost with a shell and curl. The default is the one the lab makes itself."""
 
@@ -409,6 +416,7 @@ class Topology(Model):
     workload: Workload
     deviations: tuple[Deviation, ...] = ()
     images: Images = Images()
+    patience: Patience = Patience()
     lab: Lab | None = None
 
     @property
