@@ -34,7 +34,8 @@ class Kept:
     def __init__(self, root: Path, kernel: str = SERVER) -> None:
         self.state = State(root)
         root.mkdir(parents=True)
-        write(self.state.guest, {"argv": [sys.executable, "-c", kernel], "line": guest.LINE, "env": ENV})
+        argv = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", kernel]
+        write(self.state.guest, {"argv": argv, "line": guest.LINE, "env": ENV})
         held, self.lifeline = os.pipe()
         argv = [sys.executable, "-m", "topologies.lab.guest.keeper", str(root)]
         self.process = spawn(argv, root / "keeper.log", env=ENV, stdin=held)
@@ -169,7 +170,10 @@ def test_one_that_is_to_stay_outlives_its_lifeline(tmp_path: Path) -> None:
     time.sleep(0.3)
 
     assert kept.run("echo", "here").stdout == b"here\n"
+    kernel = Process.of(int(kept.run("sh", "-c", "echo $PPID").stdout))
     kept.process.kill()
+    assert kernel
+    until(lambda: not kernel.alive, "the kernel to end with its keeper", seconds=5)
 
 
 def test_a_kernel_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ SYSCTLS = {"net/core/netdev_max_backlog": "100000", "kernel/printk": "4"}
 
 
 def main(state: str) -> None:
-    """Never returns."""
+    """Returns, and with it the guest ends, when nobody is at the other end of the line any more."""
     furnish(Path(state))
     line = os.open(LINE, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     tty.setraw(line)

@@ -44,14 +44,14 @@ class Session:
 
 @dataclass(slots=True)
 class Server:
-    """Serves one line until the guest is ended from outside."""
+    """Serves one line for as long as there is somebody at its other end."""
 
     line: int
     sessions: dict[int, Session] = field(default_factory=dict)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def serve(self) -> None:
-        """Never returns."""
+        """Until the line ends."""
         woken, waker = os.pipe()
         for end in (woken, waker):
             os.set_blocking(end, False)
@@ -64,7 +64,9 @@ class Server:
         while True:
             for key, _ in self.selector.select(RETRY if any(one.pending for one in self.sessions.values()) else None):
                 if key.fd == self.line:
-                    for frame in reader.feed(os.read(self.line, PIECE)):
+                    if not (piece := os.read(self.line, PIECE)):
+                        return
+                    for frame in reader.feed(piece):
                         self.obey(frame)
                 elif key.fd == woken:
                     os.read(woken, PIECE)
