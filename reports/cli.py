@@ -19,7 +19,7 @@ from reports.commands import CommandError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-VERBS: tuple[str, ...] = ("predict", "diff", "documented")
+VERBS: tuple[str, ...] = ("predict", "diff", "documented", "clean")
 UNUSABLE = 2
 
 

@@ -194,29 +194,58 @@ class Cluster:
         kernels = {node.status.node_info.kernel_version for node in nodes}
         return {"kubernetes": server.git_version, "kernel": ", ".join(sorted(kernels)), **told}
 
-    def _call(self, what: str, function: Any, *arguments: Any, absent_is_fine: bool = False, **options: Any) -> Any:  # noqa: ANN401
-        import urllib3.exceptions  # noqa: PLC0415 - comes with kubernetes
-        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - see connect
-
-        try:
-            return function(*arguments, _request_timeout=API_TIMEOUT, **options)
-        except ApiException as error:
-            if absent_is_fine and error.status == NOT_FOUND:
-                return None
-            message = f"{what} in {self.namespace}: the API answered {error.status} {error.reason}: {error.body}"
-            raise ClusterError(message) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            host = self.api.configuration.host
-            message = f"{what}: the API server {host} does not answer ({type(error).__name__}): is the cluster up?"
-            raise ClusterError(message) from error
+    def _call(self, what: str, function: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        return _call(self.api, f"{what} in {self.namespace}", function, *arguments, **options)
 
 
-def leftovers(api: Any) -> list[str]:  # noqa: ANN401 - kubernetes ships no types
-    """The namespaces that earlier runs left behind, found by label."""
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A namespace that a run made and has not removed (yet)."""
+
+    name: str
+    created: dt.datetime
+
+
+def leftovers(api: Any) -> list[Leftover]:  # noqa: ANN401 - kubernetes ships no types
+    """The namespaces of runs that are there, found by label; a run still at work has one too. ClusterError."""
     from kubernetes import client  # noqa: PLC0415 - see connect
 
-    found = client.CoreV1Api(api).list_namespace(label_selector=manifests.SELECTOR, _request_timeout=API_TIMEOUT)
-    return [str(item.metadata.name) for item in found.items if item.metadata]
+    listed = client.CoreV1Api(api).list_namespace
+    found = _call(api, "list Namespaces", listed, label_selector=manifests.SELECTOR).items
+    return [Leftover(item.metadata.name, item.metadata.creation_timestamp) for item in found]
+
+
+def remove(api: Any, leftover: Leftover) -> None:  # noqa: ANN401 - kubernetes ships no types
+    """Delete it and all in it; absent is fine. ClusterError."""
+    from kubernetes import client  # noqa: PLC0415 - see connect
+
+    deleting = client.CoreV1Api(api).delete_namespace
+    _call(api, f"delete Namespace {leftover.name}", deleting, leftover.name, absent_is_fine=True)
+
+
+def _call(
+    api: Any,  # noqa: ANN401 - likewise
+    what: str,
+    function: Any,  # noqa: ANN401 - likewise
+    *arguments: Any,  # noqa: ANN401 - likewise
+    absent_is_fine: bool = False,
+    **options: Any,  # noqa: ANN401 - likewise
+) -> Any:  # noqa: ANN401 - likewise
+    """One call of the API; ClusterError says what was wanted, where, and what came of it."""
+    import urllib3.exceptions  # noqa: PLC0415 - comes with kubernetes
+    from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - see connect
+
+    try:
+        return function(*arguments, _request_timeout=API_TIMEOUT, **options)
+    except ApiException as error:
+        if absent_is_fine and error.status == NOT_FOUND:
+            return None
+        message = f"{what}: the API answered {error.status} {error.reason}: {error.body}"
+        raise ClusterError(message) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        host = api.configuration.host
+        message = f"{what}: the API server {host} does not answer ({type(error).__name__}): is the cluster up?"
+        raise ClusterError(message) from error
 
 
 def _is_ready(pod: Any) -> bool:  # noqa: ANN401 - kubernetes ships no types

@@ -99,8 +99,9 @@ def test_a_killed_demo_leaves_no_trace_and_a_readable_run(number: int, demo: Dem
     until(lambda: " ".join(session(process.pid)), Deadline(PATIENCE), "the end of what make had started")
     down()
 
-    print(f"\n{number}: {which} after {moment:.1f} of {demo.lasts:.1f} s: {told(demo.runs() - known)}")  # noqa: T201 - see above
-    assert not changes(demo.before, traces(NAME))
+    left = changes(demo.before, traces(NAME))
+    print(f"\n{number}: {which} after {moment:.1f} of {demo.lasts:.1f} s: {told(demo.runs() - known)}; left: {left}")  # noqa: T201 - see above
+    assert not left
 
 
 def kill(process: subprocess.Popen[bytes], which: str) -> None:

@@ -1,0 +1,253 @@
+"""`python -m tests.lab.mutated TOPOLOGY MUTATION` inside a lab: break one thing of it, ask every cell, tell the red ones.
+
+Prints JSON: `seen`, the cells that failed; `foreseen`, those that must, from an oracle in which the same thing is
+broken at the same place; `unclear`, those that could not be told; `kept`, whether the damage was still there at the
+end. The world is judged by the true oracle in both.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import sys
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from probes import clock, session
+from probes.judging import Judge
+from probes.oracle.flow import Fate
+from probes.oracle.oracle import POOLS, expect
+from probes.oracle.rule import bent, decide
+from probes.oracle.sources import UNTOUCHED_BY_PROXY
+from probes.plan import plan
+from probes.verdict import Result
+from topologies import cluster as clusters
+from topologies.frontends import FrontendKind
+from topologies.lab import lab
+from topologies.lab.island import Island
+from topologies.lab.processes import run
+from topologies.lab.state import read
+from topologies.load import load
+from topologies.model import Ssh, TrafficPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from probes.oracle.flow import Flow
+    from probes.session import Answers
+    from topologies.model import Topology
+    from topologies.snapshot import Snapshot
+
+SETTLE = 20.0  # seconds; in vain for the node whose kube-proxy is stopped
+
+
+class Mutation(Protocol):
+    """One thing that is broken: in the lab, and in the oracle's world."""
+
+    def inside(self, there: There) -> AbstractContextManager[object]:
+        """Around the whole run."""
+
+    def break_it(self, there: There, known: Answers) -> None:
+        """Once the run has settled."""
+
+    def world(self, snapshot: Snapshot) -> Snapshot:
+        """What the API will say then."""
+
+    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
+        """What the rules say then."""
+
+    def kept(self, there: There) -> bool:
+        """Whether it is still broken."""
+
+
+@dataclass(frozen=True)
+class There:
+    """The lab and the namespace of the run in it."""
+
+    topology: Topology
+    run: str
+
+    @property
+    def cluster(self) -> clusters.Cluster:
+        return clusters.Cluster(clusters.connect(None), self.topology, f"hairpin-{self.run}", self.run)
+
+    def on(self, node: str, *argv: str) -> str:
+        return run(Island.of(self.topology.name).door(node, argv))
+
+    def rules(self, node: str, chain: str, *words: str) -> list[str]:
+        """The rules of a nat chain that hold all these words, as `-A …` lines."""
+        lines = self.on(node, "iptables", "-t", "nat", "-S", chain).splitlines()
+        return [line for line in lines if line.startswith("-A") and all(word in line for word in words)]
+
+
+class Whole:
+    """Nothing broken: what the others are made of."""
+
+    def inside(self, there: There) -> AbstractContextManager[object]:  # noqa: ARG002 - see Mutation
+        return nullcontext()
+
+    def break_it(self, there: There, known: Answers) -> None: ...
+
+    def world(self, snapshot: Snapshot) -> Snapshot:
+        return snapshot
+
+    def bend(self, name: str, answer: Any, flow: Flow) -> Any:  # noqa: ARG002 - see Mutation
+        return answer
+
+    def kept(self, there: There) -> bool:  # noqa: ARG002 - see Mutation
+        return True
+
+
+@dataclass(frozen=True)
+class DeletedJump(Whole):
+    """A Service's rule in one chain of one node: nobody translates its packets there any more."""
+
+    service: str
+    kind: FrontendKind
+    node: str
+    chain: str
+    jump: str
+
+    def found(self, there: There) -> list[str]:
+        return there.rules(self.node, self.chain, f"{there.cluster.namespace}/{self.service}:http", f"-j {self.jump}")
+
+    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+        for line in self.found(there):
+            there.on(self.node, "iptables", "-t", "nat", *shlex.split(line.replace("-A", "-D", 1)))
+
+    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
+        here = (flow.state.name, flow.kind, flow.packet.node) == (self.service, self.kind, self.node)
+        return untranslated(flow) if name in POOLS and here else answer
+
+    def kept(self, there: There) -> bool:
+        return not self.found(there)
+
+
+@dataclass(frozen=True)
+class NoMasquerade(Whole):
+    """KUBE-POSTROUTING of one node no longer masquerades; the CNI's own rules do what they always did."""
+
+    node: str
+
+    def found(self, there: There) -> list[str]:
+        return there.rules(self.node, "KUBE-POSTROUTING", "-j MASQUERADE")
+
+    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+        for line in self.found(there):
+            there.on(self.node, "iptables", "-t", "nat", *shlex.split(line.replace("-A", "-D", 1)))
+
+    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
+        here = name in {"R10.1", "R10.3"} and flow.packet.node == self.node
+        return decide(UNTOUCHED_BY_PROXY, flow).value if here else answer
+
+    def kept(self, there: There) -> bool:
+        return not self.found(there)
+
+
+@dataclass(frozen=True)
+class FlippedPolicy(Whole):
+    """Somebody sets a Service's externalTrafficPolicy from Local to Cluster behind our back."""
+
+    service: str
+
+    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+        change = {"spec": {"externalTrafficPolicy": "Cluster"}}
+        there.cluster.core.patch_namespaced_service(self.service, there.cluster.namespace, change)
+        clock.until(there.cluster.proxy_synced, clock.Deadline(SETTLE), "kube-proxy", successes=3)
+
+    def world(self, snapshot: Snapshot) -> Snapshot:
+        state = replace(snapshot.services[self.service], external_traffic_policy=TrafficPolicy.CLUSTER)
+        return replace(snapshot, services={**snapshot.services, self.service: state})
+
+    def kept(self, there: There) -> bool:
+        return there.cluster.snapshot().services[self.service].external_traffic_policy is TrafficPolicy.CLUSTER
+
+
+@dataclass(frozen=True)
+class StoppedProxy(Whole):
+    """A node's kube-proxy was stopped before the Services came to be: it has no rules for any of them."""
+
+    node: str
+
+    @contextmanager
+    def inside(self, there: There) -> Iterator[None]:
+        self.signal(there, "STOP")
+        try:
+            yield
+        finally:
+            self.signal(there, "CONT")
+
+    def signal(self, there: There, name: str) -> None:
+        there.on(self.node, "kill", f"-{name}", self.pid(there))
+
+    def pid(self, there: There) -> str:
+        """As the node numbers it."""
+        return str(read(Island.of(there.topology.name).state.node(self.node) / "daemons.json")["kube-proxy"])
+
+    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
+        return untranslated(flow) if name in POOLS and flow.packet.node == self.node else answer
+
+    def kept(self, there: There) -> bool:
+        return "T" in there.on(self.node, "ps", "-o", "stat=", "-p", self.pid(there))
+
+
+def untranslated(flow: Flow) -> Fate:
+    """What becomes of a packet of which a node's kube-proxy knows nothing."""
+    if flow.kind is FrontendKind.NODE_PORT or flow.returned:
+        return Fate.CLOSED
+    return Fate.ASTRAY if flow.kind is FrontendKind.CLUSTER_IP else Fate.LEAVES
+
+
+MUTATIONS: dict[str, Mutation] = {
+    "none": Whole(),
+    "cluster-ip-jump": DeletedJump("web", FrontendKind.CLUSTER_IP, "n2", "KUBE-SERVICES", "KUBE-SVC-"),
+    "local-jump": DeletedJump("web-np-local", FrontendKind.NODE_PORT, "n1", "KUBE-NODEPORTS", "KUBE-XLB-"),
+    "masquerade": NoMasquerade("n1"),
+    "policy": FlippedPolicy("web-np-local"),
+    "proxy": StoppedProxy("n2"),
+}
+
+
+def asked(there: There, mutation: Mutation) -> dict[str, Any]:
+    """The whole run."""
+    topology, cells = there.topology, list(plan(there.topology).cells)
+    found = lab.find(topology.name)
+    assert found, "the lab is up: we are inside"
+    ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
+    options = session.Options(kubeconfig=str(found.kubeconfig), ssh=ssh, settle_timeout=SETTLE)
+    kept = []
+
+    def broken(known: Answers) -> None:
+        mutation.break_it(there, known)
+
+    def still(_: object) -> None:
+        kept.append(mutation.kept(there))
+
+    with mutation.inside(there):
+        answers = session.conduct(topology, cells, there.run, options, say=tell, before_asking=broken, heard=still)
+    with bent(mutation.bend):
+        world = mutation.world(answers.snapshot)
+        foreseen = session.simulate(topology, cells, lambda cell, _: expect(topology, world, cell), answers.snapshot)
+    live, bowed = Judge.over(topology, answers, cells), Judge.over(topology, foreseen, cells)
+    seen, other = ({cell: judge(cell) for cell in cells} for judge in (live, bowed))
+    return {
+        "seen": {cell.id: str(verdict) for cell, verdict in seen.items() if verdict.result is Result.FAIL},
+        "foreseen": {cell.id: str(verdict) for cell, verdict in other.items() if verdict.result is Result.FAIL},
+        "unclear": {cell.id: str(verdict) for cell, verdict in seen.items() if verdict.result is Result.INCONCLUSIVE},
+        "kept": all(kept),
+        "cells": len(cells),
+    }
+
+
+def tell(line: str) -> None:
+    """Progress, past what is read."""
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    where, what = sys.argv[1:]
+    told = asked(There(load(where), secrets.token_hex(2)), MUTATIONS[what])
+    json.dump(told, sys.stdout)
