@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.lab.binaries import cache_dir
+from topologies.lab.build import BuildError
+from topologies.lab.debian import DebianError
 from topologies.lab.guest import client
 from topologies.lab.guest.build import kernel
+from topologies.lab.guest.client import DoorError
 from topologies.lab.processes import Process, ProcessError, children, spawn, tail, until
 from topologies.lab.state import State, write
 
@@ -38,7 +41,11 @@ class GuestError(Exception):
 def make(topology: Topology, state: State, programs: Path, say: Callable[[str], None], *, stay: bool) -> None:
     """Boot a guest and make the lab in it; GuestError. Unless it shall `stay`, it ends with this process."""
     check()
-    image = kernel(cache_dir(), say)
+    try:
+        image = kernel(cache_dir(), say)
+    except (BuildError, DebianError, ProcessError) as error:
+        message = f"the guest's kernel could not be built: {error}\nMend that and try again (it goes on where it was)"
+        raise GuestError(message) from error
     state.root.mkdir(parents=True)
     (state.root / client.INSIDE).mkdir()
     state.topology.write_text(topology.model_dump_json())
@@ -145,7 +152,11 @@ def _run(state: State, argv: Sequence[str], say: Callable[[str], None]) -> None:
         for line in lines:
             say(line.decode(errors="replace"))
 
-    end = client.call(state.door, argv, {**client.environment(state.door), "PYTHONPATH": str(PACKAGE)}, hear)
+    env = {**client.environment(state.door), "PYTHONPATH": str(PACKAGE)}
+    try:
+        end = client.call(state.door, argv, env, hear)
+    except DoorError as error:
+        raise GuestError(str(error)) from error
     if end.status:
         message = f"the lab in the guest did not start: {end.message or f'status {end.status}, see above'}"
         raise GuestError(message)
