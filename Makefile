@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 TOPOLOGY ?= lab-flannel
 DEBIAN := etcd-server containerd runc containernetworking-plugins iptables nftables ipset ipvsadm conntrack iproute2 \
   procps openssh-server openssh-client openssl curl tcpdump gcc make bc patch jq rsync xz-utils dpkg-dev golang-go chromium
+SIMULATED := example-kubeadm $(notdir $(basename $(wildcard topologies/library/lab-*.yaml)))
 LAB ?= yes
 VENV_PACKAGE = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv)
 
@@ -22,6 +23,7 @@ $(VENV)/.installed: requirements.lock
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo "installing Python packages into $(VENV)"
 	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 system:
@@ -39,7 +41,7 @@ unit: $(VENV)/.installed
 	$(PY) -m pytest tests/unit tests/browser
 
 simulated: $(VENV)/.installed
-	for name in lab-flannel lab-routed lab-no-cluster-cidr lab-small example-kubeadm; do \
+	for name in $(SIMULATED); do \
 	  $(PY) -m pytest -q --collect-only --topology=$$name >/dev/null && $(PY) -m pytest -q --no-header --simulate --topology=$$name || exit 1; done
 	$(PY) -m tests.mutants
 
