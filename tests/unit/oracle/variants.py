@@ -52,9 +52,17 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"external_routes_to_pods": True},
     {"load_balancer": {"status": "hostname"}},
     {"load_balancer": {"status": "hostname", "masquerade_inside": False}},
-    {"load_balancer": {"status": "hostname", "masquerade_inside": False}, "cni": {"kind": "tunnel"}},
+    {
+        "load_balancer": {"status": "hostname", "masquerade_inside": False},
+        "cni": {"kind": "tunnel", "masquerade": "none"},
+    },
     {"load_balancer": {"status": "hostname", "kind": "full-nat", "registers": "all"}},
     {"load_balancer": {"status": "hostname", "masquerade_inside": False, "excludes_source": True}},
+    {
+        "load_balancer": {"status": "hostname", "masquerade_inside": False},
+        "cni": BARE_OVERLAY,
+        "external_routes_to_pods": True,
+    },
     {"load_balancer": {"listeners": LISTENERS}},
     {"nodes": CARDS},
     {"nodes": CARDS, "kernel": {"rp_filter": 1}},
