@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 
 from probes import session as sessions
+from probes.deviations import complaints
 from probes.judging import Judge, NotTestedError
 from probes.oracle import mutations
 from probes.oracle.oracle import expect
@@ -83,6 +84,8 @@ def pytest_configure(config: pytest.Config) -> None:
         message = f"--mutate: got {rule!r}, want one of {', '.join(known)}"
         raise pytest.UsageError(message)
     config.stash[PLAN] = plan(config.stash[TOPOLOGY], config.getoption("--samples"))
+    if wrong := complaints(config.stash[TOPOLOGY], config.stash[PLAN].cells):
+        raise pytest.UsageError("\n".join(f"{config.getoption('--topology')}: {line}" for line in wrong))
     given = getattr(config, "workerinput", {}).get("hairpin_run")
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
     fresh = f"{stamp}-{config.stash[TOPOLOGY].name}-{secrets.token_hex(2)}"

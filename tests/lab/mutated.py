@@ -1,4 +1,4 @@
-"""`python -m tests.lab.mutated TOPOLOGY MUTATION` inside a lab: break one thing of it, ask every cell, tell the red ones.
+"""`python -m tests.lab.mutated TOPOLOGY MUTATION` inside a lab: break one thing, ask every cell, tell the red ones.
 
 Prints JSON: `seen`, the cells that failed; `foreseen`, those that must, from an oracle in which the same thing is
 broken at the same place; `unclear`, those that could not be told; `kept`, whether the damage was still there at the
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from topologies.snapshot import Snapshot
 
 SETTLE = 20.0  # seconds; in vain for the node whose kube-proxy is stopped
+PATIENT = 4.0  # seconds for an answer: a busy machine is no broken rule
 
 
 class Mutation(Protocol):
@@ -217,7 +218,7 @@ def asked(there: There, mutation: Mutation) -> dict[str, Any]:
     found = lab.find(topology.name)
     assert found, "the lab is up: we are inside"
     ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
-    options = session.Options(kubeconfig=str(found.kubeconfig), ssh=ssh, settle_timeout=SETTLE)
+    options = session.Options(kubeconfig=str(found.kubeconfig), ssh=ssh, settle_timeout=SETTLE, connect_timeout=PATIENT)
     kept = []
 
     def broken(known: Answers) -> None:
