@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from ipaddress import IPv4Address
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import BaseLoader, Environment, StrictUndefined
@@ -49,6 +50,7 @@ class Span:
 
     versions: str
     told: str
+    brief: str
     rules: tuple[str, ...]
 
 
@@ -149,7 +151,7 @@ def _face(page: Page, name: str, claim: Claim, shown: Sequence[dict[str, list[Sh
         id=name,
         claim=claim,
         standing=STANDINGS[claim.standing],
-        short=tuple(dict.fromkeys(span.told for span in leading)),
+        short=tuple(_short(leading)),
         rules=tuple(dict.fromkeys(rule for span in leading for rule in span.rules)),
         tried=tried,
         shown=seen,
@@ -173,25 +175,35 @@ def _tried(page: Page, cases: Iterable[Case], *, otherwise: bool) -> Iterator[Tr
 
 def _spans(predicted: Sequence[Prediction]) -> Iterator[Span]:
     """Neighbouring versions with the same answer together."""
-    runs: list[tuple[str, tuple[str, ...], list[str]]] = []
-    for one in predicted:
-        told, rules = summary(one.endings), check.telling(one.expectation)
-        minor = f"{one.version.major}.{one.version.minor}"
-        if runs and runs[-1][:2] == (told, rules):
-            runs[-1][2].append(minor)
-        else:
-            runs.append((told, rules, [minor]))
-    for told, rules, minors in runs:
-        yield Span(minors[0] if len(minors) == 1 else f"{minors[0]} to {minors[-1]}", told, rules)
+    alike = groupby(predicted, key=lambda one: (summary(one.endings), check.telling(one.expectation)))
+    for (told, rules), group in alike:
+        together = list(group)
+        first, last = (f"{one.version.major}.{one.version.minor}" for one in (together[0], together[-1]))
+        yield Span(first if first == last else f"{first} to {last}", told, brief(together[0].endings), rules)
+
+
+def _short(spans: Sequence[Span]) -> Iterator[str]:
+    """Each answer once, with its versions where they decide."""
+    versions: dict[str, list[str]] = {}
+    for span in spans:
+        versions.setdefault(span.brief, []).append(span.versions)
+    for told, ranges in versions.items():
+        every = {span for others in versions.values() if others is not ranges for span in others}
+        yield told if not every or every & set(ranges) else f"{', '.join(dict.fromkeys(ranges))}: {told}"
 
 
 def summary(endings: Iterable[Ending]) -> str:
     """All endings in one line: `ok from kept by web-a or web-b; timeout`."""
     backends: dict[str, list[str]] = {}
     for ending in endings:
-        told = " ".join([ending.outcome.value, *([f"from {called}"] if (called := check.called(ending)) else [])])
-        backends.setdefault(told, []).extend([ending.backend] if ending.backend else [])
+        backends.setdefault(brief([ending]), []).extend([ending.backend] if ending.backend else [])
     return "; ".join(f"{told} by {' or '.join(sorted(set(who)))}" if who else told for told, who in backends.items())
+
+
+def brief(endings: Iterable[Ending]) -> str:
+    """Outcomes and sources alone: `ok from kept or timeout`."""
+    told = ((ending.outcome.value, check.called(ending)) for ending in endings)
+    return " or ".join(dict.fromkeys(f"{outcome} from {source}" if source else outcome for outcome, source in told))
 
 
 def _shown(page: Page, run: Run) -> dict[str, list[Shown]]:
@@ -236,17 +248,28 @@ def _unshown(page: Page, claim: Claim, runs: Sequence[Run]) -> str:
     if not worlds:
         return ""
     if not runs:
-        return "no run"
+        return ""
     topologies = [Topology.model_validate(run.topology.declared) for run in runs]
     lacking = min((lacks(world, topology) for world in worlds for topology in topologies), key=len)
     return f"needs {', '.join(lacking)}" if lacking else "needs a workload or a balancer that no run had"
 
 
-def _rows(table: Table, told: dict[str, Face]) -> Iterator[tuple[tuple[str, ...], list[Face | str]]]:
-    """Each row's head, and its other cells: a face or a plain text."""
+def _rows(table: Table, told: dict[str, Face]) -> Iterator[tuple[list[tuple[str, int]], list[Face | str]]]:
+    """Each row's head as (text, rows it spans), and its other cells: a face or a plain text."""
     for number, row in enumerate(table.rows, start=1):
         named = zip(table.columns[len(row.head) :], row.cells, strict=True)
-        yield row.head, [cell if isinstance(cell, str) else told[table.id_of(number, column)] for column, cell in named]
+        cells = [cell if isinstance(cell, str) else told[table.id_of(number, column)] for column, cell in named]
+        yield _heads(table, number - 1), cells
+
+
+def _heads(table: Table, index: int) -> list[tuple[str, int]]:
+    """The head's texts; the first is written once for all rows below that share it, and left out there."""
+    head = table.rows[index].head
+    if len(head) < 2:  # noqa: PLR2004 - one column of heads is one head a row
+        return [(text, 1) for text in head]
+    above = index and table.rows[index - 1].head[:1] == head[:1]
+    shared = next((n for n, row in enumerate(table.rows[index:]) if row.head[:1] != head[:1]), len(table.rows) - index)
+    return [*([] if above else [(head[0], shared)]), *((text, 1) for text in head[1:])]
 
 
 def _counts(told: Iterable[Face]) -> dict[str, Any]:

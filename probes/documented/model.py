@@ -62,11 +62,11 @@ class Versions(Model):
         first, last = (".".join(map(str, end)) for end in (self.first, self.last))
         if (self.first, self.last) == (OLDEST, NEWEST):
             return "all"
+        if self.first == self.last:
+            return first
         if self.first == OLDEST:
             return f"<= {last}"
-        if self.last == NEWEST:
-            return f">= {first}"
-        return first if first == last else f"{first}-{last}"
+        return f">= {first}" if self.last == NEWEST else f"{first}-{last}"
 
 
 class World(Model):

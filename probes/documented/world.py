@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from probes.plan import plan
-from topologies.load import TopologyError
-from topologies.overrides import apply, declared
+from topologies.load import TopologyError, raw, validated
+from topologies.overrides import apply
 from topologies.snapshot import declared as snapshot_of
 
 if TYPE_CHECKING:
@@ -86,4 +86,8 @@ def _realm(base: str, conditions: str, minor: Version) -> Realm:
 
 @cache
 def _made(base: str, conditions: str) -> Realm:
-    return realm_of(declared(base, json.loads(conditions)))
+    given, source = _raw(base)
+    return realm_of(validated(apply(given, json.loads(conditions)), source))
+
+
+_raw = cache(raw)

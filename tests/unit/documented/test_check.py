@@ -1,0 +1,81 @@
+"""A standing that is not so is noticed: every claim that the oracle is asked about, told the other way round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from probes.documented import check, live, load
+from probes.documented.answer import Answer, Ending
+from probes.documented.model import Standing
+from probes.documented.world import lacks, realm_of
+from probes.observation import Attempt, Outcome
+from topologies.load import load as topology
+from topologies.overrides import declared
+
+PAGE = load.load("ack")
+ASKED = [(page, name, claim) for page in load.pages() for name, claim in page.claims() if claim.cases and claim.claim]
+TURNED = {
+    Standing.AGREES: Standing.CONTRADICTS,
+    Standing.CONDITION: Standing.CONTRADICTS,
+    Standing.CONTRADICTS: Standing.AGREES,
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "claim"),
+    [pytest.param(page, claim, id=f"{page.name}-{name}") for page, name, claim in ASKED if claim.standing in TURNED],
+)
+def test_the_opposite_standing_is_complained_of(page, claim):
+    turned = claim.model_copy(update={"standing": TURNED[claim.standing]})
+
+    assert check.complaints(page, turned)
+
+
+def test_a_complaint_tells_cell_world_version_answer_rules_and_what_was_wanted():
+    claim = dict(PAGE.claims())["000-D.r2.outcome"]
+    (first, *_) = check.complaints(PAGE, claim.model_copy(update={"claim": Answer.model_validate("ok")}))
+
+    assert first.startswith("ext-e1-to-web-np-local.nodeport.n3-v4-tcp in terway at 1.20.0: refused (")
+    assert first.endswith(", want ok")
+
+
+def test_a_source_has_every_name_a_claim_may_call_it_by():
+    there = topology("lab-flannel")
+
+    assert check.names(IPv4Address("10.244.3.0"), there, None, None) == {"10.244.3.0", "vtep(n3)", "node"}
+    own = IPv4Address("198.18.1.13")
+    assert check.names(own, there, own, own) == {str(own), "kept", "primary(n3)", "node"}
+    address = IPv4Address("198.18.100.1")
+    assert check.names(address, there, address, None) == {str(address), "vip"}
+
+
+def test_a_world_is_realised_by_a_topology_that_has_all_its_conditions():
+    world = PAGE.worlds["terway"]
+
+    assert lacks(world, declared("ack-terway", {})) == ()
+    assert lacks(world, topology("lab-flannel")) == ("proxy.mode ipvs", "cni.kind eni", "cni.masquerade none")
+
+
+@pytest.mark.parametrize("name", ["ack-terway", "ack-flannel", "tke-router", "cce-tunnel", "cce-vpc", "lab-flannel"])
+def test_a_cluster_of_a_vendor_shows_its_claims(name):
+    found = live.trials(topology(name))
+
+    assert found
+    assert len({trial.id for trial in found}) == len(found)
+
+
+def test_a_trial_holds_what_was_seen_against_the_claim():
+    there = topology("ack-terway")
+    trial = next(one for one in live.trials(there) if one.claim_id == "000-D.r2.outcome" and one.must)
+    realm = realm_of(there)
+    refused = Attempt(Outcome.REFUSED)
+    fine = replace(refused, outcome=Outcome.OK, source=IPv4Address("198.18.3.100"), backend="web-a")
+
+    assert not trial.complaint(live.seen(realm, trial.cell, [refused, refused], by_icmp=True))
+    assert "want fails" in trial.complaint(live.seen(realm, trial.cell, [fine], by_icmp=True))
+    limited = live.seen(realm, trial.cell, [refused, Attempt(Outcome.TIMEOUT)], by_icmp=True)
+    assert limited == (Ending(Outcome.REFUSED),)
+    assert "want refused" in trial.complaint(live.seen(realm, trial.cell, [Attempt(Outcome.TIMEOUT)], by_icmp=True))
