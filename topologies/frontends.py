@@ -52,7 +52,7 @@ class Frontend:
 
     @property
     def label(self) -> str:
-        """As in cell ids: `nodeport.n2-cni0`, `nodeport.loopback`, `loadbalancer.undeclared`, `loadbalancer.LISTENER`."""
+        """In cell ids: `nodeport.n2-cni0`, `nodeport.loopback`, `loadbalancer.undeclared`, `loadbalancer.LISTENER`."""
         place = self.backend or self.node or ""
         if self.at is At.LOOPBACK:
             place = "loopback"
