@@ -1,0 +1,107 @@
+"""The pages of `hairpin predict` and `hairpin diff` in a real headless Chromium."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reports import pages
+from reports.answers import Side
+from reports.comparison import compare
+from reports.prediction import Prediction
+from topologies.overrides import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import BrowserContext, Page
+
+DESKTOP, PHONE = {"width": 1366, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pages")
+    before = Prediction.of(declared("lab-flannel", {}))
+    after = Prediction.of(declared("lab-flannel", {"detect_local": "none"}))
+    comparison = compare(Side.predicted("</script><b id=torn>", before), Side.predicted("after", after))
+    (folder / "predict.html").write_text(pages.prediction(before), encoding="utf-8")
+    (folder / "diff.html").write_text(pages.comparison(comparison), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def shown(browser: BrowserContext, folder: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh page; whatever it logs, throws or fetches besides itself fails the test."""
+    address = (folder / f"{request.param}.html").as_uri()
+    page = browser.new_page()
+    page.set_viewport_size(DESKTOP)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda one: None if one.url.startswith((address, "data:")) else complaints.append(one.url))
+    page.goto(address)
+    yield page
+    page.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("shown", ["predict"], indirect=True)
+def test_a_cell_tells_every_way_by_its_rules(shown):
+    prediction = Prediction.of(declared("lab-flannel", {}))
+    cell = next(one for one in prediction.cells if one.cell.id == "host-n1-to-web-lb-local.loadbalancer-v4-tcp")
+
+    assert shown.locator("[data-cell]").count() == len(prediction.cells)
+    shown.locator(f'[title="{cell.cell.id}"]').click()
+
+    ways = [[code.inner_text() for code in path.locator("code").all()] for path in shown.locator("#panel .path").all()]
+    assert ways == [list(way.rules) for way in cell.expected.paths]
+    assert "50 %: ok, from web-a, source 10.244.1.1 cni0(n1)" in shown.locator("#panel").inner_text()
+    assert shown.url.endswith(f"#{cell.cell.id}")
+    shown.keyboard.press("Escape")
+    assert not shown.locator("#panel").is_visible()
+
+
+@pytest.mark.parametrize("shown", ["predict"], indirect=True)
+def test_a_prediction_is_searched_by_words_and_by_reachability(shown):
+    shown.fill("#find", "web-np-local ext-e1")
+    found = [one.get_attribute("title") for one in shown.locator(".c:not(.off)").all()]
+    assert found
+    assert all("web-np-local" in name and "ext-e1" in name for name in found)
+
+    shown.click(".verdicts [data-mark=no]")
+    assert 0 < shown.locator(".c:not(.off)").count() < len(found)
+
+    shown.click("button[type=reset]")
+    shown.wait_for_function("!document.querySelector('.c.off')")
+
+
+@pytest.mark.parametrize("shown", ["diff"], indirect=True)
+def test_changes_are_filtered_by_kind_and_their_rules_are_told(shown):
+    assert shown.locator("#torn").count() == 0
+    assert shown.locator(".group").first.get_attribute("data-mark") == "lost-reachability"
+    assert "R4.1" in shown.locator(".group").first.inner_text()
+
+    shown.click(".verdicts [data-mark=changed-source]")
+
+    kinds = {one.get_attribute("data-mark") for one in shown.locator(".group:visible").all()}
+    assert kinds == {"changed-source"}
+
+
+@pytest.mark.parametrize("shown", ["predict", "diff"], indirect=True)
+def test_a_phone_scrolls_no_page_sideways(shown):
+    shown.set_viewport_size(PHONE)
+
+    assert shown.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+@pytest.mark.parametrize("shown", ["predict", "diff"], indirect=True)
+def test_light_and_dark_are_a_button_apart(shown):
+    shades = set()
+    for _ in range(2):
+        shown.click("#theme")
+        shades.add(shown.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    assert len(shades) == 2
