@@ -71,6 +71,13 @@ def loopback_leaves(flow: Flow) -> Outcome | None:
     return Outcome.TIMEOUT if flow.at is At.LOOPBACK and not inside else None
 
 
+@rule("R11.10", "source check of the network: the lab's topologies/lab/nat.py, clouds' source/destination check")
+def foreign_address_leaves(flow: Flow) -> Outcome | None:
+    """With anti-spoofing, a node's answer from an external address dies on its way to the client."""
+    handed_on = flow.kind is FrontendKind.EXTERNAL_IP and flow.returned
+    return Outcome.TIMEOUT if handed_on and flow.environment.anti_spoof else None
+
+
 @rule("R11.5", "netfilter conntrack")
 def endpoint_here(flow: Flow) -> Outcome | None:
     """The answer of an endpoint on the processing node passes its conntrack."""
@@ -107,6 +114,7 @@ REPLY: tuple[Rule[Outcome], ...] = (
     pod_address_on_underlay,
     answer_on_underlay,
     loopback_leaves,
+    foreign_address_leaves,
     endpoint_here,
     to_a_bound_address,
     to_the_node,
