@@ -148,11 +148,12 @@ def snapshot_like() -> Snapshot:
     return snapshot(_rows("1.20.2-iptables-flannel-cc"))
 
 
-def world_of(version: str, cni: dict[str, Any]) -> World:
-    """The same world with another kube-proxy or network."""
-    declared = topology({"cni": "flannel", "version": version, "mode": "iptables", "cluster_cidr": True})
+def world_of(version: str, cni: dict[str, Any], mode: str = "iptables", **changes: dict[str, Any]) -> World:
+    """The same world with another kube-proxy, network or kernel."""
+    declared = topology({"cni": "flannel", "version": version, "mode": mode, "cluster_cidr": True})
     raw = declared.model_dump(mode="json")
-    declared = Topology.model_validate({**raw, "cni": cni})
+    changed = {key: {**raw[key], **value} for key, value in changes.items()}
+    declared = Topology.model_validate({**raw, **changed, "cni": cni})
     return World(declared, snapshot_like(), Environment.of(declared), RecordedBalancer())
 
 
