@@ -1,11 +1,12 @@
 """What must come back, cell by cell, for a topology nobody has asked yet: plain data, written as JSON.
 
-The JSON schema is made from these models: `hairpin predict --schema`. It shares its parts with run.json.
+The JSON schema is made from these models: `python -m reports.prediction > docs/prediction.schema.json`.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, JsonValue, TypeAdapter
@@ -103,3 +104,7 @@ def schema() -> str:
     written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     written["title"] = "A Hairpin prediction"
     return json.dumps(written, indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema())

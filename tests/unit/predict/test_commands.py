@@ -14,6 +14,7 @@ from probes.oracle.oracle import expect
 from probes.oracle.rules import CATALOGUE
 from probes.oracle.trace import ways
 from probes.plan import plan
+from reports import comparison, prediction
 from reports.cli import main
 from reports.comparison import Kind
 from reports.prediction import Prediction
@@ -40,11 +41,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_every_topology_of_the_library_is_predicted_whole(name):
     topology = load(name)
 
-    prediction = Prediction.of(topology)
+    told_of = Prediction.of(topology)
 
-    assert [one.cell.id for one in prediction.cells] == [cell.id for cell in plan(topology).cells]
-    assert [one.trouble for one in prediction.cells if one.trouble] == []
-    assert all(sum(way.share for way in one.expected.paths) == pytest.approx(1) for one in prediction.cells)
+    assert [one.cell.id for one in told_of.cells] == [cell.id for cell in plan(topology).cells]
+    assert [one.trouble for one in told_of.cells if one.trouble] == []
+    assert all(sum(way.share for way in one.expected.paths) == pytest.approx(1) for one in told_of.cells)
 
 
 @pytest.mark.parametrize("name", ["lab-flannel", "ack-flannel", "cce-tunnel", "tke-router"])
@@ -171,7 +172,12 @@ def test_a_standard_topology_is_predicted_within_a_second_of_processor_time():
     topology = load("lab-flannel")
     began = time.process_time()
 
-    prediction = Prediction.of(topology)
+    told_of = Prediction.of(topology)
 
-    assert len(prediction.cells) > 600
+    assert len(told_of.cells) > 600
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(("name", "made"), [("prediction", prediction.schema), ("diff", comparison.schema)])
+def test_the_schemas_on_file_are_the_models_own(name, made):
+    assert (ROOT / "docs" / f"{name}.schema.json").read_text(encoding="utf-8") == made()
