@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from reports.run import Run
 
 FOLDER = "documented"
+INDEX = "index.html"
 STANDINGS = {
     Standing.AGREES: "agrees",
     Standing.CONDITION: "agrees under a condition",
@@ -100,12 +101,12 @@ def write(folder: Path, runs: Sequence[Run] = ()) -> list[Path]:
     """Every vendor's page and an index of them; JournalError if they cannot be written."""
     written = []
     told = {page.name: faces(page, runs) for page in pages()}
-    documents = {page.name: render(page, told[page.name], runs) for page in pages()}
-    documents["index"] = _index(told, runs)
+    documents = {f"{page.name}.html": render(page, told[page.name], runs) for page in pages()}
+    documents[INDEX] = _index(told, runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, document in documents.items():
-            path = folder / f"{name}.html"
+            path = folder / name
             path.write_text(document, encoding="utf-8")
             written.append(path)
     except OSError as error:

@@ -17,7 +17,7 @@ from probes.judging import NotTestedError
 from probes.oracle.environment import Environment
 from probes.plugin import ANSWERS, JUDGE, PLAN, RUN
 from probes.session import Answers
-from reports import allure, failure, html, journal, judged, matrix, summary
+from reports import allure, documented, failure, html, journal, judged, matrix, summary
 from reports.epilogue import Epilogue
 from reports.record import Record
 from reports.run import DeclaredTopology, Header, Left, Run, Timings
@@ -178,7 +178,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for trouble in troubles:
         terminalreporter.write_line(f"not saved: {trouble}", red=True)
     spent = ", ".join(f"{name} {took:.1f} s" for name, took in run.timings if took is not None)
-    written = [path for path in (folder / REPORT, folder / journal.RUN) if path.exists()]
+    index = folder / documented.FOLDER / documented.INDEX
+    written = [path for path in (folder / REPORT, index, folder / journal.RUN) if path.exists()]
     terminalreporter.write_line("\n".join(filter(None, [spent, *map(str, written)])))
 
 
@@ -195,6 +196,8 @@ def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
         run = run.model_copy(update={"timings": run.timings.model_copy(update={"report": time.monotonic() - began})})
         journal.save(run, folder)
         config.stash[TOLD] = True
+        if run.records:
+            documented.write(folder / documented.FOLDER, [run])
     except journal.JournalError as error:
         troubles.append(str(error))
     return run, troubles

@@ -1,4 +1,4 @@
-"""What the vendors' documents say of the kernel alone: shown in fresh namespaces, with no cluster and no link outside."""
+"""What the vendors' documents say of the kernel alone: shown in fresh namespaces, with no cluster, no link outside."""
 
 from __future__ import annotations
 
