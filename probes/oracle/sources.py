@@ -62,9 +62,11 @@ def entering_elsewhere(flow: Flow) -> IPv4Address | None:
 
 @rule("R10.5", f"{FLANNEL} M4")
 def leaving_pod_network(flow: Flow) -> IPv4Address | None:
-    """With the CNI's masquerade, a pod's packet that leaves the pod network gets its node's address."""
-    away = flow.chosen.host_network and flow.chosen.node != flow.packet.node
-    return flow.node.address if away and masqueraded_leaving(flow) else None
+    """With the CNI's masquerade, a packet from the pod network that leaves it gets the processing node's address.
+
+    A node process that asked its own bridge or vxlan device comes from there, and leaves for its own node too.
+    """
+    return flow.node.address if flow.chosen.host_network and masqueraded_leaving(flow) else None
 
 
 @rule("R10.6", "netfilter: no rule matches")
