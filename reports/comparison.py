@@ -17,7 +17,7 @@ from probes.oracle.rules import CATALOGUE, versions
 from reports.parts import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from reports.answers import Answer, Reply, Side
 
@@ -120,9 +120,9 @@ class Comparison(Told):
     not_compared: tuple[NotCompared, ...] = ()
 
 
-def compare(before: Side, after: Side) -> Comparison:
-    """Compare cells that both sides answer; say which could not be compared, and why."""
-    common = [name for name in before.answers if name in after.answers]
+def compare(before: Side, after: Side, chosen: Callable[[str], bool] = lambda _: True) -> Comparison:
+    """Compare the chosen cells that both sides answer; say which could not be compared, and why."""
+    common = [name for name in before.answers if name in after.answers and chosen(name)]
     changes = [change for name in common if (change := changed(before.answers[name], after.answers[name]))]
     counts = {kind: sum(change.kind is kind for change in changes) for kind in Kind}
     return Comparison(
@@ -132,7 +132,7 @@ def compare(before: Side, after: Side) -> Comparison:
         same=len(common) - len(changes),
         counts=counts,
         groups=_grouped(changes),
-        not_compared=tuple(_not_compared(before, after)),
+        not_compared=tuple(one for one in _not_compared(before, after) if chosen(one.cell)),
     )
 
 

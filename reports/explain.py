@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
@@ -111,7 +112,7 @@ def _line(number: str, text: Text) -> RenderableType:
 
 def _told(step: Step, *, full: bool) -> Text:
     """Step, decision and rule; `full`: with the rule's sentence and source, which are told the first time."""
-    text = Text(f"{step.step}: ", style="dim").append(step.decided, style="not dim")
+    text = Text(f"{re.split('[,:]', step.step)[0]}: ", style="dim").append(step.decided, style="not dim")
     if not full:
         return text.append(f"   {step.rule}", style="not dim")
     since = "" if step.versions == "all" else f"kube-proxy {step.versions}; "

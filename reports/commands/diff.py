@@ -32,9 +32,9 @@ def add(verbs: Verbs) -> None:
     parser = verbs.add_parser("diff", help="which cells change, worst first", description=DESCRIPTION)
     parser.add_argument("before", metavar="BEFORE")
     parser.add_argument("after", metavar="AFTER", nargs="?")
-    for option, side in (("--with", "after"), ("--with-before", "before")):
+    for flags, side in ((("--with",), "after"), (("--with-before", "--with-a"), "before")):
         parser.add_argument(
-            option,
+            *flags,
             dest=f"{side}_overrides",
             action="append",
             default=[],
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(message)
     before = side(options.before, options.before_overrides)
     after = side(options.after or options.before, options.after_overrides)
-    comparison = compare(before, after)
+    comparison = compare(before, after, lambda cell: output.chosen(cell, options))
     output.emit(options, _told(comparison, options))
     hit = {kind: count for kind, count in comparison.counts.items() if kind in gate and count}
     if hit:

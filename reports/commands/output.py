@@ -18,8 +18,9 @@ WIDEST = 160  # a table over a whole wide screen is not easier to read
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """`--format` and `--output`."""
+    """`--format`, `--output` and `--only`."""
     parser.add_argument("--format", choices=FORMATS, help="default: by the ending of --output, else text")
+    parser.add_argument("--only", metavar="WORDS", default="", help="only cells with all of these words in their id")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="write there instead of to the terminal")
 
 
@@ -27,6 +28,11 @@ def format_of(given: argparse.Namespace) -> str:
     """The format asked for, or the one the output's ending means."""
     by_ending = {".json": "json", ".html": "html"}.get(given.output.suffix if given.output else "", "text")
     return str(given.format or by_ending)
+
+
+def chosen(cell: str, given: argparse.Namespace) -> bool:
+    """Whether --only leaves this cell id in."""
+    return all(word in cell for word in given.only.split())
 
 
 def width() -> int:

@@ -57,6 +57,11 @@ def _table(topology: Topology, changes: dict[str, Any], options: argparse.Namesp
     from reports.prediction import Prediction  # noqa: PLC0415 - `--help` and a wrong file need none of it
 
     prediction = Prediction.of(topology, changes)
+    cells = tuple(one for one in prediction.cells if output.chosen(one.cell.id, options))
+    if not cells:
+        message = f"--only {options.only!r} leaves none of the {len(prediction.cells)} cells of {topology.name}"
+        raise CommandError(message)
+    prediction = prediction.model_copy(update={"cells": cells})
     if output.format_of(options) == "json":
         return prediction.model_dump_json(indent=1) + "\n"
     if output.format_of(options) == "html":
