@@ -33,7 +33,7 @@ from topologies.load import load
 from topologies.model import Ssh, TrafficPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from probes.oracle.flow import Flow
@@ -239,6 +239,7 @@ def asked(there: There, mutation: Mutation) -> dict[str, Any]:
         "foreseen": {cell.id: str(verdict) for cell, verdict in other.items() if verdict.result is Result.FAIL},
         "unclear": {cell.id: str(verdict) for cell, verdict in seen.items() if verdict.result is Result.INCONCLUSIVE},
         "kept": all(kept),
+        "notes": answers.notes,
         "cells": len(cells),
     }
 
@@ -248,7 +249,10 @@ def tell(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
+def main(known: Mapping[str, Mutation], where: str, what: str) -> None:
+    """Break that thing of that lab, and print what came of it."""
+    json.dump(asked(There(load(where), secrets.token_hex(2)), known[what]), sys.stdout)
+
+
 if __name__ == "__main__":
-    where, what = sys.argv[1:]
-    told = asked(There(load(where), secrets.token_hex(2)), MUTATIONS[what])
-    json.dump(told, sys.stdout)
+    main(MUTATIONS, *sys.argv[1:])

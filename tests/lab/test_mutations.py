@@ -5,48 +5,25 @@ Which cells those are is foreseen by an oracle in which the same thing is broken
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from topologies.lab import lab
-from topologies.lab.island import Island
-from topologies.load import LIBRARY, load
+from tests.lab.broken import asked, small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
-GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
-NAME = "test-mutated"
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A file of two workers, one with the echo pods and one without; its lab is up."""
-    file = tmp_path_factory.mktemp("mutated") / "mine.yaml"
-    text = (LIBRARY / "lab-small.yaml").read_text(encoding="utf-8")
-    file.write_text(text.replace("name: lab-small", f"name: {NAME}"), encoding="utf-8")
-    lab.down(NAME)
-    lab.up(load(str(file)), kubernetes_bin=Path(GIVEN) if GIVEN else None, say=lambda _: None)
-    yield file
-    lab.down(NAME)
-
-
-def asked(topology: Path, mutation: str) -> dict[str, Any]:
-    """What `mutated.py` tells; its progress is shown if the test fails."""
-    island = Island.of(NAME)
-    command = island.door("cp", [sys.executable, "-m", "tests.lab.mutated", str(topology), mutation])
-    done = subprocess.run(  # noqa: S603 - our own command
-        command, cwd=ROOT, env=island.environment(), stdout=subprocess.PIPE, check=True, timeout=300
-    )
-    return dict(json.loads(done.stdout))
+    with small("test-mutated", tmp_path_factory.mktemp("mutated")) as file:
+        yield file
 
 
 def differences(told: dict[str, Any]) -> str:
@@ -59,7 +36,7 @@ def differences(told: dict[str, Any]) -> str:
 
 
 def test_a_lab_with_nothing_broken_has_no_red_cell(topology: Path) -> None:
-    told = asked(topology, "none")
+    told = asked("mutated", topology, "none")
 
     assert not differences(told), differences(told)
     assert not told["seen"]
@@ -67,7 +44,7 @@ def test_a_lab_with_nothing_broken_has_no_red_cell(topology: Path) -> None:
 
 @pytest.mark.parametrize("mutation", ["cluster-ip-jump", "local-jump", "masquerade", "policy", "proxy"])
 def test_what_is_broken_turns_exactly_its_own_cells_red(mutation: str, topology: Path) -> None:
-    told = asked(topology, mutation)
+    told = asked("mutated", topology, mutation)
 
     assert told["kept"], "the damage was repaired while it was asked"
     assert told["foreseen"], "a mutation nobody could notice proves nothing"

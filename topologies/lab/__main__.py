@@ -180,6 +180,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         COMMANDS[options.command](options)
     except TOLD as error:
         sys.exit(f"{error}")
+    except PermissionError as error:
+        sys.exit(f"{error.filename}: {error.strerror}: a lab and its state belong to root: try again with sudo")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -1,0 +1,45 @@
+"""A lab of two workers that tests may break, and what a program inside it tells of a run with something broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from topologies.lab import lab
+from topologies.lab.island import Island
+from topologies.load import LIBRARY, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def small(name: str, home: Path) -> Iterator[Path]:
+    """The topology file of a lab that is up: lab-small under another name."""
+    file = home / "mine.yaml"
+    text = (LIBRARY / "lab-small.yaml").read_text(encoding="utf-8")
+    file.write_text(text.replace("name: lab-small", f"name: {name}"), encoding="utf-8")
+    lab.down(name)
+    lab.up(load(str(file)), kubernetes_bin=Path(GIVEN) if GIVEN else None, say=lambda _: None)
+    try:
+        yield file
+    finally:
+        lab.down(name)
+
+
+def asked(program: str, topology: Path, what: str) -> dict[str, Any]:
+    """What `mutated.py` or `troubles.py` tells; its progress is shown if the test fails."""
+    island = Island.of(load(str(topology)).name)
+    command = island.door("cp", [sys.executable, "-m", f"tests.lab.{program}", str(topology), what])
+    done = subprocess.run(  # noqa: S603 - our own command
+        command, cwd=ROOT, env=island.environment(), stdout=subprocess.PIPE, check=True, timeout=300
+    )
+    return dict(json.loads(done.stdout))
