@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probes.oracle import (
@@ -43,6 +46,7 @@ STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
     ("The node's own ports", listeners.LISTENING),
     ("The baseline: an echo pod's own address", travel.BASELINE),
 )
+CONFIRMED = Path(__file__).with_name("confirmed.json")  # written by tests/confirmed.py
 CATALOGUE: tuple[Rule[Any], ...] = tuple(dict.fromkeys(rule for _, chain in STEPS for rule in chain))
 
 
@@ -60,21 +64,46 @@ def versions(rule: Rule[Any]) -> str:
     return f"<= {_minor(rule.until)}" if rule.until else "all"
 
 
+@cache
+def _told() -> dict[str, dict[str, list[str]]]:
+    found: dict[str, dict[str, list[str]]] = json.loads(CONFIRMED.read_text())
+    return found
+
+
+def confirmed(rule: Rule[Any]) -> tuple[str, ...]:
+    """Where a real kube-proxy did as the rule says: `ipvs 1.20.2 flannel`, `iptables 1.20.2 lab-routed (live)`.
+
+    Empty where the rule rests on reading the source alone.
+    """
+    live = (f"{place} (live)" for place in _told()["runs"].get(rule.id, ()))
+    return (*_told()["recordings"].get(rule.id, ()), *live)
+
+
+def spoken(rule: Rule[Any]) -> tuple[str, ...]:
+    """The recordings in which it spoke and the oracle was right, but its opposite would have looked the same."""
+    return tuple(_told()["spoken"].get(rule.id, ()))
+
+
 def markdown() -> str:
     """The catalogue as a page, one table per step."""
+    alone = sum(not confirmed(rule) and not spoken(rule) for rule in CATALOGUE)
     lines = [
         "# The oracle's rules",
         "",
         "Printed by `python -m probes.oracle.rules`; do not edit. In each step the first rule that answers decides.",
-        "`seen`: where it was seen in a real cluster; empty where it rests on the source alone.",
+        "",
+        "`seen`: where a real kube-proxy did so. A recording (`tests/unit/oracle/observed/`) counts only if its cells",
+        "disagree with the oracle once the rule is flipped (else: *not told apart*), a live run of a lab if a cell",
+        f"that names the rule passed (`python -m tests.confirmed`). {alone} of {len(CATALOGUE)} rules rest on reading",
+        "the source alone, and say so.",
     ]
     for title, chain in STEPS:
         lines += [
             "",
             f"## {title}",
             "",
-            "| rule | what | modes | versions | source |",
-            "|---|---|---|---|---|",
+            "| rule | what | modes | versions | source | seen |",
+            "|---|---|---|---|---|---|",
         ]
         lines += [_row(rule) for rule in chain]
     return "\n".join(lines) + "\n"
@@ -82,8 +111,19 @@ def markdown() -> str:
 
 def _row(rule: Rule[Any]) -> str:
     modes = "all" if rule.modes == EVERY_MODE else ", ".join(rule.modes)
-    cells = (rule.id, rule.sentence, modes, versions(rule), rule.citation)
+    untold = f"not told apart: {_grouped(spoken(rule))}" if spoken(rule) else "source alone"
+    seen = _grouped(confirmed(rule)) or untold
+    cells = (rule.id, rule.sentence, modes, versions(rule), rule.citation, seen)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _grouped(places: tuple[str, ...]) -> str:
+    """`ipvs 1.20.2 flannel, routed; ipvs 1.24.3 flannel`: each mode and version once."""
+    groups: dict[str, list[str]] = {}
+    for place in places:
+        mode, version, network = place.split(" ", 2)
+        groups.setdefault(f"{mode} {version}", []).append(network)
+    return "; ".join(f"{proxy} {', '.join(networks)}" for proxy, networks in sorted(groups.items()))
 
 
 def _minor(version: Release) -> str:

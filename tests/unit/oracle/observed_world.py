@@ -20,6 +20,8 @@ from topologies.snapshot import Endpoint, ServiceState, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from probes.expectation import Expectation
+
 FOLDER = File(__file__).parent / "observed"
 REAL_LB = "REAL-LB"
 NAMES = {"host-b@n2": "host-b", "pod-b": "pod-b", REAL_LB: REAL_LB}
@@ -180,3 +182,13 @@ def _frontend(row: dict[str, Any]) -> Frontend:
 
 def _rows(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text().splitlines()]
+
+
+def complaint(one: Recorded, expectation: Expectation) -> str:
+    """What the oracle and the recording disagree about, or an empty string."""
+    wrong = one.outcomes - expectation.outcomes
+    if wrong or (one.outcomes == {Outcome.OK} and expectation.outcomes != {Outcome.OK}):
+        return f"{sorted(one.outcomes)} where {sorted(expectation.outcomes)} was expected"
+    seen = {(one.source, one.backend)} if one.backend else set()
+    allowed = {(source, path.backend) for path in expectation.paths for source in path.sources}
+    return "" if seen == allowed else f"{seen} where {allowed} was expected"

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from probes.observation import Outcome
 from probes.oracle.oracle import predict
-from tests.unit.oracle.observed_world import FOLDER, recorded, world
-
-if TYPE_CHECKING:
-    from probes.expectation import Expectation
-    from tests.unit.oracle.observed_world import Recorded
+from tests.unit.oracle.observed_world import FOLDER, complaint, recorded, world
 
 FILES = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl")))
 EXCEPTIONS = {  # (file, cell): why the real one did otherwise
@@ -21,15 +14,6 @@ EXCEPTIONS = {  # (file, cell): why the real one did otherwise
         "itp-lb NodePort@n1 from b",
     ): "one of three tries hung: the user-mode guest's noise, 6.10",
 }
-
-
-def complaint(one: Recorded, expectation: Expectation) -> str:
-    wrong = one.outcomes - expectation.outcomes
-    if wrong or (one.outcomes == {Outcome.OK} and expectation.outcomes != {Outcome.OK}):
-        return f"{sorted(one.outcomes)} where {sorted(expectation.outcomes)} was expected"
-    seen = {(one.source, one.backend)} if one.backend else set()
-    allowed = {(source, path.backend) for path in expectation.paths for source in path.sources}
-    return "" if seen == allowed else f"{seen} where {allowed} was expected"
 
 
 @pytest.mark.parametrize("name", FILES)

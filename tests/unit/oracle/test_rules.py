@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from probes.oracle.rules import CATALOGUE, markdown, versions
+from probes.oracle.rules import CATALOGUE, CONFIRMED, markdown, versions
+from tests.confirmed import by_recordings
 
 PAGE = Path(__file__).parents[3] / "docs" / "rules.md"
 
 
 def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == markdown(), "run: python -m probes.oracle.rules > docs/rules.md"
+
+
+def test_what_the_recordings_confirm_is_up_to_date() -> None:
+    told = json.loads(CONFIRMED.read_text())
+    assert {key: told[key] for key in ("recordings", "spoken")} == by_recordings(), "run: python -m tests.confirmed"
 
 
 def test_ids_are_unique_and_every_rule_has_its_sentence_and_source() -> None:
