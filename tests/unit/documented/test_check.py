@@ -59,7 +59,9 @@ def test_a_world_is_realised_by_a_topology_that_has_all_its_conditions():
     assert lacks(world, topology("lab-flannel")) == ("proxy.mode ipvs", "cni.kind eni", "cni.masquerade none")
 
 
-@pytest.mark.parametrize("name", ["ack-terway", "ack-flannel", "tke-router", "cce-tunnel", "cce-vpc", "lab-flannel"])
+@pytest.mark.parametrize(
+    "name", ["ack-terway", "ack-flannel", "cce-tunnel", "cce-vpc", "lab-flannel", "lab-ipvs-balancer"]
+)
 def test_a_cluster_of_a_vendor_shows_its_claims(name):
     found = live.trials(topology(name))
 
