@@ -11,7 +11,7 @@ from threading import Event, Thread
 from topologies.lab.processes import ProcessError, run
 
 # What changes by itself while we look.
-RESTLESS = ("random", "nr_", "-nr ", "_count", "-state", "quota", "ns_last_pid", "sched_")
+RESTLESS = ("random", "pty.nr", "nr_", "-nr ", "_count", "-state", "quota", "ns_last_pid", "sched_")
 
 
 def traces(lab: str) -> dict[str, set[str]]:
