@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
 PROGRAMS = Path(GIVEN) if GIVEN else None
 NAME = "test-small"
-KNOWN = {"lo", "nodes", "outside", "cp", "n1", "n2", "lb", "rt", "e1"}
+KNOWN = {"lo", "nodes", "second", "outside", "cp", "n1", "n2", "lb", "rt", "e1"}
 SEED = int(os.environ.get("HAIRPIN_SEED", "1"))
 
 
