@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from probes import chance
 from probes.observation import Attempt, Observation, Outcome
 from probes.pool import Pool
 from probes.verdict import Facet, Result, Verdict
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from probes.cell import Cell
     from probes.expectation import Expectation, Path
+
+
+UNLIKELY = 1e-4  # a share is another one where chance makes this sample of it with at most this probability
+CERTAIN = 1e-6  # what sums of shares may lack of 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +121,23 @@ def _affinity(case: Case) -> str:
     return f"one client was sent to {_listed(seen)}" if len(seen) > 1 else ""
 
 
+def _shares(case: Case) -> str:
+    """An intermittent cell is answered as often as its ways' shares say, as far as chance lets that be told."""
+    answered = sum(path.share for path in case.expectation.paths if path.outcome is Outcome.OK)
+    if case.expectation.sticky or answered < CERTAIN or answered > 1 - CERTAIN:
+        return ""
+    got, asked = len(_answered(case)), _asked(case)
+    if chance.of(got, asked, answered) > UNLIKELY:
+        return ""
+    return f"{got} of {asked} answered where {answered:.0%} was expected"
+
+
 CHECKS = {
     Facet.REACHABILITY: _reachability,
     Facet.SOURCE: _source,
     Facet.BACKENDS: _backends,
     Facet.AFFINITY: _affinity,
+    Facet.SHARES: _shares,
 }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from probes.cell import Cell, Omission
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.model import LoadBalancerKind, ServiceType, VantageKind
+from topologies.model import BalancerStatus, LoadBalancerKind, ServiceType, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SURE = 0.999
 FEWEST = 3
+SHARED = 30  # attempts that tell a share of a quarter or a half from none and from all
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,22 @@ def sample_size(backends: int, sure: float = SURE) -> int:
 
 
 def _sample(topology: Topology, service: Service, frontend: Frontend) -> int:
+    if _may_be_sent_home(topology, service, frontend):
+        return SHARED
     if frontend.kind is FrontendKind.ENDPOINT or not frontend.declared:
         return FEWEST
     return sample_size(len(topology.backends_of(service)))
+
+
+def _may_be_sent_home(topology: Topology, service: Service, frontend: Frontend) -> bool:
+    """Whether a balancer that keeps its clients takes the packet, and may pick the node it comes from."""
+    balancer = topology.load_balancer
+    keeps = balancer.kind is LoadBalancerKind.INLINE and not balancer.masquerade_inside
+    if not keeps or frontend.kind is not FrontendKind.LOAD_BALANCER:
+        return False
+    listener = next((one for one in balancer.listeners if one.name == frontend.listener), None)
+    passed = (service.load_balancer_status or balancer.status) is not BalancerStatus.IP
+    return bool(listener.leads_to) if listener else passed and frontend.declared
 
 
 Offer = tuple[Frontend, str]

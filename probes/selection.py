@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.frontends import At, FrontendKind
-from topologies.model import ServiceType, SessionAffinity, TrafficPolicy, VantageKind
+from topologies.model import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,12 +22,46 @@ def _exposed(cell: Cell, topology: Topology) -> bool:
     return bool(topology.backends_of(topology.service(cell.frontend.service)))
 
 
+def _listening(cell: Cell, topology: Topology) -> str:
+    """`own`: a listener of the balancer that answers itself; `leads`: one that leads to a Service; else `none`."""
+    for listener in topology.load_balancer.listeners:
+        if listener.name == cell.frontend.listener:
+            return "leads" if listener.leads_to else "own"
+    return "none"
+
+
+def _status(cell: Cell, topology: Topology) -> BalancerStatus:
+    return topology.service(cell.frontend.service).load_balancer_status or topology.load_balancer.status
+
+
+def _shares_address(cell: Cell, topology: Topology) -> bool:
+    name, services = cell.frontend.service, topology.workload.services
+    return any(one.shares_address_of and name in {one.name, one.shares_address_of} for one in services)
+
+
+def _beside(cell: Cell, topology: Topology) -> bool:
+    backends = topology.backends_of(topology.service(cell.frontend.service))
+    return cell.vantage.node in {backend.node for backend in backends}
+
+
+def _on_host_network(cell: Cell, topology: Topology) -> bool:
+    backends = topology.backends_of(topology.service(cell.frontend.service))
+    return any(backend.host_network for backend in backends)
+
+
 READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]] = {
     "vantage": (lambda cell, _: cell.vantage.kind, frozenset(VantageKind)),
     "frontend": (lambda cell, _: cell.frontend.kind, frozenset(FrontendKind)),
     "at": (lambda cell, _: cell.frontend.at, frozenset(At)),
     "declared": (lambda cell, _: cell.frontend.declared, frozenset({True, False})),
     "endpoints": (_exposed, frozenset({True, False})),
+    "listener": (_listening, frozenset({"own", "leads", "none"})),
+    "status": (_status, frozenset(BalancerStatus)),
+    "shared_address": (_shares_address, frozenset({True, False})),
+    "beside": (_beside, frozenset({True, False})),  # the client's node has an endpoint of the Service
+    "host_network": (_on_host_network, frozenset({True, False})),
+    "inside": (lambda cell, _: cell.vantage.kind is not VantageKind.EXTERNAL, frozenset({True, False})),
+    "excludes": (lambda _, topology: topology.load_balancer.excludes_source, frozenset({True, False})),
     "type": (lambda cell, topology: topology.service(cell.frontend.service).type, frozenset(ServiceType)),
     "policy": (
         lambda cell, topology: topology.service(cell.frontend.service).external_traffic_policy,

@@ -248,8 +248,11 @@ def simulate(
 def _simulated(cell: Cell, target: Target, expectation: Expectation) -> Observation:
     paths = expectation.paths[:1] if expectation.sticky else expectation.paths
     attempts = []
+    taken = [0] * len(paths)
     for index in range(max(cell.sample, len(paths))):
-        path = paths[index % len(paths)]
+        due = max(range(len(paths)), key=lambda one: paths[one].share * (index + 1) - taken[one])
+        taken[due] += 1
+        path = paths[due]
         attempts.append(
             Attempt(path.outcome, source=min(path.sources, default=None), backend=path.backend, scout=index == 0)
         )

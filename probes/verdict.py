@@ -21,6 +21,7 @@ class Facet(StrEnum):
     SOURCE = "source"
     BACKENDS = "backends"
     AFFINITY = "affinity"
+    SHARES = "shares"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,15 +45,15 @@ def test_a_load_balancer_is_answered_by_the_backends_of_its_policy(cell: Cell, j
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="loadbalancer", declared=False)
+@pytest.mark.cells(frontend="loadbalancer", declared=False, listener="none")
 def test_an_undeclared_port_is_the_balancers_own(cell: Cell, judge: Judging) -> None:
-    """At a port that no Service declares, the load balancer itself answers, not the cluster."""
+    """At a port that no Service declares, the load balancer itself answers, unless the node keeps its address."""
     verdict = judge(cell, Facet.REACHABILITY)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="loadbalancer", declared=False)
+@pytest.mark.cells(frontend="loadbalancer", declared=False, listener="none")
 def test_an_undeclared_port_is_answered_by_the_balancer(cell: Cell, judge: Judging) -> None:
     """Whoever answers at an undeclared port of a load balancer is the balancer, and it sees who left the node."""
     verdict = judge(cell, Facet.SOURCE)

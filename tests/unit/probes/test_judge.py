@@ -96,3 +96,19 @@ def test_a_host_network_pod_is_known_by_its_nodes_name():
     named = with_names(Observation("c", attempts=(ok("n2"), ok("web-a"))), {"n2": "host-a"})
 
     assert [attempt.backend for attempt in named.attempts] == ["host-a", "web-a"]
+
+
+HALF = Expectation((replace(TWO.paths[0], share=0.5), Path(Outcome.TIMEOUT, share=0.5)), ("L13",), "sent home")
+
+
+@pytest.mark.parametrize(
+    ("answered", "result"), [(30, Result.FAIL), (0, Result.FAIL), (4, Result.FAIL), (12, Result.PASS)]
+)
+def test_an_intermittent_cell_is_answered_as_often_as_its_share_says(answered, result):
+    attempts = (*[ok()] * answered, *[Attempt(Outcome.TIMEOUT)] * (30 - answered))
+
+    assert judge(case(HALF, *attempts), Facet.SHARES).result is result
+
+
+def test_few_attempts_do_not_prove_a_share_wrong():
+    assert judge(case(HALF, ok(), ok(), ok()), Facet.SHARES).result is Result.PASS

@@ -78,3 +78,13 @@ def test_cells_that_share_a_count_of_icmp_errors():
     assert places["pod-n3-to-none-lb.nodeport.n1-v4-tcp"] == ("n3", "n1")
     assert places["host-n3-to-none-lb.nodeport.loopback-v4-tcp"] == ("n3", "n3")
     assert places["ext-e1-to-none-lb.loadbalancer-v4-tcp"] == ("ext-e1", "ext-e1")
+
+
+def test_a_client_that_may_be_sent_home_is_asked_often_enough_to_measure_its_share():
+    topology = load("lab-balancer")
+    sizes = {f"{cell.frontend.service}.{cell.frontend.label}": cell.sample for cell in plan(topology).cells}
+
+    assert sizes["web-out.loadbalancer"] == 30
+    assert sizes["web-lb.loadbalancer.range"] == 30
+    assert sizes["web-lb.loadbalancer"] < 30
+    assert sizes["web-lb.loadbalancer.ingress"] < 30

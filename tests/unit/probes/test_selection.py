@@ -20,3 +20,19 @@ def test_selectors_are_all_to_be_met():
 def test_a_misspelt_selector_is_an_error(wanted):
     with pytest.raises(SelectionError, match="got"):
         select(CELLS, TOPOLOGY, wanted)
+
+
+def test_the_balancers_stories_are_found_by_what_they_are_about():
+    topology = load("lab-balancer")
+
+    def labels(**wanted):
+        return {
+            f"{one.frontend.service}.{one.frontend.label}" for one in select(plan(topology).cells, topology, wanted)
+        }
+
+    assert labels(listener="own") == {"web-lb.loadbalancer.ingress", "web-lb.loadbalancer.other-cluster"}
+    assert labels(listener="leads") == {"web-lb.loadbalancer.range"}
+    assert "solo-beside.loadbalancer" in labels(shared_address=True, frontend="loadbalancer")
+    assert labels(status="hostname", frontend="loadbalancer", declared=True, beside=True, host_network=True) == {
+        "host-out-local.loadbalancer"
+    }

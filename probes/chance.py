@@ -1,0 +1,13 @@
+"""What chance does: the exact binomial test. Pure."""
+
+from __future__ import annotations
+
+from math import comb
+
+ALIKE = 1 + 1e-9  # two probabilities that differ by rounding only are the same
+
+
+def of(got: int, tries: int, share: float) -> float:
+    """The probability that `tries` with this share of successes give a count as unlikely as `got`, or more so."""
+    likely = [comb(tries, count) * share**count * (1 - share) ** (tries - count) for count in range(tries + 1)]
+    return sum(one for one in likely if one <= likely[got] * ALIKE)
