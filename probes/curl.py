@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from topologies.frontends import Target
 
 PARALLEL_MAX = 300  # curl's own limit for --parallel-max
-ANSWER_TIME = 3.0  # seconds from connected to answered; a transfer may last connect_timeout + ANSWER_TIME
+ANSWER_TIME = 8.0  # seconds from connected to answered: a busy backend is slow, only one that says nothing hangs
 NOT_FOUND = 127  # the shell's exit code for a command that is not there
 COULD_NOT_CONNECT = 7
 MARK = "@@hairpin"
