@@ -17,12 +17,13 @@ from reports import words
 from reports.parts import CellKey  # noqa: TC001 - dataclasses are told by type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from reports.parts import Way
     from reports.prediction import Predicted, Prediction
     from reports.record import Record
     from reports.run import Run
+FEW = 2  # sources that are told with the backend that sees each
 
 
 class Reply(NamedTuple):
@@ -141,16 +142,25 @@ def _attempted(record: Record) -> dict[Reply, float]:
 
 
 def told(shares: Mapping[Reply, float], *, exact: bool) -> str:
-    """`ok from web-a or web-b, source kept`; outcomes that differ with their shares: `75 % ok …, 25 % timeout`.
+    """`ok from web-a or web-b, source kept`; outcomes that differ with their shares: `75 % ok ..., or 25 % timeout`.
 
     `exact`: shares are probabilities; those of an observation are frequencies, told as `about`.
     """
-    outcomes = dict.fromkeys(reply.outcome for reply in shares)
+    outcomes = sorted({reply.outcome for reply in shares}, key=lambda outcome: (outcome is not Outcome.OK, outcome))
     parts = []
     for outcome in outcomes:
-        same = {reply: share for reply, share in shares.items() if reply.outcome is outcome}
-        ways = [(outcome, [one.source] if one.source else [], one.backend or None) for one in sorted(same)]
-        said = words.expected(ways, sticky=False)
-        share = f"{'' if exact else 'about '}{100 * sum(same.values()):.3g} % " if len(outcomes) > 1 else ""
-        parts.append(f"{share}{said}")
+        same = sorted(reply for reply in shares if reply.outcome is outcome)
+        likely = 100 * sum(shares[reply] for reply in same)
+        share = f"{'' if exact else 'about '}{likely:.3g} % " if len(outcomes) > 1 else ""
+        parts.append(f"{share}{_alike(same)}")
     return ", or ".join(parts)
+
+
+def _alike(same: Sequence[Reply]) -> str:
+    """Replies of one outcome; of many sources only which they are, not which backend sees which."""
+    sources = list(dict.fromkeys(reply.source for reply in same))
+    backends = list(dict.fromkeys(reply.backend for reply in same))
+    if len(sources) > FEW:
+        return f"{same[0].outcome} from {' or '.join(sorted(backends))}, source {words.joined(sources)}"
+    ways = [(one.outcome, [one.source] if one.source else [], one.backend or None) for one in same]
+    return words.expected(ways, sticky=False)

@@ -65,13 +65,24 @@ class RuleTold(Told):
     citation: str = ""
 
 
+class ReplyTold(Told):
+    """What a share of a cell's connections gets. `source`, `backend`: None unless ok."""
+
+    outcome: Outcome
+    source: str | None = None
+    backend: str | None = None
+    share: float
+
+
 class Change(Told):
-    """One cell's answer on both sides, in words, with the ids of the rules that made it, in the packet's order."""
+    """One cell's answer on both sides, in words and by reply, with the rules that made it in the packet's order."""
 
     cell: str
     kind: Kind
     before: str
     after: str
+    before_replies: tuple[ReplyTold, ...] = ()
+    after_replies: tuple[ReplyTold, ...] = ()
     before_rules: tuple[str, ...] = ()
     after_rules: tuple[str, ...] = ()
     before_because: str = ""
@@ -146,10 +157,19 @@ def changed(before: Answer, after: Answer) -> Change | None:
         kind=kind,
         before=before.told,
         after=after.told,
+        before_replies=_replies(before),
+        after_replies=_replies(after),
         before_rules=before.rules,
         after_rules=after.rules,
         before_because=before.because,
         after_because=after.because,
+    )
+
+
+def _replies(answer: Answer) -> tuple[ReplyTold, ...]:
+    return tuple(
+        ReplyTold(outcome=reply.outcome, source=reply.source or None, backend=reply.backend or None, share=share)
+        for reply, share in sorted(answer.shares.items())
     )
 
 
@@ -175,7 +195,7 @@ def _differ(before: Answer, after: Answer) -> bool:
 
 
 def _level(answer: Answer) -> int:
-    outcomes = {reply.outcome for reply in answer.shown}
+    outcomes = {reply.outcome for reply in answer.may}
     if Outcome.OK not in outcomes:
         return NEVER
     return ALWAYS if outcomes == {Outcome.OK} else SOMETIMES
@@ -183,21 +203,19 @@ def _level(answer: Answer) -> int:
 
 def _answered_otherwise(before: Answer, after: Answer) -> Kind:
     """Reachable as before: other backends, other sources, or (intermittent both times) otherwise refused."""
-    old_sources, new_sources = _sources(before.shown), _sources(after.shown)
-    if _backends(after.shown) - _backends(before.may):
+    old_backends, new_backends = ({reply.backend for reply in _answered(one)} for one in (before, after))
+    old_sources, new_sources = ({reply.source for reply in _answered(one)} for one in (before, after))
+    if new_backends - old_backends:
         return Kind.WRONG_BACKEND
     if old_sources != new_sources:
         return _source_kind(kept=old_sources == {"kept"}, keeps=new_sources == {"kept"})
-    lost = _backends(before.shown) - _backends(after.may)
-    return Kind.FEWER_BACKENDS if lost else Kind.CHANGED_REFUSAL
+    if old_backends != new_backends:
+        return Kind.FEWER_BACKENDS
+    return Kind.CHANGED_SOURCE if _answered(before) != _answered(after) else Kind.CHANGED_REFUSAL
 
 
-def _backends(replies: Iterable[Reply]) -> set[str]:
-    return {reply.backend for reply in replies if reply.outcome is Outcome.OK}
-
-
-def _sources(replies: Iterable[Reply]) -> set[str]:
-    return {reply.source for reply in replies if reply.outcome is Outcome.OK}
+def _answered(answer: Answer) -> set[Reply]:
+    return {reply for reply in answer.may if reply.outcome is Outcome.OK}
 
 
 def _source_kind(*, kept: bool, keeps: bool) -> Kind:

@@ -49,6 +49,7 @@ def emit(given: argparse.Namespace, text: str) -> None:
     """Write the result; CommandError if its file cannot be written."""
     if given.output is None:
         sys.stdout.write(text)
+        sys.stdout.flush()
         return
     try:
         given.output.write_text(text, encoding="utf-8")

@@ -87,6 +87,7 @@ def kind(before: Answer, after: Answer) -> Kind | None:
         ((A,), (LOST,), Kind.LOST_SOURCE),
         ((LOST,), (A,), Kind.GAINED_SOURCE),
         ((LOST,), (LOST._replace(source="primary(n1)"),), Kind.CHANGED_SOURCE),
+        ((A, B._replace(source="vtep(n1)")), (B, LOST), Kind.CHANGED_SOURCE),
         ((TIMEOUT,), (REFUSED,), Kind.CHANGED_REFUSAL),
         ((A, TIMEOUT), (A, REFUSED), Kind.CHANGED_REFUSAL),
         ((A, B), (B, A), None),
@@ -123,6 +124,14 @@ def test_a_sample_that_missed_an_allowed_answer_is_no_change():
     assert kind(only_a, only_b) is None
     assert kind(only_a, predicted(A, B)) is None
     assert kind(predicted(A, B), only_a) is None
+
+
+def test_a_sample_is_placed_by_what_it_was_allowed_to_show():
+    ways = [way(Outcome.OK, KEPT, "web-a", share=0.5), way(Outcome.OK, VTEP, "web-b", share=0.5)]
+    lucky = answer(Result.PASS, ways, [attempt(Outcome.OK, KEPT, "web-a")] * 3)
+    elsewhere = B._replace(source="primary(n1)")
+
+    assert kind(lucky, predicted(A, elsewhere)) is Kind.CHANGED_SOURCE
 
 
 def test_one_answer_of_two_that_are_right_is_no_change():
@@ -192,6 +201,7 @@ def test_a_comparison_survives_json_and_has_a_schema():
     found = compare(Side("a", "predicted", "", {CELL.id: before}, {}), Side("b", "predicted", "", {CELL.id: after}, {}))
 
     assert Comparison.model_validate_json(found.model_dump_json()) == found
+    assert [reply.outcome for reply in found.groups[0].changes[0].after_replies] == [Outcome.TIMEOUT]
     assert json.loads(schema())["title"] == "A Hairpin comparison"
 
 
