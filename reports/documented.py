@@ -18,7 +18,7 @@ from probes.documented import check, live
 from probes.documented.answer import Ending
 from probes.documented.load import pages
 from probes.documented.model import Standing
-from probes.documented.world import lacks
+from probes.documented.world import lacks, said
 from probes.observation import Outcome
 from probes.oracle.rules import sentence
 from probes.verdict import Result
@@ -73,6 +73,7 @@ class Shown:
     run: str
     cell: str
     told: str
+    brief: str
     result: Result
     note: str
 
@@ -89,6 +90,14 @@ class Face:
     tried: tuple[Tried, ...]
     shown: tuple[Shown, ...]
     unshown: str
+
+    @property
+    def seen(self) -> dict[str, str]:
+        """What each run showed, in few words."""
+        told: dict[str, dict[str, None]] = {}
+        for one in self.shown:
+            told.setdefault(one.run, {})[one.brief] = None
+        return {run: " · ".join(briefs) for run, briefs in told.items()}
 
     @property
     def result(self) -> Result | None:
@@ -169,7 +178,7 @@ def _tried(page: Page, cases: Iterable[Case], *, otherwise: bool) -> Iterator[Tr
         for cell, predicted in by_cell.items():
             alike.setdefault(tuple(_spans(predicted)), []).append(cell)
         world = page.worlds[case.world]
-        conditions = tuple(f"{path} {value}" for path, value in world.conditions.items())
+        conditions = tuple(said(path, value) for path, value in world.conditions.items())
         for spans, cells in alike.items():
             yield Tried(world.about or case.world, conditions, tuple(cells), spans, otherwise)
 
@@ -222,9 +231,10 @@ def _held(trial: live.Trial, record: Record, topology: Topology) -> Shown:
     endings = _endings(record, topology)
     cell = trial.cell.id.removesuffix("-v4-tcp")
     if record.verdict is Result.INCONCLUSIVE or not endings:
-        return Shown(topology.name, cell, record.headline, Result.INCONCLUSIVE, "")
+        return Shown(topology.name, cell, record.headline, "could not be told", Result.INCONCLUSIVE, "")
     complaint = trial.complaint(endings)
-    return Shown(topology.name, cell, summary(endings), Result.FAIL if complaint else Result.PASS, complaint)
+    result = Result.FAIL if complaint else Result.PASS
+    return Shown(topology.name, cell, summary(endings), brief(endings), result, complaint)
 
 
 def _endings(record: Record, topology: Topology) -> tuple[Ending, ...]:

@@ -58,10 +58,15 @@ def realms(page: Page, case: Case) -> Iterator[tuple[Version, Realm]]:
 def lacks(world: World, topology: Topology) -> tuple[str, ...]:
     """What a topology lacks to be this world, condition by condition: empty where it realises it."""
     declared_as = topology.model_dump(mode="json")
-    lacking = tuple(f"{path} {value}" for path, value in world.conditions.items() if not _has(declared_as, path, value))
+    lacking = tuple(said(path, value) for path, value in world.conditions.items() if not _has(declared_as, path, value))
     if topology.proxy_version in world.versions:
         return lacking
     return (f"kube-proxy {world.versions}, not {topology.proxy_version}", *lacking)
+
+
+def said(path: str, value: object) -> str:
+    """A condition in words: `proxy.mode ipvs`, `load_balancer.masquerade_inside false`."""
+    return f"{path} {str(value).lower() if isinstance(value, bool) else value}"
 
 
 def _has(declared_as: dict[str, Any], path: str, value: object) -> bool:
