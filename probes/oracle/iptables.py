@@ -43,7 +43,13 @@ def reject_not_in_output(flow: Flow) -> Course | None:
     return Fate.LEAVES if flow.virtual and flow.local and not anywhere(flow) else None
 
 
-@rule("R6.1", "#106497 (bug), pkg/proxy/topology.go FilterEndpoints", since=(1, 22), until=(1, 23), modes=IPTABLES_ONLY)
+@rule(
+    "R6.1",
+    "#106497 (bug), pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)",
+    since=(1, 22),
+    until=(1, 23),
+    modes=IPTABLES_ONLY,
+)
 def stripped_to_nothing(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local a node without endpoint refuses at every frontend, NodePort and LB included.
 
@@ -81,7 +87,13 @@ def unserved_address(flow: Flow) -> Course | None:
     return Fate.CLOSED if node_port_left_out(flow) else None
 
 
-@rule("R6.2", "#106497 (bug), pkg/proxy/topology.go FilterEndpoints", since=(1, 22), until=(1, 23), modes=IPTABLES_ONLY)
+@rule(
+    "R6.2",
+    "#106497 (bug), pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)",
+    since=(1, 22),
+    until=(1, 23),
+    modes=IPTABLES_ONLY,
+)
 def stripped_to_local(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local every frontend gives local endpoints only, unless the external one is Local."""
     return Pool.LOCAL if _stripped(flow) else None
@@ -89,7 +101,7 @@ def stripped_to_local(flow: Flow) -> Course | None:
 
 @rule(
     "R6.4",
-    f"{PROXIER} KUBE-MARK-DROP (1.24)",
+    f"{PROXIER} KUBE-MARK-DROP (1.24; datapath-rules 6.2)",
     since=(1, 24),
     until=(1, 24),
     modes=IPTABLES_ONLY,

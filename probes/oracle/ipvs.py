@@ -57,7 +57,9 @@ def loopback_martian(flow: Flow) -> Course | None:
     return Fate.DROPPED if marked and flow.environment.kubelet_rules else None
 
 
-@rule("R7.7", "#101023; openPort, gone with #108496", since=(1, 22), until=(1, 23), modes=IPVS_ONLY)
+@rule(
+    "R7.7", "#101023; openPort, gone with #108496 (datapath-rules 6.4)", since=(1, 22), until=(1, 23), modes=IPVS_ONLY
+)
 def loopback_held(flow: Flow) -> Course | None:
     """At 127.0.0.1 only the socket is left that kube-proxy holds a NodePort with: connected, and never answered."""
     return Fate.HANGS if _unserved_loopback(flow) and not flow.environment.node_port_addresses else None
@@ -77,7 +79,7 @@ def address_left_out(flow: Flow) -> Course | None:
 
 @rule(
     "R8.5",
-    f"#108460, #121909; {IPVS} KUBE-IPVS-FILTER without KUBE-EXTERNAL-IP-LOCAL, fixed by #121919 (1.30, after 1.29.1)",
+    f"#108460, #121909; {IPVS} KUBE-IPVS-FILTER; #121919 (1.30, after 1.29.1; datapath-rules 6.6)",
     since=(1, 26),
     until=(1, 29, 1),
     modes=IPVS_ONLY,
@@ -94,7 +96,9 @@ def empty_virtual_server(flow: Flow) -> Course | None:
     return None if anywhere(flow) else Fate.REJECTED
 
 
-@rule("R6.6", "pkg/proxy/topology.go FilterEndpoints", since=(1, 22), until=(1, 23), modes=IPVS_ONLY)
+@rule(
+    "R6.6", "pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)", since=(1, 22), until=(1, 23), modes=IPVS_ONLY
+)
 def stripped(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local every frontend gives local endpoints only; without one it refuses by ICMP."""
     if not internal_local(flow):

@@ -73,7 +73,12 @@ def node_dropped_at_virtual_address(flow: Flow) -> Course | None:
     return Fate.DROPPED if flow.virtual and _dropped_before_translation(flow) else None
 
 
-@rule("R5.2", f"{NFTABLES} 1.29: nodeport-endpoints-check from output", until=(1, 29), modes=NFTABLES_ONLY)
+@rule(
+    "R5.2",
+    f"{NFTABLES} 1.29: nodeport-endpoints-check from output (datapath-rules 6.7)",
+    until=(1, 29),
+    modes=NFTABLES_ONLY,
+)
 def node_dropped_at_own_node_port(flow: Flow) -> Course | None:
     """Under Local without a local endpoint a node process's packet to its own NodePort is dropped."""
     own = flow.kind is FrontendKind.NODE_PORT

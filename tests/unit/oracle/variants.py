@@ -125,10 +125,10 @@ def _variant(
 ) -> Variant:
     there = declared(topology)
     services = {key: alter(state) for key, state in there.services.items()}
-    return Variant(name, topology, replace(there, services=services), (*plan(topology).cells, *_more(topology)))
+    return Variant(name, topology, replace(there, services=services), (*plan(topology).cells, *more_cells(topology)))
 
 
-def _more(topology: Topology) -> list[Cell]:
+def more_cells(topology: Topology) -> list[Cell]:
     """What the standard plan leaves out: another node's cni0 and vtep, and everybody's 127.0.0.1."""
     frontends = [Frontend("web-np-local", FrontendKind.NODE_PORT, node="n2", at=at) for at in (At.CNI0, At.VTEP)]
     frontends.append(Frontend("web-np-local", FrontendKind.NODE_PORT, at=At.LOOPBACK))
