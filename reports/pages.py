@@ -107,7 +107,10 @@ def _services(told_of: Prediction) -> list[dict[str, Any]]:
 
 
 def _face(number: int, one: Predicted) -> dict[str, Any]:
-    outcome, _, source = told(one).partition(" ") if reach(one.expected) == ALWAYS else (told(one), "", "")
+    """What a cell's button shows: the outcome (or the share that must be answered), and below it the source."""
+    words = told(one).split(" ")
+    first = {ALWAYS: 1, SOMETIMES: 2, NEVER: len(words)}[reach(one.expected)]
+    outcome, source = " ".join(words[:first]), " ".join(words[first:])
     return {
         "number": number,
         "id": one.cell.id,
