@@ -1,0 +1,35 @@
+"""Any number of xdist workers gives the same run: every cell asked once, judged alike, told once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.journal import load
+
+if TYPE_CHECKING:
+    from reports.run import Run
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(out: Path, workers: int) -> Run:
+    """One simulated run, with a rule flipped so that some cells fail."""
+    command = [sys.executable, "-m", "pytest", "suites/test_nodeport.py", "--topology=lab-small", "--simulate", "-q"]
+    command += ["--mutate=R4.4", "-k", "ext-e1", f"-n{workers}", f"--out={out}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
+    return load(out / "last")
+
+
+def test_none_two_and_four_workers_tell_the_same(tmp_path: Path) -> None:
+    alone, *others = (run(tmp_path / str(workers), workers) for workers in (0, 2, 4))
+
+    assert {record.verdict for record in alone.records} == {"pass", "fail"}
+    for other in others:
+        assert other.complete
+        assert [(one.cell, one.verdict, one.facets) for one in other.records] == [
+            (one.cell, one.verdict, one.facets) for one in alone.records
+        ]
