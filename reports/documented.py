@@ -68,7 +68,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What one cell of a run showed of a claim."""
+    """What one cell of a run showed of a claim. `otherwise`: it is a cell where it is the other way round."""
 
     run: str
     cell: str
@@ -76,6 +76,7 @@ class Shown:
     brief: str
     result: Result
     note: str
+    otherwise: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,10 @@ class Face:
     def seen(self) -> dict[str, str]:
         """What each run showed, in few words."""
         told: dict[str, dict[str, None]] = {}
-        for one in self.shown:
-            told.setdefault(one.run, {})[one.brief] = None
-        return {run: " · ".join(briefs) for run, briefs in told.items()}
+        for one in sorted(self.shown, key=lambda one: one.otherwise):
+            if not one.otherwise or one.run not in told:
+                told.setdefault(one.run, {})["otherwise: " * one.otherwise + one.brief] = None
+        return {run: " or ".join(briefs) for run, briefs in told.items()}
 
     @property
     def result(self) -> Result | None:
@@ -229,19 +231,19 @@ def _shown(page: Page, run: Run) -> dict[str, list[Shown]]:
 
 def _held(trial: live.Trial, record: Record, topology: Topology) -> Shown:
     endings = _endings(record, topology)
-    cell = trial.cell.id.removesuffix("-v4-tcp")
+    cell, otherwise = trial.cell.id.removesuffix("-v4-tcp"), trial.case in trial.claim.otherwise
     if record.verdict is Result.INCONCLUSIVE or not endings:
-        return Shown(topology.name, cell, record.headline, "could not be told", Result.INCONCLUSIVE, "")
+        return Shown(topology.name, cell, record.headline, "could not be told", Result.INCONCLUSIVE, "", otherwise)
     complaint = trial.complaint(endings)
     result = Result.FAIL if complaint else Result.PASS
-    return Shown(topology.name, cell, summary(endings), brief(endings), result, complaint)
+    return Shown(topology.name, cell, summary(endings), brief(endings), result, complaint, otherwise)
 
 
 def _endings(record: Record, topology: Topology) -> tuple[Ending, ...]:
     """A record's attempts; timeouts among refusals that come by ICMP are refusals a kernel rate-limited."""
     target = record.target.rpartition(":")[0]
     by_icmp = any(way.by_icmp for way in record.expected.paths)
-    limited = by_icmp and Outcome.REFUSED in record.observed.outcomes
+    limited = by_icmp and any(attempt.outcome is Outcome.REFUSED for attempt in record.observed.attempts)
     found: dict[Ending, None] = {}
     for attempt in record.observed.attempts:
         if limited and attempt.outcome is Outcome.TIMEOUT:

@@ -1,0 +1,110 @@
+"""The vendors' pages: every claim once, every text of the tables, nothing fetched; with a run, what it showed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from probes.documented import load
+from probes.oracle.oracle import expect
+from probes.plan import plan
+from probes.session import simulate
+from reports import documented
+from reports.commands import CommandError
+from reports.commands import documented as command
+from reports.record import Record
+from reports.run import DeclaredTopology, Run
+from topologies.load import load as topology
+
+if TYPE_CHECKING:
+    from topologies.model import Topology
+
+STARTED = "2026-01-01T00:00:00Z"
+
+
+def ran(there: Topology, **bent: str) -> Run:
+    """A run on a cluster that does what the rules say, but for its outcome in the cells of `bent`."""
+    cells = [cell for cell in plan(there).cells if cell.frontend.service.endswith("-local")]
+    answers = simulate(there, cells, lambda cell, snapshot: expect(there, snapshot, cell))
+    records = []
+    for cell in cells:
+        seen = answers.observations[cell.id]
+        record = Record.of(cell, None, expect(there, answers.snapshot, cell), seen, [], naming=str)
+        text = record.model_dump_json()
+        for old, new in bent.items() if cell.id.startswith("ext-e1-to-web-np-local.nodeport.n3") else ():
+            text = text.replace(f'"outcome":"{old}"', f'"outcome":"{new}"')
+        records.append(Record.model_validate_json(text).model_copy(update={"verdict": "pass"}))
+    return Run(topology=DeclaredTopology.of(there), started=STARTED, records=records, complete=True)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("documented")
+    documented.write(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", load.NAMES)
+def test_a_page_has_every_claim_with_its_account_and_every_text(written, name):
+    text = (written / f"{name}.html").read_text(encoding="utf-8")
+    page = load.load(name)
+
+    for claim, _ in page.claims():
+        assert text.count(f'href="#{claim}"') == 1
+        assert text.count(f'id="{claim}"') == 1
+    plain = [cell for table in page.tables for row in table.rows for cell in row.cells if isinstance(cell, str)]
+    assert all(
+        cell.replace("&", "&amp;").replace(">", "&gt;").replace('"', "&#34;").replace("'", "&#39;") in text
+        for cell in plain
+    )
+
+
+@pytest.mark.parametrize("name", [*load.NAMES, "index"])
+def test_a_page_fetches_nothing(written, name):
+    text = (written / f"{name}.html").read_text(encoding="utf-8")
+
+    assert "http:" not in text
+    assert "https:" not in text
+    assert not re.search(r"<(script|img|link)[^>]* src=", text)
+
+
+def test_a_run_shows_the_claims_of_its_cluster():
+    faces = documented.faces(load.load("ack"), [ran(topology("ack-terway"))])
+
+    face = faces["000-D.r2.outcome"]
+    assert face.result == "pass"
+    assert face.seen == {"ack-terway": "refused"}
+    assert faces["000-D.r4.outcome"].result is None
+
+
+def test_what_a_run_shows_otherwise_is_told_as_such():
+    faces = documented.faces(load.load("ack"), [ran(topology("ack-terway"), refused="timeout")])
+
+    face = faces["000-D.r2.outcome"]
+    assert face.result == "fail"
+    assert any("want refused" in one.note for one in face.shown)
+
+
+def test_a_claim_no_run_could_show_says_what_it_needs():
+    faces = documented.faces(load.load("cce"), [ran(topology("lab-flannel"))])
+
+    assert faces["003-1.r1.vpc-ipvs"].unshown == "needs cni.kind vpc-routed, proxy.mode ipvs, cni.masquerade none"
+
+
+def test_versions_with_the_same_answer_are_told_together(written):
+    text = (written / "cce.html").read_text(encoding="utf-8")
+
+    assert "1.20 to 1.23: refused" in text
+    assert "1.24 to 1.36: timeout" in text
+
+
+def test_the_command_tells_what_it_wrote_and_what_it_cannot_read(tmp_path, capsys):
+    options = type("Options", (), {"out": tmp_path / "pages", "runs": []})()
+    assert command.run(options) == 0
+    assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "pages" / "ack.html")
+
+    options.runs = [tmp_path / "no-such-run"]
+    with pytest.raises(CommandError, match="no-such-run"):
+        command.run(options)
