@@ -6,6 +6,7 @@ A process is known by its pid *and* the time it started (`/proc/PID/stat`): a pi
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 PROC = Path("/proc")
+FATAL = re.compile(r"F\d{4} \d\d:\d\d:")
 ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
 
 
@@ -117,9 +119,14 @@ def until(done: Callable[[], bool], what: str, *, seconds: float, every: float =
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """The last lines of a log, or a word that there are none."""
+    """The last lines of a log, or a word that there are none.
+
+    What a Kubernetes component died of is the line klog marks `F`; the goroutines it dumps after it say nothing.
+    """
     try:
-        kept = log.read_text(errors="replace").splitlines()[-lines:]
+        written = log.read_text(errors="replace").splitlines()
     except OSError:
-        kept = []
+        written = []
+    fatal = [number for number, line in enumerate(written, start=1) if FATAL.match(line)]
+    kept = written[: fatal[-1] if fatal else None][-lines:]
     return "\n".join(kept) or f"({log}: nothing written)"

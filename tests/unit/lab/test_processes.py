@@ -111,3 +111,11 @@ def test_secret_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     keys = [*(tmp_path / "pki").glob("*.key"), tmp_path / "ssh" / "id_ed25519"]
     assert {oct(os.stat(key).st_mode & 0o777) for key in keys} == {"0o600"}  # noqa: PTH116
     run(["openssl", "verify", "-CAfile", f"{tmp_path}/pki/ca.crt", f"{tmp_path}/pki/kubelet-client.crt"])
+
+
+def test_what_a_component_died_of_is_told_not_its_goroutines(tmp_path: Path) -> None:
+    dump = [f"goroutine {number} [select]:" for number in range(40)]
+    lines = ["I1122 08:14:00.1 server.go:1] starts", "F1122 08:14:07.2 server.go:500] no such node", *dump]
+    (tmp_path / "log").write_text("\n".join(lines))
+
+    assert tail(tmp_path / "log").splitlines() == lines[:2]
