@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import statistics
 import sys
 import time
@@ -33,6 +34,7 @@ PYTHONPATH = Path(__file__).parents[1]
 def main(name: str, runs: int) -> None:
     """Print every run and, for each part, median and slowest, in seconds."""
     topology = load(name).model_copy(update={"name": f"bench-{secrets.token_hex(2)}"})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the lab goes, too
     seen: list[tuple[float, float, float]] = []
     _say(f"{name}: seconds\n run     up  workload   down")
     try:
