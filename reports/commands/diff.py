@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from reports.comparison import Comparison
 
 SHUT = 1
+NOT_COMPARED = "not-compared"
+GATES = (*(kind.value for kind in Kind), NOT_COMPARED)
 DESCRIPTION = """Which cells change from BEFORE to AFTER. Each is a topology (predicted: a file, or a name of
 topologies/library) or a run (observed: out/<run>, out/last, or its run.json). Without AFTER, BEFORE is compared with
 itself under --with. Exit code 0: compared; 1: a change of a --fail-on kind; 2: something could not be read."""
@@ -41,7 +44,7 @@ def add(verbs: Verbs) -> None:
             metavar="PATH=VALUE",
             help=f"override a key of the topology {side.upper()}: kubernetes=1.24, mode=ipvs ...",
         )
-    parser.add_argument("--fail-on", metavar="KIND,...", default="", help=f"exit 1 on any of: {', '.join(Kind)}")
+    parser.add_argument("--fail-on", metavar="KIND,...", default="", help=f"exit 1 on any of: {', '.join(GATES)}")
     parser.add_argument(
         "--all", action="store_true", help="every cell, and those whose answer is the same by other rules"
     )
@@ -58,12 +61,26 @@ def run(options: argparse.Namespace) -> int:
     before = side(options.before, options.before_overrides)
     after = side(options.after or options.before, options.after_overrides)
     comparison = compare(before, after, lambda cell: output.chosen(cell, options))
+    if not comparison.compared:
+        raise _nothing(comparison)
     output.emit(options, _told(comparison, options))
-    hit = {kind: count for kind, count in comparison.counts.items() if kind in gate and count}
+    hit = _hit(comparison, gate)
     if hit:
-        told = ", ".join(f"{count} {kind}" for kind, count in hit.items())
-        sys.stderr.write(f"hairpin diff: --fail-on: {told}\n")
+        sys.stderr.write(f"hairpin diff: --fail-on: {', '.join(hit)}\n")
     return SHUT if hit else 0
+
+
+def _nothing(comparison: Comparison) -> CommandError:
+    reasons = Counter(one.reason for one in comparison.not_compared).most_common(3)
+    told = "".join(f"\n  {count} x {reason}" for reason, count in reasons)
+    return CommandError(f"no cell could be compared, so nothing can be told of any change{told}")
+
+
+def _hit(comparison: Comparison, gate: frozenset[str]) -> list[str]:
+    """What there is of the kinds that shut the gate: `3 lost-source`."""
+    counts = {kind.value: count for kind, count in comparison.counts.items()}
+    counts[NOT_COMPARED] = len(comparison.not_compared)
+    return [f"{count} {kind}" for kind, count in counts.items() if kind in gate and count]
 
 
 def side(name: str, changes: Sequence[str]) -> Side:
@@ -99,14 +116,13 @@ def _run(name: str, path: Path, changes: Sequence[str]) -> Side:
     return Side.observed(name, journal.load(path))
 
 
-def _gate(text: str) -> frozenset[Kind]:
-    """The kinds that shut the gate; CommandError with the list for a kind there is not."""
-    given = [word.strip() for word in text.split(",") if word.strip()]
-    unknown = [word for word in given if word not in set(Kind)]
-    if unknown:
-        message = f"--fail-on: got {', '.join(unknown)}, want some of {', '.join(Kind)}"
+def _gate(text: str) -> frozenset[str]:
+    """What shuts the gate; CommandError with the list for a kind there is not."""
+    given = frozenset(word.strip() for word in text.split(",") if word.strip())
+    if unknown := given - set(GATES):
+        message = f"--fail-on: got {', '.join(sorted(unknown))}, want some of {', '.join(GATES)}"
         raise CommandError(message)
-    return frozenset(Kind(word) for word in given)
+    return given
 
 
 def _told(comparison: Comparison, options: argparse.Namespace) -> str:

@@ -145,6 +145,15 @@ def test_fail_on_is_a_gate(capsys, kinds, code):
     assert ("lost-reachability" in capsys.readouterr().err) == bool(code)
 
 
+def test_a_gate_can_insist_that_every_cell_was_compared(capsys):
+    assert main(["diff", "lab-small", "lab-flannel", "--fail-on", "not-compared"]) == 1
+    assert "not-compared" in capsys.readouterr().err
+
+
+def test_two_that_share_no_cell_cannot_be_told_to_be_alike(capsys):
+    assert "no cell could be compared" in refused(capsys, "diff", "lab-small", "lab-small", "--only", "no such cell")
+
+
 def test_help_names_every_kind_of_change(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["diff", "--help"])
