@@ -1,0 +1,117 @@
+"""Each kind of pod network, made real: whole small clusters, asked by the suites, as the rules say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.lab.broken import GIVEN, ROOT
+from topologies.lab import lab
+from topologies.lab.island import Island
+from topologies.lab.processes import ProcessError, run
+from topologies.load import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
+NAME = "test-network"
+MANY = 300
+NODES = [
+    {
+        "name": f"n{x}",
+        "address": f"198.18.1.1{x}",
+        "pod_cidr": f"10.244.{x}.0/24",
+        "public_address": f"198.18.5.1{x}",
+        "secondary_address": f"198.18.6.1{x}",
+        "ssh": {},
+    }
+    for x in (1, 2)
+]
+NETWORKS = {
+    "vpc-egress": {"cni": {"kind": "vpc-routed", "masquerade": "egress"}},
+    "vpc-flannel": {"cni": {"kind": "vpc-routed", "masquerade": "flannel"}},
+    "eni-guarded": {"cni": {"kind": "eni", "anti_spoof": True}},
+    "tunnel-egress": {
+        "cni": {"kind": "tunnel", "masquerade": "egress", "anti_spoof": True},
+        "kernel": {"rp_filter": 1},
+    },
+    "full-nat": {
+        "cni": {"kind": "vpc-routed"},
+        "load_balancer": {"kind": "full-nat", "registers": "all", "empty_pool": "drop", "status": "hostname"},
+    },
+}
+
+
+@contextmanager
+def made(tmp_path: Path, how: dict[str, Any]) -> Iterator[Path]:
+    """The file of a small lab of this kind, which is up meanwhile."""
+    declared = yaml.safe_load((ROOT / "topologies" / "library" / "lab-small.yaml").read_text())
+    balancer = {**declared["load_balancer"], **how.get("load_balancer", {})}
+    declared |= {"name": NAME, "nodes": NODES, **how, "load_balancer": balancer}
+    file = tmp_path / f"{NAME}.yaml"
+    file.write_text(yaml.safe_dump(declared))
+    try:
+        lab.up(load(str(file)), kubernetes_bin=Path(GIVEN) if GIVEN else None, say=lambda _: None)
+        yield file
+    finally:
+        lab.down(NAME)
+
+
+def on(host: str, *argv: str) -> str:
+    """What a command printed on a host of the lab; ProcessError if it failed."""
+    return run(Island.of(NAME).door(host, argv), timeout=30)
+
+
+def asked(topology: Path) -> dict[str, list[str]]:
+    """The cells of each verdict, by verdict; what was wrong about those that did not pass."""
+    island = Island.of(NAME)
+    command = island.door("cp", [sys.executable, "-m", "tests.lab.whole", str(topology)])
+    done = subprocess.run(  # noqa: S603 - our own command
+        command, cwd=ROOT, env=island.environment(), stdout=subprocess.PIPE, check=True, timeout=300
+    )
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_cluster_on_this_network_does_what_the_rules_say(network: str, tmp_path: Path) -> None:
+    with made(tmp_path, NETWORKS[network]) as topology:
+        verdicts = asked(topology)
+
+    assert set(verdicts) == {"pass"}, "\n\n".join(verdicts.get("fail", []) + verdicts.get("inconclusive", []))
+    assert len(verdicts["pass"]) > MANY
+    print(network, len(verdicts["pass"]), "cells")  # noqa: T201 - with -s
+
+
+HEALTH = ("curl", "-sS", "--max-time", "2", "--output", "/dev/null")
+
+
+def health(address: str) -> str:
+    """Where kube-proxy of a node tells its health, at any of the node's addresses."""
+    return f"http://{address}:10256/healthz"
+
+
+def test_the_network_itself_is_as_declared(tmp_path: Path) -> None:
+    """ENI: no bridge; a forged source dies in the switch; a public address leads to its node and is on no card."""
+    forged = (*HEALTH, "--interface", "198.18.1.99", health("198.18.1.12"))
+    with made(tmp_path, {"cni": {"kind": "eni", "anti_spoof": True}}):
+        with pytest.raises(ProcessError):
+            on("n1", "ip", "link", "show", "cni0")
+        on("n1", *HEALTH, health("198.18.6.12"))
+        on("e1", *HEALTH, health("198.18.5.12"))
+        assert "198.18.5" not in on("n1", "ip", "-o", "address")
+
+        on("n1", "ip", "address", "add", "198.18.1.99/32", "dev", "lo")
+        with pytest.raises(ProcessError, match="28"):
+            on("n1", *forged)
+        switch = str(Island.of(NAME).first)
+        run(["nsenter", "--target", switch, "--net", "nft", "delete", "table", "bridge", "hairpin"])
+        on("n1", *forged)
