@@ -8,16 +8,19 @@ import hashlib
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from topologies.lab.guest import client, guest
 from topologies.lab.guest.client import DoorError
+from topologies.lab.guest.keeper import Keeper
+from topologies.lab.guest.wire import WINDOW, Frame, Kind
 from topologies.lab.processes import Process, spawn, until
 from topologies.lab.state import State, write
 
@@ -77,6 +80,20 @@ def test_input_goes_through_whole(kept: Kept) -> None:
     given = os.urandom(3_000_000)
 
     assert kept.run("sha256sum", given=given).stdout.split()[0].decode() == hashlib.sha256(given).hexdigest()
+
+
+def test_no_more_is_on_its_way_in_than_the_guests_line_can_hold() -> None:
+    near, far = socket.socketpair()
+    keeper = Keeper(State(Path("/labs/x")), near, cast("subprocess.Popen[bytes]", None), near)
+
+    keeper.send(Frame(Kind.INPUT, 1, bytes(10_000)))
+    assert len(far.recv(20_000)) == WINDOW
+    far.send(bytes(Frame(Kind.TAKEN, 0, b"100")))
+    assert keeper.from_guest()
+
+    assert len(far.recv(20_000)) == 100
+    near.close()
+    far.close()
 
 
 def test_much_output_goes_through_whole(kept: Kept) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from topologies.lab.guest.client import short
-from topologies.lab.guest.wire import Frame, Kind, Reader
+from topologies.lab.guest.wire import WINDOW, Frame, Kind, Reader
 from topologies.lab.processes import tail
 from topologies.lab.state import State, read
 
@@ -52,6 +52,7 @@ class Keeper:
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     reader: Reader = field(default_factory=Reader)
     to_guest: bytearray = field(default_factory=bytearray)
+    window: int = WINDOW
     number: int = 0
 
     @classmethod
@@ -82,7 +83,7 @@ class Keeper:
         while True:
             for key, events in self.selector.select():
                 if key.fileobj is self.line:
-                    if not self.from_guest(events):
+                    if not self.from_guest():
                         return True
                 elif key.fileobj is self.door:
                     self.admit()
@@ -117,12 +118,8 @@ class Keeper:
                 self.drop(client)
                 self.send(Frame(Kind.HANGUP, client.session))
 
-    def from_guest(self, events: int) -> bool:
+    def from_guest(self) -> bool:
         """What the guest says, to whom it concerns; False if it has ended."""
-        if events & selectors.EVENT_WRITE:
-            self.send()
-        if not events & selectors.EVENT_READ:
-            return True
         try:
             piece = self.line.recv(PIECE)
         except ConnectionError:
@@ -130,31 +127,36 @@ class Keeper:
         for frame in self.reader.feed(piece):
             if frame.kind is Kind.READY:
                 self.state.booted.touch()
+            elif frame.kind is Kind.TAKEN:
+                self.window += int(frame.payload)
+                self.send()
             elif client := self.clients.get(frame.session):
                 client.waiting += bytes(frame._replace(session=0))
                 self.to_client(client)
         return bool(piece)
 
     def send(self, frame: Frame | None = None) -> None:
-        """To the guest: this frame, after whatever still waits."""
+        """To the guest: this frame, after whatever still waits, as far as the window is open."""
         self.to_guest += bytes(frame) if frame else b""
-        self._drain(self.line, self.to_guest, None)
+        while self.to_guest and self.window:
+            try:
+                sent = self.line.send(self.to_guest[: self.window])
+            except ConnectionError:  # read as its end when its turn comes
+                return
+            del self.to_guest[:sent]
+            self.window -= sent
 
     def to_client(self, client: Client) -> None:
         """To a client, whatever waits."""
         try:
-            self._drain(client.peer, client.waiting, client)
-        except ConnectionError:  # read as its end when its turn comes
-            client.waiting.clear()
-
-    def _drain(self, stream: socket.socket, waiting: bytearray, data: Client | None) -> None:
-        try:
-            while waiting:
-                del waiting[: stream.send(waiting)]
+            while client.waiting:
+                del client.waiting[: client.peer.send(client.waiting)]
         except BlockingIOError:
             pass
-        more = selectors.EVENT_WRITE if waiting else 0
-        self.selector.modify(stream, selectors.EVENT_READ | more, data)
+        except ConnectionError:  # read as its end when its turn comes
+            client.waiting.clear()
+        more = selectors.EVENT_WRITE if client.waiting else 0
+        self.selector.modify(client.peer, selectors.EVENT_READ | more, client)
 
     def drop(self, client: Client) -> None:
         """Forget a client."""

@@ -66,6 +66,7 @@ class Server:
                 if key.fd == self.line:
                     if not (piece := os.read(self.line, PIECE)):
                         return
+                    self.tell(Frame(Kind.TAKEN, 0, str(len(piece)).encode()))
                     for frame in reader.feed(piece):
                         self.obey(frame)
                 elif key.fd == woken:

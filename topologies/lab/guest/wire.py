@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEAD = struct.Struct(">BHI")
+# The most that may be on its way into the guest. A serial line of a user-mode kernel whose 4096 bytes of buffer fill up
+# is throttled and never wakes again: line_throttle deactivates its descriptor, line_unthrottle does not activate it
+# (Linux 7.3, arch/um/drivers/line.c).
+WINDOW = 2048
 
 
 class Kind(IntEnum):
-    """READY: the guest is up. RUN: JSON of an `Order`. EXIT: JSON `status`, `message`. HANGUP: the client is gone."""
+    """READY: the guest is up. RUN: JSON of what `serving.Server.run` takes. EXIT: JSON `status`, `message`.
+
+    HANGUP: the client is gone. TAKEN: so many bytes were read from the line.
+    """
 
     READY = 1
     RUN = 2
@@ -30,6 +37,7 @@ class Kind(IntEnum):
     ERRORS = 8
     EXIT = 9
     HANGUP = 10
+    TAKEN = 11
 
 
 class Frame(NamedTuple):
