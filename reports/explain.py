@@ -16,7 +16,7 @@ from probes.observation import Outcome
 from probes.oracle import trace
 from probes.oracle.endpoints import pooled
 from probes.oracle.flow import Fate, Flow, Packet, Pool
-from probes.oracle.rules import STEPS, versions
+from probes.oracle.rules import REPORTED, STEPS, confirmed, versions
 from reports import words
 from reports.parts import Told
 from reports.prediction import naming
@@ -47,7 +47,10 @@ _FATES = {
 
 
 class Step(Told):
-    """One decision: the step of the journey, what was decided there, and the rule that decided it."""
+    """One decision: the step of the journey, what was decided there, and the rule that decided it.
+
+    `confirmed`: where a real kube-proxy was seen to do so; empty for a rule that rests on the source alone.
+    """
 
     step: str
     decided: str
@@ -55,6 +58,7 @@ class Step(Told):
     sentence: str
     versions: str
     citation: str
+    confirmed: tuple[str, ...]
 
 
 class Course(Told):
@@ -117,7 +121,17 @@ def _told(step: Step, *, full: bool) -> Text:
         return text.append(f"   {step.rule}", style="not dim")
     since = "" if step.versions == "all" else f"kube-proxy {step.versions}; "
     text.append(f"\n{step.rule}  {step.sentence}", style="not dim")
-    return text.append(f"\n{since}{step.citation}")
+    return text.append(f"\n{since}{step.citation}; {_seen(step)}")
+
+
+def _seen(step: Step) -> str:
+    """`seen: iptables 1.20.2, 1.30.3; ipvs 1.24.3`: the real kube-proxies that did so."""
+    modes: dict[str, set[str]] = {}
+    for place in step.confirmed:
+        mode, version, _ = place.split(" ", 2)
+        modes.setdefault(mode, set()).add(version)
+    told = "; ".join(f"{mode} {', '.join(sorted(found))}" for mode, found in sorted(modes.items()))
+    return f"seen: {told}" if told else "reported" if REPORTED in step.citation else "not seen yet"
 
 
 def written(cell: str, courses: Iterable[Course]) -> str:
@@ -151,6 +165,7 @@ def _step(taken: Taken, then: Taken | None, called: Callable[[IPv4Address], str]
         sentence=rule.sentence,
         versions=versions(rule),
         citation=rule.citation,
+        confirmed=confirmed(rule),
     )
 
 
