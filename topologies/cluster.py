@@ -13,7 +13,7 @@ import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from topologies import manifests
@@ -274,6 +274,7 @@ def _state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState:  # no
         load_balancer_ip=IPv4Address(first.ip) if first and first.ip else None,
         load_balancer_hostname=first.hostname if first else None,
         load_balancer_address=_told_beside(service, first),
+        load_balancer_source_ranges=_ranges(spec.load_balancer_source_ranges),
         load_balancer_ip_mode=getattr(first, "ip_mode", None) or "VIP",
         external_traffic_policy=TrafficPolicy(spec.external_traffic_policy or "Cluster"),
         internal_traffic_policy=TrafficPolicy(spec.internal_traffic_policy or "Cluster"),
@@ -281,6 +282,11 @@ def _state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState:  # no
         sticky=spec.session_affinity == "ClientIP",
         endpoints=endpoints,
     )
+
+
+def _ranges(told: list[str] | None) -> tuple[IPv4Network, ...]:
+    """Those of IPv4."""
+    return tuple(IPv4Network(text, strict=False) for text in told or [] if ":" not in text)
 
 
 def _told_beside(service: Any, ingress: Any) -> IPv4Address | None:  # noqa: ANN401 - kubernetes ships no types

@@ -93,6 +93,8 @@ def _service(service: Service, topology: Topology, run: str) -> Manifest:
         "ports": [{"name": "http", "port": service.port, "targetPort": min(ports), "protocol": "TCP"}],
         "sessionAffinity": service.session_affinity.value,
     }
+    if service.load_balancer_source_ranges:
+        spec["loadBalancerSourceRanges"] = [str(network) for network in service.load_balancer_source_ranges]
     if service.external_ips:
         spec["externalIPs"] = [str(address) for address in service.external_ips]
     if service.type is not ServiceType.CLUSTER_IP:

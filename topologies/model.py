@@ -307,6 +307,7 @@ class Service(Model):
 
     `load_balancer_status`: as the balancer's, unless this Service says otherwise (ACK's hostname annotation, CCE's
     pass-through). `shares_address_of`: the Service whose balancer address this one has too, on another port.
+    `load_balancer_source_ranges`: who may ask that address (`spec.loadBalancerSourceRanges`); empty: everybody.
     """
 
     name: Name
@@ -319,6 +320,7 @@ class Service(Model):
     external_ips: tuple[IPv4Address, ...] = ()
     load_balancer_status: BalancerStatus | None = None
     shares_address_of: Name | None = None
+    load_balancer_source_ranges: tuple[IPv4Network, ...] = ()
 
 
 class VantageKind(StrEnum):

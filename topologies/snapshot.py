@@ -7,7 +7,7 @@ predictions): both have the same shape, so the oracle cannot tell them apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address  # noqa: TC003 - dataclasses are read back by type at run time
+from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are read back by type at run time
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,7 @@ class ServiceState:
     endpoints: tuple[Endpoint, ...]
     load_balancer_hostname: str | None = None
     load_balancer_address: IPv4Address | None = None
+    load_balancer_source_ranges: tuple[IPv4Network, ...] = ()
 
     @property
     def balanced_at(self) -> IPv4Address | None:
@@ -132,6 +133,7 @@ def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPv
         endpoints=endpoints,
         load_balancer_hostname=hostname(service.name) if address and hidden else None,
         load_balancer_address=address if hidden else None,
+        load_balancer_source_ranges=service.load_balancer_source_ranges,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle.endpoints import anywhere, here
+from probes.oracle.fences import FENCES
 from probes.oracle.flow import Fate, Pool
 from probes.oracle.policies import external_local, internal, internal_local
 from probes.oracle.pools import (
@@ -140,6 +141,7 @@ POOL: tuple[Rule[Course], ...] = (
     reject_not_in_output,
     no_endpoints,
     stripped_to_nothing,
+    *FENCES,
     external_ip_from_node,
     external_ip_from_bridge,
     drop_at_unserved_address,

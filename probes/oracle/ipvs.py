@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle.endpoints import anywhere, here
+from probes.oracle.fences import FENCES
 from probes.oracle.flow import Fate, Pool
 from probes.oracle.policies import bound, external_local, externally_accessible, internal, internal_local
 from probes.oracle.pools import (
@@ -151,6 +152,7 @@ POOL: tuple[Rule[Course], ...] = (
     loopback_unserved,
     address_left_out,
     external_ip_filtered,
+    *FENCES,
     empty_virtual_server,
     stripped,
     internal_to_local,

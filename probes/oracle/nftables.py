@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle.endpoints import anywhere, here
+from probes.oracle.fences import FENCES
 from probes.oracle.flow import Fate
 from probes.oracle.policies import external_local, internal
 from probes.oracle.pools import (
@@ -94,6 +95,7 @@ POOL: tuple[Rule[Course], ...] = (
     primary_only,
     address_left_out,
     no_endpoints,
+    *FENCES,
     node_dropped_at_virtual_address,
     node_dropped_at_own_node_port,
     internal_to_local,

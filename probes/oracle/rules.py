@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from probes.oracle import (
     balancer,
     endpoints,
+    fences,
     identity,
     iptables,
     ipvs,
@@ -33,9 +34,10 @@ STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
     ("The processing node, and the source as it arrives there", travel.TRAVEL),
     ("Which endpoints count", endpoints.READINESS),
     ("Whether a packet is known to be a pod's", identity.IDENTITY),
+    ("loadBalancerSourceRanges, a part of each mode's pool", fences.FENCES),
     ("The pool, or how it ends without one: iptables", iptables.POOL),
-    ("The pool: nftables, where it is not as in iptables", nftables.POOL),
-    ("The pool: ipvs, where it is not as in iptables", ipvs.POOL),
+    ("The pool: nftables", nftables.POOL),
+    ("The pool: ipvs", ipvs.POOL),
     ("The mark for masquerade", marks.MARK),
     ("The source the endpoint sees", sources.SOURCE),
     ("The return path", replies.REPLY),
@@ -51,9 +53,12 @@ REPORTED = "datapath-rules"  # facts/datapath-rules.md: runs of real kube-proxie
 CATALOGUE: tuple[Rule[Any], ...] = tuple(dict.fromkeys(rule for _, chain in STEPS for rule in chain))
 
 
+SENTENCES = {rule.id: rule.sentence for rule in CATALOGUE}
+
+
 def sentence(name: str) -> str:
     """The rule's sentence; KeyError if there is no such rule."""
-    return {rule.id: rule.sentence for rule in CATALOGUE}[name]
+    return SENTENCES[name]
 
 
 def versions(rule: Rule[Any]) -> str:
@@ -99,15 +104,14 @@ def markdown() -> str:
         "that names the rule passed (`python -m tests.confirmed`). *reported*: it was seen, as the source column says,",
         f"but we hold no recording. {alone} of {len(CATALOGUE)} rules rest on reading the source alone, and say so.",
     ]
+    shown: set[str] = set()
     for title, chain in STEPS:
-        lines += [
-            "",
-            f"## {title}",
-            "",
-            "| rule | what | modes | versions | source | seen |",
-            "|---|---|---|---|---|---|",
-        ]
-        lines += [_row(rule) for rule in chain]
+        fresh = [rule for rule in chain if rule.id not in shown]
+        shown |= {rule.id for rule in chain}
+        lines += ["", f"## {title}", ""]
+        if len(fresh) < len(chain):
+            lines += [f"In this order, those told above among them: {' '.join(rule.id for rule in chain)}", ""]
+        lines += ["| rule | what | modes | versions | source | seen |", "|---|---|---|---|---|---|", *map(_row, fresh)]
     return "\n".join(lines) + "\n"
 
 

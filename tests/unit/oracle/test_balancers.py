@@ -118,6 +118,40 @@ def test_ip_mode_proxy_is_not_honoured_before_1_30() -> None:
     assert told(topology, "host-n1", Frontend("web-lb-local", LB)) == {"web-a from LB IP of web-lb-local": 1.0}
 
 
+def ending(endings: dict[str, float]) -> str:
+    """The only one, or `ok` where some backend answered each time."""
+    outcomes = {"ok" if " from " in one else one for one in endings}
+    return " or ".join(sorted(outcomes))
+
+
+@pytest.mark.parametrize(
+    ("mode", "versions", "kubelet", "pod", "host"),
+    [
+        ("iptables", (20, 24), True, "ok", "timeout"),  # the pod's packet leaves for the real balancer
+        ("iptables", (20, 24), False, "ok", "ok"),
+        ("iptables", (25, 36), False, "timeout", "timeout"),
+        ("nftables", (29, 29), True, "ok", "timeout"),
+        ("nftables", (30, 36), True, "timeout", "timeout"),
+        ("ipvs", (20, 24), True, "timeout", "timeout"),
+        ("ipvs", (20, 24), False, "ok", "ok"),
+        ("ipvs", (25, 36), True, "timeout", "ok"),
+    ],
+)
+def test_source_ranges_are_kept_on_the_clients_own_node(
+    mode: str, versions: tuple[int, int], kubelet: bool, pod: str, host: str
+) -> None:
+    """n1 and its pods may ask; n3 and its pods may not; from outside the balancer translates past the rules."""
+    frontend = Frontend("web-lb-fenced", LB)
+    for minor in range(versions[0], versions[1] + 1):
+        topology = changed(
+            "lab-routed", kubernetes=f"1.{minor}.0", proxy={"mode": mode}, kernel={"kubelet_rules": kubelet}
+        )
+        told_by = {
+            who: ending(told(topology, who, frontend)) for who in ("pod-n1", "host-n1", "pod-n3", "host-n3", "ext-e1")
+        }
+        assert told_by == {"pod-n1": "ok", "host-n1": "ok", "pod-n3": pod, "host-n3": host, "ext-e1": "ok"}
+
+
 LISTENERS = [
     {"name": "ingress", "port": 443},
     {"name": "range", "port": 8081, "until": 8085, "leads_to": "web-lb"},

@@ -25,6 +25,7 @@ LABS = {
 }
 BARE_OVERLAY = {"kind": "flannel-vxlan", "masquerade": False}
 LISTENERS = [{"name": "other-443", "port": 443}, {"name": "range", "port": 8081, "until": 8085, "leads_to": "web-lb"}]
+FENCE = ["198.18.1.11/32", "10.244.1.0/24"]  # n1 and its pods
 CARDS = [
     {
         "name": f"n{x}",
@@ -109,6 +110,8 @@ def changed(lab: str, **changes: Any) -> Topology:
     for name, kind in (("web-itp", "ClusterIP"), ("web-lb-itp", "LoadBalancer"), ("none-xip", "NodePort")):
         service = Service(name=name, app=name.split("-")[0], type=kind, internal_traffic_policy="Local")
         raw["workload"]["services"].append(service.model_dump(mode="json"))
+    fenced = Service(name="web-lb-fenced", app="web", type="LoadBalancer", load_balancer_source_ranges=FENCE)
+    raw["workload"]["services"].append(fenced.model_dump(mode="json"))
     listener = {"name": "listener", "app": "listener", "node": raw["nodes"][0]["name"], "host_network": True}
     raw["workload"]["backends"].append({**listener, "port": raw["load_balancer"]["undeclared_port"]})
     far = Service(name="host-xip", app="host", type="NodePort", external_ips=["198.18.101.3"])
