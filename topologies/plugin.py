@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from topologies.cluster import ClusterError
 from topologies.load import TopologyError, load, names
 from topologies.model import Ssh
 
@@ -92,15 +93,20 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def access(config: pytest.Config) -> Access:
-    """How this run's cluster is reached: as the options say, or as the lab it is inside of."""
+    """How this run's cluster is reached: as the options say, or as the lab it is inside of.
+
+    ClusterError where that lab is gone: what is meant for a lab never goes to whatever cluster KUBECONFIG names.
+    """
     topology = config.stash[TOPOLOGY]
     kubeconfig = config.getoption("--kubeconfig")
     if topology.lab is not None and not kubeconfig:
         from topologies.lab import lab  # noqa: PLC0415 - only a lab topology pays for the lab
 
-        if found := lab.find(topology.name):
-            ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
-            return Access(str(found.kubeconfig), None, ssh)
+        if (found := lab.find(topology.name)) is None:
+            message = f"lab {topology.name} is not up (any more): was it taken down meanwhile? Try again"
+            raise ClusterError(message)
+        ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
+        return Access(str(found.kubeconfig), None, ssh)
     return Access(kubeconfig, config.getoption("--context"), Ssh())
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INSIDE = "HAIRPIN_INSIDE"
+END = 60  # seconds; the kernel takes a moment for hundreds of processes on a busy machine
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--")
 
 
@@ -86,7 +87,7 @@ class Island:
             if process:
                 process.kill()
         if holder:
-            until(lambda: not holder.alive, "the island to end", seconds=10, every=0.01)
+            until(lambda: not holder.alive, "the island to end", seconds=END, every=0.01)
 
     def door(self, host: str, argv: Sequence[str]) -> list[str]:
         """The command that runs `argv` on a host; IslandError if there is no such host."""
