@@ -47,8 +47,9 @@ class Case:
 
 def judge(case: Case, facet: Facet | None = None) -> Verdict:
     """The verdict on one facet, or with None on all of them together."""
-    if case.observation.trouble or not case.observation.attempts:
-        trouble = case.observation.trouble or "no attempt was made"
+    unforeseen = "" if case.expectation.paths else case.expectation.because
+    if case.observation.trouble or unforeseen or not case.observation.attempts:
+        trouble = case.observation.trouble or unforeseen or "no attempt was made"
         return _verdict(case, facet, Result.INCONCLUSIVE, f"the cell could not be asked: {trouble}")
     complaints: dict[Facet, str] = {}
     for one in [facet] if facet else list(Facet):

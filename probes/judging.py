@@ -75,10 +75,17 @@ class Judge:
         for deviation in self.topology.deviations:
             if fnmatch.fnmatchcase(cell.id, deviation.cells):
                 return self._deviating(cell, deviation)
-        return expect(self.topology, self.answers.snapshot, cell)
+        return self._rules(cell)
+
+    def _rules(self, cell: Cell) -> Expectation:
+        """Nothing where client or frontend has no address: then nothing was asked either, and it is inconclusive."""
+        try:
+            return expect(self.topology, self.answers.snapshot, cell)
+        except UnresolvedError as error:
+            return Expectation((), (), f"nothing can be expected: {error}")
 
     def _deviating(self, cell: Cell, deviation: Deviation) -> Expectation:
-        rules = expect(self.topology, self.answers.snapshot, cell)
+        rules = self._rules(cell)
         today = dt.datetime.now(dt.UTC).date()
         if deviation.expires < today:
             return rules

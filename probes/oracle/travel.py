@@ -9,7 +9,7 @@ from probes.oracle.flow import Fate, Origin, Packet
 from probes.oracle.policies import bound
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
 from probes.oracle.wiring import from_pod_network, masqueraded_leaving, towards_pods_elsewhere
-from topologies.frontends import At, FrontendKind
+from topologies.frontends import At, FrontendKind, UnresolvedError
 from topologies.model import VantageKind
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ Arrival = Packet | Fate
 
 
 def departing(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> Packet:
-    """The client's packet before it goes anywhere. A hostNetwork backend that asks is a process of its node."""
+    """The client's packet before it goes anywhere. A hostNetwork backend that asks is a process of its node.
+
+    UnresolvedError where the client is a pod without an address.
+    """
     if vantage.kind is VantageKind.EXTERNAL:
         hosts = {external.name: external.address for external in topology.external}
         return Packet(Origin.EXTERNAL, hosts[vantage.external or ""])
@@ -32,7 +35,10 @@ def departing(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> Packe
     home = vantage.node or (asking.node if asking else "")
     if vantage.on_host_network or (asking and asking.host_network):
         return Packet(Origin.NODE, topology.node(home).address, node=home, home=home)
-    return Packet(Origin.POD, snapshot.pods[vantage.backend or vantage.name], node=home, home=home)
+    if (address := snapshot.pods.get(vantage.backend or vantage.name)) is None:
+        message = f"pod {vantage.backend or vantage.name} has no address: it does not run"
+        raise UnresolvedError(message)
+    return Packet(Origin.POD, address, node=home, home=home)
 
 
 def _outside(flow: Flow) -> bool:

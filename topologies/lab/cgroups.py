@@ -87,7 +87,7 @@ def _make(group: Path) -> None:
             path.write_text(parents.read_text())
 
 
-def remove(bases: Iterable[Path], *, seconds: float = 10) -> list[Path]:
+def remove(bases: Iterable[Path], *, seconds: float = 60) -> list[Path]:
     """End whatever is still in these groups and remove them; what could not be removed in time is returned."""
     end = monotonic() + seconds
     left = [base for base in bases if base.exists()]

@@ -1,0 +1,38 @@
+"""A pod that never ran and a Service that got no address cost their own cells, which nothing is known of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from probes import session
+from probes.judging import Judge
+from probes.oracle.oracle import expect
+from probes.plan import plan
+from probes.verdict import Result
+from topologies.load import load
+
+TOPOLOGY = load("lab-small")
+CELLS = plan(TOPOLOGY).cells
+WORLD = session.simulate(TOPOLOGY, CELLS, lambda cell, snapshot: expect(TOPOLOGY, snapshot, cell))
+PODS = {name: address for name, address in WORLD.snapshot.pods.items() if name != "pod-n2"}
+SERVICES = WORLD.snapshot.services
+PENDING = {**SERVICES, "web-lb": replace(SERVICES["web-lb"], load_balancer_ip=None)}
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "lost"),
+    [
+        (replace(WORLD.snapshot, pods=PODS), "pod-n2-to-"),
+        (replace(WORLD.snapshot, services=PENDING), "-to-web-lb.loadbalancer"),
+    ],
+)
+def test_only_their_own_cells_are_inconclusive(snapshot, lost):
+    judge = Judge.over(TOPOLOGY, replace(WORLD, snapshot=snapshot), CELLS)
+    results = {cell.id: judge(cell).result for cell in CELLS}
+
+    assert {cell: result for cell, result in results.items() if result is not Result.PASS} == {
+        cell: Result.INCONCLUSIVE for cell in results if lost in cell
+    }
+    assert any(lost in cell for cell in results)
