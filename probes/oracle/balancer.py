@@ -146,6 +146,13 @@ def _keeps_an_inside_client(flow: Flow) -> bool:
     return bool(flow.packet.home) and flow.packet.source != _own_address(flow)
 
 
+@rule("L19", "netfilter: only a connection's first packet is translated; kernel: TTL exceeded in transit")
+def circles_at_home(flow: Flow) -> Sent | None:
+    """A kept pod's packet to an external address is no new connection on its own node: untranslated, it circles."""
+    home = flow.packet.home == flow.packet.node and from_pod_network(flow, flow.packet.source)
+    return Fate.ASTRAY if home and flow.kind is FrontendKind.EXTERNAL_IP else None
+
+
 @rule("L13", "kernel: martian source; the answer never passes the balancer (datapath-rules R9)")
 def sent_home(flow: Flow) -> Sent | None:
     """A kept client on the very node that is picked gets its own packet back: timeout."""
@@ -167,7 +174,7 @@ def arrives(flow: Flow) -> Sent:
     return flow
 
 
-SENDING: tuple[Rule[Sent], ...] = (sent_home, answered_past, arrives)
+SENDING: tuple[Rule[Sent], ...] = (circles_at_home, sent_home, answered_past, arrives)
 
 
 class Declared:

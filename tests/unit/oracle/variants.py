@@ -58,6 +58,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
         "cni": {"kind": "tunnel", "masquerade": "none"},
     },
     {"load_balancer": {"status": "hostname", "kind": "full-nat", "registers": "all"}},
+    {"load_balancer": {"masquerade_inside": False}, "cni": {"kind": "vpc-routed", "masquerade": "none"}},
     {"load_balancer": {"status": "hostname", "masquerade_inside": False, "excludes_source": True}},
     {
         "load_balancer": {"status": "hostname", "masquerade_inside": False},
