@@ -52,8 +52,9 @@ def _heard_and_confirmed(name: str) -> tuple[set[str], set[str]]:
 
 def _told(name: str) -> str:
     """`1.20.2-ipvs-flannel-cc` as `ipvs 1.20.2 flannel`."""
-    version, mode, cni, cidr = name.split("-")
-    return f"{mode} {version} {cni}{' without cluster CIDR' if cidr == 'nocc' else ''}"
+    version, mode, cni, cidr, *variant = name.split("-", 4)
+    told = [f"{mode} {version} {cni}", *(["without cluster CIDR"] if cidr == "nocc" else []), *variant]
+    return " ".join(told)
 
 
 def by_runs(runs: list[dict[str, Any]], before: Places) -> Places:

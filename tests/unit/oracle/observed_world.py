@@ -13,6 +13,7 @@ from probes.expectation import Path
 from probes.observation import Outcome
 from probes.oracle.environment import Environment
 from probes.oracle.flow import Flow, Onward, Origin, Packet, World
+from probes.oracle.travel import lost_answer
 from topologies.frontends import At, Frontend, FrontendKind
 from topologies.model import ServiceType, Topology, TrafficPolicy, Vantage
 from topologies.snapshot import Endpoint, ServiceState, Snapshot
@@ -45,6 +46,16 @@ TARGETS = {
 }
 
 
+CNIS = {"flannel": "flannel-vxlan", "overlay": "tunnel", "routed": "routed", "eni": "eni"}
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "": {},
+    "strict": {"kernel": {"rp_filter": 1}},
+    "rp_filter=1": {"kernel": {"rp_filter": 1}},
+    "no-kubelet": {"kernel": {"kubelet_rules": False}},
+    "masquerade-all": {"proxy": {"masquerade_all": True}},
+}
+
+
 @dataclass(frozen=True)
 class Recorded:
     """One line of a file: a cell, and the set of what its tries got."""
@@ -57,7 +68,9 @@ class Recorded:
 
 
 def topology(row: dict[str, Any]) -> Topology:
-    flannel = row["cni"] == "flannel"
+    tunnelled = row["cni"] in {"flannel", "overlay"}
+    flags = VARIANTS[row.get("variant", "")]
+    proxy = {"mode": row["mode"], "detect_local": "ClusterCIDR" if row["cluster_cidr"] else "none"}
     return Topology.model_validate(
         {
             "name": "observed",
@@ -65,8 +78,9 @@ def topology(row: dict[str, Any]) -> Topology:
             "nodes": [
                 {"name": f"n{x}", "address": f"198.18.1.1{x}", "pod_cidr": f"10.244.{x}.0/24"} for x in (1, 2, 3)
             ],
-            "cni": {"kind": "flannel-vxlan" if flannel else "routed"},
-            "proxy": {"mode": row["mode"], "detect_local": "ClusterCIDR" if row["cluster_cidr"] else "none"},
+            "cni": {"kind": CNIS[row["cni"]]},
+            "proxy": {**proxy, **flags.get("proxy", {})},
+            "kernel": flags.get("kernel", {}),
             "load_balancer": {
                 "kind": "inline",
                 "address": "198.18.1.1",
@@ -74,7 +88,7 @@ def topology(row: dict[str, Any]) -> Topology:
                 "listens": True,
             },
             "external": [{"name": "ext", "address": "198.18.3.100"}],
-            "external_routes_to_pods": not flannel and row["mode"] != "ipvs",
+            "external_routes_to_pods": not tunnelled and row["mode"] != "ipvs",
             "workload": {
                 "backends": [
                     {"name": "pod-b", "app": "pod", "node": "n2"},
@@ -131,6 +145,8 @@ class RecordedBalancer:
     """It sends outside clients to n1 or n2, and answers the nodes' side itself, at whatever port."""
 
     def receive(self, flow: Flow) -> tuple[Onward, ...]:
+        if lost_answer(flow):
+            return (Onward((Path(Outcome.TIMEOUT),)),)
         if flow.packet.origin is not Origin.EXTERNAL or not flow.declared:
             return (Onward((Path(Outcome.OK, frozenset({flow.packet.source}), REAL_LB),)),)
         node = "n2" if flow.state.external_traffic_policy is TrafficPolicy.LOCAL else "n1"

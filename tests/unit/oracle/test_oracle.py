@@ -102,6 +102,41 @@ def test_external_ips_in_1_20_are_translated_by_the_first_node_only(vantage: str
     assert seen(flannel, asked(flannel, vantage, service, FrontendKind.EXTERNAL_IP)) == told
 
 
+IPVS = {"mode": "ipvs"}
+
+
+@pytest.mark.parametrize(
+    ("vantage", "version", "told"),
+    [
+        ("pod-n1", "1.20.2", {"web-a from 10.244.1.11 (pod-n1)"}),
+        ("pod-n1", "1.36.2", {"web-a from 10.244.1.11 (pod-n1)"}),
+        ("pod-n3", "1.23.4", {"refused"}),
+        ("pod-n3", "1.24.3", {"web-a from 10.244.3.10 (pod-n3)", "web-b from 10.244.3.10 (pod-n3)"}),
+        ("host-n3", "1.24.3", {"web-a from 10.244.3.0 (vtep of n3)", "web-b from 10.244.3.0 (vtep of n3)"}),
+    ],
+)
+def test_ipvs_under_local_gives_local_endpoints_or_none_and_since_1_24_all(
+    vantage: str, version: str, told: set[str]
+) -> None:
+    topology = changed("lab-flannel", kubernetes=version, proxy=IPVS)
+    assert seen(topology, asked(topology, vantage, "web-lb-local", FrontendKind.LOAD_BALANCER)) == told
+
+
+@pytest.mark.parametrize(
+    ("vantage", "told"),
+    [
+        ("host-n1", {"listener from 10.96.0.50 (ClusterIP of web)"}),
+        ("pod-n1", {"listener from 10.244.1.11 (pod-n1)"}),
+        ("host-n3", {"refused"}),  # nobody listens there
+    ],
+)
+def test_ipvs_until_1_25_leaves_an_undeclared_port_to_whoever_listens_on_the_node(vantage: str, told: set[str]) -> None:
+    topology = changed("lab-flannel", kubernetes="1.25.1", proxy=IPVS)
+    expectation = asked(topology, vantage, "web", FrontendKind.CLUSTER_IP, declared=False)
+    assert seen(topology, expectation) == told
+    assert not any(path.by_icmp for path in expectation.paths)
+
+
 def test_external_ips_since_1_21_are_translated_by_the_clients_node() -> None:
     flannel = changed("lab-flannel", kubernetes="1.21.1")
     told = seen(flannel, asked(flannel, "pod-n1", "web-xip", FrontendKind.EXTERNAL_IP))
