@@ -117,7 +117,8 @@ def _node_ports(topology: Topology, service: Service, vantage: Vantage) -> Itera
         taken.setdefault(kind, node)
         yield frontend, reason
         for at in _more_cards(topology, node):
-            yield replace(frontend, at=at), reason
+            spared = at is At.SECONDARY and node == vantage.node
+            yield replace(frontend, at=at), reason or (_sparing(topology, service, vantage) if spared else "")
 
 
 def _more_cards(topology: Topology, node: str) -> Iterator[At]:
@@ -155,6 +156,11 @@ def _why_not(topology: Topology, service: Service, vantage: Vantage, frontend: F
     """Why this address of the client's own node is left out, or an empty string."""
     if topology.node(vantage.node or "").pod_cidr is None:
         return f"{vantage.node} declares no pod_cidr, so its {frontend.at} address is not known"
+    return _sparing(topology, service, vantage)
+
+
+def _sparing(topology: Topology, service: Service, vantage: Vantage) -> str:
+    """Why a pod is not asked at one more address of its own node, if it is refused there as at the first."""
     refused = not topology.backends_of(service) and not topology.proxy.node_port_addresses
     if refused and not vantage.on_host_network:
         return (
