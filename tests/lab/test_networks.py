@@ -39,7 +39,8 @@ NODES = [
 NETWORKS = {
     "vpc-egress": {"cni": {"kind": "vpc-routed", "masquerade": "egress"}},
     "vpc-flannel": {"cni": {"kind": "vpc-routed", "masquerade": "flannel"}},
-    "eni-guarded": {"cni": {"kind": "eni", "anti_spoof": True}},
+    # The only backend gets its own packets back by the card they came from: the node's redirects use up its refusals.
+    "eni-guarded": {"cni": {"kind": "eni", "anti_spoof": True}, "lab": {"icmp_ratelimit": 0}},
     "tunnel-egress": {
         "cni": {"kind": "tunnel", "masquerade": "egress", "anti_spoof": True},
         "kernel": {"rp_filter": 1},
