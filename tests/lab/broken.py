@@ -22,11 +22,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def small(name: str, home: Path) -> Iterator[Path]:
-    """The topology file of a lab that is up: lab-small under another name."""
+def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
+    """The topology file of a lab that is up: lab-small under another name, kube-proxy in that mode."""
     file = home / "mine.yaml"
     text = (LIBRARY / "lab-small.yaml").read_text(encoding="utf-8")
-    file.write_text(text.replace("name: lab-small", f"name: {name}"), encoding="utf-8")
+    changed = text.replace("name: lab-small", f"name: {name}").replace("mode: iptables", f"mode: {mode}")
+    file.write_text(changed, encoding="utf-8")
     lab.down(name)
     lab.up(load(str(file)), kubernetes_bin=Path(GIVEN) if GIVEN else None, say=lambda _: None)
     try:

@@ -57,6 +57,9 @@ class Mutation(Protocol):
     def world(self, snapshot: Snapshot) -> Snapshot:
         """What the API will say then."""
 
+    def topology(self, topology: Topology) -> Topology:
+        """What would have to be declared then."""
+
     def bend(self, name: str, answer: Any, flow: Flow) -> Any:
         """What the rules say then."""
 
@@ -94,6 +97,9 @@ class Whole:
 
     def world(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
+
+    def topology(self, topology: Topology) -> Topology:
+        return topology
 
     def bend(self, name: str, answer: Any, flow: Flow) -> Any:  # noqa: ARG002 - see Mutation
         return answer
@@ -230,8 +236,8 @@ def asked(there: There, mutation: Mutation) -> dict[str, Any]:
     with mutation.inside(there):
         answers = session.conduct(topology, cells, there.run, options, say=tell, before_asking=broken, heard=still)
     with bent(mutation.bend):
-        world = mutation.world(answers.snapshot)
-        foreseen = session.simulate(topology, cells, lambda cell, _: expect(topology, world, cell), answers.snapshot)
+        declared, world = mutation.topology(topology), mutation.world(answers.snapshot)
+        foreseen = session.simulate(topology, cells, lambda cell, _: expect(declared, world, cell), answers.snapshot)
     live, bowed = Judge.over(topology, answers, cells), Judge.over(topology, foreseen, cells)
     seen, other = ({cell: judge(cell) for cell in cells} for judge in (live, bowed))
     return {

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ISLAND = "island"
+INIT = "init"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,16 @@ def create(base: Path, members: Iterable[str], *, unified: bool) -> None:
         (base / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in available))
     for member in members:
         _make(base / member)
+        if unified:
+            _make(base / member / INIT)
+
+
+def inner(groups: Iterable[Path]) -> list[Path]:
+    """Where a member's processes live, below what its namespace shows as the root: there only, in version 2.
+
+    Also the process outside that holds its pid namespace: a group with any process may not hand controllers on.
+    """
+    return [group / INIT for group in groups if (group / "cgroup.controllers").exists()]
 
 
 def _make(group: Path) -> None:

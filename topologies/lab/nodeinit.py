@@ -105,8 +105,6 @@ def groups(hierarchies: list[list[str]]) -> None:
     if hierarchies and not hierarchies[0][1]:
         mounts.mount("cgroup2", "/sys/fs/cgroup", "cgroup2")
         own = Path("/sys/fs/cgroup")
-        (own / "init").mkdir()
-        (own / "init" / "cgroup.procs").write_text("1")
         for controller in (own / "cgroup.controllers").read_text().split():
             (own / "cgroup.subtree_control").write_text(f"+{controller}")
         return

@@ -87,6 +87,11 @@ def call(argv: Sequence[str]) -> int:
     return subprocess.run(argv, check=False).returncode  # noqa: S603 - a list, no shell
 
 
+def entering(cgroups: Sequence[Path], argv: Sequence[str]) -> list[str]:
+    """The command that becomes `argv` in these cgroups."""
+    return ["/bin/sh", "-c", ENTER, "sh", *map(str, cgroups), "--", *argv]
+
+
 def spawn(
     argv: Sequence[str],
     log: Path,
@@ -96,7 +101,7 @@ def spawn(
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a daemon in a session of its own, its output appended to `log`, in these cgroups; `env` None: ours."""
-    command = ["/bin/sh", "-c", ENTER, "sh", *map(str, cgroups), "--", *argv] if cgroups else list(argv)
+    command = entering(cgroups, argv) if cgroups else list(argv)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - a list; the shell line is ours
             command,

@@ -16,11 +16,11 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab import addresses, mounts, nat, netns, proxies, ssh
+from topologies.lab import addresses, cgroups, mounts, nat, netns, proxies, ssh
 from topologies.lab.access import token
 from topologies.lab.api import Api
 from topologies.lab.controlplane import ControlPlane
-from topologies.lab.processes import ProcessError, spawn, until
+from topologies.lab.processes import ProcessError, entering, spawn, until
 from topologies.lab.state import State, read, write
 from topologies.model import Topology
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from topologies.model import Node
 
-MEMBER = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork", "--kill-child", "--")
+OWN_CGROUPS = ("unshare", "--cgroup", "--")
+MEMBER = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--")
 BALANCER = ("unshare", "--uts", "--")
 PREPARATION = 120
 KERNELS = ("/proc", "/sys", "/dev", "/run")
@@ -92,11 +93,11 @@ class Supervisor:
 
     def start_node(self, node: Node) -> None:
         """A worker: into its cgroups, then into its namespaces, then `nodeinit.py`."""
-        argv = [*MEMBER, sys.executable, "-m", "topologies.lab.nodeinit", str(self.state.root), node.name]
+        groups = self.cgroups(node.name)
+        init = [*MEMBER, sys.executable, "-m", "topologies.lab.nodeinit", str(self.state.root), node.name]
+        argv = [*OWN_CGROUPS, *entering(cgroups.inner(groups), init)]
         with netns.inside(node.name):
-            self.daemons[f"init of {node.name}"] = spawn(
-                argv, self.state.log(node.name, "init"), cgroups=self.cgroups(node.name)
-            )
+            self.daemons[f"init of {node.name}"] = spawn(argv, self.state.log(node.name, "init"), cgroups=groups)
 
     def start_external(self) -> None:
         """An sshd on every external host."""

@@ -1,0 +1,41 @@
+"""Four things broken in a live IPVS lab, one at a time: each turns the right cells red, no more and no fewer."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.broken import asked, small
+from tests.lab.test_mutations import differences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
+
+
+@pytest.fixture(scope="module")
+def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file of two workers, one with the echo pods and one without; its lab is up."""
+    with small("test-mutated-ipvs", tmp_path_factory.mktemp("mutated"), mode="ipvs") as file:
+        yield file
+
+
+def test_an_ipvs_lab_with_nothing_broken_has_no_red_cell(topology: Path) -> None:
+    told = asked("mutated_ipvs", topology, "none")
+
+    assert not differences(told), differences(told)
+    assert not told["seen"]
+
+
+@pytest.mark.parametrize("mutation", ["virtual-server", "bound-address", "policy", "cni-masquerade"])
+def test_what_is_broken_under_ipvs_turns_exactly_its_own_cells_red(mutation: str, topology: Path) -> None:
+    told = asked("mutated_ipvs", topology, mutation)
+
+    assert told["kept"], "the damage was repaired while it was asked"
+    assert told["foreseen"], "a mutation nobody could notice proves nothing"
+    assert not differences(told), differences(told)
+    print(f"{mutation}: {len(told['seen'])} of {told['cells']} cells red, all foreseen")  # noqa: T201 - with -s
