@@ -97,7 +97,7 @@ def test_a_killed_demo_leaves_no_trace_and_a_readable_run(number: int, demo: Dem
     process.wait()
 
     down()
-    until(lambda: " ".join(session(process.pid)), Deadline(PATIENCE), "the end of what make had started")
+    until(lambda: "; ".join(session(process.pid).values()), Deadline(PATIENCE), "the end of what make had started")
     down()
 
     left = changes(demo.before, traces(NAME))
