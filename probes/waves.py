@@ -23,14 +23,22 @@ Asked = list[tuple[Sheet, Question]]
 
 
 def waves(sheets: Iterable[Sheet], connect_timeout: float, progress: Callable[[str], None]) -> None:
-    """Ask every suspect once a wave, until a wave in which its place refuses nobody: then silence is silence."""
+    """Ask every suspect once a wave, until its place has refused nobody twice in a row: then silence is silence.
+
+    Once is not enough: a redirect that the asking itself has caused leaves a client without a token for a second.
+    """
     suspects = _suspects(sheets)
+    barren: set[Place] = set()
     for _ in spaced(range(WAVES_MAX), PACE):
         if not suspects:
             return
         progress(f"{sum(map(len, suspects.values()))} silent cells where refusals are limited: asked once more")
         _wave(suspects, min(connect_timeout, TIMEOUT_MAX))
-        suspects = _still(suspects)
+        again = {where for where, asked in suspects.items() if len(_silent(asked)) == len(asked)}
+        _note_sure(suspects[where] for where in again & barren)
+        suspects = {where: _silent(asked) for where, asked in suspects.items() if where not in again & barren}
+        suspects = {where: asked for where, asked in suspects.items() if asked}
+        barren = again
 
 
 def _suspects(sheets: Iterable[Sheet]) -> dict[Place, Asked]:
@@ -45,7 +53,7 @@ def _suspects(sheets: Iterable[Sheet]) -> dict[Place, Asked]:
             places[question.cell.place].append((sheet, question))
     found: dict[Place, Asked] = {}
     for where, asked in places.items():
-        silent = [(sheet, question) for sheet, question in asked if sheet.silent(question)]
+        silent = _silent(asked)
         if silent and (_refused(asked) >= BURST or any(question.limited for _, question in silent)):
             found[where] = silent
     return found
@@ -63,17 +71,11 @@ def _wave(suspects: dict[Place, Asked], timeout: float) -> None:
         list(pool.map(lambda pair: pair[0].ask(pair[1], timeout), by_sheet.values()))
 
 
-def _still(suspects: dict[Place, Asked]) -> dict[Place, Asked]:
-    """The suspects of the next wave. A place that refused nobody had a token to spare, so its cells are surely silent.
+def _silent(asked: Asked) -> Asked:
+    return [(sheet, question) for sheet, question in asked if sheet.silent(question)]
 
-    A place of which something could not be asked proves nothing: its silent cells stay what they are.
-    """
-    left: dict[Place, Asked] = {}
-    for where, asked in suspects.items():
-        silent = [(sheet, question) for sheet, question in asked if sheet.silent(question)]
-        if len(silent) < len(asked):
-            left |= {where: silent} if silent else {}
-            continue
-        for sheet, question in silent:
-            sheet.sure.add(question.cell.id)
-    return left
+
+def _note_sure(places: Iterable[Asked]) -> None:
+    """Silence where its node twice had a token to spare and nobody to refuse."""
+    for sheet, question in (pair for asked in places for pair in asked):
+        sheet.sure.add(question.cell.id)

@@ -135,19 +135,28 @@ def test_waves_find_every_refusal_that_the_limit_swallowed() -> None:
     *refused, dropped = found
     assert all(outcomes(one)[-1] is Outcome.REFUSED for one in refused)
     assert [len(one.attempts) for one in refused] == [1] * 6 + [2, 3, 4, 5, 6]
-    assert outcomes(dropped) == [Outcome.TIMEOUT] * (3 + 6)
+    assert outcomes(dropped) == [Outcome.TIMEOUT] * (3 + 7)
     assert [one.sure for one in found] == [False] * 11 + [True]
 
 
 @pytest.mark.usefixtures("no_pace")
-def test_silence_is_sure_after_a_wave_in_which_nobody_is_refused() -> None:
+def test_silence_is_sure_after_two_waves_in_which_nobody_is_refused() -> None:
     kernel = Kernel(tokens=9)
 
     found = ask_kernel(kernel, *limited(range(80, 86)), question(100, sample=3))
 
-    assert [len(one.attempts) for one in found] == [1] * 6 + [4]
+    assert [len(one.attempts) for one in found] == [1] * 6 + [5]
     assert [one.sure for one in found] == [False] * 6 + [True]
-    assert kernel.waves == 1
+    assert kernel.waves == 2
+
+
+@pytest.mark.usefixtures("no_pace")
+def test_a_client_left_without_a_token_for_one_wave_is_asked_on() -> None:
+    """A redirect caused by the asking itself empties the bucket for a second more."""
+    [refused] = ask_kernel(Kernel(tokens=-1), *limited([80]))
+
+    assert outcomes(refused) == [Outcome.TIMEOUT, Outcome.TIMEOUT, Outcome.REFUSED]
+    assert not refused.sure
 
 
 @pytest.mark.usefixtures("no_pace")
