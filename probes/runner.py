@@ -12,7 +12,7 @@ parallel asker turns refusals into timeouts. So everything is asked in this orde
 3. **late**: the rest of the sample of those cells that declare no backend and were answered all the same. One that was
    refused is not asked again (a refusal cannot be an accident of the limit).
 4. **waves** (`waves.py`), 1.1 s apart, of the cells that may only seem silent: each wave asks all of them, and each
-   node has one token to spend. Where a wave brings no refusal, silence is silence.
+   node has one token to spend. Where two waves in a row bring none, silence is silence.
 
 No attempt is ever taken back, and none is asked again until it agrees. Transport trouble is no outcome: it is tried
 again as transport (`batch.py`), and if it stays, the cells it lost say so in `trouble`.
