@@ -25,9 +25,9 @@ from probes.vantages.pod import PodVantage
 from reports import journal
 from topologies import cluster as clusters
 from topologies.frontends import resolve
+from topologies.kinds import VantageKind
 from topologies.lab import island, lab
 from topologies.load import load
-from topologies.model import VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from probes.cell import Cell, Omission
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.model import BalancerStatus, LoadBalancerKind, ServiceType, VantageKind
+from topologies.kinds import BalancerStatus, LoadBalancerKind, ServiceType, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

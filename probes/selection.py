@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.frontends import At, FrontendKind
-from topologies.model import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
+from topologies.kinds import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

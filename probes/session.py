@@ -16,7 +16,8 @@ from probes import clock, runner
 from probes.observation import Attempt, Observation
 from topologies import cluster as clusters
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
-from topologies.model import SessionAffinity, Ssh, VantageKind
+from topologies.kinds import SessionAffinity, VantageKind
+from topologies.model import Ssh
 from topologies.snapshot import Snapshot, declared
 
 if TYPE_CHECKING:

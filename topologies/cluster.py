@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from topologies import manifests
-from topologies.model import Registers, ServiceType, TrafficPolicy
+from topologies.kinds import Registers, ServiceType, TrafficPolicy
 from topologies.pools import Pool, told
 from topologies.snapshot import Endpoint, ServiceState, Snapshot
 

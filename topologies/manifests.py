@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from topologies.model import ServiceType, TrafficPolicy, VantageKind
+from topologies.kinds import ServiceType, TrafficPolicy, VantageKind
 
 if TYPE_CHECKING:
     from topologies.model import Backend, Service, Topology, Vantage

@@ -8,11 +8,26 @@ from __future__ import annotations
 
 import re
 from datetime import date  # noqa: TC003 - pydantic resolves field types at run time
-from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from topologies.kinds import (
+    BalancerStatus,
+    CniKind,
+    DetectLocal,
+    EmptyPool,
+    Kernels,
+    LoadBalancerKind,
+    Masquerade,
+    ProxyMode,
+    Registers,
+    ServiceType,
+    SessionAffinity,
+    TrafficPolicy,
+    VantageKind,
+)
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=DNS_LABEL)]
@@ -55,24 +70,6 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ProxyMode(StrEnum):
-    """How kube-proxy writes its rules (`--proxy-mode`)."""
-
-    IPTABLES = "iptables"
-    IPVS = "ipvs"
-    NFTABLES = "nftables"
-
-
-class DetectLocal(StrEnum):
-    """How kube-proxy tells a pod's packet from others (`--detect-local-mode`); `NONE`: no cluster CIDR was given."""
-
-    CLUSTER_CIDR = "ClusterCIDR"
-    NODE_CIDR = "NodeCIDR"
-    BRIDGE_INTERFACE = "BridgeInterface"
-    INTERFACE_NAME_PREFIX = "InterfaceNamePrefix"
-    NONE = "none"
-
-
 class Proxy(Model):
     """kube-proxy: mode and the flags that change what a client or a backend sees."""
 
@@ -82,34 +79,6 @@ class Proxy(Model):
     masquerade_all: bool = False
     node_port_addresses: tuple[IPv4Network, ...] = ()
     localhost_nodeports: bool = True
-
-
-class CniKind(StrEnum):
-    """How pods of different nodes reach each other.
-
-    `flannel-vxlan`: bridge and vxlan; `tunnel`: the same without flannel's masquerade rules (CCE container tunnel);
-    `routed`: bridge and a route per node on every node (host-gw); `vpc-routed`: those routes are the network's, nodes
-    send everything to their gateway (ACK flannel alloc, CCE VPC, TKE GlobalRouter); `eni`: each pod has an address of
-    the nodes' own network and no bridge (terway ENIIP, CCE Turbo).
-    """
-
-    FLANNEL_VXLAN = "flannel-vxlan"
-    TUNNEL = "tunnel"
-    ROUTED = "routed"
-    VPC_ROUTED = "vpc-routed"
-    ENI = "eni"
-
-
-class Masquerade(StrEnum):
-    """What the CNI rewrites to the node's address, besides kube-proxy.
-
-    `egress`: a pod's packet that leaves the pod CIDR (flannel's M2, M4; ip-masq-agent); `flannel`: besides, what enters
-    the pod CIDR from elsewhere (M1-M5).
-    """
-
-    NONE = "none"
-    EGRESS = "egress"
-    FLANNEL = "flannel"
 
 
 def _masquerade(value: object) -> object:
@@ -200,39 +169,6 @@ class External(Model):
     ssh: Ssh = Ssh()
 
 
-class LoadBalancerKind(StrEnum):
-    """How the balancer stands to the packets, if there is one. Only `full-nat` gives everybody its own address."""
-
-    NONE = "none"
-    INLINE = "inline"
-    FULL_NAT = "full-nat"
-
-
-class EmptyPool(StrEnum):
-    """What a balancer does with a connection when no backend is healthy."""
-
-    REFUSE = "refuse"
-    DROP = "drop"
-
-
-class Registers(StrEnum):
-    """Which nodes a balancer takes for a Local Service: those with a ready endpoint (health check), or all."""
-
-    ENDPOINTS = "endpoints"
-    ALL = "all"
-
-
-class BalancerStatus(StrEnum):
-    """What `status.loadBalancer.ingress` tells: an IP, a hostname only, or an IP with ipMode Proxy (KEP-1860).
-
-    Only with `ip` kube-proxy answers for the address itself; else in-cluster traffic really goes to the balancer.
-    """
-
-    IP = "ip"
-    HOSTNAME = "hostname"
-    PROXY = "proxy"
-
-
 class Listener(Model):
     """A listener of the balancer that no Service of this cluster declares: an Ingress', another cluster's, a range.
 
@@ -270,28 +206,6 @@ class LoadBalancer(Model):
     excludes_source: bool = False
 
 
-class TrafficPolicy(StrEnum):
-    """externalTrafficPolicy and internalTrafficPolicy."""
-
-    CLUSTER = "Cluster"
-    LOCAL = "Local"
-
-
-class ServiceType(StrEnum):
-    """A Service's type, as the API spells it."""
-
-    CLUSTER_IP = "ClusterIP"
-    NODE_PORT = "NodePort"
-    LOAD_BALANCER = "LoadBalancer"
-
-
-class SessionAffinity(StrEnum):
-    """A Service's sessionAffinity."""
-
-    NONE = "None"
-    CLIENT_IP = "ClientIP"
-
-
 class Backend(Model):
     """An echo pod (agnhost netexec), pinned to a node. Services select it by `app`."""
 
@@ -321,16 +235,6 @@ class Service(Model):
     load_balancer_status: BalancerStatus | None = None
     shares_address_of: Name | None = None
     load_balancer_source_ranges: tuple[IPv4Network, ...] = ()
-
-
-class VantageKind(StrEnum):
-    """Where a question is asked from. `backend`: the echo pod itself asks; `ssh`: a node, by SSH instead of exec."""
-
-    POD = "pod"
-    NODE = "node"
-    BACKEND = "backend"
-    SSH = "ssh"
-    EXTERNAL = "external"
 
 
 class Vantage(Model):
@@ -368,14 +272,6 @@ class Deviation(Model):
     sources: tuple[str, ...] = ()
     reason: str
     expires: date
-
-
-class Kernels(StrEnum):
-    """Whose kernel holds the lab: the machine's, a user-mode guest's, or the guest's where the machine's lacks IPVS."""
-
-    AUTO = "auto"
-    MACHINE = "machine"
-    GUEST = "guest"
 
 
 class Lab(Model):

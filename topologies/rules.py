@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from topologies.model import BalancerStatus, LoadBalancerKind, ProxyMode, ServiceType, VantageKind
+from topologies.kinds import BalancerStatus, LoadBalancerKind, ProxyMode, ServiceType, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

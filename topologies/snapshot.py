@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are 
 from itertools import count
 from typing import TYPE_CHECKING
 
-from topologies.model import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
+from topologies.kinds import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
     from topologies.model import Service, Topology

@@ -11,7 +11,7 @@ from probes.documented.world import realms
 from probes.observation import Outcome
 from probes.oracle.oracle import TELLING, expect
 from topologies.frontends import resolve
-from topologies.model import VantageKind
+from topologies.kinds import VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -18,7 +18,7 @@ from probes.oracle.rule import Rule, decide, rule
 from probes.oracle.travel import lost_answer
 from probes.oracle.wiring import from_pod_network
 from topologies.frontends import FrontendKind
-from topologies.model import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
+from topologies.kinds import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address

@@ -6,14 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are serialised by type at run time
 from typing import TYPE_CHECKING, Self
 
-from topologies.model import (
-    DetectLocal,
-    EmptyPool,
-    KubernetesVersion,
-    LoadBalancerKind,
-    Masquerade,
-    ProxyMode,
-)
+from topologies.kinds import DetectLocal, EmptyPool, LoadBalancerKind, Masquerade, ProxyMode
+from topologies.model import KubernetesVersion  # noqa: TC001 - dataclasses are serialised by type at run time
 
 if TYPE_CHECKING:
     from topologies.model import Topology

@@ -27,7 +27,7 @@ from probes.oracle.pools import (
 )
 from probes.oracle.rule import IPTABLES_ONLY, Rule, rule
 from topologies.frontends import FrontendKind
-from topologies.model import TrafficPolicy
+from topologies.kinds import TrafficPolicy
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow

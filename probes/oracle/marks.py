@@ -9,7 +9,7 @@ from probes.oracle.policies import external_local, internal
 from probes.oracle.pools import IPVS, NFTABLES, PROXIER
 from probes.oracle.rule import BY_RULES, IPTABLES_ONLY, IPVS_ONLY, Rule, rule
 from topologies.frontends import FrontendKind
-from topologies.model import DetectLocal
+from topologies.kinds import DetectLocal
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.frontends import FrontendKind
-from topologies.model import TrafficPolicy
+from topologies.kinds import TrafficPolicy
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow

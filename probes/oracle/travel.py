@@ -10,7 +10,7 @@ from probes.oracle.policies import bound
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
 from probes.oracle.wiring import from_pod_network, masqueraded_leaving, towards_pods_elsewhere
 from topologies.frontends import At, FrontendKind, UnresolvedError
-from topologies.model import VantageKind
+from topologies.kinds import VantageKind
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address

@@ -25,12 +25,13 @@ from probes.plan import plan
 from probes.verdict import Result
 from topologies import cluster as clusters
 from topologies.frontends import FrontendKind
+from topologies.kinds import TrafficPolicy
 from topologies.lab import lab
 from topologies.lab.island import Island
 from topologies.lab.processes import run
 from topologies.lab.state import read
 from topologies.load import load
-from topologies.model import Ssh, TrafficPolicy
+from topologies.model import Ssh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,7 +11,7 @@ from probes.oracle.flow import Fate
 from probes.oracle.oracle import POOLS
 from tests.lab.mutated import FlippedPolicy, There, Whole, main
 from topologies.frontends import FrontendKind
-from topologies.model import Masquerade
+from topologies.kinds import Masquerade
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow

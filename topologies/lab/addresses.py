@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
+from topologies.kinds import CniKind, LoadBalancerKind
 from topologies.lab import nat
-from topologies.model import CniKind, LoadBalancerKind
 
 if TYPE_CHECKING:
     from topologies.model import Node, Topology

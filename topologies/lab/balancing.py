@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
+from topologies.kinds import BalancerStatus, EmptyPool, LoadBalancerKind, Registers
 from topologies.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
-from topologies.model import BalancerStatus, EmptyPool, LoadBalancerKind, Registers
 from topologies.pools import written
 from topologies.snapshot import hostname
 

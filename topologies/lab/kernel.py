@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from topologies.kinds import Kernels, ProxyMode
 from topologies.lab.guest.client import GUEST
 from topologies.lab.processes import ProcessError, run
-from topologies.model import Kernels, ProxyMode
 
 if TYPE_CHECKING:
     from topologies.model import Topology

@@ -16,13 +16,14 @@ from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING
 
+from topologies.kinds import LoadBalancerKind
 from topologies.lab import addresses, balancing, mounts
 from topologies.lab.access import token
 from topologies.lab.api import Api, ApiError
 from topologies.lab.processes import ProcessError, run, spawn
 from topologies.lab.state import State, read
 from topologies.manifests import ADDRESS_ANNOTATION
-from topologies.model import LoadBalancerKind, Topology
+from topologies.model import Topology
 from topologies.pools import ANNOTATION
 
 if TYPE_CHECKING:

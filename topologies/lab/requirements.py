@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from topologies.kinds import ProxyMode
 from topologies.lab.flags import check_runtime
 from topologies.lab.processes import ProcessError, run
-from topologies.model import ProxyMode
 
 if TYPE_CHECKING:
     from topologies.model import Version

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from topologies.kinds import EmptyPool, LoadBalancerKind, Registers
 from topologies.lab import balancing
 from topologies.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
-from topologies.model import EmptyPool, Listener, LoadBalancer, LoadBalancerKind, Registers
+from topologies.model import Listener, LoadBalancer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from topologies.kinds import Kernels, ProxyMode
 from topologies.lab import kernel
 from topologies.lab.build import BuildError
 from topologies.lab.debian import Debian, DebianError
@@ -15,7 +16,7 @@ from topologies.lab.nodeinit import modules, processors
 from topologies.lab.processes import ProcessError
 from topologies.lab.state import State
 from topologies.load import load
-from topologies.model import Kernels, Lab, ProxyMode, Topology
+from topologies.model import Lab, Topology
 
 GIB = 2**30
 

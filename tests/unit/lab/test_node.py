@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from topologies.kinds import Masquerade
 from topologies.lab import controlplane, node
 from topologies.lab.cgroups import Hierarchy
 from topologies.lab.state import State, read
 from topologies.load import load
-from topologies.model import Masquerade, Version
+from topologies.model import Version
 
 STATE = State(Path("/state"))
 BINARIES = Path("/bin")

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from topologies.kinds import CniKind, DetectLocal, ProxyMode
 from topologies.lab.versions import (
     FLAGS,
     Component,
@@ -17,7 +18,7 @@ from topologies.lab.versions import (
     kubelet_config,
     proxy_config,
 )
-from topologies.model import Cni, CniKind, DetectLocal, Node, Proxy, ProxyMode, Topology, Version, Workload
+from topologies.model import Cni, Node, Proxy, Topology, Version, Workload
 
 EVERY = [Version(1, minor) for minor in range(20, 37)]
 FILES = KubeletFiles("/ca", "/crt", "/key")

@@ -15,7 +15,8 @@ from probes.oracle.environment import Environment
 from probes.oracle.flow import Flow, Onward, Origin, Packet, World
 from probes.oracle.travel import lost_answer
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.model import ServiceType, Topology, TrafficPolicy, Vantage
+from topologies.kinds import ServiceType, TrafficPolicy
+from topologies.model import Topology, Vantage
 from topologies.snapshot import Endpoint, ServiceState, Snapshot
 
 if TYPE_CHECKING:

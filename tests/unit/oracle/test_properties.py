@@ -18,7 +18,7 @@ from probes.oracle.rules import CATALOGUE
 from probes.plan import plan
 from tests.unit.oracle.variants import CARDS, LISTENERS, changed, more_cells, variants
 from topologies.frontends import Frontend, FrontendKind
-from topologies.model import (
+from topologies.kinds import (
     BalancerStatus,
     CniKind,
     DetectLocal,
@@ -27,9 +27,8 @@ from topologies.model import (
     Masquerade,
     ProxyMode,
     Registers,
-    Topology,
-    Version,
 )
+from topologies.model import Topology, Version
 from topologies.snapshot import Endpoint, Snapshot, declared
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from probes.cell import Cell
 from probes.plan import plan
 from topologies.frontends import At, Frontend, FrontendKind
+from topologies.kinds import TrafficPolicy
 from topologies.load import load
-from topologies.model import Service, Topology, TrafficPolicy
+from topologies.model import Service, Topology
 from topologies.snapshot import declared
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from probes.observation import Attempt, Observation, Outcome
 from probes.vantages.base import Completed, TransportError, UnusableError
 from probes.vantages.simulated import SimulatedVantage
 from topologies.frontends import Frontend, FrontendKind, Target
-from topologies.model import Vantage, VantageKind
+from topologies.kinds import VantageKind
+from topologies.model import Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,8 @@ from probes.verdict import Facet
 from reports.record import Record
 from reports.run import DeclaredTopology, Header, Left
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
-from topologies.model import External, LoadBalancer, LoadBalancerKind, Node, Topology
+from topologies.kinds import LoadBalancerKind
+from topologies.model import External, LoadBalancer, Node, Topology
 from topologies.snapshot import Snapshot, declared
 from topologies.workload import standard
 

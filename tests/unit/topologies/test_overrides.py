@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from topologies.kinds import CniKind, Masquerade, ProxyMode
 from topologies.load import TopologyError, load, names, raw
-from topologies.model import CniKind, Masquerade, ProxyMode
 from topologies.overrides import apply, declared, parse
 
 

@@ -1,0 +1,124 @@
+"""The words a topology chooses from: every closed set of values, spelled as Kubernetes or design.md does."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ProxyMode(StrEnum):
+    """How kube-proxy writes its rules (`--proxy-mode`)."""
+
+    IPTABLES = "iptables"
+    IPVS = "ipvs"
+    NFTABLES = "nftables"
+
+
+class DetectLocal(StrEnum):
+    """How kube-proxy tells a pod's packet from others (`--detect-local-mode`); `NONE`: no cluster CIDR was given."""
+
+    CLUSTER_CIDR = "ClusterCIDR"
+    NODE_CIDR = "NodeCIDR"
+    BRIDGE_INTERFACE = "BridgeInterface"
+    INTERFACE_NAME_PREFIX = "InterfaceNamePrefix"
+    NONE = "none"
+
+
+class CniKind(StrEnum):
+    """How pods of different nodes reach each other.
+
+    `flannel-vxlan`: bridge and vxlan; `tunnel`: the same without flannel's masquerade rules (CCE container tunnel);
+    `routed`: bridge and a route per node on every node (host-gw); `vpc-routed`: those routes are the network's, nodes
+    send everything to their gateway (ACK flannel alloc, CCE VPC, TKE GlobalRouter); `eni`: each pod has an address of
+    the nodes' own network and no bridge (terway ENIIP, CCE Turbo).
+    """
+
+    FLANNEL_VXLAN = "flannel-vxlan"
+    TUNNEL = "tunnel"
+    ROUTED = "routed"
+    VPC_ROUTED = "vpc-routed"
+    ENI = "eni"
+
+
+class Masquerade(StrEnum):
+    """What the CNI rewrites to the node's address, besides kube-proxy.
+
+    `egress`: a pod's packet that leaves the pod CIDR (flannel's M2, M4; ip-masq-agent); `flannel`: besides, what enters
+    the pod CIDR from elsewhere (M1-M5).
+    """
+
+    NONE = "none"
+    EGRESS = "egress"
+    FLANNEL = "flannel"
+
+
+class LoadBalancerKind(StrEnum):
+    """How the balancer stands to the packets, if there is one. Only `full-nat` gives everybody its own address."""
+
+    NONE = "none"
+    INLINE = "inline"
+    FULL_NAT = "full-nat"
+
+
+class EmptyPool(StrEnum):
+    """What a balancer does with a connection when no backend is healthy."""
+
+    REFUSE = "refuse"
+    DROP = "drop"
+
+
+class Registers(StrEnum):
+    """Which nodes a balancer takes for a Local Service: those with a ready endpoint (health check), or all."""
+
+    ENDPOINTS = "endpoints"
+    ALL = "all"
+
+
+class BalancerStatus(StrEnum):
+    """What `status.loadBalancer.ingress` tells: an IP, a hostname only, or an IP with ipMode Proxy (KEP-1860).
+
+    Only with `ip` kube-proxy answers for the address itself; else in-cluster traffic really goes to the balancer.
+    """
+
+    IP = "ip"
+    HOSTNAME = "hostname"
+    PROXY = "proxy"
+
+
+class TrafficPolicy(StrEnum):
+    """externalTrafficPolicy and internalTrafficPolicy."""
+
+    CLUSTER = "Cluster"
+    LOCAL = "Local"
+
+
+class ServiceType(StrEnum):
+    """A Service's type, as the API spells it."""
+
+    CLUSTER_IP = "ClusterIP"
+    NODE_PORT = "NodePort"
+    LOAD_BALANCER = "LoadBalancer"
+
+
+class SessionAffinity(StrEnum):
+    """A Service's sessionAffinity."""
+
+    NONE = "None"
+    CLIENT_IP = "ClientIP"
+
+
+class VantageKind(StrEnum):
+    """Where a question is asked from. `backend`: the echo pod itself asks; `ssh`: a node, by SSH instead of exec."""
+
+    POD = "pod"
+    NODE = "node"
+    BACKEND = "backend"
+    SSH = "ssh"
+    EXTERNAL = "external"
+
+
+class Kernels(StrEnum):
+    """Whose kernel holds the lab: the machine's, a user-mode guest's, or the guest's where the machine's lacks IPVS."""
+
+    AUTO = "auto"
+    MACHINE = "machine"
+    GUEST = "guest"
