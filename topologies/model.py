@@ -263,8 +263,8 @@ class Workload(Model):
 class Deviation(Model):
     """A known departure of this cluster: the cells it shows in, what is seen there instead, why, and until when.
 
-    `cells` is an `fnmatch` pattern over cell ids. A deviation that no longer shows, shows otherwise, or is past
-    `expires`, fails.
+    `cells` is an `fnmatch` pattern over cell ids. A deviation that no longer shows, or shows otherwise,
+    fails; past `expires` the rules hold again.
     """
 
     cells: str
