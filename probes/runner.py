@@ -52,7 +52,7 @@ def ask(
     several threads. `done` gets a vantage's observations by cell id as soon as they are there, and again, in place of
     the older, when more was asked; from several threads. Nothing is raised for a vantage that cannot be asked: its
     cells come back with `trouble`. Wall time: connect_timeout + 1 s where somebody is silent, and about 1.2 s a wave,
-    of which there is one for every refusal beyond 6 that one node owes one client, and one to see that there are none.
+    of which there is one for every refusal beyond 6 that one node owes one client, and two to see that there are none.
     """
     sheets = {name: Sheet(vantages[name], asked) for name, asked in questions.items() if name in vantages and asked}
 
