@@ -202,6 +202,7 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         context=reached.context,
         ssh=reached.ssh,
         connect_timeout=config.getoption("--connect-timeout") or topology.patience.connect,
+        together=topology.patience.together,
         settle_timeout=config.getoption("--settle-timeout") or topology.patience.settle,
         balancer_settle=config.getoption("--balancer-settle"),
         keep=config.getoption("--keep"),

@@ -21,6 +21,7 @@ again as transport (`batch.py`), and if it stays, the cells it lost say so in `t
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Semaphore
 from typing import TYPE_CHECKING
 
 from probes.batch import Question
@@ -38,17 +39,19 @@ __all__ = ["Question", "ask"]
 HEAD_START = 0.5  # seconds
 
 
-def ask(
+def ask(  # noqa: PLR0913 - three of them with a default that does
     questions: Mapping[str, Sequence[Question]],
     vantages: Mapping[str, Vantage],
     *,
     connect_timeout: float = 2.0,
+    together: int = 0,
     progress: Callable[[str], None] = lambda _: None,
     done: Callable[[dict[str, Observation]], None] = lambda _: None,
 ) -> dict[str, Observation]:
     """Ask every question from its vantage, all vantages at once; the observations come by cell id, in order.
 
-    `questions` by vantage name. `connect_timeout` in seconds. `progress` gets one line per vantage and round, from
+    `questions` by vantage name. `connect_timeout` in seconds. `together`: so many vantages' samples at a time, where
+    all of them (0) are more connections than the cluster can take. `progress` gets one line per vantage and round, from
     several threads. `done` gets a vantage's observations by cell id as soon as they are there, and again, in place of
     the older, when more was asked; from several threads. Nothing is raised for a vantage that cannot be asked: its
     cells come back with `trouble`. Wall time: connect_timeout + 1 s where somebody is silent, and about 1.2 s a wave,
@@ -56,8 +59,11 @@ def ask(
     """
     sheets = {name: Sheet(vantages[name], asked) for name, asked in questions.items() if name in vantages and asked}
 
+    turns = Semaphore(together or max(1, len(sheets)))
+
     def finish(sheet: Sheet, ahead: Future[None]) -> None:
-        sheet.ask(sheet.sample(), connect_timeout)
+        with turns:
+            sheet.ask(sheet.sample(), connect_timeout)
         ahead.result()
         sheet.ask(sheet.late(), connect_timeout)
         progress(str(sheet))

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class Options:
     """How a run asks. Times in seconds. `keep`: leave the workload for a look afterwards.
 
-    `balancer_settle`: how long a load balancer that does not tell its pool has for its own health checks.
+    `balancer_settle`: how long a load balancer that does not tell its pool has for its own health checks. `together`:
+    see `runner.ask`.
     """
 
     kubeconfig: str | None = None
@@ -43,6 +44,7 @@ class Options:
     connect_timeout: float = 2.0
     settle_timeout: float = 60.0
     balancer_settle: float = 30.0
+    together: int = 0
     keep: bool = False
 
 
@@ -178,7 +180,12 @@ def _ask(  # noqa: PLR0913 - see conduct
     asked = {cell.vantage.name: cell.vantage for cell in cells}
     askers = {name: _asker(vantage, topology, cluster, options) for name, vantage in asked.items()}
     return observations | runner.ask(
-        questions, askers, connect_timeout=options.connect_timeout, progress=say, done=heard
+        questions,
+        askers,
+        connect_timeout=options.connect_timeout,
+        together=options.together,
+        progress=say,
+        done=heard,
     )
 
 

@@ -283,10 +283,14 @@ class Lab(Model):
 
 
 class Patience(Model):
-    """How long an answer may take here, in seconds, where the command line says nothing: a slow lab is no fault."""
+    """How long an answer may take here, in seconds, where the command line says nothing: a slow lab is no fault.
+
+    `together`: from how many vantages at a time the samples are asked, where all at once would be too much; 0: all.
+    """
 
     connect: Annotated[float, Field(gt=0)] = 2.0
     settle: Annotated[float, Field(gt=0)] = 60.0
+    together: Annotated[int, Field(ge=0)] = 0
 
 
 class Images(Model):

@@ -32,6 +32,7 @@ GLOBAL = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 LEGACY = ("/usr/sbin/xtables-legacy-multi", "/usr/sbin/xtables-nft-multi")
+IPVS_ESTIMATES = Path("/proc/sys/net/ipv4/vs/run_estimation")  # rates for `ipvsadm --rate`, at 25 wake-ups a second
 PATIENCE = 120
 
 
@@ -69,6 +70,8 @@ def furnish(state: State, plan: dict[str, Any]) -> None:
             mounts.bind(written, real)
     cover("/proc/cpuinfo", processors)
     cover("/proc/modules", lambda loaded: modules(loaded, plan["modules"]))
+    if IPVS_ESTIMATES.exists():
+        IPVS_ESTIMATES.write_text("0")
     if plan["legacy"]:
         mounts.bind(*LEGACY)
     Path("/run/resolv.conf").touch()

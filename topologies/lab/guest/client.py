@@ -212,6 +212,8 @@ def main(door: str, _: str, *argv: str) -> int:
         end = attach(Path(door), argv, environment(Path(door)))
     except DoorError as error:
         end = End(1, str(error))
+    except BrokenPipeError:
+        end = End(-signal.SIGPIPE)
     if end.message:
         sys.stderr.write(f"{end.message}\n")
     return end.status if end.status >= 0 else 128 - end.status
