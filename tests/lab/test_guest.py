@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NAME = "test-guest"
 ROOT = Path(__file__).parents[2]
 GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
-BINARIES = ["--kubernetes-bin", GIVEN] if GIVEN else []
+BINARIES = [f"--kubernetes-bin={GIVEN}"] if GIVEN else []
 FEW = "web-local or web-cluster"  # the Services asked about, where a few will do
 
 
@@ -80,7 +80,7 @@ def command(module: str, *argv: str) -> list[str]:
 
 
 def matrix(declared: Path, out: Path, *more: str) -> list[str]:
-    return command("pytest", "-q", "--topology", str(declared), "--out", str(out), *BINARIES, *more)
+    return command("pytest", "-q", f"--topology={declared}", f"--out={out}", *BINARIES, *more)
 
 
 def test_pytest_as_usual_finds_its_answers_where_it_usually_does(
