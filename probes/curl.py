@@ -26,7 +26,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from probes.vantages.base import TornError, UnusableError
 
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 
 PARALLEL_MAX = 300  # curl's own limit for --parallel-max
 ANSWER_TIME = 8.0  # seconds from connected to answered: a busy backend is slow, only one that says nothing hangs
+# Every connection of a batch has a port of its own. The kernel would give one port to several connections that go to
+# different addresses, and ipvs tells the replies of one backend apart by the client's address and port alone.
+PORTS = range(33000, 61000)  # above the NodePorts
+SPARE = 4  # ports of a cell beyond its sample: some are taken by others, and curl tries the next
 NOT_FOUND = 127  # the shell's exit code for a command that is not there
 COULD_NOT_CONNECT = 7
 MARK = "@@hairpin"
@@ -72,6 +78,7 @@ header="Content-Type:"
 header="Accept:"
 header="User-Agent:"
 data-binary="GET /hostname HTTP/1.1\\r\\nHost: e\\r\\nConnection: close\\r\\n\\r\\n"
+local-port="{ports}"
 connect-timeout={connect_timeout:g}
 max-time={max_time:g}
 output="/dev/stdout"
@@ -130,15 +137,28 @@ def compose(asks: Sequence[Ask], connect_timeout: float) -> Batch:
         _SECTION.format(
             target=ask.target,
             number=number,
+            ports=ports,
             times=ask.times,
             connect_timeout=connect_timeout,
             max_time=connect_timeout + ANSWER_TIME,
             write_out=_WRITE_OUT,
         )
-        for number, ask in enumerate(asks)
+        for number, (ask, ports) in enumerate(zip(asks, _ports(asks), strict=True))
     )
     script = _SCRIPT.format(size=len(stdin), parallel=PARALLEL_MAX, mark=MARK)
     return Batch(("sh", "-c", script), stdin)
+
+
+def _ports(asks: Sequence[Ask]) -> list[str]:
+    """A range of ports for each ask, disjoint; where they start depends on what is asked, so batches seldom meet."""
+    widths = [ask.times + SPARE for ask in asks]
+    room = len(PORTS) - sum(widths)
+    if room <= 0:
+        message = f"{sum(widths)} ports are more than there are for one batch"
+        raise ValueError(message)
+    start = PORTS[crc32("".join(f"{ask.target}" for ask in asks).encode()) % room]
+    ends = [start + end for end in accumulate(widths)]
+    return [f"{end - width}-{end - 1}" for width, end in zip(widths, ends, strict=True)]
 
 
 def read(output: bytes, asks: Sequence[Ask]) -> list[list[Transfer]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INSIDE", "Lab", "LabError", "down", "find", "running", "up"]
 
-START = 180
+START = 400
 FOLLOW_EVERY = 0.05
 
 
