@@ -225,7 +225,14 @@ def asked(there: There, mutation: Mutation) -> dict[str, Any]:
     found = lab.find(topology.name)
     assert found, "the lab is up: we are inside"
     ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
-    options = session.Options(kubeconfig=str(found.kubeconfig), ssh=ssh, settle_timeout=SETTLE, connect_timeout=PATIENT)
+    patience = topology.patience
+    options = session.Options(
+        kubeconfig=str(found.kubeconfig),
+        ssh=ssh,
+        settle_timeout=max(SETTLE, patience.settle / 3),
+        connect_timeout=max(PATIENT, patience.connect),
+        together=patience.together,
+    )
     kept = []
 
     def broken(known: Answers) -> None:
