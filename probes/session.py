@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from topologies.pools import Pool
 
 
+_Step = tuple[str, "Callable[[], str]", int, float]  # what, what it lacks, successes in a row, seconds beside the usual
+
+
 @dataclass(frozen=True)
 class Options:
     """How a run asks. Times in seconds. `keep`: leave the workload for a look afterwards.
@@ -94,8 +97,9 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     )
     started = time.monotonic()
     try:
+        earlier = _wait((("the end of earlier runs", cluster.alone, 1, 0.0),), options, say)
         cluster.apply()
-        notes = _settle(cluster, options, say)
+        notes = earlier + _settle(cluster, options, say)
         snapshot, versions = cluster.snapshot(), cluster.versions()
         settled = time.monotonic()
         timings = {"settle": settled - started}
@@ -126,6 +130,11 @@ def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], No
         ("kube-proxy on every node", cluster.proxy_synced, 3, 0.0),
         ("the load balancer's pools", pools, 1, options.balancer_settle),
     )
+    return _wait(steps, options, say)
+
+
+def _wait(steps: Iterable[_Step], options: Options, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Each step in turn; what is still lacking when its time is up is told."""
     notes = []
     for what, check, successes, more in steps:
         say(f"settling: {what}")

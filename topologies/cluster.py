@@ -82,6 +82,13 @@ class Cluster:
         """Delete the run's namespace and all in it; absent is fine."""
         self._call("delete Namespace", self.core.delete_namespace, self.namespace, absent_is_fine=True)
 
+    def alone(self) -> str:
+        """An empty string when no earlier run is still being removed, else which are.
+
+        Its hostNetwork pods hold the ports that this run's echo pods want, and answer the probes meant for them.
+        """
+        return "; ".join(f"namespace {one.name} is being deleted" for one in leftovers(self.api) if one.ending)
+
     def ready(self) -> str:
         """An empty string when every pod is Ready and every Service has addresses and endpoints, else what lacks."""
         listed = self._call("list Pods", self.core.list_namespaced_pod, self.namespace).items
@@ -204,6 +211,7 @@ class Leftover:
 
     name: str
     created: dt.datetime
+    ending: bool = False
 
 
 def leftovers(api: Any) -> list[Leftover]:  # noqa: ANN401 - kubernetes ships no types
@@ -212,7 +220,10 @@ def leftovers(api: Any) -> list[Leftover]:  # noqa: ANN401 - kubernetes ships no
 
     listed = client.CoreV1Api(api).list_namespace
     found = _call(api, "list Namespaces", listed, label_selector=manifests.SELECTOR).items
-    return [Leftover(item.metadata.name, item.metadata.creation_timestamp) for item in found]
+    return [
+        Leftover(item.metadata.name, item.metadata.creation_timestamp, item.metadata.deletion_timestamp is not None)
+        for item in found
+    ]
 
 
 def remove(api: Any, leftover: Leftover) -> None:  # noqa: ANN401 - kubernetes ships no types

@@ -9,6 +9,7 @@ import pytest
 from reports.cli import main
 from topologies import cluster
 from topologies.cluster import ClusterError, Leftover
+from topologies.load import load
 
 NOW = dt.datetime.now(dt.UTC)
 OLD, NEW = Leftover("hairpin-old", NOW - dt.timedelta(minutes=90)), Leftover("hairpin-new", NOW)
@@ -46,3 +47,12 @@ def test_a_cluster_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch,
 
     assert main(["clean"]) == 2
     assert capsys.readouterr().err.startswith("hairpin clean: list Namespaces: the API server does not answer")
+
+
+def test_a_run_waits_for_the_end_of_earlier_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their hostNetwork pods would answer the probes of this run's; runs at work are nobody's business."""
+    ending = Leftover("hairpin-gone", NOW, ending=True)
+    monkeypatch.setattr(cluster, "leftovers", lambda _: [OLD, ending])
+    mine = cluster.Cluster(api=None, topology=load("lab-small"), namespace="hairpin-mine", run="mine")
+
+    assert mine.alone() == "namespace hairpin-gone is being deleted"
