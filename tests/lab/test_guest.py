@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from tests.lab.broken import SLOW
 from tests.lab.machine import Sniffer, changes, traces
 from topologies.lab import lab
 from topologies.lab.guest import guest
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "test-guest"
-SLOW = "HAIRPIN_SLOW"
 ROOT = Path(__file__).parents[2]
 GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
 BINARIES = [f"--kubernetes-bin={GIVEN}"] if GIVEN else []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.broken import asked, small
+from tests.lab.broken import SLOW, asked, small
 from tests.lab.test_mutations import differences
 from topologies.lab.kernel import missing
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SLOW = "HAIRPIN_SLOW"
 SKIPPED = f"this machine's kernel has no IPVS, and in a guest this takes a quarter of an hour: {SLOW}=1 runs it"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 
