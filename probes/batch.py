@@ -62,15 +62,30 @@ def shards(wants: Sequence[Want]) -> Iterator[list[Want]]:
 def carry_out(vantage: Vantage, wants: Sequence[Want], connect_timeout: float) -> list[list[curl.Transfer]]:
     """Run one batch and read it: the transfers of each want, in order. TransportError if it cannot be had whole.
 
-    A cut transport is tried three times in all, torn output twice, what cannot get better once. Seconds.
+    A cut transport is tried three times in all, torn output twice, what cannot get better once. Where somebody who is
+    no echo gave long answers, those wants are asked again, each alone, and so are the others. Seconds.
     """
+    try:
+        return _carry_out(vantage, wants, connect_timeout, curl.PARALLEL_MAX)
+    except curl.MixedError as mixed:
+        others = [want for number, want in enumerate(wants) if number not in mixed.asks]
+        found = iter(carry_out(vantage, others, connect_timeout) if others else ())
+        return [
+            _carry_out(vantage, [want], connect_timeout, 1)[0] if number in mixed.asks else next(found)
+            for number, want in enumerate(wants)
+        ]
+
+
+def _carry_out(
+    vantage: Vantage, wants: Sequence[Want], connect_timeout: float, parallel: int
+) -> list[list[curl.Transfer]]:
     asks = [curl.Ask(want.question.target, want.times) for want in wants]
-    batch = curl.compose(asks, connect_timeout)
-    turns = 1 + sum(ask.times for ask in asks) // curl.PARALLEL_MAX
+    batch = curl.compose(asks, connect_timeout, parallel=parallel)
+    turns = 1 + sum(ask.times for ask in asks) // parallel
     timeout = (connect_timeout + curl.ANSWER_TIME) * turns + _SLACK
     for attempt in stamina.retry_context(on=TornError, attempts=2, wait_initial=0.1, wait_jitter=0.1):
         with attempt:
-            return curl.read(_run(vantage, batch, timeout), asks)
+            return curl.read(_run(vantage, batch, timeout), asks, parallel=parallel)
     raise AssertionError  # stamina either returns or raises
 
 

@@ -6,10 +6,15 @@ the next request). The second says `Connection: close`, so the server ends the c
 With `ignore-content-length` curl takes all bytes until the end as one body: `10.244.1.7:46586HTTP/1.1 200
 OK\r\n…\r\n\r\nweb-a` (agnhost netexec).
 
-**Which body belongs to which transfer** needs no temporary file (a container's root may be read-only): every transfer
-has an `output` of its own, `/dev/stdout`, which curl closes (one write below PIPE_BUF) right before it prints the
-transfer's `write-out`. Both go through one pipe (`2>&1 | cat`), from one single-threaded process, so the
-`size_download` bytes before a record are its body.
+**Two streams, one pipe each**, for every small write of curl would be a message of its own through shim, kubelet and
+API server. What curl says goes to its buffered stdout (`--stderr -`), of which `grep` lets the lines through that are
+read here. The bodies go to another pipe (no temporary file: a container's root may be read-only), which the shell
+collects and prints in the end.
+
+**Which body belongs to which transfer**: every transfer has an `output` of its own, which curl closes (one write, if
+the body is short) right before it prints the transfer's `write-out`. So bodies and records come in one order, and
+`size_download` tells where a body ends. A long body is written in pieces, between those of others: then nothing can be
+cut (`MixedError`), and whoever asked must ask for the long ones alone, one after the other.
 
 **Why a connection failed** is not in `%{errormsg}`: curl 7.88 says "Couldn't connect to server" for a refusal and for
 an ICMP unreachable alike (exit 7). The system's words stand only in `-v` lines: `connect to A port P failed:
@@ -17,8 +22,8 @@ Connection refused` or `Immediate connect fail for A: No route to host`, each fo
 A port P after …`. They do not name the transfer, but are printed in the order in which transfers to the same address
 and port end: the n-th reason of a target belongs to its n-th record with exit 7.
 
-Needs curl >= 7.75 (`exitcode`, `errormsg`, `parallel-immediate`), `sh`, `head -c` and `cat` (dash, busybox and bash
-do).
+Needs curl >= 7.75 (`exitcode`, `errormsg`, `parallel-immediate`), `sh`, `head -c` and `grep -E` (dash, busybox and
+bash do), and /dev/fd.
 """
 
 from __future__ import annotations
@@ -46,12 +51,16 @@ SPARE = 4  # ports of a cell beyond its sample: some are taken by others, and cu
 NOT_FOUND = 127  # the shell's exit code for a command that is not there
 COULD_NOT_CONNECT = 7
 MARK = "@@hairpin"
+SHORT = 1024  # bytes; a body below that is written in one piece (musl buffers so many, glibc more)
 
-# head: a v4 websocket cannot half-close stdin, so exactly N bytes are read. The last line tells the exit code of curl.
+# head: a v4 websocket cannot half-close stdin, so exactly N bytes are read. 3: what is said; 4: the bodies, of which
+# the shell would drop a newline at the end, hence the dot. The last line of what is said tells the exit code of curl.
 _SCRIPT = (
-    "head -c {size} | {{ curl -q -s -v -Z --parallel-immediate --parallel-max {parallel} "
-    "--no-progress-meter -K - ; code=$?; echo; echo {mark}-end $code; }} 2>&1 | cat"
+    "head -c {size} | {{ bodies=$({{ {{ curl -q -s -v -Z --parallel-immediate --parallel-max {parallel} --stderr - "
+    "--no-progress-meter -K - ; code=$?; echo; echo {mark}-end $code; }} 2>&1 | grep -E '{said}' >&3; }} 4>&1; echo .); "
+    "printf '{mark}-bodies\\n%s' \"$bodies\"; }} 3>&1"
 )
+_SAID = f"^({MARK}|curl: |\\* (connect to |Immediate connect fail|Failed to connect))"
 _FIELDS = (
     "url_effective",
     "exitcode",
@@ -66,7 +75,7 @@ _FIELDS = (
     "size_download",
     "errormsg",  # last, for it may hold anything
 )
-_WRITE_OUT = f"%{{stderr}}\\n{MARK}\\t" + "\\t".join(f"%{{{name}}}" for name in _FIELDS) + "\\n"
+_WRITE_OUT = f"\\n{MARK}\\t" + "\\t".join(f"%{{{name}}}" for name in _FIELDS) + "\\n"
 _SECTION = """\
 url="http://{target}/clientip?{number}.[1-{times}]"
 request="GET"
@@ -81,11 +90,11 @@ data-binary="GET /hostname HTTP/1.1\\r\\nHost: e\\r\\nConnection: close\\r\\n\\r
 local-port="{ports}"
 connect-timeout={connect_timeout:g}
 max-time={max_time:g}
-output="/dev/stdout"
+output="/dev/fd/4"
 write-out="{write_out}"
 """
-_RECORD = re.compile(rb"\n" + MARK.encode() + rb"\t([^\n]*)\n")
-_END = re.compile(rb"\n" + MARK.encode() + rb"-end (\d+)\s*\Z")
+_RECORD = re.compile(rb"^" + MARK.encode() + rb"\t([^\n]*)\n", re.MULTILINE)
+_END = re.compile(rb"^" + MARK.encode() + rb"-end (\d+)\n" + MARK.encode() + rb"-bodies\n(.*)\.\Z", re.DOTALL | re.MULTILINE)
 _ASKED = re.compile(r"/clientip\?(\d+)\.\d+$")
 _REASON = re.compile(r"\* (?:connect to .* failed|Immediate connect fail for [^:]*): (.+)")
 _FAILED = re.compile(r"\* Failed to connect to (\S+) port (\d+)")
@@ -128,10 +137,19 @@ class Transfer:
     reason: str = ""
 
 
-def compose(asks: Sequence[Ask], connect_timeout: float) -> Batch:
+class MixedError(Exception):
+    """Answers too long for an echo, written in pieces, have mixed up all bodies of the batch. `asks`: whose they are."""
+
+    def __init__(self, asks: frozenset[int]) -> None:
+        super().__init__(f"answers of {SHORT} bytes or more have mixed up the bodies of a batch")
+        self.asks = asks
+
+
+def compose(asks: Sequence[Ask], connect_timeout: float, *, parallel: int = PARALLEL_MAX) -> Batch:
     """The batch that asks all of `asks` (at least one) at once; `connect_timeout` in seconds.
 
-    At most PARALLEL_MAX connections are open at a time, so whoever composes keeps the silent ones below that.
+    At most `parallel` connections are open at a time (PARALLEL_MAX is curl's own limit), so whoever composes keeps the
+    silent ones below that.
     """
     stdin = "next\n".join(
         _SECTION.format(
@@ -145,7 +163,7 @@ def compose(asks: Sequence[Ask], connect_timeout: float) -> Batch:
         )
         for number, (ask, ports) in enumerate(zip(asks, _ports(asks), strict=True))
     )
-    script = _SCRIPT.format(size=len(stdin), parallel=PARALLEL_MAX, mark=MARK)
+    script = _SCRIPT.format(size=len(stdin), parallel=parallel, mark=MARK, said=_SAID)
     return Batch(("sh", "-c", script), stdin)
 
 
@@ -161,38 +179,44 @@ def _ports(asks: Sequence[Ask]) -> list[str]:
     return [f"{end - width}-{end - 1}" for width, end in zip(widths, ends, strict=True)]
 
 
-def read(output: bytes, asks: Sequence[Ask]) -> list[list[Transfer]]:
+def read(output: bytes, asks: Sequence[Ask], *, parallel: int = PARALLEL_MAX) -> list[list[Transfer]]:
     """The transfers of each ask, in the order of `asks`, each as many as its `times`.
 
-    UnusableError if curl is missing; TornError if any byte that should be there is not: nothing is guessed.
+    `parallel` as composed. UnusableError if curl is missing; TornError if any byte that should be there is not;
+    MixedError if they are all there and cannot be told apart: nothing is guessed.
     """
     end = _END.search(output)
     if end is None:
         message = f"the output of curl was cut: no end mark after {len(output)} bytes"
         raise TornError(message)
-    exit_code = int(end[1])
+    exit_code, bodies = int(end[1]), end[2]
     if exit_code == NOT_FOUND:
         message = "curl is missing: use an image or a host with curl >= 7.75"
         raise UnusableError(message)
     found: list[list[Transfer]] = [[] for _ in asks]
     reasons: dict[str, deque[str]] = defaultdict(deque)
-    position = 0
-    for record in _RECORD.finditer(output):
-        number, transfer = _transfer(output, record, len(asks))
-        spoken = output[position : record.start() - len(transfer.body)]
-        _collect_reasons(spoken.decode("utf-8", "replace"), reasons)
-        found[number].append(_with_reason(transfer, reasons[str(asks[number].target)]))
-        position = record.end()
+    said = cut = 0
+    for record in _RECORD.finditer(output, 0, end.start()):
+        number, transfer = _transfer(record, len(asks))
+        _collect_reasons(output[said : record.start()].decode("utf-8", "replace"), reasons)
+        body = bodies[cut : cut + transfer.size]
+        found[number].append(replace(transfer, body=body, reason=_reason(transfer, reasons[str(asks[number].target)])))
+        said, cut = record.end(), cut + transfer.size
     _refuse_missing(found, asks, exit_code, output)
+    if cut != len(bodies):
+        message = f"the bodies of curl's answers have {len(bodies)} bytes, want {cut}"
+        raise TornError(message)
+    long = frozenset(n for n, transfers in enumerate(found) if any(one.size >= SHORT for one in transfers))
+    if long and parallel > 1:
+        raise MixedError(long)
     return found
 
 
-def _transfer(output: bytes, record: re.Match[bytes], asked: int) -> tuple[int, Transfer]:
+def _transfer(record: re.Match[bytes], asked: int) -> tuple[int, Transfer]:
     values = record[1].decode("utf-8", "replace").split("\t", len(_FIELDS) - 1)
     try:
         told = dict(zip(_FIELDS, values, strict=True))
         number = int((_ASKED.search(told["url_effective"]) or ("", "-1"))[1])
-        size = int(told["size_download"])
         transfer = Transfer(
             exit_code=int(told["exitcode"]),
             http_status=int(told["http_code"]),
@@ -201,9 +225,8 @@ def _transfer(output: bytes, record: re.Match[bytes], asked: int) -> tuple[int, 
             local=_endpoint(told["local_ip"], told["local_port"]),
             remote=_endpoint(told["remote_ip"], told["remote_port"]),
             connections=int(told["num_connects"]),
-            size=size,
+            size=int(told["size_download"]),
             message=told["errormsg"],
-            body=_body(output, record.start(), size),
         )
     except ValueError as error:
         message = f"a line of curl's output cannot be read ({error}): {record[0][:200]!r}"
@@ -218,13 +241,6 @@ def _endpoint(address: str, port: str) -> str:
     return f"{address}:{port}" if address else ""
 
 
-def _body(output: bytes, end: int, size: int) -> bytes:
-    """The bytes right before the record. A long body came in several writes and may be mixed with others: left out."""
-    if not 0 < size < 4096:  # noqa: PLR2004 - PIPE_BUF, and the least that stdio buffers in one piece is 1024 (musl)
-        return b""
-    return output[max(end - size, 0) : end]
-
-
 def _collect_reasons(spoken: str, reasons: dict[str, deque[str]]) -> None:
     reason = ""
     for line in spoken.split("\n"):
@@ -235,13 +251,13 @@ def _collect_reasons(spoken: str, reasons: dict[str, deque[str]]) -> None:
             reason = ""
 
 
-def _with_reason(transfer: Transfer, reasons: deque[str]) -> Transfer:
+def _reason(transfer: Transfer, reasons: deque[str]) -> str:
     if transfer.exit_code != COULD_NOT_CONNECT:
-        return transfer
+        return ""
     if not reasons:
         message = f"curl did not say why it could not connect: {transfer.message}"
         raise TornError(message)
-    return replace(transfer, reason=reasons.popleft())
+    return reasons.popleft()
 
 
 def _refuse_missing(found: list[list[Transfer]], asks: Sequence[Ask], exit_code: int, output: bytes) -> None:

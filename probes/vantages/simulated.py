@@ -45,26 +45,29 @@ class SimulatedVantage:
     def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
         """Answer every attempt of the batch at once; `command` and `timeout` change nothing."""
         del command, timeout
-        told: list[str] = []
+        said, bodies = "", ""
         for address, port, number, times in _URL.findall(stdin):
             target = Target(IPv4Address(address), int(port))
-            told += [_tell(target, f"{number}.{n}", self._answer(target)) for n in range(1, int(times) + 1)]
-        return Completed(f"{''.join(told)}\n{MARK}-end 0\n".encode())
+            for n in range(1, int(times) + 1):
+                attempt = self._answer(target)
+                said += _say(target, f"{number}.{n}", attempt)
+                bodies += _body(attempt)
+        return Completed(f"{said}{MARK}-end 0\n{MARK}-bodies\n{bodies}.".encode())
 
 
-def _tell(target: Target, query: str, attempt: Attempt) -> str:
-    """What curl prints of this attempt: verbose reason, body, record."""
+def _say(target: Target, query: str, attempt: Attempt) -> str:
+    """What curl says of this attempt: verbose reason, record."""
     exit_code = _EXIT[attempt.outcome]
     connected = attempt.outcome in _CONNECTED
     reason = _REASON.get(attempt.outcome)
     failed = f"Failed to connect to {target.address} port {target.port} after 0 ms: Couldn't connect to server"
     verbose = f"* connect to {target.address} port {target.port} failed: {reason}\n* {failed}\n" if reason else ""
-    body = _body(attempt)
+    size = len(_body(attempt))
     record = (
         MARK,
         f"http://{target}/clientip?{query}",
         exit_code,
-        "200" if body else "000",
+        "200" if size else "000",
         attempt.seconds / 2 or 0.0001 if connected else 0,
         attempt.seconds,
         _LOCAL if connected else "",
@@ -72,10 +75,10 @@ def _tell(target: Target, query: str, attempt: Attempt) -> str:
         target.address if connected else "",
         target.port,
         int(connected),
-        len(body),
+        size,
         (failed if reason else attempt.message).replace("\n", " "),
     )
-    return verbose + body + "\n" + "\t".join(map(str, record)) + "\n"
+    return verbose + "\t".join(map(str, record)) + "\n"
 
 
 def _body(attempt: Attempt) -> str:

@@ -58,11 +58,13 @@ class _Echo(BaseHTTPRequestHandler):
 
 
 class _Other(_Echo):
+    says = b""
+
     def do_GET(self) -> None:
         self.send_response(404)
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(b"nginx says no")
+        self.wfile.write(self.says)
 
 
 class _Server(ThreadingHTTPServer):
@@ -80,9 +82,9 @@ def echo(handler: type[BaseHTTPRequestHandler] = _Echo) -> Iterator[Target]:
 
 
 @contextmanager
-def other() -> Iterator[Target]:
+def other(says: bytes = b"nginx says no") -> Iterator[Target]:
     """A web server that is no echo."""
-    with echo(_Other) as target:
+    with echo(type("Other", (_Other,), {"says": says})) as target:
         yield target
 
 

@@ -55,7 +55,6 @@ def test_each_exit_code_has_one_meaning(told: Transfer, outcome: Outcome) -> Non
         transfer(23),
         transfer(7, reason="Cannot assign requested address"),
         transfer(body=ECHO, opened=0),
-        transfer(body=b"rved\n* Closing connection 3\n"),
     ],
 )
 def test_what_says_nothing_about_the_network_is_no_outcome(told: Transfer) -> None:

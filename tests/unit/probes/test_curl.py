@@ -14,10 +14,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from servers import LOOPBACK, NOWHERE, LocalVantage, closed, echo, hanging, other, resetting, silent
 
 from probes import curl
+from probes.batch import Question, Want, carry_out
+from probes.cell import Cell
 from probes.classify import attempt
 from probes.observation import Attempt, Outcome
 from probes.vantages.base import TornError, UnusableError
-from topologies.frontends import Target
+from topologies.frontends import Frontend, FrontendKind, Target
+from topologies.kinds import VantageKind
+from topologies.model import Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,8 +93,21 @@ def test_a_thousand_attempts_are_told_each_by_its_own_body() -> None:
     assert len({one.local for attempts in found for one in attempts}) > 900  # ports may come again, connections do not
 
 
+@needs_curl
+def test_a_long_answer_of_somebody_else_mixes_up_no_bodies() -> None:
+    with echo() as target, other(b"<html>" * 5000) as stranger:
+        here = Vantage(name="here", kind=VantageKind.POD)
+        cell = Cell(here, Frontend("web", FrontendKind.CLUSTER_IP))
+        wants = [Want(Question(cell, one), 20) for one in (target, stranger, target)]
+        found = carry_out(LocalVantage(), wants, TIMEOUT)
+
+    outcomes = [{(one.outcome, one.backend) for one in map(attempt, transfers)} for transfers in found]
+    assert outcomes == [{(Outcome.OK, "web-a")}, {(Outcome.WRONG_BACKEND, None)}, {(Outcome.OK, "web-a")}]
+    assert [len(transfers) for transfers in found] == [20, 20, 20]
+
+
 def test_a_vantage_without_curl_is_said_so(tmp_path: Path) -> None:
-    for name in ("head", "cat"):
+    for name in ("head", "grep"):
         (tmp_path / name).symlink_to(shutil.which(name) or name)
     shell = shutil.which("sh") or "sh"
 
@@ -99,17 +116,17 @@ def test_a_vantage_without_curl_is_said_so(tmp_path: Path) -> None:
 
 
 def test_a_curl_that_knows_no_such_option_is_quoted() -> None:
-    output = b"curl: option --parallel-immediate: is unknown\n\n@@hairpin-end 2\n"
+    output = b"curl: option --parallel-immediate: is unknown\n@@hairpin-end 2\n@@hairpin-bodies\n."
 
     with pytest.raises(TornError, match=r"curl ended 2 and told of 0 attempts, want 1; .*is unknown"):
         curl.read(output, [curl.Ask(NOWHERE)])
 
 
-RECORD = '\n@@hairpin\thttp://10.0.0.1:80/clientip?{id}\t{code}\t000\t0\t0.1\t\t0\t\t0\t0\t0\tsaid "this"\tand that\n'
+RECORD = '@@hairpin\thttp://10.0.0.1:80/clientip?{id}\t{code}\t000\t0\t0.1\t\t0\t\t0\t0\t0\tsaid "this"\tand that\n'
 TARGET = Target(LOOPBACK, 80)
 
 
-def output(*records: str, end: str = "\n@@hairpin-end 0\n") -> bytes:
+def output(*records: str, end: str = "@@hairpin-end 0\n@@hairpin-bodies\n.") -> bytes:
     return ("".join(records) + end).encode()
 
 
@@ -123,11 +140,12 @@ def test_a_message_may_hold_quotes_and_tabs() -> None:
     ("damaged", "why"),
     [
         (output(RECORD.format(id="0.1", code=28), end=""), "no end mark"),
-        (output(RECORD.format(id="0.1", code=28)[:40]), "cannot be read"),
+        (output(RECORD.format(id="0.1", code=28)[:40] + "\n"), "cannot be read"),
         (output(), "told of 0 attempts, want 1"),
+        (output(RECORD.format(id="0.1", code=28), end="@@hairpin-end 0\n@@hairpin-bodies\nmore."), "have 4 bytes, want 0"),
         (output(RECORD.format(id="0.1", code=28) * 2), "told of 2 attempts, want 1"),
         (output(RECORD.format(id="7.1", code=28)), "nobody asked"),
-        (output("\n@@hairpin\thttp://10.0.0.1:80/cli\n"), "cannot be read"),
+        (output("@@hairpin\thttp://10.0.0.1:80/cli\n"), "cannot be read"),
         (output(RECORD.format(id="0.1", code=7)), "did not say why"),
     ],
 )
