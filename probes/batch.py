@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import stamina
 
 from probes import curl
-from probes.vantages.base import TornError, TransportError, UnusableError
+from probes.vantages.base import TornError, TransportError, UnusableError, at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from probes.cell import Cell
     from probes.vantages.base import Vantage
@@ -28,13 +28,15 @@ class Question:
     """A cell and the address and port it is asked at. The flags are declared facts, no expectations.
 
     `limited`: its Service has no backend, so it may be refused by ICMP, of which a kernel sends few (`runner.py`).
-    `sticky`: its Service has session affinity, which a first connection sets.
+    `sticky`: its Service has session affinity, which a first connection sets. `silent`: nobody may be there who could
+    answer, so its attempts go first: each may last as long as the connect timeout.
     """
 
     cell: Cell
     target: Target
     limited: bool = False
     sticky: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +61,27 @@ def shards(wants: Sequence[Want]) -> Iterator[list[Want]]:
         yield shard
 
 
-def carry_out(vantage: Vantage, wants: Sequence[Want], connect_timeout: float) -> list[list[curl.Transfer]]:
+def carry_out(
+    vantage: Vantage, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object] = at_once
+) -> list[list[curl.Transfer]]:
     """Run one batch and read it: the transfers of each want, in order. TransportError if it cannot be had whole.
 
     A cut transport is tried three times in all, torn output twice, what cannot get better once. Where somebody who is
     no echo gave long answers, those wants are asked again, each alone, and so are the others. Seconds.
     """
     try:
-        return _carry_out(vantage, wants, connect_timeout, curl.PARALLEL_MAX)
+        return _carry_out(vantage, wants, connect_timeout, curl.PARALLEL_MAX, gate)
     except curl.MixedError as mixed:
         others = [want for number, want in enumerate(wants) if number not in mixed.asks]
         found = iter(carry_out(vantage, others, connect_timeout) if others else ())
         return [
-            _carry_out(vantage, [want], connect_timeout, 1)[0] if number in mixed.asks else next(found)
+            _carry_out(vantage, [want], connect_timeout, 1, gate)[0] if number in mixed.asks else next(found)
             for number, want in enumerate(wants)
         ]
 
 
 def _carry_out(
-    vantage: Vantage, wants: Sequence[Want], connect_timeout: float, parallel: int
+    vantage: Vantage, wants: Sequence[Want], connect_timeout: float, parallel: int, gate: Callable[[], object]
 ) -> list[list[curl.Transfer]]:
     asks = [curl.Ask(want.question.target, want.times) for want in wants]
     batch = curl.compose(asks, connect_timeout, parallel=parallel)
@@ -85,14 +89,14 @@ def _carry_out(
     timeout = (connect_timeout + curl.ANSWER_TIME) * turns + _SLACK
     for attempt in stamina.retry_context(on=TornError, attempts=2, wait_initial=0.1, wait_jitter=0.1):
         with attempt:
-            return curl.read(_run(vantage, batch, timeout), asks, parallel=parallel)
+            return curl.read(_run(vantage, batch, timeout, gate), asks, parallel=parallel)
     raise AssertionError  # stamina either returns or raises
 
 
-def _run(vantage: Vantage, batch: curl.Batch, timeout: float) -> bytes:
+def _run(vantage: Vantage, batch: curl.Batch, timeout: float, gate: Callable[[], object]) -> bytes:
     for attempt in stamina.retry_context(on=_cut, attempts=3, wait_initial=0.2, wait_max=1.0, wait_jitter=0.2):
         with attempt:
-            return vantage.run(batch.command, batch.stdin, timeout).stdout
+            return vantage.run(batch.command, batch.stdin, timeout, gate).stdout
     raise AssertionError  # stamina either returns or raises
 
 

@@ -57,8 +57,8 @@ SHORT = 1024  # bytes; a body below that is written in one piece (musl buffers s
 # the shell would drop a newline at the end, hence the dot. The last line of what is said tells the exit code of curl.
 _SCRIPT = (
     "head -c {size} | {{ bodies=$({{ {{ curl -q -s -v -Z --parallel-immediate --parallel-max {parallel} --stderr - "
-    "--no-progress-meter -K - ; code=$?; echo; echo {mark}-end $code; }} 2>&1 | grep -E '{said}' >&3; }} 4>&1; echo .); "
-    "printf '{mark}-bodies\\n%s' \"$bodies\"; }} 3>&1"
+    "--no-progress-meter -K - ; code=$?; echo; echo {mark}-end $code; }} 2>&1 | grep -E '{said}' >&3; }} 4>&1; "
+    "echo .); printf '{mark}-bodies\\n%s' \"$bodies\"; }} 3>&1"
 )
 _SAID = f"^({MARK}|curl: |\\* (connect to |Immediate connect fail|Failed to connect))"
 _FIELDS = (
@@ -94,7 +94,9 @@ output="/dev/fd/4"
 write-out="{write_out}"
 """
 _RECORD = re.compile(rb"^" + MARK.encode() + rb"\t([^\n]*)\n", re.MULTILINE)
-_END = re.compile(rb"^" + MARK.encode() + rb"-end (\d+)\n" + MARK.encode() + rb"-bodies\n(.*)\.\Z", re.DOTALL | re.MULTILINE)
+_END = re.compile(
+    rb"^" + MARK.encode() + rb"-end (\d+)\n" + MARK.encode() + rb"-bodies\n(.*)\.\Z", re.DOTALL | re.MULTILINE
+)
 _ASKED = re.compile(r"/clientip\?(\d+)\.\d+$")
 _REASON = re.compile(r"\* (?:connect to .* failed|Immediate connect fail for [^:]*): (.+)")
 _FAILED = re.compile(r"\* Failed to connect to (\S+) port (\d+)")
@@ -138,7 +140,7 @@ class Transfer:
 
 
 class MixedError(Exception):
-    """Answers too long for an echo, written in pieces, have mixed up all bodies of the batch. `asks`: whose they are."""
+    """Answers too long for an echo, written in pieces, mixed up the bodies of a batch. `asks`: whose they are."""
 
     def __init__(self, asks: frozenset[int]) -> None:
         super().__init__(f"answers of {SHORT} bytes or more have mixed up the bodies of a batch")

@@ -5,10 +5,11 @@ Kernels limit the ICMP errors they send to one destination to a burst of 6, then
 parallel asker turns refusals into timeouts. So everything is asked in this order, from all vantages at once:
 
 1. **ahead**: one attempt of every cell whose Service declares no backend, and of every cell with session affinity.
-2. **sample**, 0.5 s later or as soon as all of those are answered: the whole sample of every other cell. Why not
-   together: a packet that leaves a node by the device it came in by makes the node send an ICMP *redirect*, which
-   shares its count with the errors and starts it empty instead of full (Linux net/ipv4/route.c ip_rt_send_redirect,
-   net/ipv4/inetpeer.c inet_peer_xrlim_allow: a fresh peer has no tokens but a long idle time, which a redirect ends).
+2. **sample**, 0.8 s later or as soon as all of those are answered: the whole sample of every other cell, first of
+   those that may well be silent, for their silence lasts longest. Why not together with the others ahead: a packet that
+   leaves a node by the device it came in by makes the node send an ICMP *redirect*, which shares its count with the
+   errors and starts it empty instead of full (Linux net/ipv4/route.c ip_rt_send_redirect, net/ipv4/inetpeer.c
+   inet_peer_xrlim_allow: a fresh peer has no tokens but a long idle time, which a redirect ends).
 3. **late**: the rest of the sample of those cells that declare no backend and were answered all the same. One that was
    refused is not asked again (a refusal cannot be an accident of the limit).
 4. **waves** (`waves.py`), 1.1 s apart, of the cells that may only seem silent: each wave asks all of them, and each
@@ -21,7 +22,7 @@ again as transport (`batch.py`), and if it stays, the cells it lost say so in `t
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import Semaphore
+from threading import Event, Semaphore
 from typing import TYPE_CHECKING
 
 from probes.batch import Question
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Question", "ask"]
 
-HEAD_START = 0.5  # seconds
+HEAD_START = 0.8  # seconds
 
 
 def ask(  # noqa: PLR0913 - three of them with a default that does
@@ -60,10 +61,11 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
     sheets = {name: Sheet(vantages[name], asked) for name, asked in questions.items() if name in vantages and asked}
 
     turns = Semaphore(together or max(1, len(sheets)))
+    begin = Event()
 
     def finish(sheet: Sheet, ahead: Future[None]) -> None:
         with turns:
-            sheet.ask(sheet.sample(), connect_timeout)
+            sheet.ask(sheet.sample(), connect_timeout, gate=begin.wait)
         ahead.result()
         sheet.ask(sheet.late(), connect_timeout)
         progress(str(sheet))
@@ -73,9 +75,11 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
         ahead = {
             name: pool.submit(sheet.ask, sheet.ahead(), connect_timeout, scout=True) for name, sheet in sheets.items()
         }
+        finished = [pool.submit(finish, sheet, ahead[name]) for name, sheet in sheets.items()]
         wait(ahead.values(), timeout=HEAD_START)
-        for finished in [pool.submit(finish, sheet, ahead[name]) for name, sheet in sheets.items()]:
-            finished.result()
+        begin.set()
+        for future in finished:
+            future.result()
     waves(sheets.values(), connect_timeout, progress)
     found: dict[str, Observation] = {}
     for name, asked in questions.items():

@@ -16,7 +16,7 @@ from probes import clock, runner
 from probes.observation import Attempt, Observation
 from topologies import cluster as clusters
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
-from topologies.kinds import SessionAffinity, VantageKind
+from topologies.kinds import SessionAffinity, TrafficPolicy, VantageKind
 from topologies.model import Ssh
 from topologies.snapshot import Snapshot, declared
 
@@ -201,11 +201,15 @@ def _ask(  # noqa: PLR0913 - see conduct
 def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question:
     """The question with what is declared of its Service."""
     service, frontend = topology.service(cell.frontend.service), cell.frontend
-    nowhere = cell.vantage.kind is VantageKind.EXTERNAL and frontend.kind is FrontendKind.CLUSTER_IP
+    backends = topology.backends_of(service)
+    inner = frontend.kind in {FrontendKind.CLUSTER_IP, FrontendKind.ENDPOINT}
+    nowhere = cell.vantage.kind is VantageKind.EXTERNAL and inner
+    local = service.external_traffic_policy is TrafficPolicy.LOCAL and frontend.node is not None
     return runner.Question(
         cell,
         target,
-        limited=frontend.declared and not nowhere and not topology.backends_of(service),
+        limited=frontend.declared and not (nowhere or backends),
+        silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
         sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
     )
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from probes.batch import Question, Want, carry_out, shards
 from probes.classify import UnclearError, attempt
 from probes.observation import Attempt, Observation, Outcome
-from probes.vantages.base import TransportError
+from probes.vantages.base import TransportError, at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from probes import curl
     from probes.vantages.base import Vantage
 
 UNANSWERED = {Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE}
-BATCHES_MAX = 8  # at once at one vantage: an sshd grants 10 sessions a connection
+BATCHES_MAX = 5  # of a round at once at one vantage: an sshd grants 10 sessions a connection, and rounds overlap
 
 
 @dataclass(slots=True)
@@ -40,22 +40,33 @@ class Sheet:
         return [Want(question) for question in self.questions if question.limited or question.sticky]
 
     def sample(self) -> list[Want]:
-        """Everything else, but for the cells that may be limited."""
-        wants = [Want(question, question.cell.sample - question.sticky) for question in self._unlimited()]
-        return [want for want in wants if want.times]
+        """Everything else, but for the cells that may be limited; what may be silent for long comes first."""
+        unlimited = [question for question in self.questions if not question.limited]
+        wants = [Want(question, question.cell.sample - question.sticky) for question in unlimited]
+        return sorted((want for want in wants if want.times), key=lambda want: not want.question.silent)
 
     def late(self) -> list[Want]:
         """The rest of the sample of cells that might have been limited, and were answered instead."""
         answered = [q for q in self.questions if q.limited and not self.outcomes(q) <= UNANSWERED]
         return [Want(question, question.cell.sample - 1) for question in answered if question.cell.sample > 1]
 
-    def ask(self, wants: Iterable[Want], connect_timeout: float, *, scout: bool = False) -> None:
-        """One round, in as many batches as it takes, all at once; a batch that stays lost is trouble of its cells."""
+    def ask(
+        self,
+        wants: Iterable[Want],
+        connect_timeout: float,
+        *,
+        scout: bool = False,
+        gate: Callable[[], object] = at_once,
+    ) -> None:
+        """One round, in as many batches as it takes, all at once; a batch that stays lost is trouble of its cells.
+
+        `gate`: see `base.Vantage.run`.
+        """
         parts = list(shards(list(wants)))
         if not parts:
             return
         with ThreadPoolExecutor(max_workers=min(len(parts), BATCHES_MAX)) as pool:
-            list(pool.map(lambda part: self._ask(part, connect_timeout, scout=scout), parts))
+            list(pool.map(lambda part: self._ask(part, connect_timeout, gate, scout=scout), parts))
 
     def outcomes(self, question: Question) -> set[Outcome]:
         """The outcomes of a cell's attempts so far."""
@@ -84,12 +95,9 @@ class Sheet:
         why = f"; {len(self.troubles)} cells not asked: {next(iter(self.troubles.values()))}" if self.troubles else ""
         return f"{self.vantage.name}: {len(self.questions)} cells, {outcomes.total()} attempts: {told}{why}"
 
-    def _unlimited(self) -> list[Question]:
-        return [question for question in self.questions if not question.limited]
-
-    def _ask(self, wants: Sequence[Want], connect_timeout: float, *, scout: bool) -> None:
+    def _ask(self, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object], *, scout: bool) -> None:
         try:
-            found = carry_out(self.vantage, wants, connect_timeout)
+            found = carry_out(self.vantage, wants, connect_timeout, gate)
         except TransportError as error:
             self.troubles |= {want.question.cell.id: f"{self.vantage.name}: {error}" for want in wants}
             return

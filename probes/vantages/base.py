@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class TransportError(Exception):
@@ -37,6 +37,10 @@ class Completed:
     exit_code: int = 0
 
 
+def at_once() -> None:
+    """The gate that is open."""
+
+
 class Vantage(Protocol):
     """A place commands can be run at. `run` may be called from several threads at once."""
 
@@ -44,8 +48,12 @@ class Vantage(Protocol):
     def name(self) -> str:
         """The vantage's name in the topology."""
 
-    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+    def run(
+        self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+    ) -> Completed:
         """Run `command` there, feeding it `stdin`, for at most `timeout` seconds.
 
+        `gate` is called once the command runs and before it is fed: starting one takes its time, and need not be
+        waited for when many are to begin together.
         TransportError if it did not run to its end; a command that ended with any exit code is Completed.
         """

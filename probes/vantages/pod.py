@@ -17,7 +17,7 @@ from kubernetes.stream import stream
 from websocket import WebSocketException
 
 from probes.clock import Deadline
-from probes.vantages.base import Completed, TransportError, UnusableError
+from probes.vantages.base import Completed, TransportError, UnusableError, at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,9 @@ class PodVantage:
     def __str__(self) -> str:
         return f"pod {self._namespace}/{self._pod}"
 
-    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+    def run(
+        self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+    ) -> Completed:
         """See `base.Vantage.run`.
 
         An exec that is refused for good (401, 403, 404) or not opened in 10 s is an UnusableError.
@@ -55,6 +57,7 @@ class PodVantage:
         deadline = Deadline(timeout)
         socket = self._open(command)
         try:
+            gate()
             data = stdin.encode()
             for start in range(0, len(data), _CHUNK):
                 socket.write_channel(0, data[start : start + _CHUNK])

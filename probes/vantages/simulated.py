@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from probes.curl import MARK
 from probes.observation import Attempt, Outcome
-from probes.vantages.base import Completed
+from probes.vantages.base import Completed, at_once
 from topologies.frontends import Target
 
 if TYPE_CHECKING:
@@ -42,8 +42,11 @@ class SimulatedVantage:
         self.name = name
         self._answer = answer
 
-    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+    def run(
+        self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+    ) -> Completed:
         """Answer every attempt of the batch at once; `command` and `timeout` change nothing."""
+        gate()
         del command, timeout
         said, bodies = "", ""
         for address, port, number, times in _URL.findall(stdin):

@@ -19,10 +19,10 @@ import paramiko
 import stamina
 
 from probes.clock import Deadline
-from probes.vantages.base import Completed, TransportError, UnusableError
+from probes.vantages.base import Completed, TransportError, UnusableError, at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of what our messages tell
 
@@ -61,7 +61,9 @@ class SshVantage:
     def __str__(self) -> str:
         return f"ssh {self._user}@{self._host}:{self._port}"
 
-    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+    def run(
+        self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+    ) -> Completed:
         """See `base.Vantage.run`; the connection is opened at first use and again after it broke."""
         deadline = Deadline(timeout)
         try:
@@ -69,6 +71,7 @@ class SshVantage:
             with channel:
                 channel.settimeout(max(deadline.left, 0.1))
                 channel.exec_command(shlex.join(command))
+                gate()
                 channel.sendall(stdin.encode())
                 channel.shutdown_write()
                 stdout, stderr = _drain(channel, deadline)

@@ -1,4 +1,7 @@
-"""sshd on the nodes and the external hosts: keys only, host keys of the lab's own making."""
+"""sshd on the nodes and the external hosts: keys only, host keys of the lab's own making.
+
+SHLVL: a bash that sshd starts would read this machine's ~/.bashrc, for every command (shell.c run_startup_files).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ PrintMotd no
 PrintLastLog no
 MaxStartups 200
 MaxSessions 200
-SetEnv TMPDIR=/run/tmp
+SetEnv TMPDIR=/run/tmp SHLVL=1
 Subsystem sftp internal-sftp
 """
 

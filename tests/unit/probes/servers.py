@@ -11,11 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from probes.vantages.base import Completed
+from probes.vantages.base import Completed, at_once
 from topologies.frontends import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LOOPBACK = IPv4Address("127.0.0.1")
 NOWHERE = Target(IPv4Address("255.255.255.255"), 80)  # Linux: no TCP to a broadcast address, ENETUNREACH at once
@@ -30,7 +30,10 @@ class LocalVantage:
         self._shell = shell
         self._env = env
 
-    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+    def run(
+        self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+    ) -> Completed:
+        gate()
         done = subprocess.run(  # noqa: S603 - our own batch
             [*self._shell.split(), *command[1:]],
             input=stdin.encode(),

@@ -142,7 +142,10 @@ def test_a_message_may_hold_quotes_and_tabs() -> None:
         (output(RECORD.format(id="0.1", code=28), end=""), "no end mark"),
         (output(RECORD.format(id="0.1", code=28)[:40] + "\n"), "cannot be read"),
         (output(), "told of 0 attempts, want 1"),
-        (output(RECORD.format(id="0.1", code=28), end="@@hairpin-end 0\n@@hairpin-bodies\nmore."), "have 4 bytes, want 0"),
+        (
+            output(RECORD.format(id="0.1", code=28), end="@@hairpin-end 0\n@@hairpin-bodies\nmore."),
+            "have 4 bytes, want 0",
+        ),
         (output(RECORD.format(id="0.1", code=28) * 2), "told of 2 attempts, want 1"),
         (output(RECORD.format(id="7.1", code=28)), "nobody asked"),
         (output("@@hairpin\thttp://10.0.0.1:80/cli\n"), "cannot be read"),

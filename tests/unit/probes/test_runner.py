@@ -11,7 +11,7 @@ import pytest
 from probes import batch, curl, runner, waves
 from probes.cell import Cell
 from probes.observation import Attempt, Observation, Outcome
-from probes.vantages.base import Completed, TransportError, UnusableError
+from probes.vantages.base import Completed, TransportError, UnusableError, at_once
 from probes.vantages.simulated import SimulatedVantage
 from topologies.frontends import Frontend, FrontendKind, Target
 from topologies.kinds import VantageKind
@@ -78,6 +78,44 @@ def test_cells_that_may_be_limited_go_ahead_of_all_others() -> None:
     assert order == [80, 81, 100, 100]
 
 
+def test_what_may_be_silent_comes_first_in_its_batch() -> None:
+    order: list[int] = []
+
+    def note(target: Target) -> Attempt:
+        order.append(target.port)
+        return OK
+
+    found = ask([question(100, sample=2), question(101, sample=2, silent=True)], note)
+
+    assert order == [101, 101, 100, 100]
+    assert [len(one.attempts) for one in found] == [2, 2]
+
+
+def test_a_command_runs_before_it_may_be_fed() -> None:
+    steps: list[str] = []
+
+    class Slow(SimulatedVantage):
+        def run(
+            self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+        ) -> Completed:
+            name = "ahead" if ":80/" in stdin else "sample"
+            steps.append(f"{name} runs")
+            if name == "ahead":
+                sample_runs.wait(5)
+            sample_runs.set()
+            done = super().run(command, stdin, timeout, gate)
+            steps.append(f"{name} is answered")
+            return done
+
+    sample_runs = threading.Event()
+    runner.ask(
+        {"pod-n1": [question(80, limited=True, sample=1), question(100)]}, {"pod-n1": Slow("pod-n1", lambda _: OK)}
+    )
+
+    assert sorted(steps[:2]) == ["ahead runs", "sample runs"]
+    assert steps[2:] == ["ahead is answered", "sample is answered"]
+
+
 def test_the_others_do_not_wait_long_for_a_silent_scout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "HEAD_START", 0.01)
     others_asked = threading.Event()
@@ -101,8 +139,10 @@ class Kernel:
         self._inner = SimulatedVantage("pod-n1", self._answer)
         self.name = "pod-n1"
 
-    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
-        return self._inner.run(command, stdin, timeout)
+    def run(
+        self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+    ) -> Completed:
+        return self._inner.run(command, stdin, timeout, gate)
 
     def wave(self, line: str) -> None:
         if "asked once more" in line:
@@ -196,10 +236,12 @@ def test_silence_of_another_node_is_not_asked_again() -> None:
 @pytest.mark.usefixtures("no_pace")
 def test_a_wave_that_could_not_be_asked_proves_nothing() -> None:
     class Dies(Kernel):
-        def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+        def run(
+            self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+        ) -> Completed:
             if self.waves:
                 raise UnusableError("gone")  # noqa: EM101
-            return super().run(command, stdin, timeout)
+            return super().run(command, stdin, timeout, gate)
 
     [silent] = ask_kernel(Dies(tokens=0), *limited([80]))
 
@@ -215,10 +257,12 @@ class Flaky:
         self._errors = list(errors)
         self._inner = SimulatedVantage("pod-n1", lambda _: OK)
 
-    def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+    def run(
+        self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+    ) -> Completed:
         self.runs += 1
         if not self._errors:
-            return self._inner.run(command, stdin, timeout)
+            return self._inner.run(command, stdin, timeout, gate)
         error = self._errors.pop(0)
         if isinstance(error, bytes):
             return Completed(error)
@@ -261,10 +305,12 @@ def test_torn_output_is_asked_for_once_more() -> None:
 
 def test_trouble_in_the_sample_keeps_the_scouts() -> None:
     class Dies(Flaky):
-        def run(self, command: Sequence[str], stdin: str, timeout: float) -> Completed:
+        def run(
+            self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+        ) -> Completed:
             if self.runs:
                 raise UnusableError("gone")  # noqa: EM101
-            return super().run(command, stdin, timeout)
+            return super().run(command, stdin, timeout, gate)
 
     asked = [question(80, sticky=True)]
     [observation] = runner.ask({"pod-n1": asked}, {"pod-n1": Dies()}).values()

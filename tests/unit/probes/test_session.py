@@ -16,18 +16,19 @@ KNOWN = declared(TOPOLOGY)
 
 
 @pytest.mark.parametrize(
-    ("name", "limited", "sticky"),
+    ("name", "flags"),
     [
-        ("pod-n1-to-none-lb.clusterip-v4-tcp", True, False),
-        ("pod-n1-to-none-lb-local.nodeport.n2-v4-tcp", True, False),
-        ("ext-e1-to-none-lb.loadbalancer-v4-tcp", True, False),
-        ("ext-e1-to-none-lb.clusterip-v4-tcp", False, False),  # leads nowhere, so nobody refuses
-        ("pod-n1-to-none-lb.loadbalancer.undeclared-v4-tcp", False, False),  # no port of that Service
-        ("pod-n1-to-web-affinity.clusterip-v4-tcp", False, True),
-        ("pod-n1-to-web-lb-local.nodeport.n3-v4-tcp", False, False),
+        ("pod-n1-to-none-lb.clusterip-v4-tcp", {"limited"}),
+        ("pod-n1-to-none-lb-local.nodeport.n2-v4-tcp", {"limited", "silent"}),
+        ("ext-e1-to-none-lb.loadbalancer-v4-tcp", {"limited"}),
+        ("ext-e1-to-none-lb.clusterip-v4-tcp", {"silent"}),  # leads nowhere, so nobody refuses
+        ("pod-n1-to-none-lb.loadbalancer.undeclared-v4-tcp", set()),  # no port of that Service
+        ("pod-n1-to-web-affinity.clusterip-v4-tcp", {"sticky"}),
+        ("pod-n1-to-web-lb-local.nodeport.n1-v4-tcp", set()),
+        ("pod-n1-to-web-lb-local.nodeport.n3-v4-tcp", {"silent"}),
     ],
 )
-def test_what_goes_ahead(name, limited, sticky):
+def test_what_goes_ahead(name, flags):
     asked = session._question(TOPOLOGY, CELLS[name], resolve(CELLS[name].frontend, TOPOLOGY, KNOWN))
 
-    assert (asked.limited, asked.sticky) == (limited, sticky)
+    assert {flag for flag in ("limited", "sticky", "silent") if getattr(asked, flag)} == flags
