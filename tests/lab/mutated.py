@@ -182,11 +182,18 @@ class StoppedProxy(Whole):
 
     @contextmanager
     def inside(self, there: There) -> Iterator[None]:
+        clock.until(lambda: self.stale(there), clock.Deadline(SETTLE), "the end of earlier runs' rules", successes=2)
         self.signal(there, "STOP")
         try:
             yield
         finally:
             self.signal(there, "CONT")
+
+    def stale(self, there: There) -> str:
+        """The rules of earlier runs: stopped, the proxy would keep them, and balancers give their addresses anew."""
+        return "; ".join(
+            line for line in there.on(self.node, "iptables-save", "-t", "nat").splitlines() if "hairpin-" in line
+        )
 
     def signal(self, there: There, name: str) -> None:
         there.on(self.node, "kill", f"-{name}", self.pid(there))
