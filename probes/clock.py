@@ -50,10 +50,12 @@ class Unchanged:
 def until(check: Callable[[], str], deadline: Deadline, what: str, *, successes: int = 1, every: float = 0.1) -> None:
     """Wait until `check()` returned an empty string `successes` times in a row; a string is the reason why not yet.
 
-    Looks at least once, then every `every` seconds. WaitTimeoutError names `what` and the last reason.
+    Looks at least once, then every `every` seconds, or where looking takes longer as long again, a second at most.
+    WaitTimeoutError names `what` and the last reason.
     """
     good, reason = 0, ""
     while True:
+        began = time.monotonic()
         now = check()
         good, reason = (0, now) if now else (good + 1, reason)
         if good >= successes:
@@ -62,7 +64,8 @@ def until(check: Callable[[], str], deadline: Deadline, what: str, *, successes:
             reason = reason or f"it was so {good} times in a row, want {successes}"
             message = f"{what}: not after {deadline.seconds:g} s: {reason}"
             raise WaitTimeoutError(message)
-        time.sleep(min(every, deadline.left))
+        took = time.monotonic() - began
+        time.sleep(min(max(every, min(took, 1.0)), deadline.left))
 
 
 def spaced(items: Iterable[Item], seconds: float) -> Iterator[Item]:

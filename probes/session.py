@@ -18,6 +18,7 @@ from topologies import cluster as clusters
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
 from topologies.kinds import SessionAffinity, TrafficPolicy, VantageKind
 from topologies.model import Ssh
+from topologies.settled import Settled
 from topologies.snapshot import Snapshot, declared
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], No
     pools = pools_late(cluster.pools, options.balancer_settle)
     steps = (
         ("pods, endpoints and addresses", cluster.ready, 1, 0.0),
-        ("kube-proxy on every node", cluster.proxy_synced, 3, 0.0),
+        ("kube-proxy on every node", Settled(cluster), 1, 0.0),
         ("the load balancer's pools", pools, 1, options.balancer_settle),
     )
     return _wait(steps, options, say)

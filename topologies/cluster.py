@@ -10,7 +10,6 @@ ClusterError
 from __future__ import annotations
 
 import datetime as dt
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -24,7 +23,8 @@ from topologies.snapshot import Endpoint, ServiceState, Snapshot
 if TYPE_CHECKING:
     from topologies.model import Topology
 
-API_TIMEOUT = (3.0, 10.0)
+API_TIMEOUT = (3.0, 10.0)  # seconds to connect, and to answer
+HEALTH_TIMEOUT = (3.0, 1.5)
 NOT_FOUND = 404
 
 
@@ -146,26 +146,11 @@ class Cluster:
             found[item.metadata.name] = tuple(sorted(entries, key=lambda entry: entry.backend))
         return found
 
-    def proxy_synced(self) -> str:
-        """An empty string when every node's kube-proxy has written all the changes it knows of, else who has not.
-
-        Its healthz, asked through the API server, says 200 with lastUpdated = currentTime exactly then
-        (pkg/proxy/healthcheck/proxier_health.go: healthzHandler.ServeHTTP).
-        """
-        late = [complaint for node in self.topology.nodes if (complaint := self._proxy_late(node.name))]
-        return "; ".join(late)
-
-    def _proxy_late(self, node: str) -> str:
-        try:
-            ask = self.core.connect_get_node_proxy_with_path
-            answer = self._call(
-                f"healthz of kube-proxy on {node}", ask, f"{node}:10256", "healthz", _preload_content=False
-            )
-            health = json.loads(answer.data)
-        except (ClusterError, ValueError) as error:
-            return f"kube-proxy of {node}: its healthz cannot be read ({error})"
-        same = str(health.get("lastUpdated"))[:19] == str(health.get("currentTime"))[:19]
-        return "" if same else f"kube-proxy of {node} has changes to write since {str(health.get('lastUpdated'))[:19]}"
+    def expose(self, service: dict[str, Any]) -> int:
+        """Create a Service of type NodePort; its port."""
+        name = service["metadata"]["name"]
+        made = self._call(f"create Service {name}", self.core.create_namespaced_service, self.namespace, service)
+        return int(made.spec.ports[0].node_port)
 
     def pools(self) -> tuple[Pool, ...]:
         """Of every Service of type LoadBalancer, by name. ClusterError if they cannot be listed.
@@ -180,13 +165,25 @@ class Cluster:
     def _pool(self, service: Any) -> Pool:  # noqa: ANN401 - kubernetes ships no types
         port, names = service.spec.health_check_node_port, sorted(node.name for node in self.topology.nodes)
         everyone = not port or self.topology.load_balancer.registers is Registers.ALL
-        healthy = tuple(name for name in names if everyone or self._healthy(name, port))
+        healthy = tuple(name for name in names if everyone or self.healthy(name, port))
         return Pool(service.metadata.name, told(service.metadata.annotations), healthy)
 
-    def _healthy(self, node: str, port: int) -> bool:
+    def healthy(self, node: str, port: int) -> bool:
+        """Whether /healthz of that port of the node answers the API server with success, within HEALTH_TIMEOUT.
+
+        kube-proxy < 1.24 holds a socket at every NodePort, where a connection that comes before its rules hangs
+        (pkg/proxy/iptables/proxier.go: OpenLocalPort).
+        """
         ask = self.core.connect_get_node_proxy_with_path
         try:
-            self._call(f"health check of {node}:{port}", ask, f"{node}:{port}", "healthz", _preload_content=False)
+            self._call(
+                f"health check of {node}:{port}",
+                ask,
+                f"{node}:{port}",
+                "healthz",
+                _preload_content=False,
+                timeout=HEALTH_TIMEOUT,
+            )
         except ClusterError:
             return False
         return True
@@ -240,6 +237,7 @@ def _call(
     function: Any,  # noqa: ANN401 - likewise
     *arguments: Any,  # noqa: ANN401 - likewise
     absent_is_fine: bool = False,
+    timeout: tuple[float, float] = API_TIMEOUT,
     **options: Any,  # noqa: ANN401 - likewise
 ) -> Any:  # noqa: ANN401 - likewise
     """One call of the API; ClusterError says what was wanted, where, and what came of it."""
@@ -247,7 +245,7 @@ def _call(
     from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - see connect
 
     try:
-        return function(*arguments, _request_timeout=API_TIMEOUT, **options)
+        return function(*arguments, _request_timeout=timeout, **options)
     except ApiException as error:
         if absent_is_fine and error.status == NOT_FOUND:
             return None

@@ -38,14 +38,27 @@ def services(topology: Topology, run: str) -> list[Manifest]:
     return [_service(service, topology, run) for service in topology.workload.services]
 
 
+def mark(topology: Topology, run: str, number: int) -> Manifest:
+    """A NodePort of the first backend's, made when all else is there (`settled.py`)."""
+    backend = topology.workload.backends[0]
+    spec = {"type": "NodePort", "selector": {APP_LABEL: backend.app}, "ports": [{"port": backend.port}]}
+    metadata = {"name": f"settled-{number}", "labels": _labels(run)}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
 def _labels(run: str) -> dict[str, str]:
     return {**MANAGED_BY, RUN_LABEL: run}
+
+
+# agnhost logs every request. Through a shim and a runtime that is dearer than the answer, and where they fall behind,
+# the echo hangs. So what it says goes where the kubelet looks when it ends: to the status of the pod.
+SAID_APART = ["sh", "-c", 'exec /agnhost "$0" "$@" 2>/dev/termination-log']
 
 
 def _echo(topology: Topology, backend: Backend, run: str) -> Manifest:
     arguments = ["netexec", f"--http-port={backend.port}", f"--udp-port={backend.port + 1}"]
     probe = {"httpGet": {"path": "/healthz", "port": backend.port}, "periodSeconds": 1, "failureThreshold": 30}
-    container = _container(topology, arguments) | {"readinessProbe": probe}
+    container = _container(topology, arguments) | {"command": SAID_APART, "readinessProbe": probe}
     return _pod(backend.name, backend.node, backend.host_network, container, _labels(run) | {APP_LABEL: backend.app})
 
 

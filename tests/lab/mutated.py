@@ -32,6 +32,7 @@ from topologies.lab.processes import run
 from topologies.lab.state import read
 from topologies.load import load
 from topologies.model import Ssh
+from topologies.settled import Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from topologies.snapshot import Snapshot
 
 SETTLE = 20.0  # seconds; in vain for the node whose kube-proxy is stopped
+MARKS = 5  # the marks from there on are this program's own
 PATIENT = 4.0  # seconds for an answer: a busy machine is no broken rule
 
 
@@ -164,7 +166,8 @@ class FlippedPolicy(Whole):
     def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
         change = {"spec": {"externalTrafficPolicy": "Cluster"}}
         there.cluster.core.patch_namespaced_service(self.service, there.cluster.namespace, change)
-        clock.until(there.cluster.proxy_synced, clock.Deadline(SETTLE), "kube-proxy", successes=3)
+        again = Settled(there.cluster, first=MARKS)
+        clock.until(again, clock.Deadline(SETTLE), "kube-proxy")
 
     def world(self, snapshot: Snapshot) -> Snapshot:
         state = replace(snapshot.services[self.service], external_traffic_policy=TrafficPolicy.CLUSTER)

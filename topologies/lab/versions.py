@@ -83,7 +83,7 @@ STEADY_KUBELET: Config = {
     "imageGCHighThresholdPercent": 100,
     "featureGates.LocalStorageCapacityIsolation": False,
     "localStorageCapacityIsolation": False,
-    "nodeStatusUpdateFrequency": "2s",
+    "nodeStatusUpdateFrequency": "10s",
     "nodeLeaseDurationSeconds": 40,
     "serializeImagePulls": False,
     "readOnlyPort": 0,
@@ -97,10 +97,14 @@ STEADY_KUBELET: Config = {
 }
 
 
+# IPVS: every round asks the kernel for each Service, and in a guest kernel that is a second of the only processor.
+PACE = {"minSyncPeriod": "100ms", "syncPeriod": "30s"}
+PACES = {ProxyMode.IPVS: {"minSyncPeriod": "1s", "syncPeriod": "15m"}}
+
+
 def proxy_config(version: Version, topology: Topology, node: str, kubeconfig: str) -> Config:
     """A KubeProxyConfiguration for one node, from what the topology declares; VersionError if it asks too much."""
     proxy = topology.proxy
-    pace: Config = {"minSyncPeriod": "100ms", "syncPeriod": "30s"}
     values: Config = {
         "mode": proxy.mode.value,
         "hostnameOverride": node,
@@ -110,7 +114,7 @@ def proxy_config(version: Version, topology: Topology, node: str, kubeconfig: st
         "nodePortAddresses": [str(network) for network in proxy.node_port_addresses],
         "healthzBindAddress": "0.0.0.0:10256",
         "metricsBindAddress": "127.0.0.1:10249",
-        **{f"{mode.value}.{key}": value for mode in ProxyMode for key, value in pace.items()},
+        **{f"{mode.value}.{key}": value for mode in ProxyMode for key, value in PACES.get(mode, PACE).items()},
         "iptables.masqueradeAll": proxy.masquerade_all,
         "iptables.localhostNodePorts": proxy.localhost_nodeports,
         "nftables.masqueradeAll": proxy.masquerade_all,

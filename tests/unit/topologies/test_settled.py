@@ -1,0 +1,80 @@
+"""When every kube-proxy is up to date: it answers at a Service that was made last."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from topologies.load import load
+from topologies.settled import Settled
+
+if TYPE_CHECKING:
+    from topologies.model import Topology
+
+IPTABLES, IPVS = load("lab-small"), load("lab-ipvs-flannel")
+
+
+class Cluster:
+    """Gives NodePorts from 30001 on; a node answers at those it `knows`."""
+
+    run = "ab12"
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.knows: dict[str, set[int]] = {node.name: set() for node in topology.nodes}
+        self.made: list[dict[str, Any]] = []
+
+    def expose(self, service: dict[str, Any]) -> int:
+        self.made.append(service)
+        return 30000 + len(self.made)
+
+    def healthy(self, node: str, port: int) -> bool:
+        return port in self.knows[node]
+
+    def write(self, *nodes: str) -> None:
+        for node in nodes or self.knows:
+            self.knows[node] = {30000 + number + 1 for number in range(len(self.made))}
+
+
+def test_every_node_has_to_answer_at_the_mark() -> None:
+    cluster = Cluster(IPTABLES)
+    settled = Settled(cluster)
+
+    assert settled() == "the newest Service, NodePort 30001, is not yet answered by n1, n2"
+    cluster.write("n1")
+    assert settled().endswith("answered by n2")
+    cluster.write("n2")
+    assert settled() == ""
+    assert settled() == ""
+    assert len(cluster.made) == 1
+
+
+def test_ipvs_needs_a_second_mark_since_it_writes_one_service_after_the_other() -> None:
+    cluster = Cluster(IPVS)
+    settled = Settled(cluster)
+    settled()
+    cluster.write()
+
+    assert settled() == "one more Service is to be answered"
+    assert settled().startswith("the newest Service, NodePort 30002")
+    cluster.write()
+    assert settled() == ""
+    assert [mark["metadata"]["name"] for mark in cluster.made] == ["settled-1", "settled-2"]
+
+
+def test_a_mark_leads_to_a_backend_and_goes_with_the_run() -> None:
+    cluster = Cluster(IPTABLES)
+    Settled(cluster, first=7)()
+
+    [mark] = cluster.made
+    assert mark["metadata"]["name"] == "settled-7"
+    assert mark["metadata"]["labels"]["hairpin/run"] == "ab12"
+    assert mark["spec"]["selector"] == {"hairpin/app": IPTABLES.workload.backends[0].app}
+
+
+def test_nodes_that_serve_no_node_port_at_their_own_address_are_not_asked() -> None:
+    proxy = IPTABLES.proxy.model_copy(update={"node_port_addresses": (IPv4Network("198.18.77.0/24"),)})
+    cluster = Cluster(IPTABLES.model_copy(update={"proxy": proxy}))
+
+    assert Settled(cluster)() == ""
+    assert not cluster.made

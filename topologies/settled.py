@@ -1,0 +1,68 @@
+"""Whether every kube-proxy has written all that the API knew at a moment: told by the datapath itself.
+
+kube-proxy's healthz cannot tell: it says 200 with `lastUpdated` = `currentTime` also while changes are queued and not
+yet late (pkg/proxy/healthcheck/proxier_health.go: isHealthy), and knows of no change that has not reached it. So when
+all else is there, a Service is made: a *mark*, of type NodePort, with an endpoint that is ready already. A watch brings
+changes in their order, so a node that answers there knows of everything before. The API server asks, as it asks a
+kubelet: no pod is needed.
+
+iptables and nftables write everything in one transaction. IPVS writes one Service after the other, so that a mark may
+answer before its round is over; there a second mark is made, which the next round writes, and rounds do not overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from topologies import manifests
+from topologies.kinds import ProxyMode
+
+if TYPE_CHECKING:
+    from topologies.cluster import Cluster
+
+
+@dataclass
+class Settled:
+    """A check for one run, to be made until it returns an empty string; ClusterError if a mark is refused.
+
+    True at once where no backend is declared, or no node serves NodePorts at its own address: there is nothing to ask.
+    `first`: the number of the first mark, where others were made before.
+    """
+
+    cluster: Cluster
+    first: int = 1
+    port: int = 0
+    late: list[str] = field(default_factory=list)
+    made: int = 0
+
+    def __call__(self) -> str:
+        """An empty string when every node answers at the last mark, else which do not."""
+        if not self.nodes:
+            return ""
+        if not self.late and self.made < self.marks:
+            self.mark()
+        self.late = [node for node in self.late if not self.cluster.healthy(node, self.port)]
+        if self.late:
+            return f"the newest Service, NodePort {self.port}, is not yet answered by {', '.join(self.late)}"
+        return "" if self.made == self.marks else "one more Service is to be answered"
+
+    def mark(self) -> None:
+        """Make the next mark, which nobody has answered yet."""
+        number = self.first + self.made
+        self.made += 1
+        self.port = self.cluster.expose(manifests.mark(self.cluster.topology, self.cluster.run, number))
+        self.late = self.nodes
+
+    @property
+    def marks(self) -> int:
+        """How many it takes."""
+        return 2 if self.cluster.topology.proxy.mode is ProxyMode.IPVS else 1
+
+    @property
+    def nodes(self) -> list[str]:
+        """The nodes that can be asked."""
+        topology = self.cluster.topology
+        served = topology.proxy.node_port_addresses
+        nodes = topology.nodes if topology.workload.backends else ()
+        return [node.name for node in nodes if not served or any(node.address in network for network in served)]
