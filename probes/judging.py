@@ -32,13 +32,14 @@ class NotTestedError(Exception):
 
 @dataclass(frozen=True)
 class Judge:
-    """Holds a run's answers against the rules; deriving an expectation is cheap, so only counts are kept."""
+    """Holds a run's answers against the rules. What was derived once is kept, by cell id."""
 
     topology: Topology
     answers: Answers
     folder: str = ""
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     neighbours: dict[tuple[str, str], list[Cell]] = field(default_factory=dict)
+    derived: dict[str, Expectation] = field(default_factory=dict)
 
     @classmethod
     def over(cls, topology: Topology, answers: Answers, cells: Iterable[Cell], folder: str = "") -> Judge:
@@ -72,6 +73,11 @@ class Judge:
 
     def expectation(self, cell: Cell) -> Expectation:
         """What the rules say, or what a declared deviation of this cluster says instead."""
+        if cell.id not in self.derived:
+            self.derived[cell.id] = self._derive(cell)
+        return self.derived[cell.id]
+
+    def _derive(self, cell: Cell) -> Expectation:
         for deviation in self.topology.deviations:
             if fnmatch.fnmatchcase(cell.id, deviation.cells):
                 return self._deviating(cell, deviation)

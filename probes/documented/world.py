@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 PLAIN = "-v4-tcp"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Realm:
-    """A world at one version: all that the oracle needs to predict a cell there."""
+    """A world at one version: all that the oracle needs to predict a cell there. Equal to itself alone."""
 
     topology: Topology
     snapshot: Snapshot
@@ -57,11 +57,18 @@ def realms(page: Page, case: Case) -> Iterator[tuple[Version, Realm]]:
 
 def lacks(world: World, topology: Topology) -> tuple[str, ...]:
     """What a topology lacks to be this world, condition by condition: empty where it realises it."""
-    declared_as = topology.model_dump(mode="json")
-    lacking = tuple(said(path, value) for path, value in world.conditions.items() if not _has(declared_as, path, value))
+    lacking = _lacking(topology, json.dumps(world.conditions))
     if topology.proxy_version in world.versions:
         return lacking
     return (f"kube-proxy {world.versions}, not {topology.proxy_version}", *lacking)
+
+
+@cache
+def _lacking(topology: Topology, conditions: str) -> tuple[str, ...]:
+    declared_as = topology.model_dump(mode="json")
+    return tuple(
+        said(path, value) for path, value in json.loads(conditions).items() if not _has(declared_as, path, value)
+    )
 
 
 def said(path: str, value: object) -> str:

@@ -95,6 +95,11 @@ def _bent(name: str, value: T, flow: Flow) -> T:
     return value if bend is None else bend(name, value, flow)
 
 
+def is_bent() -> bool:
+    """Whether answers are bent now: then none of them may be kept for later."""
+    return _BEND.get() is not None
+
+
 @contextmanager
 def bent(bend: Bend) -> Iterator[None]:
     """Within it every answer of a rule goes through `bend(rule id, answer, flow)`: for mutation tests only."""

@@ -99,7 +99,7 @@ STEADY_KUBELET: Config = {
 
 # IPVS: every round asks the kernel for each Service, and in a guest kernel that is a second of the only processor.
 PACE = {"minSyncPeriod": "100ms", "syncPeriod": "30s"}
-PACES = {ProxyMode.IPVS: {"minSyncPeriod": "1s", "syncPeriod": "15m"}}
+PACES = {ProxyMode.IPVS: {"minSyncPeriod": "5s", "syncPeriod": "15m"}}
 
 
 def proxy_config(version: Version, topology: Topology, node: str, kubeconfig: str) -> Config:
