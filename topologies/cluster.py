@@ -23,7 +23,10 @@ from topologies.snapshot import Endpoint, ServiceState, Snapshot
 if TYPE_CHECKING:
     from topologies.model import Topology
 
-API_TIMEOUT = (3.0, 10.0)  # seconds to connect, and to answer
+API_TIMEOUT = (
+    3.0,
+    10.0,
+)  # seconds to connect, and to answer; a sixth of a patient topology's settling, if that is more
 HEALTH_TIMEOUT = (3.0, 1.5)
 NOT_FOUND = 404
 
@@ -63,6 +66,12 @@ class Cluster:
     run: str
 
     @property
+    def timeout(self) -> tuple[float, float]:
+        """Seconds for the API server to be connected to, and to answer."""
+        connect, answer = API_TIMEOUT
+        return connect, max(answer, self.topology.patience.settle / 6)
+
+    @property
     def core(self) -> Any:  # noqa: ANN401 - kubernetes ships no types
         from kubernetes import client  # noqa: PLC0415 - see connect
 
@@ -87,7 +96,9 @@ class Cluster:
 
         Its hostNetwork pods hold the ports that this run's echo pods want, and answer the probes meant for them.
         """
-        return "; ".join(f"namespace {one.name} is being deleted" for one in leftovers(self.api) if one.ending)
+        return "; ".join(
+            f"namespace {one.name} is being deleted" for one in leftovers(self.api, self.timeout) if one.ending
+        )
 
     def ready(self) -> str:
         """An empty string when every pod is Ready and every Service has addresses and endpoints, else what lacks."""
@@ -199,7 +210,9 @@ class Cluster:
         return {"kubernetes": server.git_version, "kernel": ", ".join(sorted(kernels)), **told}
 
     def _call(self, what: str, function: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        return _call(self.api, f"{what} in {self.namespace}", function, *arguments, **options)
+        return _call(
+            self.api, f"{what} in {self.namespace}", function, *arguments, **{"timeout": self.timeout, **options}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +224,12 @@ class Leftover:
     ending: bool = False
 
 
-def leftovers(api: Any) -> list[Leftover]:  # noqa: ANN401 - kubernetes ships no types
+def leftovers(api: Any, timeout: tuple[float, float] = API_TIMEOUT) -> list[Leftover]:  # noqa: ANN401 - kubernetes ships no types
     """The namespaces of runs that are there, found by label; a run still at work has one too. ClusterError."""
     from kubernetes import client  # noqa: PLC0415 - see connect
 
     listed = client.CoreV1Api(api).list_namespace
-    found = _call(api, "list Namespaces", listed, label_selector=manifests.SELECTOR).items
+    found = _call(api, "list Namespaces", listed, label_selector=manifests.SELECTOR, timeout=timeout).items
     return [
         Leftover(item.metadata.name, item.metadata.creation_timestamp, item.metadata.deletion_timestamp is not None)
         for item in found

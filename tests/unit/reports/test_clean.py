@@ -52,7 +52,7 @@ def test_a_cluster_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch,
 def test_a_run_waits_for_the_end_of_earlier_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their hostNetwork pods would answer the probes of this run's; runs at work are nobody's business."""
     ending = Leftover("hairpin-gone", NOW, ending=True)
-    monkeypatch.setattr(cluster, "leftovers", lambda _: [OLD, ending])
+    monkeypatch.setattr(cluster, "leftovers", lambda *_: [OLD, ending])
     mine = cluster.Cluster(api=None, topology=load("lab-small"), namespace="hairpin-mine", run="mine")
 
     assert mine.alone() == "namespace hairpin-gone is being deleted"
