@@ -61,8 +61,16 @@ def shards(wants: Sequence[Want]) -> Iterator[list[Want]]:
         yield shard
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a batch is carried out: by whom, and with which client ports."""
+
+    vantage: Vantage
+    ports: curl.Ports
+
+
 def carry_out(
-    vantage: Vantage, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object] = at_once
+    spot: Spot, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object] = at_once
 ) -> list[list[curl.Transfer]]:
     """Run one batch and read it: the transfers of each want, in order. TransportError if it cannot be had whole.
 
@@ -70,26 +78,26 @@ def carry_out(
     no echo gave long answers, those wants are asked again, each alone, and so are the others. Seconds.
     """
     try:
-        return _carry_out(vantage, wants, connect_timeout, curl.PARALLEL_MAX, gate)
+        return _carry_out(spot, wants, connect_timeout, curl.PARALLEL_MAX, gate)
     except curl.MixedError as mixed:
         others = [want for number, want in enumerate(wants) if number not in mixed.asks]
-        found = iter(carry_out(vantage, others, connect_timeout) if others else ())
+        found = iter(carry_out(spot, others, connect_timeout) if others else ())
         return [
-            _carry_out(vantage, [want], connect_timeout, 1, gate)[0] if number in mixed.asks else next(found)
+            _carry_out(spot, [want], connect_timeout, 1, gate)[0] if number in mixed.asks else next(found)
             for number, want in enumerate(wants)
         ]
 
 
 def _carry_out(
-    vantage: Vantage, wants: Sequence[Want], connect_timeout: float, parallel: int, gate: Callable[[], object]
+    spot: Spot, wants: Sequence[Want], connect_timeout: float, parallel: int, gate: Callable[[], object]
 ) -> list[list[curl.Transfer]]:
     asks = [curl.Ask(want.question.target, want.times) for want in wants]
-    batch = curl.compose(asks, connect_timeout, parallel=parallel)
+    batch = curl.compose(asks, connect_timeout, spot.ports, parallel=parallel)
     turns = 1 + sum(ask.times for ask in asks) // parallel
     timeout = (connect_timeout + curl.ANSWER_TIME) * turns + _SLACK
     for attempt in stamina.retry_context(on=TornError, attempts=2, wait_initial=0.1, wait_jitter=0.1):
         with attempt:
-            return curl.read(_run(vantage, batch, timeout, gate), asks, parallel=parallel)
+            return curl.read(_run(spot.vantage, batch, timeout, gate), asks, parallel=parallel)
     raise AssertionError  # stamina either returns or raises
 
 

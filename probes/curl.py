@@ -29,11 +29,12 @@ bash do), and /dev/fd.
 from __future__ import annotations
 
 import re
+import secrets
+import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from probes.vantages.base import TornError, UnusableError
 
@@ -110,6 +111,27 @@ class Ask:
     times: int = 1
 
 
+class Ports:
+    """The client ports of one host, handed out in turn, so that batches that are under way together share none.
+
+    Whoever asks from the same host shares one of these. The first is anyone, for other runs ask from there as well.
+    """
+
+    def __init__(self) -> None:
+        self._next = secrets.randbelow(len(PORTS))
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> int:
+        """The first of so many ports in a row; ValueError if there are not so many."""
+        if count > len(PORTS):
+            message = f"{count} ports are more than there are for one batch"
+            raise ValueError(message)
+        with self._lock:
+            start = self._next if self._next + count <= len(PORTS) else 0
+            self._next = start + count
+            return PORTS[start]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A command that asks everything at once, and what it reads from its standard input (ASCII)."""
@@ -147,8 +169,10 @@ class MixedError(Exception):
         self.asks = asks
 
 
-def compose(asks: Sequence[Ask], connect_timeout: float, *, parallel: int = PARALLEL_MAX) -> Batch:
-    """The batch that asks all of `asks` (at least one) at once; `connect_timeout` in seconds.
+def compose(
+    asks: Sequence[Ask], connect_timeout: float, ports: Ports | None = None, *, parallel: int = PARALLEL_MAX
+) -> Batch:
+    """The batch that asks all of `asks` (at least one) at once; `connect_timeout` in seconds; `ports` of its host.
 
     At most `parallel` connections are open at a time (PARALLEL_MAX is curl's own limit), so whoever composes keeps the
     silent ones below that.
@@ -163,22 +187,17 @@ def compose(asks: Sequence[Ask], connect_timeout: float, *, parallel: int = PARA
             max_time=connect_timeout + ANSWER_TIME,
             write_out=_WRITE_OUT,
         )
-        for number, (ask, ports) in enumerate(zip(asks, _ports(asks), strict=True))
+        for number, (ask, ports) in enumerate(zip(asks, _ports(asks, ports or Ports()), strict=True))
     )
     script = _SCRIPT.format(size=len(stdin), parallel=parallel, mark=MARK, said=_SAID)
     return Batch(("sh", "-c", script), stdin)
 
 
-def _ports(asks: Sequence[Ask]) -> list[str]:
-    """A range of ports for each ask, disjoint; where they start depends on what is asked, so batches seldom meet."""
+def _ports(asks: Sequence[Ask], ports: Ports) -> list[str]:
+    """A range of ports for each ask, disjoint."""
     widths = [ask.times + SPARE for ask in asks]
-    room = len(PORTS) - sum(widths)
-    if room <= 0:
-        message = f"{sum(widths)} ports are more than there are for one batch"
-        raise ValueError(message)
-    start = PORTS[crc32("".join(f"{ask.target}" for ask in asks).encode()) % room]
-    ends = [start + end for end in accumulate(widths)]
-    return [f"{end - width}-{end - 1}" for width, end in zip(widths, ends, strict=True)]
+    start = ports.take(sum(widths))
+    return [f"{start + end - width}-{start + end - 1}" for width, end in zip(widths, accumulate(widths), strict=True)]
 
 
 def read(output: bytes, asks: Sequence[Ask], *, parallel: int = PARALLEL_MAX) -> list[list[Transfer]]:

@@ -21,11 +21,13 @@ again as transport (`batch.py`), and if it stays, the cells it lost say so in `t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Event, Semaphore
 from typing import TYPE_CHECKING
 
 from probes.batch import Question
+from probes.curl import Ports
 from probes.observation import Observation
 from probes.sheet import Sheet
 from probes.waves import waves
@@ -58,7 +60,12 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
     cells come back with `trouble`. Wall time: connect_timeout + 1 s where somebody is silent, and about 1.2 s a wave,
     of which there is one for every refusal beyond 6 that one node owes one client, and two to see that there are none.
     """
-    sheets = {name: Sheet(vantages[name], asked) for name, asked in questions.items() if name in vantages and asked}
+    ports: dict[str, Ports] = defaultdict(Ports)
+    sheets = {
+        name: Sheet(vantages[name], asked, ports[asked[0].cell.vantage.host])
+        for name, asked in questions.items()
+        if name in vantages and asked
+    }
 
     turns = Semaphore(together or max(1, len(sheets)))
     begin = Event()

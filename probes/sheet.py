@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from probes.batch import Question, Want, carry_out, shards
+from probes import curl
+from probes.batch import Question, Spot, Want, carry_out, shards
 from probes.classify import UnclearError, attempt
 from probes.observation import Attempt, Observation, Outcome
 from probes.vantages.base import TransportError, at_once
@@ -15,7 +16,6 @@ from probes.vantages.base import TransportError, at_once
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from probes import curl
     from probes.vantages.base import Vantage
 
 UNANSWERED = {Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE}
@@ -24,10 +24,14 @@ BATCHES_MAX = 5  # of a round at once at one vantage: an sshd grants 10 sessions
 
 @dataclass(slots=True)
 class Sheet:
-    """One vantage's questions and answers. `sure`: cells whose silence the ICMP limit cannot explain."""
+    """One vantage's questions and answers. `sure`: cells whose silence the ICMP limit cannot explain.
+
+    `ports`: those of the vantage's host, shared with whoever else asks from there.
+    """
 
     vantage: Vantage
     questions: Sequence[Question]
+    ports: curl.Ports = field(default_factory=curl.Ports)
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
     sure: set[str] = field(default_factory=set)
@@ -97,7 +101,7 @@ class Sheet:
 
     def _ask(self, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object], *, scout: bool) -> None:
         try:
-            found = carry_out(self.vantage, wants, connect_timeout, gate)
+            found = carry_out(Spot(self.vantage, self.ports), wants, connect_timeout, gate)
         except TransportError as error:
             self.troubles |= {want.question.cell.id: f"{self.vantage.name}: {error}" for want in wants}
             return

@@ -251,6 +251,11 @@ class Vantage(Model):
         """A process of the node itself: a hostNetwork pod or an SSH session."""
         return self.kind in {VantageKind.NODE, VantageKind.SSH}
 
+    @property
+    def host(self) -> str:
+        """Whose client ports it uses: those of its node, its external host, or its own pod."""
+        return (self.node if self.on_host_network else self.external) or self.name
+
 
 class Workload(Model):
     """What a run deploys: echo pods, the Services in front of them, and where it asks from."""

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from servers import LOOPBACK, NOWHERE, LocalVantage, closed, echo, hanging, other, resetting, silent
 
 from probes import curl
-from probes.batch import Question, Want, carry_out
+from probes.batch import Question, Spot, Want, carry_out
 from probes.cell import Cell
 from probes.classify import attempt
 from probes.observation import Attempt, Outcome
@@ -99,7 +99,7 @@ def test_a_long_answer_of_somebody_else_mixes_up_no_bodies() -> None:
         here = Vantage(name="here", kind=VantageKind.POD)
         cell = Cell(here, Frontend("web", FrontendKind.CLUSTER_IP))
         wants = [Want(Question(cell, one), 20) for one in (target, stranger, target)]
-        found = carry_out(LocalVantage(), wants, TIMEOUT)
+        found = carry_out(Spot(LocalVantage(), curl.Ports()), wants, TIMEOUT)
 
     outcomes = [{(one.outcome, one.backend) for one in map(attempt, transfers)} for transfers in found]
     assert outcomes == [{(Outcome.OK, "web-a")}, {(Outcome.WRONG_BACKEND, None)}, {(Outcome.OK, "web-a")}]

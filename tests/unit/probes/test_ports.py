@@ -9,6 +9,7 @@ import pytest
 
 from probes import curl
 from topologies.frontends import Target
+from topologies.load import load
 
 
 def asks(count: int, times: int) -> list[curl.Ask]:
@@ -22,6 +23,24 @@ def test_no_port_is_given_to_two_cells_nor_taken_from_the_nodeports() -> None:
     assert len(told) == 100
     assert len(given) == len(set(given)) == 100 * (11 + curl.SPARE)
     assert set(given) <= set(curl.PORTS)
+
+
+def test_batches_of_one_host_share_no_port_until_all_have_been_given() -> None:
+    ports = curl.Ports()
+    room = len(curl.PORTS) // 600
+    starts = [ports.take(600) for _ in range(room)]
+
+    given = {port for start in starts[: room - 1] for port in range(start, start + 600)}
+    assert len(given) == 600 * (room - 1)
+    assert given <= set(curl.PORTS)
+
+
+def test_who_asks_from_the_same_host_shares_its_ports() -> None:
+    vantages = {vantage.name: vantage.host for vantage in load("lab-small").workload.vantages}
+
+    assert vantages["host-n2"] == vantages["ssh-n2"] == "n2"
+    assert vantages["pod-n2"] == "pod-n2"
+    assert vantages["ext-e1"] == "e1"
 
 
 def test_more_connections_than_ports_are_refused() -> None:
