@@ -169,8 +169,13 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
         write_plugins(own / "plugins")
     files = KubeletFiles(f"{state.pki}/ca.crt", f"{state.pki}/kubelet.crt", f"{state.pki}/kubelet.key")
     old = not any(group.unified for group in groups)
+    ipvs = topology.proxy.mode is ProxyMode.IPVS  # most often in a guest kernel, which has little to spare
     configuration = versions.kubelet_config(
-        topology.kubernetes, files, cgroup_v1=old, util_chains=topology.kernel.kubelet_rules
+        topology.kubernetes,
+        files,
+        cgroup_v1=old,
+        util_chains=topology.kernel.kubelet_rules,
+        status_every="10s" if ipvs else "2s",
     )
     proxy = versions.proxy_config(topology.proxy_version, topology, node.name, f"{state.kube}/proxy.conf")
     (own / "containerd.toml").write_text(containerd_config(topology, state, node))
@@ -182,7 +187,7 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
         "hierarchies": [[group.name, group.options] for group in groups],
         "legacy": bool(topology.lab and topology.lab.iptables == "legacy"),
         "docker": DOCKER if topology.kubernetes < NO_MORE_DOCKER else "",
-        "modules": list(IPVS_MODULES) if topology.proxy.mode is ProxyMode.IPVS else [],
+        "modules": list(IPVS_MODULES) if ipvs else [],
         "iptables": iptables(topology, node),
         "daemons": daemons(topology, state, binaries, node),
     }

@@ -46,15 +46,22 @@ class KubeletFiles:
 
 
 def kubelet_config(
-    version: Version, files: KubeletFiles, *, cgroup_v1: bool, util_chains: bool = True, quality_of_service: bool = True
+    version: Version,
+    files: KubeletFiles,
+    *,
+    cgroup_v1: bool,
+    util_chains: bool = True,
+    quality_of_service: bool = True,
+    status_every: str = "2s",
 ) -> Config:
     """A KubeletConfiguration for one node of the lab.
 
     `util_chains`: the kubelet's own iptables rules; `quality_of_service`: cgroups per QoS class (off only as a
-    fallback where a cgroup v2 tree cannot be delegated).
+    fallback where a cgroup v2 tree cannot be delegated); `status_every`: how often the node's status is told.
     """
     values: Config = {
         **STEADY_KUBELET,
+        "nodeStatusUpdateFrequency": status_every,
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": False},
@@ -83,7 +90,6 @@ STEADY_KUBELET: Config = {
     "imageGCHighThresholdPercent": 100,
     "featureGates.LocalStorageCapacityIsolation": False,
     "localStorageCapacityIsolation": False,
-    "nodeStatusUpdateFrequency": "10s",
     "nodeLeaseDurationSeconds": 40,
     "serializeImagePulls": False,
     "readOnlyPort": 0,
