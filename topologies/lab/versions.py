@@ -45,7 +45,7 @@ class KubeletFiles:
     runtime: str = "unix:///run/containerd/containerd.sock"
 
 
-def kubelet_config(
+def kubelet_config(  # noqa: PLR0913 - by keyword, and with defaults that do
     version: Version,
     files: KubeletFiles,
     *,
