@@ -114,7 +114,7 @@ class Ask:
 class Ports:
     """The client ports of one host, handed out in turn, so that batches that are under way together share none.
 
-    Whoever asks from the same host shares one of these. The first is anyone, for other runs ask from there as well.
+    Whoever asks from the same host shares one of these. The first port is drawn, since other runs may ask from there.
     """
 
     def __init__(self) -> None:

@@ -60,12 +60,7 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
     cells come back with `trouble`. Wall time: connect_timeout + 1 s where somebody is silent, and about 1.2 s a wave,
     of which there is one for every refusal beyond 6 that one node owes one client, and two to see that there are none.
     """
-    ports: dict[str, Ports] = defaultdict(Ports)
-    sheets = {
-        name: Sheet(vantages[name], asked, ports[asked[0].cell.vantage.host])
-        for name, asked in questions.items()
-        if name in vantages and asked
-    }
+    sheets = _sheets(questions, vantages)
 
     turns = Semaphore(together or max(1, len(sheets)))
     begin = Event()
@@ -93,6 +88,16 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
         found |= sheets[name].observations() if name in sheets else _unasked(name, asked)
     done(found)
     return found
+
+
+def _sheets(questions: Mapping[str, Sequence[Question]], vantages: Mapping[str, Vantage]) -> dict[str, Sheet]:
+    """One for each vantage that can be asked; those on one host share its client ports."""
+    ports: dict[str, Ports] = defaultdict(Ports)
+    return {
+        name: Sheet(vantages[name], asked, ports[asked[0].cell.vantage.host])
+        for name, asked in questions.items()
+        if name in vantages and asked
+    }
 
 
 def _unasked(name: str, questions: Sequence[Question]) -> dict[str, Observation]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from topologies.pools import Pool
 
 
-_Step = tuple[str, "Callable[[], str]", int, float]  # what, what it lacks, successes in a row, seconds beside the usual
+_Step = tuple[str, "Callable[[], str]", float]  # what, what it lacks, seconds beside the usual
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     )
     started = time.monotonic()
     try:
-        earlier = _wait((("the end of earlier runs", cluster.alone, 1, 0.0),), options, say)
+        earlier = _wait((("the end of earlier runs", cluster.alone, 0.0),), options, say)
         cluster.apply()
         notes = earlier + _settle(cluster, options, say)
         snapshot, versions = cluster.snapshot(), cluster.versions()
@@ -127,9 +127,9 @@ def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], No
     """Wait on the API's own state; what is not settled in the end is told, and the cells are asked all the same."""
     pools = pools_late(cluster.pools, options.balancer_settle)
     steps = (
-        ("pods, endpoints and addresses", cluster.ready, 1, 0.0),
-        ("kube-proxy on every node", Settled(cluster), 1, 0.0),
-        ("the load balancer's pools", pools, 1, options.balancer_settle),
+        ("pods, endpoints and addresses", cluster.ready, 0.0),
+        ("kube-proxy on every node", Settled(cluster), 0.0),
+        ("the load balancer's pools", pools, options.balancer_settle),
     )
     return _wait(steps, options, say)
 
@@ -137,10 +137,10 @@ def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], No
 def _wait(steps: Iterable[_Step], options: Options, say: Callable[[str], None]) -> tuple[str, ...]:
     """Each step in turn; what is still lacking when its time is up is told."""
     notes = []
-    for what, check, successes, more in steps:
+    for what, check, more in steps:
         say(f"settling: {what}")
         try:
-            clock.until(check, clock.Deadline(options.settle_timeout + more), what, successes=successes)
+            clock.until(check, clock.Deadline(options.settle_timeout + more), what)
         except clock.WaitTimeoutError as error:
             notes.append(str(error))
             say(f"not settled: {error}")
