@@ -193,10 +193,11 @@ class StoppedProxy(Whole):
             self.signal(there, "CONT")
 
     def stale(self, there: There) -> str:
-        """The rules of earlier runs: stopped, the proxy would keep them, and balancers give their addresses anew."""
-        return "; ".join(
-            line for line in there.on(self.node, "iptables-save", "-t", "nat").splitlines() if "hairpin-" in line
-        )
+        """The rules of earlier runs: stopped, the proxy would keep them, and balancers give their addresses anew.
+
+        Of every table: of a Service that has lost its endpoints the filter table still holds the REJECT.
+        """
+        return "; ".join(line for line in there.on(self.node, "iptables-save").splitlines() if "hairpin-" in line)
 
     def signal(self, there: There, name: str) -> None:
         there.on(self.node, "kill", f"-{name}", self.pid(there))
