@@ -65,7 +65,8 @@ def workload(name: str) -> None:
     cluster = clusters.Cluster(clusters.connect(str(found.kubeconfig)), topology, f"hairpin-{os.getpid()}", "bench")
 
     def deploy() -> None:
-        cluster.apply()
+        cluster.deploy()
+        cluster.serve()
         clock.until(cluster.ready, clock.Deadline(60), "pods, endpoints and addresses")
 
     _say(f"{seconds(deploy):.3f}")

@@ -84,7 +84,8 @@ def one_by_one(topology: Topology, kubeconfig: str) -> tuple[float, float]:
     run = secrets.token_hex(2)
     api = clusters.connect(kubeconfig)
     cluster = clusters.Cluster(api, topology, f"hairpin-{run}", run)
-    cluster.apply()
+    cluster.deploy()
+    cluster.serve()
     try:
         clock.until(cluster.ready, clock.Deadline(60), "pods, endpoints and addresses")
         ask = asker(topology, cluster, cluster.snapshot())

@@ -7,12 +7,14 @@ import datetime as dt
 import os
 import secrets
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from filelock import FileLock
 
+from probes import remote
 from probes import session as sessions
 from probes.deviations import complaints
 from probes.judging import Judge, NotTestedError
@@ -209,7 +211,10 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     )
     run = config.stash[RUN].name.rsplit("-", 1)[-1]
     config.hook.pytest_hairpin_begins(config=config)
-    return sessions.conduct(
+    conduct = sessions.conduct
+    if reached.door:
+        conduct = partial(remote.conduct, reached.door, samples=config.getoption("--samples"))
+    return conduct(
         topology,
         cells,
         run,

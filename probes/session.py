@@ -99,8 +99,10 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     started = time.monotonic()
     try:
         earlier = _wait((("the end of earlier runs", cluster.alone, 0.0),), options, say)
-        cluster.apply()
-        notes = earlier + _settle(cluster, options, say)
+        cluster.deploy()
+        pods = _wait((("pods", cluster.running, 0.0),), options, say)
+        cluster.serve()
+        notes = (*earlier, *pods, *_settle(cluster, options, say))
         snapshot, versions = cluster.snapshot(), cluster.versions()
         settled = time.monotonic()
         timings = {"settle": settled - started}
@@ -127,7 +129,7 @@ def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], No
     """Wait on the API's own state; what is not settled in the end is told, and the cells are asked all the same."""
     pools = pools_late(cluster.pools, options.balancer_settle)
     steps = (
-        ("pods, endpoints and addresses", cluster.ready, 0.0),
+        ("endpoints and addresses", cluster.ready, 0.0),
         ("kube-proxy on every node", Settled(cluster), 0.0),
         ("the load balancer's pools", pools, options.balancer_settle),
     )

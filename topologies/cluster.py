@@ -77,15 +77,21 @@ class Cluster:
 
         return client.CoreV1Api(self.api)
 
-    def apply(self) -> None:
-        """Create the namespace, the Services and the pods; ClusterError names the object that was refused."""
+    def deploy(self) -> None:
+        """Create the namespace and the pods; ClusterError names the object that was refused."""
         self._call("create Namespace", self.core.create_namespace, manifests.namespace(self.namespace, self.run))
-        for service in manifests.services(self.topology, self.run):
-            name = service["metadata"]["name"]
-            self._call(f"create Service {name}", self.core.create_namespaced_service, self.namespace, service)
         for pod in manifests.pods(self.topology, self.run):
             name = pod["metadata"]["name"]
             self._call(f"create Pod {name}", self.core.create_namespaced_pod, self.namespace, pod)
+
+    def serve(self) -> None:
+        """Create the Services; ClusterError as in `deploy`.
+
+        Best when the pods are Ready: each endpoint that comes later costs every kube-proxy another round.
+        """
+        for service in manifests.services(self.topology, self.run):
+            name = service["metadata"]["name"]
+            self._call(f"create Service {name}", self.core.create_namespaced_service, self.namespace, service)
 
     def remove(self) -> None:
         """Delete the run's namespace and all in it; absent is fine."""
@@ -100,12 +106,16 @@ class Cluster:
             f"namespace {one.name} is being deleted" for one in leftovers(self.api, self.timeout) if one.ending
         )
 
-    def ready(self) -> str:
-        """An empty string when every pod is Ready and every Service has addresses and endpoints, else what lacks."""
+    def running(self) -> str:
+        """An empty string when every pod is Ready, else which are not."""
         listed = self._call("list Pods", self.core.list_namespaced_pod, self.namespace).items
         unready = [f"pod {pod.metadata.name} is {_condition(pod)}" for pod in listed if not _is_ready(pod)]
-        if unready or not listed:
-            return "; ".join(unready) or "no pod is listed"
+        return "; ".join(unready) if listed else "no pod is listed"
+
+    def ready(self) -> str:
+        """An empty string when every pod is Ready and every Service has addresses and endpoints, else what lacks."""
+        if unready := self.running():
+            return unready
         snapshot = self.snapshot()
         return "; ".join(complaint for state in snapshot.services.values() if (complaint := self._missing(state)))
 

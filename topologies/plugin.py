@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,11 +22,15 @@ DEFAULT = "lab-flannel"
 
 
 class Access(NamedTuple):
-    """Files and names by which a cluster and its hosts are reached; None means the client's own default."""
+    """Files and names by which a cluster and its hosts are reached; None means the client's own default.
+
+    `door`: the command behind which they are (see `probes.remote`), empty where this process reaches them itself.
+    """
 
     kubeconfig: str | None
     context: str | None
     ssh: Ssh
+    door: tuple[str, ...] = ()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,7 +78,10 @@ def _read(config: pytest.Config) -> Topology:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Bring the lab up and start this same command again inside it, unless it is asked for nothing live."""
+    """Bring the lab up, unless the command asks for nothing live, and start the same command again inside it.
+
+    Not where a guest kernel holds the lab, which does all it does slowly: there only the asking is done inside.
+    """
     topology = _read(config)
     if topology.lab is None or _stays_outside(config):
         return
@@ -83,13 +91,14 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if island.is_inside(topology.name):
         return
     capture = config.pluginmanager.getplugin("capturemanager")
-    if capture is not None:
-        capture.stop_global_capturing()
     try:
-        lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say, stay=False)
-        island.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            made = lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say, stay=False)
+            if not made.in_guest:
+                island.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
     except TOLD as error:
         raise pytest.UsageError(str(error)) from error
+    config.add_cleanup(made.let_go)
 
 
 def access(config: pytest.Config) -> Access:
@@ -100,13 +109,14 @@ def access(config: pytest.Config) -> Access:
     topology = config.stash[TOPOLOGY]
     kubeconfig = config.getoption("--kubeconfig")
     if topology.lab is not None and not kubeconfig:
-        from topologies.lab import lab  # noqa: PLC0415 - only a lab topology pays for the lab
+        from topologies.lab import addresses, island, lab  # noqa: PLC0415 - only a lab topology pays for the lab
 
         if (found := lab.find(topology.name)) is None:
             message = f"lab {topology.name} is not up (any more): was it taken down meanwhile? Try again"
             raise ClusterError(message)
         ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
-        return Access(str(found.kubeconfig), None, ssh)
+        door = island.Island.of(topology.name).door(addresses.CONTROL_PLANE, ()) if found.in_guest else ()
+        return Access(str(found.kubeconfig), None, ssh, tuple(door))
     return Access(kubeconfig, config.getoption("--context"), Ssh())
 
 

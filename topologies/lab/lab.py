@@ -6,6 +6,7 @@ Errors: LabError (the lab could not be made; holds the last lines of the right l
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,9 @@ from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
 from topologies.lab import access, addresses, binaries, cgroups, images, kernel, node, pki, requirements, ssh
-from topologies.lab.guest import guest
+from topologies.lab.guest import client, guest
 from topologies.lab.island import INSIDE, Island, labs_dir, locate
-from topologies.lab.processes import ProcessError, run, tail
+from topologies.lab.processes import ProcessError, run, tail, until
 from topologies.lab.state import State, hidden, read, write
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = ["INSIDE", "Lab", "LabError", "down", "find", "running", "up"]
 
 START = 400
 FOLLOW_EVERY = 0.05
+END = 60
 
 
 class LabError(Exception):
@@ -35,25 +37,45 @@ class LabError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A running lab: where its state, kubeconfig and SSH keys are."""
+    """A running lab: where its state, kubeconfig and SSH keys are; the files of one in a guest are found in there only.
+
+    `lifeline`: the descriptor on which a guest hangs that is there for this process.
+    """
 
     name: str
     state: Path
+    lifeline: int | None = None
+
+    @property
+    def in_guest(self) -> bool:
+        """Whether a guest kernel holds it."""
+        return State(self.state).guest.exists()
+
+    @property
+    def inside(self) -> State:
+        """Its state directory, where it is."""
+        return State(self.state / client.INSIDE / self.name if self.in_guest else self.state)
 
     @property
     def kubeconfig(self) -> Path:
         """Of a cluster administrator; its address is reached from inside only."""
-        return State(self.state).kube / "admin.conf"
+        return self.inside.kube / "admin.conf"
 
     @property
     def ssh_key(self) -> Path:
         """The private key that root accepts on every node and external host."""
-        return State(self.state).ssh / "id_ed25519"
+        return self.inside.ssh / "id_ed25519"
 
     @property
     def known_hosts(self) -> Path:
         """The host keys of all of them."""
-        return State(self.state).ssh / "known_hosts"
+        return self.inside.ssh / "known_hosts"
+
+    def let_go(self) -> None:
+        """End the guest that is there for this process, and wait until it is gone; nothing to do for any other lab."""
+        if self.lifeline is not None:
+            os.close(self.lifeline)
+            until(lambda: not self.state.exists(), "the guest to end", seconds=END, every=0.01)
 
 
 def up(
@@ -78,9 +100,9 @@ def up(
         try:
             if because := kernel.guest_because(topology):
                 say(f"a guest kernel holds this lab: {because}")
-                guest.make(topology, state, programs.directory, say, stay=stay)
-            else:
-                _make(topology, state, programs.directory, golden, say)
+                lifeline = guest.make(topology, state, programs.directory, say, stay=stay)
+                return Lab(topology.name, state.root, lifeline)
+            _make(topology, state, programs.directory, golden, say)
         except BaseException as error:
             _clear(state)
             if isinstance(error, ProcessError):

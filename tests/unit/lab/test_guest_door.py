@@ -21,6 +21,7 @@ from topologies.lab.guest import client, guest
 from topologies.lab.guest.client import DoorError
 from topologies.lab.guest.keeper import Keeper
 from topologies.lab.guest.wire import WINDOW, Frame, Kind
+from topologies.lab.lab import Lab
 from topologies.lab.processes import Process, spawn, until
 from topologies.lab.state import State, write
 
@@ -204,26 +205,21 @@ def test_a_kernel_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
     kept.process.wait(10)
 
 
-def test_a_run_leaves_only_when_its_guest_is_gone(tmp_path: Path) -> None:
+def test_a_lab_lets_go_of_its_guest_and_waits_until_it_is_gone(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "labs" / "x")
     kept.booted()
-    os.set_inheritable(kept.lifeline, True)
-    command = guest.door(kept.state, ["true"])
-    env = {**ENV, client.LIFELINE: str(kept.lifeline)}
-    child = subprocess.Popen(command, env=env, pass_fds=(kept.lifeline,), stdin=subprocess.DEVNULL)
-    os.close(kept.lifeline)
 
-    assert child.wait(10) == 0
+    Lab("x", kept.state.root, kept.lifeline).let_go()
+
     assert not kept.state.root.exists()
     kept.process.wait(10)
 
 
 def test_what_a_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
-    monkeypatch.setenv(client.LIFELINE, "5")
 
     env = client.environment(Path("/labs/x/guest.sock"))
 
-    assert {"HTTPS_PROXY", client.LIFELINE}.isdisjoint(env)
+    assert "HTTPS_PROXY" not in env
     assert env[client.GUEST] == "x"
     assert env["HAIRPIN_STATE"] == "/labs/x/inside/x"

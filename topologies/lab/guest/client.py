@@ -29,7 +29,6 @@ from topologies.lab.guest.wire import Frame, Kind, Reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-LIFELINE = "HAIRPIN_LIFELINE"  # the descriptor by which a guest hangs on us, if one does
 GUEST = "HAIRPIN_GUEST"
 PIECE = 1 << 16
 PASSED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -91,7 +90,7 @@ class Session:
 
 def environment(door: Path) -> dict[str, str]:
     """What a command in that guest is told: our environment, but for proxies and for what is the guest's own."""
-    kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy") and key != LIFELINE}
+    kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
     state = door.parent
     return {**kept, GUEST: state.name, "HAIRPIN_STATE": str(state / INSIDE / state.name), "TMPDIR": "/run/tmp"}
 
@@ -132,17 +131,7 @@ def attach(door: Path, argv: Sequence[str], env: Mapping[str, str]) -> End:
                     _pass_on(session, os.read(woken, PIECE))
                 elif not _give(session):
                     selector.unregister(0)
-        _let_go(session)
     return end
-
-
-def _let_go(session: Session) -> None:
-    """If the guest hangs on us: let it end, and wait until nothing of it is left."""
-    if lifeline := os.environ.get(LIFELINE):
-        os.close(int(lifeline))
-        with suppress(ConnectionError):
-            while session.peer.recv(PIECE):
-                pass
 
 
 def _give(session: Session) -> bool:

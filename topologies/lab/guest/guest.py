@@ -38,8 +38,11 @@ class GuestError(Exception):
     """No guest here: what is missing and the next step."""
 
 
-def make(topology: Topology, state: State, programs: Path, say: Callable[[str], None], *, stay: bool) -> None:
-    """Boot a guest and make the lab in it; GuestError. Unless it shall `stay`, it ends with this process."""
+def make(topology: Topology, state: State, programs: Path, say: Callable[[str], None], *, stay: bool) -> int | None:
+    """Boot a guest and make the lab in it; GuestError.
+
+    Unless it shall `stay`, it ends when the descriptor returned is closed, by us or because this process ends.
+    """
     check()
     try:
         image = kernel(cache_dir(), say)
@@ -59,9 +62,8 @@ def make(topology: Topology, state: State, programs: Path, say: Callable[[str], 
     if stay:
         os.write(lifeline, b"stay")
         os.close(lifeline)
-    else:
-        os.environ[client.LIFELINE] = str(lifeline)
     state.ready.touch()
+    return None if stay else lifeline
 
 
 def check() -> None:
@@ -123,7 +125,6 @@ def _boot(state: State, image: Path) -> int:
     argv = command(image, state, processor(list(os.sched_getaffinity(0)), guests))
     write(state.guest, {"argv": argv, "line": LINE, "env": {"PATH": os.environ["PATH"], "TMPDIR": str(SHARED)}})
     holder, lifeline = os.pipe()
-    os.set_inheritable(lifeline, True)
     log = state.root / "keeper.log"
     env = {**os.environ, "PYTHONPATH": str(PACKAGE)}
     keeper = spawn([sys.executable, "-m", "topologies.lab.guest.keeper", str(state.root)], log, env=env, stdin=holder)
