@@ -16,7 +16,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import IO, TYPE_CHECKING, cast
 
 from pydantic import TypeAdapter
@@ -141,7 +141,8 @@ def main() -> None:
     teller = Teller(os.dup(1))
     os.dup2(2, 1)
     order = _order()
-    Thread(target=_interrupt_at_the_end, daemon=True).start()
+    over = Event()
+    Thread(target=_interrupt_at_the_end, args=[over], daemon=True).start()
     wanted = set(order.cells)
     cells = [cell for cell in plan(order.topology, order.samples).cells if cell.id in wanted]
     try:
@@ -155,8 +156,10 @@ def main() -> None:
             before_asking=lambda known: teller.tell(Told(settled=known)),
         )
     except ClusterError as error:
+        over.set()
         teller.tell(Told(failed=str(error)))
     else:
+        over.set()
         teller.heard(answers.observations)
         teller.tell(Told(answers=replace(answers, observations={})))
 
@@ -172,11 +175,12 @@ def _order() -> Order:
     return ORDER.validate_json(line)
 
 
-def _interrupt_at_the_end() -> None:
-    """As Ctrl-C does, so that the workload is taken away."""
+def _interrupt_at_the_end(over: Event) -> None:
+    """As Ctrl-C does, so that the workload is taken away, unless it has been."""
     while os.read(0, 1):
         pass
-    os.kill(os.getpid(), signal.SIGINT)
+    if not over.is_set():
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
     text = (LIBRARY / "lab-small.yaml").read_text(encoding="utf-8")
     changed = text.replace("name: lab-small", f"name: {name}").replace("mode: iptables", f"mode: {mode}")
     if mode == "ipvs":  # in a guest, where the machine's kernel has none
-        changed += "patience: {connect: 5, settle: 180, together: 3}\n"
+        changed += "patience: {connect: 5, settle: 180, together: 2}\n"
     file.write_text(changed, encoding="utf-8")
     lab.down(name)
     lab.up(load(str(file)), kubernetes_bin=Path(GIVEN) if GIVEN else None, say=lambda _: None)

@@ -103,7 +103,12 @@ def test_pytest_as_usual_finds_its_answers_where_it_usually_does(
 
 @pytest.mark.parametrize(
     ("number", "moment"),
-    [(signal.SIGKILL, "has booted"), (signal.SIGINT, "has booted"), (signal.SIGKILL, "settling")],
+    [
+        (signal.SIGKILL, "has booted"),
+        (signal.SIGINT, "has booted"),
+        (signal.SIGKILL, "settling: pods"),
+        (signal.SIGINT, "settling: pods"),
+    ],
 )
 def test_a_run_that_is_ended_leaves_no_guest(
     number: signal.Signals, moment: str, declared: Path, tmp_path: Path, before: dict[str, set[str]]
