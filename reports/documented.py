@@ -240,7 +240,9 @@ def _held(trial: live.Trial, record: Record, topology: Topology) -> Shown:
 
 
 def _endings(record: Record, topology: Topology) -> tuple[Ending, ...]:
-    """A record's attempts; timeouts among refusals that come by ICMP are refusals a kernel rate-limited."""
+    """A record's attempts, as `live.seen` has them; timeouts among refusals that come by ICMP are limited refusals."""
+    vantage = next(one for one in topology.workload.vantages if one.name == record.cell.vantage)
+    host = check.host_address(topology, vantage)
     target = record.target.rpartition(":")[0]
     by_icmp = any(way.by_icmp for way in record.expected.paths)
     limited = by_icmp and any(attempt.outcome is Outcome.REFUSED for attempt in record.observed.attempts)
@@ -249,7 +251,7 @@ def _endings(record: Record, topology: Topology) -> tuple[Ending, ...]:
         if limited and attempt.outcome is Outcome.TIMEOUT:
             continue
         source = attempt.source
-        own = source.address if source and source.kept else None
+        own = host or (source.address if source and source.kept else None)
         called = check.names(source.address, topology, IPv4Address(target), own) if source else frozenset()
         found[Ending(attempt.outcome, called, attempt.backend)] = None
     return tuple(found)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from probes.documented.model import Case, Claim, Page
     from probes.documented.world import Realm
     from probes.expectation import Expectation
-    from topologies.model import Topology, Version
+    from topologies.model import Topology, Vantage, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,15 @@ def endings(realm: Realm, cell: Cell, expectation: Expectation) -> tuple[Ending,
 
 def own_address(realm: Realm, cell: Cell) -> IPv4Address | None:
     """The client's own address."""
-    vantage, topology = cell.vantage, realm.topology
+    vantage = cell.vantage
+    return host_address(realm.topology, vantage) or realm.snapshot.pods.get(vantage.backend or vantage.name)
+
+
+def host_address(topology: Topology, vantage: Vantage) -> IPv4Address | None:
+    """The own address of a client on a host, whichever of its addresses a socket takes; None for a pod's."""
     if vantage.kind is VantageKind.EXTERNAL:
         return next(host.address for host in topology.external if host.name == vantage.external)
-    if vantage.on_host_network:
-        return topology.node(vantage.node or "").address
-    return realm.snapshot.pods.get(vantage.backend or vantage.name)
+    return topology.node(vantage.node or "").address if vantage.on_host_network else None
 
 
 def names(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ from reports.run import DeclaredTopology, Run
 from topologies.load import load as topology
 
 if TYPE_CHECKING:
+    from probes.observation import Observation
     from topologies.model import Topology
 
 STARTED = "2026-01-01T00:00:00Z"
@@ -30,13 +32,18 @@ def ran(there: Topology, **bent: str) -> Run:
     answers = simulate(there, cells, lambda cell, snapshot: expect(there, snapshot, cell))
     records = []
     for cell in cells:
-        seen = answers.observations[cell.id]
+        seen = with_sockets(answers.observations[cell.id])
         record = Record.of(cell, None, expect(there, answers.snapshot, cell), seen, [], naming=str)
         text = record.model_dump_json()
         for old, new in bent.items() if cell.id.startswith("ext-e1-to-web-np-local.nodeport.n3") else ():
             text = text.replace(f'"outcome":"{old}"', f'"outcome":"{new}"')
         records.append(Record.model_validate_json(text).model_copy(update={"verdict": "pass"}))
     return Run(topology=DeclaredTopology.of(there), started=STARTED, records=records, complete=True)
+
+
+def with_sockets(seen: Observation) -> Observation:
+    """Each client's socket has the address that the backend sees."""
+    return replace(seen, attempts=tuple(replace(one, local=f"{one.source or ''}:40000") for one in seen.attempts))
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +92,15 @@ def test_what_a_run_shows_otherwise_is_told_as_such():
     face = faces["000-D.r2.outcome"]
     assert face.result == "fail"
     assert any("want refused" in one.note for one in face.shown)
+
+
+def test_a_host_that_shows_the_balancers_address_does_not_show_its_own():
+    """As IPVS has it: the address is bound to the node, so the host's own socket takes it."""
+    faces = documented.faces(load.load("ack"), [ran(topology("lab-ipvs-eni"))])
+
+    face = faces["000-E.r2.source-at-the-pod"]
+    assert face.result == "pass"
+    assert "vip" in face.shown[0].brief
 
 
 def test_a_claim_no_run_could_show_says_what_it_needs():
