@@ -280,4 +280,4 @@ def _simulated(cell: Cell, target: Target, expectation: Expectation) -> Observat
         attempts.append(
             Attempt(path.outcome, source=min(path.sources, default=None), backend=path.backend, scout=index == 0)
         )
-    return Observation(cell.id, str(target), tuple(attempts))
+    return Observation(cell.id, str(target), tuple(attempts), sure=True)  # nobody limits ICMP errors there

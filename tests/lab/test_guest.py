@@ -157,9 +157,16 @@ def test_a_program_inside_keeps_the_machines_files_and_our_directory(living: Pat
 
 
 def test_nothing_leads_out_of_a_guest(living: Path) -> None:
-    links = run(guest.door(locate(load(str(living)).name), ["ip", "-o", "link"])).splitlines()
+    """Beside `lo` it has what the kernel makes of itself for dummy and ipip, neither up nor of any hardware."""
+    state = locate(load(str(living)).name)
 
-    assert [line.split(": ")[1] for line in links] == ["lo"]
+    def told(*argv: str) -> list[str]:
+        return run(guest.door(state, argv)).splitlines()
+
+    assert [line.split(": ")[1] for line in told("ip", "-o", "link", "show", "up")] == ["lo"]
+    assert {line.split(": ")[1] for line in told("ip", "-o", "link")} <= {"lo", "dummy0", "tunl0@NONE"}
+    assert not told("ip", "-4", "route", "show")
+    assert not told("sh", "-c", "ls -d /sys/class/net/*/device 2>/dev/null || true")
 
 
 def test_up_again_finds_it_running_and_down_ends_it(living: Path, before: dict[str, set[str]]) -> None:

@@ -24,12 +24,13 @@ def conduct(topology: Any, cells: Any, run: str, options: Any, **told: Any) -> s
     answers = session.simulate(topology, cells, lambda cell, snapshot: expect(topology, snapshot, cell))
     told["before_asking"](session.Answers(answers.snapshot, {}, {"settle": 1.0}, {}, ("a note",)))
     some = dict(list(answers.observations.items())[:2])
-    told["heard"](some)
-    told["heard"](some)
-    if os.environ["WORLD"] == "slow":
-        try:
+    try:
+        told["heard"](some)
+        told["heard"](some)
+        if os.environ["WORLD"] == "slow":
             time.sleep(60)
-        finally:
+    finally:
+        if os.environ["WORLD"] == "slow":
             Path(os.environ["LEFT"]).write_text("taken away")
     return answers
 

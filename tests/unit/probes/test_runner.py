@@ -308,6 +308,7 @@ def test_trouble_in_the_sample_keeps_the_scouts() -> None:
         def run(
             self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
         ) -> Completed:
+            gate()  # the sample's command may have been started before the scout's
             if self.runs:
                 raise UnusableError("gone")  # noqa: EM101
             return super().run(command, stdin, timeout, gate)
