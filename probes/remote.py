@@ -133,14 +133,15 @@ class Teller:
         with self.lock:
             news = {cell: seen for cell, seen in observations.items() if self.known.get(cell) != seen}
             self.known |= news
-        self.tell(Told(heard=news))
+        if news:
+            self.tell(Told(heard=news))
 
 
 def main() -> None:
     """Do as the order on standard input says; what is printed by anyone else goes to standard error."""
     teller = Teller(os.dup(1))
     os.dup2(2, 1)
-    order = _order()
+    order = ORDER.validate_json(sys.stdin.buffer.readline() or sys.exit("no order came"))
     over = Event()
     Thread(target=_interrupt_at_the_end, args=[over], daemon=True).start()
     wanted = set(order.cells)
@@ -162,17 +163,6 @@ def main() -> None:
         over.set()
         teller.heard(answers.observations)
         teller.tell(Told(answers=replace(answers, observations={})))
-
-
-def _order() -> Order:
-    """The one line of standard input, byte by byte in pieces: nothing after it may be read away."""
-    line = b""
-    while not line.endswith(b"\n"):
-        piece = os.read(0, 1 << 16)
-        if not piece:
-            sys.exit("no order came")
-        line += piece
-    return ORDER.validate_json(line)
 
 
 def _interrupt_at_the_end(over: Event) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from topologies.lab import access, addresses, binaries, cgroups, images, kernel, node, pki, requirements, ssh
 from topologies.lab.guest import client, guest
-from topologies.lab.island import INSIDE, Island, labs_dir, locate
+from topologies.lab.island import END, INSIDE, Island, labs_dir, locate
 from topologies.lab.processes import ProcessError, run, tail, until
 from topologies.lab.state import State, hidden, read, write
 
@@ -28,7 +28,6 @@ __all__ = ["INSIDE", "Lab", "LabError", "down", "find", "running", "up"]
 
 START = 400
 FOLLOW_EVERY = 0.05
-END = 60
 
 
 class LabError(Exception):
