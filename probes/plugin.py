@@ -7,14 +7,12 @@ import datetime as dt
 import os
 import secrets
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from filelock import FileLock
 
-from probes import remote
 from probes import session as sessions
 from probes.deviations import complaints
 from probes.judging import Judge, NotTestedError
@@ -211,10 +209,7 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     )
     run = config.stash[RUN].name.rsplit("-", 1)[-1]
     config.hook.pytest_hairpin_begins(config=config)
-    conduct = sessions.conduct
-    if reached.door:
-        conduct = partial(remote.conduct, reached.door, samples=config.getoption("--samples"))
-    return conduct(
+    return sessions.conduct(
         topology,
         cells,
         run,

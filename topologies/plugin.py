@@ -22,15 +22,11 @@ DEFAULT = "lab-flannel"
 
 
 class Access(NamedTuple):
-    """Files and names by which a cluster and its hosts are reached; None means the client's own default.
-
-    `door`: the command behind which they are (see `probes.remote`), empty where this process reaches them itself.
-    """
+    """Files and names by which a cluster and its hosts are reached; None means the client's own default."""
 
     kubeconfig: str | None
     context: str | None
     ssh: Ssh
-    door: tuple[str, ...] = ()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,27 +74,24 @@ def _read(config: pytest.Config) -> Topology:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Bring the lab up, unless the command asks for nothing live, and start the same command again inside it.
-
-    Not where a guest kernel holds the lab, which does all it does slowly: there only the asking is done inside.
-    """
+    """Bring the lab up, unless the command asks for nothing live, and start the same command again inside it."""
     topology = _read(config)
     if topology.lab is None or _stays_outside(config):
         return
-    from topologies.lab import island, lab  # noqa: PLC0415 - only a lab topology pays for the lab
+    from topologies.lab import island, lab, lifeline  # noqa: PLC0415 - only a lab topology pays for the lab
     from topologies.lab.__main__ import TOLD  # noqa: PLC0415 - likewise
 
     if island.is_inside(topology.name):
+        if (number := lifeline.held()) is not None:
+            config.add_cleanup(lambda: lifeline.cut(number, topology.name))
         return
     capture = config.pluginmanager.getplugin("capturemanager")
     try:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
-            made = lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say, stay=False)
-            if not made.in_guest:
-                island.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
+            lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say, stay=False)
+            island.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
     except TOLD as error:
         raise pytest.UsageError(str(error)) from error
-    config.add_cleanup(made.let_go)
 
 
 def access(config: pytest.Config) -> Access:
@@ -109,14 +102,13 @@ def access(config: pytest.Config) -> Access:
     topology = config.stash[TOPOLOGY]
     kubeconfig = config.getoption("--kubeconfig")
     if topology.lab is not None and not kubeconfig:
-        from topologies.lab import addresses, island, lab  # noqa: PLC0415 - only a lab topology pays for the lab
+        from topologies.lab import lab  # noqa: PLC0415 - only a lab topology pays for the lab
 
         if (found := lab.find(topology.name)) is None:
             message = f"lab {topology.name} is not up (any more): was it taken down meanwhile? Try again"
             raise ClusterError(message)
         ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
-        door = island.Island.of(topology.name).door(addresses.CONTROL_PLANE, ()) if found.in_guest else ()
-        return Access(str(found.kubeconfig), None, ssh, tuple(door))
+        return Access(str(found.kubeconfig), None, ssh)
     return Access(kubeconfig, config.getoption("--context"), Ssh())
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from topologies.lab import addresses, lab
 from topologies.lab.binaries import BinariesError
 from topologies.lab.flags import VersionError
-from topologies.lab.guest import guest
 from topologies.lab.guest.guest import GuestError
 from topologies.lab.images import ImagesError
 from topologies.lab.island import Island, IslandError, locate
@@ -133,8 +132,6 @@ def logs(options: argparse.Namespace) -> None:
     """List the lab's logs with their sizes in bytes, or print those of one component."""
     name = name_of(options.topology)
     state = locate(name)
-    if state.guest.exists():
-        Island.of(name).become(guest.door(state, [sys.executable, "-m", "topologies.lab", *sys.argv[1:]]))
     for log in sorted(state.logs.glob("*.log")):
         if not options.component:
             print(f"{log.stat().st_size:9} {log.name.removesuffix('.log')}")

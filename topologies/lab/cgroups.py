@@ -45,6 +45,9 @@ class Hierarchy:
         return self.mounted / below / f"hairpin-{lab}"
 
 
+UNIFIED = Hierarchy(Path("/sys/fs/cgroup"), "/", "", "/")  # a guest's
+
+
 def hierarchies(mountinfo: str, own: str) -> tuple[Hierarchy, ...]:
     """From /proc/self/mountinfo and /proc/self/cgroup; version 2 only without version 1 (a hybrid counts as 1)."""
     paths = {names: path for _, names, path in (line.split(":", 2) for line in own.splitlines())}

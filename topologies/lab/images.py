@@ -103,6 +103,24 @@ def golden(binaries: Binaries, *, cache: Path, say: Callable[[str], None]) -> Pa
     return place
 
 
+def clone(golden: Path, root: Path) -> None:
+    """A node's containerd root: hard links of layers, never written in place; copies of the databases, which are.
+
+    On another file system (a guest's memory) than the cache, the first node's root is a copy, linked by the others.
+    """
+    root.parent.mkdir(exist_ok=True)
+    if golden.stat().st_dev != root.parent.stat().st_dev:
+        near = root.parent / ".golden"
+        if not near.exists():
+            ask(["cp", "--archive", str(golden), str(near)])
+        golden = near
+    ask(["cp", "--archive", "--link", str(golden), str(root)])
+    for database in golden.rglob("*.db"):
+        copy = root / database.relative_to(golden)
+        copy.unlink()
+        shutil.copyfile(database, copy)
+
+
 def _unpack(images: tuple[Image, ...], place: Path, cache: Path, say: Callable[[str], None]) -> None:
     """Run a containerd of its own (no network, own mounts and pids) until it has both images, then rename its root."""
     if os.geteuid():

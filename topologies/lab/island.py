@@ -2,7 +2,8 @@
 
 The island has no link to the machine's own network namespace, so nothing can leave it. The door joins only the network
 (and the host name) of a host: a program keeps its working directory and sees the machine's own files, so that pytest
-run through it can write its reports. A worker is the exception: its shell gets all of the worker's namespaces.
+run through it can write its reports. A worker is the exception: its shell gets all of the worker's namespaces, and
+where a guest holds the worker, it is reached by SSH, with the guest's view of the machine's files (read-only).
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses
+from topologies.lab import addresses, ssh
 from topologies.lab.binaries import cache_dir
-from topologies.lab.guest import guest
 from topologies.lab.processes import Process, ProcessError, children, spawn, until
 from topologies.lab.requirements import PATH
 from topologies.lab.state import State, write
@@ -95,9 +95,10 @@ class Island:
         if first is None or host not in names:
             message = f"lab {self.name} has no host {host}: there are {', '.join(names)}"
             raise IslandError(message)
-        if self.state.guest.exists():
-            again = [sys.executable, "-m", "topologies.lab", "exec", "--topology", self.name, host, "--", *argv]
-            return guest.door(self.state, again)
+        if self.state.guest.exists() and host in self.workers():
+            terminal = os.isatty(0) and os.isatty(1)
+            away = ssh.client(self.topology(), self.state, host, argv, terminal=terminal)
+            return self.door(addresses.CONTROL_PLANE, away)
         pid = self.state.node(host) / "pid"
         if pid.exists():
             whole = ["nsenter", "--target", str(first), "--mount", "--net", "--pid", "--ipc", "--uts"]
@@ -108,10 +109,18 @@ class Island:
     def hosts(self) -> list[str]:
         """Every host's name."""
         first = self.first
-        if first and self.state.guest.exists():
-            topology = Topology.model_validate_json(self.state.topology.read_text())
-            return sorted(host.name for host in addresses.fabric(topology))
-        return sorted(path.name for path in Path(f"/proc/{first}/root/run/netns").iterdir()) if first else []
+        if not first:
+            return []
+        here = [path.name for path in Path(f"/proc/{first}/root/run/netns").iterdir()]
+        return sorted({*here, *(self.workers() if self.state.guest.exists() else ())})
+
+    def topology(self) -> Topology:
+        """What it was made from."""
+        return Topology.model_validate_json(self.state.topology.read_text())
+
+    def workers(self) -> list[str]:
+        """The workers' names."""
+        return [node.name for node in self.topology().nodes]
 
     def environment(self) -> dict[str, str]:
         """What a program inside is told: that it is inside, and where the kubeconfig is; no proxy is reached."""

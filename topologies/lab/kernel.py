@@ -7,11 +7,9 @@ Source: what kube-proxy in ipvs mode needs: `pkg/proxy/ipvs/README.md`, `CanUseI
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from topologies.kinds import Kernels, ProxyMode
-from topologies.lab.guest.client import GUEST
 from topologies.lab.processes import ProcessError, run
 
 if TYPE_CHECKING:
@@ -34,8 +32,6 @@ def guest_because(topology: Topology) -> str:
     ProcessError where the topology insists on the machine's kernel and that lacks something.
     """
     wanted = topology.lab.kernel if topology.lab else Kernels.AUTO
-    if os.environ.get(GUEST):
-        return ""
     if wanted is Kernels.GUEST:
         return "the topology wants it"
     lacking = missing() if topology.proxy.mode is ProxyMode.IPVS else []

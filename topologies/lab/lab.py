@@ -6,17 +6,16 @@ Errors: LabError (the lab could not be made; holds the last lines of the right l
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
-from topologies.lab import access, addresses, binaries, cgroups, images, kernel, node, pki, requirements, ssh
-from topologies.lab.guest import client, guest
-from topologies.lab.island import END, INSIDE, Island, labs_dir, locate
-from topologies.lab.processes import ProcessError, run, tail, until
+from topologies.lab import access, addresses, binaries, cgroups, images, kernel, lifeline, node, pki, requirements, ssh
+from topologies.lab.guest import guest
+from topologies.lab.island import INSIDE, Island, labs_dir, locate
+from topologies.lab.processes import ProcessError, tail
 from topologies.lab.state import State, hidden, read, write
 
 if TYPE_CHECKING:
@@ -36,45 +35,25 @@ class LabError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A running lab: where its state, kubeconfig and SSH keys are; the files of one in a guest are found in there only.
-
-    `lifeline`: the descriptor on which a guest hangs that is there for this process.
-    """
+    """A running lab: where its state, kubeconfig and SSH keys are."""
 
     name: str
     state: Path
-    lifeline: int | None = None
-
-    @property
-    def in_guest(self) -> bool:
-        """Whether a guest kernel holds it."""
-        return State(self.state).guest.exists()
-
-    @property
-    def inside(self) -> State:
-        """Its state directory, where it is."""
-        return State(self.state / client.INSIDE / self.name if self.in_guest else self.state)
 
     @property
     def kubeconfig(self) -> Path:
         """Of a cluster administrator; its address is reached from inside only."""
-        return self.inside.kube / "admin.conf"
+        return State(self.state).kube / "admin.conf"
 
     @property
     def ssh_key(self) -> Path:
         """The private key that root accepts on every node and external host."""
-        return self.inside.ssh / "id_ed25519"
+        return State(self.state).ssh / "id_ed25519"
 
     @property
     def known_hosts(self) -> Path:
         """The host keys of all of them."""
-        return self.inside.ssh / "known_hosts"
-
-    def let_go(self) -> None:
-        """End the guest that is there for this process, and wait until it is gone; nothing to do for any other lab."""
-        if self.lifeline is not None:
-            os.close(self.lifeline)
-            until(lambda: not self.state.exists(), "the guest to end", seconds=END, every=0.01)
+        return State(self.state).ssh / "known_hosts"
 
 
 def up(
@@ -86,7 +65,8 @@ def up(
 ) -> Lab:
     """Make the lab, or find it running; LabError if another topology of that name runs, or if it could not be made.
 
-    `stay`: a guest that has to be booted for it outlives this process; a lab on the machine's own kernel always does.
+    `stay`: a lab with a guest outlives this process, and the command it becomes (`lifeline.py`); a lab on the machine's
+    own kernel always does.
     """
     state = locate(topology.name)
     with state.lock():
@@ -97,11 +77,14 @@ def up(
         programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), say=say)
         golden = images.golden(programs, cache=binaries.cache_dir(), say=say)
         try:
-            if because := kernel.guest_because(topology):
-                say(f"a guest kernel holds this lab: {because}")
-                lifeline = guest.make(topology, state, programs.directory, say, stay=stay)
-                return Lab(topology.name, state.root, lifeline)
-            _make(topology, state, programs.directory, golden, say)
+            guest_kernel = _guest_kernel(topology, say)
+            island = _declare(topology, state, programs.directory, golden)
+            if guest_kernel:
+                guest.declare(topology, state, guest_kernel)
+                if not stay:
+                    lifeline.tie(topology.name, read(state.record)["began"])
+            _make(island, topology, programs.directory, golden)
+            _follow(state, island, say)
         except BaseException as error:
             _clear(state)
             if isinstance(error, ProcessError):
@@ -137,30 +120,39 @@ def _same(topology: Topology, state: State) -> Lab:
     return Lab(topology.name, state.root)
 
 
-def _make(topology: Topology, state: State, programs: Path, golden: Path, say: Callable[[str], None]) -> None:
-    """Everything that is made outside, the island meanwhile starting; then follow what its supervisor tells."""
+def _guest_kernel(topology: Topology, say: Callable[[str], None]) -> Path | None:
+    """The kernel of the guest that holds its workers, built first if it is not there; None without one. GuestError."""
+    because = kernel.guest_because(topology)
+    if not because:
+        return None
+    guest.check()
+    say(f"a guest kernel holds this lab's workers: {because}")
+    return guest.image(say)
+
+
+def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> Island:
+    """What the island's first process starts from, and `down`, written before anything is made."""
     for path in (state.root, programs):
         if place := hidden(path):
             message = f"{path} is below {place}, which a node covers with its own: choose another place"
             raise LabError(message)
-    groups = cgroups.found()
-    bases = [group.base(topology.name) for group in groups]
     state.logs.mkdir(parents=True)
     state.topology.write_text(topology.model_dump_json())
-    record = {"name": topology.name, "began": time(), "binaries": str(programs), "cgroups": [str(b) for b in bases]}
-    write(state.record, record)
-    members = [cgroups.ISLAND, *(worker.name for worker in topology.nodes)]
+    bases = [str(group.base(topology.name)) for group in cgroups.found()]
+    places = {"binaries": str(programs), "golden": str(golden), "cgroups": bases}
+    write(state.record, {"name": topology.name, "began": time(), **places})
+    return Island(topology.name, state)
+
+
+def _make(island: Island, topology: Topology, programs: Path, golden: Path) -> None:
+    """Start the island; meanwhile make keys, configurations and, unless a guest does, the workers' containerd roots."""
+    state, here = island.state, not island.state.guest.exists()
+    groups = cgroups.found()
+    bases = [group.base(topology.name) for group in groups]
+    members = [cgroups.ISLAND, *(worker.name for worker in topology.nodes if here)]
     for group, base in zip(groups, bases, strict=True):
         cgroups.create(base, members, unified=group.unified)
-    island = Island(topology.name, state)
     island.start([base / cgroups.ISLAND for base in bases])
-    _prepare(topology, state, programs, golden, groups)
-    _follow(state, island, say)
-
-
-def _prepare(
-    topology: Topology, state: State, programs: Path, golden: Path, groups: tuple[cgroups.Hierarchy, ...]
-) -> None:
     services = topology.service_cidr[1]
     kubelets = [worker.address for worker in topology.nodes]
     pki.write(state.pki, api=[services, addresses.control_plane(topology)], kubelets=kubelets)
@@ -168,27 +160,10 @@ def _prepare(
     ssh.write_config(topology, state)
     access.write_access(topology, state)
     for worker in topology.nodes:
-        node.write_node(topology, state, programs, worker, groups)
-        _clone(golden, state.containerd(worker.name))
+        node.write_node(topology, state, programs, worker, groups if here else (cgroups.UNIFIED,))
+        if here:
+            images.clone(golden, state.containerd(worker.name))
     state.prepared.touch()
-
-
-def _clone(golden: Path, root: Path) -> None:
-    """Hard links of layers, which are never written in place; copies of the databases, which are.
-
-    On another file system (a guest's memory) than the cache, the first node's root is a copy, linked by the others.
-    """
-    root.parent.mkdir(exist_ok=True)
-    if golden.stat().st_dev != root.parent.stat().st_dev:
-        near = root.parent / ".golden"
-        if not near.exists():
-            run(["cp", "--archive", str(golden), str(near)])
-        golden = near
-    run(["cp", "--archive", "--link", str(golden), str(root)])
-    for database in golden.rglob("*.db"):
-        copy = root / database.relative_to(golden)
-        copy.unlink()
-        shutil.copyfile(database, copy)
 
 
 def _follow(state: State, island: Island, say: Callable[[str], None]) -> None:

@@ -35,6 +35,11 @@ def fresh(target: str | Path, *directories: str) -> None:
         (Path(target) / directory).mkdir(parents=True)
 
 
+def shared_memory() -> None:
+    """Memory that processes share, as much as there is: a guest kernel keeps all of its own in it."""
+    mount("tmpfs", "/dev/shm", "tmpfs", options="mode=1777,size=100%")  # noqa: S108 - a mount point
+
+
 def proc() -> None:
     """/proc of our own pid namespace."""
     mount("proc", "/proc", "proc")

@@ -6,13 +6,17 @@ for their second cards and for the outside live there, and nothing else.
 
 from __future__ import annotations
 
+import fcntl
+import socket
+import struct
+from array import array
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyroute2 import IPRoute, netns
 
-from topologies.lab.addresses import NODES, OUTSIDE, SECOND, VXLAN_PORT, port
+from topologies.lab.addresses import VXLAN_PORT, port
 from topologies.lab.processes import run
 
 if TYPE_CHECKING:
@@ -23,6 +27,12 @@ if TYPE_CHECKING:
 SYSCTL = Path("/proc/sys/net")
 NO_IPV6 = (("ipv6/conf/all/disable_ipv6", "1"), ("ipv6/conf/default/disable_ipv6", "1"))
 PERMANENT = 0x80
+BURST = 1 << 26  # bytes
+EVERY_PROTOCOL = 0x0003  # ETH_P_ALL of linux/if_ether.h
+SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23  # linux/socket.h, linux/if_packet.h
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
+SIOCETHTOOL = 0x8946
+OFFLOADS = (0x17, 0x1F, 0x24)  # transmit checksum, TSO, GSO: ETHTOOL_S... of linux/ethtool.h
 
 
 @contextmanager
@@ -35,13 +45,39 @@ def inside(name: str) -> Iterator[None]:
         netns.popns()
 
 
-def prepare() -> None:
-    """The island's own namespace: loopback and the bridges, no IPv6, bridged frames not seen by iptables."""
+def prepare(switches: Iterable[str]) -> None:
+    """The namespace all others are plugged into: loopback and bridges, no IPv6, no bridged frame seen by iptables."""
     _sysctls((*NO_IPV6, ("bridge/bridge-nf-call-iptables", "0")))
     with IPRoute() as ipr:
         _up(ipr, "lo")
-        for switch in (NODES, SECOND, OUTSIDE):
+        for switch in switches:
             _bridge(ipr, switch)
+
+
+def plugged(card: str, switch: str) -> socket.socket:
+    """A socket that is a network card: what is sent goes into the switch, what the switch sends there is received.
+
+    It may be read late: a burst waits rather than being lost. Its packets are as on a wire, cut to size and with
+    checksums, for whoever reads them cannot be told what is left to do.
+    """
+    with IPRoute() as ipr:
+        ipr.link("add", ifname=f"{card}-in", kind="veth", peer={"ifname": card})
+        _up(ipr, card)
+    for offload in OFFLOADS:
+        _ethtool(f"{card}-in", offload, 0)
+    plug(f"{card}-in", switch)
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(EVERY_PROTOCOL))
+    wire.bind((card, EVERY_PROTOCOL))
+    wire.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BURST)
+    wire.setblocking(False)
+    return wire
+
+
+def plug(card: str, switch: str) -> None:
+    """A card of the caller's namespace into a switch there."""
+    with IPRoute() as ipr:
+        ipr.link("set", index=_index(ipr, card), master=_index(ipr, switch), state="up")
 
 
 def build(hosts: Iterable[Host]) -> None:
@@ -135,6 +171,14 @@ def _up(ipr: Any, name: str) -> None:  # noqa: ANN401
 
 def _index(ipr: Any, name: str) -> int:  # noqa: ANN401
     return int(ipr.link_lookup(ifname=name)[0])
+
+
+def _ethtool(card: str, setting: int, value: int) -> None:
+    """One of the settings that are a single number; OSError. Source: linux/ethtool.h `struct ethtool_value`."""
+    given = array("B", struct.pack("II", setting, value))
+    asked = struct.pack("16sP", card.encode(), given.buffer_info()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        fcntl.ioctl(door, SIOCETHTOOL, asked)
 
 
 def _sysctls(wanted: Iterable[tuple[str, str]]) -> None:

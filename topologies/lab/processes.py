@@ -99,8 +99,12 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cgroups: Sequence[Path] = (),
     stdin: int = subprocess.DEVNULL,
+    given: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a daemon in a session of its own, its output appended to `log`, in these cgroups; `env` None: ours."""
+    """Start a daemon in a session of its own, its output appended to `log`, in these cgroups; `env` None: ours.
+
+    `given`: descriptors it keeps, under their numbers.
+    """
     command = entering(cgroups, argv) if cgroups else list(argv)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - a list; the shell line is ours
@@ -109,8 +113,20 @@ def spawn(
             stdout=output,
             stderr=output,
             env=env,
+            pass_fds=given,
             start_new_session=True,
         )
+
+
+def reap() -> None:
+    """Wait for children and orphans for ever; our log says which one ended."""
+    while True:
+        try:
+            pid, status = os.wait()
+        except ChildProcessError:
+            signal.pause()
+        else:
+            print(f"process {pid} ended with {os.waitstatus_to_exitcode(status)}", flush=True)  # noqa: T201 - our log
 
 
 def until(done: Callable[[], bool], what: str, *, seconds: float, every: float = 0.05) -> None:

@@ -24,6 +24,7 @@ PROGRAMS = {
     "nft": "nftables",
     "ip": "iproute2",
     "/usr/sbin/sshd": "openssh-server",
+    "ssh": "openssh-client",
     "conntrack": "conntrack",
     "unshare": "util-linux",
     "nsenter": "util-linux",

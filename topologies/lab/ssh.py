@@ -5,9 +5,12 @@ SHLVL: a bash that sshd starts would read this machine's ~/.bashrc, for every co
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from ipaddress import IPv4Address
 
     from topologies.lab.state import State
@@ -29,6 +32,7 @@ PrintMotd no
 PrintLastLog no
 MaxStartups 200
 MaxSessions 200
+AcceptEnv *
 SetEnv TMPDIR=/run/tmp SHLVL=1
 Subsystem sftp internal-sftp
 """
@@ -45,6 +49,22 @@ def write_config(topology: Topology, state: State) -> None:
     for name, (address, port) in hosts(topology).items():
         text = CONFIG.format(port=port, address=address, name=name, directory=state.ssh)
         (state.ssh / f"sshd-{name}.conf").write_text(text)
+
+
+def client(topology: Topology, state: State, name: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
+    """The command that runs `argv` there from a host of the lab, in our directory and with our environment."""
+    address, port = hosts(topology)[name]
+    options = {
+        "IdentityFile": state.ssh / "id_ed25519",
+        "UserKnownHostsFile": state.ssh / "known_hosts",
+        "BatchMode": "yes",
+        "LogLevel": "ERROR",
+        "SendEnv": "*",
+        "RequestTTY": "force" if terminal else "no",
+    }
+    told = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+    words = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(argv)}"
+    return ["ssh", "-F", "none", *told, "-p", str(port), f"root@{address}", words]
 
 
 def server(state: State, name: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,23 +45,8 @@ class State:
 
     @property
     def guest(self) -> Path:
-        """How the guest that holds this lab is started; absent where the machine's own kernel holds it."""
+        """How the guest that holds the workers is started; absent where the machine's own kernel holds them."""
         return self.root / "guest.json"
-
-    @property
-    def door(self) -> Path:
-        """The guest's keeper listens here."""
-        return self.root / "guest.sock"
-
-    @property
-    def console(self) -> Path:
-        """What the guest's kernel says."""
-        return self.root / "console.log"
-
-    @property
-    def booted(self) -> Path:
-        """Exists when the guest takes commands."""
-        return self.root / "booted"
 
     @property
     def progress(self) -> Path:
@@ -81,6 +67,11 @@ class State:
     def api_ready(self) -> Path:
         """Exists when the Node objects are made: kubelets may start."""
         return self.root / "api-ready"
+
+    @property
+    def modes_told(self) -> Path:
+        """Exists when a guest's kube-proxies have told the right mode."""
+        return self.root / "modes-told"
 
     @property
     def prepared(self) -> Path:
@@ -115,9 +106,14 @@ class State:
         """Configuration files of a worker and its `plan.json`, `pid` and `daemons.json`."""
         return self.root / "nodes" / name
 
+    @property
+    def containers(self) -> Path:
+        """The workers' containerd roots."""
+        return self.root / "containerd"
+
     def containerd(self, name: str) -> Path:
         """A worker's containerd root: hard links of the golden one."""
-        return self.root / "containerd" / name
+        return self.containers / name
 
     @property
     def process(self) -> Process | None:
@@ -143,6 +139,16 @@ class State:
             if not self.root.exists():
                 path.unlink(missing_ok=True)
             os.close(handle)
+
+
+@contextmanager
+def told(state: State) -> Iterator[None]:
+    """What goes wrong meanwhile is written down, since `up` has to tell it, and its whole story goes to our log."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        write(state.failed, {"message": f"{error}" or repr(error)})
+        sys.excepthook(type(error), error, error.__traceback__)
 
 
 def write(path: Path, content: Any) -> None:  # noqa: ANN401 - JSON

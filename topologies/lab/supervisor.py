@@ -16,21 +16,19 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab import addresses, cgroups, mounts, nat, netns, proxies, ssh
+from topologies.lab import addresses, mounts, netns, ssh
 from topologies.lab.access import token
 from topologies.lab.api import Api
 from topologies.lab.controlplane import ControlPlane
-from topologies.lab.processes import ProcessError, entering, spawn, until
-from topologies.lab.state import State, read, write
+from topologies.lab.guest.guest import Guest
+from topologies.lab.processes import ProcessError, reap, spawn, until
+from topologies.lab.state import State, read, told
+from topologies.lab.workers import Workers
 from topologies.model import Topology
 
 if TYPE_CHECKING:
     import subprocess
 
-    from topologies.model import Node
-
-OWN_CGROUPS = ("unshare", "--cgroup", "--")
-MEMBER = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--")
 BALANCER = ("unshare", "--uts", "--")
 PREPARATION = 120
 KERNELS = ("/proc", "/sys", "/dev", "/run")
@@ -58,16 +56,15 @@ class Supervisor:
 
     def start(self) -> None:
         """The whole lab, the slowest first: the API server starts while everything else is built."""
-        plane = self.control_plane()
-        netns.prepare()
+        plane, workers = self.control_plane(), self.workers()
+        theirs = {node.name for node in self.topology.nodes}
+        netns.prepare((addresses.NODES, addresses.SECOND, addresses.OUTSIDE))
         netns.build([self.hosts[addresses.CONTROL_PLANE]])
         until(self.state.prepared.exists, "keys and containerd roots, which `up` makes", seconds=PREPARATION)
         plane.start_api()
-        netns.build([host for name, host in self.hosts.items() if name != addresses.CONTROL_PLANE])
-        netns.obey(nat.source_checks(self.topology, self.ports()))
+        netns.build(host for name, host in self.hosts.items() if name not in {addresses.CONTROL_PLANE, *theirs})
+        workers.make()
         self.tell(f"network of {len(self.hosts)} hosts")
-        for node in self.topology.nodes:
-            self.start_node(node)
         self.start_external()
         plane.await_api()
         self.tell("API server ready")
@@ -76,28 +73,21 @@ class Supervisor:
         self.state.api_ready.touch()
         self.start_balancer()
         plane.await_nodes()
-        proxies.await_mode(self.topology)
+        workers.await_modes()
         self.tell(f"{len(self.topology.nodes)} nodes Ready")
         self.state.ready.touch()
 
-    def ports(self) -> dict[str, str]:
-        """Each node's port in the nodes' switch."""
-        hosts = (self.hosts[node.name] for node in self.topology.nodes)
-        return {host.name: addresses.port(host.name, host.legs[0]) for host in hosts}
+    def workers(self) -> Workers | Guest:
+        """Those whom this kernel holds, or the guest that does."""
+        if self.state.guest.exists():
+            return Guest(self.topology, self.state, self.daemons)
+        return Workers(self.topology, self.state, [Path(base) for base in self.record["cgroups"]], self.daemons)
 
     def control_plane(self) -> ControlPlane:
         """The processes of `cp`, not started yet."""
         address = str(addresses.control_plane(self.topology))
         api = Api(address, self.state.pki / "ca.crt", token("admin"))
         return ControlPlane(self.topology, self.state, Path(self.record["binaries"]), api, self.daemons)
-
-    def start_node(self, node: Node) -> None:
-        """A worker: into its cgroups, then into its namespaces, then `nodeinit.py`."""
-        groups = self.cgroups(node.name)
-        init = [*MEMBER, sys.executable, "-m", "topologies.lab.nodeinit", str(self.state.root), node.name]
-        argv = [*OWN_CGROUPS, *entering(cgroups.inner(groups), init)]
-        with netns.inside(node.name):
-            self.daemons[f"init of {node.name}"] = spawn(argv, self.state.log(node.name, "init"), cgroups=groups)
 
     def start_external(self) -> None:
         """An sshd on every external host."""
@@ -110,10 +100,6 @@ class Supervisor:
         argv = [*BALANCER, sys.executable, "-m", "topologies.lab.loadbalancer", str(self.state.root)]
         with netns.inside(addresses.BALANCER):
             spawn(argv, self.state.log(addresses.BALANCER, "controller"))
-
-    def cgroups(self, member: str) -> list[Path]:
-        """A member's group in every hierarchy."""
-        return [Path(base) / member for base in self.record["cgroups"]]
 
     def tell(self, done: str) -> None:
         """A step is done: one line, with the seconds since `up` began."""
@@ -133,7 +119,7 @@ def furnish(state: State) -> None:
     mounts.fresh("/run", "netns", "lock", "sshd", "tmp")
     Path("/run/tmp").chmod(0o1777)
     Path("/run/etcd").mkdir(mode=0o700)
-    mounts.fresh("/dev/shm")  # noqa: S108 - a mount point, not a file of ours
+    mounts.shared_memory()
     mounts.hostname(f"hairpin-{state.root.name}"[:63])
 
 
@@ -142,30 +128,11 @@ def main(root: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     state = State(Path(root))
     supervisor = Supervisor.of(state)
-    try:
+    with told(state):
         furnish(state)
         os.environ["TMPDIR"] = "/run/tmp"
         supervisor.start()
-    except Exception as error:  # noqa: BLE001 - whatever it is, `up` has to tell it
-        write(state.failed, {"message": f"{error}" or repr(error)})
-        raise_in_log(error)
     reap()
-
-
-def raise_in_log(error: Exception) -> None:
-    """The whole story, to our log."""
-    sys.excepthook(type(error), error, error.__traceback__)
-
-
-def reap() -> None:
-    """Wait for children and orphans for ever; the log says which one ended."""
-    while True:
-        try:
-            pid, status = os.wait()
-        except ChildProcessError:
-            signal.pause()
-        else:
-            print(f"process {pid} ended with {os.waitstatus_to_exitcode(status)}", flush=True)  # noqa: T201 - our log
 
 
 if __name__ == "__main__":

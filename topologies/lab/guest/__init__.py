@@ -1,6 +1,6 @@
-"""A guest: a user-mode Linux with what this machine's kernel lacks (IPVS), in which the same lab runs.
+"""A guest: a user-mode Linux with what this machine's kernel lacks (IPVS), which holds a lab's workers.
 
-The machine's `/` is the guest's root (hostfs), so that a program finds the same files there and leaves its own in the
-same places. A guest has no network card: its one line to the machine carries commands (`wire.py`) from `client.py` by
-way of `keeper.py`, which holds the guest's process, to `init.py`, the guest's first process.
+Everything else of the lab (control plane, load balancer, router, external hosts, pytest) stays on the machine's own
+kernel. The guest is a process of the island, with the island's view of the machine's files as its root (hostfs), so
+that it finds the lab's state where everybody does; its only cards are plugged into the island's own switches.
 """

@@ -1,6 +1,9 @@
-"""A guest's life: `make` boots one and has the lab made in it; the island's own `end` ends it.
+"""A guest's life: `declare` writes down, before there is an island, how it is booted; `Guest` boots it from inside.
 
-Errors: GuestError (this machine cannot hold a guest, or it did not boot: why, its last words, the way out).
+It ends with the island, whose process it is.
+
+Errors: GuestError (this machine cannot hold a guest: what is missing and the way out).
+Source: `arch/um`, `Documentation/virt/uml/user_mode_linux_howto_v2.rst` of Linux.
 """
 
 from __future__ import annotations
@@ -8,29 +11,29 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from topologies.lab import addresses, netns
 from topologies.lab.binaries import cache_dir
 from topologies.lab.build import BuildError
 from topologies.lab.debian import DebianError
-from topologies.lab.guest import client
 from topologies.lab.guest.build import kernel
-from topologies.lab.guest.client import DoorError
-from topologies.lab.processes import Process, ProcessError, children, spawn, tail, until
-from topologies.lab.state import State, write
+from topologies.lab.processes import ProcessError, spawn, until
+from topologies.lab.state import State, read, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import subprocess
+    from collections.abc import Callable, Mapping, Sequence
 
     from topologies.model import Topology
 
 GIB = 2**30
 MEMORY = 6 * GIB  # the most a guest may take; what it does not touch is never taken
-NEEDED = 2 * GIB  # what a lab of four workers touches, with room
-SHARED = Path("/dev/shm")  # noqa: S108 - where a user-mode kernel keeps its memory, in a file without a name
-LINE = 9
-BOOT = 60
+NEEDED = 2 * GIB  # what four workers touch, with room
+NAME = "guest"
+START = 180
 PACKAGE = Path(__file__).parents[3]
 
 
@@ -38,50 +41,52 @@ class GuestError(Exception):
     """No guest here: what is missing and the next step."""
 
 
-def make(topology: Topology, state: State, programs: Path, say: Callable[[str], None], *, stay: bool) -> int | None:
-    """Boot a guest and make the lab in it; GuestError.
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """The workers in a guest; as `workers.Workers`, from within the island. `daemons`: `kernel of guest`."""
 
-    Unless it shall `stay`, it ends when the descriptor returned is closed, by us or because this process ends.
-    """
-    check()
+    topology: Topology
+    state: State
+    daemons: dict[str, subprocess.Popen[bytes]]
+
+    def make(self) -> None:
+        """Plug its cards in and boot it; its first process makes the workers. GuestError, ProcessError."""
+        plan, log = read(self.state.guest), self.state.log(NAME, "kernel")
+        wires = {card: netns.plugged(f"{NAME}-{card}", switch) for card, switch in cards(self.topology).items()}
+        plugged = {card: wire.fileno() for card, wire in wires.items()}
+        argv = command(Path(plan["image"]), self.state, plan["processor"], plugged)
+        env = {"PATH": os.environ["PATH"], "TMPDIR": "/dev/shm"}  # noqa: S108 - where its memory is
+        self.daemons[f"kernel of {NAME}"] = spawn(argv, log, env=env, given=tuple(plugged.values()))
+        for wire in wires.values():
+            wire.close()
+
+    def await_modes(self) -> None:
+        """Until its first process has heard every kube-proxy tell the right mode; ProcessError."""
+        until(self.state.modes_told.exists, "the guest's kube-proxies to tell their modes", seconds=START)
+
+
+def image(say: Callable[[str], None]) -> Path:
+    """The guest's kernel, built first if it is not there; GuestError."""
     try:
-        image = kernel(cache_dir(), say)
+        return kernel(cache_dir(), say)
     except (BuildError, DebianError, ProcessError) as error:
         message = f"the guest's kernel could not be built: {error}\nMend that and try again (it goes on where it was)"
         raise GuestError(message) from error
-    state.root.mkdir(parents=True)
-    (state.root / client.INSIDE).mkdir()
-    state.topology.write_text(topology.model_dump_json())
-    declared = state.root / "topology.yaml"  # JSON is YAML
-    declared.write_text(topology.model_dump_json())
-    write(state.record, {"name": topology.name, "cgroups": []})
-    lifeline = _boot(state, image)
-    say("the guest has booted")
-    argv = [sys.executable, "-m", "topologies.lab", "up", "--topology", str(declared), "--kubernetes-bin"]
-    _run(state, [*argv, str(programs)], say)
-    if stay:
-        os.write(lifeline, b"stay")
-        os.close(lifeline)
-    state.ready.touch()
-    return None if stay else lifeline
+
+
+def declare(topology: Topology, state: State, image: Path) -> None:
+    """Write down how its guest is started."""
+    guests = sum(1 for other in state.root.parent.glob("*/guest.json") if State(other.parent).process)
+    write(state.guest, {"image": str(image), "processor": processor(list(os.sched_getaffinity(0)), guests)})
 
 
 def check() -> None:
-    """GuestError unless processor, memory and its file system will do."""
+    """GuestError unless processor and memory will do."""
     if platform.machine() != "x86_64":
         message = f"a guest needs an x86_64 processor, this is {platform.machine()}"
         raise GuestError(message)
-    free = available()
-    told = os.statvfs(SHARED)
-    room = told.f_bavail * told.f_frsize
-    if free < NEEDED:
+    if (free := available()) < NEEDED:
         message = f"a guest needs {NEEDED >> 30} GiB of memory, {free / GIB:.1f} GiB are free: end something"
-        raise GuestError(message)
-    if room < NEEDED:
-        message = (
-            f"a guest keeps its memory in {SHARED} and needs {NEEDED >> 30} GiB, {room / GIB:.1f} GiB are free there: "
-            f"mount -o remount,size={MEMORY >> 30}G {SHARED}"
-        )
         raise GuestError(message)
 
 
@@ -91,18 +96,29 @@ def available() -> int:
     return int(words[words.index("MemAvailable:") + 1]) << 10
 
 
-def command(image: Path, state: State, processor: int) -> list[str]:
-    """The kernel's command line: one processor, no network, the machine's / as its own, `init.py` first."""
+def cards(topology: Topology) -> dict[str, str]:
+    """A guest's network cards and the switches they are plugged into, inside as outside."""
+    second = any(node.secondary_address for node in topology.nodes)
+    return {"vec0": addresses.NODES} | ({"vec1": addresses.SECOND} if second else {})
+
+
+def command(image: Path, state: State, processor: int, plugged: Mapping[str, int]) -> list[str]:
+    """The kernel's command line: one processor, the island's files as its own, `init.py` first; GuestError.
+
+    `plugged`: its cards, each with the descriptor of the socket that it is. (The driver's own ways to open one do not
+    serve a bridge: `tap` faults in Linux 7.3, `vector_poll` without a queue; `raw` and `hybrid` hear what they said.)
+    """
     words = [
         *(f"mem={MEMORY >> 20}M", "seccomp=on", "rootfstype=hostfs", "root=/dev/root", "rw", "quiet", "panic=-1"),
-        *("con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{LINE}", f"uml_dir={state.root}/uml/"),
+        *("con=null", "con0=null,fd:1", "ssl=null", f"uml_dir={state.root}/uml/"),
+        *(f"{card}:transport=fd,fd={descriptor}" for card, descriptor in plugged.items()),
         *(f"PYTHONPATH={PACKAGE}", "PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin", "HOME=/root"),
         *(f"init={sys.executable}", "--", "-m", "topologies.lab.guest.init", str(state.root)),
     ]
     if spaced := [word for word in words if " " in word or '"' in word]:
         message = f"a guest's command line cannot hold {spaced[0]!r}: choose a path without spaces (HAIRPIN_CACHE)"
         raise GuestError(message)
-    return ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", str(processor), str(image), *words]
+    return ["taskset", "--cpu-list", str(processor), str(image), *words]
 
 
 def processor(allowed: Sequence[int], guests: int) -> int:
@@ -112,52 +128,3 @@ def processor(allowed: Sequence[int], guests: int) -> int:
     (2, 1)
     """
     return sorted(allowed)[-1 - guests % len(allowed)]
-
-
-def door(state: State, argv: Sequence[str]) -> list[str]:
-    """The command that runs `argv` in the guest, with our input and output."""
-    return [sys.executable, "-m", "topologies.lab.guest.client", str(state.door), "--", *argv]
-
-
-def _boot(state: State, image: Path) -> int:
-    """Start the keeper and wait for the guest's first words; the lifeline it hangs on."""
-    guests = sum(1 for other in state.root.parent.glob("*/guest.json") if State(other.parent).process)
-    argv = command(image, state, processor(list(os.sched_getaffinity(0)), guests))
-    write(state.guest, {"argv": argv, "line": LINE, "env": {"PATH": os.environ["PATH"], "TMPDIR": str(SHARED)}})
-    holder, lifeline = os.pipe()
-    log = state.root / "keeper.log"
-    env = {**os.environ, "PYTHONPATH": str(PACKAGE)}
-    keeper = spawn([sys.executable, "-m", "topologies.lab.guest.keeper", str(state.root)], log, env=env, stdin=holder)
-    os.close(holder)
-    if process := Process.of(keeper.pid):
-        write(state.island, {"pid": process.pid, "started": process.started})
-    until(lambda: bool(children(keeper.pid)) or keeper.poll() is not None, "the guest's kernel", seconds=BOOT)
-    try:
-        until(lambda: state.booted.exists() or not children(keeper.pid), "the guest to boot", seconds=BOOT)
-    except ProcessError as error:
-        message = f"{error}\n{tail(state.console)}"
-        raise GuestError(message) from error
-    if not state.booted.exists():
-        message = f"the guest did not boot:\n{tail(log)}\n{tail(state.console)}"
-        raise GuestError(message)
-    return lifeline
-
-
-def _run(state: State, argv: Sequence[str], say: Callable[[str], None]) -> None:
-    """A command in the guest, its lines told; GuestError with the last of them if it fails."""
-    rest = b""
-
-    def hear(piece: bytes) -> None:
-        nonlocal rest
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            say(line.decode(errors="replace"))
-
-    env = {**client.environment(state.door), "PYTHONPATH": str(PACKAGE)}
-    try:
-        end = client.call(state.door, argv, env, hear)
-    except DoorError as error:
-        raise GuestError(str(error)) from error
-    if end.status:
-        message = f"the lab in the guest did not start: {end.message or f'status {end.status}, see above'}"
-        raise GuestError(message)

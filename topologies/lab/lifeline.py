@@ -1,0 +1,61 @@
+"""Takes a lab away when nobody wants it any more: one process that waits for the other end of a pipe to close.
+
+    python -m topologies.lab.lifeline NAME BEGAN      standard input: the pipe
+
+`tie` starts it; the one who wants the lab holds the pipe's other end, which closes when that process ends, however it
+ends, also by `kill -9`. It may become another program meanwhile, which finds the descriptor in $HAIRPIN_LIFELINE.
+BEGAN tells this lab from a later one of the same name.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from topologies.lab.island import END, locate
+from topologies.lab.processes import spawn, until
+from topologies.lab.state import read
+
+HELD = "HAIRPIN_LIFELINE"
+PACKAGE = Path(__file__).parents[2]
+
+
+def tie(name: str, began: float) -> None:
+    """From now on the lab ends with this process, or with what it becomes."""
+    waits, held = os.pipe()
+    os.set_inheritable(held, True)
+    argv = [sys.executable, "-m", "topologies.lab.lifeline", name, repr(began)]
+    spawn(argv, Path(os.devnull), env={**os.environ, "PYTHONPATH": str(PACKAGE)}, stdin=waits)
+    os.close(waits)
+    os.environ[HELD] = str(held)
+
+
+def held() -> int | None:
+    """The descriptor that this process was given, once; its children are not told."""
+    number = os.environ.pop(HELD, "")
+    return int(number) if number else None
+
+
+def cut(number: int, name: str) -> None:
+    """End the lab that hangs on this descriptor, and wait until it is gone; ProcessError."""
+    os.close(number)
+    until(lambda: not locate(name).root.exists(), f"lab {name} to end", seconds=END)
+
+
+def main(name: str, began: str) -> None:
+    """Wait, then take it away, unless another has taken its name."""
+    from topologies.lab import lab  # noqa: PLC0415 - the process that waits needs little
+
+    os.read(0, 1)
+    state = locate(name)
+    record = read(state.record)
+    if record is None or record["began"] == float(began):
+        state.ready.unlink(missing_ok=True)  # nobody may find it any more
+        with suppress(lab.LabError):
+            lab.down(name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,53 @@
+"""The workers, made by whose kernel holds them: the island's first process, or a guest's (`guest/`)."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from topologies.lab import addresses, cgroups, nat, netns, proxies
+from topologies.lab.processes import entering, spawn
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from topologies.lab.state import State
+    from topologies.model import Node, Topology
+
+OWN_CGROUPS = ("unshare", "--cgroup", "--")
+MEMBER = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--")
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """All of a lab's workers. `groups`: the lab's own in each hierarchy; `daemons`: all of the lab's, `init of n1`."""
+
+    topology: Topology
+    state: State
+    groups: Sequence[Path]
+    daemons: dict[str, subprocess.Popen[bytes]]
+
+    def make(self) -> None:
+        """Their namespaces and links, what their switch refuses, then their first processes."""
+        names = {node.name for node in self.topology.nodes}
+        hosts = [host for host in addresses.fabric(self.topology) if host.name in names]
+        netns.build(hosts)
+        ports = {host.name: addresses.port(host.name, host.legs[0]) for host in hosts}
+        netns.obey(nat.source_checks(self.topology, ports))
+        for node in self.topology.nodes:
+            self._start(node)
+
+    def await_modes(self) -> None:
+        """Until every kube-proxy tells the mode the topology declares; ProcessError if it tells another."""
+        proxies.await_mode(self.topology)
+
+    def _start(self, node: Node) -> None:
+        """Into its cgroups, then into its namespaces, then `nodeinit.py`."""
+        groups = [group / node.name for group in self.groups]
+        init = [*MEMBER, sys.executable, "-m", "topologies.lab.nodeinit", str(self.state.root), node.name]
+        argv = [*OWN_CGROUPS, *entering(cgroups.inner(groups), init)]
+        with netns.inside(node.name):
+            self.daemons[f"init of {node.name}"] = spawn(argv, self.state.log(node.name, "init"), cgroups=groups)
