@@ -1,4 +1,4 @@
-"""A real guest: boots, holds the lab, is asked the matrix, ends with whoever wanted it. Needs root; builds a kernel."""
+"""A real guest: holds the workers, is asked the matrix, ends with whoever wanted it. Needs root; builds a kernel."""
 
 # ruff: noqa: S603 - our own commands
 from __future__ import annotations
@@ -20,7 +20,7 @@ from topologies.lab import lab
 from topologies.lab.guest import guest
 from topologies.lab.guest.guest import GuestError
 from topologies.lab.island import Island, locate
-from topologies.lab.processes import run, until
+from topologies.lab.processes import ProcessError, run, until
 from topologies.load import LIBRARY, load
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ ROOT = Path(__file__).parents[2]
 GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
 BINARIES = [f"--kubernetes-bin={GIVEN}"] if GIVEN else []
 FEW = "web-np-local"  # the Service asked about, where one will do
+LAB_LINKS = {"lo", "nodes", "second", "outside", "cp", "lb", "rt", "e1"}
+CNI_LINKS = {"cni0", "flannel.1"}
+PROXY_LINKS = {"kube-ipvs0", "dummy0"}
 
 
 def unable() -> str:
@@ -71,13 +74,8 @@ def before() -> Iterator[dict[str, set[str]]]:
 
 
 def left() -> dict[str, set[str]]:
-    """What a guest could leave behind."""
-    shared = {str(path) for path in guest.SHARED.iterdir()}
-    return {
-        **traces(NAME),
-        "state": {str(path) for path in locate(NAME).root.parent.glob(f"{NAME}*")},
-        "shared": shared,
-    }
+    """What a lab with a guest could leave behind."""
+    return {**traces(NAME), "state": {str(path) for path in locate(NAME).root.parent.glob(f"{NAME}*")}}
 
 
 def command(module: str, *argv: str) -> list[str]:
@@ -104,8 +102,8 @@ def test_pytest_as_usual_finds_its_answers_where_it_usually_does(
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
-        (signal.SIGKILL, "has booted"),
-        (signal.SIGINT, "has booted"),
+        (signal.SIGKILL, "network of"),
+        (signal.SIGINT, "network of"),
         (signal.SIGKILL, "settling: pods"),
         (signal.SIGINT, "settling: pods"),
     ],
@@ -146,27 +144,48 @@ def test_kube_proxy_is_in_ipvs_mode(living: Path) -> None:
     assert "inet 10.96.0.1/32" in inside("n2", "ip", "address", "show", "kube-ipvs0")
 
 
-def test_a_program_inside_keeps_the_machines_files_and_our_directory(living: Path, tmp_path: Path) -> None:
-    argv = command("topologies.lab", "exec", "-t", str(living), "--", "sh", "-c", "uname -r; echo $$ > written; exit 7")
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+def test_a_command_on_a_worker_has_our_directory_input_and_environment_and_we_its_status(
+    living: Path, tmp_path: Path
+) -> None:
+    script = "pwd; cat; echo $TOLD; ls /run/containerd/containerd.sock; exit 7"
+    argv = command("topologies.lab", "exec", "-t", str(living), "n1", "--", "sh", "-c", script)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TOLD": "a b"}
 
-    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=tmp_path, env=env, input="given\n", capture_output=True, text=True, check=False)
 
-    assert (done.returncode, done.stdout.strip().endswith("-lab")) == (7, True)
-    assert (tmp_path / "written").read_text().strip().isdigit()
+    told = [str(tmp_path), "given", "a b", "/run/containerd/containerd.sock"]
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (7, told, "")
+
+
+def test_the_workers_have_a_kernel_of_their_own_and_the_rest_has_not(living: Path) -> None:
+    assert living.exists()
+    assert inside("n1", "uname", "-r").strip().endswith("-lab")
+    assert inside("cp", "uname", "-r").strip() == os.uname().release
 
 
 def test_nothing_leads_out_of_a_guest(living: Path) -> None:
-    """Beside `lo` it has what the kernel makes of itself for dummy and ipip, neither up nor of any hardware."""
-    state = locate(load(str(living)).name)
+    """It is in the island's network, whose links are the lab's own; a worker has no others; its way out ends inside."""
+    island = Island.of(load(str(living)).name)
+    (kernel,) = [path for path in Path("/proc").glob("[0-9]*/cmdline") if f"uml_dir={island.state.root}" in told(path)]
+    links = run(["nsenter", "--target", str(island.first), "--net", "ip", "-o", "link"]).splitlines()
+    own = inside("n1", "ip", "-o", "link").splitlines()
 
-    def told(*argv: str) -> list[str]:
-        return run(guest.door(state, argv)).splitlines()
+    assert (kernel.parent / "ns/net").readlink() == Path(f"/proc/{island.first}/ns/net").readlink()
+    assert {named(line).partition("-")[0] for line in links} <= {*LAB_LINKS, "guest"}
+    assert {named(line) for line in own if "veth" not in line} <= {"lo", "tunl0", "eth0", *CNI_LINKS, *PROXY_LINKS}
+    with pytest.raises(ProcessError, match="status 7"):
+        inside("n1", "curl", "-sS", "--max-time", "5", "http://203.0.113.1")
 
-    assert [line.split(": ")[1] for line in told("ip", "-o", "link", "show", "up")] == ["lo"]
-    assert {line.split(": ")[1] for line in told("ip", "-o", "link")} <= {"lo", "dummy0", "tunl0@NONE"}
-    assert not told("ip", "-4", "route", "show")
-    assert not told("sh", "-c", "ls -d /sys/class/net/*/device 2>/dev/null || true")
+
+def named(line: str) -> str:
+    return line.split(": ")[1].split("@", maxsplit=1)[0]
+
+
+def told(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def test_up_again_finds_it_running_and_down_ends_it(living: Path, before: dict[str, set[str]]) -> None:
@@ -179,12 +198,12 @@ def test_up_again_finds_it_running_and_down_ends_it(living: Path, before: dict[s
     assert not changes(before, left())
 
 
-def test_a_killed_keeper_takes_its_guest_along(living: Path, before: dict[str, set[str]]) -> None:
+def test_a_killed_island_takes_its_guest_along(living: Path, before: dict[str, set[str]]) -> None:
     assert living.exists()
     process = locate(NAME).process
     assert process
     process.kill()
-    until(lambda: not process.alive, "the keeper to end", seconds=5)
+    until(lambda: not process.alive, "the island to end", seconds=5)
     lab.down(NAME)
 
     assert not changes(before, left())

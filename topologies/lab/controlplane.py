@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
@@ -14,15 +13,12 @@ from topologies.lab.processes import ProcessError, spawn
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from topologies.lab.state import State
     from topologies.model import Node, Topology
 
-# A user-mode kernel maps a process's pages one by one, and the machine lets a process have 65,530 maps
-# (vm.max_map_count): beyond, it faults for ever. At Go's own 100 the API server came to 52,000 in a run.
-FRUGAL = {"GOGC": "70"}
 ETCD = "http://127.0.0.1:2379"
 PEER = "http://127.0.0.1:2380"
 
@@ -125,7 +121,7 @@ class ControlPlane:
         """Etcd and the API server, which waits for etcd by itself."""
         self._start("etcd", etcd())
         server = [str(self.binaries / "kube-apiserver"), *apiserver(self.topology, self.state)]
-        self._start("apiserver", server, {**os.environ, **FRUGAL})
+        self._start("apiserver", server)
 
     def start_controllers(self) -> None:
         """Controller manager and scheduler."""
@@ -157,10 +153,10 @@ class ControlPlane:
             if condition["type"] == "Ready" and condition["status"] == "True"
         }
 
-    def _start(self, component: str, argv: list[str], env: Mapping[str, str] | None = None) -> None:
+    def _start(self, component: str, argv: list[str]) -> None:
         with netns.inside(addresses.CONTROL_PLANE):
             self.daemons[f"{component} of {addresses.CONTROL_PLANE}"] = spawn(
-                argv, self.state.log(addresses.CONTROL_PLANE, component), env=env
+                argv, self.state.log(addresses.CONTROL_PLANE, component)
             )
 
     def _until(self, done: Callable[[], bool], what: str, seconds: float) -> None:

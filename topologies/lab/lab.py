@@ -27,6 +27,7 @@ __all__ = ["INSIDE", "Lab", "LabError", "down", "find", "running", "up"]
 
 START = 400
 FOLLOW_EVERY = 0.05
+LOGGED = 1.5  # seconds until what a guest's daemons wrote is in the machine's files: `guest/init.py` SYSCTLS
 
 
 class LabError(Exception):
@@ -80,7 +81,7 @@ def up(
             guest_kernel = _guest_kernel(topology, say)
             island = _declare(topology, state, programs.directory, golden)
             if guest_kernel:
-                guest.declare(topology, state, guest_kernel)
+                guest.declare(state, guest_kernel)
                 if not stay:
                     lifeline.tie(topology.name, read(state.record)["began"])
             _make(island, topology, programs.directory, golden)
@@ -178,6 +179,7 @@ def _follow(state: State, island: Island, say: Callable[[str], None]) -> None:
         if done:
             return
         if failed := read(state.failed):
+            sleep(LOGGED if state.guest.exists() else 0)
             message = f"the lab did not start: {failed['message']}\n{_last_words(state, failed['message'])}"
             raise ProcessError(message)
         if island.first is None or monotonic() > end:

@@ -46,7 +46,7 @@ def cut(number: int, name: str) -> None:
 
 def main(name: str, began: str) -> None:
     """Wait, then take it away, unless another has taken its name."""
-    from topologies.lab import lab  # noqa: PLC0415 - the process that waits needs little
+    from topologies.lab import lab  # noqa: PLC0415 - which imports this module
 
     os.read(0, 1)
     state = locate(name)

@@ -92,7 +92,7 @@ def entering(cgroups: Sequence[Path], argv: Sequence[str]) -> list[str]:
     return ["/bin/sh", "-c", ENTER, "sh", *map(str, cgroups), "--", *argv]
 
 
-def spawn(
+def spawn(  # noqa: PLR0913 - all but two with a default that does
     argv: Sequence[str],
     log: Path,
     *,

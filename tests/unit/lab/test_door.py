@@ -7,7 +7,8 @@ import pytest
 from topologies.lab import __main__ as command
 from topologies.lab import island
 from topologies.lab.island import Island, IslandError
-from topologies.lab.state import State
+from topologies.lab.state import State, write
+from topologies.load import load
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,21 @@ def test_a_topology_file_is_known_by_the_name_in_it(tmp_path: Path) -> None:
     mine.write_text('name: elsewhere\nkubernetes: "1.20.2"\nnodes: 1\ncni: {kind: routed}\n')
 
     assert command.name_of(str(mine)) == "elsewhere"
+
+
+def test_a_worker_in_a_guest_is_reached_by_ssh_from_the_control_plane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = State(tmp_path)
+    state.topology.write_text(load("lab-ipvs-flannel").model_dump_json())
+    write(state.guest, {})
+    monkeypatch.setattr(Island, "first", 7)
+    monkeypatch.setattr(Island, "hosts", lambda _: ["cp", "n1"])
+    monkeypatch.chdir("/usr")
+
+    command = Island("x", state).door("n1", ["ip", "route", "show", "a b"])
+
+    assert command[:2] == ["nsenter", "--net=/proc/7/root/run/netns/cp"]
+    assert command[command.index("--") + 1] == "ssh"
+    assert {f"IdentityFile={tmp_path}/ssh/id_ed25519", "RequestTTY=no"} <= set(command)
+    assert command[-4:] == ["-p", "22", "root@198.18.1.11", "cd /usr && exec ip route show 'a b'"]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -9,9 +9,8 @@ from topologies.kinds import Kernels, ProxyMode
 from topologies.lab import kernel
 from topologies.lab.build import BuildError
 from topologies.lab.debian import Debian, DebianError
-from topologies.lab.guest import build, client, guest
+from topologies.lab.guest import build, guest
 from topologies.lab.guest.guest import GuestError
-from topologies.lab.guest.wire import Frame, Kind, Reader
 from topologies.lab.nodeinit import modules, processors
 from topologies.lab.processes import ProcessError
 from topologies.lab.state import State
@@ -24,11 +23,6 @@ GIB = 2**30
 def topology(mode: ProxyMode = ProxyMode.IPVS, kernels: Kernels = Kernels.AUTO) -> Topology:
     given = load("lab-small")
     return given.model_copy(update={"proxy": given.proxy.model_copy(update={"mode": mode}), "lab": Lab(kernel=kernels)})
-
-
-@pytest.fixture(autouse=True)
-def outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(client.GUEST, raising=False)
 
 
 @pytest.mark.parametrize(
@@ -56,50 +50,47 @@ def test_a_topology_that_insists_on_the_machines_kernel_is_told_what_lacks(monke
         kernel.guest_because(topology(kernels=Kernels.MACHINE))
 
 
-def test_there_is_no_guest_in_a_guest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(client.GUEST, "x")
+def test_a_guest_has_one_processor_the_islands_files_and_the_cards_it_is_given() -> None:
+    words = guest.command(Path("/cache/linux"), State(Path("/labs/x")), 1, {"vec0": 7, "vec1": 9})
 
-    assert not kernel.guest_because(topology(kernels=Kernels.GUEST))
-
-
-def test_frames_come_out_as_they_went_in_however_cut() -> None:
-    frames = [Frame(Kind.RUN, 1, b"{}"), Frame(Kind.INPUT_END, 0xFFFF), Frame(Kind.OUTPUT, 2, bytes(70_000))]
-    stream = b"".join(map(bytes, frames))
-
-    for size in (1, 7, 4096, len(stream)):
-        reader = Reader()
-        pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
-        assert [frame for piece in pieces for frame in reader.feed(piece)] == frames
-
-
-def test_a_guest_has_one_processor_no_network_and_the_machines_root() -> None:
-    words = guest.command(Path("/cache/linux"), State(Path("/labs/x")), 1)
-
-    assert words[:7] == ["setpriv", "--pdeathsig", "KILL", "taskset", "--cpu-list", "1", "/cache/linux"]
-    assert {"rootfstype=hostfs", "rw", "seccomp=on", f"ssl0=fd:{guest.LINE}"} <= set(words)
-    assert not [word for word in words if word.startswith(("eth", "vec"))]
+    assert words[:4] == ["taskset", "--cpu-list", "1", "/cache/linux"]
+    assert {"rootfstype=hostfs", "rw", "seccomp=on"} <= set(words)
+    cards = [word for word in words if word.startswith(("eth", "vec", "virtio"))]
+    assert cards == ["vec0:transport=fd,fd=7", "vec1:transport=fd,fd=9"]
     assert words[words.index("--") :] == ["--", "-m", "topologies.lab.guest.init", "/labs/x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cards"),
+    [
+        ("lab-ipvs-flannel", {"vec0": "nodes"}),
+        ("lab-ipvs-eni", {"vec0": "nodes"}),
+        ("two", {"vec0": "nodes", "vec1": "second"}),
+    ],
+)
+def test_a_guest_is_plugged_into_every_switch_its_workers_are(name: str, cards: dict[str, str]) -> None:
+    given = load("lab-small" if name == "two" else name)
+    if name == "two":
+        second = given.nodes[0].model_copy(update={"secondary_address": IPv4Address("198.18.4.11")})
+        given = given.model_copy(update={"nodes": (second, *given.nodes[1:])})
+
+    assert guest.cards(given) == cards
 
 
 def test_a_path_the_kernels_command_line_cannot_hold_is_told() -> None:
     with pytest.raises(GuestError, match="without spaces"):
-        guest.command(Path("/cache/linux"), State(Path("/my labs/x")), 0)
+        guest.command(Path("/cache/linux"), State(Path("/my labs/x")), 0, {})
 
 
 @pytest.mark.parametrize(
-    ("machine", "memory", "shared", "told"),
-    [
-        ("aarch64", 8, 8, "x86_64 processor, this is aarch64"),
-        ("x86_64", 1, 8, "2 GiB of memory, 1.0 GiB are free"),
-        ("x86_64", 8, 1, "1.0 GiB are free there: mount -o remount,size=6G /dev/shm"),
-    ],
+    ("machine", "memory", "told"),
+    [("aarch64", 8, "x86_64 processor, this is aarch64"), ("x86_64", 1, "2 GiB of memory, 1.0 GiB are free")],
 )
 def test_a_machine_that_cannot_hold_a_guest_is_told_why(
-    machine: str, memory: int, shared: int, told: str, monkeypatch: pytest.MonkeyPatch
+    machine: str, memory: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guest.platform, "machine", lambda: machine)
     monkeypatch.setattr(guest, "available", lambda: memory * GIB)
-    monkeypatch.setattr(guest.os, "statvfs", lambda _: SimpleNamespace(f_bavail=shared * GIB, f_frsize=1))
 
     with pytest.raises(GuestError, match=told):
         guest.check()
@@ -136,7 +127,7 @@ def test_every_option_of_the_fragment_is_named_once() -> None:
     names = [line.split("=")[0] for line in build.FRAGMENT.read_text().splitlines()]
 
     assert {name: names.count(name) for name in names if names.count(name) > 1} == {}
-    assert {"CONFIG_IP_VS", "CONFIG_DUMMY", "CONFIG_IP_VS_NFCT", "CONFIG_SYSCTL"} <= set(names)
+    assert {"CONFIG_IP_VS", "CONFIG_DUMMY", "CONFIG_IP_VS_NFCT", "CONFIG_SYSCTL", "CONFIG_UML_NET_VECTOR"} <= set(names)
 
 
 def test_the_newest_package_is_the_one_with_the_highest_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_a_containerd_too_old_for_that_version_is_told(monkeypatch: pytest.Monke
 
 def test_nothing_is_made_where_a_node_would_cover_it() -> None:
     with pytest.raises(lab.LabError, match="/var/lib"):
-        lab._make(load("lab-small"), State(Path("/var/lib/x")), Path("/bin"), Path("/golden"), print)
+        lab._declare(load("lab-small"), State(Path("/var/lib/x")), Path("/bin"), Path("/golden"))
 
 
 def test_the_log_of_the_daemon_that_ended_is_told(tmp_path: Path) -> None:

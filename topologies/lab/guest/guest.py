@@ -74,7 +74,7 @@ def image(say: Callable[[str], None]) -> Path:
         raise GuestError(message) from error
 
 
-def declare(topology: Topology, state: State, image: Path) -> None:
+def declare(state: State, image: Path) -> None:
     """Write down how its guest is started."""
     guests = sum(1 for other in state.root.parent.glob("*/guest.json") if State(other.parent).process)
     write(state.guest, {"image": str(image), "processor": processor(list(os.sched_getaffinity(0)), guests)})
