@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle.endpoints import anywhere, here
 from probes.oracle.flow import Fate
-from probes.oracle.policies import external_local
+from probes.oracle.policies import external_local, internal_local
 from probes.oracle.pools import IPVS, NFTABLES, PROXIER, Course
 from probes.oracle.rule import IPTABLES_ONLY, IPVS_ONLY, NFTABLES_ONLY, Rule, rule
 from topologies.frontends import FrontendKind
@@ -62,11 +63,27 @@ def dropped_in_output(flow: Flow) -> Course | None:
     return Fate.DROPPED if _fenced_out(flow) and flow.local else None
 
 
-@rule("F5", f"{IPVS} 1.20.2:1361: KUBE-LOAD-BALANCER-FW, KUBE-MARK-DROP", until=(1, 24), modes=IPVS_ONLY)
+def _served(flow: Flow) -> bool:
+    """The virtual server of this node has a real one: of all endpoints, or of its own under a Local policy."""
+    stripped = internal_local(flow) and flow.version >= (1, 22)
+    own_only = flow.version < (1, 24) and (external_local(flow) or stripped)
+    return here(flow) if own_only else anywhere(flow)
+
+
+@rule(
+    "F5",
+    f"{IPVS} 1.20.2:1361: KUBE-LOAD-BALANCER-FW, KUBE-MARK-DROP; ip_vs_core.c: LOCAL_OUT before the filter table",
+    until=(1, 24),
+    modes=IPVS_ONLY,
+)
 def marked_before_ipvs(flow: Flow) -> Course | None:
-    """Out of its source ranges an LB address marks for drop, and kubelet's rules drop: the address is local."""
+    """Out of its source ranges an LB address marks for drop, and kubelet's rules drop: the address is local.
+
+    A node process's packet they meet only once ipvs has translated it: an empty virtual server refuses it before.
+    """
     out = _fenced_out(flow) and not _node_admitted(flow)
-    return Fate.DROPPED if out and flow.environment.kubelet_rules else None
+    meets = not flow.local or _served(flow)
+    return Fate.DROPPED if out and meets and flow.environment.kubelet_rules else None
 
 
 @rule("F6", f"#110628; {IPVS} KUBE-PROXY-FIREWALL in INPUT, FORWARD", since=(1, 25), modes=IPVS_ONLY)

@@ -12,6 +12,7 @@ from probes.oracle.names import name
 from probes.oracle.oracle import expect
 from tests.unit.oracle.variants import CARDS, changed
 from topologies.frontends import At, Frontend, FrontendKind
+from topologies.kinds import TrafficPolicy
 from topologies.model import Vantage
 from topologies.snapshot import declared
 
@@ -150,6 +151,19 @@ def test_source_ranges_are_kept_on_the_clients_own_node(
             who: ending(told(topology, who, frontend)) for who in ("pod-n1", "host-n1", "pod-n3", "host-n3", "ext-e1")
         }
         assert told_by == {"pod-n1": "ok", "host-n1": "ok", "pod-n3": pod, "host-n3": host, "ext-e1": "ok"}
+
+
+@pytest.mark.parametrize(("version", "host"), [("1.20.2", "refused"), ("1.23.9", "refused"), ("1.24.3", "timeout")])
+def test_a_node_process_meets_an_empty_virtual_server_before_the_drop(version: str, host: str) -> None:
+    """Seen in lab-ipvs-fences: ipvs' hook in OUTPUT is called before the filter table. In 1.24 none is empty there."""
+    topology = changed("lab-routed", kubernetes=version, proxy={"mode": "ipvs"})
+    local = topology.service("web-lb-fenced").model_copy(update={"external_traffic_policy": TrafficPolicy.LOCAL})
+    services = tuple(local if one.name == local.name else one for one in topology.workload.services)
+    topology = topology.model_copy(update={"workload": topology.workload.model_copy(update={"services": services})})
+
+    told_by = {who: ending(told(topology, who, Frontend(local.name, LB))) for who in ("pod-n3", "host-n3")}
+
+    assert told_by == {"pod-n3": "timeout", "host-n3": host}
 
 
 LISTENERS = [
