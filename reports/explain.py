@@ -214,14 +214,17 @@ class _Decided:
             )
         if isinstance(value, Path):
             return _result(value, self.called)
+        if isinstance(value, Flow):
+            return f"arrives at {value.packet.node}, from {self._address(value.packet.source)}"
         if isinstance(value, tuple) and all(isinstance(one, Flow) for one in value):
             return self._onward(value)
         return str(value)
 
     def _onward(self, ways: tuple[Flow, ...]) -> str:
         """The node this way goes on to, and among which it was taken."""
-        nodes = list(dict.fromkeys(one.packet.node for one in ways))
-        source = self._address(ways[0].packet.source) if ways else "nowhere"
-        node = self.then.packet.node if self.then else ", ".join(nodes)
-        among = f", one of {', '.join(nodes)}" if len(nodes) > 1 and self.then else ""
-        return f"on to {node}{among}, from {source}"
+        nodes = list(dict.fromkeys(str(one.packet.node) for one in ways))
+        picked = self.then.packet.node if self.then else ""
+        if not picked:
+            return f"on to {'one of ' if len(nodes) > 1 else ''}{', '.join(nodes)}"
+        among = f", one of {', '.join(nodes)}" if len(nodes) > 1 else ""
+        return f"on to {picked}{among}, from {self._address(ways[0].packet.source)}"

@@ -21,6 +21,7 @@ from topologies.frontends import FrontendKind
 from topologies.kinds import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from ipaddress import IPv4Address
 
     from topologies.model import Listener
@@ -180,15 +181,18 @@ SENDING: tuple[Rule[Sent], ...] = (circles_at_home, sent_home, answered_past, ar
 class Declared:
     """The load balancer that the topology declares."""
 
-    def receive(self, flow: Flow) -> tuple[Onward, ...]:
-        """What becomes of a packet that reached the balancer: one way, or one per node of the pool."""
+    def receive(self, flow: Flow) -> Iterator[Onward]:
+        """What becomes of a packet that reached the balancer: one way, or one per node, decided as asked for."""
         decision = decide(RECEIVING, flow)
         answer, rules = decision.value, (decision.rule.id,)
         if isinstance(answer, Fate):
-            return (Onward(answer.paths(), rules),)
-        if isinstance(answer, Path):
-            return (Onward((answer,), rules),)
-        return tuple(_sent(one, rules, 1 / len(answer)) for one in answer)
+            yield Onward(answer.paths(), rules)
+        elif isinstance(answer, Path):
+            yield Onward((answer,), rules)
+        else:
+            told = (*rules, decide(REWRITING, flow).rule.id)
+            for one in answer:
+                yield _sent(one, told, 1 / len(answer))
 
 
 def _sent(flow: Flow, rules: tuple[str, ...], share: float) -> Onward:

@@ -11,6 +11,7 @@ from probes.observation import Outcome
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from ipaddress import IPv4Address
 
     from probes.oracle.environment import Environment
@@ -179,6 +180,6 @@ class Onward:
 class Balancer(Protocol):
     """The load balancer as a host of the world: what becomes of a packet that reaches it, shares adding up to 1."""
 
-    def receive(self, flow: Flow) -> tuple[Onward, ...]:
-        """The ways on from the balancer for a packet whose source is what the balancer sees."""
+    def receive(self, flow: Flow) -> Iterator[Onward]:
+        """The ways on from the balancer for a packet whose source is what it sees, each decided as asked for."""
         ...

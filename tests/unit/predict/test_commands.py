@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from probes.plan import plan
 from reports import comparison, prediction
 from reports.cli import main
 from reports.comparison import Kind
+from reports.explain import why
 from reports.prediction import Prediction
 from topologies.load import load, names
 from topologies.snapshot import declared
@@ -59,6 +61,31 @@ def test_the_steps_of_why_are_the_rules_of_the_expectation(name):
             assert tuple(taken.rule for taken in way.decisions) == way.path.rules, cell.id
         assert {rule for way in told_ways for rule in way.path.rules} == set(expectation.rules)
         assert sum(way.path.share for way in told_ways) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if "ipvs" not in name or name == "lab-ipvs-fences"])
+def test_why_says_in_words_what_each_step_decided(name):
+    """No answer of a rule is left to be printed as Python would: `Flow(world=...`, `to , one of`, `None's rules`."""
+    topology = load(name)
+    snapshot = declared(topology)
+    decided = {
+        step.decided for cell in plan(topology).cells for way in why(topology, snapshot, cell) for step in way.steps
+    }
+
+    assert decided
+    assert not [text for text in decided if re.search(r"\w\(\w+=|<\w|\bNone\b|\bto ,|  ", text)]
+
+
+def test_why_names_the_node_that_this_very_way_takes():
+    topology = load("lab-full-nat")
+    cell = next(cell for cell in plan(topology).cells if cell.id == WHY)
+
+    told_ways = why(topology, declared(topology), cell)
+
+    nodes = [re.search(r"\((n\d)\)", way.result) for way in told_ways]
+    arrived = [step.decided.split()[2] for way in told_ways for step in way.steps if step.rule == "L18"]
+    assert [f"{node[1]}," for node in nodes if node] == arrived
+    assert len(arrived) == 8
 
 
 def test_why_tells_every_way_with_its_share_and_every_rule_with_its_source(capsys):
