@@ -38,18 +38,19 @@ check: $(VENV)/.installed
 	$(VENV)/bin/interrogate -q .
 
 unit: $(VENV)/.installed
-	$(PY) -m pytest tests/unit tests/browser
+	$(PY) -m pytest -n auto tests/unit tests/browser
 
 simulated: $(VENV)/.installed
-	for name in $(SIMULATED); do \
-	  $(PY) -m pytest -q --collect-only --topology=$$name >/dev/null && $(PY) -m pytest -q --no-header --simulate --topology=$$name || exit 1; done
+	@echo $(SIMULATED) | tr ' ' '\n' | xargs -P $$(nproc) -I NAME sh -c \
+	  'told=$$($(PY) -m pytest -q --collect-only --topology=NAME >/dev/null && $(PY) -m pytest -q --no-header --simulate --topology=NAME) \
+	    && echo "NAME: simulated, $$(echo "$$told" | tail -1)" || { echo "$$told"; echo "NAME: failed"; exit 255; }'
 	$(PY) -m tests.mutants
 
 lab: setup
 ifeq ($(LAB),no)
 	@echo "tests/lab left out: LAB=no"
 else
-	$(PY) -m pytest tests/lab
+	$(PY) -m pytest --durations=10 tests/lab
 endif
 
 bench: setup

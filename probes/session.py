@@ -264,9 +264,8 @@ def simulate(
     observations = {
         cell.id: _simulated(cell, resolve(cell.frontend, topology, snapshot), expect(cell, snapshot)) for cell in cells
     }
-    return Answers(
-        snapshot, observations, {"settle": 0.0, "ask": 0.0}, {"kubernetes": f"simulated {topology.kubernetes}"}
-    )
+    versions, note = {"kubernetes": f"simulated {topology.kubernetes}"}, "simulated: no cluster was asked"
+    return Answers(snapshot, observations, {"settle": 0.0, "ask": 0.0}, versions, (note,))
 
 
 def _simulated(cell: Cell, target: Target, expectation: Expectation) -> Observation:

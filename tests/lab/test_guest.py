@@ -38,8 +38,6 @@ PROXY_LINKS = {"kube-ipvs0", "dummy0"}
 
 def unable() -> str:
     """Why there is no guest here; empty if there is."""
-    if SLOW not in os.environ:
-        return f"a kernel to build, and many minutes: {SLOW}=1 runs it"
     try:
         guest.check()
     except GuestError as error:
@@ -48,6 +46,7 @@ def unable() -> str:
 
 
 pytestmark = pytest.mark.skipif(bool(unable()), reason=f"no guest here: {unable()}")
+LATE = pytest.mark.skipif(SLOW not in os.environ, reason=f"half a minute each: {SLOW}=1 runs it")
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +103,8 @@ def test_pytest_as_usual_finds_its_answers_where_it_usually_does(
     [
         (signal.SIGKILL, "network of"),
         (signal.SIGINT, "network of"),
-        (signal.SIGKILL, "settling: pods"),
-        (signal.SIGINT, "settling: pods"),
+        pytest.param(signal.SIGKILL, "settling: pods", marks=LATE),
+        pytest.param(signal.SIGINT, "settling: pods", marks=LATE),
     ],
 )
 def test_a_run_that_is_ended_leaves_no_guest(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SKIPPED = f"this machine's kernel has no IPVS, and in a guest this takes a quarter of an hour: {SLOW}=1 runs it"
+SKIPPED = f"this machine's kernel has no IPVS, and in a guest this takes six minutes: {SLOW}=1 runs it"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 
 
