@@ -13,6 +13,8 @@ from probes.documented.model import Standing
 from probes.documented.world import lacks, realm_of
 from probes.observation import Attempt, Outcome
 from topologies.load import load as topology
+from topologies.load import names
+from topologies.model import Version
 from topologies.overrides import declared
 
 PAGE = load.load("ack")
@@ -67,6 +69,22 @@ def test_a_cluster_of_a_vendor_shows_its_claims(name):
 
     assert found
     assert len({trial.id for trial in found}) == len(found)
+
+
+def _shown(kubernetes):
+    labs = (declared(name, {"kubernetes": kubernetes}) for name in names() if name.startswith("lab-"))
+    return {(trial.page, trial.claim_id) for lab in labs for trial in live.trials(lab)}
+
+
+def test_each_claim_that_is_asked_for_has_a_lab_that_shows_it():
+    built, newer = Version.parse("1.20.2"), Version.parse("1.24.6")
+    claims = {(page.name, name): claim for page in load.pages() for name, claim in page.claims() if claim.cases}
+    old = {name for name, claim in claims.items() if any(built in case.versions for case in claim.cases)}
+
+    shown = _shown(str(built))
+
+    assert old <= shown
+    assert claims.keys() == shown | _shown(str(newer))
 
 
 def test_a_trial_holds_what_was_seen_against_the_claim():
