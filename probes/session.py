@@ -16,7 +16,7 @@ from probes import clock, runner
 from probes.observation import Attempt, Observation
 from topologies import cluster as clusters
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
-from topologies.kinds import SessionAffinity, TrafficPolicy, VantageKind
+from topologies.kinds import BalancerStatus, ProxyMode, SessionAffinity, TrafficPolicy, VantageKind
 from topologies.model import Ssh
 from topologies.settled import Settled
 from topologies.snapshot import Snapshot, declared
@@ -214,7 +214,18 @@ def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question
         limited=frontend.declared and not (nowhere or backends),
         silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
         sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
+        crosses=topology.proxy.mode is ProxyMode.IPVS and _crosses(topology, cell),
     )
+
+
+def _crosses(topology: Topology, cell: Cell) -> bool:
+    """Whether a client inside is another node's to serve: at its NodePort, or by way of the load balancer."""
+    frontend, home = cell.frontend, cell.vantage.node
+    if home is None or not frontend.declared:
+        return False
+    service = topology.service(frontend.service)
+    passed_through = (service.load_balancer_status or topology.load_balancer.status) is not BalancerStatus.IP
+    return frontend.node not in {None, home} or (frontend.kind is FrontendKind.LOAD_BALANCER and passed_through)
 
 
 def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Asker:

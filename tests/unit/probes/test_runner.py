@@ -91,6 +91,27 @@ def test_what_may_be_silent_comes_first_in_its_batch() -> None:
     assert [len(one.attempts) for one in found] == [2, 2]
 
 
+def test_what_crosses_to_another_nodes_ipvs_comes_after_everything_of_every_vantage() -> None:
+    order: list[int] = []
+
+    def note(target: Target) -> Attempt:
+        order.append(target.port)
+        return OK
+
+    names = ("pod-n1", "host-n1")
+    questions = {
+        name: [question(200 + at, vantage=name, sample=2, crosses=True), question(100 + at, vantage=name, sample=2)]
+        for at, name in enumerate(names)
+    }
+    told: list[dict[str, Observation]] = []
+    found = runner.ask(questions, {name: SimulatedVantage(name, note) for name in names}, together=1, done=told.append)
+
+    assert sorted(order[:4]) == [100, 100, 101, 101]
+    assert sorted(order[4:]) == [200, 200, 201, 201]
+    assert [len(one.attempts) for one in found.values()] == [2, 2, 2, 2]
+    assert len(told) == 5  # twice a vantage, and the whole
+
+
 def test_a_command_runs_before_it_may_be_fed() -> None:
     steps: list[str] = []
 
