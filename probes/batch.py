@@ -29,8 +29,8 @@ class Question:
 
     `limited`: its Service has no backend, so it may be refused by ICMP, of which a kernel sends few (`runner.py`).
     `sticky`: its Service has session affinity, which a first connection sets. `silent`: nobody may be there who could
-    answer, so its attempts go first: each may last as long as the connect timeout. `crosses`: it comes to another
-    node's ipvs from a node's address, so it is asked after all others (`runner.py`).
+    answer, so its attempts go first: each may last as long as the connect timeout. `crosses`: 1 or 2 if it may leave
+    behind what later connections stumble over, so that it is asked after all those with less (`runner.py`).
     """
 
     cell: Cell
@@ -38,7 +38,7 @@ class Question:
     limited: bool = False
     sticky: bool = False
     silent: bool = False
-    crosses: bool = False
+    crosses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

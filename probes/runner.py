@@ -12,11 +12,12 @@ parallel asker turns refusals into timeouts. So everything is asked in this orde
    inet_peer_xrlim_allow: a fresh peer has no tokens but a long idle time, which a redirect ends).
 3. **late**: the rest of the sample of those cells that declare no backend and were answered all the same. One that was
    refused is not asked again (a refusal cannot be an accident of the limit).
-4. **crossing**, when all vantages are through with that: in ipvs mode, the sample of cells that come to another node's
-   ipvs from a node's address. The kernel finds the connection an answer belongs to by client address, client port and
-   endpoint alone (ip_vs_conn_out_get), on the endpoint's node too and for 120 s: a masqueraded connection that draws
-   the port of one of these to the same endpoint is answered from an address it never asked. One in four runs had such a
-   cell, until these were asked last (docs/observations.md).
+4. **crossing**, when all vantages are through with that, in ipvs mode: the sample of cells that come from inside to a
+   node with an endpoint of the Service, first from nodes without one, then from nodes with one. The kernel finds the
+   connection an answer belongs to by client address, client port and endpoint alone (ip_vs_conn_out_get), on the
+   endpoint's node too and for 120 s: a masqueraded connection that draws the port of one of these, to the same
+   endpoint, is answered from an address it never asked. One in four runs had such a cell, until nobody was masqueraded
+   any more when these were asked (docs/observations.md).
 5. **waves** (`waves.py`), 1.1 s apart, of the cells that may only seem silent: each wave asks all of them, and each
    node has one token to spend. Where two waves in a row bring none, silence is silence.
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Question", "ask"]
 
 HEAD_START = 0.8  # seconds
+CROSSING = (1, 2)
 
 
 def ask(  # noqa: PLR0913 - three of them with a default that does
@@ -78,9 +80,9 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
         sheet.ask(sheet.late(), connect_timeout)
         tell(sheet)
 
-    def cross(sheet: Sheet) -> None:
+    def cross(sheet: Sheet, crosses: int) -> None:
         with turns:
-            sheet.ask(sheet.sample(crossing=True), connect_timeout)
+            sheet.ask(sheet.sample(crosses), connect_timeout)
         tell(sheet)
 
     def tell(sheet: Sheet) -> None:
@@ -96,8 +98,9 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
         begin.set()
         for future in finished:
             future.result()
-        for future in [pool.submit(cross, sheet) for sheet in sheets.values() if sheet.sample(crossing=True)]:
-            future.result()
+        for crosses in CROSSING:
+            for future in [pool.submit(cross, sheet, crosses) for sheet in sheets.values() if sheet.sample(crosses)]:
+                future.result()
     waves(sheets.values(), connect_timeout, progress)
     found: dict[str, Observation] = {}
     for name, asked in questions.items():

@@ -214,18 +214,23 @@ def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question
         limited=frontend.declared and not (nowhere or backends),
         silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
         sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
-        crosses=topology.proxy.mode is ProxyMode.IPVS and _crosses(topology, cell),
+        crosses=_crosses(topology, cell) if topology.proxy.mode is ProxyMode.IPVS else 0,
     )
 
 
-def _crosses(topology: Topology, cell: Cell) -> bool:
-    """Whether a client inside is another node's to serve: at its NodePort, or by way of the load balancer."""
+def _crosses(topology: Topology, cell: Cell) -> int:
+    """Whether a client inside may be served by an endpoint's own node: at its NodePort, or through the load balancer.
+
+    0: no; 1: from a node without an endpoint of the Service; 2: from a node with one.
+    """
     frontend, home = cell.frontend, cell.vantage.node
     if home is None or not frontend.declared:
-        return False
+        return 0
     service = topology.service(frontend.service)
-    passed_through = (service.load_balancer_status or topology.load_balancer.status) is not BalancerStatus.IP
-    return frontend.node not in {None, home} or (frontend.kind is FrontendKind.LOAD_BALANCER and passed_through)
+    beside = {backend.node for backend in topology.backends_of(service)}
+    passed = (service.load_balancer_status or topology.load_balancer.status) is not BalancerStatus.IP
+    asked = beside if frontend.kind is FrontendKind.LOAD_BALANCER and passed else beside & {frontend.node}
+    return (2 if home in beside else 1) if asked - {home} else 0
 
 
 def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Asker:

@@ -43,12 +43,9 @@ class Sheet:
         """The attempts that go ahead of all others."""
         return [Want(question) for question in self.questions if question.limited or question.sticky]
 
-    def sample(self, *, crossing: bool = False) -> list[Want]:
-        """Everything else, but for the cells that may be limited; what may be silent for long comes first.
-
-        `crossing`: of the cells that cross to another node's ipvs, or of all others.
-        """
-        unlimited = [question for question in self.questions if not question.limited and question.crosses is crossing]
+    def sample(self, crosses: int = 0) -> list[Want]:
+        """Everything else that crosses so far, but for cells that may be limited; what may be silent comes first."""
+        unlimited = [question for question in self.questions if not question.limited and question.crosses == crosses]
         wants = [Want(question, question.cell.sample - question.sticky) for question in unlimited]
         return sorted((want for want in wants if want.times), key=lambda want: not want.question.silent)
 

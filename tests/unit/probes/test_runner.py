@@ -91,7 +91,7 @@ def test_what_may_be_silent_comes_first_in_its_batch() -> None:
     assert [len(one.attempts) for one in found] == [2, 2]
 
 
-def test_what_crosses_to_another_nodes_ipvs_comes_after_everything_of_every_vantage() -> None:
+def test_what_crosses_comes_after_everything_of_every_vantage() -> None:
     order: list[int] = []
 
     def note(target: Target) -> Attempt:
@@ -100,16 +100,16 @@ def test_what_crosses_to_another_nodes_ipvs_comes_after_everything_of_every_vant
 
     names = ("pod-n1", "host-n1")
     questions = {
-        name: [question(200 + at, vantage=name, sample=2, crosses=True), question(100 + at, vantage=name, sample=2)]
+        name: [question(port + at, vantage=name, sample=2, crosses=(300 - port) // 100) for port in (100, 200, 300)]
         for at, name in enumerate(names)
     }
     told: list[dict[str, Observation]] = []
-    found = runner.ask(questions, {name: SimulatedVantage(name, note) for name in names}, together=1, done=told.append)
+    vantages = {name: SimulatedVantage(name, note) for name in names}
+    found = runner.ask(questions, vantages, together=1, done=told.append)
 
-    assert sorted(order[:4]) == [100, 100, 101, 101]
-    assert sorted(order[4:]) == [200, 200, 201, 201]
-    assert [len(one.attempts) for one in found.values()] == [2, 2, 2, 2]
-    assert len(told) == 5  # twice a vantage, and the whole
+    assert [sorted(order[at : at + 4]) for at in (0, 4, 8)] == [[h, h, h + 1, h + 1] for h in (300, 200, 100)]
+    assert [len(one.attempts) for one in found.values()] == [2] * 6
+    assert len(told) == 7  # three times a vantage, and the whole
 
 
 def test_a_command_runs_before_it_may_be_fed() -> None:

@@ -37,20 +37,21 @@ def test_what_goes_ahead(name, flags):
 @pytest.mark.parametrize(
     ("name", "crosses"),
     [
-        ("pod-n1-to-web-np.nodeport.n2-v4-tcp", True),
-        ("self-web-a-to-web-np-local.nodeport.n3-v4-tcp", True),
-        ("pod-n1-to-web-np.nodeport.n1-v4-tcp", False),  # its own node's
-        ("ext-e1-to-web-np.nodeport.n1-v4-tcp", False),  # from an address that nobody masquerades to
-        ("pod-n1-to-web-np.clusterip-v4-tcp", False),
-        ("pod-n1-to-web-lb.loadbalancer-v4-tcp", True),  # a hostname in the status: past its own node's ipvs
-        ("pod-n1-to-web-lb.loadbalancer.undeclared-v4-tcp", False),  # to no node at all
+        ("pod-n3-to-web-np.nodeport.n1-v4-tcp", 1),
+        ("pod-n1-to-web-np.nodeport.n2-v4-tcp", 2),
+        ("self-web-a-to-web-np-local.nodeport.n3-v4-tcp", 0),  # no endpoint is there
+        ("pod-n1-to-web-np.nodeport.n1-v4-tcp", 0),  # its own node's
+        ("ext-e1-to-web-np.nodeport.n1-v4-tcp", 0),  # from an address that nobody masquerades to
+        ("pod-n1-to-web-np.clusterip-v4-tcp", 0),
+        ("pod-n3-to-web-lb.loadbalancer-v4-tcp", 1),  # a hostname in the status: past its own node's ipvs
+        ("pod-n1-to-web-lb.loadbalancer.undeclared-v4-tcp", 0),  # to no node at all
     ],
 )
 def test_what_comes_to_another_nodes_ipvs(name, crosses):
     there = load("lab-ipvs-tke")
     cell = {cell.id: cell for cell in plan(there).cells}[name]
 
-    assert session._question(there, cell, resolve(cell.frontend, there, declared(there))).crosses is crosses
+    assert session._question(there, cell, resolve(cell.frontend, there, declared(there))).crosses == crosses
 
 
 def test_only_ipvs_finds_a_connection_without_the_address_that_was_asked():
