@@ -26,14 +26,19 @@ if TYPE_CHECKING:
 
 UNLIKELY = 1e-4  # a share is another one where chance makes this sample of it with at most this probability
 CERTAIN = 1e-6  # what sums of shares may lack of 0 and 1
+LOST = {Outcome.TIMEOUT, Outcome.HANG, Outcome.RESET}
+MIXED_UP = (
+    "the kernel's ipvs tells connections apart by client address, client port and endpoint alone, and may have taken "
+    "this one for another; if so, the cell passes when it is asked again (docs/observations.md)"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One cell with what was expected and what was observed.
 
-    `limited`: ICMP refusals may have been dropped there. `pool`: all attempts that picked from the same backends at
-    the same node (made when needed); None: the cell's own are all there are.
+    `limited`: ICMP refusals may have been dropped there. `mixes`: kube-proxy's mode is ipvs. `pool`: all attempts that
+    picked from the same backends at the same node (made when needed); None: the cell's own are all there are.
     """
 
     cell: Cell
@@ -41,6 +46,7 @@ class Case:
     observation: Observation
     naming: Callable[[IPv4Address], str] = str
     limited: bool = False
+    mixes: bool = False
     pool: Callable[[], Pool] | None = None
     evidence: str = ""
 
@@ -177,9 +183,17 @@ def _account(case: Case) -> tuple[tuple[str, str], ...]:
         ("expected", _expected(case)),
         ("observed", _observed(case)),
     ]
+    if case.mixes and _one_lost(case):
+        lines.append(("perhaps", MIXED_UP))
     if case.evidence:
         lines.append(("evidence", case.evidence))
     return tuple(lines)
+
+
+def _one_lost(case: Case) -> bool:
+    """A single connection of several was lost where none may be."""
+    lost = [attempt.outcome for attempt in case.observation.attempts if attempt.outcome is not Outcome.OK]
+    return len(lost) == 1 < _asked(case) and lost[0] in LOST and case.expectation.outcomes == {Outcome.OK}
 
 
 def _expected(case: Case) -> str:

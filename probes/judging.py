@@ -16,6 +16,7 @@ from probes.oracle.names import name
 from probes.oracle.oracle import expect
 from probes.pool import Pool, picker
 from topologies.frontends import UnresolvedError, resolve
+from topologies.kinds import ProxyMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,6 +68,7 @@ class Judge:
             observation=seen,
             naming=lambda address: self.name(address, cell),
             limited=self.refusals[cell.place] >= BURST and not seen.sure,
+            mixes=self.topology.proxy.mode is ProxyMode.IPVS,
             pool=lambda: self.pool(cell, expectation),
             evidence=f"{self.folder}/run.json cell {cell.id}" if self.folder else "",
         )

@@ -56,6 +56,25 @@ def test_each_facet_fails_for_its_own_fault_alone(facet, attempts, told):
     assert verdicts[Facet.AFFINITY].result is Result.PASS
 
 
+@pytest.mark.parametrize(
+    ("expectation", "attempts", "mixes", "told"),
+    [
+        (TWO, (*BOTH, Attempt(Outcome.TIMEOUT)), True, True),
+        (TWO, (*BOTH, Attempt(Outcome.HANG)), True, True),
+        (TWO, (*BOTH, Attempt(Outcome.TIMEOUT)), False, False),  # not ipvs
+        (TWO, (*BOTH, *[Attempt(Outcome.TIMEOUT)] * 2), True, False),  # two are no accident
+        (TWO, (*BOTH, Attempt(Outcome.REFUSED)), True, False),  # somebody said no
+        (TWO, (Attempt(Outcome.TIMEOUT),), True, False),  # nothing was answered at all
+        (SILENT, (Attempt(Outcome.TIMEOUT), Attempt(Outcome.TIMEOUT)), True, False),
+    ],
+)
+def test_a_single_lost_connection_in_ipvs_mode_fails_and_names_its_suspect(expectation, attempts, mixes, told):
+    verdict = judge(replace(case(expectation, *attempts), mixes=mixes))
+
+    assert verdict.result is (Result.PASS if expectation is SILENT else Result.FAIL)
+    assert ("perhaps" in dict(verdict.account)) is told
+
+
 def test_an_answer_where_none_was_expected_is_a_wrong_source_too():
     assert judge(case(SILENT, ok()), Facet.SOURCE).result is Result.FAIL
 
