@@ -29,8 +29,8 @@ class Question:
 
     `limited`: its Service has no backend, so it may be refused by ICMP, of which a kernel sends few (`runner.py`).
     `sticky`: its Service has session affinity, which a first connection sets. `silent`: nobody may be there who could
-    answer, so its attempts go first: each may last as long as the connect timeout. `crosses`: 1 or 2 if it may leave
-    behind what later connections stumble over, so that it is asked after all those with less (`runner.py`).
+    answer, so its attempts go first: each may last as long as the connect timeout. `turn`: asked after all those of
+    lesser turns; `drawn`: few at a time then, and one vantage of a node after the other (`turns.py`).
     """
 
     cell: Cell
@@ -38,7 +38,8 @@ class Question:
     limited: bool = False
     sticky: bool = False
     silent: bool = False
-    crosses: int = 0
+    turn: int = 0
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +73,23 @@ class Spot:
 
 
 def carry_out(
-    spot: Spot, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object] = at_once
+    spot: Spot,
+    wants: Sequence[Want],
+    connect_timeout: float,
+    gate: Callable[[], object] = at_once,
+    parallel: int = curl.PARALLEL_MAX,
 ) -> list[list[curl.Transfer]]:
     """Run one batch and read it: the transfers of each want, in order. TransportError if it cannot be had whole.
 
     A cut transport is tried three times in all, torn output twice, what cannot get better once. Where somebody who is
-    no echo gave long answers, those wants are asked again, each alone, and so are the others. Seconds.
+    no echo gave long answers, those wants are asked again, each alone, and so are the others. Seconds. `parallel`: so
+    many connections at a time.
     """
     try:
-        return _carry_out(spot, wants, connect_timeout, curl.PARALLEL_MAX, gate)
+        return _carry_out(spot, wants, connect_timeout, parallel, gate)
     except curl.MixedError as mixed:
         others = [want for number, want in enumerate(wants) if number not in mixed.asks]
-        found = iter(carry_out(spot, others, connect_timeout) if others else ())
+        found = iter(carry_out(spot, others, connect_timeout, parallel=parallel) if others else ())
         return [
             _carry_out(spot, [want], connect_timeout, 1, gate)[0] if number in mixed.asks else next(found)
             for number, want in enumerate(wants)

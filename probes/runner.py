@@ -12,12 +12,8 @@ parallel asker turns refusals into timeouts. So everything is asked in this orde
    inet_peer_xrlim_allow: a fresh peer has no tokens but a long idle time, which a redirect ends).
 3. **late**: the rest of the sample of those cells that declare no backend and were answered all the same. One that was
    refused is not asked again (a refusal cannot be an accident of the limit).
-4. **crossing**, when all vantages are through with that, in ipvs mode: the sample of cells that come from inside to a
-   node with an endpoint of the Service, first from nodes without one, then from nodes with one. The kernel finds the
-   connection an answer belongs to by client address, client port and endpoint alone (ip_vs_conn_out_get), on the
-   endpoint's node too and for 120 s: a masqueraded connection that draws the port of one of these, to the same
-   endpoint, is answered from an address it never asked. One in four runs had such a cell, until nobody was masqueraded
-   any more when these were asked (docs/observations.md).
+4. **later turns**, each when all vantages are through with all before: in ipvs mode, the sample of cells that come from
+   inside to another node, so that the kernel takes none of their connections for another (`turns.py`).
 5. **waves** (`waves.py`), 1.1 s apart, of the cells that may only seem silent: each wave asks all of them, and each
    node has one token to spend. Where two waves in a row bring none, silence is silence.
 
@@ -29,24 +25,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import Event, Semaphore
+from threading import Event, Lock, Semaphore
 from typing import TYPE_CHECKING
 
 from probes.batch import Question
 from probes.curl import Ports
 from probes.observation import Observation
 from probes.sheet import Sheet
+from probes.turns import AT_ONCE
 from probes.waves import waves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from probes.vantages.base import Vantage
 
 __all__ = ["Question", "ask"]
 
 HEAD_START = 0.8  # seconds
-CROSSING = (1, 2)
 
 
 def ask(  # noqa: PLR0913 - three of them with a default that does
@@ -64,25 +60,28 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
     all of them (0) are more connections than the cluster can take. `progress` gets one line per vantage and round, from
     several threads. `done` gets a vantage's observations by cell id as soon as they are there, and again, in place of
     the older, when more was asked; from several threads. Nothing is raised for a vantage that cannot be asked: its
-    cells come back with `trouble`. Wall time: connect_timeout + 1 s where somebody is silent, as much again where cells
-    cross, and about 1.2 s a wave, of which there is one for every refusal beyond 6 that one node owes one client, and
+    cells come back with `trouble`. Wall time: connect_timeout + 1 s where somebody is silent, as much again for a later
+    turn, and about 1.2 s a wave, of which there is one for every refusal beyond 6 that one node owes one client, and
     two to see that there are none.
     """
     sheets = _sheets(questions, vantages)
 
-    turns = Semaphore(together or max(1, len(sheets)))
+    places = Semaphore(together or max(1, len(sheets)))
     begin = Event()
+    beside = _neighbours(sheets.values())
 
     def finish(sheet: Sheet, ahead: Future[None]) -> None:
-        with turns:
+        with places:
             sheet.ask(sheet.sample(), connect_timeout, gate=begin.wait)
         ahead.result()
         sheet.ask(sheet.late(), connect_timeout)
         tell(sheet)
 
-    def cross(sheet: Sheet, crosses: int) -> None:
-        with turns:
-            sheet.ask(sheet.sample(crosses), connect_timeout)
+    def later(sheet: Sheet, turn: int) -> None:
+        wants = sheet.sample(turn)
+        with beside[sheet.vantage.name], places:
+            sheet.ask((want for want in wants if not want.question.drawn), connect_timeout)
+            sheet.ask((want for want in wants if want.question.drawn), connect_timeout, parallel=AT_ONCE)
         tell(sheet)
 
     def tell(sheet: Sheet) -> None:
@@ -98,8 +97,8 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
         begin.set()
         for future in finished:
             future.result()
-        for crosses in CROSSING:
-            for future in [pool.submit(cross, sheet, crosses) for sheet in sheets.values() if sheet.sample(crosses)]:
+        for turn in sorted({question.turn for sheet in sheets.values() for question in sheet.questions} - {0}):
+            for future in [pool.submit(later, sheet, turn) for sheet in sheets.values() if sheet.sample(turn)]:
                 future.result()
     waves(sheets.values(), connect_timeout, progress)
     found: dict[str, Observation] = {}
@@ -116,6 +115,16 @@ def _sheets(questions: Mapping[str, Sequence[Question]], vantages: Mapping[str, 
         name: Sheet(vantages[name], asked, ports[asked[0].cell.vantage.host])
         for name, asked in questions.items()
         if name in vantages and asked
+    }
+
+
+def _neighbours(sheets: Iterable[Sheet]) -> dict[str, Lock]:
+    """For each vantage the lock that lets only one of its node ask, where the node draws client ports for its pods."""
+    crowded = {question.cell.vantage.node for sheet in sheets for question in sheet.questions if question.drawn}
+    nodes: dict[str | None, Lock] = defaultdict(Lock)
+    return {
+        sheet.vantage.name: nodes[node] if (node := sheet.questions[0].cell.vantage.node) in crowded else Lock()
+        for sheet in sheets
     }
 
 

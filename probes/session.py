@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from probes import clock, runner
+from probes import clock, runner, turns
 from probes.observation import Attempt, Observation
 from topologies import cluster as clusters
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
-from topologies.kinds import BalancerStatus, ProxyMode, SessionAffinity, TrafficPolicy, VantageKind
+from topologies.kinds import SessionAffinity, TrafficPolicy, VantageKind
 from topologies.model import Ssh
 from topologies.settled import Settled
 from topologies.snapshot import Snapshot, declared
@@ -208,29 +208,16 @@ def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question
     inner = frontend.kind in {FrontendKind.CLUSTER_IP, FrontendKind.ENDPOINT}
     nowhere = cell.vantage.kind is VantageKind.EXTERNAL and inner
     local = service.external_traffic_policy is TrafficPolicy.LOCAL and frontend.node is not None
+    silent = nowhere or (local and frontend.node not in {backend.node for backend in backends})
     return runner.Question(
         cell,
         target,
         limited=frontend.declared and not (nowhere or backends),
-        silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
+        silent=silent,
         sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
-        crosses=_crosses(topology, cell) if topology.proxy.mode is ProxyMode.IPVS else 0,
+        turn=turns.turn(topology, cell),
+        drawn=turns.drawn(topology, cell) and not silent,
     )
-
-
-def _crosses(topology: Topology, cell: Cell) -> int:
-    """Whether a client inside may be served by an endpoint's own node: at its NodePort, or through the load balancer.
-
-    0: no; 1: from a node without an endpoint of the Service; 2: from a node with one.
-    """
-    frontend, home = cell.frontend, cell.vantage.node
-    if home is None or not frontend.declared:
-        return 0
-    service = topology.service(frontend.service)
-    beside = {backend.node for backend in topology.backends_of(service)}
-    passed = (service.load_balancer_status or topology.load_balancer.status) is not BalancerStatus.IP
-    asked = beside if frontend.kind is FrontendKind.LOAD_BALANCER and passed else beside & {frontend.node}
-    return (2 if home in beside else 1) if asked - {home} else 0
 
 
 def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Asker:

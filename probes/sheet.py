@@ -43,9 +43,9 @@ class Sheet:
         """The attempts that go ahead of all others."""
         return [Want(question) for question in self.questions if question.limited or question.sticky]
 
-    def sample(self, crosses: int = 0) -> list[Want]:
-        """Everything else that crosses so far, but for cells that may be limited; what may be silent comes first."""
-        unlimited = [question for question in self.questions if not question.limited and question.crosses == crosses]
+    def sample(self, turn: int = 0) -> list[Want]:
+        """Everything else of that turn, but for cells that may be limited; what may be silent comes first."""
+        unlimited = [question for question in self.questions if not question.limited and question.turn == turn]
         wants = [Want(question, question.cell.sample - question.sticky) for question in unlimited]
         return sorted((want for want in wants if want.times), key=lambda want: not want.question.silent)
 
@@ -61,16 +61,17 @@ class Sheet:
         *,
         scout: bool = False,
         gate: Callable[[], object] = at_once,
+        parallel: int = curl.PARALLEL_MAX,
     ) -> None:
         """One round, in as many batches as it takes, all at once; a batch that stays lost is trouble of its cells.
 
-        `gate`: see `base.Vantage.run`.
+        `gate`: see `base.Vantage.run`; `parallel`: connections of a batch at a time.
         """
         parts = list(shards(list(wants)))
         if not parts:
             return
         with ThreadPoolExecutor(max_workers=min(len(parts), BATCHES_MAX)) as pool:
-            list(pool.map(lambda part: self._ask(part, connect_timeout, gate, scout=scout), parts))
+            list(pool.map(lambda part: self._ask(part, connect_timeout, gate, scout, parallel), parts))
 
     def outcomes(self, question: Question) -> set[Outcome]:
         """The outcomes of a cell's attempts so far."""
@@ -99,9 +100,11 @@ class Sheet:
         why = f"; {len(self.troubles)} cells not asked: {next(iter(self.troubles.values()))}" if self.troubles else ""
         return f"{self.vantage.name}: {len(self.questions)} cells, {outcomes.total()} attempts: {told}{why}"
 
-    def _ask(self, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object], *, scout: bool) -> None:
+    def _ask(
+        self, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object], scout: bool, parallel: int
+    ) -> None:
         try:
-            found = carry_out(Spot(self.vantage, self.ports), wants, connect_timeout, gate)
+            found = carry_out(Spot(self.vantage, self.ports), wants, connect_timeout, gate, parallel)
         except TransportError as error:
             self.troubles |= {want.question.cell.id: f"{self.vantage.name}: {error}" for want in wants}
             return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import batch, curl, runner, waves
+from probes import batch, curl, runner, turns, waves
 from probes.cell import Cell
 from probes.observation import Attempt, Observation, Outcome
 from probes.vantages.base import Completed, TransportError, UnusableError, at_once
@@ -91,7 +91,7 @@ def test_what_may_be_silent_comes_first_in_its_batch() -> None:
     assert [len(one.attempts) for one in found] == [2, 2]
 
 
-def test_what_crosses_comes_after_everything_of_every_vantage() -> None:
+def test_a_later_turn_comes_when_every_vantage_is_through_with_those_before() -> None:
     order: list[int] = []
 
     def note(target: Target) -> Attempt:
@@ -100,7 +100,7 @@ def test_what_crosses_comes_after_everything_of_every_vantage() -> None:
 
     names = ("pod-n1", "host-n1")
     questions = {
-        name: [question(port + at, vantage=name, sample=2, crosses=(300 - port) // 100) for port in (100, 200, 300)]
+        name: [question(port + at, vantage=name, sample=2, turn=(300 - port) // 100) for port in (100, 200, 300)]
         for at, name in enumerate(names)
     }
     told: list[dict[str, Observation]] = []
@@ -110,6 +110,32 @@ def test_what_crosses_comes_after_everything_of_every_vantage() -> None:
     assert [sorted(order[at : at + 4]) for at in (0, 4, 8)] == [[h, h, h + 1, h + 1] for h in (300, 200, 100)]
     assert [len(one.attempts) for one in found.values()] == [2] * 6
     assert len(told) == 7  # three times a vantage, and the whole
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_drawn_ports_are_few_at_a_time_and_of_one_vantage_of_a_node(drawn: bool) -> None:
+    asking: set[str] = set()
+    beside: list[bool] = []
+    parallel: list[bool] = []
+
+    class Seen(SimulatedVantage):
+        def run(
+            self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+        ) -> Completed:
+            parallel.append(any(f"--parallel-max {turns.AT_ONCE} " in word for word in command))
+            asking.add(self.name)
+            together.wait(0.2)
+            beside.append(len(asking) > 1)
+            asking.discard(self.name)
+            return super().run(command, stdin, timeout, gate)
+
+    together = threading.Event()
+    names = ("pod-n1", "pod-n1b")
+    questions = {name: [question(80, vantage=name, turn=1, drawn=drawn)] for name in names}
+    runner.ask(questions, {name: Seen(name, lambda _: OK) for name in names})
+
+    assert parallel == [drawn] * 2
+    assert any(beside) is not drawn
 
 
 def test_a_command_runs_before_it_may_be_fed() -> None:

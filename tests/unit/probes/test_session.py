@@ -34,27 +34,14 @@ def test_what_goes_ahead(name, flags):
     assert {flag for flag in ("limited", "sticky", "silent") if getattr(asked, flag)} == flags
 
 
-@pytest.mark.parametrize(
-    ("name", "crosses"),
-    [
-        ("pod-n3-to-web-np.nodeport.n1-v4-tcp", 1),
-        ("pod-n1-to-web-np.nodeport.n2-v4-tcp", 2),
-        ("self-web-a-to-web-np-local.nodeport.n3-v4-tcp", 0),  # no endpoint is there
-        ("pod-n1-to-web-np.nodeport.n1-v4-tcp", 0),  # its own node's
-        ("ext-e1-to-web-np.nodeport.n1-v4-tcp", 0),  # from an address that nobody masquerades to
-        ("pod-n1-to-web-np.clusterip-v4-tcp", 0),
-        ("pod-n3-to-web-lb.loadbalancer-v4-tcp", 1),  # a hostname in the status: past its own node's ipvs
-        ("pod-n1-to-web-lb.loadbalancer.undeclared-v4-tcp", 0),  # to no node at all
-    ],
-)
-def test_what_comes_to_another_nodes_ipvs(name, crosses):
-    there = load("lab-ipvs-tke")
-    cell = {cell.id: cell for cell in plan(there).cells}[name]
+def test_what_may_be_silent_is_asked_all_at_once_though_its_port_is_drawn():
+    there = load("lab-ipvs-flannel")
+    cells = {cell.id: cell for cell in plan(there).cells}
 
-    assert session._question(there, cell, resolve(cell.frontend, there, declared(there))).crosses == crosses
+    def question(name):
+        return session._question(there, cells[name], resolve(cells[name].frontend, there, declared(there)))
 
+    answered, silent = (question(f"pod-n1-to-web-np-local.nodeport.{node}-v4-tcp") for node in ("n2", "n3"))
 
-def test_only_ipvs_finds_a_connection_without_the_address_that_was_asked():
-    name = "pod-n1-to-web-np.nodeport.n2-v4-tcp"
-
-    assert not session._question(TOPOLOGY, CELLS[name], resolve(CELLS[name].frontend, TOPOLOGY, KNOWN)).crosses
+    assert (answered.turn, answered.drawn, answered.silent) == (3, True, False)
+    assert (silent.turn, silent.drawn, silent.silent) == (1, False, True)

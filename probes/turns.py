@@ -1,0 +1,54 @@
+"""When a cell's turn comes in ipvs mode, so that the kernel takes none of its connections for another. Pure.
+
+The kernel's ipvs finds the connection an answer belongs to by client address, client port and endpoint alone, the
+newest first (net/netfilter/ipvs/ip_vs_conn.c ip_vs_conn_out_get), on every node that the answer passes and for 120 s
+after the last packet. Whoever asks another node's NodePort leaves such a record there under his node's address, and a
+masqueraded connection from that node, whose port the node draws, is lost if it draws the same one to the same endpoint:
+one cell in every fourth run, in any order (docs/observations.md). So what leaves records comes after what could meet
+them, and where pods are masqueraded on their way, few of such connections are under way at a time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from topologies.frontends import FrontendKind
+from topologies.kinds import BalancerStatus, Masquerade, ProxyMode
+
+if TYPE_CHECKING:
+    from probes.cell import Cell
+    from topologies.model import Topology
+
+AT_ONCE = 16  # connections whose ports their node draws: of two with one port, the older must be over
+
+
+def turn(topology: Topology, cell: Cell) -> int:
+    """0: at once. 1 to 3: after all with less, where a client inside comes to another node, by NodePort or balancer.
+
+    1: to a node without an endpoint of the Service, from one that masquerades its pods; 2: to a node with an endpoint,
+    from one without; 3: from one with an endpoint.
+    """
+    frontend, home = cell.frontend, cell.vantage.node
+    if topology.proxy.mode is not ProxyMode.IPVS or home is None or not frontend.declared:
+        return 0
+    service = topology.service(frontend.service)
+    beside = {backend.node for backend in topology.backends_of(service)}
+    status = service.load_balancer_status or topology.load_balancer.status
+    passed = frontend.kind is FrontendKind.LOAD_BALANCER and status is not BalancerStatus.IP
+    asked = {node.name for node in topology.nodes} if passed else {frontend.node} - {None}
+    if not asked - {home}:
+        return 0
+    if not (asked - {home}) & beside:
+        return 1 if masquerades(topology) else 0
+    return 3 if home in beside else 2
+
+
+def drawn(topology: Topology, cell: Cell) -> bool:
+    """Whether the client's node draws its port on the way: a pod's, masqueraded."""
+    pod = cell.vantage.node is not None and not cell.vantage.on_host_network
+    return turn(topology, cell) > 0 and pod and masquerades(topology)
+
+
+def masquerades(topology: Topology) -> bool:
+    """Whether a pod shares its node's address on the way to another node."""
+    return topology.cni.masquerade is not Masquerade.NONE
