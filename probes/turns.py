@@ -23,7 +23,7 @@ AT_ONCE = 16  # connections whose ports their node draws: of two with one port, 
 
 
 def turn(topology: Topology, cell: Cell) -> int:
-    """0: at once. 1 to 3: after all with less, where a client inside comes to another node, by NodePort or balancer.
+    """0: at once. 1 to 3: after all with less, where a node's address comes to another node, by NodePort or balancer.
 
     1: to a node without an endpoint of the Service, from one that masquerades its pods; 2: to a node with an endpoint,
     from one without; 3: from one with an endpoint.
@@ -31,6 +31,8 @@ def turn(topology: Topology, cell: Cell) -> int:
     frontend, home = cell.frontend, cell.vantage.node
     if topology.proxy.mode is not ProxyMode.IPVS or home is None or not frontend.declared:
         return 0
+    if not (cell.vantage.on_host_network or masquerades(topology)):
+        return 0  # under the pod's own address, which nobody else has
     service = topology.service(frontend.service)
     beside = {backend.node for backend in topology.backends_of(service)}
     status = service.load_balancer_status or topology.load_balancer.status
@@ -45,8 +47,7 @@ def turn(topology: Topology, cell: Cell) -> int:
 
 def drawn(topology: Topology, cell: Cell) -> bool:
     """Whether the client's node draws its port on the way: a pod's, masqueraded."""
-    pod = cell.vantage.node is not None and not cell.vantage.on_host_network
-    return turn(topology, cell) > 0 and pod and masquerades(topology)
+    return turn(topology, cell) > 0 and not cell.vantage.on_host_network
 
 
 def masquerades(topology: Topology) -> bool:

@@ -33,12 +33,13 @@ def test_what_comes_to_other_nodes_comes_later(name, turn):
     assert turns.drawn(MASQUERADED, cell) is (turn > 0 and not name.startswith("host"))
 
 
-def test_a_node_without_endpoint_has_its_turn_with_all_others_where_no_pod_is_masqueraded():
+def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
     there, cells = load("lab-ipvs-eni"), CELLS["lab-ipvs-eni"]
+    asked = [(who, node) for who in ("pod-n1", "host-n1") for node in ("n2", "n3")]
 
-    found = {name: turns.turn(there, cells[f"pod-n1-to-web-np.nodeport.{name}-v4-tcp"]) for name in ("n2", "n3")}
+    found = {asking: turns.turn(there, cells["{}-to-web-np.nodeport.{}-v4-tcp".format(*asking)]) for asking in asked}
 
-    assert found == {"n2": 3, "n3": 0}
+    assert found == {("pod-n1", "n2"): 0, ("pod-n1", "n3"): 0, ("host-n1", "n2"): 3, ("host-n1", "n3"): 0}
     assert not any(turns.drawn(there, cell) for cell in cells.values())
 
 
