@@ -29,7 +29,7 @@ from threading import Event, Lock, Semaphore
 from typing import TYPE_CHECKING
 
 from probes.batch import Question
-from probes.curl import Ports
+from probes.curl import PARALLEL_MAX, Ports
 from probes.observation import Observation
 from probes.sheet import Sheet
 from probes.turns import AT_ONCE
@@ -79,9 +79,9 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
 
     def later(sheet: Sheet, turn: int) -> None:
         wants = sheet.sample(turn)
+        drawn = any(want.question.drawn for want in wants)
         with beside[sheet.vantage.name], places:
-            sheet.ask((want for want in wants if not want.question.drawn), connect_timeout)
-            sheet.ask((want for want in wants if want.question.drawn), connect_timeout, parallel=AT_ONCE)
+            sheet.ask(wants, connect_timeout, parallel=AT_ONCE if drawn else PARALLEL_MAX)
         tell(sheet)
 
     def tell(sheet: Sheet) -> None:

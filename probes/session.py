@@ -208,15 +208,14 @@ def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question
     inner = frontend.kind in {FrontendKind.CLUSTER_IP, FrontendKind.ENDPOINT}
     nowhere = cell.vantage.kind is VantageKind.EXTERNAL and inner
     local = service.external_traffic_policy is TrafficPolicy.LOCAL and frontend.node is not None
-    silent = nowhere or (local and frontend.node not in {backend.node for backend in backends})
     return runner.Question(
         cell,
         target,
         limited=frontend.declared and not (nowhere or backends),
-        silent=silent,
+        silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
         sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
         turn=turns.turn(topology, cell),
-        drawn=turns.drawn(topology, cell) and not silent,
+        drawn=turns.drawn(topology, cell),
     )
 
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from topologies.model import Topology
 
-AT_ONCE = 16  # connections whose ports their node draws: of two with one port, the older must be over
+AT_ONCE = 24  # connections whose ports their node draws: of two with one port, the older must be over
 
 
 def turn(topology: Topology, cell: Cell) -> int:
     """0: at once. 1 to 3: after all with less, where a node's address comes to another node, by NodePort or balancer.
 
-    1: to a node without an endpoint of the Service, from one that masquerades its pods; 2: to a node with an endpoint,
-    from one without; 3: from one with an endpoint.
+    1: a masqueraded pod's, to a node without an endpoint of the Service; 2: to a node with an endpoint, from one
+    without; 3: from one with an endpoint.
     """
     frontend, home = cell.frontend, cell.vantage.node
     if topology.proxy.mode is not ProxyMode.IPVS or home is None or not frontend.declared:
@@ -41,7 +41,7 @@ def turn(topology: Topology, cell: Cell) -> int:
     if not asked - {home}:
         return 0
     if not (asked - {home}) & beside:
-        return 1 if masquerades(topology) else 0
+        return 0 if cell.vantage.on_host_network else 1
     return 3 if home in beside else 2
 
 

@@ -32,16 +32,3 @@ def test_what_goes_ahead(name, flags):
     asked = session._question(TOPOLOGY, CELLS[name], resolve(CELLS[name].frontend, TOPOLOGY, KNOWN))
 
     assert {flag for flag in ("limited", "sticky", "silent") if getattr(asked, flag)} == flags
-
-
-def test_what_may_be_silent_is_asked_all_at_once_though_its_port_is_drawn():
-    there = load("lab-ipvs-flannel")
-    cells = {cell.id: cell for cell in plan(there).cells}
-
-    def question(name):
-        return session._question(there, cells[name], resolve(cells[name].frontend, there, declared(there)))
-
-    answered, silent = (question(f"pod-n1-to-web-np-local.nodeport.{node}-v4-tcp") for node in ("n2", "n3"))
-
-    assert (answered.turn, answered.drawn, answered.silent) == (3, True, False)
-    assert (silent.turn, silent.drawn, silent.silent) == (1, False, True)

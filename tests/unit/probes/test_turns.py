@@ -24,6 +24,7 @@ CELLS = {name: {cell.id: cell for cell in plan(load(name)).cells} for name in ("
         ("pod-n3-to-web-lb.loadbalancer-v4-tcp", 2),  # a hostname in the status: past its own node's ipvs
         ("pod-n1-to-web-np.nodeport.n2-v4-tcp", 3),
         ("host-n1-to-web-np.nodeport.n2-v4-tcp", 3),
+        ("host-n1-to-web-np.nodeport.n3-v4-tcp", 0),  # leaves records where no answer of others passes
     ],
 )
 def test_what_comes_to_other_nodes_comes_later(name, turn):
