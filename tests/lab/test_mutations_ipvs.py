@@ -43,3 +43,12 @@ def test_what_is_broken_under_ipvs_turns_exactly_its_own_cells_red(mutation: str
     assert told["foreseen"], "a mutation nobody could notice proves nothing"
     assert not differences(told), differences(told)
     print(f"{mutation}: {len(told['seen'])} of {told['cells']} cells red, all foreseen")  # noqa: T201 - with -s
+
+
+def test_ipvs_answers_a_connection_of_no_service_from_the_address_of_one_that_is_over(topology: Path) -> None:
+    """Why cells have turns in ipvs mode (probes/turns.py). n2 comes from its vxlan device's address both times."""
+    told = asked("mixed_up", topology, "42001")
+
+    assert told["node_port"]
+    assert sorted(told["same"]) == [False, True]  # the endpoint that the NodePort took
+    assert told["other"] == [True, True]
