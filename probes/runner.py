@@ -59,10 +59,10 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
     `questions` by vantage name. `connect_timeout` in seconds. `together`: so many vantages' samples at a time, where
     all of them (0) are more connections than the cluster can take. `progress` gets one line per vantage and round, from
     several threads. `done` gets a vantage's observations by cell id as soon as they are there, and again, in place of
-    the older, when more was asked; from several threads. Nothing is raised for a vantage that cannot be asked: its
-    cells come back with `trouble`. Wall time: connect_timeout + 1 s where somebody is silent, as much again for a later
-    turn, and about 1.2 s a wave, of which there is one for every refusal beyond 6 that one node owes one client, and
-    two to see that there are none.
+    the older, when more was asked; from several threads; cells whose turn has not come are not among them. Nothing is
+    raised for a vantage that cannot be asked: its cells come back with `trouble`. Wall time: connect_timeout + 1 s where
+    somebody is silent, as much again for a later turn, and about 1.2 s a wave, of which there is one for every refusal
+    beyond 6 that one node owes one client, and two to see that there are none.
     """
     sheets = _sheets(questions, vantages)
 
@@ -86,7 +86,7 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
 
     def tell(sheet: Sheet) -> None:
         progress(str(sheet))
-        done(sheet.observations())
+        done({cell: one for cell, one in sheet.observations().items() if one.attempts or one.trouble})
 
     with ThreadPoolExecutor(max_workers=max(1, 2 * len(sheets))) as pool:
         ahead = {

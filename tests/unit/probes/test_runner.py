@@ -110,6 +110,7 @@ def test_a_later_turn_comes_when_every_vantage_is_through_with_those_before() ->
     assert [sorted(order[at : at + 4]) for at in (0, 4, 8)] == [[h, h, h + 1, h + 1] for h in (300, 200, 100)]
     assert [len(one.attempts) for one in found.values()] == [2] * 6
     assert len(told) == 7  # three times a vantage, and the whole
+    assert [len(one) for one in told] == [1, 1, 2, 2, 3, 3, 6]  # nothing of a cell whose turn has not come
 
 
 @pytest.mark.parametrize("drawn", [True, False])
