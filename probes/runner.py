@@ -60,9 +60,9 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
     all of them (0) are more connections than the cluster can take. `progress` gets one line per vantage and round, from
     several threads. `done` gets a vantage's observations by cell id as soon as they are there, and again, in place of
     the older, when more was asked; from several threads; cells whose turn has not come are not among them. Nothing is
-    raised for a vantage that cannot be asked: its cells come back with `trouble`. Wall time: connect_timeout + 1 s where
-    somebody is silent, as much again for a later turn, and about 1.2 s a wave, of which there is one for every refusal
-    beyond 6 that one node owes one client, and two to see that there are none.
+    raised for a vantage that cannot be asked: its cells come back with `trouble`. Wall time: connect_timeout + 1 s
+    where somebody is silent, as much again for a later turn, and about 1.2 s a wave, of which there is one for every
+    refusal beyond 6 that one node owes one client, and two to see that there are none.
     """
     sheets = _sheets(questions, vantages)
 
