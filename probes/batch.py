@@ -30,7 +30,7 @@ class Question:
     `limited`: its Service has no backend, so it may be refused by ICMP, of which a kernel sends few (`runner.py`).
     `sticky`: its Service has session affinity, which a first connection sets. `silent`: nobody may be there who could
     answer, so its attempts go first: each may last as long as the connect timeout. `turn`: asked after all those of
-    lesser turns; `drawn`: few at a time then, and one vantage of a node after the other (`turns.py`).
+    lesser turns (`turns.py`).
     """
 
     cell: Cell
@@ -39,7 +39,11 @@ class Question:
     sticky: bool = False
     silent: bool = False
     turn: int = 0
-    drawn: bool = False
+
+    @property
+    def drawn(self) -> bool:
+        """Its client ports are the node's to draw: a pod's, masqueraded, which is why it has a later turn."""
+        return self.turn > 0 and not self.cell.vantage.on_host_network
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def _may_be_sent_home(topology: Topology, service: Service, frontend: Frontend) 
     if not keeps or frontend.kind is not FrontendKind.LOAD_BALANCER:
         return False
     listener = next((one for one in balancer.listeners if one.name == frontend.listener), None)
-    passed = (service.load_balancer_status or balancer.status) is not BalancerStatus.IP
+    passed = topology.balancer_status(service) is not BalancerStatus.IP
     return bool(listener.leads_to) if listener else passed and frontend.declared
 
 

@@ -24,7 +24,8 @@ again as transport (`batch.py`), and if it stays, the cells it lost say so in `t
 from __future__ import annotations
 
 from collections import defaultdict
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from threading import Event, Lock, Semaphore
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ from probes.turns import AT_ONCE
 from probes.waves import waves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor, Future
 
     from probes.vantages.base import Vantage
 
@@ -65,47 +67,66 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
     refusal beyond 6 that one node owes one client, and two to see that there are none.
     """
     sheets = _sheets(questions, vantages)
-
-    places = Semaphore(together or max(1, len(sheets)))
-    begin = Event()
-    beside = _neighbours(sheets.values())
-
-    def finish(sheet: Sheet, ahead: Future[None]) -> None:
-        with places:
-            sheet.ask(sheet.sample(), connect_timeout, gate=begin.wait)
-        ahead.result()
-        sheet.ask(sheet.late(), connect_timeout)
-        tell(sheet)
-
-    def later(sheet: Sheet, turn: int) -> None:
-        wants = sheet.sample(turn)
-        drawn = any(want.question.drawn for want in wants)
-        with beside[sheet.vantage.name], places:
-            sheet.ask(wants, connect_timeout, parallel=AT_ONCE if drawn else PARALLEL_MAX)
-        tell(sheet)
-
-    def tell(sheet: Sheet) -> None:
-        progress(str(sheet))
-        done({cell: one for cell, one in sheet.observations().items() if one.attempts or one.trouble})
-
+    asking = _Asking(sheets, connect_timeout, Semaphore(together or max(1, len(sheets))), progress, done)
     with ThreadPoolExecutor(max_workers=max(1, 2 * len(sheets))) as pool:
-        ahead = {
-            name: pool.submit(sheet.ask, sheet.ahead(), connect_timeout, scout=True) for name, sheet in sheets.items()
-        }
-        finished = [pool.submit(finish, sheet, ahead[name]) for name, sheet in sheets.items()]
-        wait(ahead.values(), timeout=HEAD_START)
-        begin.set()
-        for future in finished:
-            future.result()
+        asking.first(pool)
         for turn in sorted({question.turn for sheet in sheets.values() for question in sheet.questions} - {0}):
-            for future in [pool.submit(later, sheet, turn) for sheet in sheets.values() if sheet.sample(turn)]:
-                future.result()
+            asking.later(pool, turn)
     waves(sheets.values(), connect_timeout, progress)
     found: dict[str, Observation] = {}
     for name, asked in questions.items():
         found |= sheets[name].observations() if name in sheets else _unasked(name, asked)
     done(found)
     return found
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """The turns of one run. `places`: so many vantages' samples at a time; `progress`, `done`: see `ask`."""
+
+    sheets: Mapping[str, Sheet]
+    connect_timeout: float
+    places: Semaphore
+    progress: Callable[[str], None]
+    done: Callable[[dict[str, Observation]], None]
+
+    def first(self, pool: Executor) -> None:
+        """What goes ahead, the sample of the first turn, and the rest of what went ahead."""
+        begin = Event()
+        ahead = {
+            name: pool.submit(sheet.ask, sheet.ahead(), self.connect_timeout, scout=True)
+            for name, sheet in self.sheets.items()
+        }
+        finished = [pool.submit(self._sample, sheet, ahead[name], begin) for name, sheet in self.sheets.items()]
+        wait(ahead.values(), timeout=HEAD_START)
+        begin.set()
+        for future in finished:
+            future.result()
+
+    def later(self, pool: Executor, turn: int) -> None:
+        """The sample of a later turn; one vantage of a node after the other."""
+        nodes = {sheet.node: Lock() for sheet in self.sheets.values()}
+        asked = [sheet for sheet in self.sheets.values() if sheet.sample(turn)]
+        for future in [pool.submit(self._later, sheet, turn, nodes[sheet.node]) for sheet in asked]:
+            future.result()
+
+    def _sample(self, sheet: Sheet, ahead: Future[None], begin: Event) -> None:
+        with self.places:
+            sheet.ask(sheet.sample(), self.connect_timeout, gate=begin.wait)
+        ahead.result()
+        sheet.ask(sheet.late(), self.connect_timeout)
+        self._tell(sheet)
+
+    def _later(self, sheet: Sheet, turn: int, alone: Lock) -> None:
+        wants = sheet.sample(turn)
+        parallel = AT_ONCE if any(want.question.drawn for want in wants) else PARALLEL_MAX
+        with alone, self.places:
+            sheet.ask(wants, self.connect_timeout, parallel=parallel)
+        self._tell(sheet)
+
+    def _tell(self, sheet: Sheet) -> None:
+        self.progress(str(sheet))
+        self.done({cell: one for cell, one in sheet.observations().items() if one.attempts or one.trouble})
 
 
 def _sheets(questions: Mapping[str, Sequence[Question]], vantages: Mapping[str, Vantage]) -> dict[str, Sheet]:
@@ -115,16 +136,6 @@ def _sheets(questions: Mapping[str, Sequence[Question]], vantages: Mapping[str, 
         name: Sheet(vantages[name], asked, ports[asked[0].cell.vantage.host])
         for name, asked in questions.items()
         if name in vantages and asked
-    }
-
-
-def _neighbours(sheets: Iterable[Sheet]) -> dict[str, Lock]:
-    """For each vantage the lock that lets only one of its node ask, where the node draws client ports for its pods."""
-    crowded = {question.cell.vantage.node for sheet in sheets for question in sheet.questions if question.drawn}
-    nodes: dict[str | None, Lock] = defaultdict(Lock)
-    return {
-        sheet.vantage.name: nodes[node] if (node := sheet.questions[0].cell.vantage.node) in crowded else Lock()
-        for sheet in sheets
     }
 
 

@@ -31,7 +31,7 @@ def _listening(cell: Cell, topology: Topology) -> str:
 
 
 def _status(cell: Cell, topology: Topology) -> BalancerStatus:
-    return topology.service(cell.frontend.service).load_balancer_status or topology.load_balancer.status
+    return topology.balancer_status(topology.service(cell.frontend.service))
 
 
 def _shares_address(cell: Cell, topology: Topology) -> bool:

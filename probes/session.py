@@ -215,7 +215,6 @@ def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question
         silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
         sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
         turn=turns.turn(topology, cell),
-        drawn=turns.drawn(topology, cell),
     )
 
 

@@ -39,6 +39,11 @@ class Sheet:
     def __post_init__(self) -> None:
         self.attempts = {question.cell.id: [] for question in self.questions}
 
+    @property
+    def node(self) -> str | None:
+        """The node it asks from; None outside the cluster."""
+        return self.questions[0].cell.vantage.node
+
     def ahead(self) -> list[Want]:
         """The attempts that go ahead of all others."""
         return [Want(question) for question in self.questions if question.limited or question.sticky]
@@ -71,7 +76,7 @@ class Sheet:
         if not parts:
             return
         with ThreadPoolExecutor(max_workers=min(len(parts), BATCHES_MAX)) as pool:
-            list(pool.map(lambda part: self._ask(part, connect_timeout, gate, scout, parallel), parts))
+            list(pool.map(lambda part: self._ask(part, connect_timeout, gate, parallel, scout=scout), parts))
 
     def outcomes(self, question: Question) -> set[Outcome]:
         """The outcomes of a cell's attempts so far."""
@@ -101,7 +106,7 @@ class Sheet:
         return f"{self.vantage.name}: {len(self.questions)} cells, {outcomes.total()} attempts: {told}{why}"
 
     def _ask(
-        self, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object], scout: bool, parallel: int
+        self, wants: Sequence[Want], connect_timeout: float, gate: Callable[[], object], parallel: int, *, scout: bool
     ) -> None:
         try:
             found = carry_out(Spot(self.vantage, self.ports), wants, connect_timeout, gate, parallel)

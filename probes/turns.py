@@ -35,19 +35,12 @@ def turn(topology: Topology, cell: Cell) -> int:
         return 0  # under the pod's own address, which nobody else has
     service = topology.service(frontend.service)
     beside = {backend.node for backend in topology.backends_of(service)}
-    status = service.load_balancer_status or topology.load_balancer.status
-    passed = frontend.kind is FrontendKind.LOAD_BALANCER and status is not BalancerStatus.IP
-    asked = {node.name for node in topology.nodes} if passed else {frontend.node} - {None}
-    if not asked - {home}:
-        return 0
-    if not (asked - {home}) & beside:
-        return 0 if cell.vantage.on_host_network else 1
-    return 3 if home in beside else 2
-
-
-def drawn(topology: Topology, cell: Cell) -> bool:
-    """Whether the client's node draws its port on the way: a pod's, masqueraded."""
-    return turn(topology, cell) > 0 and not cell.vantage.on_host_network
+    balanced = frontend.kind is FrontendKind.LOAD_BALANCER
+    passed = balanced and topology.balancer_status(service) is not BalancerStatus.IP
+    elsewhere = ({node.name for node in topology.nodes} if passed else {frontend.node}) - {None, home}
+    if elsewhere & beside:
+        return 3 if home in beside else 2
+    return 1 if elsewhere and not cell.vantage.on_host_network else 0
 
 
 def masquerades(topology: Topology) -> bool:

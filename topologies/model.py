@@ -339,6 +339,10 @@ class Topology(Model):
         """The Service of that name; KeyError if it is not declared."""
         return {service.name: service for service in self.workload.services}[name]
 
+    def balancer_status(self, service: Service) -> BalancerStatus:
+        """What the API tells of a Service's balancer: as the balancer does, unless the Service says otherwise."""
+        return service.load_balancer_status or self.load_balancer.status
+
     def backends_of(self, service: Service) -> tuple[Backend, ...]:
         """The echo pods a Service selects, in declared order."""
         return tuple(backend for backend in self.workload.backends if backend.app == service.app)

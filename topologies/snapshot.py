@@ -115,7 +115,7 @@ def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPv
         for backend in topology.backends_of(service)
     )
     address = _balanced_address(topology, service) if balanced else None
-    status = service.load_balancer_status or balancer.status
+    status = topology.balancer_status(service)
     hidden = status is BalancerStatus.HOSTNAME
     return ServiceState(
         name=service.name,

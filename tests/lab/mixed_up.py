@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from probes import session
-from tests.lab.mutated import There
+from tests.lab.mutated import There, tell
 from topologies.load import load
 
 if TYPE_CHECKING:
@@ -51,12 +51,8 @@ def main(name: str, port: int) -> None:
         told["other"] = [answered(port + 1, endpoint.address, endpoint.port) for endpoint in state.endpoints]
 
     options = session.Options(connect_timeout=4, settle_timeout=180)
-    session.conduct(topology, [], there.run, options, say=_say, before_asking=ask)
+    session.conduct(topology, [], there.run, options, say=tell, before_asking=ask)
     print(json.dumps(told))  # noqa: T201 - the answer
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import threading
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import batch, curl, runner, turns, waves
-from probes.cell import Cell
+from probes import batch, curl, runner
 from probes.observation import Attempt, Observation, Outcome
 from probes.vantages.base import Completed, TransportError, UnusableError, at_once
 from probes.vantages.simulated import SimulatedVantage
-from topologies.frontends import Frontend, FrontendKind, Target
-from topologies.kinds import VantageKind
-from topologies.model import Vantage
+from tests.unit.probes.questions import OK, REFUSED, SOURCE, TIMEOUT, ask, outcomes, question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-SOURCE = IPv4Address("10.244.1.7")
-OK = Attempt(Outcome.OK, source=SOURCE, backend="web-a", seconds=0.01)
-REFUSED = Attempt(Outcome.REFUSED)
-TIMEOUT = Attempt(Outcome.TIMEOUT, seconds=2.0)
-
-
-def question(port: int, *, vantage: str = "pod-n1", node: str = "n2", sample: int = 5, **flags) -> runner.Question:
-    where = Vantage(name=vantage, kind=VantageKind.POD, node="n1")
-    cell = Cell(where, Frontend(f"web-{port}", FrontendKind.NODE_PORT, node=node), sample=sample)
-    return runner.Question(cell, Target(IPv4Address("198.18.1.12"), port), **flags)
-
-
-def ask(questions: list[runner.Question], answer: Callable[[Target], Attempt]) -> list[Observation]:
-    found = runner.ask({"pod-n1": questions}, {"pod-n1": SimulatedVantage("pod-n1", answer)})
-    assert list(found) == [one.cell.id for one in questions]
-    return list(found.values())
-
-
-def outcomes(observation: Observation) -> list[Outcome]:
-    return [one.outcome for one in observation.attempts]
+    from topologies.frontends import Target
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -91,54 +68,6 @@ def test_what_may_be_silent_comes_first_in_its_batch() -> None:
     assert [len(one.attempts) for one in found] == [2, 2]
 
 
-def test_a_later_turn_comes_when_every_vantage_is_through_with_those_before() -> None:
-    order: list[int] = []
-
-    def note(target: Target) -> Attempt:
-        order.append(target.port)
-        return OK
-
-    names = ("pod-n1", "host-n1")
-    questions = {
-        name: [question(port + at, vantage=name, sample=2, turn=(300 - port) // 100) for port in (100, 200, 300)]
-        for at, name in enumerate(names)
-    }
-    told: list[dict[str, Observation]] = []
-    vantages = {name: SimulatedVantage(name, note) for name in names}
-    found = runner.ask(questions, vantages, together=1, done=told.append)
-
-    assert [sorted(order[at : at + 4]) for at in (0, 4, 8)] == [[h, h, h + 1, h + 1] for h in (300, 200, 100)]
-    assert [len(one.attempts) for one in found.values()] == [2] * 6
-    assert len(told) == 7  # three times a vantage, and the whole
-    assert [len(one) for one in told] == [1, 1, 2, 2, 3, 3, 6]  # nothing of a cell whose turn has not come
-
-
-@pytest.mark.parametrize("drawn", [True, False])
-def test_drawn_ports_are_few_at_a_time_and_of_one_vantage_of_a_node(drawn: bool) -> None:
-    asking: set[str] = set()
-    beside: list[bool] = []
-    parallel: list[bool] = []
-
-    class Seen(SimulatedVantage):
-        def run(
-            self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
-        ) -> Completed:
-            parallel.append(any(f"--parallel-max {turns.AT_ONCE} " in word for word in command))
-            asking.add(self.name)
-            together.wait(0.2)
-            beside.append(len(asking) > 1)
-            asking.discard(self.name)
-            return super().run(command, stdin, timeout, gate)
-
-    together = threading.Event()
-    names = ("pod-n1", "pod-n1b")
-    questions = {name: [question(80, vantage=name, turn=1, drawn=drawn)] for name in names}
-    runner.ask(questions, {name: Seen(name, lambda _: OK) for name in names})
-
-    assert parallel == [drawn] * 2
-    assert any(beside) is not drawn
-
-
 def test_a_command_runs_before_it_may_be_fed() -> None:
     steps: list[str] = []
 
@@ -176,124 +105,6 @@ def test_the_others_do_not_wait_long_for_a_silent_scout(monkeypatch: pytest.Monk
     found = ask([question(100), question(80, limited=True)], answer)
 
     assert {outcome for one in found for outcome in outcomes(one)} == {Outcome.OK}
-
-
-class Kernel:
-    """Refuses ports below 100 while it has tokens, one more for each wave; drops all others."""
-
-    def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
-        self.waves = 0
-        self._inner = SimulatedVantage("pod-n1", self._answer)
-        self.name = "pod-n1"
-
-    def run(
-        self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
-    ) -> Completed:
-        return self._inner.run(command, stdin, timeout, gate)
-
-    def wave(self, line: str) -> None:
-        if "asked once more" in line:
-            self.waves += 1
-            self.tokens += 1
-
-    def _answer(self, target: Target) -> Attempt:
-        if target.port >= 100 or self.tokens < 1:
-            return TIMEOUT
-        self.tokens -= 1
-        return REFUSED
-
-
-@pytest.fixture
-def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waves, "PACE", 0.0)
-
-
-def ask_kernel(kernel: Kernel, *questions: runner.Question) -> list[Observation]:
-    return list(runner.ask({"pod-n1": questions}, {"pod-n1": kernel}, progress=kernel.wave).values())
-
-
-def limited(ports: Sequence[int]) -> list[runner.Question]:
-    return [question(port, limited=True) for port in ports]
-
-
-@pytest.mark.usefixtures("no_pace")
-def test_waves_find_every_refusal_that_the_limit_swallowed() -> None:
-    found = ask_kernel(Kernel(tokens=6), *limited(range(80, 91)), question(100, sample=3))
-
-    *refused, dropped = found
-    assert all(outcomes(one)[-1] is Outcome.REFUSED for one in refused)
-    assert [len(one.attempts) for one in refused] == [1] * 6 + [2, 3, 4, 5, 6]
-    assert outcomes(dropped) == [Outcome.TIMEOUT] * (3 + 7)
-    assert [one.sure for one in found] == [False] * 11 + [True]
-
-
-@pytest.mark.usefixtures("no_pace")
-def test_silence_is_sure_after_two_waves_in_which_nobody_is_refused() -> None:
-    kernel = Kernel(tokens=9)
-
-    found = ask_kernel(kernel, *limited(range(80, 86)), question(100, sample=3))
-
-    assert [len(one.attempts) for one in found] == [1] * 6 + [5]
-    assert [one.sure for one in found] == [False] * 6 + [True]
-    assert kernel.waves == 2
-
-
-@pytest.mark.usefixtures("no_pace")
-def test_a_client_left_without_a_token_for_one_wave_is_asked_on() -> None:
-    """A redirect caused by the asking itself empties the bucket for a second more."""
-    [refused] = ask_kernel(Kernel(tokens=-1), *limited([80]))
-
-    assert outcomes(refused) == [Outcome.TIMEOUT, Outcome.TIMEOUT, Outcome.REFUSED]
-    assert not refused.sure
-
-
-@pytest.mark.usefixtures("no_pace")
-def test_waves_are_bounded_and_what_is_left_is_not_sure() -> None:
-    found = ask_kernel(Kernel(tokens=0), *limited(range(50, 90)))
-
-    assert max(len(one.attempts) for one in found) == 1 + waves.WAVES_MAX
-    assert not any(one.sure for one in found)
-
-
-@pytest.mark.usefixtures("no_pace")
-def test_a_bucket_that_was_empty_before_is_seen_by_its_silent_cells() -> None:
-    [refused] = ask_kernel(Kernel(tokens=0), *limited([80]))
-
-    assert outcomes(refused) == [Outcome.TIMEOUT, Outcome.REFUSED]
-
-
-def test_silence_beside_less_than_a_burst_of_refusals_is_not_asked_again() -> None:
-    kernel = Kernel(tokens=9)
-
-    found = ask_kernel(kernel, *limited(range(80, 85)), question(100, sample=3))
-
-    assert outcomes(found[-1]) == [Outcome.TIMEOUT] * 3
-    assert kernel.waves == 0
-
-
-def test_silence_of_another_node_is_not_asked_again() -> None:
-    refused = [question(port, limited=True) for port in range(80, 88)]
-    elsewhere = question(99, node="n3", sample=3)
-
-    found = ask([*refused, elsewhere], lambda target: TIMEOUT if target.port == 99 else REFUSED)
-
-    assert outcomes(found[-1]) == [Outcome.TIMEOUT] * 3
-
-
-@pytest.mark.usefixtures("no_pace")
-def test_a_wave_that_could_not_be_asked_proves_nothing() -> None:
-    class Dies(Kernel):
-        def run(
-            self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
-        ) -> Completed:
-            if self.waves:
-                raise UnusableError("gone")  # noqa: EM101
-            return super().run(command, stdin, timeout, gate)
-
-    [silent] = ask_kernel(Dies(tokens=0), *limited([80]))
-
-    assert (outcomes(silent), silent.trouble, silent.sure) == ([Outcome.TIMEOUT], "pod-n1: gone", False)
 
 
 class Flaky:

@@ -1,12 +1,25 @@
-"""When a cell's turn comes in ipvs mode."""
+"""When a cell's turn comes in ipvs mode, and that it is kept."""
 
 from __future__ import annotations
 
+import threading
+from typing import TYPE_CHECKING
+
 import pytest
 
-from probes import turns
+from probes import runner, turns
 from probes.plan import plan
+from probes.vantages.base import Completed, at_once
+from probes.vantages.simulated import SimulatedVantage
+from tests.unit.probes.questions import OK, question
+from topologies.kinds import VantageKind
 from topologies.load import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from probes.observation import Attempt, Observation
+    from topologies.frontends import Target
 
 MASQUERADED = load("lab-ipvs-tke")
 CELLS = {name: {cell.id: cell for cell in plan(load(name)).cells} for name in ("lab-ipvs-tke", "lab-ipvs-eni")}
@@ -31,7 +44,6 @@ def test_what_comes_to_other_nodes_comes_later(name, turn):
     cell = CELLS["lab-ipvs-tke"][name]
 
     assert turns.turn(MASQUERADED, cell) == turn
-    assert turns.drawn(MASQUERADED, cell) is (turn > 0 and not name.startswith("host"))
 
 
 def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
@@ -41,10 +53,64 @@ def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
     found = {asking: turns.turn(there, cells["{}-to-web-np.nodeport.{}-v4-tcp".format(*asking)]) for asking in asked}
 
     assert found == {("pod-n1", "n2"): 0, ("pod-n1", "n3"): 0, ("host-n1", "n2"): 3, ("host-n1", "n3"): 0}
-    assert not any(turns.drawn(there, cell) for cell in cells.values())
 
 
 def test_only_ipvs_finds_a_connection_without_the_address_that_was_asked():
     there = load("lab-flannel")
 
     assert {turns.turn(there, cell) for cell in plan(there).cells} == {0}
+
+
+def test_a_later_turn_comes_when_every_vantage_is_through_with_those_before() -> None:
+    order: list[int] = []
+
+    def note(target: Target) -> Attempt:
+        order.append(target.port)
+        return OK
+
+    names = ("pod-n1", "host-n1")
+    questions = {
+        name: [question(port + at, vantage=name, sample=2, turn=(300 - port) // 100) for port in (100, 200, 300)]
+        for at, name in enumerate(names)
+    }
+    told: list[dict[str, Observation]] = []
+    vantages = {name: SimulatedVantage(name, note) for name in names}
+    found = runner.ask(questions, vantages, together=1, done=told.append)
+
+    assert [sorted(order[at : at + 4]) for at in (0, 4, 8)] == [[h, h, h + 1, h + 1] for h in (300, 200, 100)]
+    assert [len(one.attempts) for one in found.values()] == [2] * 6
+    assert len(told) == 7  # three times a vantage, and the whole
+    assert [len(one) for one in told] == [1, 1, 2, 2, 3, 3, 6]  # nothing of a cell whose turn has not come
+
+
+@pytest.mark.parametrize(
+    ("kind", "homes", "few", "together"),
+    [
+        (VantageKind.POD, ("n1", "n1"), True, False),
+        (VantageKind.POD, ("n1", "n2"), True, True),
+        (VantageKind.NODE, ("n1", "n1"), False, False),
+    ],
+)
+def test_in_a_later_turn_pods_ask_few_at_a_time_and_one_vantage_of_a_node(kind, homes, few, together):
+    both = threading.Barrier(2)
+    met: list[bool] = []
+    parallel: list[bool] = []
+
+    class Seen(SimulatedVantage):
+        def run(
+            self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+        ) -> Completed:
+            parallel.append(any(f"--parallel-max {turns.AT_ONCE} " in word for word in command))
+            try:
+                both.wait(0.5)
+                met.append(True)
+            except threading.BrokenBarrierError:
+                met.append(False)
+            return super().run(command, stdin, timeout, gate)
+
+    names = dict(zip(("one", "other"), homes, strict=True))
+    questions = {name: [question(80, vantage=name, home=home, kind=kind, turn=1)] for name, home in names.items()}
+    runner.ask(questions, {name: Seen(name, lambda _: OK) for name in questions})
+
+    assert parallel == [few] * 2
+    assert met == [together] * 2
