@@ -9,7 +9,7 @@ SIMULATED := example-kubeadm $(notdir $(basename $(wildcard topologies/library/l
 LAB ?= yes
 VENV_PACKAGE = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv)
 
-.PHONY: demo test check unit simulated lab setup system down bench lock
+.PHONY: demo test check unit fuzz simulated lab setup system down bench lock
 
 demo: setup
 	@$(PY) -m pytest --topology=$(TOPOLOGY); status=$$?; $(PY) -m topologies.lab down --topology=$(TOPOLOGY); exit $$status
@@ -38,7 +38,10 @@ check: $(VENV)/.installed
 	$(VENV)/bin/interrogate -q .
 
 unit: $(VENV)/.installed
-	$(PY) -m pytest -n auto tests/unit tests/browser
+	$(PY) -m pytest -n auto tests/unit tests/fuzz tests/browser
+
+fuzz: $(VENV)/.installed
+	HAIRPIN_FUZZ=whole $(PY) -m pytest -n auto tests/fuzz
 
 simulated: $(VENV)/.installed
 	@echo $(SIMULATED) | tr ' ' '\n' | xargs -P $$(nproc) -I NAME sh -c \
