@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 TOPOLOGY ?= lab-flannel
 DEBIAN := etcd-server containerd runc containernetworking-plugins iptables nftables ipset ipvsadm conntrack iproute2 \
-  procps openssh-server openssh-client openssl curl tcpdump gcc libc6-dev make bc patch jq rsync xz-utils dpkg-dev golang-go chromium
+  procps openssh-server openssh-client openssl curl tcpdump gcc libc6-dev make bc patch jq rsync xz-utils dpkg-dev golang-1.19-go chromium
 SIMULATED := example-kubeadm $(notdir $(basename $(wildcard topologies/library/lab-*.yaml)))
 LAB ?= yes
 VENV_PACKAGE = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv)

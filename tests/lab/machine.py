@@ -21,7 +21,7 @@ def traces(lab: str) -> dict[str, set[str]]:
         "routes": set(run(["ip", "route"]).splitlines()),
         "namespaces": set(run(["ip", "netns"]).splitlines()),
         "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
-        "cgroups": {top for top, *_ in os.walk("/sys/fs/cgroup") if top.endswith(f"/hairpin-{lab}")},
+        "cgroups": {top for top, *_ in os.walk("/sys/fs/cgroup") if f"/hairpin-{lab}-" in top},
         "processes": set(processes(lab)),
         "sysctls": set(sysctls()),
         "rules": set(rules()),

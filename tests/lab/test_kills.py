@@ -1,7 +1,7 @@
 """`make demo` may be killed at any moment: then `down` leaves the machine as it was, and the run is readable.
 
-`HAIRPIN_KILLS=50 HAIRPIN_KILLS_TOPOLOGY=lab-flannel pytest tests/lab/test_kills.py -s` for as many as wanted; each says
-what was killed, when, and how far the run had come. `HAIRPIN_SEED` chooses other moments.
+`HAIRPIN_KILLS=40 HAIRPIN_KILLS_TOPOLOGY=lab-flannel pytest tests/lab/test_kills.py -s` kills as often as wanted; each
+prints what was killed, when, and how far the run had come. `HAIRPIN_SEED` chooses other moments.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from probes.clock import Deadline, until
 from reports.journal import load
 from tests.lab.machine import changes, traces
 from topologies.lab import lab
+from topologies.lab.island import Island, locate
 from topologies.load import LIBRARY
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ KILLS = int(os.environ.get("HAIRPIN_KILLS", "3"))
 SEED = int(os.environ.get("HAIRPIN_SEED", "1"))
 BASE = os.environ.get("HAIRPIN_KILLS_TOPOLOGY", "lab-small")
 PATIENCE = 120  # seconds the rest of a demo whose parent alone was killed may take to notice
+DAEMONS = ("supervisor", "etcd", "kube-apiserver", "kubelet", "containerd", "kube-proxy")
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_killed_demo_leaves_no_trace_and_a_readable_run(number: int, demo: Demo) -> None:
     chance = random.Random(f"{SEED} {number}")  # noqa: S311 - moments, no secrets
-    moment, which = chance.uniform(0, demo.lasts), chance.choice(["all", "make", "pytest"])
+    moment, which = chance.uniform(0, demo.lasts), chance.choice(["all", "make", "pytest", *DAEMONS])
     known, process = demo.runs(), demo.start()
     sleep(moment)
     kill(process, which)
-    process.wait()
+    if which not in DAEMONS:
+        process.wait()
 
     down()
     until(lambda: "; ".join(session(process.pid).values()), Deadline(PATIENCE), "the end of what make had started")
@@ -106,12 +109,28 @@ def test_a_killed_demo_leaves_no_trace_and_a_readable_run(number: int, demo: Dem
 
 
 def kill(process: subprocess.Popen[bytes], which: str) -> None:
-    """SIGKILL to make and all it started (the lab itself apart), to make alone, or to the pytest of that moment."""
+    """SIGKILL to make and all it started (the lab itself apart), to make alone, to the pytest of that moment, or to a
+    daemon of the lab, if it runs.
+    """
+    if which in DAEMONS:
+        for pid in daemons(which):
+            os.kill(pid, signal.SIGKILL)
+        return
     pytests = [pid for pid, line in session(process.pid).items() if "-m pytest" in line]
     if which == "all":
         os.killpg(process.pid, signal.SIGKILL)
     else:
         os.kill(pytests[-1] if which == "pytest" and pytests else process.pid, signal.SIGKILL)
+
+
+def daemons(name: str) -> list[int]:
+    """The pids of one of the lab's daemons (its first process, for `supervisor`), found in the lab's cgroups."""
+    island = Island(NAME, locate(NAME))
+    if name == "supervisor":
+        return [island.first] if island.first else []
+    listed = Path("/sys/fs/cgroup").glob(f"**/hairpin-{NAME}-*/**/cgroup.procs")
+    pids = {int(pid) for path in listed for pid in path.read_text().split()}
+    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == name[:15]]
 
 
 def session(leader: int) -> dict[int, str]:

@@ -201,6 +201,25 @@ def test_up_may_be_killed_at_any_moment(moment: float, before: dict[str, set[str
     assert not changes(before, traces(NAME))
 
 
+@pytest.mark.parametrize("verb", [["exec"], ["exec", "n1"], ["exec", "e1"]])
+def test_what_exec_started_ends_with_the_lab(verb: list[str], small: lab.Lab) -> None:
+    """Also a program that left its session and its parent, as `nohup tcpdump &` does."""
+    mark = f"777{os.getpid()}"
+    command = [sys.executable, "-m", "topologies.lab", verb[0], "--topology", small.name, *verb[1:]]
+    script = f"setsid sleep {mark} & sleep {mark}"
+    child = subprocess.Popen([*command, "--", "sh", "-c", script], cwd=Path(__file__).parents[2])  # noqa: S603 - ours
+
+    def sleeping() -> list[str]:
+        done = subprocess.run(["pgrep", "-f", f"sleep {mark}$"], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        return done.stdout.split()
+
+    until(lambda: len(sleeping()) >= 2, "both programs", seconds=20)
+    lab.down(small.name)
+
+    assert child.wait(10) == -signal.SIGKILL
+    assert not sleeping()
+
+
 @pytest.mark.parametrize("which", ["holder", "first", "apiserver"])
 def test_any_of_its_processes_may_be_killed(which: str, small: lab.Lab, before: dict[str, set[str]]) -> None:
     island = Island.of(small.name)

@@ -17,6 +17,7 @@ from topologies.lab.flags import VersionError
 from topologies.lab.guest.guest import GuestError
 from topologies.lab.images import ImagesError
 from topologies.lab.island import Island, IslandError, locate
+from topologies.lab.ownership import OwnershipError, lab_name
 from topologies.lab.processes import ProcessError
 from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
@@ -33,6 +34,7 @@ TOLD = (
     ImagesError,
     IslandError,
     lab.LabError,
+    OwnershipError,
     ProcessError,
     RequirementError,
     TopologyError,
@@ -77,9 +79,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def name_of(given: str) -> str:
-    """A lab's name: the topology's, or what was given if a lab of that name exists (its topology may be gone)."""
-    is_file = Path(given).suffix in SUFFIXES  # joined to the labs' directory, an absolute path would be itself
-    return load(given).name if is_file or not locate(given).root.exists() else given
+    """Return a lab's name: the topology's, or `given` if a lab of that name exists (its topology may be gone).
+
+    Raises:
+        OwnershipError: `given` is no topology file and cannot be a lab's name.
+
+    """
+    if Path(given).suffix in SUFFIXES:
+        return load(given).name
+    return given if locate(lab_name(given)).root.exists() else load(given).name
 
 
 def up(options: argparse.Namespace) -> None:
@@ -91,7 +99,7 @@ def up(options: argparse.Namespace) -> None:
 
 def down(options: argparse.Namespace) -> None:
     """End the lab and everything of it."""
-    name = options.name or name_of(options.topology)
+    name = name_of(options.topology) if options.name is None else lab_name(options.name)
     print(f"lab {name} is gone" if lab.down(name) else f"lab {name} was not up")
 
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from typing import TYPE_CHECKING
 
-from topologies.lab.commands import Shown, run
+from topologies.lab.commands import PATH, Shown, run
 from topologies.lab.debian import Debian, upstream
+from topologies.lab.ownership import claim, discard
 from topologies.model import Version
 
 if TYPE_CHECKING:
@@ -36,9 +37,12 @@ TARGETS = (
     "test/images/agnhost",
 )
 NEEDED = tuple(target.rsplit("/", 1)[1] for target in TARGETS)
+# Debian's own Go, whatever Go is first in the user's PATH: Kubernetes 1.20 does not build with a much newer one.
+GO = "/usr/lib/go-1.19/bin"
+BUILD_PATH = f"{GO}:{PATH}"
 # program -> the package that has it
 PREREQUISITES = {
-    "go": "golang-go",
+    "go": "golang-1.19-go",
     "rsync": "rsync",
     "jq": "jq",
     "dpkg-source": "dpkg-dev",
@@ -66,7 +70,7 @@ class Build:
     def run(self) -> None:
         """Go through the stages that have no stamp yet, deliver the programs, delete the tree."""
         check_prerequisites()
-        self.work.mkdir(parents=True, exist_ok=True)
+        claim(self.work)
         check_room(self.work)
         for name, stage in (("sources", self.fetch), ("patched", self.patch), ("built", self.compile)):
             stamp = self.work / f"{name}.stamp"
@@ -74,7 +78,7 @@ class Build:
                 stage()
                 stamp.touch()
         self.deliver()
-        shutil.rmtree(self.work)
+        discard(self.work)
 
     @property
     def tree(self) -> Path:
@@ -125,6 +129,7 @@ class Build:
 
     def _environment(self) -> dict[str, str]:
         return {
+            "PATH": BUILD_PATH,
             "GOPATH": str(self.work / "gopath"),
             "GOCACHE": str(self.work / "gocache"),
             "TMPDIR": str(self.work / "tmp"),
@@ -145,9 +150,9 @@ class Build:
         return Shown(self.say, what, self.work / "build.log")
 
 
-def check_prerequisites(which: Callable[[str], str | None] = shutil.which) -> None:
-    """BuildError with the one line that installs all that is missing."""
-    missing = [package for program, package in PREREQUISITES.items() if not which(program)]
+def check_prerequisites(path: str = BUILD_PATH) -> None:
+    """Raise BuildError with the one line that installs all that is missing from the build's PATH."""
+    missing = [package for program, package in PREREQUISITES.items() if not shutil.which(program, path=path)]
     if missing:
         line = f"apt-get install --no-install-recommends {' '.join(missing)}"
         message = f"building Kubernetes needs {', '.join(missing)}: {line}"

@@ -1,12 +1,14 @@
 """The lab's control groups: one per node and one for the rest, below our own, in every hierarchy the machine has.
 
-Version 1: `<hierarchy>/<own path>/hairpin-<lab>/<node>`, as many as there are hierarchies. Version 2: below the root of
-the one hierarchy, since a group that holds processes (ours does) may not hand controllers to its children.
+Version 1: `<hierarchy>/<own path>/hairpin-<label>/<node>`, in every hierarchy. Version 2: below the root of the one
+hierarchy, since a group that holds processes (ours does) may not hand controllers to its children. The label is the
+lab's name and a digest of its state directory, so that labs of one name in two caches do not share a group.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
@@ -16,7 +18,10 @@ from topologies.lab.processes import Process
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+CGROUPS = Path("/sys/fs/cgroup")
+PREFIX = "hairpin-"
 ISLAND = "island"
+COMMANDS = "commands"  # what `exec`, `shell` and `kubectl` start
 INIT = "init"
 
 
@@ -39,13 +44,13 @@ class Hierarchy:
         """The directory it is mounted at below /sys/fs/cgroup."""
         return self.mounted.name
 
-    def base(self, lab: str) -> Path:
-        """The lab's own group in this hierarchy."""
+    def base(self, label: str) -> Path:
+        """Return the group of the lab with this label in this hierarchy."""
         below = "" if self.unified else self.own.removeprefix(self.root).lstrip("/")
-        return self.mounted / below / f"hairpin-{lab}"
+        return self.mounted / below / f"{PREFIX}{label}"
 
 
-UNIFIED = Hierarchy(Path("/sys/fs/cgroup"), "/", "", "/")  # a guest's
+UNIFIED = Hierarchy(CGROUPS, "/", "", "/")  # a guest's
 
 
 def hierarchies(mountinfo: str, own: str) -> tuple[Hierarchy, ...]:
@@ -71,6 +76,18 @@ def found() -> tuple[Hierarchy, ...]:
     """The machine's hierarchies."""
     own = Path("/proc/self")
     return hierarchies((own / "mountinfo").read_text(), (own / "cgroup").read_text())
+
+
+def label(name: str, root: Path) -> str:
+    """Return what the groups of a lab are called: its name, and a digest of its state directory."""
+    return f"{name}-{sha256(str(root.absolute()).encode()).hexdigest()[:8]}"
+
+
+def enter(bases: Iterable[Path]) -> None:
+    """Move this process into the lab's groups, so that it ends with the lab. OSError if they cannot be entered."""
+    for base in bases:
+        _make(base / COMMANDS)
+        (base / COMMANDS / "cgroup.procs").write_text("0")
 
 
 def create(base: Path, members: Iterable[str], *, unified: bool) -> None:

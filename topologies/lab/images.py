@@ -23,6 +23,7 @@ from topologies.lab.archive import Image, Link, write_archive
 from topologies.lab.build import locked
 from topologies.lab.commands import Shown, run
 from topologies.lab.debian import Debian, DebianError
+from topologies.lab.ownership import remove_leftovers
 from topologies.lab.processes import run as ask
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 AGNHOST = "hairpin.local/agnhost:1"
 PAUSE = "hairpin.local/pause:1"
+UNFINISHED = ".hairpin-"  # how the names begin of what is removed when its maker was killed
 CURL = Path("/usr/bin/curl")
 LAYOUT = 1  # raise it when the golden root is made otherwise from the same inputs
 APPLETS = (
@@ -93,8 +95,7 @@ class ImagesError(Exception):
 def golden(binaries: Binaries, *, cache: Path, say: Callable[[str], None]) -> Path:
     """A containerd root with both images unpacked, from the cache if its inputs are the same; never half made."""
     with locked(cache / "golden.lock", say):
-        for dead in (*cache.glob("golden/.*"), *cache.glob("images/.*")):
-            shutil.rmtree(dead) if dead.is_dir() else dead.unlink()
+        remove_leftovers(path for place in ("golden", "images") for path in (cache / place).glob(f"{UNFINISHED}*"))
         images = (pause_image(cache), agnhost_image(binaries, cache, say))
         inputs = [str(LAYOUT), ask(("containerd", "--version")), *(image.digest() for image in images)]
         place = cache / "golden" / sha256("\n".join(inputs).encode()).hexdigest()[:16]
@@ -126,10 +127,10 @@ def _unpack(images: tuple[Image, ...], place: Path, cache: Path, say: Callable[[
     if os.geteuid():
         message = "unpacking the lab's images into a containerd root needs root"
         raise ImagesError(message)
-    work = place.with_name(f".{place.name}")
+    work = place.with_name(f"{UNFINISHED}{place.name}")
     work.mkdir(parents=True, mode=0o700)
     say("making the lab's images")
-    with TemporaryDirectory(dir=place.parent, prefix=".") as folder:
+    with TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as folder:
         archives = [write_archive(image, Path(folder) / f"{number}.tar") for number, image in enumerate(images)]
         argv = ("unshare", "--mount", "--net", "sh", "-c", IMPORT, "sh", str(work), *map(str, archives))
         run(argv, Shown(say, "unpacking the lab's images", cache / "images.log"))
@@ -166,7 +167,7 @@ def pause_image(cache: Path) -> Image:
             message = "the lab's pause image needs gcc: apt-get install --no-install-recommends gcc"
             raise ImagesError(message)
         program.parent.mkdir(parents=True, exist_ok=True)
-        beside = program.with_name(f".{program.name}")
+        beside = program.with_name(f"{UNFINISHED}{program.name}")
         ask((*GCC.split(), "-x", "c", "-o", str(beside), "-"), given=PAUSE_SOURCE)
         beside.rename(program)
     return Image(PAUSE, "/pause", {"pause": program})
@@ -177,7 +178,7 @@ def busybox(cache: Path, say: Callable[[str], None]) -> Path:
     program = cache / "images" / "busybox"
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=program.parent, prefix=".") as folder:
+        with TemporaryDirectory(dir=program.parent, prefix=UNFINISHED) as folder:
             package = _fetch("busybox-static", Path(folder), say)
             ask(("dpkg-deb", "--extract", str(package), f"{folder}/x"))
             found = next(

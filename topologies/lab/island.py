@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses, ssh
+from topologies.lab import addresses, cgroups, ssh
 from topologies.lab.binaries import cache_dir
+from topologies.lab.ownership import lab_name
 from topologies.lab.processes import Process, ProcessError, children, spawn, until
 from topologies.lab.requirements import PATH
-from topologies.lab.state import State, write
+from topologies.lab.state import State, boot_id, read, write
 from topologies.model import Topology
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def labs_dir() -> Path:
 
 
 def locate(name: str) -> State:
-    """The state directory of a lab: `$HAIRPIN_STATE`, or by name in the cache."""
+    """Return the state directory of a lab: `$HAIRPIN_STATE`, or by name in the cache; OwnershipError for a path."""
     own = os.environ.get("HAIRPIN_STATE")
-    return State(Path(own).absolute() if own else labs_dir() / name)
+    return State(Path(own).absolute() if own else labs_dir() / lab_name(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +67,18 @@ class Island:
         process = self.state.process
         return next(iter(children(process.pid)), None) if process else None
 
-    def start(self, cgroups: Sequence[Path]) -> None:
+    def start(self, groups: Sequence[Path]) -> None:
         """Start it and write down who holds it; ProcessError if it ended at once."""
         package = Path(__file__).parents[2]
         log = self.state.logs / "island.log"
         argv = [*NAMESPACES, sys.executable, "-m", "topologies.lab.supervisor", str(self.state.root)]
         env = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "PYTHONPATH": str(package)}
-        child = spawn(argv, log, env=env, cgroups=cgroups)
+        child = spawn(argv, log, env=env, cgroups=groups)
         process = Process.of(child.pid)
         if process is None:
             message = "the island ended at once"
             raise ProcessError(message)
-        write(self.state.island, {"pid": process.pid, "started": process.started})
+        write(self.state.island, {"pid": process.pid, "started": process.started, "boot": boot_id()})
         until(lambda: self.first is not None or child.poll() is not None, "the island's first process", seconds=10)
 
     def end(self) -> None:
@@ -133,8 +134,13 @@ class Island:
         }
 
     def execute(self, host: str, argv: Sequence[str]) -> None:
-        """Become that command, on that host. Never returns; IslandError if there is no such program."""
-        self.become(self.door(host, argv))
+        """Become that command, on that host, in the lab's cgroups: it ends with the lab.
+
+        Never returns; IslandError if there is no such program, OSError if the cgroups cannot be entered.
+        """
+        command = self.door(host, argv)
+        cgroups.enter(Path(base) for base in read(self.state.record)["cgroups"])
+        self.become(command)
 
     def become(self, command: Sequence[str]) -> None:
         """Become a command, which is told where it is. Never returns; IslandError if there is no such program."""
@@ -152,5 +158,9 @@ def is_inside(name: str | None = None) -> bool:
 
 
 def reenter(topology_name: str, argv: Sequence[str]) -> None:
-    """Become `argv` inside the lab, on the control plane's host, from where every address is reached; IslandError."""
-    Island.of(topology_name).execute(addresses.CONTROL_PLANE, argv)
+    """Become `argv` inside the lab, on the control plane's host, from where every address is reached; IslandError.
+
+    It is not in the lab's cgroups, so it outlives the lab and can report that the lab was taken down.
+    """
+    inside = Island.of(topology_name)
+    inside.become(inside.door(addresses.CONTROL_PLANE, argv))

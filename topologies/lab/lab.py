@@ -1,25 +1,38 @@
 """A lab's life: `up` makes a topology real, `down` takes everything away again, whatever happened in between.
 
-Errors: LabError (the lab could not be made; holds the last lines of the right log), and those of `requirements.py`,
-`binaries.py`, `images.py`, `versions.py`, which come before anything is made.
+Errors: LabError (the lab could not be made; holds the last lines of the right log), OwnershipError (a state directory
+or cgroup that is not proven to be the lab's), and those of `requirements.py`, `binaries.py`, `images.py` and
+`versions.py`, which come before anything is made.
 """
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
-from topologies.lab import access, addresses, binaries, cgroups, images, kernel, lifeline, node, pki, requirements, ssh
+from topologies.lab import (
+    access,
+    addresses,
+    binaries,
+    cgroups,
+    images,
+    kernel,
+    lifeline,
+    node,
+    ownership,
+    pki,
+    requirements,
+    ssh,
+)
 from topologies.lab.guest import guest
 from topologies.lab.island import INSIDE, Island, labs_dir, locate
 from topologies.lab.processes import ProcessError, tail
-from topologies.lab.state import State, hidden, read, write
+from topologies.lab.state import State, hidden, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from topologies.model import Topology
 
@@ -71,10 +84,11 @@ def up(
     """
     state = locate(topology.name)
     with state.lock():
+        ownership.proven(state, topology.name)
         if state.process and state.ready.exists():
             return _same(topology, state)
         requirements.check(topology.kubernetes, topology.proxy.mode)
-        _clear(state)
+        _clear(state, topology.name)
         programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), say=say)
         golden = images.golden(programs, cache=binaries.cache_dir(), say=say)
         try:
@@ -87,7 +101,7 @@ def up(
             _make(island, topology, programs.directory, golden)
             _follow(state, island, say)
         except BaseException as error:
-            _clear(state)
+            _clear(state, topology.name)
             if isinstance(error, ProcessError):
                 raise LabError(str(error)) from error
             raise
@@ -100,7 +114,7 @@ def down(name: str) -> bool:
     if not state.root.exists() and not state.root.with_name(f"{state.root.name}.lock").exists():
         return False
     with state.lock():
-        return _clear(state)
+        return _clear(state, name)
 
 
 def find(name: str) -> Lab | None:
@@ -137,11 +151,12 @@ def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> 
         if place := hidden(path):
             message = f"{path} is below {place}, which a node covers with its own: choose another place"
             raise LabError(message)
-    state.logs.mkdir(parents=True)
-    state.topology.write_text(topology.model_dump_json())
-    bases = [str(group.base(topology.name)) for group in cgroups.found()]
+    label = cgroups.label(topology.name, state.root)
+    bases = [str(group.base(label)) for group in cgroups.found()]
     places = {"binaries": str(programs), "golden": str(golden), "cgroups": bases}
-    write(state.record, {"name": topology.name, "began": time(), **places})
+    ownership.create(state, {"name": topology.name, "began": time(), **places})
+    state.logs.mkdir()
+    state.topology.write_text(topology.model_dump_json())
     return Island(topology.name, state)
 
 
@@ -149,7 +164,7 @@ def _make(island: Island, topology: Topology, programs: Path, golden: Path) -> N
     """Start the island; meanwhile make keys, configurations and, unless a guest does, the workers' containerd roots."""
     state, here = island.state, not island.state.guest.exists()
     groups = cgroups.found()
-    bases = [group.base(topology.name) for group in groups]
+    bases = [group.base(cgroups.label(topology.name, state.root)) for group in groups]
     members = [cgroups.ISLAND, *(worker.name for worker in topology.nodes if here)]
     for group, base in zip(groups, bases, strict=True):
         cgroups.create(base, members, unified=group.unified)
@@ -195,15 +210,21 @@ def _last_words(state: State, message: str) -> str:
     return "\n".join(f"{log.name}:\n{tail(log)}" for log in (named or logs)[-1:])
 
 
-def _clear(state: State) -> bool:
-    """End the island, whoever is left in its cgroups, the cgroups, the state; whether there was anything."""
-    if not state.root.exists():
+def _clear(state: State, name: str) -> bool:
+    """End the island and every process in its cgroups; remove the cgroups and the state. Return whether it existed.
+
+    Raises:
+        LabError: A cgroup could not be emptied.
+        OwnershipError: What is there is not proven to be this lab's; nothing was touched.
+
+    """
+    record = ownership.proven(state, name)
+    if record is None:
         return False
-    Island(state.root.name, state).end()
-    record = read(state.record)
-    left = cgroups.remove(Path(base) for base in record["cgroups"]) if record else []
-    if left:
-        message = f"these cgroups would not go: {', '.join(map(str, left))}"
+    bases = ownership.own_cgroups(state, record)
+    Island(name, state).end()
+    if left := cgroups.remove(bases):
+        message = f"these cgroups could not be removed: {', '.join(map(str, left))}"
         raise LabError(message)
-    shutil.rmtree(state.root)
+    ownership.remove(state, name)
     return True

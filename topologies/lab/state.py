@@ -11,13 +11,13 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topologies.lab.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 HIDDEN = ("/run", "/var/run", "/var/lib", "/var/log", "/sys", "/proc", "/dev")
 
@@ -119,8 +119,10 @@ class State:
     def process(self) -> Process | None:
         """The process that holds the island, if it lives."""
         written = read(self.island)
-        process = Process(**written) if written else None
-        return process if process and process.alive else None
+        if not written or written.get("boot", boot_id()) != boot_id():  # pids of an earlier boot are others' now
+            return None
+        process = Process(written["pid"], written["started"])
+        return process if process.alive else None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -164,6 +166,11 @@ def read(path: Path) -> Any:  # noqa: ANN401 - JSON
         return json.loads(path.read_text())
     except OSError:
         return None
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot (proc(5), /proc/sys/kernel/random/boot_id)."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def hidden(path: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import sys
 from pathlib import Path
 from threading import Thread
@@ -13,6 +14,7 @@ import pytest
 from topologies.lab import build, commands, debian
 from topologies.lab.binaries import BinariesError, cache_dir, find
 from topologies.lab.build import NEEDED, Build, BuildError, locked
+from topologies.lab.ownership import OwnershipError
 from topologies.lab.processes import ProcessError
 from topologies.model import Version
 
@@ -126,9 +128,37 @@ def test_an_interrupted_build_goes_on_at_its_first_unfinished_stage(
     assert not task.work.exists()
 
 
-def test_all_missing_prerequisites_are_named_in_one_line() -> None:
-    with pytest.raises(BuildError, match=r"apt-get install --no-install-recommends golang-go jq$"):
-        build.check_prerequisites(lambda program: None if program in {"go", "jq"} else program)
+def test_all_missing_prerequisites_are_named_in_one_line(tmp_path: Path) -> None:
+    for program in build.PREREQUISITES.keys() - {"go", "jq"}:
+        (tmp_path / program).touch(0o755)
+
+    with pytest.raises(BuildError, match=r"apt-get install --no-install-recommends golang-1\.19-go jq$"):
+        build.check_prerequisites(str(tmp_path))
+
+
+def test_kubernetes_is_built_with_debians_go_whatever_go_is_first_in_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "go").touch(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    task = Build(V, tmp_path / "x.build", tmp_path / "x", silent)
+
+    found = shutil.which("go", path=commands.environment(task._environment())["PATH"])
+
+    assert found in {None, f"{build.GO}/go"}
+    with pytest.raises(BuildError, match=r"golang-1\.19-go"):
+        build.check_prerequisites(f"{tmp_path / 'absent'}")
+
+
+def test_a_build_directory_of_somebody_else_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "check_prerequisites", lambda: None)
+    task = Build(V, tmp_path / "1.20.2.build", tmp_path / "1.20.2", silent)
+    (task.work / "sources").mkdir(parents=True)
+    (task.work / "sources" / "thesis.tex").touch()
+
+    with pytest.raises(OwnershipError, match="want it absent or empty"):
+        task.run()
+    assert (task.work / "sources" / "thesis.tex").exists()
 
 
 def test_a_full_disk_is_told_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,7 @@ def test_golden_is_made_once_per_content_and_half_made_ones_are_removed(
         place.mkdir(parents=True)
 
     monkeypatch.setattr(images, "_unpack", unpack)
-    (cache / "golden" / ".half").mkdir(parents=True)
+    (cache / "golden" / ".hairpin-half").mkdir(parents=True)
     first = golden(binaries, cache=cache, say=silent)
     assert golden(binaries, cache=cache, say=silent) == first
     (binaries.directory / "agnhost").write_bytes(b"another")
@@ -158,7 +158,7 @@ def test_golden_is_made_once_per_content_and_half_made_ones_are_removed(
 
     assert made == [first, second]
     assert first != second
-    assert not (cache / "golden" / ".half").exists()
+    assert not (cache / "golden" / ".hairpin-half").exists()
 
 
 def test_without_a_debian_mirror_the_error_names_the_package(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from topologies.lab.build import BuildError, locked
 from topologies.lab.commands import PATH, Shown, run
 from topologies.lab.debian import Debian
+from topologies.lab.ownership import claim, discard
 from topologies.lab.processes import run as ask
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Build:
     def run(self) -> None:
         """Go through the stages that have no stamp yet."""
         check()
-        self.work.mkdir(parents=True, exist_ok=True)
+        claim(self.work)
         if (free := shutil.disk_usage(self.work).free) < ROOM:
             room = f"{ROOM >> 30} GiB, {free / 2**30:.1f} GiB are free"
             message = f"building a kernel in {self.work} needs {room}: set HAIRPIN_CACHE"
@@ -130,7 +131,7 @@ class Build:
         beside = place.with_name(f".{place.name}.new")
         ask(("strip", "-o", str(beside), str(self.tree / "linux")))
         beside.rename(place)
-        shutil.rmtree(self.work)
+        discard(self.work)
 
     def _unpack(self, package: Path, into: Path) -> None:
         run(("dpkg", "-x", str(package), str(into)), self._shown(f"unpacking {package.name}"))
