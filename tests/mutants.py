@@ -41,7 +41,11 @@ class World:
     items: tuple[tuple[Test, Cell], ...]
 
     def first_failure(self) -> str:
-        """The first item that fails as `test[cell]`, or an empty string."""
+        """The first item that fails as `test[cell]`, or an empty string.
+
+        The judge forgets what it expected before: an expectation kept from the last flip would be taken for this one's.
+        """
+        self.judge.derived.clear()
         for (name, function, _), cell in self.items:
             try:
                 function(cell, self.judge)
