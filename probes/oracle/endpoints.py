@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from probes.oracle import upstream
 from probes.oracle.flow import Pool
 from probes.oracle.rule import Rule, decide, rule
 
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 Endpoints = tuple["Endpoint", ...]
 
 
-@rule("E1", "KEP-1669 (ProxyTerminatingEndpoints, beta 1.26); pkg/proxy/topology.go CategorizeEndpoints", since=(1, 26))
+@rule(
+    "E1",
+    "KEP-1669 (ProxyTerminatingEndpoints, beta 1.26); pkg/proxy/topology.go CategorizeEndpoints",
+    since=upstream.TERMINATING_ENDPOINTS,
+)
 def serving_while_terminating(flow: Flow) -> Endpoints | None:
     """With no ready endpoint in reach, endpoints that are terminating and still serving are used."""
     if any(endpoint.ready for endpoint in flow.candidates):

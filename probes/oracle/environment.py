@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are serialised by type at run time
 from typing import TYPE_CHECKING, Self
 
+from probes.oracle import upstream
 from topologies.kinds import DetectLocal, EmptyPool, LoadBalancerKind, Masquerade, ProxyMode
 from topologies.model import KubernetesVersion  # noqa: TC001 - dataclasses are serialised by type at run time
 
@@ -86,7 +87,7 @@ class Environment:
 
     def serves_node_ports_at(self, address: IPv4Address) -> bool:
         """Whether `--nodeport-addresses` (empty: all) and `--iptables-localhost-nodeports` (1.26) leave it in."""
-        switchable = self.mode is ProxyMode.IPTABLES and self.version >= (1, 26)
+        switchable = self.mode is ProxyMode.IPTABLES and upstream.LOCALHOST_NODE_PORTS_FLAG.is_in(self.version)
         if address.is_loopback and switchable and not self.localhost_nodeports:
             return False
         return not self.node_port_addresses or any(address in network for network in self.node_port_addresses)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle import upstream
 from probes.oracle.endpoints import anywhere, here
 from probes.oracle.flow import Fate
 from probes.oracle.policies import external_local, internal_local
@@ -16,27 +17,41 @@ from probes.oracle.rule import IPTABLES_ONLY, IPVS_ONLY, NFTABLES_ONLY, Rule, ru
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address
+
     from probes.oracle.flow import Flow
+
+
+def _restricted(flow: Flow) -> bool:
+    """The client asks an LB address of a Service that has loadBalancerSourceRanges."""
+    return flow.kind is FrontendKind.LOAD_BALANCER and bool(flow.state.load_balancer_source_ranges)
+
+
+def _in_ranges(flow: Flow, address: IPv4Address) -> bool:
+    return any(address in network for network in flow.state.load_balancer_source_ranges)
 
 
 def _fenced_out(flow: Flow) -> bool:
     """The Service has ranges, and the packet's source is in none of them."""
-    ranges = flow.state.load_balancer_source_ranges
-    asked = flow.kind is FrontendKind.LOAD_BALANCER and bool(ranges)
-    return asked and not any(flow.packet.source in network for network in ranges)
+    return _restricted(flow) and not _in_ranges(flow, flow.packet.source)
 
 
-def _node_admitted(flow: Flow) -> bool:
-    """In ipvs mode a node process comes from the VIP, which is admitted if its node's address is."""
-    return flow.local and any(flow.node.address in network for network in flow.state.load_balancer_source_ranges)
+def _node_fenced_out(flow: Flow) -> bool:
+    """In ipvs mode a node process comes from the VIP; the ranges must have the node's address to admit it."""
+    return _restricted(flow) and not _in_ranges(flow, flow.node.address)
 
 
-@rule("F1", f"{PROXIER} KUBE-FW: KUBE-MARK-DROP; kubelet's KUBE-FIREWALL", until=(1, 24), modes=IPTABLES_ONLY)
+@rule(
+    "F1",
+    f"{PROXIER} KUBE-FW: KUBE-MARK-DROP; kubelet's KUBE-FIREWALL; until #110289",
+    until=upstream.NO_MARK_DROP_FOR_RANGES,
+    modes=IPTABLES_ONLY,
+)
 def marked_for_drop(flow: Flow) -> Course | None:
-    """Out of its source ranges an LB address only marks for drop.
+    """Outside loadBalancerSourceRanges, a packet to an LB address is only marked for drop.
 
-    Kubelet's rules drop a node process's packet; any other is forwarded to the real load balancer, under Cluster marked
-    for masquerade already.
+    Kubelet's firewall drops the packet of a process on the node. Any other packet is forwarded to the real load
+    balancer; with externalTrafficPolicy: Cluster it is masqueraded.
     """
     if not _fenced_out(flow):
         return None
@@ -45,51 +60,95 @@ def marked_for_drop(flow: Flow) -> Course | None:
     return Fate.LEAVES if external_local(flow) else Fate.LEAVES_MASQUERADED
 
 
-@rule("F2", f"#110289; {PROXIER} KUBE-PROXY-FIREWALL in INPUT, OUTPUT, FORWARD", since=(1, 25), modes=IPTABLES_ONLY)
+@rule(
+    "F2",
+    f"#110289; {PROXIER} KUBE-PROXY-FIREWALL in INPUT, OUTPUT, FORWARD",
+    since=upstream.NO_MARK_DROP_FOR_RANGES,
+    modes=IPTABLES_ONLY,
+)
 def dropped(flow: Flow) -> Course | None:
-    """Out of its source ranges an LB address drops."""
+    """Outside loadBalancerSourceRanges, a packet to an LB address is dropped."""
     return Fate.DROPPED if _fenced_out(flow) else None
 
 
-@rule("F3", f"#122296; {NFTABLES} firewall-check", since=(1, 30), modes=NFTABLES_ONLY)
+@rule(
+    "F3",
+    f"#122614; {NFTABLES} firewall-check in prerouting and output",
+    since=upstream.RANGES_BEFORE_DNAT,
+    modes=NFTABLES_ONLY,
+)
 def dropped_before_translation(flow: Flow) -> Course | None:
-    """Out of its source ranges an LB address drops."""
+    """Outside loadBalancerSourceRanges, a packet to an LB address is dropped."""
     return Fate.DROPPED if _fenced_out(flow) else None
 
 
-@rule("F4", f"#122296; {NFTABLES} 1.29: firewall-check after translation", until=(1, 29), modes=NFTABLES_ONLY)
+@rule(
+    "F4",
+    f"{NFTABLES} 1.29: firewall-check after translation; until #122614",
+    until=upstream.RANGES_BEFORE_DNAT,
+    modes=NFTABLES_ONLY,
+)
 def dropped_in_output(flow: Flow) -> Course | None:
-    """Out of its source ranges an LB address drops a node process's packet; a pod's is translated before the check."""
+    """Outside loadBalancerSourceRanges, only packets of a process on the node are dropped at an LB address.
+
+    Any other packet is translated before the check.
+    """
     return Fate.DROPPED if _fenced_out(flow) and flow.local else None
 
 
 def _served(flow: Flow) -> bool:
     """The virtual server of this node has a real one: of all endpoints, or of its own under a Local policy."""
-    stripped = internal_local(flow) and flow.version >= (1, 22)
-    own_only = flow.version < (1, 24) and (external_local(flow) or stripped)
+    internal_counts = upstream.INTERNAL_POLICY.is_in(flow.version)
+    own_only = not upstream.LOCAL_FALLS_BACK.is_in(flow.version) and (
+        external_local(flow) or (internal_local(flow) and internal_counts)
+    )
     return here(flow) if own_only else anywhere(flow)
 
 
 @rule(
     "F5",
-    f"{IPVS} 1.20.2:1361: KUBE-LOAD-BALANCER-FW, KUBE-MARK-DROP; ip_vs_core.c: LOCAL_OUT before the filter table",
-    until=(1, 24),
+    f"{IPVS} 1.20.2:1361: KUBE-LOAD-BALANCER-FW, KUBE-MARK-DROP; ip_vs_core.c: LOCAL_OUT before the filter table; "
+    "until #110628",
+    until=upstream.NO_MARK_DROP_IN_IPVS,
     modes=IPVS_ONLY,
 )
 def marked_before_ipvs(flow: Flow) -> Course | None:
-    """Out of its source ranges an LB address marks for drop, and kubelet's rules drop: the address is local.
+    """Outside loadBalancerSourceRanges, a packet to an LB address is marked, and kubelet's firewall drops it.
 
-    A node process's packet they meet only once ipvs has translated it: an empty virtual server refuses it before.
+    The packet of a process on the node reaches kubelet's firewall only after ipvs has translated it: a virtual server
+    without endpoints refuses it before.
     """
-    out = _fenced_out(flow) and not _node_admitted(flow)
+    out = _node_fenced_out(flow) and _fenced_out(flow) if flow.local else _fenced_out(flow)
     meets = not flow.local or _served(flow)
     return Fate.DROPPED if out and meets and flow.environment.kubelet_rules else None
 
 
-@rule("F6", f"#110628; {IPVS} KUBE-PROXY-FIREWALL in INPUT, FORWARD", since=(1, 25), modes=IPVS_ONLY)
+@rule(
+    "F6",
+    f"#110628; {IPVS} KUBE-PROXY-FIREWALL in INPUT, FORWARD; until #119791",
+    since=upstream.NO_MARK_DROP_IN_IPVS,
+    until=upstream.NODE_OUT_FILTER,
+    modes=IPVS_ONLY,
+)
 def dropped_in_input(flow: Flow) -> Course | None:
-    """Out of its source ranges an LB address drops whatever does not come from a process of this node."""
+    """Outside loadBalancerSourceRanges, packets to an LB address are dropped, except those of a process on the node."""
     return Fate.DROPPED if _fenced_out(flow) and not flow.local else None
+
+
+@rule(
+    "F7",
+    f"#119791 (#119656); {IPVS} KUBE-PROXY-FIREWALL in INPUT, FORWARD, KUBE-IPVS-OUT-FILTER in OUTPUT",
+    since=upstream.NODE_OUT_FILTER,
+    modes=IPVS_ONLY,
+)
+def dropped_in_input_and_output(flow: Flow) -> Course | None:
+    """Outside loadBalancerSourceRanges, packets to an LB address are dropped.
+
+    Packets of a process on the node are dropped unless the ranges contain the node's address. They are checked after
+    ipvs has translated them: a virtual server without endpoints refuses them before.
+    """
+    out = _node_fenced_out(flow) and _served(flow) if flow.local else _fenced_out(flow)
+    return Fate.DROPPED if out else None
 
 
 FENCES: tuple[Rule[Course], ...] = (
@@ -99,4 +158,5 @@ FENCES: tuple[Rule[Course], ...] = (
     dropped_in_output,
     marked_before_ipvs,
     dropped_in_input,
+    dropped_in_input_and_output,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle import upstream
 from probes.oracle.endpoints import anywhere, here
 from probes.oracle.fences import FENCES
 from probes.oracle.flow import Fate, Pool
@@ -47,8 +48,8 @@ def reject_not_in_output(flow: Flow) -> Course | None:
 @rule(
     "R6.1",
     "#106497 (bug), pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)",
-    since=(1, 22),
-    until=(1, 23),
+    since=upstream.INTERNAL_POLICY,
+    until=upstream.INTERNAL_POLICY_APART,
     modes=IPTABLES_ONLY,
 )
 def stripped_to_nothing(flow: Flow) -> Course | None:
@@ -61,13 +62,13 @@ def stripped_to_nothing(flow: Flow) -> Course | None:
     return Fate.LEAVES if flow.virtual and flow.local else Fate.REJECTED
 
 
-@rule("R3.1", "#96296 (fixed in 1.21)", until=(1, 20), modes=IPTABLES_ONLY)
+@rule("R3.1", "#96296 (fixed in 1.21)", until=upstream.EXTERNAL_IPS_CAPTURED, modes=IPTABLES_ONLY)
 def external_ip_from_node(flow: Flow) -> Course | None:
     """A node process's packet to an externalIP is not captured: it leaves the node."""
     return Fate.LEAVES if flow.kind is FrontendKind.EXTERNAL_IP and flow.local else None
 
 
-@rule("R3.2", "#96296 (fixed in 1.21)", until=(1, 20), modes=IPTABLES_ONLY)
+@rule("R3.2", "#96296 (fixed in 1.21)", until=upstream.EXTERNAL_IPS_CAPTURED, modes=IPTABLES_ONLY)
 def external_ip_from_bridge(flow: Flow) -> Course | None:
     """A packet from a bridge with br_netfilter to an externalIP is not captured, but under Cluster it is marked."""
     bridged = flow.pod_here and flow.environment.bridged and flow.environment.bridge_nf_call_iptables
@@ -76,7 +77,12 @@ def external_ip_from_bridge(flow: Flow) -> Course | None:
     return Fate.LEAVES if external_local(flow) else Fate.LEAVES_MASQUERADED
 
 
-@rule("R7.1", f"#110290; {PROXIER} KUBE-EXTERNAL-SERVICES DROP", since=(1, 25), modes=IPTABLES_ONLY)
+@rule(
+    "R7.1",
+    f"#110290; {PROXIER} KUBE-EXTERNAL-SERVICES DROP",
+    since=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
+    modes=IPTABLES_ONLY,
+)
 def drop_at_unserved_address(flow: Flow) -> Course | None:
     """At an address that nodePortAddresses leaves out, the Local drop of a node without endpoint still applies."""
     return Fate.DROPPED if node_port_left_out(flow) and external_local(flow) and not here(flow) else None
@@ -91,8 +97,8 @@ def unserved_address(flow: Flow) -> Course | None:
 @rule(
     "R6.2",
     "#106497 (bug), pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)",
-    since=(1, 22),
-    until=(1, 23),
+    since=upstream.INTERNAL_POLICY,
+    until=upstream.INTERNAL_POLICY_APART,
     modes=IPTABLES_ONLY,
 )
 def stripped_to_local(flow: Flow) -> Course | None:
@@ -102,9 +108,9 @@ def stripped_to_local(flow: Flow) -> Course | None:
 
 @rule(
     "R6.4",
-    f"{PROXIER} KUBE-MARK-DROP (1.24; datapath-rules 6.2)",
-    since=(1, 24),
-    until=(1, 24),
+    f"#106497, #110290; {PROXIER} KUBE-MARK-DROP (datapath-rules 6.2)",
+    since=upstream.INTERNAL_POLICY_APART,
+    until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
     modes=IPTABLES_ONLY,
 )
 def internal_mark_drop(flow: Flow) -> Course | None:
@@ -117,21 +123,38 @@ def internal_mark_drop(flow: Flow) -> Course | None:
     return Fate.DROPPED if flow.local and flow.environment.kubelet_rules else Fate.ASTRAY
 
 
-@rule("R4.4", "KUBE-MARK-DROP; kubelet's KUBE-FIREWALL", until=(1, 24), modes=IPTABLES_ONLY)
-def marked_for_drop(flow: Flow) -> Course | None:
-    """Under Local a node without endpoint only marks for drop.
+@rule(
+    "R4.9",
+    "openPort, removed by #108496; measured on 1.20.2 (docs/observations.md)",
+    until=upstream.PORT_OPENER_REMOVED,
+    modes=IPTABLES_ONLY,
+)
+def held_without_local_endpoint(flow: Flow) -> Course | None:
+    """With externalTrafficPolicy: Local and no kubelet firewall, kube-proxy's own socket may accept at a NodePort.
 
-    A NodePort's packet is dropped by kubelet's rules; without them it meets a closed port, until 1.23 one that
-    kube-proxy may hold open (openPort, gone with #108496). One to an LB or external address is forwarded to the real
-    load balancer.
+    This happens on a node without a local endpoint. The socket never answers; without it the port is closed.
+    """
+    held = external_local(flow) and not flow.virtual and not flow.environment.kubelet_rules
+    return Fate.HELD if held else None
+
+
+@rule(
+    "R4.4",
+    "KUBE-MARK-DROP; kubelet's KUBE-FIREWALL; until #110290",
+    until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
+    modes=IPTABLES_ONLY,
+)
+def marked_for_drop(flow: Flow) -> Course | None:
+    """With externalTrafficPolicy: Local, a node without a local endpoint only marks for drop.
+
+    Kubelet's firewall drops a marked packet to a NodePort; without kubelet's firewall the port is closed. A packet to
+    an LB or external address is forwarded to the real load balancer.
     """
     if not external_local(flow):
         return None
     if flow.virtual:
         return Fate.LEAVES
-    if flow.environment.kubelet_rules:
-        return Fate.DROPPED
-    return Fate.CLOSED if flow.version >= (1, 24) else Fate.HELD
+    return Fate.DROPPED if flow.environment.kubelet_rules else Fate.CLOSED
 
 
 POOL: tuple[Rule[Course], ...] = (
@@ -154,6 +177,7 @@ POOL: tuple[Rule[Course], ...] = (
     pod_short_circuit,
     node_short_circuit,
     only_local,
+    held_without_local_endpoint,
     marked_for_drop,
     local_drop,
     external_to_all,

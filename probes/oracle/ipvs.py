@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle import upstream
 from probes.oracle.endpoints import anywhere, here
 from probes.oracle.fences import FENCES
 from probes.oracle.flow import Fate, Pool
@@ -27,8 +28,6 @@ from topologies.frontends import At, FrontendKind
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow
 
-NO_LOOPBACK_SERVER = (1, 22)
-
 
 def _at_loopback(flow: Flow) -> bool:
     return flow.kind is FrontendKind.NODE_PORT and flow.at is At.LOOPBACK
@@ -36,37 +35,49 @@ def _at_loopback(flow: Flow) -> bool:
 
 def _unserved_loopback(flow: Flow) -> bool:
     """127.0.0.1 without a virtual server: nodePortAddresses leaves it out, or kube-proxy does, since 1.22."""
-    return _at_loopback(flow) and (flow.version >= NO_LOOPBACK_SERVER or node_port_left_out(flow))
+    return _at_loopback(flow) and (upstream.NO_LOOPBACK_SERVER.is_in(flow.version) or node_port_left_out(flow))
 
 
-@rule("R8.2", "kernel: the address is local to every node (kube-ipvs0)", until=(1, 25), modes=IPVS_ONLY)
+@rule("R8.2", "kernel: the address is local to every node (kube-ipvs0)", until=upstream.VIP_FILTER, modes=IPVS_ONLY)
 def undeclared_is_the_nodes(flow: Flow) -> Course | None:
     """At a port that no Service declares, a bound address is the node's own: its listener answers, or nobody."""
     return Fate.HOST if bound(flow) and not flow.declared else None
 
 
-@rule("R8.3", f"#108460; {IPVS} KUBE-IPVS-FILTER", since=(1, 26), modes=IPVS_ONLY)
+@rule("R8.3", f"#108460; {IPVS} KUBE-IPVS-FILTER", since=upstream.VIP_FILTER, modes=IPVS_ONLY)
 def undeclared_refused(flow: Flow) -> Course | None:
     """At a port that no Service declares, a bound address refuses by ICMP, listener or not."""
     return Fate.REJECTED if bound(flow) and not flow.declared else None
 
 
-@rule("R7.6", "kubelet's KUBE-FIREWALL: ! -s 127/8 -d 127/8 DROP (datapath-rules 6.4)", until=(1, 25), modes=IPVS_ONLY)
+@rule(
+    "R7.6",
+    "kubelet's KUBE-FIREWALL: ! -s 127/8 -d 127/8 DROP; -s 127/8 RETURN since #112950 (datapath-rules 6.4)",
+    until=upstream.LOOPBACK_RETURN,
+    modes=IPVS_ONLY,
+)
 def loopback_martian(flow: Flow) -> Course | None:
-    """Under Cluster a packet to 127.0.0.1 is still marked; masqueraded, kubelet's rules drop it for its source."""
+    """With externalTrafficPolicy: Cluster, packets to 127.0.0.1 are masqueraded, and kubelet's firewall drops them.
+
+    They are martian packets: their source is not in 127.0.0.0/8.
+    """
     marked = _unserved_loopback(flow) and not external_local(flow)
     return Fate.DROPPED if marked and flow.environment.kubelet_rules else None
 
 
 @rule(
-    "R7.7", "#101023; openPort, gone with #108496 (datapath-rules 6.4)", since=(1, 22), until=(1, 23), modes=IPVS_ONLY
+    "R7.7",
+    "#101023; openPort, removed by #108496 (datapath-rules 6.4)",
+    since=upstream.NO_LOOPBACK_SERVER,
+    until=upstream.PORT_OPENER_REMOVED,
+    modes=IPVS_ONLY,
 )
 def loopback_held(flow: Flow) -> Course | None:
-    """At 127.0.0.1 only the socket is left that kube-proxy holds a NodePort with: connected, and never answered."""
+    """At 127.0.0.1, only the socket with which kube-proxy holds the NodePort is left: it accepts and never answers."""
     return Fate.HANGS if _unserved_loopback(flow) and not flow.environment.node_port_addresses else None
 
 
-@rule("R7.8", f"#101023; {IPVS} GetNodeAddresses without loopback", since=(1, 22), modes=IPVS_ONLY)
+@rule("R7.8", f"#101023; {IPVS} GetNodeAddresses without loopback", since=upstream.NO_LOOPBACK_SERVER, modes=IPVS_ONLY)
 def loopback_unserved(flow: Flow) -> Course | None:
     """A NodePort at 127.0.0.1 is a closed port."""
     return Fate.CLOSED if _unserved_loopback(flow) else None
@@ -80,13 +91,13 @@ def address_left_out(flow: Flow) -> Course | None:
 
 @rule(
     "R8.5",
-    f"#108460, #121909; {IPVS} KUBE-IPVS-FILTER; #121919 (1.30, after 1.29.1; datapath-rules 6.6)",
-    since=(1, 26),
-    until=(1, 29, 1),
+    f"#108460, #121909; {IPVS} KUBE-IPVS-FILTER; fixed by #121919 (datapath-rules 6.6)",
+    since=upstream.VIP_FILTER,
+    until=upstream.EXTERNAL_IP_LOCAL_ADMITTED,
     modes=IPVS_ONLY,
 )
 def external_ip_filtered(flow: Flow) -> Course | None:
-    """Under Local an externalIP refuses whatever does not come from a process of this node."""
+    """With externalTrafficPolicy: Local, an externalIP refuses every client that is not a process of this node."""
     filtered = flow.kind is FrontendKind.EXTERNAL_IP and external_local(flow)
     return Fate.REJECTED if filtered and not flow.local else None
 
@@ -98,7 +109,11 @@ def empty_virtual_server(flow: Flow) -> Course | None:
 
 
 @rule(
-    "R6.6", "pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)", since=(1, 22), until=(1, 23), modes=IPVS_ONLY
+    "R6.6",
+    "#106497 (bug), pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)",
+    since=upstream.INTERNAL_POLICY,
+    until=upstream.INTERNAL_POLICY_APART,
+    modes=IPVS_ONLY,
 )
 def stripped(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local every frontend gives local endpoints only; without one it refuses by ICMP."""
@@ -107,13 +122,23 @@ def stripped(flow: Flow) -> Course | None:
     return Pool.LOCAL if here(flow) else Fate.REJECTED
 
 
-@rule("R6.7", f"{IPVS} syncEndpoint(onlyNodeLocal), 1.24:1990", since=(1, 24), modes=IPVS_ONLY)
+@rule(
+    "R6.7",
+    f"#106497; {IPVS} syncEndpoint(onlyNodeLocal), 1.24:1990",
+    since=upstream.INTERNAL_POLICY_APART,
+    modes=IPVS_ONLY,
+)
 def internal_to_local(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local the ClusterIP gives local endpoints, if there are any."""
     return Pool.LOCAL if internal(flow) and internal_local(flow) and here(flow) else None
 
 
-@rule("R6.8", f"{IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints", since=(1, 24), modes=IPVS_ONLY)
+@rule(
+    "R6.8",
+    f"#106497, #97081; {IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints",
+    since=upstream.INTERNAL_POLICY_APART,
+    modes=IPVS_ONLY,
+)
 def internal_refused(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local a ClusterIP-only Service refuses by ICMP where it has no local endpoint.
 
@@ -130,13 +155,13 @@ def only_local(flow: Flow) -> Course | None:
     return Pool.LOCAL if external_local(flow) and here(flow) else None
 
 
-@rule("R4i.2", f"{IPVS} syncEndpoint: no real server", until=(1, 23), modes=IPVS_ONLY)
+@rule("R4i.2", f"{IPVS} syncEndpoint: no real server", until=upstream.LOCAL_FALLS_BACK, modes=IPVS_ONLY)
 def local_refused(flow: Flow) -> Course | None:
     """Under Local a node without endpoint has an empty virtual server: it refuses everybody by ICMP."""
     return Fate.REJECTED if external_local(flow) else None
 
 
-@rule("R4i.3", f"#97081; {IPVS} 1.24:1990-2010, 1.36:1625-1640", since=(1, 24), modes=IPVS_ONLY)
+@rule("R4i.3", f"#97081; {IPVS} 1.24:1990-2010, 1.36:1625-1640", since=upstream.LOCAL_FALLS_BACK, modes=IPVS_ONLY)
 def local_falls_back(flow: Flow) -> Course | None:
     """Under Local a node without endpoint gives everybody all endpoints, without masquerade."""
     return Pool.ALL if external_local(flow) else None

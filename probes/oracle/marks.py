@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle import upstream
 from probes.oracle.identity import known_as_pod
 from probes.oracle.policies import external_local, internal
 from probes.oracle.pools import IPVS, NFTABLES, PROXIER
@@ -63,7 +64,13 @@ def never_under_local(flow: Flow) -> bool | None:
     return False if external_local(flow) else None
 
 
-@rule("R3.4", f"{PROXIER} JumpIfNotLocal for externalIPs", since=(1, 21), until=(1, 23), modes=IPTABLES_ONLY)
+@rule(
+    "R3.4",
+    f"{PROXIER} JumpIfNotLocal for externalIPs (#96296), KUBE-EXT (#109060)",
+    since=upstream.EXTERNAL_IPS_CAPTURED,
+    until=upstream.EXTERNAL_CHAINS,
+    modes=IPTABLES_ONLY,
+)
 def pod_to_external_ip(flow: Flow) -> bool | None:
     """Under Cluster, a pod's packet to an externalIP keeps its source."""
     return False if flow.kind is FrontendKind.EXTERNAL_IP and known_as_pod(flow) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle import upstream
 from probes.oracle.endpoints import anywhere, here
 from probes.oracle.fences import FENCES
 from probes.oracle.flow import Fate
@@ -37,7 +38,7 @@ def _dropped_before_translation(flow: Flow) -> bool:
     return flow.local and external_local(flow) and anywhere(flow) and not here(flow)
 
 
-@rule("R8.4", f"{NFTABLES} cluster-ips-check", since=(1, 30), modes=NFTABLES_ONLY)
+@rule("R8.4", f"{NFTABLES} cluster-ips-check (#122692)", since=upstream.CLUSTER_IP_REJECT, modes=NFTABLES_ONLY)
 def cluster_ip_refuses(flow: Flow) -> Course | None:
     """A ClusterIP refuses by ICMP at a port that its Service does not declare."""
     return Fate.REJECTED if internal(flow) and not flow.declared else None
@@ -49,7 +50,12 @@ def loopback_closed(flow: Flow) -> Course | None:
     return Fate.CLOSED if flow.kind is FrontendKind.NODE_PORT and flow.target.is_loopback else None
 
 
-@rule("R7.4", f"{NFTABLES} nodeport-ips; --nodeport-addresses primary", since=(1, 30), modes=NFTABLES_ONLY)
+@rule(
+    "R7.4",
+    f"#122724, #123105; {NFTABLES} nodeport-ips; --nodeport-addresses primary",
+    since=upstream.PRIMARY_NODE_PORTS,
+    modes=NFTABLES_ONLY,
+)
 def primary_only(flow: Flow) -> Course | None:
     """Unless nodePortAddresses says otherwise, NodePorts are at a node's primary address only."""
     if flow.kind is not FrontendKind.NODE_PORT or flow.environment.node_port_addresses:
@@ -65,8 +71,8 @@ def address_left_out(flow: Flow) -> Course | None:
 
 @rule(
     "R5.1",
-    f"{NFTABLES} 1.32:394: filter-output before dstnat; #132456 (1.34), #133969 (1.33.6)",
-    until=(1, 33, 5),
+    f"{NFTABLES} 1.32:394: filter-output before dstnat; #132456",
+    until=upstream.NODE_SHORT_CIRCUIT,
     modes=NFTABLES_ONLY,
 )
 def node_dropped_at_virtual_address(flow: Flow) -> Course | None:
@@ -77,7 +83,7 @@ def node_dropped_at_virtual_address(flow: Flow) -> Course | None:
 @rule(
     "R5.2",
     f"{NFTABLES} 1.29: nodeport-endpoints-check from output (datapath-rules 6.7)",
-    until=(1, 29),
+    until=upstream.NODE_PORT_CHECK_IN_INPUT,
     modes=NFTABLES_ONLY,
 )
 def node_dropped_at_own_node_port(flow: Flow) -> Course | None:

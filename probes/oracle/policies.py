@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle import upstream
 from topologies.frontends import FrontendKind
 from topologies.kinds import TrafficPolicy
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow
-
-IP_MODE = (1, 30)  # the gate LoadBalancerIPMode is on by default (KEP-1860)
 
 
 def internal(flow: Flow) -> bool:
@@ -36,7 +35,7 @@ def externally_accessible(flow: Flow) -> bool:
 
 def proxied(flow: Flow) -> bool:
     """The balancer's address has ipMode Proxy, and kube-proxy honours it."""
-    return flow.state.load_balancer_ip_mode == "Proxy" and flow.version >= IP_MODE
+    return flow.state.load_balancer_ip_mode == "Proxy" and upstream.BALANCER_IP_MODE.is_in(flow.version)
 
 
 def leads_to_balancer(flow: Flow) -> bool:

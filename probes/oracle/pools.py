@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle import upstream
 from probes.oracle.endpoints import anywhere, here
 from probes.oracle.flow import Fate, Pool
 from probes.oracle.identity import known_as_pod
@@ -25,7 +26,7 @@ def node_port_left_out(flow: Flow) -> bool:
     return flow.kind is FrontendKind.NODE_PORT and not flow.environment.serves_node_ports_at(flow.reached)
 
 
-@rule("R0.3", "KEP-1860, #119937; pkg/proxy/util IsVIPMode", since=(1, 30))
+@rule("R0.3", "KEP-1860, #119937; pkg/proxy/util IsVIPMode", since=upstream.BALANCER_IP_MODE)
 def not_a_vip(flow: Flow) -> Course | None:
     """A balancer's address with ipMode Proxy gets no rules: the packet goes to the real load balancer."""
     return Fate.LEAVES if flow.kind is FrontendKind.LOAD_BALANCER and proxied(flow) else None
@@ -53,13 +54,18 @@ def no_endpoints(flow: Flow) -> Course | None:
     return None if anywhere(flow) else Fate.REJECTED
 
 
-@rule("R6.3", f"#106497; {PROXIER} KUBE-SVL; {NFTABLES}", since=(1, 24), modes=BY_RULES)
+@rule("R6.3", f"#106497; {PROXIER} KUBE-SVL; {NFTABLES}", since=upstream.INTERNAL_POLICY_APART, modes=BY_RULES)
 def internal_to_local(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local the ClusterIP gives local endpoints only."""
     return Pool.LOCAL if internal(flow) and internal_local(flow) and here(flow) else None
 
 
-@rule("R6.5", f"#110289; {PROXIER} DROP in table filter; {NFTABLES} drop", since=(1, 25), modes=BY_RULES)
+@rule(
+    "R6.5",
+    f"#110290; {PROXIER} DROP in table filter; {NFTABLES} drop",
+    since=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
+    modes=BY_RULES,
+)
 def internal_drop(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local a node without endpoint drops."""
     return Fate.DROPPED if internal(flow) and internal_local(flow) else None
@@ -89,7 +95,12 @@ def only_local(flow: Flow) -> Course | None:
     return Pool.LOCAL if external_local(flow) and here(flow) else None
 
 
-@rule("R4.5", f"#110289; {PROXIER} DROP in table filter; {NFTABLES} drop", since=(1, 25), modes=BY_RULES)
+@rule(
+    "R4.5",
+    f"#110290; {PROXIER} DROP in table filter; {NFTABLES} drop",
+    since=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
+    modes=BY_RULES,
+)
 def local_drop(flow: Flow) -> Course | None:
     """Under Local without a local endpoint a packet is dropped."""
     return Fate.DROPPED if external_local(flow) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
+from probes.oracle import upstream
 from probes.oracle.policies import bound
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
 from probes.oracle.wiring import from_pod_network, owned
@@ -64,7 +65,12 @@ def answer_on_underlay(flow: Flow) -> Outcome | None:
     return Outcome.TIMEOUT if bare and flow.environment.pod_addresses_die_between_nodes else None
 
 
-@rule("R7.10", "kernel: loopback source to a non-local address (#67730, #96879)", until=(1, 21), modes=IPVS_ONLY)
+@rule(
+    "R7.10",
+    "kernel: loopback source to a non-local address (#67730, #96879)",
+    until=upstream.NO_LOOPBACK_SERVER,
+    modes=IPVS_ONLY,
+)
 def loopback_leaves(flow: Flow) -> Outcome | None:
     """Asked at 127.0.0.1, only a hostNetwork endpoint of this very node answers: the kernel sends it nowhere else."""
     inside = flow.chosen.host_network and _endpoint_here(flow)

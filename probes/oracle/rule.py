@@ -16,9 +16,9 @@ from topologies.kinds import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow
+    from probes.oracle.upstream import KubeProxyChange, Release
 
 T = TypeVar("T")
-Release = tuple[int, ...]
 EVERY_MODE = tuple(ProxyMode)
 IPTABLES_ONLY = (ProxyMode.IPTABLES,)
 IPVS_ONLY = (ProxyMode.IPVS,)
@@ -31,32 +31,38 @@ BY_RULES = (ProxyMode.IPTABLES, ProxyMode.NFTABLES)  # kube-proxy's own rules tr
 class Rule(Generic[T]):
     """One documented behaviour.
 
-    `since` and `until` are the first and last version, minor (1.24) or to the patch (1.29.1).
+    A rule is bounded by changes of kube-proxy, not by release numbers: a backport changes the behaviour in the middle
+    of a minor release.
     """
 
     id: str
     sentence: str
     modes: tuple[ProxyMode, ...]
-    since: Release | None
-    until: Release | None
+    since: KubeProxyChange | None
+    """The change that made the behaviour; None if every version has it."""
+    until: KubeProxyChange | None
+    """The change that ended the behaviour; None if the newest version still has it."""
     citation: str
     step: Callable[[Flow], T | None]
 
-    def covers(self, mode: ProxyMode, version: tuple[int, ...]) -> bool:
-        """Whether a kube-proxy of this mode and version has it."""
-        return (
-            mode in self.modes
-            and (self.since is None or version >= self.since)
-            and (self.until is None or version[: len(self.until)] <= self.until)
-        )
+    def covers(self, mode: ProxyMode, version: Release) -> bool:
+        """Return whether a kube-proxy of this mode and version has it."""
+        begun = self.since is None or self.since.is_in(version)
+        ended = self.until is not None and self.until.is_in(version)
+        return mode in self.modes and begun and not ended
+
+    @property
+    def backports(self) -> tuple[str, ...]:
+        """For each change that bounds the rule: its backports, or what the search for them found."""
+        return tuple(change.summary for change in (self.since, self.until) if change)
 
 
 def rule(
     name: str,
     citation: str,
     *,
-    since: Release | None = None,
-    until: Release | None = None,
+    since: KubeProxyChange | None = None,
+    until: KubeProxyChange | None = None,
     modes: tuple[ProxyMode, ...] = EVERY_MODE,
 ) -> Callable[[Callable[[Flow], Any]], Rule[Any]]:
     """Make a rule of a function; the function's docstring is the rule's sentence. Its chain has the type."""

@@ -25,10 +25,16 @@ from probes.oracle import (
     sources,
     travel,
 )
+from probes.oracle.modes import NEWEST, OLDEST
 from probes.oracle.rule import EVERY_MODE
+from probes.oracle.upstream import format_release
 
 if TYPE_CHECKING:
-    from probes.oracle.rule import Release, Rule
+    from probes.oracle.rule import Rule
+    from probes.oracle.upstream import Release
+
+MINOR = 2  # parts of a release without its patch
+OLDEST_MINOR = min(OLDEST.values())[1]
 
 STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
     ("The processing node, and the source as it arrives there", travel.TRAVEL),
@@ -62,12 +68,47 @@ def sentence(name: str) -> str:
 
 
 def versions(rule: Rule[Any]) -> str:
-    """`all`, `<= 1.20`, `1.22-1.23`, `>= 1.25`."""
-    if rule.since and rule.until:
-        return _minor(rule.since) if rule.since == rule.until else f"{_minor(rule.since)}-{_minor(rule.until)}"
-    if rule.since:
-        return f">= {_minor(rule.since)}"
-    return f"<= {_minor(rule.until)}" if rule.until else "all"
+    """Return `all`, `<= 1.20`, `>= 1.25`, or where a backport ends it: `1.22.0-1.22.9, 1.23.0-1.23.6`."""
+    spans = [_format_span(first, last) for first, last in _spans(rule)]
+    return ", ".join(spans) if spans != ["-"] else "all"
+
+
+Span = tuple["Release", "Release"]  # first and last version; a minor release alone means all its patches
+
+
+def _spans(rule: Rule[Any]) -> list[Span]:
+    """Return the rule's versions, minor by minor, with neighbours joined."""
+    spans: list[Span] = []
+    for minor in range(OLDEST_MINOR, NEWEST[1] + 1):
+        if (found := _span_in((NEWEST[0], minor), rule)) is None:
+            continue
+        first, last = found
+        joins = spans and len(first) == MINOR and spans[-1][1] == (NEWEST[0], minor - 1)
+        if joins:
+            first = spans.pop()[0]
+        spans.append((first, last))
+    return spans
+
+
+def _span_in(minor: Release, rule: Rule[Any]) -> Span | None:
+    """Return the rule's versions within one minor release, or None if it has none there."""
+    begin = rule.since.first_patch(minor) if rule.since else 0
+    end = rule.until.first_patch(minor) if rule.until else None
+    if begin is None or end == 0:
+        return None
+    return (*minor, begin) if begin else minor, minor if end is None else (*minor, end - 1)
+
+
+def _format_span(first: Release, last: Release) -> str:
+    oldest, newest = first == (NEWEST[0], OLDEST_MINOR), last == NEWEST
+    if oldest or newest:
+        return "-" if oldest and newest else f"<= {format_release(last)}" if oldest else f">= {format_release(first)}"
+    if first == last:
+        return format_release(first)
+    if len(first) > len(last):
+        return f"{format_release(first)}+"
+    first = (*first, 0) if first == last[:MINOR] else first
+    return f"{format_release(first)}-{format_release(last)}"
 
 
 @cache
@@ -111,7 +152,8 @@ def markdown() -> str:
         lines += ["", f"## {title}", ""]
         if len(fresh) < len(chain):
             lines += [f"In this order, those told above among them: {' '.join(rule.id for rule in chain)}", ""]
-        lines += ["| rule | what | modes | versions | source | seen |", "|---|---|---|---|---|---|", *map(_row, fresh)]
+        lines += ["| rule | what | modes | versions | source | backports | seen |", "|---|---|---|---|---|---|---|"]
+        lines += map(_row, fresh)
     return "\n".join(lines) + "\n"
 
 
@@ -119,7 +161,8 @@ def _row(rule: Rule[Any]) -> str:
     modes = "all" if rule.modes == EVERY_MODE else ", ".join(rule.modes)
     untold = f"not told apart: {_grouped(spoken(rule))}" if spoken(rule) else ""
     seen = _grouped(confirmed(rule)) or untold or ("reported" if REPORTED in rule.citation else "source alone")
-    cells = (rule.id, rule.sentence, modes, versions(rule), rule.citation, seen)
+    backports = "; ".join(rule.backports)
+    cells = (rule.id, rule.sentence, modes, versions(rule), rule.citation, backports, seen)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -130,10 +173,6 @@ def _grouped(places: tuple[str, ...]) -> str:
         mode, version, network = place.split(" ", 2)
         groups.setdefault(f"{mode} {version}", []).append(network)
     return "; ".join(f"{proxy} {', '.join(networks)}" for proxy, networks in sorted(groups.items()))
-
-
-def _minor(version: Release) -> str:
-    return ".".join(str(part) for part in version)
 
 
 if __name__ == "__main__":

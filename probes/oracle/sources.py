@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle import upstream
 from probes.oracle.pools import IPVS, NFTABLES, PROXIER
 from probes.oracle.rule import IPTABLES_ONLY, NFTABLES_ONLY, NO_IPTABLES, Rule, rule
 from probes.oracle.wiring import from_pod_network, masqueraded_leaving, towards_endpoint
@@ -26,13 +27,15 @@ def hairpin(flow: Flow) -> IPv4Address | None:
     return towards_endpoint(flow) if _back_to_itself(flow) else None
 
 
-@rule("R10.7", f"{NFTABLES} endpoint chains", until=(1, 35), modes=NFTABLES_ONLY)
+@rule("R10.7", f"{NFTABLES} endpoint chains", until=upstream.HAIRPIN_SET, modes=NFTABLES_ONLY)
 def hairpin_nftables(flow: Flow) -> IPv4Address | None:
     """An endpoint that gets its own packet back sees the node's address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) else None
 
 
-@rule("R10.8", f"{IPVS} KUBE-LOOP-BACK dst,dst,src; {NFTABLES} 1.36 set hairpin-connections", modes=NO_IPTABLES)
+@rule(
+    "R10.8", f"{IPVS} KUBE-LOOP-BACK dst,dst,src; {NFTABLES} 1.36 set hairpin-connections (#136499)", modes=NO_IPTABLES
+)
 def hairpin_here(flow: Flow) -> IPv4Address | None:
     """An endpoint of this node that gets its own packet back sees the node's address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) and flow.chosen.node == flow.packet.node else None

@@ -135,7 +135,8 @@ def ending(endings: dict[str, float]) -> str:
         ("nftables", (30, 36), True, "timeout", "timeout"),
         ("ipvs", (20, 24), True, "timeout", "timeout"),
         ("ipvs", (20, 24), False, "ok", "ok"),
-        ("ipvs", (25, 36), True, "timeout", "ok"),
+        ("ipvs", (25, 28), True, "timeout", "ok"),
+        ("ipvs", (29, 36), True, "timeout", "timeout"),
     ],
 )
 def test_source_ranges_are_kept_on_the_clients_own_node(

@@ -162,17 +162,30 @@ def test_every_version_does_what_its_rules_say(row: list[str]) -> None:
         assert told(mode, minor, network, text, asked) == wanted.strip(), f"1.{minor}"
 
 
-@pytest.mark.parametrize(
-    ("mode", "version", "wanted"),
-    [
-        ("ipvs", "1.29.1", "refused"),
-        ("ipvs", "1.29.2", "ok"),
-        ("nftables", "1.33.5", "timeout"),
-        ("nftables", "1.33.6", "ok"),
-    ],
-)
-def test_a_fix_in_a_patch_release_counts_from_it(mode: str, version: str, wanted: str) -> None:
-    service, kind = ("xip-l", FrontendKind.EXTERNAL_IP) if mode == "ipvs" else ("pod-l", FrontendKind.LOAD_BALANCER)
-    client = "c1" if mode == "ipvs" else "n1"
-    cell = Cell(Vantage.model_validate({"name": client, **CLIENTS[client]}), Frontend(service, kind))
-    assert predict(world_of(version, FLANNEL, mode), cell).outcomes == {Outcome(wanted)}
+BACKPORTED = """
+# rule, backport, mode, flags, client, service, target, last release without it: outcome, first release with it: outcome
+R8.5 #121928 ipvs     -          c1  xip-l  ExternalIP         1.28.6  refused         1.28.7  ok
+R8.5 #122323 ipvs     -          c1  xip-l  ExternalIP         1.29.1  refused         1.29.2  ok
+R8.5 -       ipvs     -          c1  xip-l  ExternalIP         1.26.15 refused         1.30.0  ok
+R5.1 #133969 nftables -          n1  pod-l  LB                 1.33.5  timeout         1.33.6  ok
+R5.1 -       nftables -          n1  pod-l  LB                 1.32.13 timeout         1.34.0  ok
+R7.7 #108888 ipvs     -          n1  noep-l localhost:NodePort 1.22.9  hang            1.22.10 refused
+R7.7 #108885 ipvs     -          n1  noep-l localhost:NodePort 1.23.6  hang            1.23.7  refused
+R7.7 #108888 ipvs     no_kubelet n1  pod-c  localhost:NodePort 1.22.9  hang            1.22.10 refused
+R7.7 #108885 ipvs     no_kubelet n1  pod-c  localhost:NodePort 1.23.6  hang            1.23.17 refused
+R4.9 #108896 iptables no_kubelet ext pod-l  NodePort@n1        1.21.12 hang_or_refused 1.21.13 refused
+R4.9 #108888 iptables no_kubelet ext pod-l  NodePort@n1        1.22.9  hang_or_refused 1.22.10 refused
+R4.9 #108885 iptables no_kubelet ext pod-l  NodePort@n1        1.23.6  hang_or_refused 1.23.7  refused
+R4.9 -       iptables no_kubelet ext pod-l  NodePort@n1        1.20.15 hang_or_refused 1.24.0  refused
+"""
+FIXES = [line.split() for line in BACKPORTED.strip().splitlines() if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("row", FIXES, ids=lambda row: f"{row[0]}-{row[1]}-{row[5]}-{row[-2]}")
+def test_a_fix_in_a_patch_release_counts_from_it(row: list[str]) -> None:
+    *_, mode, flags, client, service, target, before, was, after, now = row
+    kind, more = TARGETS[target]
+    cell = Cell(Vantage.model_validate({"name": client, **CLIENTS[client]}), Frontend(service, kind, **more))
+    for version, wanted in ((before, was), (after, now)):
+        there = world_of(version, FLANNEL, mode, **FLAGS["" if flags == "-" else flags.replace("_", " ")])
+        assert "_or_".join(sorted(predict(there, cell).outcomes)) == wanted, version

@@ -29,10 +29,13 @@ def test_ids_are_unique_and_every_rule_has_its_sentence_and_source() -> None:
 
 def test_version_ranges_read_as_they_should() -> None:
     told = {rule.id: versions(rule) for rule in CATALOGUE}
-    assert [told[name] for name in ("R3.1", "R6.1", "R6.4", "R6.5", "R2.1")] == [
+    assert [told[name] for name in ("R3.1", "R6.1", "R6.4", "R6.5", "R2.1", "R7.7", "R8.5", "R5.1")] == [
         "<= 1.20",
         "1.22-1.23",
         "1.24",
         ">= 1.25",
         "all",
+        "1.22.0-1.22.9, 1.23.0-1.23.6",
+        "1.26-1.28.6, 1.29.0-1.29.1",
+        "<= 1.33.5",
     ]

@@ -83,8 +83,17 @@ def test_ack_from_1_22_to_1_24_is_as_its_document_says(row, network, asked, befo
 def test_nothing_else_changes_on_ack_but_what_a_rule_of_1_24_explains(topology):
     causes = {(group.gone.id, group.come.id) for group in diff(topology, OLD, NEW).groups}
 
-    # the empty virtual server that falls back to all endpoints, and the port opener that held 127.0.0.1 open
-    assert causes == {("R4i.2", "R4i.3"), ("R7.7", "R7.8")}
+    # the empty virtual server that falls back to all endpoints; the port opener was gone in 1.22.10 (ACK says so too)
+    assert causes == {("R4i.2", "R4i.3")}
+
+
+def test_the_patch_release_without_the_port_opener_refuses_at_127_0_0_1():
+    before, after = {"kubernetes": "1.22.9-aliyun.1"}, {"kubernetes": "1.22.10-aliyun.1"}
+
+    found = diff("ack-terway", before, after)
+
+    causes = {(group.kind, group.gone.id, group.come.id) for group in found.groups}
+    assert causes == {(Kind.CHANGED_REFUSAL, "R7.7", "R7.8")}
 
 
 def test_cce_tunnel_differs_between_ipvs_and_iptables_at_a_clients_own_node_alone():

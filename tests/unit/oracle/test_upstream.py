@@ -1,0 +1,128 @@
+"""The bounds of rules are changes of kube-proxy whose backports were looked up."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probes.oracle import upstream
+from probes.oracle.rule import IPVS_ONLY, Rule
+from probes.oracle.rules import CATALOGUE, versions
+from probes.oracle.upstream import Backport, KubeProxyChange
+from topologies.kinds import ProxyMode
+from topologies.model import Version
+
+CHANGES = {name: value for name, value in vars(upstream).items() if isinstance(value, KubeProxyChange)}
+ORACLE = Path(upstream.__file__).parent
+BACKPORTED = KubeProxyChange("#1", (1, 24), (Backport("#2", (1, 21, 13)), Backport("#3", (1, 22, 10))))
+LATER = KubeProxyChange("#4", (1, 30))
+
+
+@pytest.mark.parametrize(
+    ("version", "has"),
+    [
+        ("1.20.15", False),
+        ("1.21.12", False),
+        ("1.21.13", True),
+        ("1.22.0", False),
+        ("1.22.9", False),
+        ("1.22.10-eks-1", True),
+        ("1.23.17", False),
+        ("1.24.0", True),
+        ("1.36.2", True),
+    ],
+)
+def test_a_backported_change_is_in_a_branch_from_its_patch_on(version: str, has: bool) -> None:
+    assert BACKPORTED.is_in(Version.parse(version)) is has
+
+
+def bounded(since: KubeProxyChange | None, until: KubeProxyChange | None) -> Rule[Any]:
+    return Rule("X", "A sentence.", IPVS_ONLY, since, until, "#1", lambda _flow: None)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "told"),
+    [
+        (None, None, "all"),
+        (None, LATER, "<= 1.29"),
+        (LATER, None, ">= 1.30"),
+        (BACKPORTED, None, "1.21.13+, 1.22.10+, >= 1.24"),
+        (None, BACKPORTED, "<= 1.21.12, 1.22.0-1.22.9, 1.23"),
+        (BACKPORTED, LATER, "1.21.13+, 1.22.10+, 1.24-1.29"),
+    ],
+)
+def test_versions_of_a_rule_read_branch_by_branch(
+    since: KubeProxyChange | None, until: KubeProxyChange | None, told: str
+) -> None:
+    assert versions(bounded(since, until)) == told
+
+
+@pytest.mark.parametrize(("since", "until"), [(BACKPORTED, LATER), (None, BACKPORTED), (LATER, None)])
+def test_a_rule_covers_the_versions_between_its_changes(
+    since: KubeProxyChange | None, until: KubeProxyChange | None
+) -> None:
+    rule = bounded(since, until)
+    for minor in range(20, 37):
+        for patch in range(20):
+            version = Version(1, minor, patch)
+            wanted = (since is None or since.is_in(version)) and not (until and until.is_in(version))
+            assert rule.covers(ProxyMode.IPVS, version) is wanted, version
+            assert not rule.covers(ProxyMode.IPTABLES, version)
+
+
+def test_every_bounded_rule_says_whether_backports_were_looked_up() -> None:
+    found = [rule for rule in CATALOGUE if rule.since or rule.until]
+    assert len(found) > 30
+    for rule in found:
+        assert len(rule.backports) == sum(1 for change in (rule.since, rule.until) if change), rule.id
+        for text in rule.backports:
+            assert re.search(r"\): (backported to \d|none|not looked up)", text), (rule.id, text)
+
+
+def test_every_bound_is_a_change_of_the_module_and_every_change_bounds_something() -> None:
+    bounds = {change for rule in CATALOGUE for change in (rule.since, rule.until) if change}
+    assert bounds <= set(CHANGES.values())
+    sources = "\n".join(path.read_text() for path in ORACLE.glob("*.py") if path.name != "upstream.py")
+    assert [name for name in CHANGES if f"upstream.{name}" not in sources] == []
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_backport_is_a_patch_release_of_an_older_branch(change: KubeProxyChange) -> None:
+    assert len(change.release) == 2
+    for one in change.backports:
+        assert len(one.release) == 3
+        assert one.release[:2] < change.release
+        assert one.release[2] > 0
+        assert re.fullmatch(r"#\d+", one.pull)
+
+
+KNOW_VERSIONS = {"upstream.py", "modes.py"}  # the changes themselves, and the range of versions that the oracle knows
+RULES = sorted(path for path in ORACLE.glob("*.py") if path.name not in KNOW_VERSIONS)
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
+def test_no_rule_compares_a_version_with_numbers_of_its_own(path: Path) -> None:
+    """A literal release in a rule would miss the backports."""
+    tree = ast.parse(path.read_text())
+    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    assert not [ast.unparse(node) for node in compared if re.search(r"version\b", ast.unparse(node))]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong", "right"),
+    [
+        ("R4.5", "#110289", "#110290"),
+        ("R6.5", "#110289", "#110290"),
+        ("F3", "#122296", "#122614"),
+        ("F4", "#122296", "#122614"),
+    ],
+)
+def test_a_rule_cites_the_pull_request_that_made_it(rule: str, wrong: str, right: str) -> None:
+    """#110289: source ranges; #110290: no local endpoints; #122296: the sets of ranges, not the drop."""
+    citation = next(one.citation for one in CATALOGUE if one.id == rule)
+    assert right in citation
+    assert wrong not in citation
