@@ -1,9 +1,13 @@
 """`python -m tests.confirmed [run.json ...]`: which rules real kube-proxies have confirmed, and where.
 
-Writes probes/oracle/confirmed.json, which the catalogue shows. A recorded file confirms a rule if its cells agree with
-the oracle and, the rule flipped, no longer all do; where one only spoke, its opposite would have looked the same. A
-live run's `run.json` confirms the rules that its passing cells were derived by; simulated runs are refused. What
-earlier runs confirmed is kept, unless no rule has that id any more.
+Writes probes/oracle/confirmed.json, which the catalogue shows. A rule is confirmed where what was seen contradicts its
+natural alternative (probes/oracle/alternatives.py): what would happen if the rule did not hold.
+
+- A recorded file confirms a rule if a cell agrees with the oracle and disagrees with the alternative.
+- A live run confirms a rule if a passing cell would have to be answered otherwise under the alternative.
+
+Where a rule only had a part in the answers, its alternative would have looked the same: "not told apart". Simulated
+runs are refused. What earlier runs confirmed is kept, unless no rule has that id any more.
 """
 
 from __future__ import annotations
@@ -12,60 +16,106 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from probes.oracle import mutations
-from probes.oracle.oracle import predict
+from probes.observation import Outcome
+from probes.oracle import alternatives, mutations
+from probes.oracle.oracle import predict, world_of
 from probes.oracle.rules import CATALOGUE, CONFIRMED
-from tests.unit.oracle.observed_world import FOLDER, Recorded, complaint, recorded, world
+from probes.plan import plan
+from tests.unit.oracle.observed_world import FILES, complaint, recorded, title, world
+from topologies.frontends import UnresolvedError
+from topologies.model import Topology
+from topologies.snapshot import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from probes.cell import Cell
+    from probes.expectation import Expectation
+    from probes.oracle.flow import World
+    from tests.unit.oracle.observed_world import Recorded
 
 Places = dict[str, list[str]]
-FILES = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl")))
 
 
 def by_recordings() -> dict[str, Places]:
-    """Rule id -> the recorded files that notice if it is flipped; and, where none does, those in which it spoke."""
-    noticed: Places = defaultdict(list)
+    """Return rule id -> the files that contradict its alternative; and, where none does, those it had a part in."""
+    contradicted: Places = defaultdict(list)
     spoken: Places = defaultdict(list)
     for name in FILES:
         heard, confirmed = _heard_and_confirmed(name)
         for rule in heard:
-            (noticed if rule in confirmed else spoken)[rule].append(_told(name))
-    alone = {rule: places for rule, places in spoken.items() if rule not in noticed}
-    return {"recordings": dict(noticed), "spoken": alone}
+            (contradicted if rule in confirmed else spoken)[rule].append(title(name))
+    alone = {rule: places for rule, places in spoken.items() if rule not in contradicted}
+    return {"recordings": dict(contradicted), "spoken": alone}
 
 
 def _heard_and_confirmed(name: str) -> tuple[set[str], set[str]]:
-    there, speaking = world(name), defaultdict[str, list[Recorded]](list)
+    there, speaking = world(name), defaultdict[str, list["Recorded"]](list)
     for one in recorded(name):
         with mutations.heard() as names:
             agrees = not complaint(one, predict(there, one.cell))
         for rule in names if agrees else ():
             speaking[rule].append(one)
     found = set()
-    for mutation in mutations.all():
-        with mutations.applied(mutation):
-            if any(complaint(one, predict(there, one.cell)) for one in speaking.get(mutation.rule, ())):
-                found.add(mutation.rule)
+    for rule, cells in speaking.items():
+        with alternatives.assume_alternative(rule):
+            if any(complaint(one, predict(there, one.cell)) for one in cells):
+                found.add(rule)
     return set(speaking), found
 
 
-def _told(name: str) -> str:
-    """`1.20.2-ipvs-flannel-cc` as `ipvs 1.20.2 flannel`."""
-    version, mode, cni, cidr, *variant = name.split("-", 4)
-    told = [f"{mode} {version} {cni}", *(["without cluster CIDR"] if cidr == "nocc" else []), *variant]
-    return " ".join(told)
+def confirmed_by(topology: Topology, cells: Iterable[Cell]) -> set[str]:
+    """Return the rules whose alternative these cells contradict; a real kube-proxy answered each as predicted."""
+    there = world_of(topology, declared(topology))
+    speaking: dict[str, list[tuple[Cell, Expectation]]] = defaultdict(list)
+    for cell in cells:
+        with mutations.heard() as names:
+            expectation = _predicted(there, cell)
+        for rule in names if expectation else ():
+            speaking[rule].append((cell, expectation))
+    return {rule for rule, asked in speaking.items() if _contradicted(there, rule, asked)}
+
+
+def _predicted(there: World, cell: Cell) -> Expectation | None:
+    try:
+        return predict(there, cell)
+    except UnresolvedError:
+        return None
+
+
+def _contradicted(there: World, rule: str, asked: list[tuple[Cell, Expectation]]) -> bool:
+    with alternatives.assume_alternative(rule):
+        return any(contradicts(seen, predict(there, cell)) for cell, seen in asked)
+
+
+def contradicts(seen: Expectation, alternative: Expectation) -> bool:
+    """Return whether answers that are all as expected cannot be as the alternative says.
+
+    Samples are large enough to meet every backend, so an answer that only one of the two allows tells them apart. A
+    timeout and an unreachable may be one ending told in two ways: endings without an answer must have none in common.
+    """
+    if _answers(seen) != _answers(alternative):
+        return True
+    silent, other = (one.outcomes - {Outcome.OK} for one in (seen, alternative))
+    return bool(silent or other) and not silent & other
+
+
+def _answers(expectation: Expectation) -> set[tuple[object, ...]]:
+    return {(path.sources, path.backend) for path in expectation.paths if path.outcome is Outcome.OK}
 
 
 def by_runs(runs: list[dict[str, Any]], before: Places) -> Places:
-    """Rule id -> the live runs whose passing cells name it, those known before among them."""
+    """Return rule id -> the live runs whose passing cells contradict its alternative, those known before among them."""
     known = {rule.id for rule in CATALOGUE}
     found: Places = defaultdict(list, {rule: list(places) for rule, places in before.items() if rule in known})
     for run in runs:
         environment = run["environment"]
         place = f"{environment['mode']} {environment['version']} {run['topology']['name']}"
-        passed = {rule for record in run["records"] if record["verdict"] == "pass" for rule in record["rules"]}
-        for rule in passed & known:
+        topology = Topology.model_validate(run["topology"]["declared"])
+        passed = {record["cell"]["id"] for record in run["records"] if record["verdict"] == "pass"}
+        for rule in confirmed_by(topology, [cell for cell in plan(topology).cells if cell.id in passed]):
             found[rule] = sorted({*found[rule], place})
     return dict(sorted(found.items()))
 

@@ -19,9 +19,26 @@ def not_configured(flow: Flow) -> bool | None:
     return False if flow.environment.detect_local is DetectLocal.NONE else None
 
 
+def _from_a_pod_network_device(flow: Flow) -> bool:
+    """The source is the address of a node's bridge or vxlan device, which the cluster's pod CIDR contains."""
+    devices = {address for node in flow.world.topology.nodes for address in (node.cni0, node.vtep)}
+    source = flow.packet.source
+    return source in devices and source in flow.environment.pod_cidr
+
+
+@rule("D5", DETECTOR)
+def from_a_device_in_cluster_cidr(flow: Flow) -> bool | None:
+    """ClusterCIDR: a packet from the address of a bridge or vxlan device counts as a pod's.
+
+    The cluster's pod CIDR contains that address.
+    """
+    by_cidr = flow.environment.detect_local is DetectLocal.CLUSTER_CIDR
+    return True if by_cidr and _from_a_pod_network_device(flow) else None
+
+
 @rule("D2", DETECTOR)
 def in_cluster_cidr(flow: Flow) -> bool | None:
-    """ClusterCIDR: a source in the cluster's pod CIDR is a pod's, also the address of a cni0 or of a vxlan device."""
+    """ClusterCIDR: a packet is a pod's exactly if the cluster's pod CIDR contains its source."""
     if flow.environment.detect_local is not DetectLocal.CLUSTER_CIDR:
         return None
     return flow.packet.source in flow.environment.pod_cidr
@@ -42,7 +59,13 @@ def by_interface(flow: Flow) -> bool:
     return flow.pod_here
 
 
-IDENTITY: tuple[Rule[bool], ...] = (not_configured, in_cluster_cidr, in_node_cidr, by_interface)
+IDENTITY: tuple[Rule[bool], ...] = (
+    not_configured,
+    from_a_device_in_cluster_cidr,
+    in_cluster_cidr,
+    in_node_cidr,
+    by_interface,
+)
 
 
 def known_as_pod(flow: Flow) -> bool:

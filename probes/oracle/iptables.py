@@ -145,16 +145,27 @@ def held_without_local_endpoint(flow: Flow) -> Course | None:
     modes=IPTABLES_ONLY,
 )
 def marked_for_drop(flow: Flow) -> Course | None:
-    """With externalTrafficPolicy: Local, a node without a local endpoint only marks for drop.
+    """With externalTrafficPolicy: Local, a node without a local endpoint only marks a NodePort's packet for drop.
 
-    Kubelet's firewall drops a marked packet to a NodePort; without kubelet's firewall the port is closed. A packet to
-    an LB or external address is forwarded to the real load balancer.
+    Kubelet's firewall drops it; without kubelet's firewall the port is closed.
     """
-    if not external_local(flow):
+    if not external_local(flow) or flow.virtual:
         return None
-    if flow.virtual:
-        return Fate.LEAVES
     return Fate.DROPPED if flow.environment.kubelet_rules else Fate.CLOSED
+
+
+@rule(
+    "R4.10",
+    "KUBE-MARK-DROP is not honoured in FORWARD (datapath-rules 6.1); until #110290",
+    until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
+    modes=IPTABLES_ONLY,
+)
+def marked_and_forwarded(flow: Flow) -> Course | None:
+    """With externalTrafficPolicy: Local, a node without a local endpoint forwards an LB or external address's packet.
+
+    The packet is only marked for drop, and it goes to the real load balancer.
+    """
+    return Fate.LEAVES if external_local(flow) and flow.virtual else None
 
 
 POOL: tuple[Rule[Course], ...] = (
@@ -179,6 +190,7 @@ POOL: tuple[Rule[Course], ...] = (
     only_local,
     held_without_local_endpoint,
     marked_for_drop,
+    marked_and_forwarded,
     local_drop,
     external_to_all,
 )

@@ -140,13 +140,23 @@ def internal_to_local(flow: Flow) -> Course | None:
     modes=IPVS_ONLY,
 )
 def internal_refused(flow: Flow) -> Course | None:
-    """Under internalTrafficPolicy Local a ClusterIP-only Service refuses by ICMP where it has no local endpoint.
+    """With internalTrafficPolicy: Local, a ClusterIP-only Service without a local endpoint refuses by ICMP."""
+    alone = internal(flow) and internal_local(flow) and not externally_accessible(flow)
+    return Fate.REJECTED if alone else None
 
-    One that is also reached from outside leaks to all endpoints.
+
+@rule(
+    "R6.9",
+    f"#106497, #97081; {IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints",
+    since=upstream.INTERNAL_POLICY_APART,
+    modes=IPVS_ONLY,
+)
+def internal_leaks(flow: Flow) -> Course | None:
+    """With internalTrafficPolicy: Local, the ClusterIP of a Service with a NodePort, LB or external address leaks.
+
+    On a node without a local endpoint it gives all endpoints.
     """
-    if not internal(flow) or not internal_local(flow):
-        return None
-    return Pool.ALL if externally_accessible(flow) else Fate.REJECTED
+    return Pool.ALL if internal(flow) and internal_local(flow) else None
 
 
 @rule("R4i.1", f"{IPVS} syncEndpoint(onlyNodeLocal)", modes=IPVS_ONLY)
@@ -182,6 +192,7 @@ POOL: tuple[Rule[Course], ...] = (
     stripped,
     internal_to_local,
     internal_refused,
+    internal_leaks,
     internal_to_all,
     only_local,
     local_refused,

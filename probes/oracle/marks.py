@@ -28,12 +28,16 @@ def internal_from_virtual_address(flow: Flow) -> bool | None:
     return flow.local if internal(flow) and flow.environment.detect_local is DetectLocal.NONE else None
 
 
+@rule("R2.5", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {NFTABLES} 1.36:633", modes=BY_RULES)
+def internal_without_detector(flow: Flow) -> bool | None:
+    """At a ClusterIP without detect-local, nothing is masqueraded."""
+    return False if internal(flow) and flow.environment.detect_local is DetectLocal.NONE else None
+
+
 @rule("R2.3", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {IPVS} KUBE-CLUSTER-IP; {NFTABLES} 1.36:633")
 def internal_from_no_pod(flow: Flow) -> bool | None:
-    """At a ClusterIP, what is known not to be a pod's is masqueraded; without detect-local nothing is."""
-    if not internal(flow):
-        return None
-    return flow.environment.detect_local is not DetectLocal.NONE and not known_as_pod(flow)
+    """At a ClusterIP with detect-local, a packet is masqueraded exactly if it is not a pod's."""
+    return not known_as_pod(flow) if internal(flow) else None
 
 
 @rule(
@@ -89,6 +93,7 @@ def external_always(_flow: Flow) -> bool:
 MARK: tuple[Rule[bool], ...] = (
     masquerade_all,
     internal_from_virtual_address,
+    internal_without_detector,
     internal_from_no_pod,
     pod_under_local,
     node_under_local,

@@ -118,16 +118,16 @@ def _told() -> dict[str, dict[str, list[str]]]:
 
 
 def confirmed(rule: Rule[Any]) -> tuple[str, ...]:
-    """Where a real kube-proxy did as the rule says: `ipvs 1.20.2 flannel`, `iptables 1.20.2 lab-routed (live)`.
+    """Return where a real kube-proxy contradicted the rule's alternative: `ipvs 1.20.2 flannel`, `… lab-routed (live)`.
 
-    Empty where the rule rests on reading the source alone.
+    Empty if none did.
     """
     live = (f"{place} (live)" for place in _told()["runs"].get(rule.id, ()))
     return (*_told()["recordings"].get(rule.id, ()), *live)
 
 
 def spoken(rule: Rule[Any]) -> tuple[str, ...]:
-    """The recordings in which it spoke and the oracle was right, but its opposite would have looked the same."""
+    """Return the recordings in which it had a part in the right answers, but its alternative would look the same."""
     return tuple(_told()["spoken"].get(rule.id, ()))
 
 
@@ -140,10 +140,16 @@ def markdown() -> str:
         "",
         "Printed by `python -m probes.oracle.rules`; do not edit. In each step the first rule that answers decides.",
         "",
-        "`seen`: where a real kube-proxy did so. A recording (`tests/unit/oracle/observed/`) counts only if its cells",
-        "disagree with the oracle once the rule is flipped (else: *not told apart*), a live run of a lab if a cell",
-        "that names the rule passed (`python -m tests.confirmed`). *reported*: it was seen, as the source column says,",
-        f"but we hold no recording. {alone} of {len(CATALOGUE)} rules rest on reading the source alone, and say so.",
+        "`versions`: a rule begins and ends with a change of kube-proxy. `backports` says for each such change which",
+        "patch releases of older branches have it too, or what the search for cherry-picks found",
+        "(`probes/oracle/upstream.py`).",
+        "",
+        "`seen`: where a real kube-proxy contradicted the rule's natural alternative, in a recording",
+        "(`tests/unit/oracle/observed/`) or in a live run of a lab. The natural alternative is what would happen if",
+        "the rule did not hold: the other pool, not masqueraded, endpoints that are not ready, what the next rule says",
+        "(`probes/oracle/alternatives.py`, `python -m tests.confirmed`). *Not told apart*: the rule had a part in",
+        "recorded answers, but its alternative would have looked the same. *Reported*: it was seen, as the source",
+        f"column says, but we hold no recording. {alone} of {len(CATALOGUE)} rules rest on reading the source alone.",
     ]
     shown: set[str] = set()
     for title, chain in STEPS:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from probes.expectation import Expectation
 
 FOLDER = File(__file__).parent / "observed"
+FILES = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl")))
 REAL_LB = "REAL-LB"
 NAMES = {"host-b@n2": "host-b", "pod-b": "pod-b", REAL_LB: REAL_LB}
 NAMES |= {f"host-listener@n{x}": f"listener-n{x}" for x in (1, 2, 3)}
@@ -209,3 +210,10 @@ def complaint(one: Recorded, expectation: Expectation) -> str:
     seen = {(one.source, one.backend)} if one.backend else set()
     allowed = {(source, path.backend) for path in expectation.paths for source in path.sources}
     return "" if seen == allowed else f"{seen} where {allowed} was expected"
+
+
+def title(name: str) -> str:
+    """`1.20.2-ipvs-flannel-cc` as `ipvs 1.20.2 flannel`."""
+    version, mode, cni, cidr, *variant = name.split("-", 4)
+    told = [f"{mode} {version} {cni}", *(["without cluster CIDR"] if cidr == "nocc" else []), *variant]
+    return " ".join(told)

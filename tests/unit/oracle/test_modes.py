@@ -39,8 +39,8 @@ R2.2         nftables 1.29 1.36 N   masq_all   c2     pod-c   ClusterIP         
 R2.2         ipvs     1.20 1.36 F   masq_all   c1     host-c  ClusterIP            host-b from primary of n1
 R2.4         ipvs     1.20 1.36 R   no_cidr    n1     pod-c   ClusterIP            pod-b from primary of n1
 R2.4         ipvs     1.20 1.36 R   no_cidr    c1     pod-c   ClusterIP            pod-b from c1
-R2.3         iptables 1.20 1.36 O   no_cidr    n1     pod-c   ClusterIP            pod-b from primary of n1
-R2.3         nftables 1.29 1.36 R   no_cidr    n2     pod-c   ClusterIP            pod-b from primary of n2
+R2.5         iptables 1.20 1.36 O   no_cidr    n1     pod-c   ClusterIP            pod-b from primary of n1
+R2.5         nftables 1.29 1.36 R   no_cidr    n2     pod-c   ClusterIP            pod-b from primary of n2
 R3.1         iptables 1.20 1.20 F   -          n1     xip-c   ExternalIP           REAL-LB from primary of n1
 R3.2         iptables 1.20 1.20 R   -          c1     xip-l   ExternalIP           REAL-LB from c1
 R3.2,R4.1    iptables 1.20 1.20 N   -          c1     xip-l   ExternalIP           pod-b from c1
@@ -51,7 +51,7 @@ R3.5         iptables 1.24 1.36 F   -          c1     xip-c   ExternalIP        
 R3.5         nftables 1.29 1.36 R   -          c1     xip-c   ExternalIP           pod-b from primary of n1
 R4.1         nftables 1.29 1.36 R   -          c1     pod-l   LB                   pod-b from c1
 R4.5         nftables 1.29 1.36 R   no_cidr    c1     pod-l   LB                   timeout
-R4.4         iptables 1.20 1.24 R   no_cidr    c1     pod-l   LB                   REAL-LB from c1
+R4.10        iptables 1.20 1.24 R   no_cidr    c1     pod-l   LB                   REAL-LB from c1
 R4.5         iptables 1.25 1.36 R   no_cidr    c1     pod-l   LB                   timeout
 R4.4         iptables 1.20 1.24 F   -          ext    pod-l   NodePort@n1          timeout
 R4.4         iptables 1.24 1.24 F   no_kubelet ext    pod-l   NodePort@n1          refused
@@ -87,7 +87,7 @@ R6.6         ipvs     1.22 1.23 F   -          c1     itp-lb  LB                
 R6.6         ipvs     1.22 1.23 F   -          c1     itp-lbl ClusterIP            refused
 R6.6         ipvs     1.22 1.23 F   -          ext    itp-lb  NodePort@n2          pod-b from cni0 of n2
 R6.8         ipvs     1.24 1.36 F   -          n1     itp-cip ClusterIP            refused
-R6.8         ipvs     1.24 1.36 F   -          n1     itp-lb  ClusterIP            pod-b from vtep of n1
+R6.9         ipvs     1.24 1.36 F   -          n1     itp-lb  ClusterIP            pod-b from vtep of n1
 R2.1         ipvs     1.20 1.21 F   -          n1     itp-cip ClusterIP            pod-b from vtep of n1
 R7           iptables 1.20 1.36 F   -          n1     pod-l   localhost:NodePort   pod-b from vtep of n1
 R7.10        ipvs     1.20 1.21 F   -          n1     pod-c   localhost:NodePort   timeout
