@@ -23,7 +23,8 @@ from probes.oracle import alternatives, mutations
 from probes.oracle.oracle import predict, world_of
 from probes.oracle.rules import CATALOGUE, CONFIRMED
 from probes.plan import plan
-from tests.unit.oracle.observed_world import FILES, complaint, recorded, title, world
+from tests.unit.oracle.observed_world import complaint, recorded, world
+from tests.unit.oracle.recordings import FILES, read
 from topologies.frontends import UnresolvedError
 from topologies.model import Topology
 from topologies.snapshot import declared
@@ -35,25 +36,27 @@ if TYPE_CHECKING:
     from probes.expectation import Expectation
     from probes.oracle.flow import World
     from tests.unit.oracle.observed_world import Recorded
+    from tests.unit.oracle.recordings import Recording
 
 Places = dict[str, list[str]]
 
 
-def by_recordings() -> dict[str, Places]:
+def by_recordings(files: Iterable[str] = FILES) -> dict[str, Any]:
     """Return rule id -> the files that contradict its alternative; and, where none does, those it had a part in."""
+    files = sorted(files)
     contradicted: Places = defaultdict(list)
     spoken: Places = defaultdict(list)
-    for name in FILES:
-        heard, confirmed = _heard_and_confirmed(name)
+    for recording in map(read, files):
+        heard, confirmed = _heard_and_confirmed(recording)
         for rule in heard:
-            (contradicted if rule in confirmed else spoken)[rule].append(title(name))
+            (contradicted if rule in confirmed else spoken)[rule].append(recording.title)
     alone = {rule: places for rule, places in spoken.items() if rule not in contradicted}
-    return {"recordings": dict(contradicted), "spoken": alone}
+    return {"files": files, "recordings": dict(contradicted), "spoken": alone}
 
 
-def _heard_and_confirmed(name: str) -> tuple[set[str], set[str]]:
-    there, speaking = world(name), defaultdict[str, list["Recorded"]](list)
-    for one in recorded(name):
+def _heard_and_confirmed(recording: Recording) -> tuple[set[str], set[str]]:
+    there, speaking = world(recording), defaultdict[str, list["Recorded"]](list)
+    for one in recorded(recording):
         with mutations.heard() as names:
             agrees = not complaint(one, predict(there, one.cell))
         for rule in names if agrees else ():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
-from pathlib import Path as File
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from probes.cell import Cell
 from probes.expectation import Path
@@ -14,18 +14,18 @@ from probes.observation import Outcome
 from probes.oracle.environment import Environment
 from probes.oracle.flow import Flow, Onward, Origin, Packet, World
 from probes.oracle.travel import lost_answer
+from tests.unit.oracle.recordings import FLAGS, NETWORKS, RecordingError, cell_id
 from topologies.frontends import At, Frontend, FrontendKind
 from topologies.kinds import ServiceType, TrafficPolicy
 from topologies.model import Topology, Vantage
 from topologies.snapshot import Endpoint, ServiceState, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from probes.expectation import Expectation
+    from tests.unit.oracle.recordings import Recording
 
-FOLDER = File(__file__).parent / "observed"
-FILES = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl")))
 REAL_LB = "REAL-LB"
 NAMES = {"host-b@n2": "host-b", "pod-b": "pod-b", REAL_LB: REAL_LB}
 NAMES |= {f"host-listener@n{x}": f"listener-n{x}" for x in (1, 2, 3)}
@@ -43,19 +43,22 @@ TARGETS = {
     "LB": (FrontendKind.LOAD_BALANCER, {}),
     "LB:undeclared": (FrontendKind.LOAD_BALANCER, {"declared": False}),
     "ExternalIP": (FrontendKind.EXTERNAL_IP, {}),
+    "ExternalIP:undeclared": (FrontendKind.EXTERNAL_IP, {"declared": False}),
     "localhost:NodePort": (FrontendKind.NODE_PORT, {"at": At.LOOPBACK}),
     **{f"NodePort@n{x}": (FrontendKind.NODE_PORT, {"node": f"n{x}"}) for x in (1, 2, 3)},
 }
 
 
-CNIS = {"flannel": "flannel-vxlan", "overlay": "tunnel", "routed": "routed", "eni": "eni"}
-VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
-    "": {},
-    "strict": {"kernel": {"rp_filter": 1}},
-    "rp_filter=1": {"kernel": {"rp_filter": 1}},
-    "no-kubelet": {"kernel": {"kubelet_rules": False}},
-    "masquerade-all": {"proxy": {"masquerade_all": True}},
+OWN = {"NodePort@own-cni0": At.CNI0, "NodePort@own-vtep": At.VTEP}
+CLUSTER, LOCAL = TrafficPolicy.CLUSTER, TrafficPolicy.LOCAL
+POLICIES = {  # by the end of a Service's name: externalTrafficPolicy, internalTrafficPolicy
+    "c": (CLUSTER, CLUSTER),
+    "l": (LOCAL, CLUSTER),
+    "cip": (CLUSTER, LOCAL),
+    "lb": (CLUSTER, LOCAL),
+    "lbl": (LOCAL, LOCAL),
 }
+OUTCOMES = {outcome.value for outcome in Outcome}
 
 
 @dataclass(frozen=True)
@@ -69,20 +72,34 @@ class Recorded:
     backend: str | None
 
 
-def topology(row: dict[str, Any]) -> Topology:
-    tunnelled = row["cni"] in {"flannel", "overlay"}
-    flags = VARIANTS[row.get("variant", "")]
-    proxy = {"mode": row["mode"], "detect_local": "ClusterCIDR" if row["cluster_cidr"] else "none"}
+def topology(recording: Recording) -> Topology:
+    """Return the recorded world as a topology; RecordingError if a value of the header is none of a topology."""
+    try:
+        return declare(recording.values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        got = f"got {first['input']!r}, want another value: {first['msg']}."
+        message = f"cannot read a recording: {recording.name}.jsonl, header, {where}: {got}"
+        raise RecordingError(message) from None
+
+
+def declare(values: dict[str, Any]) -> Topology:
+    """Return the world of the recordings with a kube-proxy, a network and flags."""
+    kind = NETWORKS.get(values["network"], values["network"])
+    tunnelled = kind in {"flannel-vxlan", "tunnel"}
+    parts: dict[str, dict[str, Any]] = {"cni": {"kind": kind}, "kernel": {}, "proxy": {"mode": values["mode"]}}
+    parts["proxy"]["detect_local"] = "ClusterCIDR" if values.get("cluster_cidr", True) else "none"
+    for key in FLAGS.keys() & values.keys():
+        parts[FLAGS[key]][key] = values[key]
     return Topology.model_validate(
         {
             "name": "observed",
-            "kubernetes": row["version"],
+            "kubernetes": values["version"],
             "nodes": [
                 {"name": f"n{x}", "address": f"198.18.1.1{x}", "pod_cidr": f"10.244.{x}.0/24"} for x in (1, 2, 3)
             ],
-            "cni": {"kind": CNIS[row["cni"]]},
-            "proxy": {**proxy, **flags.get("proxy", {})},
-            "kernel": flags.get("kernel", {}),
+            **parts,
             "load_balancer": {
                 "kind": "inline",
                 "address": "198.18.1.1",
@@ -90,7 +107,9 @@ def topology(row: dict[str, Any]) -> Topology:
                 "listens": True,
             },
             "external": [{"name": "ext", "address": "198.18.3.100"}],
-            "external_routes_to_pods": not tunnelled and row["mode"] != "ipvs",
+            "external_routes_to_pods": values.get(
+                "external_routes_to_pods", not tunnelled and values["mode"] != "ipvs"
+            ),
             "workload": {
                 "backends": [
                     {"name": "pod-b", "app": "pod", "node": "n2"},
@@ -108,16 +127,23 @@ def topology(row: dict[str, Any]) -> Topology:
     )
 
 
-def snapshot(rows: list[dict[str, Any]]) -> Snapshot:
+def snapshot(recording: Recording | None = None) -> Snapshot:
+    """Return the API's side of the world; a file may say other policies, backends and source ranges of a Service."""
     pods = {f"c{x}": IPv4Address(f"10.244.{x}.20") for x in (1, 2, 3)} | {"pod-b": IPv4Address("10.244.2.10")}
-    first = {row["service"]: row for row in rows}
+    ranges = recording.values.get("load_balancer_source_ranges", {}) if recording else {}
+    said = {row["service"]: row for row in reversed(recording.rows)} if recording else {}
     return Snapshot(
-        pods=pods, services={name: _state(k, name, first[name]) for k, name in enumerate(SERVICES, start=1)}
+        pods=pods,
+        services={
+            name: _state(k, name, said.get(name, {}), ranges.get(name, ())) for k, name in enumerate(SERVICES, 1)
+        },
     )
 
 
-def _state(k: int, name: str, row: dict[str, Any]) -> ServiceState:
+def _state(k: int, name: str, said: dict[str, Any], ranges: Iterable[str]) -> ServiceState:
     inward, outward = name == "itp-cip", name.startswith("xip")
+    external, internal = POLICIES[name.partition("-")[2] if name.startswith("itp") else name[-1]]
+    backend = "none" if name.startswith("noep") else "host" if name.startswith("host") else "pod"
     return ServiceState(
         name=name,
         type=ServiceType.CLUSTER_IP if inward else ServiceType.NODE_PORT if outward else ServiceType.LOAD_BALANCER,
@@ -127,11 +153,12 @@ def _state(k: int, name: str, row: dict[str, Any]) -> ServiceState:
         external_ips=(IPv4Address(f"198.18.101.{k}"),) if outward else (),
         load_balancer_ip=None if inward or outward else IPv4Address(f"198.18.100.{k}"),
         load_balancer_ip_mode="VIP",
-        external_traffic_policy=TrafficPolicy(row["etp"]),
-        internal_traffic_policy=TrafficPolicy(row["itp"]),
+        load_balancer_source_ranges=tuple(IPv4Network(network) for network in ranges),
+        external_traffic_policy=TrafficPolicy(said.get("etp", external)),
+        internal_traffic_policy=TrafficPolicy(said.get("itp", internal)),
         health_check_node_port=None,
         sticky=False,
-        endpoints=_endpoints(row["backend"]),
+        endpoints=_endpoints(said.get("backend", backend)),
     )
 
 
@@ -157,49 +184,62 @@ class RecordedBalancer:
         return (Onward(replace(flow, kind=FrontendKind.NODE_PORT, target=target, asked_node=node, packet=packet)),)
 
 
-def world(name: str) -> World:
-    rows = _rows(name)
-    declared = topology(rows[0])
-    return World(declared, snapshot(rows), Environment.of(declared), RecordedBalancer())
+def world(recording: Recording) -> World:
+    declared = topology(recording)
+    return World(declared, snapshot(recording), Environment.of(declared), RecordedBalancer())
 
 
 def snapshot_like() -> Snapshot:
-    """The API's side of this world, the same in every file."""
-    return snapshot(_rows("1.20.2-iptables-flannel-cc"))
+    """The API's side of this world, without source ranges."""
+    return snapshot()
 
 
 def world_of(version: str, cni: dict[str, Any], mode: str = "iptables", **changes: dict[str, Any]) -> World:
     """The same world with another kube-proxy, network or kernel."""
-    declared = topology({"cni": "flannel", "version": version, "mode": mode, "cluster_cidr": True})
+    declared = declare({"network": "flannel", "version": version, "mode": mode})
     raw = declared.model_dump(mode="json")
     changed = {key: {**raw[key], **value} for key, value in changes.items()}
     declared = Topology.model_validate({**raw, **changed, "cni": cni})
     return World(declared, snapshot_like(), Environment.of(declared), RecordedBalancer())
 
 
-def recorded(name: str) -> Iterator[Recorded]:
-    for row in _rows(name):
+def recorded(recording: Recording) -> Iterator[Recorded]:
+    """Return the cells of a file; RecordingError for a client, Service or target that this world has not."""
+    for row in recording.rows:
+        _known(recording, row)
         vantage = Vantage.model_validate({"name": row["client"], **CLIENTS[row["client"]]})
         yield Recorded(
-            id=f"{row['service']} {row['target']} from {row['client']}",
+            id=cell_id(row),
             cell=Cell(vantage, _frontend(row)),
             outcomes=frozenset(Outcome(text) for text in row["outcome"].split("|")),
-            source=IPv4Address(row["source"]) if row["source"] else None,
-            backend=NAMES[row["backend_name"]] if row["backend_name"] else None,
+            source=IPv4Address(row["source"]) if row.get("source") else None,
+            backend=NAMES[row["backend_name"]] if row.get("backend_name") else None,
         )
+
+
+def _known(recording: Recording, row: dict[str, Any]) -> None:
+    """Raise RecordingError if the line says anything that this world does not have."""
+    values = {
+        "client": (row["client"], CLIENTS.keys()),
+        "service": (row["service"], SERVICES),
+        "target": (row["target"], {*TARGETS, "endpoint-direct", *OWN}),
+        "backend_name": (row.get("backend_name") or REAL_LB, NAMES.keys()),
+        **{f"outcome {text}": (text, OUTCOMES) for text in row["outcome"].split("|")},
+    }
+    for key, (got, want) in values.items():
+        if got not in want:
+            where = f"{recording.name}.jsonl, {cell_id(row)}, {key.split()[0]}"
+            message = f"cannot read a recording: {where}: got {got!r}, want one of {', '.join(sorted(want))}."
+            raise RecordingError(message)
 
 
 def _frontend(row: dict[str, Any]) -> Frontend:
     if row["target"] == "endpoint-direct":
-        return Frontend(row["service"], FrontendKind.ENDPOINT, backend=f"{row['backend']}-b")
-    if row["target"] == "NodePort@own-cni0":
-        return Frontend(row["service"], FrontendKind.NODE_PORT, node=row["client"], at=At.CNI0)
+        return Frontend(row["service"], FrontendKind.ENDPOINT, backend=f"{row['service'].partition('-')[0]}-b")
+    if row["target"] in OWN:
+        return Frontend(row["service"], FrontendKind.NODE_PORT, node=row["client"], at=OWN[row["target"]])
     kind, more = TARGETS[row["target"]]
     return Frontend(row["service"], kind, **more)
-
-
-def _rows(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text().splitlines()]
 
 
 def complaint(one: Recorded, expectation: Expectation) -> str:
@@ -212,8 +252,6 @@ def complaint(one: Recorded, expectation: Expectation) -> str:
     return "" if seen == allowed else f"{seen} where {allowed} was expected"
 
 
-def title(name: str) -> str:
-    """`1.20.2-ipvs-flannel-cc` as `ipvs 1.20.2 flannel`."""
-    version, mode, cni, cidr, *variant = name.split("-", 4)
-    told = [f"{mode} {version} {cni}", *(["without cluster CIDR"] if cidr == "nocc" else []), *variant]
-    return " ".join(told)
+def disturbed(one: Recorded, expectation: Expectation) -> bool:
+    """Return whether its tries disagree among themselves, and one of them is as expected: it tells of no rule."""
+    return len(one.outcomes) > 1 and len(expectation.outcomes) == 1 and expectation.outcomes < one.outcomes
