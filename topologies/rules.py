@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from topologies.kinds import BalancerStatus, LoadBalancerKind, ProxyMode, ServiceType, VantageKind
+from topologies.podranges import find_missing_ranges, find_small_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +32,8 @@ def complaints(topology: Topology) -> list[Complaint]:
     found: list[Complaint] = []
     for rule in (_unique_names, _addresses, _backends, _services, _balancer, _vantages, _versions):
         found.extend(rule(topology))
-    return found
+    found.extend(Complaint(*one) for one in find_missing_ranges(topology))
+    return found or [Complaint(*one) for one in find_small_ranges(topology)]
 
 
 def _duplicates(path: str, names: Iterable[object]) -> Iterator[Complaint]:
@@ -58,10 +60,11 @@ def _addresses(topology: Topology) -> Iterator[Complaint]:
             yield Complaint(
                 f"nodes[{index}].pod_cidr", str(node.pod_cidr), f"a part of cni.pod_cidr {topology.cni.pod_cidr}"
             )
-        if node.address in topology.cni.pod_cidr:
+        if node.address in topology.cni.pod_cidr and topology.cni.bridged:
             yield Complaint(f"nodes[{index}].address", str(node.address), "an address outside cni.pod_cidr")
     for index, host in enumerate(topology.external):
-        if host.address in topology.cni.pod_cidr or host.address in topology.service_cidr:
+        among_pods = host.address in topology.cni.pod_cidr and topology.cni.bridged
+        if among_pods or host.address in topology.service_cidr:
             yield Complaint(f"external[{index}].address", str(host.address), "a host outside the cluster's ranges")
     if topology.service_cidr.overlaps(topology.cni.pod_cidr):
         yield Complaint(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are read back by type at run time
-from itertools import count
 from typing import TYPE_CHECKING
 
 from topologies.kinds import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
+from topologies.podaddresses import assign_pod_addresses
 
 if TYPE_CHECKING:
     from topologies.model import Service, Topology
@@ -74,19 +74,25 @@ class Snapshot:
 def declared(topology: Topology) -> Snapshot:
     """The snapshot a fresh cluster of this topology would give, its addresses handed out in declared order.
 
-    ClusterIPs count from the service CIDR's 50th address, NodePorts from 30080, pod addresses from each node's
-    pod CIDR + 10, balancer addresses from the pool's first host.
+    ClusterIPs count from the service CIDR's 50th address, NodePorts from 30080, pod addresses from the 10th of the
+    node's pod CIDR (of `cni.pod_cidr` where the node has none), balancer addresses from the pool's first host.
     """
-    fresh = {node.name: count(10) for node in topology.nodes}
-    pods: dict[str, IPv4Address] = {}
-    for name, node, host_network in _residents(topology):
-        home = topology.node(node)
-        own = home.pod_cidr[next(fresh[node])] if home.pod_cidr and not host_network else home.address
-        pods[name] = own
+    pods = pod_addresses(topology)
     services = {
         service.name: _state(topology, service, index, pods) for index, service in enumerate(topology.workload.services)
     }
     return Snapshot(pods=pods, services=services)
+
+
+def pod_addresses(topology: Topology) -> dict[str, IPv4Address]:
+    """Return the address of every pod: a hostNetwork pod has its node's, any other one of its own.
+
+    Raises:
+        NoRoomError: if a pod CIDR is too small for its pods.
+    """
+    residents = _residents(topology)
+    own = assign_pod_addresses(topology, ((name, topology.node(node)) for name, node, shared in residents if not shared))
+    return {name: topology.node(node).address if shared else own[name] for name, node, shared in residents}
 
 
 def _residents(topology: Topology) -> list[tuple[str, str, bool]]:

@@ -50,12 +50,12 @@ def _node_fenced_out(flow: Flow) -> bool:
 def marked_for_drop(flow: Flow) -> Course | None:
     """Outside loadBalancerSourceRanges, a packet to an LB address is only marked for drop.
 
-    Kubelet's firewall drops the packet of a process on the node. Any other packet is forwarded to the real load
-    balancer; with externalTrafficPolicy: Cluster it is masqueraded.
+    Kubelet's firewall drops the packet of a process on the node, and any packet to an address of the node itself. Any
+    other packet is forwarded to the real load balancer; with externalTrafficPolicy: Cluster it is masqueraded.
     """
     if not _fenced_out(flow):
         return None
-    if flow.local and flow.environment.kubelet_rules:
+    if (flow.local or flow.at_own_address) and flow.environment.kubelet_rules:
         return Fate.DROPPED
     return Fate.LEAVES if external_local(flow) else Fate.LEAVES_MASQUERADED
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from probes.expectation import Path
 from probes.observation import Outcome
+from probes.oracle.holders import Holders, Place, find_holders
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ class World:
     snapshot: Snapshot
     environment: Environment
     balancer: Balancer
+    holders: Holders = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holders", find_holders(self.topology, self.snapshot))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,30 @@ class Flow:
     def virtual(self) -> bool:
         """Asked at an address that only kube-proxy's rules or a balancer serve, and that is open to the outside."""
         return self.kind in {FrontendKind.LOAD_BALANCER, FrontendKind.EXTERNAL_IP}
+
+    @property
+    def holder(self) -> Place | None:
+        """The node that has the LB address or externalIP that is asked, if one has it."""
+        return self.world.holders.nodes.get(self.target) if self.virtual else None
+
+    @property
+    def is_frontend(self) -> bool:
+        """Asked at an address of this kind that the Service has: a public address was translated on the way."""
+        state = self.state
+        return self.target in (state.external_ips if self.kind is FrontendKind.EXTERNAL_IP else {state.balanced_at})
+
+    @property
+    def at_own_address(self) -> bool:
+        """Asked at an LB address or externalIP that is on a device of the processing node."""
+        return self.virtual and self.world.holders.has(self.packet.node, self.target)
+
+    @property
+    def off_node(self) -> bool:
+        """Asked at an LB address or externalIP that is on no device of the processing node.
+
+        A packet that no rule translates leaves the node.
+        """
+        return self.virtual and not self.at_own_address
 
     def with_source(self, source: IPv4Address) -> Flow:
         """The same, its packet from another address."""

@@ -41,8 +41,11 @@ def _stripped(flow: Flow) -> bool:
 
 @rule("R1.1", f"{PROXIER} iptablesJumpChains: KUBE-EXTERNAL-SERVICES", modes=IPTABLES_ONLY)
 def reject_not_in_output(flow: Flow) -> Course | None:
-    """Without endpoints a node process's packet to an LB or external address is not refused: it leaves the node."""
-    return Fate.LEAVES if flow.virtual and flow.local and not anywhere(flow) else None
+    """Without endpoints a node process's packet to an LB address or externalIP is not refused: it leaves the node.
+
+    One to an address of the node itself comes in again, and is refused.
+    """
+    return Fate.LEAVES if flow.off_node and flow.local and not anywhere(flow) else None
 
 
 @rule(
@@ -55,24 +58,37 @@ def reject_not_in_output(flow: Flow) -> Course | None:
 def stripped_to_nothing(flow: Flow) -> Course | None:
     """Under internalTrafficPolicy Local a node without endpoint refuses at every frontend, NodePort and LB included.
 
-    A node process's packet to an LB or external address leaves the node.
+    A node process's packet to an LB address or externalIP leaves the node, unless the address is the node's own.
     """
     if not _stripped(flow) or here(flow):
         return None
-    return Fate.LEAVES if flow.virtual and flow.local else Fate.REJECTED
+    return Fate.LEAVES if flow.off_node and flow.local else Fate.REJECTED
 
 
-@rule("R3.1", "#96296 (fixed in 1.21)", until=upstream.EXTERNAL_IPS_CAPTURED, modes=IPTABLES_ONLY)
+@rule(
+    "R3.1",
+    "#96296 (fixed in 1.21); addrtype --dst-type LOCAL",
+    until=upstream.EXTERNAL_IPS_CAPTURED,
+    modes=IPTABLES_ONLY,
+)
 def external_ip_from_node(flow: Flow) -> Course | None:
-    """A node process's packet to an externalIP is not captured: it leaves the node."""
-    return Fate.LEAVES if flow.kind is FrontendKind.EXTERNAL_IP and flow.local else None
+    """A node process's packet to an externalIP is not captured, unless the address is the node's own: it leaves."""
+    return Fate.LEAVES if flow.kind is FrontendKind.EXTERNAL_IP and flow.off_node and flow.local else None
 
 
-@rule("R3.2", "#96296 (fixed in 1.21)", until=upstream.EXTERNAL_IPS_CAPTURED, modes=IPTABLES_ONLY)
+@rule(
+    "R3.2",
+    "#96296 (fixed in 1.21); addrtype --dst-type LOCAL",
+    until=upstream.EXTERNAL_IPS_CAPTURED,
+    modes=IPTABLES_ONLY,
+)
 def external_ip_from_bridge(flow: Flow) -> Course | None:
-    """A packet from a bridge with br_netfilter to an externalIP is not captured, but under Cluster it is marked."""
+    """A packet from a bridge with br_netfilter to an externalIP is not captured, but under Cluster it is marked.
+
+    One to an address of the node itself is captured.
+    """
     bridged = flow.pod_here and flow.environment.bridged and flow.environment.bridge_nf_call_iptables
-    if flow.kind is not FrontendKind.EXTERNAL_IP or not bridged:
+    if flow.kind is not FrontendKind.EXTERNAL_IP or not flow.off_node or not bridged:
         return None
     return Fate.LEAVES if external_local(flow) else Fate.LEAVES_MASQUERADED
 
@@ -132,9 +148,9 @@ def internal_mark_drop(flow: Flow) -> Course | None:
 def held_without_local_endpoint(flow: Flow) -> Course | None:
     """With externalTrafficPolicy: Local and no kubelet firewall, kube-proxy's own socket may accept at a NodePort.
 
-    This happens on a node without a local endpoint. The socket never answers; without it the port is closed.
+    So it may at an LB address or externalIP that is the node's own. This happens on a node without a local endpoint. The socket never answers; without it the port is closed.
     """
-    held = external_local(flow) and not flow.virtual and not flow.environment.kubelet_rules
+    held = external_local(flow) and not flow.off_node and not flow.environment.kubelet_rules
     return Fate.HELD if held else None
 
 
@@ -147,9 +163,10 @@ def held_without_local_endpoint(flow: Flow) -> Course | None:
 def marked_for_drop(flow: Flow) -> Course | None:
     """With externalTrafficPolicy: Local, a node without a local endpoint only marks a NodePort's packet for drop.
 
-    Kubelet's firewall drops it; without kubelet's firewall the port is closed.
+    So does it with a packet to an LB address or externalIP that is the node's own. Kubelet's firewall drops it; without
+    kubelet's firewall the port is closed.
     """
-    if not external_local(flow) or flow.virtual:
+    if not external_local(flow) or flow.off_node:
         return None
     return Fate.DROPPED if flow.environment.kubelet_rules else Fate.CLOSED
 
@@ -165,7 +182,7 @@ def marked_and_forwarded(flow: Flow) -> Course | None:
 
     The packet is only marked for drop, and it goes to the real load balancer.
     """
-    return Fate.LEAVES if external_local(flow) and flow.virtual else None
+    return Fate.LEAVES if external_local(flow) and flow.off_node else None
 
 
 POOL: tuple[Rule[Course], ...] = (

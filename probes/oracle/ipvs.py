@@ -12,6 +12,7 @@ from probes.oracle import upstream
 from probes.oracle.endpoints import anywhere, here
 from probes.oracle.fences import FENCES
 from probes.oracle.flow import Fate, Pool
+from probes.oracle.held import bound_on_its_node, node_port_not_served, own_undeclared
 from probes.oracle.policies import bound, external_local, externally_accessible, internal, internal_local
 from probes.oracle.pools import (
     IPVS,
@@ -98,7 +99,8 @@ def address_left_out(flow: Flow) -> Course | None:
 )
 def external_ip_filtered(flow: Flow) -> Course | None:
     """With externalTrafficPolicy: Local, an externalIP refuses every client that is not a process of this node."""
-    filtered = flow.kind is FrontendKind.EXTERNAL_IP and external_local(flow)
+    listed = not flow.at_own_address or bound_on_its_node(flow)  # in KUBE-IPVS-IPS
+    filtered = flow.kind is FrontendKind.EXTERNAL_IP and external_local(flow) and listed
     return Fate.REJECTED if filtered and not flow.local else None
 
 
@@ -180,8 +182,10 @@ def local_falls_back(flow: Flow) -> Course | None:
 POOL: tuple[Rule[Course], ...] = (
     not_a_vip,
     hostname_only,
+    own_undeclared,
     undeclared_is_the_nodes,
     undeclared_refused,
+    node_port_not_served,
     loopback_martian,
     loopback_held,
     loopback_unserved,

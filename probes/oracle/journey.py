@@ -10,6 +10,7 @@ from probes.observation import Outcome
 from probes.oracle import modes
 from probes.oracle.endpoints import pooled
 from probes.oracle.flow import Fate, Flow, Origin
+from probes.oracle.held import HOLDING, is_held
 from probes.oracle.listeners import LISTENING
 from probes.oracle.rule import decide
 from probes.oracle.sources import UNTOUCHED_BY_PROXY
@@ -81,14 +82,35 @@ def _at_the_node_itself(flow: Flow) -> Paths:
 
 
 def _past_the_rules(flow: Flow, fate: Fate) -> Paths:
-    """No rule translated it: it goes to whoever owns the address, the load balancer."""
+    """No rule translated it: it goes to whoever has the address, a host or the load balancer."""
     leaving = replace(flow, marked=fate is Fate.LEAVES_MASQUERADED)
+    if is_held(leaving):
+        return _to_its_holder(leaving)
     source = decide(LEAVING, leaving)
     ways: Paths = ()
     for onward in flow.world.balancer.receive(leaving.with_source(source.value)):
         following = onward.next if isinstance(onward.next, tuple) else _processed(onward.next)
         ways += told(following, (source.rule.id, *onward.rules), onward.share)
     return ways
+
+
+def _to_its_holder(flow: Flow) -> Paths:
+    """The LB address or externalIP is a host's own."""
+    decision = decide(HOLDING, flow)
+    rules = (decision.rule.id,)
+    if isinstance(decision.value, Fate):
+        return _ended(flow, decision.value, rules)
+    return told(_to_another_node(flow, decision.value), rules)
+
+
+def _to_another_node(flow: Flow, towards: Flow) -> Paths:
+    """Over the network as to a NodePort of that node, whose rules then see the address that was asked."""
+    arrival = decide(TRAVEL, towards)
+    rules = (arrival.rule.id,)
+    if isinstance(arrival.value, Fate):
+        return _ended(towards, arrival.value, rules)
+    there = replace(flow, packet=arrival.value, target=replace(towards, packet=arrival.value).reached)
+    return told(_processed(there) if there.is_frontend else _at_the_node_itself(there), rules)
 
 
 def _directly(flow: Flow) -> Paths:

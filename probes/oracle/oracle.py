@@ -11,6 +11,7 @@ from probes.oracle import journey, modes
 from probes.oracle.balancer import RECEIVING, Declared
 from probes.oracle.environment import Environment
 from probes.oracle.flow import Flow, World
+from probes.oracle.held import HOLDING
 from probes.oracle.listeners import LISTENING
 from probes.oracle.marks import MARK
 from probes.oracle.rules import sentence
@@ -89,7 +90,7 @@ def _sticky(flow: Flow, rules: tuple[str, ...]) -> bool:
 
 
 POOLS = {rule.id for mode in modes.MODES.values() for rule in mode.pool}
-TELLING = POOLS | {rule.id for rule in MARK} | {rule.id for chain in (LISTENING, RECEIVING) for rule in chain}
+TELLING = POOLS | {rule.id for rule in MARK} | {rule.id for chain in (LISTENING, RECEIVING, HOLDING) for rule in chain}
 TELLING |= {rule.id for rule in BASELINE}
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
 from probes.oracle import upstream
+from probes.oracle.held import cut_off, endpoint_taken_for_own
 from probes.oracle.policies import bound
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
 from probes.oracle.wiring import from_pod_network, owned
@@ -115,6 +116,8 @@ def past_the_node(_flow: Flow) -> Outcome:
 
 
 REPLY: tuple[Rule[Outcome], ...] = (
+    endpoint_taken_for_own,
+    cut_off,
     bridge_hairpin_off,
     switched_past_conntrack,
     pod_address_on_underlay,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from probes.oracle import upstream
 from probes.oracle.pools import IPVS, NFTABLES, PROXIER
 from probes.oracle.rule import IPTABLES_ONLY, NFTABLES_ONLY, NO_IPTABLES, Rule, rule
-from probes.oracle.wiring import from_pod_network, masqueraded_leaving, towards_endpoint
+from probes.oracle.wiring import masqueraded_leaving, towards_endpoint
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
@@ -58,7 +58,8 @@ def marked(flow: Flow) -> IPv4Address | None:
 def entering_elsewhere(flow: Flow) -> IPv4Address | None:
     """With the CNI's masquerade, a source outside the pod network that goes to a pod of another node is rewritten."""
     elsewhere = flow.chosen.node != flow.packet.node and not flow.chosen.host_network
-    if not flow.environment.masquerades_entering or not elsewhere or from_pod_network(flow, flow.packet.source):
+    entering = flow.packet.source not in flow.environment.pod_cidr
+    if not flow.environment.masquerades_entering or not elsewhere or not entering:
         return None
     return towards_endpoint(flow)
 
@@ -69,7 +70,8 @@ def leaving_pod_network(flow: Flow) -> IPv4Address | None:
 
     A node process that asked its own bridge or vxlan device comes from there, and leaves for its own node too.
     """
-    return flow.node.address if flow.chosen.host_network and masqueraded_leaving(flow) else None
+    leaving = flow.chosen.host_network and masqueraded_leaving(flow, flow.chosen.address)
+    return flow.node.address if leaving else None
 
 
 @rule("R10.6", "netfilter: no rule matches")

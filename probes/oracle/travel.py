@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.oracle.flow import Fate, Origin, Packet
+from probes.oracle.held import cut_off_on_the_way, is_held, taken_for_own
 from probes.oracle.policies import bound
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
-from probes.oracle.wiring import from_pod_network, masqueraded_leaving, towards_pods_elsewhere
+from probes.oracle.wiring import from_pod_network, leaves_as_node, masqueraded_leaving, towards_pods_elsewhere
 from topologies.frontends import At, FrontendKind, UnresolvedError
 from topologies.kinds import VantageKind
 
@@ -49,11 +50,6 @@ def _node_port(flow: Flow) -> bool:
     return flow.kind is FrontendKind.NODE_PORT
 
 
-def _leaves_as_node(flow: Flow) -> bool:
-    """Outside the pod network the packet has an address of its node: a node process's, a masqueraded pod's."""
-    return flow.packet.origin is Origin.NODE or masqueraded_leaving(flow)
-
-
 def _on_pod_network(flow: Flow) -> bool:
     return flow.at in {At.CNI0, At.VTEP}
 
@@ -69,6 +65,13 @@ def node_to_bound_address(flow: Flow) -> Arrival | None:
     return replace(flow.packet, source=flow.target) if local else None
 
 
+@rule("R0.19", "kernel: a packet to a local address has that address as its source")
+def node_to_own_virtual_address(flow: Flow) -> Arrival | None:
+    """A process that asks an LB address or externalIP of its own node comes from that very address."""
+    local = flow.packet.origin is Origin.NODE and flow.at_own_address
+    return replace(flow.packet, source=flow.target) if local else None
+
+
 @rule("R0.1", "pkg/proxy: rules sit in OUTPUT and PREROUTING of every node")
 def own_node_translates(flow: Flow) -> Arrival | None:
     """A virtual address asked inside the cluster is translated by the client's own node."""
@@ -79,6 +82,12 @@ def own_node_translates(flow: Flow) -> Arrival | None:
 def cluster_ip_from_outside(flow: Flow) -> Arrival | None:
     """A ClusterIP leads nowhere from outside the cluster."""
     return Fate.ASTRAY if _outside(flow) and flow.kind is FrontendKind.CLUSTER_IP else None
+
+
+@rule("R0.20", "plain routing")
+def held_from_outside(flow: Flow) -> Arrival | None:
+    """From outside the cluster, an LB address or externalIP that is a host's own leads to that host."""
+    return Fate.LEAVES if _outside(flow) and is_held(flow) else None
 
 
 @rule("R0.4", "the balancer's addresses are routed to it")
@@ -105,7 +114,7 @@ def no_way_to_pod_network(flow: Flow) -> Arrival | None:
 @rule("R0.15", "1:1 NAT in the network (an EIP), both ways")
 def public_from_inside(flow: Flow) -> Arrival | None:
     """Asked at a public address, a node with one of its own arrives under that, as from outside; so does its pod."""
-    if flow.at is not At.PUBLIC or _outside(flow) or not (flow.home.public_address and _leaves_as_node(flow)):
+    if flow.at is not At.PUBLIC or _outside(flow) or not (flow.home.public_address and leaves_as_node(flow)):
         return None
     return Packet(Origin.EXTERNAL, flow.home.public_address, node=flow.asked_node)
 
@@ -121,9 +130,9 @@ def guarded_second_card(flow: Flow) -> Arrival | None:
     """With strict rp_filter or anti-spoofing a second card serves only those on its own network."""
     if flow.at is not At.SECONDARY or flow.packet.home == flow.asked_node:
         return None
-    if not _outside(flow) and flow.home.secondary_address and _leaves_as_node(flow):
+    if not _outside(flow) and flow.home.secondary_address and leaves_as_node(flow):
         return None
-    tunnelled = flow.packet.origin is Origin.POD and flow.environment.overlay and not _leaves_as_node(flow)
+    tunnelled = flow.packet.origin is Origin.POD and flow.environment.overlay and not leaves_as_node(flow)
     guarded = flow.environment.strict or (flow.environment.anti_spoof and not tunnelled)
     return Fate.DROPPED if guarded else None
 
@@ -140,7 +149,7 @@ def to_second_card(flow: Flow) -> Arrival | None:
     """To another node's second card a node, or its masqueraded pod, comes from its own second card, if it has one."""
     if flow.at is not At.SECONDARY or _outside(flow) or flow.packet.home == flow.asked_node:
         return None
-    return _arrived(flow, flow.home.secondary_address or flow.home.address) if _leaves_as_node(flow) else None
+    return _arrived(flow, flow.home.secondary_address or flow.home.address) if leaves_as_node(flow) else None
 
 
 @rule("R0.8", "kernel source address selection by output device")
@@ -159,7 +168,7 @@ def _pod_to_primary_elsewhere(flow: Flow) -> bool:
 @rule("R0.9", "flannel pkg/trafficmngr/iptables masqRules M4")
 def pod_masqueraded_on_the_way(flow: Flow) -> Arrival | None:
     """With the CNI's masquerade, a pod's packet to another node's address arrives from its own node's address."""
-    rewritten = _pod_to_primary_elsewhere(flow) and masqueraded_leaving(flow)
+    rewritten = _pod_to_primary_elsewhere(flow) and masqueraded_leaving(flow, flow.target)
     return _arrived(flow, flow.home.address) if rewritten else None
 
 
@@ -177,11 +186,15 @@ def arrives_as_sent(flow: Flow) -> Arrival:
 
 
 TRAVEL: tuple[Rule[Arrival], ...] = (
+    node_to_own_virtual_address,
     node_to_bound_address,
     own_node_translates,
     cluster_ip_from_outside,
+    held_from_outside,
     balancer_from_outside,
     loopback_elsewhere,
+    taken_for_own,
+    cut_off_on_the_way,
     no_way_to_pod_network,
     public_from_inside,
     public_answered_past,
@@ -226,7 +239,7 @@ BASELINE: tuple[Rule[Arrival], ...] = (not_serving, pod_from_outside, backend_fr
 @rule("L0", "flannel M4; KUBE-POSTROUTING")
 def masqueraded_towards_balancer(flow: Flow) -> IPv4Address | None:
     """A pod's packet that leaves the cluster has its node's address if the CNI masquerades, or if it was marked."""
-    if flow.packet.origin is not Origin.POD or not (flow.marked or masqueraded_leaving(flow)):
+    if flow.packet.origin is not Origin.POD or not (flow.marked or masqueraded_leaving(flow, flow.target)):
         return None
     return flow.node.address
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle.flow import Origin
+from topologies.frontends import UnresolvedError
+
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
@@ -23,13 +26,20 @@ def towards_endpoint(flow: Flow) -> IPv4Address:
     if endpoint.host_network:
         return node.address
     if endpoint.node == node.name:
-        return (flow.environment.bridged and node.cni0) or node.address
+        return _device(node, node.cni0, "bridge") if flow.environment.bridged else node.address
     return towards_pods_elsewhere(node, flow.environment)
 
 
 def towards_pods_elsewhere(node: Node, environment: Environment) -> IPv4Address:
     """The node's address on the way to another node's pod network."""
-    return (environment.overlay and node.vtep) or node.address
+    return _device(node, node.vtep, "vxlan device") if environment.overlay else node.address
+
+
+def _device(node: Node, address: IPv4Address | None, what: str) -> IPv4Address:
+    if address is None:
+        message = f"node {node.name} declares no pod_cidr, so the address of its {what} is not known"
+        raise UnresolvedError(message)
+    return address
 
 
 def owned(node: Node, environment: Environment) -> frozenset[IPv4Address]:
@@ -40,10 +50,23 @@ def owned(node: Node, environment: Environment) -> frozenset[IPv4Address]:
 
 
 def from_pod_network(flow: Flow, address: IPv4Address) -> bool:
-    """Whether an address is in the cluster's pod CIDR; a vxlan device's and a bridge's are."""
-    return address in flow.environment.pod_cidr
+    """Return whether an address is a pod's, a bridge's or a vxlan device's.
+
+    The cluster CIDR may hold hosts too, where pods have addresses of the nodes' network (`cni.kind: eni`).
+    """
+    holders = flow.world.holders
+    return address in holders.pods or (address in flow.environment.pod_cidr and not holders.is_host(address))
 
 
-def masqueraded_leaving(flow: Flow) -> bool:
-    """Whether the CNI rewrites a packet of this source that leaves the pod network (flannel's M4)."""
-    return flow.environment.masquerades_leaving and from_pod_network(flow, flow.packet.source)
+def masqueraded_leaving(flow: Flow, towards: IPv4Address) -> bool:
+    """Return whether the CNI rewrites the packet's source: it is in the cluster CIDR, `towards` is not.
+
+    These are flannel's M2 and M4, which match ranges (`-s`, `-d`) and do not know whose an address is.
+    """
+    pods = flow.environment.pod_cidr
+    return flow.environment.masquerades_leaving and flow.packet.source in pods and towards not in pods
+
+
+def leaves_as_node(flow: Flow) -> bool:
+    """Whether the packet has an address of its node outside the pod network: a process's, or a masqueraded pod's."""
+    return flow.packet.origin is Origin.NODE or masqueraded_leaving(flow, flow.target)

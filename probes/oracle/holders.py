@@ -1,0 +1,76 @@
+"""Which host has an address: facts about a declared cluster and its API, no rule decides here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from topologies.frontends import At
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ipaddress import IPv4Address
+
+    from topologies.model import Node, Topology
+    from topologies.snapshot import ServiceState, Snapshot
+
+
+class Place(NamedTuple):
+    """A node, and which of its addresses is meant."""
+
+    node: str
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Every address with a declared holder."""
+
+    nodes: dict[IPv4Address, Place]
+    """Addresses of nodes, public ones too."""
+    hosts: frozenset[IPv4Address]
+    """Addresses of external hosts and of the load balancer."""
+    pods: frozenset[IPv4Address]
+    """Addresses of pods that are not on the host network."""
+    virtual: frozenset[IPv4Address]
+    """LB addresses (ipMode VIP) and externalIPs of all Services: what kube-proxy answers for besides ClusterIPs."""
+
+    def has(self, node: str, address: IPv4Address) -> bool:
+        """Return whether the address is on a device of that node."""
+        place = self.nodes.get(address)
+        return place is not None and place.node == node and place.at is not At.PUBLIC
+
+    def is_host(self, address: IPv4Address) -> bool:
+        """Return whether the address is that of a node, of an external host or of the load balancer."""
+        place = self.nodes.get(address)
+        return address in self.hosts or (place is not None and place.at not in {At.CNI0, At.VTEP})
+
+
+def find_holders(topology: Topology, snapshot: Snapshot) -> Holders:
+    """Collect the addresses that a topology declares and those that its API reports."""
+    nodes = {address: place for node in topology.nodes for address, place in _places(node, topology)}
+    hosts = {host.address for host in topology.external}
+    if topology.load_balancer.address:
+        hosts.add(topology.load_balancer.address)
+    pods = {address for address in snapshot.pods.values() if address not in nodes}
+    virtual = {address for state in snapshot.services.values() for address in _virtual(state)}
+    return Holders(nodes, frozenset(hosts), frozenset(pods), frozenset(virtual))
+
+
+def _places(node: Node, topology: Topology) -> Iterator[tuple[IPv4Address, Place]]:
+    known = (
+        (node.public_address, At.PUBLIC),
+        (node.cni0 if topology.cni.bridged else None, At.CNI0),
+        (node.vtep if topology.cni.overlay else None, At.VTEP),
+        (node.secondary_address, At.SECONDARY),
+        (node.address, At.PRIMARY),
+    )
+    for address, at in known:
+        if address:
+            yield address, Place(node.name, at)
+
+
+def _virtual(state: ServiceState) -> Iterator[IPv4Address]:
+    yield from state.external_ips
+    if state.load_balancer_ip and state.load_balancer_ip_mode == "VIP":
+        yield state.load_balancer_ip

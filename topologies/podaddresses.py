@@ -1,0 +1,73 @@
+"""Addresses for the pods of a declared workload: each has its own, as in a cluster. Pure.
+
+A pod's address comes from its node's `pod_cidr`, and from `cni.pod_cidr` where its node has none (`spec.podCIDR` is
+empty on EKS, terway, Calico IPAM, Cilium cluster-pool).
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from topologies.model import Node, Topology
+
+FIRST = 10  # the first ones of a range are the bridge's and other devices'
+
+
+class NoRoomError(ValueError):
+    """A range has no address left for a pod; the message names the range and the pod."""
+
+
+def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -> dict[str, IPv4Address]:
+    """Give each pod, by name and node, an address that nothing else declared has, in the order given.
+
+    Raises:
+        NoRoomError: if a range is too small for its pods.
+    """
+    taken = _hosts(topology) | _balanced(topology)
+    parts = tuple(node.pod_cidr for node in topology.nodes if node.pod_cidr)
+    given: dict[str, IPv4Address] = {}
+    for name, node in pods:
+        among, avoided = (node.pod_cidr, ()) if node.pod_cidr else (topology.cni.pod_cidr, parts)
+        address = _next_free(among, taken, avoided)
+        if address is None:
+            message = f"{among} has no address left for pod {name}"
+            raise NoRoomError(message)
+        given[name] = address
+        taken.add(address)
+    return given
+
+
+def _next_free(among: IPv4Network, taken: set[IPv4Address], avoided: Iterable[IPv4Network]) -> IPv4Address | None:
+    """Return the first free address from the tenth on; in a range that small, from the second on."""
+    first, last = int(among.network_address), int(among.broadcast_address)
+    number = first + (FIRST if last - first > FIRST else 2)
+    while number < last:
+        address = IPv4Address(number)
+        if over := next((network for network in avoided if address in network), None):
+            number = int(over.broadcast_address) + 1
+        elif address in taken:
+            number += 1
+        else:
+            return address
+    return None
+
+
+def _hosts(topology: Topology) -> set[IPv4Address]:
+    """Collect the addresses of everything that is no pod."""
+    found = {topology.control_plane, topology.load_balancer.address}
+    for node in topology.nodes:
+        found |= {node.address, node.public_address, node.secondary_address, node.cni0, node.vtep}
+    found |= {host.address for host in topology.external}
+    found |= {address for service in topology.workload.services for address in service.external_ips}
+    return {address for address in found if address}
+
+
+def _balanced(topology: Topology) -> set[IPv4Address]:
+    """Collect the first LB addresses of the pool, one a Service: the pool may lie in the range of the pods."""
+    pool = topology.load_balancer.addresses
+    most = len(topology.workload.services) + 1
+    return {pool[number] for number in range(min(most, pool.num_addresses))} if pool else set()
