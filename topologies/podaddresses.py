@@ -26,6 +26,7 @@ def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -
 
     Raises:
         NoRoomError: if a range is too small for its pods.
+
     """
     taken = _hosts(topology) | _balanced(topology)
     parts = tuple(node.pod_cidr for node in topology.nodes if node.pod_cidr)

@@ -62,7 +62,9 @@ def _cluster_cidr(topology: Topology) -> Iterator[Missing]:
         other = "or proxy.detect_local: none where kube-proxy has no clusterCIDR"
         yield Missing("cni.pod_cidr", "nothing", f"the range of the pods, needed for detect_local ClusterCIDR, {other}")
     elif topology.cni.masquerade is not Masquerade.NONE:
-        yield Missing("cni.pod_cidr", "nothing", "the range that the CNI does not masquerade to, needed for cni.masquerade")
+        yield Missing(
+            "cni.pod_cidr", "nothing", "the range that the CNI does not masquerade to, needed for cni.masquerade"
+        )
 
 
 def find_small_ranges(topology: Topology) -> Iterator[Missing]:

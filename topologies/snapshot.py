@@ -89,9 +89,12 @@ def pod_addresses(topology: Topology) -> dict[str, IPv4Address]:
 
     Raises:
         NoRoomError: if a pod CIDR is too small for its pods.
+
     """
     residents = _residents(topology)
-    own = assign_pod_addresses(topology, ((name, topology.node(node)) for name, node, shared in residents if not shared))
+    own = assign_pod_addresses(
+        topology, ((name, topology.node(node)) for name, node, shared in residents if not shared)
+    )
     return {name: topology.node(node).address if shared else own[name] for name, node, shared in residents}
 
 

@@ -71,7 +71,8 @@ def bound_on_its_node(flow: Flow) -> bool:
 def _bound_here(flow: Flow, node: Node, address: IPv4Address) -> bool:
     """Whether kube-ipvs0 of this node has an address that is another node's."""
     holders = flow.world.holders
-    return address in holders.virtual and not holders.has(node.name, address)
+    others = address in holders.nodes and not holders.has(node.name, address)
+    return others and address in holders.virtual
 
 
 def _cut_off(flow: Flow, node: Node, other: Node, source: IPv4Address) -> bool:

@@ -86,6 +86,14 @@ OTHER_MODES: tuple[dict[str, Any], ...] = (
     },
     {**NFTABLES, "kubernetes": "1.36.2", "cni": BARE_OVERLAY},
 )
+HELD: tuple[dict[str, Any], ...] = (  # LB addresses and externalIPs that are hosts' own
+    {"kubernetes": "1.20.2"},
+    {"kubernetes": "1.24.3", "proxy": {"detect_local": "none"}},
+    {"kubernetes": "1.22.0", **IPVS},
+    {"kubernetes": "1.25.1", **IPVS},
+    {"kubernetes": "1.29.4", **IPVS, "cni": {"kind": "vpc-routed", "masquerade": "none"}},
+    {"kubernetes": "1.29.4", **NFTABLES},
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,8 @@ class Variant:
 def variants() -> tuple[Variant, ...]:
     plain = [_variant(f"{lab} {version}", changed(lab, kubernetes=version)) for lab in LABS for version in LABS[lab]]
     told = [_variant(f"lab-flannel {change}", changed("lab-flannel", **change)) for change in CHANGES + OTHER_MODES]
-    return (*plain, *told, *_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer())
+    held = [_held(**how) for how in HELD]
+    return (*plain, *told, *_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer(), *held)
 
 
 def changed(lab: str, **changes: Any) -> Topology:
@@ -152,6 +161,22 @@ def _ending(version: str) -> tuple[Variant, ...]:
 
     topology = changed("lab-flannel", kubernetes=version)
     return tuple(_variant(f"{version} ending, serving {yes}", topology, with_serving(yes)) for yes in (True, False))
+
+
+def _held(**how: Any) -> Variant:
+    """The first Services' addresses are those of nodes, of an external host and of nobody else."""
+    topology = changed("lab-flannel", **{"nodes": CARDS, **how})
+    first = topology.nodes[0]
+    others = iter((first.secondary_address, first.public_address, topology.external[0].address))
+    ips = {"web-xip": first.address, "web-xip-local": topology.nodes[2].address, "none-xip": first.address}
+
+    def alter(state: ServiceState) -> ServiceState:
+        if state.external_ips:
+            own = ips.get(state.name) or next(others, None)
+            return replace(state, external_ips=(own,)) if own else state
+        return replace(state, load_balancer_ip=first.address) if state.name in {"web-lb", "web-lb-fenced"} else state
+
+    return _variant(f"lab-flannel held {how}", topology, alter)
 
 
 def _proxied(version: str) -> Variant:
