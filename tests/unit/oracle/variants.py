@@ -16,6 +16,7 @@ from topologies.snapshot import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ipaddress import IPv4Address
 
     from topologies.snapshot import Endpoint, ServiceState, Snapshot
 
@@ -86,13 +87,14 @@ OTHER_MODES: tuple[dict[str, Any], ...] = (
     },
     {**NFTABLES, "kubernetes": "1.36.2", "cni": BARE_OVERLAY},
 )
-HELD: tuple[dict[str, Any], ...] = (  # LB addresses and externalIPs that are hosts' own
-    {"kubernetes": "1.20.2"},
-    {"kubernetes": "1.24.3", "proxy": {"detect_local": "none"}},
-    {"kubernetes": "1.22.0", **IPVS},
-    {"kubernetes": "1.25.1", **IPVS},
-    {"kubernetes": "1.29.4", **IPVS, "cni": {"kind": "vpc-routed", "masquerade": "none"}},
-    {"kubernetes": "1.29.4", **NFTABLES},
+HELD: tuple[tuple[str, dict[str, Any]], ...] = (  # LB addresses and externalIPs that are hosts' own
+    ("address", {"kubernetes": "1.20.2"}),
+    ("public_address", {"kubernetes": "1.20.2"}),
+    ("secondary_address", {"kubernetes": "1.24.3", "proxy": {"detect_local": "none"}}),
+    ("address", {"kubernetes": "1.22.0", **IPVS}),
+    ("address", {"kubernetes": "1.25.1", **IPVS}),
+    ("address", {"kubernetes": "1.29.4", **IPVS, "cni": {"kind": "vpc-routed", "masquerade": "none"}}),
+    ("address", {"kubernetes": "1.29.4", **NFTABLES}),
 )
 
 
@@ -110,7 +112,7 @@ class Variant:
 def variants() -> tuple[Variant, ...]:
     plain = [_variant(f"{lab} {version}", changed(lab, kubernetes=version)) for lab in LABS for version in LABS[lab]]
     told = [_variant(f"lab-flannel {change}", changed("lab-flannel", **change)) for change in CHANGES + OTHER_MODES]
-    held = [_held(**how) for how in HELD]
+    held = [_held(kind, **how) for kind, how in HELD]
     return (*plain, *told, *_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer(), *held)
 
 
@@ -163,20 +165,22 @@ def _ending(version: str) -> tuple[Variant, ...]:
     return tuple(_variant(f"{version} ending, serving {yes}", topology, with_serving(yes)) for yes in (True, False))
 
 
-def _held(**how: Any) -> Variant:
-    """The first Services' addresses are those of nodes, of an external host and of nobody else."""
+def _held(kind: str, **how: Any) -> Variant:
+    """LB addresses and externalIPs are those of nodes and of an external host, `kind` says which of n1's."""
     topology = changed("lab-flannel", **{"nodes": CARDS, **how})
-    first = topology.nodes[0]
-    others = iter((first.secondary_address, first.public_address, topology.external[0].address))
-    ips = {"web-xip": first.address, "web-xip-local": topology.nodes[2].address, "none-xip": first.address}
+    first, second, *_ = topology.nodes
+    own = {"web-lb": first.address, "web-lb-fenced": first.address}
+    external = {"web-xip": getattr(first, kind), "web-xip-local": second.address, "host-xip": _outside(topology)}
 
     def alter(state: ServiceState) -> ServiceState:
-        if state.external_ips:
-            own = ips.get(state.name) or next(others, None)
-            return replace(state, external_ips=(own,)) if own else state
-        return replace(state, load_balancer_ip=first.address) if state.name in {"web-lb", "web-lb-fenced"} else state
+        ips = (external[state.name],) if state.name in external else state.external_ips
+        return replace(state, external_ips=ips, load_balancer_ip=own.get(state.name, state.load_balancer_ip))
 
-    return _variant(f"lab-flannel held {how}", topology, alter)
+    return _variant(f"lab-flannel held {kind} {how}", topology, alter)
+
+
+def _outside(topology: Topology) -> IPv4Address:
+    return topology.external[0].address
 
 
 def _proxied(version: str) -> Variant:
