@@ -88,8 +88,8 @@ def _frontends(topology: Topology, service: Service, vantage: Vantage) -> Iterat
         yield Frontend(service.name, FrontendKind.LOAD_BALANCER), ""
         yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False), ""
         yield from _listeners(topology, service)
-    if service.external_ips:
-        yield Frontend(service.name, FrontendKind.EXTERNAL_IP), ""
+    for index in range(len(service.external_ips)):
+        yield Frontend(service.name, FrontendKind.EXTERNAL_IP, index=index), ""
 
 
 def _listeners(topology: Topology, service: Service) -> Iterator[Offer]:

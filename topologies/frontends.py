@@ -39,7 +39,8 @@ class At(StrEnum):
 class Frontend:
     """An address:port a Service is reached at.
 
-    `declared` is False for a port that no Service declares; `listener` names the balancer's listener there, if any.
+    `declared` is False for a port that no Service declares; `listener` names the balancer's listener there, if any;
+    `index`: which of the Service's externalIPs.
     """
 
     service: str
@@ -49,11 +50,15 @@ class Frontend:
     backend: str | None = None
     declared: bool = True
     listener: str | None = None
+    index: int = 0
 
     @property
     def label(self) -> str:
-        """In cell ids: `nodeport.n2-cni0`, `nodeport.loopback`, `loadbalancer.undeclared`, `loadbalancer.LISTENER`."""
-        place = self.backend or self.node or ""
+        """In cell ids: `nodeport.n2-cni0`, `nodeport.loopback`, `loadbalancer.undeclared`, `loadbalancer.LISTENER`.
+
+        The second externalIP of a Service is `externalip.2`.
+        """
+        place = self.backend or self.node or (str(self.index + 1) if self.index else "")
         if self.at is At.LOOPBACK:
             place = "loopback"
         elif self.at is not At.PRIMARY:
@@ -129,8 +134,8 @@ def _node_address(frontend: Frontend, topology: Topology) -> IPv4Address:
 def _virtual_address(frontend: Frontend, state: ServiceState) -> IPv4Address:
     if frontend.kind is FrontendKind.CLUSTER_IP:
         return state.cluster_ip
-    if frontend.kind is FrontendKind.EXTERNAL_IP and state.external_ips:
-        return state.external_ips[0]
+    if frontend.kind is FrontendKind.EXTERNAL_IP and frontend.index < len(state.external_ips):
+        return state.external_ips[frontend.index]
     if frontend.kind is FrontendKind.LOAD_BALANCER and state.balanced_at:
         return state.balanced_at
     message = f"Service {state.name} has no address for {frontend.kind}: status.loadBalancer or externalIPs is empty"

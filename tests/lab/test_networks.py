@@ -92,6 +92,20 @@ def test_a_cluster_on_this_network_does_what_the_rules_say(network: str, tmp_pat
     print(network, len(verdicts["pass"]), "cells")  # noqa: T201 - with -s
 
 
+OWN = ROOT / "tests" / "unit" / "oracle" / "cases" / "lab-node-ips.yaml"
+
+
+def test_external_ips_that_are_nodes_own_lead_to_those_nodes(tmp_path: Path) -> None:
+    workload = yaml.safe_load(OWN.read_text())["workload"]
+    with made(tmp_path, {"workload": workload, "external_ips": []}) as topology:
+        verdicts = asked(topology)
+
+    assert set(verdicts) == {"pass"}, "\n\n".join(verdicts.get("fail", []) + verdicts.get("inconclusive", []))
+    assert len([cell for cell in verdicts["pass"] if "externalip" in cell]) == len(workload["services"]) * len(
+        workload["vantages"]
+    )
+
+
 HEALTH = ("curl", "-sS", "--max-time", "2", "--output", "/dev/null")
 
 

@@ -100,7 +100,7 @@ def test_pods_may_have_addresses_of_the_nodes_network() -> None:
     assert predicted(topology, "ext-to-web-local.nodeport.w1") == "ok web-a 10.0.9.9 (bastion)"
 
 
-LOCAL_AT_PI = {  # externalIPs 10.7.1.3: pi has the endpoint
+LOCAL_AT_PI = {  # the first externalIP, 10.7.1.3: pi has the endpoint
     "host-pi": "ok traefik 10.42.0.1 (cni0 of pi)",
     "host-pj": "ok traefik 10.42.1.0 (vtep of pj)",
     "pod-pi": "ok traefik 10.42.0.11 (pod-pi)",
@@ -113,20 +113,20 @@ LOCAL_AT_PI = {  # externalIPs 10.7.1.3: pi has the endpoint
 @pytest.mark.parametrize("mode", OF_RULES)
 def test_a_nodes_own_address_is_served_by_that_node(mode: str) -> None:
     topology = case("node-external-ips", mode=mode, version="1.36.2")
-    assert {client: predicted(topology, f"{client}-to-at-pi.externalip") for client in LOCAL_AT_PI} == LOCAL_AT_PI
+    assert {client: predicted(topology, f"{client}-to-web.externalip") for client in LOCAL_AT_PI} == LOCAL_AT_PI
     at_pj = {**LOCAL_AT_PI, "ext": "timeout"}  # pj has no endpoint
-    assert {client: predicted(topology, f"{client}-to-at-pj.externalip") for client in at_pj} == at_pj
+    assert {client: predicted(topology, f"{client}-to-web.externalip.2") for client in at_pj} == at_pj
 
 
 def test_the_first_servers_of_nftables_drop_a_process_of_a_node_without_endpoint() -> None:
     topology = case("node-external-ips", mode="nftables", version="1.33.5")
-    assert predicted(topology, "host-pj-to-at-pj.externalip") == "timeout"
-    assert predicted(topology, "host-pi-to-at-pj.externalip") == LOCAL_AT_PI["host-pi"]
+    assert predicted(topology, "host-pj-to-web.externalip.2") == "timeout"
+    assert predicted(topology, "host-pi-to-web.externalip.2") == LOCAL_AT_PI["host-pi"]
 
 
 def test_in_ipvs_mode_a_nodes_own_address_cuts_it_off_from_the_others() -> None:
     topology = case("node-external-ips", mode="ipvs", version="1.29.4")
-    told = {client: predicted(topology, f"{client}-to-at-pi.externalip") for client in LOCAL_AT_PI}
+    told = {client: predicted(topology, f"{client}-to-web.externalip") for client in LOCAL_AT_PI}
     assert told == {
         "host-pi": "ok traefik 10.7.1.3 (primary of pi)",
         "host-pj": "timeout",
@@ -135,9 +135,9 @@ def test_in_ipvs_mode_a_nodes_own_address_cuts_it_off_from_the_others() -> None:
         "self": "ok traefik 10.42.0.1 (cni0 of pi)",
         "ext": "ok traefik 10.7.1.50 (laptop)",
     }
-    assert predicted(topology, "ext-to-at-pj.externalip") == "timeout"
-    assert predicted(topology, "host-pj-to-at-pi.nodeport.pi") == "refused"
-    assert predicted(topology, "pod-pj-to-at-pi.clusterip") == "timeout"
+    assert predicted(topology, "ext-to-web.externalip.2") == "timeout"
+    assert predicted(topology, "host-pj-to-web.nodeport.pi") == "refused"
+    assert predicted(topology, "pod-pj-to-web.clusterip") == "timeout"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_in_ipvs_mode_a_nodes_own_address_cuts_it_off_from_the_others() -> None:
 )
 def test_in_ipvs_mode_node_ports_at_such_an_address_were_lost(version: str, told: str) -> None:
     topology = case("node-external-ips", mode="ipvs", version=version)
-    assert predicted(topology, "ext-to-at-pi.nodeport.pi") == told
+    assert predicted(topology, "ext-to-web.nodeport.pi") == told
 
 
 LIVE = {  # observed with kube-proxy 1.20.2, iptables, in the lab
