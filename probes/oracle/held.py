@@ -111,29 +111,35 @@ def _source_on_the_way(flow: Flow) -> IPv4Address:
     return flow.home.address if leaves_as_node(flow) else flow.packet.source
 
 
-@rule("R7.11", f"ipvs NodeIPs; {BOUND}; #114815 (1.23), #115019 (1.28, 1.27.2: #117684)", modes=IPVS_ONLY)
-def node_port_not_served(flow: Flow) -> Fate | None:
-    """A NodePort at an address that kube-ipvs0 has too is a port without virtual server.
-
-    On the node whose address it is, this holds from 1.23 to 1.27.1. Until 1.23 kube-proxy may hold the port open; from
-    1.26 the address refuses by ICMP.
-    """
-    if flow.kind is not FrontendKind.NODE_PORT or flow.reached not in flow.world.holders.virtual:
-        return None
-    at_home = flow.world.holders.has(flow.packet.node, flow.reached)
-    if at_home and (flow.version < (1, 23) or not bound_on_its_node(flow)):
-        return None
+def _without_server(flow: Flow) -> Fate:
+    """A port without virtual server: until 1.23 kube-proxy may hold it open, from 1.26 KUBE-IPVS-FILTER rejects."""
     if flow.version >= (1, 26):
         return Fate.REJECTED
     held = flow.version < (1, 24) and not flow.environment.node_port_addresses
     return Fate.HELD if held else Fate.CLOSED
 
 
-@rule("R8.6", "#115019 (1.28, 1.27.2: #117684): KUBE-IPVS-IPS without the node's own addresses", modes=IPVS_ONLY)
+def _node_port_also_virtual(flow: Flow) -> bool:
+    return flow.kind is FrontendKind.NODE_PORT and flow.reached in flow.world.holders.virtual
+
+
+@rule("R7.11", f"ipvs NodeIPs; {BOUND}", modes=IPVS_ONLY)
+def node_port_taken_for_own(flow: Flow) -> Fate | None:
+    """A NodePort at another node's address that kube-ipvs0 has here is a port without virtual server."""
+    own = flow.world.holders.has(flow.packet.node, flow.reached)
+    return _without_server(flow) if _node_port_also_virtual(flow) and not own else None
+
+
+@rule("R7.12", "ipvs NodeIPs without those of kube-ipvs0: #114815", since=(1, 23), until=(1, 27, 1), modes=IPVS_ONLY)
+def node_port_at_bound_address(flow: Flow) -> Fate | None:
+    """A NodePort at an address of the node that is an LB address or externalIP too is a port without virtual server."""
+    return _without_server(flow) if _node_port_also_virtual(flow) else None
+
+
+@rule("R8.6", "#115019: KUBE-IPVS-IPS without the node's own; #117684 (1.27.2)", since=(1, 27, 2), modes=IPVS_ONLY)
 def own_undeclared(flow: Flow) -> Fate | None:
     """At a port that no Service declares, an LB address or externalIP that is the node's own is the node's port."""
-    free = flow.at_own_address and not flow.declared
-    return Fate.HOST if free and not bound_on_its_node(flow) else None
+    return Fate.HOST if flow.at_own_address and not flow.declared else None
 
 
 @rule("R11.12", f"kernel: table local; {BOUND}", modes=IPVS_ONLY)

@@ -38,7 +38,10 @@ def from_a_device_in_cluster_cidr(flow: Flow) -> bool | None:
 
 @rule("D2", DETECTOR)
 def in_cluster_cidr(flow: Flow) -> bool | None:
-    """ClusterCIDR: a packet is a pod's exactly if the cluster's pod CIDR contains its source."""
+    """ClusterCIDR: a packet is a pod's exactly if the cluster's pod CIDR contains its source.
+
+    So is a node's or a host's, where pods have addresses of the same range.
+    """
     if flow.environment.detect_local is not DetectLocal.CLUSTER_CIDR:
         return None
     return flow.packet.source in flow.environment.pod_cidr

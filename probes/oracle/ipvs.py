@@ -12,7 +12,7 @@ from probes.oracle import upstream
 from probes.oracle.endpoints import anywhere, here
 from probes.oracle.fences import FENCES
 from probes.oracle.flow import Fate, Pool
-from probes.oracle.held import bound_on_its_node, node_port_not_served, own_undeclared
+from probes.oracle.held import bound_on_its_node, node_port_at_bound_address, node_port_taken_for_own, own_undeclared
 from probes.oracle.policies import bound, external_local, externally_accessible, internal, internal_local
 from probes.oracle.pools import (
     IPVS,
@@ -185,7 +185,8 @@ POOL: tuple[Rule[Course], ...] = (
     own_undeclared,
     undeclared_is_the_nodes,
     undeclared_refused,
-    node_port_not_served,
+    node_port_taken_for_own,
+    node_port_at_bound_address,
     loopback_martian,
     loopback_held,
     loopback_unserved,

@@ -92,7 +92,7 @@ def held_from_outside(flow: Flow) -> Arrival | None:
 
 @rule("R0.4", "the balancer's addresses are routed to it")
 def balancer_from_outside(flow: Flow) -> Arrival | None:
-    """From outside the cluster, an LB or external address leads to the load balancer."""
+    """From outside the cluster, an LB or external address that no other host has leads to the load balancer."""
     return None if _node_port(flow) else Fate.LEAVES
 
 
