@@ -118,7 +118,7 @@ def test_a_nodes_own_address_is_served_by_that_node(mode: str) -> None:
     assert {client: predicted(topology, f"{client}-to-web.externalip.2") for client in at_pj} == at_pj
 
 
-def test_the_first_servers_of_nftables_drop_a_process_of_a_node_without_endpoint() -> None:
+def test_nftables_until_1_33_5_drops_a_process_of_a_node_without_endpoint() -> None:
     topology = case("node-external-ips", mode="nftables", version="1.33.5")
     assert predicted(topology, "host-pj-to-web.externalip.2") == "timeout"
     assert predicted(topology, "host-pi-to-web.externalip.2") == LOCAL_AT_PI["host-pi"]
