@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
+from probes.oracle import upstream
 from probes.oracle.flow import Fate, Origin
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
 from probes.oracle.wiring import leaves_as_node
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from probes.oracle.flow import Flow, Packet
     from topologies.model import Node
 
-NOT_BOUND_ON_ITS_NODE = (1, 27, 2)  # #115019, backported to 1.27 by #117684
 BOUND = "kube-ipvs0 of every other node has the address (#93175, #104679, #127410)"
 
 
@@ -46,7 +46,7 @@ def own_port(flow: Flow) -> Fate | None:
 @rule("N2", "plain routing")
 def to_its_node(flow: Flow) -> Flow | None:
     """A packet to an LB address or externalIP that is a node's own goes straight to that node."""
-    if flow.holder is None:
+    if flow.holder is None or flow.at_own_address:
         return None
     packet = replace(flow.packet, origin=Origin.NODE, source=flow.home.address) if flow.marked else flow.packet
     return replace(
@@ -65,7 +65,7 @@ HOLDING: tuple[Rule[Fate | Flow], ...] = (own_port, to_its_node, to_its_host)
 
 def bound_on_its_node(flow: Flow) -> bool:
     """Return whether kube-ipvs0 of the node itself has the node's own address too."""
-    return flow.version < NOT_BOUND_ON_ITS_NODE
+    return not upstream.NODE_IPS_WITH_OWN.is_in(flow.version)
 
 
 def _bound_here(flow: Flow, node: Node, address: IPv4Address) -> bool:
@@ -112,10 +112,10 @@ def _source_on_the_way(flow: Flow) -> IPv4Address:
 
 
 def _without_server(flow: Flow) -> Fate:
-    """A port without virtual server: until 1.23 kube-proxy may hold it open, from 1.26 KUBE-IPVS-FILTER rejects."""
-    if flow.version >= (1, 26):
+    """A port without virtual server: kube-proxy may hold it open, later KUBE-IPVS-FILTER rejects."""
+    if upstream.VIP_FILTER.is_in(flow.version):
         return Fate.REJECTED
-    held = flow.version < (1, 24) and not flow.environment.node_port_addresses
+    held = not upstream.PORT_OPENER_REMOVED.is_in(flow.version) and not flow.environment.node_port_addresses
     return Fate.HELD if held else Fate.CLOSED
 
 
@@ -130,13 +130,19 @@ def node_port_taken_for_own(flow: Flow) -> Fate | None:
     return _without_server(flow) if _node_port_also_virtual(flow) and not own else None
 
 
-@rule("R7.12", "ipvs NodeIPs without those of kube-ipvs0: #114815", since=(1, 23), until=(1, 27, 1), modes=IPVS_ONLY)
+@rule(
+    "R7.12",
+    "ipvs NodeIPs without those of kube-ipvs0: #114815",
+    since=upstream.NODE_IPS_WITHOUT_BOUND,
+    until=upstream.NODE_IPS_WITH_OWN,
+    modes=IPVS_ONLY,
+)
 def node_port_at_bound_address(flow: Flow) -> Fate | None:
     """A NodePort at an address of the node that is an LB address or externalIP too is a port without virtual server."""
     return _without_server(flow) if _node_port_also_virtual(flow) else None
 
 
-@rule("R8.6", "#115019: KUBE-IPVS-IPS without the node's own; #117684 (1.27.2)", since=(1, 27, 2), modes=IPVS_ONLY)
+@rule("R8.6", "#115019: KUBE-IPVS-IPS without the node's own", since=upstream.NODE_IPS_WITH_OWN, modes=IPVS_ONLY)
 def own_undeclared(flow: Flow) -> Fate | None:
     """At a port that no Service declares, an LB address or externalIP that is the node's own is the node's port."""
     return Fate.HOST if flow.at_own_address and not flow.declared else None

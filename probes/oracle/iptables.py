@@ -148,8 +148,8 @@ def internal_mark_drop(flow: Flow) -> Course | None:
 def held_without_local_endpoint(flow: Flow) -> Course | None:
     """With externalTrafficPolicy: Local and no kubelet firewall, kube-proxy's own socket may accept at a NodePort.
 
-    So it may at an LB address or externalIP that is the node's own. This happens on a node without a local endpoint. The
-    socket never answers; without it the port is closed.
+    So it may at an LB address or externalIP that is the node's own. This happens on a node without a local endpoint.
+    The socket never answers; without it the port is closed.
     """
     held = external_local(flow) and not flow.off_node and not flow.environment.kubelet_rules
     return Fate.HELD if held else None

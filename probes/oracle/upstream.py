@@ -99,6 +99,11 @@ LOCAL_FALLS_BACK = KubeProxyChange("#97081", (1, 24))
 NO_MARK_DROP_IN_IPVS = KubeProxyChange("#110628", (1, 25))
 VIP_FILTER = KubeProxyChange("#108460", (1, 26))
 LOOPBACK_RETURN = KubeProxyChange("#112950", (1, 26))
+# The bug that #114815 reports, in the releases that were tried with it.
+NODE_IPS_WITHOUT_BOUND = KubeProxyChange(
+    "1.23 (#114815 reports it)", (1, 23), looked_up="not looked up: the pull request is not identified"
+)
+NODE_IPS_WITH_OWN = KubeProxyChange("#115019", (1, 28), (Backport("#117684", (1, 27, 2)),))
 NODE_OUT_FILTER = KubeProxyChange("#119791", (1, 29))
 # Asked of the release managers on 2023-12-16. A real 1.29.1 (tagged 2024-01-17, as 1.28.6) still refused; 1.29.2 and
 # 1.28.7 are the next releases (2024-02-14). Neither cherry-pick has a release note. No cherry-pick to 1.26 or 1.27.
