@@ -67,7 +67,7 @@ def internal_to_local(flow: Flow) -> Course | None:
     modes=BY_RULES,
 )
 def internal_drop(flow: Flow) -> Course | None:
-    """Under internalTrafficPolicy Local a node without endpoint drops."""
+    """With internalTrafficPolicy: Local, a node without a local endpoint drops the packet to a ClusterIP."""
     return Fate.DROPPED if internal(flow) and internal_local(flow) else None
 
 
@@ -102,7 +102,7 @@ def only_local(flow: Flow) -> Course | None:
     modes=BY_RULES,
 )
 def local_drop(flow: Flow) -> Course | None:
-    """Under Local without a local endpoint a packet is dropped."""
+    """With externalTrafficPolicy: Local, a node without a local endpoint drops the packet."""
     return Fate.DROPPED if external_local(flow) else None
 
 

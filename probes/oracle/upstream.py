@@ -115,8 +115,6 @@ EXTERNAL_IP_LOCAL_ADMITTED = KubeProxyChange(
 RANGES_BEFORE_DNAT = KubeProxyChange("#122614", (1, 30))
 CLUSTER_IP_REJECT = KubeProxyChange("#122692", (1, 30))
 PRIMARY_NODE_PORTS = KubeProxyChange("#122724, #123105", (1, 30))
-NODE_PORT_CHECK_IN_INPUT = KubeProxyChange(
-    "1.30 (the pull request is not identified, #122692 perhaps)", (1, 30), looked_up="not looked up: no pull request"
-)
+NODE_PORT_CHECK_IN_INPUT = KubeProxyChange("#122692 (as #122687 announces)", (1, 30))
 NODE_SHORT_CIRCUIT = KubeProxyChange("#132456", (1, 34), (Backport("#133969", (1, 33, 6)),))  # CHANGELOG-1.33
 HAIRPIN_SET = KubeProxyChange("#136499", (1, 36))

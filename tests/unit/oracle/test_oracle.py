@@ -51,7 +51,7 @@ def test_a_local_node_port_of_a_node_without_endpoint_drops_strangers() -> None:
     flannel = changed("lab-flannel")
     expectation = asked(flannel, "ext-e1", *LOCAL_NODE_PORT, node="n3")
     assert expectation.outcomes == {Outcome.TIMEOUT}
-    assert "only marks for drop" in expectation.because
+    assert "only marks a NodePort's packet for drop" in expectation.because
     assert "kube-proxy 1.20.2 iptables" in expectation.because
 
 
