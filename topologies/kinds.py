@@ -122,3 +122,23 @@ class Kernels(StrEnum):
     AUTO = "auto"
     MACHINE = "machine"
     GUEST = "guest"
+
+
+class DeviantOutcome(StrEnum):
+    """What a declared deviation may say that happens: every outcome of an attempt (probes.observation.Outcome)."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    UNREACHABLE = "unreachable"
+    HANG = "hang"
+    WRONG_BACKEND = "wrong-backend"
+
+
+class PullPolicy(StrEnum):
+    """A container's imagePullPolicy."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
-from topologies.load import TopologyError, expand, raw, validated
-from topologies.model import Model, Topology
-from topologies.rules import Complaint
+from topologies import yamlfile
+from topologies.complaints import Complaint, TopologyError, offer, show
+from topologies.expansion import expand
+from topologies.load import raw, validated
+from topologies.model import Topology
+from topologies.words import ROOT, Place, inside, is_list, keys_of, known_key, model_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-SHORTHAND = frozenset({"external_ips"})  # keys of the file that `expand` turns into others
+    from topologies.model import Model
+
 SOURCE = "overrides"
+INDEX = re.compile(r"-?[0-9]{1,9}")
 
 
 class Misspelt(Exception):  # noqa: N818 - never leaves this module: a complaint on its way
@@ -53,12 +55,13 @@ def parse(pairs: Iterable[str]) -> dict[str, Any]:
     complaints: list[Complaint] = []
     for pair in pairs:
         path, equals, text = pair.partition("=")
+        if not equals or not path.strip():
+            complaints.append(Complaint("--with", show(pair), "PATH=VALUE, the value in YAML"))
+            continue
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            equals = ""
-        if not equals or not path:
-            complaints.append(Complaint(pair, repr(pair), "PATH=VALUE, the value in YAML"))
+            value = yamlfile.parse(text, path)
+        except TopologyError as error:
+            complaints.extend(one._replace(path=f"{_brief(path)}, {one.path}") for one in error.complaints)
             continue
         found[path.strip()] = text.strip() if isinstance(value, float) else value
     if complaints:
@@ -95,26 +98,29 @@ def _located(overrides: Mapping[str, object], complaints: list[Complaint]) -> It
 
 
 def _complaint(path: str, error: Misspelt) -> Complaint:
-    return Complaint(path, error.got, error.want)
+    return Complaint(_brief(path), error.got, error.want)
+
+
+def _brief(path: str) -> str:
+    return show(path)[1:-1]
 
 
 def locate(path: str, *, scalar: bool = True) -> tuple[Step, ...]:
     """The steps a path means, short forms written out; Misspelt if no topology has such a key."""
     keys = [key for key in re.sub(r"\[([^\]]*)\]", r".\1", path).split(".") if key]
+    if not keys:
+        got, want = "a path without a key", "a dotted path such as proxy.mode"
+        raise Misspelt(got, want)
     keys = _long(keys, scalar=scalar) if len(keys) == 1 else keys
     steps: list[Step] = []
-    model: type[Model] | None = Topology
-    element = False
+    place: Place | None = ROOT
     for key in keys:
-        if not element and (model is None or key not in _keys(model)):
-            message = f"the unknown key {key!r}"
-            raise Misspelt(message, _near(key, keys, model))
+        element = place is not None and is_list(place)
+        if not element and (place is None or key not in _keys(place)):
+            got = f"the unknown key {show(key)}"
+            raise Misspelt(got, _near(key, keys, place))
         steps.append(Step(key, element))
-        if element:
-            element = False
-        elif model is not None and key in model.model_fields:
-            annotation = model.model_fields[key].annotation
-            model, element = _inside(annotation), _is_list(annotation)
+        place = inside(place, 0 if element else key) if place else None
     return tuple(steps)
 
 
@@ -125,7 +131,7 @@ def _long(keys: list[str], *, scalar: bool) -> list[str]:
     naming = [name for name in ("kind", "mode") if section and scalar and name in section.model_fields]
     if naming:
         return [key, naming[0]]
-    if key in _keys(Topology):
+    if key in _keys(ROOT):
         return keys
     homes = [name for name in Topology.model_fields if (inside := _section(name)) and key in inside.model_fields]
     if len(homes) == 1:
@@ -138,46 +144,19 @@ def _long(keys: list[str], *, scalar: bool) -> list[str]:
 
 def _section(name: str) -> type[Model] | None:
     """The model of a top-level section that is one mapping (`cni`, `proxy` …), not a list or the workload."""
-    field = Topology.model_fields.get(name)
-    if field is None or _is_list(field.annotation) or name in {"workload", "lab", "images"}:
-        return None
-    return _inside(field.annotation)
+    return None if name in {"workload", "lab", "images"} else model_of(inside(ROOT, name))
 
 
-def _keys(model: type[Model]) -> frozenset[str]:
-    return frozenset(model.model_fields) | (SHORTHAND if model is Topology else frozenset())
+def _keys(place: Place) -> list[str]:
+    model = model_of(place)
+    return keys_of(model) if model else []
 
 
-def _parts(annotation: Any) -> list[Any]:  # noqa: ANN401 - a type as it was written
-    return [annotation, *(part for inner in get_args(annotation) for part in _parts(inner))]
-
-
-def _inside(annotation: Any) -> type[Model] | None:  # noqa: ANN401 - a type as it was written
-    found = (part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, Model))
-    return next(found, None)
-
-
-def _is_list(annotation: Any) -> bool:  # noqa: ANN401 - a type as it was written
-    return getattr(annotation, "__origin__", None) is tuple
-
-
-def _near(wrong: str, keys: list[str], model: type[Model] | None) -> str:
+def _near(wrong: str, keys: list[str], place: Place | None) -> str:
     """What may have been meant: the keys that come near, else all there are."""
-    if model is None:
-        return f"nothing below {'.'.join(keys[: keys.index(wrong)])}"
-    if len(keys) == 1:
-        known = [*sorted(_keys(Topology)), *_every_section_key()]
-        close = get_close_matches(wrong, [name.rsplit(".", 1)[-1] for name in known], n=3)
-        told = [name for name in known if name.rsplit(".", 1)[-1] in close]
-        return " or ".join(told) or f"one of {', '.join(sorted(_keys(Topology)))}"
-    close = get_close_matches(wrong, sorted(_keys(model)), n=3)
-    return " or ".join(close) or f"one of {', '.join(sorted(_keys(model)))}"
-
-
-def _every_section_key() -> Iterator[str]:
-    for name in Topology.model_fields:
-        if section := _section(name):
-            yield from (f"{name}.{key}" for key in section.model_fields)
+    if place is None or not _keys(place):
+        return f"nothing below {_brief('.'.join(keys[: keys.index(wrong)]))}"
+    return known_key(wrong, place)
 
 
 def _depth(steps: tuple[Step, ...]) -> tuple[bool, int]:
@@ -188,19 +167,34 @@ def _depth(steps: tuple[Step, ...]) -> tuple[bool, int]:
 def _set(changed: dict[str, Any], steps: tuple[Step, ...], value: object) -> dict[str, Any]:
     first = steps[0].key
     short = first == "workload" or any(step.element for step in steps)
-    changed = expand(changed) if short and not isinstance(changed.get(first), (list, dict)) else changed
+    if short and not isinstance(changed.get(first), (list, dict)):
+        changed, found = expand(changed)
+        if found:
+            raise Misspelt(found[0].got, f"at {found[0].path}: {found[0].want}")
     place: Any = changed
     for step in steps[:-1]:
         place = place[_index(place, step.key)] if step.element else _entered(place, step.key)
     last = steps[-1]
-    place[_index(place, last.key) if last.element else last.key] = value
+    if last.element:
+        place[_index(place, last.key)] = value
+    else:
+        _mapping(place, last.key)[last.key] = value
     return changed
 
 
-def _entered(place: dict[str, Any], key: str) -> Any:  # noqa: ANN401 - raw YAML
-    if place.get(key) is None:
-        place[key] = {}
-    return place[key]
+def _entered(place: Any, key: str) -> Any:  # noqa: ANN401 - raw YAML
+    held = _mapping(place, key)
+    if held.get(key) is None:
+        held[key] = {}
+    return held[key]
+
+
+def _mapping(place: Any, key: str) -> dict[str, Any]:  # noqa: ANN401 - raw YAML
+    if not isinstance(place, dict):
+        got = f"{show(place)} where {key} is to be set"
+        want = "a mapping there"
+        raise Misspelt(got, want)
+    return place
 
 
 def _index(place: Any, key: str) -> int:  # noqa: ANN401 - raw YAML
@@ -209,12 +203,17 @@ def _index(place: Any, key: str) -> int:  # noqa: ANN401 - raw YAML
     named = {str(one["name"]): index for index, one in enumerate(elements) if isinstance(one, dict) and "name" in one}
     if key in named:
         return named[key]
-    if key.lstrip("-").isdigit() and -len(elements) <= int(key) < len(elements):
+    if INDEX.fullmatch(key) and -len(elements) <= int(key) < len(elements):
         return int(key)
-    known = ", ".join(named) or f"0 ... {len(elements) - 1}"
-    message = f"no element {key!r}"
-    raise Misspelt(message, f"one of {known}" if elements else "a list with elements")
+    message = f"no element {show(key)}"
+    raise Misspelt(message, _elements(key, elements, named))
+
+
+def _elements(key: str, elements: list[Any], named: dict[str, int]) -> str:
+    if not elements:
+        return "a list with elements"
+    return offer(key, named) if named else f"one of 0 ... {len(elements) - 1}"
 
 
 def _told(overrides: Mapping[str, object]) -> str:
-    return ", ".join(f"{path}={value}" for path, value in overrides.items())
+    return _brief(", ".join(f"{path}={value}" for path, value in overrides.items()))

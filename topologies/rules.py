@@ -1,149 +1,237 @@
-"""Cross-reference rules of a topology: what no single field can know. Each rule yields its complaints."""
+"""Cross-reference rules of a topology: what no single field can know. Each rule yields its complaints.
+
+A rule names the sections it reads. It runs if those are sound, whatever else is wrong in the file. The rules of the
+workload are in `workload_rules.py`.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from ipaddress import IPv4Network
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from topologies.kinds import BalancerStatus, LoadBalancerKind, ProxyMode, ServiceType, VantageKind
+from topologies import workload_rules
+from topologies.complaints import Complaint, duplicates, offer
+from topologies.kinds import BalancerStatus, LoadBalancerKind, ProxyMode, ServiceType
 from topologies.podranges import find_missing_ranges, find_small_ranges
+from topologies.values import PRIMARY, names_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
+    from ipaddress import IPv4Address
 
     from topologies.model import Topology
 
+__all__ = ["Complaint", "complaints"]
+
 IP_MODE = (1, 29)
+PRIMARY_SINCE = (1, 30)  # kubernetes#123105
+OLDEST, NEWEST, NFTABLES = (1, 20), (1, 36, 999_999), (1, 29)
 
 
-class Complaint(NamedTuple):
-    """One thing wrong in a topology file: where, what was found, what was wanted."""
+class Rule(NamedTuple):
+    """A rule and the sections it reads."""
 
-    path: str
-    got: str
-    want: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: got {self.got}, want {self.want}"
+    check: Callable[[Topology], Iterator[Complaint]]
+    reads: tuple[str, ...]
 
 
-def complaints(topology: Topology) -> list[Complaint]:
-    """Everything the rules find, in the order of the file."""
+def complaints(topology: Topology, bad: frozenset[str] = frozenset()) -> list[Complaint]:
+    """Return everything found by the rules that read none of the bad sections, in the order of the file."""
     found: list[Complaint] = []
-    for rule in (_unique_names, _addresses, _backends, _services, _balancer, _vantages, _versions):
-        found.extend(rule(topology))
-    found.extend(Complaint(*one) for one in find_missing_ranges(topology))
-    return found or [Complaint(*one) for one in find_small_ranges(topology)]
+    for rule in RULES:
+        if not any(section in bad or section.partition(".")[0] in bad for section in rule.reads):
+            found.extend(rule.check(topology))
+    if not found and not bad:
+        found.extend(Complaint(*one) for one in find_small_ranges(topology))
+    return found
 
 
-def _duplicates(path: str, names: Iterable[object]) -> Iterator[Complaint]:
-    for name, times in Counter(str(name) for name in names).items():
-        if times > 1:
-            yield Complaint(path, f"{name} {times} times", "each once")
-
-
-def _unique_names(topology: Topology) -> Iterator[Complaint]:
-    work = topology.workload
-    yield from _duplicates("nodes[].name", (node.name for node in topology.nodes))
-    yield from _duplicates("external[].name", (host.name for host in topology.external))
-    yield from _duplicates("workload.backends[].name", (backend.name for backend in work.backends))
-    yield from _duplicates("workload.services[].name", (service.name for service in work.services))
-    yield from _duplicates("workload.vantages[].name", (vantage.name for vantage in work.vantages))
-
-
-def _addresses(topology: Topology) -> Iterator[Complaint]:
+def _nodes(topology: Topology) -> Iterator[Complaint]:
     if not topology.nodes:
         yield Complaint("nodes", "none", "at least one worker")
-    yield from _duplicates("nodes[].address", (node.address for node in topology.nodes))
+    yield from duplicates("nodes[].name", (node.name for node in topology.nodes))
+    addresses = [node.address for node in topology.nodes]
+    others = [one for node in topology.nodes for one in (node.secondary_address, node.public_address) if one]
+    yield from duplicates("nodes[].address", addresses)
+    yield from duplicates("nodes[].secondary_address, .public_address", [*dict.fromkeys(addresses), *others])
+    yield from _labels(topology)
+
+
+def _labels(topology: Topology) -> Iterator[Complaint]:
+    """A node's name is part of cell ids, where `-cni0` and its like name an address of a node."""
+    names = {node.name for node in topology.nodes}
     for index, node in enumerate(topology.nodes):
-        if node.pod_cidr and not node.pod_cidr.subnet_of(topology.cni.pod_cidr):
-            yield Complaint(
-                f"nodes[{index}].pod_cidr", str(node.pod_cidr), f"a part of cni.pod_cidr {topology.cni.pod_cidr}"
-            )
-        if node.address in topology.cni.pod_cidr and topology.cni.bridged:
-            yield Complaint(f"nodes[{index}].address", str(node.address), "an address outside cni.pod_cidr")
+        base, _, suffix = node.name.rpartition("-")
+        if node.name == "loopback" or (suffix in {"cni0", "vtep", "secondary", "public"} and base in names):
+            want = "a name that cell ids do not use for an address of another node"
+            yield Complaint(f"nodes[{index}].name", node.name, want)
+
+
+def _external(topology: Topology) -> Iterator[Complaint]:
+    yield from duplicates("external[].name", (host.name for host in topology.external))
+    yield from duplicates("external[].address", (host.address for host in topology.external))
+    nodes = {node.address for node in topology.nodes}
     for index, host in enumerate(topology.external):
-        among_pods = host.address in topology.cni.pod_cidr and topology.cni.bridged
-        if among_pods or host.address in topology.service_cidr:
-            yield Complaint(f"external[{index}].address", str(host.address), "a host outside the cluster's ranges")
-    if topology.service_cidr.overlaps(topology.cni.pod_cidr):
-        yield Complaint(
-            "service_cidr", str(topology.service_cidr), f"no overlap with cni.pod_cidr {topology.cni.pod_cidr}"
-        )
+        if host.address in nodes:
+            yield Complaint(f"external[{index}].address", str(host.address), "a host that is no node")
 
 
-def _backends(topology: Topology) -> Iterator[Complaint]:
-    nodes = {node.name for node in topology.nodes}
-    for index, backend in enumerate(topology.workload.backends):
-        if backend.node not in nodes:
-            yield Complaint(f"workload.backends[{index}].node", backend.node, f"one of {sorted(nodes)}")
-    hosted = [f"{backend.node}:{backend.port}" for backend in topology.workload.backends if backend.host_network]
-    yield from _duplicates("workload.backends[].port on the host network", hosted)
+def _pod_ranges(topology: Topology) -> Iterator[Complaint]:
+    """Each node's range is its own part of the cluster CIDR."""
+    ranged = [(node.pod_cidr, index) for index, node in enumerate(topology.nodes) if node.pod_cidr]
+    for cidr, index in ranged:
+        if not cidr.subnet_of(topology.cni.pod_cidr):
+            yield Complaint(f"nodes[{index}].pod_cidr", str(cidr), f"a part of cni.pod_cidr {topology.cni.pod_cidr}")
+    ordered = sorted(ranged)
+    for (before, other), (cidr, index) in pairwise(ordered):
+        if cidr.overlaps(before):
+            want = f"no overlap with nodes[{other}].pod_cidr {before}"
+            yield Complaint(f"nodes[{index}].pod_cidr", str(cidr), want)
 
 
-def _services(topology: Topology) -> Iterator[Complaint]:
-    for index, service in enumerate(topology.workload.services):
-        path = f"workload.services[{index}]"
-        if service.type is ServiceType.LOAD_BALANCER and topology.load_balancer.kind is LoadBalancerKind.NONE:
-            yield Complaint(f"{path}.type", "LoadBalancer", "a load_balancer.kind other than none, or another type")
-        outside = service.type is not ServiceType.CLUSTER_IP or service.external_ips
-        if service.external_traffic_policy == "Local" and not outside:
-            yield Complaint(
-                f"{path}.external_traffic_policy", "Local", "Cluster: a plain ClusterIP Service has no external address"
+def _missing_ranges(topology: Topology) -> Iterator[Complaint]:
+    yield from (Complaint(*one) for one in find_missing_ranges(topology))
+
+
+def _not_pods(topology: Topology) -> Iterator[Complaint]:
+    """Nodes and hosts are outside the pods' range, unless pods have addresses of the nodes' own network."""
+    if topology.cni.shares_node_network:
+        return
+    for path, address in _addresses(topology):
+        if address in topology.cni.pod_cidr:
+            want = (
+                f"an address outside cni.pod_cidr {topology.cni.pod_cidr}: only with cni.kind eni are they one network"
             )
+            yield Complaint(path, str(address), want)
 
 
-def _balancer(topology: Topology) -> Iterator[Complaint]:
-    services = {service.name: service for service in topology.workload.services}
-    balanced = sorted(name for name, one in services.items() if one.type is ServiceType.LOAD_BALANCER)
+def _not_services(topology: Topology) -> Iterator[Complaint]:
+    for path, address in _addresses(topology):
+        if address in topology.service_cidr:
+            yield Complaint(path, str(address), f"an address outside service_cidr {topology.service_cidr}")
+    pool = topology.load_balancer.addresses
+    if pool and pool.overlaps(topology.service_cidr):
+        yield Complaint("load_balancer.addresses", str(pool), f"no overlap with service_cidr {topology.service_cidr}")
+
+
+def _addresses(topology: Topology) -> Iterator[tuple[str, IPv4Address]]:
+    for index, node in enumerate(topology.nodes):
+        yield f"nodes[{index}].address", node.address
+        for field in ("secondary_address", "public_address"):
+            if address := getattr(node, field):
+                yield f"nodes[{index}].{field}", address
+    for index, host in enumerate(topology.external):
+        yield f"external[{index}].address", host.address
+
+
+def _ranges_apart(topology: Topology) -> Iterator[Complaint]:
+    if topology.service_cidr.overlaps(topology.cni.pod_cidr):
+        want = f"no overlap with cni.pod_cidr {topology.cni.pod_cidr}"
+        yield Complaint("service_cidr", str(topology.service_cidr), want)
+
+
+def _listeners(topology: Topology) -> Iterator[Complaint]:
+    services = topology.workload.services
+    balanced = sorted(one.name for one in services if one.type is ServiceType.LOAD_BALANCER)
     for index, listener in enumerate(topology.load_balancer.listeners):
         path = f"load_balancer.listeners[{index}]"
         for field in ("service", "leads_to"):
             if (name := getattr(listener, field)) and name not in balanced:
-                yield Complaint(f"{path}.{field}", name, f"a Service of type LoadBalancer: one of {balanced}")
+                yield Complaint(f"{path}.{field}", name, offer(name, balanced, "a Service of type LoadBalancer: "))
+
+
+def _listener_ports(topology: Topology) -> Iterator[Complaint]:
+    for index, listener in enumerate(topology.load_balancer.listeners):
+        path = f"load_balancer.listeners[{index}]"
         if listener.until is not None and listener.until < listener.port:
             yield Complaint(f"{path}.until", str(listener.until), f"a port from {listener.port} on")
-    yield from _duplicates(
-        "load_balancer.listeners[].name", (listener.name for listener in topology.load_balancer.listeners)
-    )
-    for index, service in enumerate(topology.workload.services):
-        path = f"workload.services[{index}]"
-        other = services.get(service.shares_address_of or "")
-        if service.shares_address_of and service.shares_address_of not in balanced:
-            yield Complaint(f"{path}.shares_address_of", service.shares_address_of, f"one of {balanced}")
-        if other and other.port == service.port:
-            yield Complaint(f"{path}.port", str(service.port), f"another port than {other.name}'s, on the same address")
-    statuses = {topology.load_balancer.status, *(one.load_balancer_status for one in services.values())}
-    if BalancerStatus.PROXY in statuses and topology.proxy_version < IP_MODE:
-        yield Complaint("load_balancer.status", f"proxy with {topology.proxy_version}", "1.29 or newer (KEP-1860)")
+        if listener.name == "undeclared":
+            yield Complaint(f"{path}.name", listener.name, "another name: cell ids use it for undeclared_port")
+    names = (listener.name for listener in topology.load_balancer.listeners)
+    yield from duplicates("load_balancer.listeners[].name", names)
 
 
-def _vantages(topology: Topology) -> Iterator[Complaint]:
-    known = {
-        "node": {node.name for node in topology.nodes},
-        "backend": {backend.name for backend in topology.workload.backends},
-        "external": {host.name for host in topology.external},
-    }
-    needed = {
-        VantageKind.POD: "node",
-        VantageKind.NODE: "node",
-        VantageKind.SSH: "node",
-        VantageKind.BACKEND: "backend",
-        VantageKind.EXTERNAL: "external",
-    }
-    for index, vantage in enumerate(topology.workload.vantages):
-        field = needed[vantage.kind]
-        value = getattr(vantage, field)
-        if value not in known[field]:
-            yield Complaint(f"workload.vantages[{index}].{field}", str(value), f"one of {sorted(known[field])}")
-    if not topology.workload.vantages:
-        yield Complaint("workload.vantages", "none", "at least one place to ask from")
+def _ip_mode(topology: Topology) -> Iterator[Complaint]:
+    told = [("load_balancer.status", topology.load_balancer.status)]
+    told += [
+        (f"workload.services[{index}].load_balancer_status", service.load_balancer_status)
+        for index, service in enumerate(topology.workload.services)
+        if service.load_balancer_status
+    ]
+    for path, status in told:
+        if status is BalancerStatus.PROXY and topology.proxy_version < IP_MODE:
+            yield Complaint(path, f"proxy with {topology.proxy_version}", "1.29 or newer (KEP-1860)")
 
 
-def _versions(topology: Topology) -> Iterator[Complaint]:
-    oldest, newest, nftables = (1, 20), (1, 36, 99), (1, 29)
+def _proxy(topology: Topology) -> Iterator[Complaint]:
     version = topology.proxy_version
-    if not oldest <= version <= newest:
-        yield Complaint("kubernetes", str(version), "1.20 … 1.36: no rule outside that range has been read")
-    if topology.proxy.mode is ProxyMode.NFTABLES and version < nftables:
+    if not OLDEST <= version <= NEWEST:
+        path = "proxy.version" if topology.proxy.version else "kubernetes"
+        yield Complaint(path, str(version), "1.20 … 1.36: no rule outside that range has been read")
+    elif topology.proxy.mode is ProxyMode.NFTABLES and version < NFTABLES:
         yield Complaint("proxy.mode", f"nftables with {version}", "1.29 or newer (KEP-3866)")
+    yield from _node_port_addresses(topology)
+
+
+def _node_port_addresses(topology: Topology) -> Iterator[Complaint]:
+    """kube-proxy takes `primary` alone, never in a list with ranges (validateKubeProxyNodePortAddress)."""
+    path, given = "proxy.node_port_addresses", topology.proxy.node_port_addresses
+    if topology.proxy.primary_only and len(given) > 1:
+        got = ", ".join(map(str, given[:4]))
+        yield Complaint(path, f"[{got}]", "[primary] alone, or ranges: kube-proxy refuses a mixed list")
+    elif topology.proxy.primary_only and topology.proxy_version < PRIMARY_SINCE:
+        yield Complaint(path, f"{PRIMARY} with {topology.proxy_version}", "1.30 or newer (kubernetes#123105)")
+    ranges = [one for one in given if isinstance(one, IPv4Network)]
+    yield from duplicates(path, ranges)
+
+
+def _image(topology: Topology) -> Iterator[Complaint]:
+    image = topology.images.agnhost
+    if topology.lab is None and not names_registry(image):
+        want = f"a reference that begins with its registry's host, such as registry.example/{image}"
+        yield Complaint("images.agnhost", image, want)
+
+
+def _pool_size(topology: Topology) -> Iterator[Complaint]:
+    """Every Service that does not share another's address needs one of its own."""
+    pool = topology.load_balancer.addresses
+    if pool is None or topology.load_balancer.kind is LoadBalancerKind.NONE:
+        return
+    owners = [
+        one for one in topology.workload.services if one.type is ServiceType.LOAD_BALANCER and not one.shares_address_of
+    ]
+    if len(owners) > (usable := len_usable(pool)):
+        want = f"at least {len(owners)} addresses, one a Service of type LoadBalancer"
+        yield Complaint("load_balancer.addresses", f"{pool} with {usable} usable addresses", want)
+
+
+def len_usable(pool: IPv4Network) -> int:
+    """Return how many addresses of a pool a balancer hands out: not the first and last of one with more than two."""
+    return pool.num_addresses if pool.prefixlen >= 31 else pool.num_addresses - 2  # noqa: PLR2004 - RFC 3021
+
+
+LB, WORK = "load_balancer", "workload"
+RULES = (
+    Rule(_nodes, ("nodes",)),
+    Rule(_external, ("nodes", "external")),
+    Rule(_pod_ranges, ("nodes", "cni")),
+    Rule(_missing_ranges, ("nodes", "cni", "proxy")),
+    Rule(_not_pods, ("nodes", "external", "cni")),
+    Rule(_not_services, ("nodes", "external", "service_cidr", LB)),
+    Rule(_ranges_apart, ("service_cidr", "cni")),
+    Rule(workload_rules.names, ("workload.backends", "workload.services", "workload.vantages")),
+    Rule(workload_rules.backends, ("nodes", "workload.backends")),
+    Rule(workload_rules.rooms, ("nodes", "workload.backends", "workload.vantages")),
+    Rule(workload_rules.services, ("workload.services",)),
+    Rule(workload_rules.service_range, ("service_cidr", "workload.services")),
+    Rule(workload_rules.vantages, ("nodes", "external", "workload.backends", "workload.vantages")),
+    Rule(workload_rules.size, ("nodes", LB, "workload.backends", "workload.services", "workload.vantages")),
+    Rule(_listeners, (LB, "workload.services")),
+    Rule(_listener_ports, (LB,)),
+    Rule(_pool_size, (LB, "workload.services")),
+    Rule(_ip_mode, (LB, "kubernetes", "proxy", "workload.services")),
+    Rule(_proxy, ("kubernetes", "proxy")),
+    Rule(_image, ("images", "lab")),
+    Rule(workload_rules.deviations, ("deviations",)),
+)

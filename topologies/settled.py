@@ -63,6 +63,6 @@ class Settled:
     def nodes(self) -> list[str]:
         """The nodes that can be asked."""
         topology = self.cluster.topology
-        served = topology.proxy.node_port_addresses
+        served = topology.node_port_networks
         nodes = topology.nodes if topology.workload.backends else ()
         return [node.name for node in nodes if not served or any(node.address in network for network in served)]

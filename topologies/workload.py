@@ -5,9 +5,12 @@ What a topology file gets when it says nothing of `workload`. Pure; raw dicts, s
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 Raw = dict[str, Any]
+SHORT = 20  # characters of a name that vantages are called after
+SHORT_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
 
 def standard(nodes: list[str], external: list[str], ssh_nodes: list[str], external_ips: list[str]) -> Raw:
@@ -20,8 +23,18 @@ def standard(nodes: list[str], external: list[str], ssh_nodes: list[str], extern
     return {
         "backends": _backends(homes),
         "services": _services(external_ips),
-        "vantages": _vantages(homes[0], empty[:1], external, ssh_nodes),
+        "vantages": _vantages([homes[0], *empty[:1]], ssh_nodes[-1:], _aliases(nodes, "n"), _aliases(external, "e")),
     }
+
+
+def _aliases(names: list[str], letter: str) -> dict[str, str]:
+    """By name, what vantages are called after: the name itself if all are short DNS labels, else n1, n2 … by position.
+
+    A vantage's name is a pod's, part of cell ids and of what people type; a node's may be a long DNS subdomain.
+    """
+    if all(len(name) <= SHORT and re.fullmatch(SHORT_LABEL, name) for name in names):
+        return {name: name for name in names}
+    return {name: f"{letter}{position}" for position, name in enumerate(names, start=1)}
 
 
 def _backends(homes: list[str]) -> list[Raw]:
@@ -48,13 +61,13 @@ def _services(external_ips: list[str]) -> list[Raw]:
     return services
 
 
-def _vantages(home: str, empty: list[str], external: list[str], ssh_nodes: list[str]) -> list[Raw]:
+def _vantages(homes: list[str], ssh_nodes: list[str], nodes: dict[str, str], external: dict[str, str]) -> list[Raw]:
     """A pod and a hostNetwork pod on a node with an endpoint and on one without, an echo pod itself, SSH hosts."""
     vantages: list[Raw] = []
-    for node in [home, *empty]:
-        vantages.append({"name": f"pod-{node}", "kind": "pod", "node": node})
-        vantages.append({"name": f"host-{node}", "kind": "node", "node": node})
-    vantages.append({"name": "self-web-a", "kind": "backend", "node": home, "backend": "web-a"})
-    vantages.extend({"name": f"ssh-{node}", "kind": "ssh", "node": node} for node in ssh_nodes[-1:])
-    vantages.extend({"name": f"ext-{host}", "kind": "external", "external": host} for host in external)
+    for node in homes:
+        vantages.append({"name": f"pod-{nodes[node]}", "kind": "pod", "node": node})
+        vantages.append({"name": f"host-{nodes[node]}", "kind": "node", "node": node})
+    vantages.append({"name": "self-web-a", "kind": "backend", "node": homes[0], "backend": "web-a"})
+    vantages.extend({"name": f"ssh-{nodes[node]}", "kind": "ssh", "node": node} for node in ssh_nodes)
+    vantages.extend({"name": f"ext-{alias}", "kind": "external", "external": host} for host, alias in external.items())
     return vantages

@@ -62,7 +62,7 @@ class Environment:
             pod_cidr=cni.pod_cidr,
             detect_local=proxy.detect_local,
             masquerade_all=proxy.masquerade_all,
-            node_port_addresses=proxy.node_port_addresses,
+            node_port_addresses=topology.node_port_networks,
             localhost_nodeports=proxy.localhost_nodeports,
             strict=kernel.rp_filter == STRICT,
             bridge_nf_call_iptables=kernel.bridge_nf_call_iptables,

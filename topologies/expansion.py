@@ -1,0 +1,102 @@
+"""What a file may leave short, written out: `nodes: 4`, an absent `workload`, `external_ips`. Pure; any raw contents.
+
+Nothing here judges what is already written out: `validation.py` does.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address
+from typing import Any
+
+from topologies import limits, workload
+from topologies.complaints import Complaint, show
+from topologies.values import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_LENGTH
+
+Raw = dict[str, Any]
+EXTERNAL_IPS = 2
+
+
+def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
+    """Return the contents written out, and what is wrong with the short forms."""
+    full, found = dict(raw), []
+    nodes = full.get("nodes")
+    if isinstance(nodes, int) and not isinstance(nodes, bool):
+        if 0 < nodes <= limits.NUMBERED_NODES:
+            full["nodes"] = [_worker(index) for index in range(1, nodes + 1)]
+        else:
+            want = f"a number from 1 to {limits.NUMBERED_NODES}, or a list of at most {limits.NODES} nodes"
+            found.append(Complaint("nodes", show(nodes), want))
+            full["nodes"] = []
+    if "external_ips" in full:
+        found.extend(_external_ips(full))
+    external_ips = full.pop("external_ips", [])
+    if "workload" not in full:
+        full["workload"] = _standard(full, external_ips if not found else [])
+    full["workload"] = _at_home(full["workload"])
+    return full, found
+
+
+def _at_home(work: Any) -> Any:  # noqa: ANN401 - raw YAML
+    """The workload, with the node of each vantage that is a backend: that of its backend."""
+    if not isinstance(work, dict) or not isinstance(work.get("vantages"), list):
+        return work
+    homes = {one["name"]: one.get("node") for one in _named(work.get("backends"), DNS_LABEL, SUBDOMAIN_LENGTH)}
+    vantages = [
+        {**one, "node": homes[one["backend"]]}
+        if isinstance(one, dict)
+        and one.get("kind") == "backend"
+        and one.get("node") is None
+        and isinstance(one.get("backend"), str)
+        and one["backend"] in homes
+        else one
+        for one in work["vantages"]
+    ]
+    return {**work, "vantages": vantages}
+
+
+def _external_ips(full: Raw) -> list[Complaint]:
+    """What is wrong with the short form; the addresses themselves are judged where they end up."""
+    given = full["external_ips"]
+    if "workload" in full:
+        want = "no external_ips beside a workload: give them to its Services"
+        return [Complaint("external_ips", show(given), want)]
+    if not isinstance(given, list) or len(given) > EXTERNAL_IPS or not all(map(_is_address, given)):
+        return [Complaint("external_ips", show(given), f"a list of at most {EXTERNAL_IPS} IPv4 addresses")]
+    return []
+
+
+def _is_address(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(IPv4Address(value))
+    except ValueError:
+        return False
+
+
+def _worker(index: int) -> Raw:
+    """The lab's address plan: node LAN 198.18.1.0/24 from .11, pods 10.244.N.0/24 (documented in docs/topology.md)."""
+    address = IPv4Address("198.18.1.10") + index
+    return {"name": f"n{index}", "address": str(address), "pod_cidr": f"10.244.{index}.0/24", "ssh": {}}
+
+
+def _standard(full: Raw, external_ips: list[Any]) -> Raw:
+    nodes = _named(full.get("nodes"), DNS_SUBDOMAIN, SUBDOMAIN_LENGTH)
+    external = [host["name"] for host in _named(full.get("external"), DNS_LABEL, SUBDOMAIN_LENGTH)]
+    if not nodes:
+        return {"backends": [], "services": [], "vantages": []}
+    with_ssh = [node["name"] for node in nodes if node.get("ssh") is not None]
+    plan = workload.standard([node["name"] for node in nodes], external, with_ssh, external_ips)
+    balancer = full.get("load_balancer") or {}
+    if isinstance(balancer, dict) and balancer.get("kind", "none") == "none":
+        plan["services"] = [service for service in plan["services"] if service["type"] != "LoadBalancer"]
+    return plan
+
+
+def _named(entries: object, pattern: str, length: int) -> list[Raw]:
+    """The entries of a list that have a name which is right; the others are complained of elsewhere."""
+    found = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return [one for one in found if isinstance(name := one.get("name"), str) and _matches(name, pattern, length)]
+
+
+def _matches(name: str, pattern: str, length: int) -> bool:
+    return len(name) <= length and re.search(pattern.replace("$", r"\Z"), name, re.ASCII) is not None

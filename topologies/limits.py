@@ -1,0 +1,18 @@
+"""The largest topology file that is read. A complaint names the limit, and docs/topology.md lists them all."""
+
+from __future__ import annotations
+
+FILE_BYTES = 1 << 20
+VALUES = 100_000  # mappings, lists and scalars, each alias counted with all that it stands for
+DEPTH = 20  # levels of nesting; the schema itself needs 5
+SCALAR_CHARACTERS = 4_096
+NODES = 1_000
+NUMBERED_NODES = 200  # `nodes: N`, which takes its addresses from 198.18.1.0/24
+EXTERNAL_HOSTS = 100
+LISTENERS = 100
+BACKENDS = 1_000
+SERVICES = 1_000
+VANTAGES = 200
+DEVIATIONS = 1_000
+CELLS = 200_000  # client x frontend, those included that the plan leaves out with a reason
+SIMILAR = 3  # complaints that differ only in a list's index; more are counted

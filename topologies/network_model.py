@@ -1,0 +1,217 @@
+"""The declared network: nodes, hosts outside, the pod network, kube-proxy, the nodes' kernels, the load balancer.
+
+Each field's docstring is its row in docs/topology.md (`python -m topologies.keys`).
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from topologies import limits
+from topologies.kinds import (
+    BalancerStatus,
+    CniKind,
+    DetectLocal,
+    EmptyPool,
+    LoadBalancerKind,
+    Masquerade,
+    ProxyMode,
+    Registers,
+)
+from topologies.values import (
+    PRIMARY,
+    Address,
+    KubernetesVersion,
+    Name,
+    Network,
+    NodeName,
+    NodePortAddress,
+    Port,
+    ServiceName,
+    SomeText,
+    Whole,
+)
+
+
+class Model(BaseModel):
+    """Frozen, and a key nobody knows is an error: a typo must never be a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Proxy(Model):
+    """kube-proxy: mode and the flags that change what a client or a backend sees."""
+
+    mode: ProxyMode = ProxyMode.IPTABLES
+    """`--proxy-mode`."""
+    version: KubernetesVersion | None = None
+    """kube-proxy's version, if it differs from `kubernetes`."""
+    detect_local: DetectLocal = DetectLocal.CLUSTER_CIDR
+    """`--detect-local-mode`, or `none` if kube-proxy has no cluster CIDR."""
+    masquerade_all: bool = False
+    """`--masquerade-all`."""
+    node_port_addresses: Annotated[tuple[NodePortAddress, ...], Field(max_length=limits.SERVICES)] = ()
+    """`--nodeport-addresses`: ranges, or `[primary]` (kube-proxy 1.30 or newer). Empty means every address of the node,
+    in nftables mode the InternalIP from 1.30 on."""
+    localhost_nodeports: bool = True
+    """`--iptables-localhost-nodeports`."""
+
+    @property
+    def primary_only(self) -> bool:
+        """Whether NodePorts are served at a node's InternalIP only, by the flag's word `primary`."""
+        return PRIMARY in self.node_port_addresses
+
+
+def _masquerade(value: object) -> object:
+    """`true` and `false` are flannel's rules and none."""
+    return {True: Masquerade.FLANNEL, False: Masquerade.NONE}[value] if isinstance(value, bool) else value
+
+
+class Cni(Model):
+    """The pod network."""
+
+    kind: CniKind
+    """How pods of different nodes reach each other, see below."""
+    pod_cidr: Network = IPv4Network("10.244.0.0/16")
+    """The cluster CIDR."""
+    masquerade: Annotated[Masquerade, BeforeValidator(_masquerade)]
+    """What the CNI masquerades, besides kube-proxy: `flannel` (what enters or leaves the pod CIDR), `egress` (what
+    leaves it), `none`. `true` is `flannel`, `false` is `none`. Default: `flannel` for `flannel-vxlan`, else `none`."""
+    anti_spoof: bool = False
+    """Whether the network between the nodes drops packets without their sending node's own address (a cloud's source
+    check). Pod addresses of a routed or ENI network are excepted."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _masquerade_as_usual(cls, value: Any) -> Any:  # noqa: ANN401 - raw YAML
+        if isinstance(value, dict) and "masquerade" not in value:
+            usual = Masquerade.FLANNEL if value.get("kind") == CniKind.FLANNEL_VXLAN else Masquerade.NONE
+            return {**value, "masquerade": usual}
+        return value
+
+    @property
+    def overlay(self) -> bool:
+        """Pod packets between nodes travel inside a tunnel."""
+        return self.kind in {CniKind.FLANNEL_VXLAN, CniKind.TUNNEL}
+
+    @property
+    def bridged(self) -> bool:
+        """A node's pods hang on a bridge that has an address, cni0; else the host's side of a pod has none."""
+        return self.kind is not CniKind.ENI
+
+    @property
+    def shares_node_network(self) -> bool:
+        """Whether pods have addresses of the nodes' own network, so that nodes and hosts may be inside `pod_cidr`."""
+        return self.kind is CniKind.ENI
+
+
+class Kernel(Model):
+    """What the nodes' kernels do to a packet, besides kube-proxy's rules."""
+
+    rp_filter: Annotated[Whole, Field(ge=0, le=2)] = 0
+    """`net.ipv4.conf.*.rp_filter`: 0, 1 (strict) or 2 (loose)."""
+    bridge_nf_call_iptables: bool = True
+    """`net.bridge.bridge-nf-call-iptables`."""
+    hairpin: bool = True
+    """Hairpin mode of the bridge's ports."""
+    kubelet_rules: bool = True
+    """Whether kubelet's firewall rules (KUBE-MARK-DROP, KUBE-FIREWALL) are there."""
+
+
+class Ssh(Model):
+    """How a host is reached by SSH. Host keys are always verified; no password is ever read from a file."""
+
+    user: SomeText = "root"
+    """User name."""
+    port: Port = 22
+    """TCP port of sshd."""
+    host: SomeText | None = None
+    """Host name or address. Default: the host's `address`."""
+    key: SomeText | None = None
+    """File of the private key. Default: the agent's keys and the usual files."""
+    known_hosts: SomeText | None = None
+    """File of the host keys. Default: `~/.ssh/known_hosts`."""
+
+
+class Node(Model):
+    """A worker. `pod_cidr` gives the addresses of its bridge (first host) and its vxlan device (the network)."""
+
+    name: NodeName
+    """`metadata.name`."""
+    address: Address
+    """InternalIP."""
+    public_address: Address | None = None
+    """An address that the network translates 1:1 to `address`, on no device of the node (an EIP)."""
+    secondary_address: Address | None = None
+    """The address of the node's second network card."""
+    pod_cidr: Network | None = None
+    """`spec.podCIDR`: gives the addresses of the node's bridge (`.1`) and vxlan device (`.0`)."""
+    ssh: Ssh | None = None
+    """If given, the node is also a client by SSH."""
+
+    @property
+    def cni0(self) -> IPv4Address | None:
+        """The bridge's gateway address, `x.y.N.1`."""
+        return self.pod_cidr[1] if self.pod_cidr else None
+
+    @property
+    def vtep(self) -> IPv4Address | None:
+        """The vxlan device's address, `x.y.N.0` (flannel.1)."""
+        return self.pod_cidr.network_address if self.pod_cidr else None
+
+
+class External(Model):
+    """A host outside the cluster, asked from by SSH."""
+
+    name: Name
+    """Any name."""
+    address: Address
+    """The address from which the host reaches the nodes."""
+    ssh: Ssh = Ssh()
+    """How the host is reached by SSH."""
+
+
+class Listener(Model):
+    """A listener of the balancer that no Service of this cluster declares: an Ingress', another cluster's, a range."""
+
+    name: Name
+    """Any name; part of cell ids."""
+    port: Port
+    """First port."""
+    until: Port | None = None
+    """Last port. Default: `port`."""
+    service: ServiceName | None = None
+    """The Service on whose balancer address the listener is. Default: on every balanced address."""
+    leads_to: ServiceName | None = None
+    """The Service that the listener forwards to, as that Service's own port does. Default: the balancer answers."""
+
+
+class LoadBalancer(Model):
+    """How the load balancer treats a packet."""
+
+    kind: LoadBalancerKind = LoadBalancerKind.NONE
+    """`none`; `inline`: on the path, keeps client addresses, selects nodes by health check; `full-nat`: every client
+    gets the balancer's address. With `none`, Services of type LoadBalancer stay without an address."""
+    address: Address | None = None
+    """The balancer's own address on the nodes' network."""
+    addresses: Network | None = None
+    """The range of addresses that the balancer hands out."""
+    undeclared_port: Port = 7777
+    """A port that no Service declares, which is probed too."""
+    listens: bool = False
+    """Whether the balancer itself answers at `undeclared_port`."""
+    listeners: Annotated[tuple[Listener, ...], Field(max_length=limits.LISTENERS)] = ()
+    """Listeners that no Service of this cluster declares."""
+    empty_pool: EmptyPool = EmptyPool.REFUSE
+    """What a balancer without a healthy backend does."""
+    registers: Registers = Registers.ENDPOINTS
+    """Which nodes the balancer uses for `externalTrafficPolicy: Local`: those with ready endpoints, or all."""
+    status: BalancerStatus = BalancerStatus.IP
+    """What `status.loadBalancer` contains: an IP, a hostname only, or an IP with ipMode Proxy (1.29 or newer)."""
+    masquerade_inside: bool = True
+    """Whether packets from the nodes' side that go back there get the balancer's address."""
+    excludes_source: bool = False
+    """Whether the balancer never selects the backend that has the packet's source address (Tencent CLB)."""

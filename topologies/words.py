@@ -1,0 +1,198 @@
+"""What a field accepts, in words, and a validation error as a complaint. No sentence of pydantic's is ever printed."""
+
+from __future__ import annotations
+
+import types
+from datetime import date
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+
+import annotated_types
+
+from topologies.complaints import Complaint, nearest, offer, show, squash
+from topologies.model import Model, Topology
+from topologies.values import REFUSED, Want
+
+SHORTHAND = ("external_ips",)  # keys of the file that `expand` turns into others
+TOP = "top level"
+UNSUPPORTED_KEYS = {
+    ("ip_family", "ip_families", "ip_family_policy", "family", "families", "ipv6", "dual_stack"): (
+        "IPv4 only: IPv6 is not supported yet, see Limits in README.md"
+    ),
+    ("protocol", "protocols", "udp", "sctp"): "TCP only: UDP and SCTP are not supported yet, see Limits in README.md",
+}
+UNSUPPORTED_VALUES = {
+    "userspace": "Limits: the oracle knows no userspace proxy (removed in Kubernetes 1.26)",
+    "kernelspace": "Limits: the oracle knows no Windows nodes",
+    "ebpf": "Limits: the oracle knows kube-proxy only",
+    "cilium": "describe how its pods are routed; the oracle knows kube-proxy only, not an eBPF replacement",
+    "calico": "describe how its pods are routed, such as routed (BGP) or tunnel (VXLAN)",
+    "l2": "Limits: an address announced by a node is not supported yet",
+    "metallb": "Limits: an address announced by a node is not supported yet",
+    "bgp": "Limits: an address announced by nodes is not supported yet",
+}
+
+
+class Place(NamedTuple):
+    """A type in the schema, with what is annotated beside it."""
+
+    annotation: Any
+    metadata: tuple[Any, ...] = ()
+
+
+ROOT = Place(Topology)
+
+
+def plain(place: Place) -> Place:
+    """Return the type without `Annotated` and `| None`."""
+    if get_origin(place.annotation) is Annotated:
+        inner, *more = get_args(place.annotation)
+        return plain(Place(inner, (*place.metadata, *more)))
+    if get_origin(place.annotation) in {Union, types.UnionType}:
+        kept = [part for part in get_args(place.annotation) if part is not type(None)]
+        return plain(Place(kept[0], place.metadata)) if len(kept) == 1 else place
+    return place
+
+
+def inside(place: Place, part: str | int) -> Place | None:
+    """Return the type of a mapping's key or of a list's element; None if there is none."""
+    here = plain(place).annotation
+    if isinstance(part, int):
+        return Place(get_args(here)[0]) if get_origin(here) is tuple else None
+    if isinstance(here, type) and issubclass(here, Model) and part in here.model_fields:
+        field = here.model_fields[part]
+        return Place(field.annotation, tuple(field.metadata))
+    return None
+
+
+def is_list(place: Place) -> bool:
+    """Return whether the value is a list."""
+    return get_origin(plain(place).annotation) is tuple
+
+
+def model_of(place: Place | None) -> type[Model] | None:
+    """Return the model of a value that is one mapping; None for any other value."""
+    here = plain(place).annotation if place else None
+    return here if isinstance(here, type) and issubclass(here, Model) else None
+
+
+def accepts(place: Place) -> str:
+    """Return what a type accepts, in words."""
+    here = plain(place)
+    if wanted := [one.text for one in here.metadata if isinstance(one, Want)]:
+        return wanted[-1]
+    kind = here.annotation
+    if get_origin(kind) is tuple:
+        return f"a list of at most {_bound(here, annotated_types.MaxLen, 'max_length')}"
+    return _of_type(here, kind) if isinstance(kind, type) else f"one of {', '.join(map(str, get_args(kind)))}"
+
+
+def _of_type(here: Place, kind: type) -> str:
+    if issubclass(kind, StrEnum):
+        return f"one of {', '.join(kind)}"
+    if issubclass(kind, Model):
+        needed = [name for name, field in kind.model_fields.items() if field.is_required()]
+        return f"a mapping with {', '.join(needed)}" if needed else "a mapping"
+    return _number(here) if kind in {int, float} else NAMES.get(kind, "another value")
+
+
+NAMES: dict[type, str] = {
+    bool: "true or false",
+    str: "text",
+    date: "a day such as 2027-03-31",
+    IPv4Address: "an IPv4 address",
+    IPv4Network: "an IPv4 range",
+}
+
+
+def _number(place: Place) -> str:
+    kind = "a whole number" if place.annotation is int else "a number"
+    least, above = _bound(place, annotated_types.Ge, "ge"), _bound(place, annotated_types.Gt, "gt")
+    most = _bound(place, annotated_types.Le, "le")
+    start = f" greater than {above}" if above is not None else f" from {least}" if least is not None else ""
+    end = f" {'up ' if above is not None else ''}to {most}" if most is not None else ""
+    return kind + start + end
+
+
+def _bound(place: Place, kind: type, name: str) -> Any:  # noqa: ANN401 - a number of whatever type the schema has
+    return next((getattr(one, name) for one in place.metadata if isinstance(one, kind)), None)
+
+
+def complaint(error: Any) -> Complaint:  # noqa: ANN401 - pydantic's ErrorDetails
+    """Return pydantic's error as a complaint."""
+    place = ROOT
+    for part in error["loc"]:
+        place = inside(place, part) or place
+    path = written(error["loc"])
+    if error["type"] == "missing":
+        return Complaint(path, "nothing", accepts(place))
+    if error["type"] == "extra_forbidden":
+        return _unknown(path, error["loc"])
+    if error["type"] == REFUSED:
+        return Complaint(path, error["ctx"]["got"] or show(error["input"]), str(error["ctx"]["want"]))
+    return Complaint(path, show(error["input"]), _wanted(place, error["input"]))
+
+
+def _wanted(place: Place, value: object) -> str:
+    """What was wanted, with a hint: the value that comes near, how an empty list is written, what is not supported."""
+    kind = plain(place).annotation
+    text = accepts(place)
+    if value is None and get_origin(kind) is tuple:
+        return f"{text}; [] if there is none"
+    options = list(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else []
+    if not isinstance(value, str) or not options:
+        return text
+    if hint := UNSUPPORTED_VALUES.get(value.lower()):
+        return f"{text} ({hint})"
+    return offer(value, options)
+
+
+def _unknown(path: str, loc: tuple[str | int, ...]) -> Complaint:
+    """A key that is not in the schema, with the keys that come near, also in other sections."""
+    *parents, last = loc
+    place: Place | None = ROOT
+    for part in parents:
+        place = inside(place, part) if place else None
+    key = str(last)
+    return Complaint(path, f"the unknown key {show(key)}", known_key(key, place or ROOT))
+
+
+def known_key(key: str, place: Place) -> str:
+    """Return which key was wanted instead of one that is not in the schema."""
+    for known, limit in UNSUPPORTED_KEYS.items():
+        if squash(key) in map(squash, known):
+            return limit
+    here = plain(place).annotation
+    keys = keys_of(here)
+    if not nearest(key, keys) and (
+        elsewhere := [path for path in paths() if nearest(key, [path.rsplit(".", 1)[-1]], 1)]
+    ):
+        exact = [path for path in elsewhere if path.rsplit(".", 1)[-1] == key] or elsewhere
+        return f"one of {', '.join(keys)} (did you mean {' or '.join(exact[:3])}?)"
+    return offer(key, keys)
+
+
+def keys_of(model: type[Model]) -> list[str]:
+    """Return the keys that a mapping may have."""
+    return [*model.model_fields, *(SHORTHAND if model is Topology else ())]
+
+
+def paths() -> list[str]:
+    """Return the dotted paths of all keys of the top level and of the sections that are one mapping."""
+    found = keys_of(Topology)
+    for name in Topology.model_fields:
+        here = plain(inside(ROOT, name) or ROOT).annotation
+        if isinstance(here, type) and issubclass(here, Model):
+            found = [*found, *(f"{name}.{key}" for key in here.model_fields)]
+    return found
+
+
+def written(loc: tuple[str | int, ...]) -> str:
+    """Return a path as a complaint names it: `nodes[0].address`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{_clean(part)}" for part in loc)
+    return "".join(parts).lstrip(".") or TOP
+
+
+def _clean(key: str) -> str:
+    return key if key.isidentifier() and len(key) < 80 else show(key)  # noqa: PLR2004 - as long as a shown value

@@ -1,0 +1,101 @@
+"""The declared workload: echo pods, the Services in front of them, and the clients.
+
+Each field's docstring is its row in docs/topology.md (`python -m topologies.keys`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from topologies import limits
+from topologies.kinds import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
+from topologies.network_model import Model
+from topologies.values import (  # noqa: TC001 - pydantic resolves field types at run time
+    Address,
+    BackendPort,
+    Name,
+    Network,
+    NodeName,
+    Port,
+    ServiceName,
+)
+
+
+class Backend(Model):
+    """An echo pod (agnhost netexec), pinned to a node. Services select it by `app`."""
+
+    name: Name
+    """The pod's name."""
+    app: Name
+    """The label by which Services select it."""
+    node: NodeName
+    """The node it runs on."""
+    host_network: bool = False
+    """`hostNetwork`. At most one such pod a node, because it reports its node's host name."""
+    port: BackendPort = 8080
+    """HTTP port; the same for all backends of an app."""
+
+
+class Service(Model):
+    """A Service in front of the echo pods of one app. NodePorts are the API's to give."""
+
+    name: ServiceName
+    """The Service's name."""
+    app: Name
+    """Selects the backends. If no backend has this app, the Service is probed for how it refuses."""
+    type: ServiceType = ServiceType.CLUSTER_IP
+    """`spec.type`."""
+    port: Port = 80
+    """`spec.ports[0].port`."""
+    external_traffic_policy: TrafficPolicy = TrafficPolicy.CLUSTER
+    """`spec.externalTrafficPolicy`."""
+    internal_traffic_policy: TrafficPolicy = TrafficPolicy.CLUSTER
+    """`spec.internalTrafficPolicy`."""
+    session_affinity: SessionAffinity = SessionAffinity.NONE
+    """`spec.sessionAffinity`."""
+    external_ips: Annotated[tuple[Address, ...], Field(max_length=limits.LISTENERS)] = ()
+    """`spec.externalIPs`."""
+    load_balancer_status: BalancerStatus | None = None
+    """`load_balancer.status` for this Service alone (ACK's hostname annotation, CCE's pass-through)."""
+    shares_address_of: ServiceName | None = None
+    """The Service whose balancer address this one has too, on another port."""
+    load_balancer_source_ranges: Annotated[tuple[Network, ...], Field(max_length=limits.LISTENERS)] = ()
+    """`spec.loadBalancerSourceRanges`. Empty means everybody."""
+
+
+class Vantage(Model):
+    """A client: a pod, a node, an echo pod that asks itself, or a host outside."""
+
+    name: Name
+    """Any name; part of cell ids, and a pod's name for kinds `pod` and `node`."""
+    kind: VantageKind
+    """`pod`, `node` (a hostNetwork pod), `backend` (an echo pod itself), `ssh` (a node by SSH), `external`."""
+    node: NodeName | None = None
+    """The node, for all kinds but `external`. Default for `backend`: the backend's node."""
+    backend: Name | None = None
+    """The backend, for kind `backend`."""
+    external: Name | None = None
+    """The host outside, for kind `external`."""
+
+    @property
+    def on_host_network(self) -> bool:
+        """A process of the node itself: a hostNetwork pod or an SSH session."""
+        return self.kind in {VantageKind.NODE, VantageKind.SSH}
+
+    @property
+    def host(self) -> str:
+        """Whose client ports it uses: those of its node, its external host, or its own pod."""
+        return (self.node if self.on_host_network else self.external) or self.name
+
+
+class Workload(Model):
+    """What a run deploys, and where it asks from."""
+
+    backends: Annotated[tuple[Backend, ...], Field(max_length=limits.BACKENDS)]
+    """Echo pods."""
+    services: Annotated[tuple[Service, ...], Field(max_length=limits.SERVICES)]
+    """Services."""
+    vantages: Annotated[tuple[Vantage, ...], Field(max_length=limits.VANTAGES)]
+    """Clients."""

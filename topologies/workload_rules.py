@@ -1,0 +1,184 @@
+"""Rules of the workload: what the API, the echo pods and the cell ids ask of backends, Services and vantages.
+
+The API would refuse some of this too, but only once half of the workload is deployed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from topologies import limits
+from topologies.complaints import Complaint, duplicates, offer
+from topologies.kinds import DeviantOutcome, ServiceType, TrafficPolicy, VantageKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from topologies.model import Backend, Service, Topology, Vantage
+
+POD_KINDS = {VantageKind.POD, VantageKind.NODE}
+RESERVED_APP = "prober"  # the probers' own label, see manifests.py
+RESERVED_SERVICE = re.compile(r"settled-[0-9]+")  # see settled.py
+FIRST_POD, FIRST_CLUSTER_IP = 10, 50  # where the predicted addresses begin, see snapshot.py
+REFERENCES = {
+    VantageKind.POD: ("node",),
+    VantageKind.NODE: ("node",),
+    VantageKind.SSH: ("node",),
+    VantageKind.BACKEND: ("backend", "node"),
+    VantageKind.EXTERNAL: ("external",),
+}
+
+
+def names(topology: Topology) -> Iterator[Complaint]:
+    """Names are unique, also those of backends and probers, which are pods of one namespace."""
+    work = topology.workload
+    yield from duplicates("workload.backends[].name", (one.name for one in work.backends))
+    yield from duplicates("workload.services[].name", (one.name for one in work.services))
+    yield from duplicates("workload.vantages[].name", (one.name for one in work.vantages))
+    pods = {one.name for one in work.backends}
+    for index, vantage in enumerate(work.vantages):
+        if vantage.kind in POD_KINDS and vantage.name in pods:
+            yield Complaint(f"workload.vantages[{index}].name", vantage.name, "a name that is no backend's")
+    if len(work.vantages) * len(work.services) <= limits.CELLS:
+        pairs = (f"{one.name}-to-{other.name}" for one in work.vantages for other in work.services)
+        yield from duplicates("workload: cell ids VANTAGE-to-SERVICE", pairs)
+
+
+def backends(topology: Topology) -> Iterator[Complaint]:
+    """Each backend has a node, its Services one port, and its answer tells which backend it is."""
+    nodes = dict.fromkeys(node.name for node in topology.nodes)
+    ports: dict[str, int] = {}
+    for index, backend in enumerate(topology.workload.backends):
+        path = f"workload.backends[{index}]"
+        if backend.node not in nodes:
+            yield Complaint(f"{path}.node", backend.node, offer(backend.node, nodes))
+        if backend.app == RESERVED_APP:
+            yield Complaint(f"{path}.app", RESERVED_APP, "another app: the probers have that label")
+        if (first := ports.setdefault(backend.app, backend.port)) != backend.port:
+            yield Complaint(f"{path}.port", str(backend.port), f"{first}, as other backends of app {backend.app} have")
+    yield from _identities(topology.workload.backends)
+
+
+def _identities(declared: tuple[Backend, ...]) -> Iterator[Complaint]:
+    """A hostNetwork pod reports its node's host name, which must lead to one backend."""
+    reported = Counter(backend.node if backend.host_network else backend.name for backend in declared)
+    for index, backend in enumerate(declared):
+        if backend.host_network and reported[backend.node] > 1:
+            got = f"another backend that reports the host name {backend.node}"
+            yield Complaint(f"workload.backends[{index}].host_network", got, "one such backend a node")
+
+
+def rooms(topology: Topology) -> Iterator[Complaint]:
+    """A node's pod range has room for its pods."""
+    work = topology.workload
+    homes = [one.node for one in work.backends if not one.host_network]
+    homes += [one.node for one in work.vantages if one.kind is VantageKind.POD and one.node]
+    counts = Counter(homes)
+    for index, node in enumerate(topology.nodes):
+        need = FIRST_POD + counts[node.name] + 1
+        if node.pod_cidr and counts[node.name] and node.pod_cidr.num_addresses < need:
+            want = f"a range of at least {need} addresses: {counts[node.name]} pods of the workload run there"
+            yield Complaint(f"nodes[{index}].pod_cidr", str(node.pod_cidr), want)
+
+
+def services(topology: Topology) -> Iterator[Complaint]:
+    """A Service is one that the API accepts."""
+    declared = topology.workload.services
+    for index, service in enumerate(declared):
+        path = f"workload.services[{index}]"
+        if service.app == RESERVED_APP:
+            yield Complaint(f"{path}.app", RESERVED_APP, "another app: the probers have that label")
+        if RESERVED_SERVICE.fullmatch(service.name):
+            yield Complaint(f"{path}.name", service.name, "another name: runs make Services of that name")
+        yield from _of_type(path, service)
+    yield from _sharing(declared)
+    exposed = (f"{address}:{service.port}" for service in declared for address in service.external_ips)
+    yield from duplicates("workload.services[].external_ips with their ports", exposed)
+
+
+def _of_type(path: str, service: Service) -> Iterator[Complaint]:
+    if service.type is ServiceType.CLUSTER_IP and service.external_traffic_policy is TrafficPolicy.LOCAL:
+        want = "Cluster: only a NodePort or LoadBalancer Service has that field"
+        yield Complaint(f"{path}.external_traffic_policy", "Local", want)
+    if service.type is ServiceType.LOAD_BALANCER:
+        return
+    for field in ("load_balancer_source_ranges", "load_balancer_status", "shares_address_of"):
+        if getattr(service, field):
+            yield Complaint(f"{path}.{field}", f"it with type {service.type}", "type LoadBalancer")
+
+
+def _sharing(declared: tuple[Service, ...]) -> Iterator[Complaint]:
+    owners = {one.name: one for one in declared if one.type is ServiceType.LOAD_BALANCER and not one.shares_address_of}
+    taken = {(name, one.port) for name, one in owners.items()}
+    for index, service in enumerate(declared):
+        path, name = f"workload.services[{index}]", service.shares_address_of
+        if not name:
+            continue
+        if name not in owners:
+            kind = "a Service of type LoadBalancer with an address of its own: "
+            yield Complaint(f"{path}.shares_address_of", name, offer(name, sorted(owners), kind))
+        elif (name, service.port) in taken:
+            yield Complaint(f"{path}.port", str(service.port), f"another port than {name}'s, on the same address")
+        taken.add((name, service.port))
+
+
+def service_range(topology: Topology) -> Iterator[Complaint]:
+    """The Services fit into service_cidr."""
+    need = FIRST_CLUSTER_IP + len(topology.workload.services) + 1
+    if topology.workload.services and topology.service_cidr.num_addresses < need:
+        want = f"a range of at least {need} addresses for {len(topology.workload.services)} Services"
+        yield Complaint("service_cidr", str(topology.service_cidr), want)
+
+
+def vantages(topology: Topology) -> Iterator[Complaint]:
+    """Each vantage refers to what its kind needs, and to nothing else."""
+    known = {
+        "node": dict.fromkeys(node.name for node in topology.nodes),
+        "backend": dict.fromkeys(backend.name for backend in topology.workload.backends),
+        "external": dict.fromkeys(host.name for host in topology.external),
+    }
+    homes = {backend.name: backend.node for backend in topology.workload.backends}
+    for index, vantage in enumerate(topology.workload.vantages):
+        path = f"workload.vantages[{index}]"
+        for field, options in known.items():
+            yield from _reference(f"{path}.{field}", vantage, field, options)
+        home = homes.get(vantage.backend or "")
+        if vantage.kind is VantageKind.BACKEND and home and vantage.node not in {None, home}:
+            yield Complaint(f"{path}.node", str(vantage.node), f"{home}, the node of {vantage.backend}")
+    if topology.nodes and not topology.workload.vantages:
+        yield Complaint("workload.vantages", "none", "at least one place to ask from")
+
+
+def _reference(path: str, vantage: Vantage, field: str, options: dict[str, None]) -> Iterator[Complaint]:
+    value = getattr(vantage, field)
+    if field not in REFERENCES[vantage.kind]:
+        if value is not None:
+            yield Complaint(path, value, f"no {field}: a vantage of kind {vantage.kind} has none")
+    elif value is None and field == REFERENCES[vantage.kind][0]:
+        yield Complaint(path, "nothing", offer("", options))
+    elif value is not None and value not in options:
+        yield Complaint(path, value, offer(value, options))
+
+
+def size(topology: Topology) -> Iterator[Complaint]:
+    """The plan stays within what a run and its reports can hold."""
+    work = topology.workload
+    cards = sum(1 + bool(node.secondary_address) + bool(node.public_address) for node in topology.nodes)
+    outside = [one for one in work.services if one.type is not ServiceType.CLUSTER_IP]
+    balanced = [one for one in outside if one.type is ServiceType.LOAD_BALANCER]
+    frontends = len(work.services) * 2 + len(work.backends) + len(outside) * (cards + 3)
+    frontends += len(balanced) * (2 + len(topology.load_balancer.listeners))
+    if (cells := frontends * len(work.vantages)) > limits.CELLS:
+        parts = f"{len(work.services)} Services x {len(work.vantages)} vantages x {len(topology.nodes)} nodes"
+        got = f"{parts}: {cells} cells"
+        yield Complaint("workload", got, f"at most {limits.CELLS}; declare fewer Services, vantages or nodes")
+
+
+def deviations(topology: Topology) -> Iterator[Complaint]:
+    """`sources` is what a backend sees, so that something must have been answered."""
+    for index, deviation in enumerate(topology.deviations):
+        if deviation.sources and deviation.outcome is not DeviantOutcome.OK:
+            got = f"addresses with outcome {deviation.outcome}"
+            yield Complaint(f"deviations[{index}].sources", got, "none: only outcome ok has a source")
