@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SURE = 0.999
 FEWEST = 3
+NO_BALANCER = "load_balancer.kind is none: nothing gives the Service an address in status.loadBalancer"
 SHARED = 30  # attempts that tell a share of a quarter or a half from none and from all
 
 
@@ -84,12 +85,19 @@ def _frontends(topology: Topology, service: Service, vantage: Vantage) -> Iterat
     if service.type is not ServiceType.CLUSTER_IP:
         yield from _node_ports(topology, service, vantage)
         yield from _own_addresses(topology, service, vantage)
-    if service.type is ServiceType.LOAD_BALANCER and topology.load_balancer.kind is not LoadBalancerKind.NONE:
-        yield Frontend(service.name, FrontendKind.LOAD_BALANCER), ""
-        yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False), ""
-        yield from _listeners(topology, service)
+    if service.type is ServiceType.LOAD_BALANCER:
+        yield from _balanced(topology, service)
     for index in range(len(service.external_ips)):
         yield Frontend(service.name, FrontendKind.EXTERNAL_IP, index=index), ""
+
+
+def _balanced(topology: Topology, service: Service) -> Iterator[Offer]:
+    """The balancer's address, at the Service's port and at others; left out where nobody gives one."""
+    absent = topology.load_balancer.kind is LoadBalancerKind.NONE
+    yield Frontend(service.name, FrontendKind.LOAD_BALANCER), NO_BALANCER if absent else ""
+    if not absent:
+        yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False), ""
+        yield from _listeners(topology, service)
 
 
 def _listeners(topology: Topology, service: Service) -> Iterator[Offer]:

@@ -152,7 +152,15 @@ def hostname(service: str) -> str:
 
 
 def _balanced_address(topology: Topology, service: Service) -> IPv4Address | None:
-    """The pool's address of the Service's place in the list, or of the place of the one it shares with."""
+    """The pool's address of the Service's place in the list, or of the place of the one it shares with.
+
+    A pool too small for all Services is handed out to the balanced Services alone.
+    """
     owner = topology.service(service.shares_address_of) if service.shares_address_of else service
-    pool = topology.load_balancer.addresses
-    return pool[1 + topology.workload.services.index(owner)] if pool else None
+    pool, services = topology.load_balancer.addresses, topology.workload.services
+    if pool is None:
+        return None
+    if len(services) + 1 < pool.num_addresses:
+        return pool[1 + services.index(owner)]
+    owners = [one for one in services if one.type is ServiceType.LOAD_BALANCER and not one.shares_address_of]
+    return pool[owners.index(owner) + (pool.num_addresses > 2)]  # noqa: PLR2004 - the first of two is a host's
