@@ -27,6 +27,7 @@ from topologies.values import (
     SomeText,
     Text,
     Version,
+    Want,
     Whole,
 )
 from topologies.workload_model import Backend, Service, Vantage, Workload
@@ -56,6 +57,7 @@ __all__ = [
 ]
 
 MAX_RATELIMIT_MS = 2**31 - 1
+NODES = f"a list of at most {limits.NODES} nodes, or a number from 1 to {limits.NUMBERED_NODES}"
 
 
 class Deviation(Model):
@@ -116,7 +118,7 @@ class Topology(Model):
     """A sentence for people."""
     kubernetes: KubernetesVersion
     """The cluster's version."""
-    nodes: Annotated[tuple[Node, ...], Field(max_length=limits.NODES)]
+    nodes: Annotated[tuple[Node, ...], Field(max_length=limits.NODES), Want(NODES)]
     """The workers, or a number: `4` makes n1 … n4 at 198.18.1.11 … with pods in 10.244.N.0/24 (at most 200)."""
     control_plane: Address | None = None
     """Address of the API server's host. The lab uses 198.18.1.10."""

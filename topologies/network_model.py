@@ -32,6 +32,7 @@ from topologies.values import (
     Port,
     ServiceName,
     SomeText,
+    Want,
     Whole,
 )
 
@@ -53,7 +54,9 @@ class Proxy(Model):
     """`--detect-local-mode`, or `none` if kube-proxy has no cluster CIDR."""
     masquerade_all: bool = False
     """`--masquerade-all`."""
-    node_port_addresses: Annotated[tuple[NodePortAddress, ...], Field(max_length=limits.SERVICES)] = ()
+    node_port_addresses: Annotated[
+        tuple[NodePortAddress, ...], Field(max_length=limits.LISTENERS), Want("a list of IPv4 ranges, or [primary]")
+    ] = ()
     """`--nodeport-addresses`: ranges, or `[primary]` (kube-proxy 1.30 or newer). Empty means every address of the node,
     in nftables mode the InternalIP from 1.30 on."""
     localhost_nodeports: bool = True
@@ -77,7 +80,7 @@ class Cni(Model):
     """How pods of different nodes reach each other, see below."""
     pod_cidr: Network = IPv4Network("10.244.0.0/16")
     """The cluster CIDR."""
-    masquerade: Annotated[Masquerade, BeforeValidator(_masquerade)]
+    masquerade: Annotated[Masquerade, BeforeValidator(_masquerade)] = Masquerade.NONE
     """What the CNI masquerades, besides kube-proxy: `flannel` (what enters or leaves the pod CIDR), `egress` (what
     leaves it), `none`. `true` is `flannel`, `false` is `none`. Default: `flannel` for `flannel-vxlan`, else `none`."""
     anti_spoof: bool = False
@@ -198,7 +201,7 @@ class LoadBalancer(Model):
     address: Address | None = None
     """The balancer's own address on the nodes' network."""
     addresses: Network | None = None
-    """The range of addresses that the balancer hands out."""
+    """The range of addresses that the balancer hands out. If it is not known, predictions assume 203.0.113.0/24."""
     undeclared_port: Port = 7777
     """A port that no Service declares, which is probed too."""
     listens: bool = False

@@ -14,7 +14,7 @@ from topologies import workload_rules
 from topologies.complaints import Complaint, duplicates, offer
 from topologies.kinds import BalancerStatus, LoadBalancerKind, ProxyMode, ServiceType
 from topologies.podranges import find_missing_ranges, find_small_ranges
-from topologies.values import PRIMARY, names_registry
+from topologies.values import ASSUMED_POOL, PRIMARY, names_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -195,8 +195,8 @@ def _image(topology: Topology) -> Iterator[Complaint]:
 
 def _pool_size(topology: Topology) -> Iterator[Complaint]:
     """Every Service that does not share another's address needs one of its own."""
-    pool = topology.load_balancer.addresses
-    if pool is None or topology.load_balancer.kind is LoadBalancerKind.NONE:
+    pool = topology.load_balancer.addresses or ASSUMED_POOL
+    if topology.load_balancer.kind is LoadBalancerKind.NONE:
         return
     owners = [
         one for one in topology.workload.services if one.type is ServiceType.LOAD_BALANCER and not one.shares_address_of

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from topologies.kinds import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
 from topologies.podaddresses import assign_pod_addresses
+from topologies.values import ASSUMED_POOL
 
 if TYPE_CHECKING:
     from topologies.model import Service, Topology
@@ -151,15 +152,13 @@ def hostname(service: str) -> str:
     return f"{service}.lb.hairpin.local"
 
 
-def _balanced_address(topology: Topology, service: Service) -> IPv4Address | None:
+def _balanced_address(topology: Topology, service: Service) -> IPv4Address:
     """The pool's address of the Service's place in the list, or of the place of the one it shares with.
 
     A pool too small for all Services is handed out to the balanced Services alone.
     """
     owner = topology.service(service.shares_address_of) if service.shares_address_of else service
-    pool, services = topology.load_balancer.addresses, topology.workload.services
-    if pool is None:
-        return None
+    pool, services = topology.load_balancer.addresses or ASSUMED_POOL, topology.workload.services
     if len(services) + 1 < pool.num_addresses:
         return pool[1 + services.index(owner)]
     owners = [one for one in services if one.type is ServiceType.LOAD_BALANCER and not one.shares_address_of]

@@ -22,6 +22,7 @@ SERVICE_NAME = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"  # RFC 1035: the API refuses
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 NO_IPV6 = "IPv6 and dual-stack are not supported yet, see Limits in README.md"
 PRIMARY = "primary"
+ASSUMED_POOL = IPv4Network("203.0.113.0/24")  # of a balancer whose addresses are not declared; TEST-NET-3 (RFC 5737)
 
 
 class Want(NamedTuple):
@@ -30,8 +31,8 @@ class Want(NamedTuple):
     text: str
 
 
-def refused(want: str, got: str = "") -> PydanticCustomError:
-    """Return the exception by which a validator refuses a value; `got` replaces the value as it was written."""
+def refused(want: str = "", got: str = "") -> PydanticCustomError:
+    """Return the exception by which a validator refuses a value. Empty: what the type accepts, what was written."""
     return PydanticCustomError(REFUSED, "{want}", {"want": want, "got": got})
 
 
@@ -118,8 +119,7 @@ def _is_ipv6(value: object) -> bool:
 
 def _number(value: object) -> object:
     if isinstance(value, bool):
-        want = "a number"
-        raise refused(want)
+        raise refused()
     return value
 
 

@@ -130,7 +130,8 @@ def complaint(error: Any) -> Complaint:  # noqa: ANN401 - pydantic's ErrorDetail
     if error["type"] == "extra_forbidden":
         return _unknown(path, error["loc"])
     if error["type"] == REFUSED:
-        return Complaint(path, error["ctx"]["got"] or show(error["input"]), str(error["ctx"]["want"]))
+        got, want = error["ctx"]["got"] or show(error["input"]), str(error["ctx"]["want"])
+        return Complaint(path, got, want or accepts(place))
     return Complaint(path, show(error["input"]), _wanted(place, error["input"]))
 
 
@@ -163,14 +164,17 @@ def known_key(key: str, place: Place) -> str:
     for known, limit in UNSUPPORTED_KEYS.items():
         if squash(key) in map(squash, known):
             return limit
-    here = plain(place).annotation
-    keys = keys_of(here)
-    if not nearest(key, keys) and (
-        elsewhere := [path for path in paths() if nearest(key, [path.rsplit(".", 1)[-1]], 1)]
-    ):
-        exact = [path for path in elsewhere if path.rsplit(".", 1)[-1] == key] or elsewhere
-        return f"one of {', '.join(keys)} (did you mean {' or '.join(exact[:3])}?)"
-    return offer(key, keys)
+    model = model_of(place)
+    here = keys_of(model) if model else []
+    near = nearest(key, here) or _elsewhere(key)
+    return f"a known key (did you mean {' or '.join(near)}?)" if near else f"one of {', '.join(here)}"
+
+
+def _elsewhere(key: str) -> list[str]:
+    """The paths that end in the key that comes nearest."""
+    ends = {path: path.rpartition(".")[2] for path in paths()}
+    near = nearest(key, ends.values(), 1)
+    return [path for path, end in ends.items() if end in near][:4]
 
 
 def keys_of(model: type[Model]) -> list[str]:
@@ -178,13 +182,16 @@ def keys_of(model: type[Model]) -> list[str]:
     return [*model.model_fields, *(SHORTHAND if model is Topology else ())]
 
 
-def paths() -> list[str]:
-    """Return the dotted paths of all keys of the top level and of the sections that are one mapping."""
-    found = keys_of(Topology)
-    for name in Topology.model_fields:
-        here = plain(inside(ROOT, name) or ROOT).annotation
-        if isinstance(here, type) and issubclass(here, Model):
-            found = [*found, *(f"{name}.{key}" for key in here.model_fields)]
+def paths(place: Place = ROOT, prefix: str = "") -> list[str]:
+    """Return the paths of all keys, `nodes[].ssh.user` and its like, in the order of the schema."""
+    model = model_of(place)
+    found: list[str] = []
+    for key in keys_of(model) if model else []:
+        found.append(f"{prefix}{key}")
+        below = inside(place, key)
+        many = below is not None and is_list(below)
+        deeper = inside(below, 0) if below and many else below
+        found.extend(paths(deeper, f"{prefix}{key}{'[]' if many else ''}.") if deeper else [])
     return found
 
 
