@@ -77,7 +77,7 @@ class Cni(Model):
     """The pod network."""
 
     kind: CniKind
-    """How pods of different nodes reach each other, see below."""
+    """How pods of different nodes reach each other, see [The pod network](#the-pod-network)."""
     pod_cidr: Network = IPv4Network("10.244.0.0/16")
     """The cluster CIDR."""
     masquerade: Annotated[Masquerade, BeforeValidator(_masquerade)] = Masquerade.NONE

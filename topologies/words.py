@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import annotated_types
+from pydantic.fields import FieldInfo
 
 from topologies.complaints import Complaint, nearest, offer, show, squash
 from topologies.model import Model, Topology
@@ -48,7 +49,8 @@ def plain(place: Place) -> Place:
     """Return the type without `Annotated` and `| None`."""
     if get_origin(place.annotation) is Annotated:
         inner, *more = get_args(place.annotation)
-        return plain(Place(inner, (*place.metadata, *more)))
+        flat = [part for one in more for part in (one.metadata if isinstance(one, FieldInfo) else [one])]
+        return plain(Place(inner, (*place.metadata, *flat)))
     if get_origin(place.annotation) in {Union, types.UnionType}:
         kept = [part for part in get_args(place.annotation) if part is not type(None)]
         return plain(Place(kept[0], place.metadata)) if len(kept) == 1 else place

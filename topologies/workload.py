@@ -31,8 +31,9 @@ def _aliases(names: list[str], letter: str) -> dict[str, str]:
     """By name, what vantages are called after: the name itself if all are short DNS labels, else n1, n2 … by position.
 
     A vantage's name is a pod's, part of cell ids and of what people type; a node's may be a long DNS subdomain.
+    On a node named `a` the vantage `host-a` would have the name of a backend.
     """
-    if all(len(name) <= SHORT and re.fullmatch(SHORT_LABEL, name) for name in names):
+    if all(len(name) <= SHORT and re.fullmatch(SHORT_LABEL, name) and name != "a" for name in names):
         return {name: name for name in names}
     return {name: f"{letter}{position}" for position, name in enumerate(names, start=1)}
 

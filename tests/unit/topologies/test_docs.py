@@ -1,31 +1,77 @@
-"""docs/topology.md names every key a topology file may have."""
+"""docs/topology.md: every key of the schema, each once, and examples that load."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
-from typing import get_args
 
-from pydantic import BaseModel
+import pytest
 
-from topologies.model import Topology
+from topologies import keys
+from topologies.load import LIBRARY, load, names, parse
+from topologies.model import Images
+from topologies.values import names_registry
+from topologies.words import paths
 
-PAGE = (Path(__file__).parents[3] / "docs" / "topology.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+PAGE = keys.PAGE.read_text(encoding="utf-8")
+BASE = """
+name: mine
+kubernetes: "1.30.3"
+nodes: [{name: worker-1, address: 192.0.2.1}, {name: worker-2, address: 192.0.2.2}]
+external: [{name: laptop, address: 192.0.2.9}]
+cni: {kind: eni}
+"""
+IMAGE = re.compile(r"[\w./:-]*agnhost:[\w.-]+")
+OF_THE_LAB = "hairpin.local/"
 
 
-def keys(model: type[BaseModel]) -> set[str]:
-    """The names of all fields, at any depth."""
-    found = set()
-    for name, field in model.model_fields.items():
-        found.add(name)
-        for part in (field.annotation, *get_args(field.annotation)):
-            if isinstance(part, type) and issubclass(part, BaseModel):
-                found |= keys(part)
-    return found
+def test_the_tables_are_those_of_the_schema() -> None:
+    assert keys.page(PAGE) == PAGE, "run `python -m topologies.keys`"
 
 
 def test_every_key_is_documented() -> None:
-    known = keys(Topology)
+    assert "workload.services[].shares_address_of" in paths()
+    assert {path for path in paths() if f"| `{path.rpartition('.')[2]}` |" not in PAGE} == set()
 
-    assert "shares_address_of" in known
-    assert {name for name in known if not re.search(rf"[`.{{, ]{name}\b", PAGE)} == set()
+
+@pytest.mark.parametrize("section", [model for _, model in keys.SECTIONS])
+def test_every_field_says_what_it_means(section) -> None:
+    told = keys.descriptions(section)
+
+    assert set(told) == set(section.model_fields)
+    assert all(text.endswith(".") for text in told.values())
+
+
+def test_no_heading_is_there_twice() -> None:
+    headings = [line for line in PAGE.splitlines() if line.startswith("#")]
+
+    assert {heading for heading, times in Counter(headings).items() if times > 1} == set()
+
+
+def test_every_example_of_the_page_loads() -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+    assert len(examples) == 3
+    for example in examples:
+        assert parse(BASE + example, "topology.md").nodes
+
+
+def test_every_image_in_docs_and_library_names_its_registry() -> None:
+    files = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *LIBRARY.glob("*.yaml")]
+    found = {(file.name, image) for file in files for image in IMAGE.findall(file.read_text(encoding="utf-8"))}
+
+    assert ("example-kubeadm.yaml", "registry.example/e2e-test-images/agnhost:2.53") in found
+    assert {(file, image) for file, image in found if not names_registry(image)} == set()
+
+
+def test_the_labs_own_image_is_the_default_and_named_in_no_file_without_a_lab() -> None:
+    assert Images().agnhost.startswith(OF_THE_LAB)
+    assert {
+        name
+        for name in names()
+        if load(name).lab is None
+        and "images:" in (LIBRARY / f"{name}.yaml").read_text(encoding="utf-8")
+        and load(name).images.agnhost.startswith(OF_THE_LAB)
+    } == set()

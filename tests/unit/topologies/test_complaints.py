@@ -1,0 +1,144 @@
+"""Complaints: all in one round, in our words, with what may have been meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from topologies.complaints import nearest
+from topologies.load import TopologyError, load, parse
+from topologies.overrides import declared
+from topologies.overrides import parse as parse_overrides
+from topologies.words import UNSUPPORTED_KEYS, paths
+
+GOOD = """
+name: mine
+kubernetes: "1.31.3"
+nodes: 2
+cni: {kind: flannel-vxlan}
+"""
+SERVICES = "workload: {backends: [], vantages: [{name: x, kind: pod, node: n1}], services: [{name: a, app: a, %s}]}"
+
+
+def refused(text: str) -> TopologyError:
+    with pytest.raises(TopologyError) as caught:
+        parse(text, "mine.yaml")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (SERVICES % "externalTrafficPolicy: Local", "did you mean external_traffic_policy?"),
+        ("externalTrafficPolicy: Local", "did you mean workload.services[].external_traffic_policy?"),
+        ("podCIDR: 10.0.0.0/8", "did you mean nodes[].pod_cidr or cni.pod_cidr?"),
+        ("loadBalancer: {}", "did you mean load_balancer?"),
+        (
+            "proxy: {mode: Iptables}",
+            "proxy.mode: got 'Iptables', want one of iptables, ipvs, nftables (did you mean iptables?)",
+        ),
+        (SERVICES % "type: nodeport", "want one of ClusterIP, NodePort, LoadBalancer (did you mean NodePort?)"),
+        (SERVICES % "type: ClusterIP, session_affinity: clientIP", "did you mean ClientIP?"),
+        (
+            "service_cidr: fd00::/108",
+            "want an IPv4 range: IPv6 and dual-stack are not supported yet, see Limits in README.md",
+        ),
+        ("service_cidr: '10.96.0.0/16,fd00::/108'", "want an IPv4 range: IPv6 and dual-stack are not supported yet"),
+        ("control_plane: '2001:db8::1'", "control_plane: got '2001:db8::1', want an IPv4 address: IPv6"),
+        (SERVICES % "protocol: UDP", "want TCP only: UDP and SCTP are not supported yet, see Limits in README.md"),
+        (SERVICES % "ipFamilies: [IPv6]", "want IPv4 only: IPv6 is not supported yet, see Limits in README.md"),
+        ("load_balancer: {kind: metallb}", "Limits: an address announced by a node is not supported yet"),
+        ("images: {agnhost: 'Agn Host'}", "images.agnhost: got 'Agn Host', want an image reference such as"),
+        (
+            "images: {agnhost: 'agnhost:1'}",
+            "images.agnhost: got agnhost:1, want a reference that begins with its registry's host",
+        ),
+        ("images: {pull_policy: always}", "want one of Always, IfNotPresent, Never (did you mean Always?)"),
+        (
+            "external_ips: [198.18.101.1]\nworkload: {backends: [], services: [], vantages: []}",
+            "want no external_ips beside a workload",
+        ),
+    ],
+)
+def test_a_complaint_says_what_may_have_been_meant(text, wanted):
+    assert wanted in str(refused(GOOD + text))
+
+
+def test_fields_and_references_are_complained_of_in_one_round():
+    text = (
+        GOOD.replace("mine", "Bad Name")
+        + "proxy: {mode: nftables, version: '1.24', colour: red}\nservice_cidr: 10.244.0.0/20\npatience: {connect: 0}\n"
+        + "workload: {backends: [{name: a, app: a, node: n9}], services: [{name: 1web, app: a}], vantages: []}"
+    )
+
+    assert {one.path for one in refused(text).complaints} == {
+        "name",
+        "proxy.colour",
+        "proxy.mode",
+        "patience.connect",
+        "service_cidr",
+        "workload.backends[0].node",
+        "workload.services[0].name",
+        "workload.vantages",
+    }
+
+
+def test_what_hangs_on_a_bad_section_is_not_complained_of():
+    text = GOOD.replace("nodes: 2", "nodes: [{name: A_1, address: 192.0.2.1}]")
+    text += (
+        "workload: {backends: [{name: a, app: a, node: n1}], services: [], vantages: [{name: v, kind: pod, node: n1}]}"
+    )
+
+    assert [one.path for one in refused(text).complaints] == ["nodes[0].name"]
+
+
+def test_many_like_complaints_are_one_with_a_count():
+    services = ", ".join(f"{{name: s{number}, app: a, port: x}}" for number in range(200))
+    error = refused(GOOD + f"workload: {{backends: [], vantages: [], services: [{services}]}}")
+
+    lines = [line for line in str(error).splitlines() if "port" in line]
+    assert len(lines) == 4
+    assert "workload.services[].port: 197 more complaints like the last one, 200 in all" in lines[-1]
+
+
+def test_a_name_near_one_of_the_library_is_offered():
+    with pytest.raises(TopologyError, match=r"did you mean lab-flannel"):
+        load("lab-flanel")
+
+
+@pytest.mark.parametrize(
+    ("pair", "wanted"),
+    [
+        ("podCIDR=10.0.0.0/8", "did you mean nodes[].pod_cidr or cni.pod_cidr?"),
+        ("proxy.detectLocal=none", "did you mean detect_local?"),
+        ("workload.services.web.externalTrafficPolicy=Local", "did you mean external_traffic_policy?"),
+        ("nodes.N1.address=192.0.2.1", "did you mean n1?"),
+        ("mode=Ipvs", "proxy.mode: got 'Ipvs', want one of iptables, ipvs, nftables (did you mean ipvs?)"),
+        ("nodes[99999999999999999999].address=x", "no element '99999999999999999999'"),
+        ("nodes[²].address=x", "no element '²'"),
+        (".=1", "a path without a key"),
+        ("about=[", "about, line 2, column 1: got a YAML syntax error"),
+        ("about={a: 1, a: 2}", "about, line 1: got the key 'a' twice"),
+        ("=1", "--with: got '=1', want PATH=VALUE"),
+    ],
+)
+def test_an_override_says_what_may_have_been_meant(pair, wanted):
+    with pytest.raises(TopologyError) as caught:
+        declared("lab-flannel", parse_overrides([pair]))
+
+    assert wanted in str(caught.value)
+
+
+def test_a_path_into_a_scalar_is_one_error():
+    with pytest.raises(TopologyError, match="want a mapping there"):
+        declared("lab-flannel", {"workload": "x", "workload.services.web.port": 1})
+
+
+def test_near_words_ignore_case_hyphens_and_underscores():
+    assert nearest("externalTrafficPolicy", ["external_ips", "external_traffic_policy"]) == ["external_traffic_policy"]
+    assert nearest("x" * 5000, ["x"]) == []
+
+
+def test_a_limit_is_never_told_of_a_key_that_exists():
+    known = {path.rpartition(".")[2] for path in paths()}
+
+    assert not known & {key for keys in UNSUPPORTED_KEYS for key in keys}

@@ -1,0 +1,155 @@
+"""The tables of keys in docs/topology.md, from the schema: each field's type, default and docstring.
+
+`python -m topologies.keys` writes them into the page, between the marks; a test holds that page and schema agree.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from topologies import limits
+from topologies.model import (
+    Backend,
+    Cni,
+    Deviation,
+    External,
+    Images,
+    Kernel,
+    Lab,
+    Listener,
+    LoadBalancer,
+    Model,
+    Node,
+    Patience,
+    Proxy,
+    Service,
+    Ssh,
+    Topology,
+    Vantage,
+    Workload,
+)
+from topologies.words import Place, accepts, inside, is_list, model_of
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "topology.md"
+BEGIN, END = "<!-- keys: begin, written by `python -m topologies.keys` -->", "<!-- keys: end -->"
+EXTERNAL_IPS = (
+    "external_ips",
+    "a list of at most 2 IPv4 addresses",
+    "`[]`",
+    "Addresses for the two externalIPs Services of the standard workload.",
+)
+BY_OTHERS = {"masquerade": "by `kind`", "workload": "the standard one"}
+SECTIONS: tuple[tuple[str, type[Model]], ...] = (
+    ("Top level", Topology),
+    ("`nodes[]`", Node),
+    ("`external[]`", External),
+    ("`ssh`, of a node or an external host", Ssh),
+    ("`cni`", Cni),
+    ("`proxy`", Proxy),
+    ("`kernel`", Kernel),
+    ("`load_balancer`", LoadBalancer),
+    ("`load_balancer.listeners[]`", Listener),
+    ("`workload`", Workload),
+    ("`workload.backends[]`", Backend),
+    ("`workload.services[]`", Service),
+    ("`workload.vantages[]`", Vantage),
+    ("`deviations[]`", Deviation),
+    ("`images`", Images),
+    ("`patience`", Patience),
+    ("`lab`", Lab),
+)
+
+
+def page(text: str) -> str:
+    """Return the page with its tables written anew; ValueError if a mark is missing."""
+    before, _, rest = text.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        message = f"{PAGE.name}: got no marks, want {BEGIN} and {END}"
+        raise ValueError(message)
+    return f"{before}{BEGIN}\n\n{tables()}\n{END}{after}"
+
+
+def tables() -> str:
+    """Return a table for each section of the schema, and one of the limits."""
+    parts = [f"### {title}\n\n{_table(model)}" for title, model in SECTIONS]
+    return "\n".join([*parts, f"### Limits of a file\n\n{_limits()}"])
+
+
+def _table(model: type[Model]) -> str:
+    told = descriptions(model)
+    rows = [
+        (name, _type(model, name), BY_OTHERS.get(name) or _default(field), told[name])
+        for name, field in model.model_fields.items()
+    ]
+    rows += [EXTERNAL_IPS] if model is Topology else []
+    lines = [f"| `{name}` | {kind} | {default} | {text} |" for name, kind, default, text in rows]
+    return "\n".join(["| key | type | default | means |", "|---|---|---|---|", *lines, ""])
+
+
+def descriptions(model: type[Model]) -> dict[str, str]:
+    """Return each field's docstring: the string below it in the source."""
+    body = ast.parse(inspect.getsource(model)).body[0]
+    found: dict[str, str] = {}
+    statements = body.body if isinstance(body, ast.ClassDef) else []
+    for before, after in pairwise(statements):
+        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and _is_text(after):
+            found[before.target.id] = " ".join(ast.literal_eval(after.value).split())  # type: ignore[attr-defined] # _is_text says so
+    return found
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _type(model: type[Model], name: str) -> str:
+    field = model.model_fields[name]
+    place = Place(field.annotation, tuple(field.metadata))
+    if is_list(place) and (one := inside(place, 0)) and not model_of(one) and accepts(place).startswith("a list of at"):
+        return f"{accepts(place)}: {accepts(one)}"
+    return "a mapping" if model_of(place) else accepts(place).replace("|", "\\|")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "see below" if isinstance(field.default, Model) else f"`{_written(field.default)}`"
+
+
+def _written(value: Any) -> str:  # noqa: ANN401 - a default of whatever type
+    if value is None or value == "":
+        return "none" if value is None else '""'
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "[]" if value == () else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _limits() -> str:
+    rows = (
+        ("size of the file", f"{limits.FILE_BYTES >> 20} MiB"),
+        ("mappings, lists and values, aliases expanded", f"{limits.VALUES:,}"),
+        ("levels of nesting", str(limits.DEPTH)),
+        ("characters of one value", f"{limits.SCALAR_CHARACTERS:,}"),
+        ("planned cells and omissions: Services x vantages x nodes", f"{limits.CELLS:,}"),
+    )
+    return "\n".join(["| of | at most |", "|---|---|", *(f"| {what} | {most} |" for what, most in rows), ""])
+
+
+def main() -> int:
+    """Write the tables into the page; 0."""
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.stdout.write(f"{PAGE}: written\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
