@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from probes.oracle.modes import UnsupportedMode
 from probes.plan import plan
 from reports.commands import CommandError, output
 from topologies import overrides
+from topologies.complaints import show, squash
 from topologies.frontends import UnresolvedError, resolve
 from topologies.load import TopologyError
 from topologies.snapshot import declared
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from reports.prediction import Prediction
     from topologies.model import Topology
 
+USUAL = "-v4-tcp"
+LONG = 400  # characters of an id; none is longer
+MANY = 5_000  # ids that are compared letter by letter
 DESCRIPTION = "What must come back for every cell of a topology, and because of which rules. No cluster is needed."
 
 
@@ -94,20 +99,24 @@ def _why(topology: Topology, options: argparse.Namespace) -> str:
 
 def cell_of(topology: Topology, name: str) -> Cell:
     """The planned cell of that id, the usual `-v4-tcp` may be left off; CommandError names those that come near."""
-    cells = {cell.id: cell for cell in plan(topology).cells}
-    found = cells.get(name) or cells.get(f"{name}-v4-tcp")
-    if found:
-        return found
-    left = {left.cell: left.reason for left in plan(topology).omissions}
-    if name in left:
-        message = f"{name} is left out of the plan: {left[name]}"
-        raise CommandError(message)
-    words = name.split("*")
-    close = get_close_matches(name, cells, n=5, cutoff=0.7) or [
-        one for one in cells if all(word in one for word in words)
-    ]
-    near = (
-        "".join(f"\n  {one}" for one in close[:5]) or f"\n  one of its {len(cells)} cells, as `hairpin predict` lists"
-    )
-    message = f"{topology.name} has no cell {name!r}; near it:{near}"
+    planned = plan(topology)
+    cells = {cell.id: cell for cell in planned.cells}
+    left = {left.cell: left.reason for left in planned.omissions}
+    for spelt in (name, f"{name}{USUAL}"):
+        if spelt in cells:
+            return cells[spelt]
+        if spelt in left:
+            message = f"{spelt} is left out of the plan: {left[spelt]}"
+            raise CommandError(message)
+    near = "".join(f"\n  {one}" for one in _near(name, [*cells, *left]))
+    near = near or f"\n  one of its {len(cells)} cells, as `hairpin predict` lists"
+    message = f"{topology.name} has no cell {show(name)}; near it:{near}"
     raise CommandError(message)
+
+
+def _near(name: str, ids: list[str]) -> list[str]:
+    """The cell ids that may have been meant: spelt alike, with these words in them, or similar."""
+    same = [one for one in ids if squash(one) in {squash(name), squash(name + USUAL)}]
+    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word not in {"", "to"}]
+    holding = [one for one in ids if words and all(word in one for word in words)]
+    return (same or get_close_matches(name[:LONG], ids[:MANY], n=5, cutoff=0.7) or holding)[:5]

@@ -88,6 +88,24 @@ def test_why_names_the_node_that_this_very_way_takes():
     assert len(arrived) == 8
 
 
+@pytest.mark.parametrize(
+    ("spelt", "meant"),
+    [
+        ("Pod-n3-to-web_lb.ClusterIP", "pod-n3-to-web-lb.clusterip-v4-tcp"),
+        ("pod-n3 web-lb clusterip", "pod-n3-to-web-lb.clusterip-v4-tcp"),
+        ("pod-n3-to-web-lb.nodeport", "pod-n3-to-web-lb.nodeport.n3-v4-tcp"),
+    ],
+)
+def test_why_offers_the_cells_that_may_have_been_meant(capsys, spelt, meant):
+    assert f"\n  {meant}\n" in refused(capsys, "predict", "lab-flannel", "--why", spelt)
+
+
+def test_why_of_a_cell_that_is_left_out_needs_no_ending_either(capsys):
+    left = plan(load("lab-flannel")).omissions[0]
+
+    assert left.reason in refused(capsys, "predict", "lab-flannel", "--why", left.cell.removesuffix("-v4-tcp"))
+
+
 def test_why_tells_every_way_with_its_share_and_every_rule_with_its_source(capsys):
     text = told(capsys, "predict", "lab-flannel", "--why", WHY.removesuffix("-v4-tcp"))
     written = json.loads(told(capsys, "predict", "lab-flannel", "--why", WHY, "--format", "json"))
