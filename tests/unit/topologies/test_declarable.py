@@ -57,6 +57,9 @@ workload:
   services: [%s]
   vantages: [%s]
 """
+OVERLAPPING = """
+- {name: a, address: 192.0.2.1, pod_cidr: 10.244.0.0/23}
+- {name: b, address: 192.0.2.2, pod_cidr: 10.244.1.0/24}"""
 BACKEND, SERVICE, VANTAGE = "{name: b, app: a, node: n1}", "{name: s, app: a}", "{name: v, kind: pod, node: n1}"
 
 
@@ -247,7 +250,7 @@ def test_a_backend_that_asks_itself_is_on_its_own_node():
         ("[{name: loopback, address: 192.0.2.1}]", "a name that cell ids do not use"),
         ("[{name: a, address: 192.0.2.1}, {name: a-cni0, address: 192.0.2.2}]", "nodes[1].name: got a-cni0"),
         (
-            "[{name: a, address: 1.1.1.1, pod_cidr: 10.244.0.0/23},{name: b, address: 1.1.1.2, pod_cidr: 10.244.1.0/24}]",
+            OVERLAPPING,
             "no overlap with nodes[0]",
         ),
         ("[{name: a, address: 10.96.0.9}]", "nodes[0].address: got 10.96.0.9, want an address outside service_cidr"),
