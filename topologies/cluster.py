@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from topologies import manifests
-from topologies.kinds import LoadBalancerKind, Registers, ServiceType, TrafficPolicy
+from topologies.kinds import Registers, ServiceType, TrafficPolicy
 from topologies.pools import Pool, told
 from topologies.snapshot import Endpoint, ServiceState, Snapshot
 
@@ -124,10 +124,7 @@ class Cluster:
         wanted = {backend.name for backend in self.topology.backends_of(service)}
         if wanted != (got := {endpoint.backend for endpoint in state.endpoints if endpoint.ready}):
             return f"Service {state.name} has endpoints {sorted(got)}, want {sorted(wanted)}"
-        balanced = (
-            state.type is ServiceType.LOAD_BALANCER and self.topology.load_balancer.kind is not LoadBalancerKind.NONE
-        )
-        if balanced and not (state.load_balancer_ip or state.load_balancer_hostname):
+        if state.type is ServiceType.LOAD_BALANCER and not (state.load_balancer_ip or state.load_balancer_hostname):
             return f"Service {state.name} has no address in status.loadBalancer yet"
         return ""
 
