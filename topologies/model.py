@@ -16,6 +16,7 @@ from topologies import limits
 from topologies.kinds import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
 from topologies.network_model import Cni, External, Kernel, Listener, LoadBalancer, Model, Node, Proxy, Ssh
 from topologies.values import (
+    DNS_LABEL,
     Address,
     AnyAddress,
     Day,
@@ -33,6 +34,7 @@ from topologies.values import (
 from topologies.workload_model import Backend, Service, Vantage, Workload
 
 __all__ = [
+    "DNS_LABEL",
     "Backend",
     "Cni",
     "Deviation",
