@@ -11,6 +11,7 @@ from typing import Any
 
 from topologies import limits, workload
 from topologies.complaints import Complaint, show
+from topologies.kinds import CniKind, DetectLocal
 from topologies.values import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_LENGTH
 
 Raw = dict[str, Any]
@@ -34,7 +35,17 @@ def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
     if "workload" not in full:
         full["workload"] = _standard(full, external_ips if not found else [])
     full["workload"] = _at_home(full["workload"])
+    if _lacks_cluster_cidr(full) and isinstance(full.get("proxy", {}), dict):
+        full["proxy"] = {"detect_local": DetectLocal.NONE, **full.get("proxy", {})}
     return full, found
+
+
+def _lacks_cluster_cidr(full: Raw) -> bool:
+    """Whether pods have addresses of the nodes' network and no range is declared: then kube-proxy has none either."""
+    cni, nodes = full.get("cni"), full.get("nodes")
+    if not isinstance(cni, dict) or cni.get("kind") != CniKind.ENI or cni.get("pod_cidr") is not None:
+        return False
+    return isinstance(nodes, list) and not any(isinstance(one, dict) and one.get("pod_cidr") for one in nodes)
 
 
 def _at_home(work: Any) -> Any:  # noqa: ANN401 - raw YAML

@@ -51,7 +51,8 @@ class Proxy(Model):
     version: KubernetesVersion | None = None
     """kube-proxy's version, if it differs from `kubernetes`."""
     detect_local: DetectLocal = DetectLocal.CLUSTER_CIDR
-    """`--detect-local-mode`, or `none` if kube-proxy has no cluster CIDR."""
+    """`--detect-local-mode`, or `none` if kube-proxy has no cluster CIDR. Default for `cni.kind: eni` without any
+    `pod_cidr`: `none`."""
     masquerade_all: bool = False
     """`--masquerade-all`."""
     node_port_addresses: Annotated[
