@@ -120,7 +120,8 @@ def _scan(text: str) -> Iterator[Complaint]:
             sizes |= {anchor: total - before + 1} if anchor else {}
         elif isinstance(event, yaml.ScalarEvent) and event.anchor:
             sizes[event.anchor] = 1
-        _check_limits(event, documents, total, len(stack))
+        if documents > 1 or total > limits.VALUES or len(stack) > limits.DEPTH:
+            raise _too_much(event, documents, len(stack))
 
 
 def _size(event: Any, sizes: dict[str, int]) -> int:  # noqa: ANN401 - PyYAML ships no types
@@ -133,28 +134,30 @@ def _size(event: Any, sizes: dict[str, int]) -> int:  # noqa: ANN401 - PyYAML sh
     return sizes[event.anchor]
 
 
-def _check_limits(event: Any, documents: int, total: int, depth: int) -> None:  # noqa: ANN401 - PyYAML ships no types
-    for number, limit, what in (
-        (documents, 1, "YAML document"),
-        (total, limits.VALUES, "values, aliases expanded"),
-        (depth, limits.DEPTH, "levels of nesting"),
-    ):
-        if number > limit:
-            raise Refused(Complaint(_place(event.start_mark), f"more than {limit} {what}", f"at most {limit}"))
+def _too_much(event: Any, documents: int, depth: int) -> Refused:  # noqa: ANN401 - PyYAML ships no types
+    """The limit that is passed at this event."""
+    limit, what = limits.VALUES, "values, aliases expanded"
+    if documents > 1:
+        limit, what = 1, "YAML document"
+    elif depth > limits.DEPTH:
+        limit, what = limits.DEPTH, "levels of nesting"
+    return Refused(Complaint(_place(event.start_mark), f"more than {limit} {what}", f"at most {limit}"))
 
 
 def _bad_value(event: Any) -> Iterator[Complaint]:  # noqa: ANN401 - PyYAML ships no types
-    where = _place(event.start_mark)
+    """Yield what is wrong with one value. Places are worked out for what is wrong only: a file has 100,000 values."""
+    scalar = isinstance(event, yaml.ScalarEvent)
     tag = getattr(event, "tag", None)
-    if tag and not (tag == STRING_TAG and isinstance(event, yaml.ScalarEvent)):
-        yield Complaint(where, f"the tag {show(tag)[1:-1]}", "plain values: text, numbers, lists and mappings")
-    if not isinstance(event, yaml.ScalarEvent):
+    if tag and not (scalar and tag == STRING_TAG):
+        want = "plain values: text, numbers, lists and mappings"
+        yield Complaint(_place(event.start_mark), f"the tag {show(tag)[1:-1]}", want)
+    if not scalar:
         return
     if len(event.value) > limits.SCALAR_CHARACTERS:
         got = f"a value of {len(event.value)} characters"
-        raise Refused(Complaint(where, got, f"at most {limits.SCALAR_CHARACTERS}"))
+        raise Refused(Complaint(_place(event.start_mark), got, f"at most {limits.SCALAR_CHARACTERS}"))
     if match := UNPRINTABLE.search(event.value):
-        yield Complaint(where, f"the character U+{ord(match[0]):04X}", "text that can be printed")
+        yield Complaint(_place(event.start_mark), f"the character U+{ord(match[0]):04X}", "text that can be printed")
 
 
 class Loader(PARSER):  # type: ignore[misc, valid-type] # PyYAML ships no types
