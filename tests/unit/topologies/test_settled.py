@@ -78,3 +78,10 @@ def test_nodes_that_serve_no_node_port_at_their_own_address_are_not_asked() -> N
 
     assert Settled(cluster)() == ""
     assert not cluster.made
+
+
+def test_every_node_that_serves_its_internal_address_alone_is_asked() -> None:
+    proxy = IPTABLES.proxy.model_copy(update={"node_port_addresses": ("primary",)})
+    topology = IPTABLES.model_copy(update={"proxy": proxy})
+
+    assert Settled(Cluster(topology)).nodes == [node.name for node in topology.nodes]
