@@ -39,7 +39,9 @@ class TopologyError(Exception):
     def __init__(self, source: str, found: list[Complaint]) -> None:
         self.source = source
         self.complaints = found
-        lines = "\n".join(f"  {source}: {line}" for line in summarize(found))
+        told = summarize(found)
+        more = [f"and {len(told) - limits.LINES} more lines like these"] if len(told) > limits.LINES else []
+        lines = "\n".join(f"  {source}: {line}" for line in [*told[: limits.LINES], *more])
         plural = "s" if len(found) > 1 else ""
         hint = "see docs/topology.md for the keys and their defaults"
         super().__init__(f"{len(found)} complaint{plural} about this topology\n{lines}\n{hint}")
@@ -92,7 +94,7 @@ def nearest(wrong: str, options: Iterable[str], count: int = 3) -> list[str]:
     """Return the options that come near: `podCIDR` is `pod_cidr`, `Iptables` is `iptables`."""
     known = list(dict.fromkeys(options))
     same = [option for option in known if squash(option) == squash(wrong)]
-    if same or len(wrong) > limits.SCALAR_CHARACTERS // 8:
+    if same or len(wrong) > LONGEST or len(known) > limits.COMPARED:
         return same[:count]
     squashed = {squash(option): option for option in reversed(known)}
     close = get_close_matches(squash(wrong), squashed, n=count, cutoff=ALIKE)

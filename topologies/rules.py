@@ -7,10 +7,10 @@ workload are in `workload_rules.py`.
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from topologies import workload_rules
+from topologies import limits, workload_rules
 from topologies.complaints import Complaint, duplicates, offer
 from topologies.kinds import BalancerStatus, LoadBalancerKind, ProxyMode, ServiceType
 from topologies.podranges import find_missing_ranges, find_small_ranges
@@ -41,7 +41,7 @@ def complaints(topology: Topology, bad: frozenset[str] = frozenset()) -> list[Co
     found: list[Complaint] = []
     for rule in RULES:
         if not any(section in bad or section.partition(".")[0] in bad for section in rule.reads):
-            found.extend(rule.check(topology))
+            found.extend(islice(rule.check(topology), limits.OF_A_RULE))
     if not found and not bad:
         found.extend(Complaint(*one) for one in find_small_ranges(topology))
     return found

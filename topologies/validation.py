@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from topologies import rules
+from topologies import limits, rules
 from topologies.expansion import expand
 from topologies.model import Topology
 from topologies.words import complaint
@@ -34,7 +34,8 @@ def check(given: Raw) -> tuple[Topology | None, list[Complaint]]:
     full, found = expand(given)
     derived = "workload" not in given
     errors = _errors(full)
-    found.extend(complaint(one) for one in errors if not (derived and one["loc"][:1] == ("workload",)))
+    meant = [one for one in errors if not (derived and one["loc"][:1] == ("workload",))]
+    found.extend(complaint(one, hint=index < limits.HINTS) for index, one in enumerate(meant))
     bad = {section for one in errors if (section := _section(one))}
     bad |= {one.path for one in found if one.path in {"nodes", "external_ips"}}
     sound = _sound(full, errors, bad) if errors else full

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
@@ -121,8 +122,8 @@ def _bound(place: Place, kind: type, name: str) -> Any:  # noqa: ANN401 - a numb
     return next((getattr(one, name) for one in place.metadata if isinstance(one, kind)), None)
 
 
-def complaint(error: Any) -> Complaint:  # noqa: ANN401 - pydantic's ErrorDetails
-    """Return pydantic's error as a complaint."""
+def complaint(error: Any, *, hint: bool = True) -> Complaint:  # noqa: ANN401 - pydantic's ErrorDetails
+    """Return pydantic's error as a complaint, with what may have been meant if `hint`."""
     place = ROOT
     for part in error["loc"]:
         place = inside(place, part) or place
@@ -130,11 +131,11 @@ def complaint(error: Any) -> Complaint:  # noqa: ANN401 - pydantic's ErrorDetail
     if error["type"] == "missing":
         return Complaint(path, "nothing", accepts(place))
     if error["type"] == "extra_forbidden":
-        return _unknown(path, error["loc"])
+        return _unknown(path, error["loc"], hint=hint)
     if error["type"] == REFUSED:
         got, want = error["ctx"]["got"] or show(error["input"]), str(error["ctx"]["want"])
         return Complaint(path, got, want or accepts(place))
-    return Complaint(path, show(error["input"]), _wanted(place, error["input"]))
+    return Complaint(path, show(error["input"]), _wanted(place, error["input"]) if hint else accepts(place))
 
 
 def _wanted(place: Place, value: object) -> str:
@@ -151,14 +152,14 @@ def _wanted(place: Place, value: object) -> str:
     return offer(value, options)
 
 
-def _unknown(path: str, loc: tuple[str | int, ...]) -> Complaint:
+def _unknown(path: str, loc: tuple[str | int, ...], *, hint: bool) -> Complaint:
     """A key that is not in the schema, with the keys that come near, also in other sections."""
     *parents, last = loc
     place: Place | None = ROOT
     for part in parents:
         place = inside(place, part) if place else None
     key = str(last)
-    return Complaint(path, f"the unknown key {show(key)}", known_key(key, place or ROOT))
+    return Complaint(path, f"the unknown key {show(key)}", known_key(key, place or ROOT) if hint else "a known key")
 
 
 def known_key(key: str, place: Place) -> str:
@@ -184,7 +185,8 @@ def keys_of(model: type[Model]) -> list[str]:
     return [*model.model_fields, *(SHORTHAND if model is Topology else ())]
 
 
-def paths(place: Place = ROOT, prefix: str = "") -> list[str]:
+@cache
+def paths(place: Place = ROOT, prefix: str = "") -> tuple[str, ...]:
     """Return the paths of all keys, `nodes[].ssh.user` and its like, in the order of the schema."""
     model = model_of(place)
     found: list[str] = []
@@ -193,8 +195,8 @@ def paths(place: Place = ROOT, prefix: str = "") -> list[str]:
         below = inside(place, key)
         many = below is not None and is_list(below)
         deeper = inside(below, 0) if below and many else below
-        found.extend(paths(deeper, f"{prefix}{key}{'[]' if many else ''}.") if deeper else [])
-    return found
+        found.extend(paths(deeper, f"{prefix}{key}{'[]' if many else ''}.") if deeper else ())
+    return tuple(found)
 
 
 def written(loc: tuple[str | int, ...]) -> str:
