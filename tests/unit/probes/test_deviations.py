@@ -16,8 +16,9 @@ from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.oracle import expect
 from probes.plan import plan
 from probes.verdict import Facet, Result
-from topologies.load import load
+from topologies.load import TopologyError, load
 from topologies.model import Deviation
+from topologies.overrides import declared
 
 PLAIN = load("lab-small")
 CELLS = plan(PLAIN).cells
@@ -87,11 +88,25 @@ def test_it_says_nothing_of_other_cells():
     ("told", "wanted"),
     [
         ({"cells": "ext-e1-to-nobody*"}, "deviations[0].cells: got 'ext-e1-to-nobody*', want a pattern"),
-        ({"outcome": "slow"}, "deviations[0].outcome: got 'slow', want one of ok, refused, timeout"),
-        ({"sources": ["10.0.0.256"]}, "deviations[0].sources[0]: got '10.0.0.256'"),
     ],
 )
 def test_one_that_cannot_be_judged_is_told_before_anything_is_asked(told: dict[str, Any], wanted: str):
     (complaint,) = complaints(PLAIN.model_copy(update={"deviations": (deviation(**told),)}), CELLS)
 
     assert complaint.startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"outcome": "slow"}, "deviations[0].outcome: got 'slow', want one of ok, refused, timeout"),
+        ({"sources": ["10.0.0.256"]}, "deviations[0].sources[0]: got '10.0.0.256'"),
+    ],
+)
+def test_one_with_a_value_that_cannot_be_is_refused_with_the_file(told: dict[str, Any], wanted: str):
+    known = {"cells": CELL.id, "outcome": "timeout", "reason": "ticket 7", "expires": "2099-12-31"}
+
+    with pytest.raises(TopologyError) as caught:
+        declared("lab-small", {"deviations": [{**known, **told}]})
+
+    assert wanted in str(caught.value)

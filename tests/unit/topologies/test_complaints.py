@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fuzz.bounds import in_time
 from topologies.complaints import nearest
 from topologies.load import TopologyError, load, parse
 from topologies.overrides import declared
@@ -142,3 +143,13 @@ def test_a_limit_is_never_told_of_a_key_that_exists():
     known = {path.rpartition(".")[2] for path in paths()}
 
     assert not known & {key for keys in UNSUPPORTED_KEYS for key in keys}
+
+
+def test_thousands_of_unknown_keys_are_told_at_once_and_not_all():
+    keys = "".join(f"key{number}: 1\n" for number in range(20_000))
+
+    with in_time(30):
+        error = refused(GOOD + keys)
+
+    assert len(error.complaints) == 20_000
+    assert "and 19900 more lines like these" in str(error)
