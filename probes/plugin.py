@@ -20,12 +20,16 @@ from probes.oracle import mutations
 from probes.oracle.oracle import expect
 from probes.oracle.rules import CATALOGUE, markdown
 from probes.plan import Plan, plan
-from probes.selection import SelectionError, select
+from probes.promise import PromiseError
+from probes.selection import SelectionError
+from probes.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
 from probes.verdict import Facet, Result, Verdict
 from topologies.cluster import ClusterError
 from topologies.plugin import TOPOLOGY, access
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from probes.cell import Cell
 
 PLAN = pytest.StashKey[Plan]()
@@ -36,9 +40,12 @@ JUDGE = pytest.StashKey[Judge]()
 
 
 class Judging(Protocol):
-    """The `judge` fixture: the verdict on one facet of a cell; NotTestedError where the cell could not be asked."""
+    """The `judge` fixture: the verdict on one facet of a cell, by default the one that the test's marker names.
 
-    def __call__(self, cell: Cell, facet: Facet) -> Verdict: ...
+    Raises NotTestedError if the cell could not be asked, or if the cluster is not the declared one there.
+    """
+
+    def __call__(self, cell: Cell, facet: Facet | None = None) -> Verdict: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,7 +85,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the plan and the run's folder; the workers of xdist are told the folder."""
-    config.addinivalue_line("markers", "cells(**selectors): the cells this promise is about; see probes/selection.py")
+    config.addinivalue_line(
+        "markers", "cells(facet, **selectors, expects=...): what is judged of which cells; see probes/suite.py"
+    )
     known = [rule.id for rule in CATALOGUE]
     if (rule := config.getoption("--mutate")) and rule not in known:
         message = f"--mutate: got {rule!r}, want one of {', '.join(known)}"
@@ -108,30 +117,39 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One item a cell. A misspelt selector is a collection error; a topology without such cells is a named skip."""
-    marker = metafunc.definition.get_closest_marker("cells")
-    if "cell" not in metafunc.fixturenames or marker is None:
+    """One item a cell. A misspelt marker is a collection error; a topology without such cells is a named skip."""
+    if "cell" not in metafunc.fixturenames:
         return
-    topology = metafunc.config.stash[TOPOLOGY]
+    topology, cells = metafunc.config.stash[TOPOLOGY], metafunc.config.stash[PLAN].cells
     try:
-        chosen = select(metafunc.config.stash[PLAN].cells, topology, marker.kwargs)
-    except SelectionError as error:
+        test = SuiteTest.of(metafunc.function)
+        if test is None:
+            return
+        chosen = cells_of(test, _beside(metafunc.module), cells, topology)
+    except (SelectionError, PromiseError, MarkerError) as error:
         message = f"{metafunc.definition.nodeid}: {error}"
         raise pytest.UsageError(message) from error
     if chosen:
         metafunc.parametrize("cell", chosen, ids=[cell.id for cell in chosen])
         return
-    reason = f"topology {topology.name} declares nothing that has {marker.kwargs}"
+    reason = f"topology {topology.name} declares no cell for {dict(test.selectors)}"
     metafunc.parametrize("cell", [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="none-declared")])
 
 
-@pytest.fixture(scope="session")
+def _beside(module: ModuleType) -> tuple[SuiteTest, ...]:
+    """Return the tests of a module's package, to which a test without `expects` leaves what they promise."""
+    return tests_of(sys.modules[module.__package__]) if module.__package__ else ()
+
+
+@pytest.fixture
 def judge(request: pytest.FixtureRequest) -> Judging:
     """Verdicts on this run's cells. The first use asks all selected cells, in one process for all xdist workers."""
-    judging = the_judge(request.session)
+    judging, test = the_judge(request.session), SuiteTest.of(request.function)
 
-    def verdict(cell: Cell, facet: Facet) -> Verdict:
-        told = judging(cell, facet)
+    def verdict(cell: Cell, facet: Facet | None = None) -> Verdict:
+        told = judging(cell, facet or (test.facet if test else None))
+        if test and test.promise:
+            told = hold(test.promise, told, cell, judging)
         if told.result is Result.INCONCLUSIVE:
             raise NotTestedError(str(told))
         return told

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.frontends import At, FrontendKind
-from topologies.kinds import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
+from topologies.kinds import (
+    BalancerStatus,
+    DetectLocal,
+    EmptyPool,
+    LoadBalancerKind,
+    ProxyMode,
+    Registers,
+    ServiceType,
+    SessionAffinity,
+    TrafficPolicy,
+    VantageKind,
+)
+from topologies.model import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -49,6 +61,29 @@ def _on_host_network(cell: Cell, topology: Topology) -> bool:
     return any(backend.host_network for backend in backends)
 
 
+def _node_asked(cell: Cell, topology: Topology) -> str | None:
+    """Return the node that a NodePort or an echo pod is asked at; None for every other frontend."""
+    frontend = cell.frontend
+    if frontend.kind is FrontendKind.ENDPOINT:
+        return next(one.node for one in topology.workload.backends if one.name == frontend.backend)
+    if frontend.kind is FrontendKind.NODE_PORT:
+        return cell.vantage.node if frontend.at is At.LOOPBACK else frontend.node
+    return None
+
+
+def _whose_node(cell: Cell, topology: Topology) -> str:
+    """Return `own` if the client runs on the node asked, `other` if not, `none` if the frontend names no node."""
+    node = _node_asked(cell, topology)
+    if node is None:
+        return "none"
+    return "own" if node == cell.vantage.node else "other"
+
+
+def _asked_beside(cell: Cell, topology: Topology) -> bool:
+    backends = topology.backends_of(topology.service(cell.frontend.service))
+    return _node_asked(cell, topology) in {backend.node for backend in backends}
+
+
 READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]] = {
     "vantage": (lambda cell, _: cell.vantage.kind, frozenset(VantageKind)),
     "frontend": (lambda cell, _: cell.frontend.kind, frozenset(FrontendKind)),
@@ -60,6 +95,25 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
     "shared_address": (_shares_address, frozenset({True, False})),
     "beside": (_beside, frozenset({True, False})),  # the client's node has an endpoint of the Service
     "host_network": (_on_host_network, frozenset({True, False})),
+    "node": (_whose_node, frozenset({"own", "other", "none"})),
+    "local_endpoint": (_asked_beside, frozenset({True, False})),  # the node asked has an endpoint of the Service
+    "internal_policy": (
+        lambda cell, topology: topology.service(cell.frontend.service).internal_traffic_policy,
+        frozenset(TrafficPolicy),
+    ),
+    "source_ranges": (
+        lambda cell, topology: bool(topology.service(cell.frontend.service).load_balancer_source_ranges),
+        frozenset({True, False}),
+    ),
+    "mode": (lambda _, topology: topology.proxy.mode, frozenset(ProxyMode)),
+    "detect_local": (lambda _, topology: topology.proxy.detect_local, frozenset(DetectLocal)),
+    "masquerade_all": (lambda _, topology: topology.proxy.masquerade_all, frozenset({True, False})),
+    "all_node_ports": (lambda _, topology: not topology.proxy.node_port_addresses, frozenset({True, False})),
+    "usual_kernel": (lambda _, topology: topology.kernel == Kernel(), frozenset({True, False})),
+    "balancer": (lambda _, topology: topology.load_balancer.kind, frozenset(LoadBalancerKind)),
+    "registers": (lambda _, topology: topology.load_balancer.registers, frozenset(Registers)),
+    "listens": (lambda _, topology: topology.load_balancer.listens, frozenset({True, False})),
+    "empty_pool": (lambda _, topology: topology.load_balancer.empty_pool, frozenset(EmptyPool)),
     "inside": (lambda cell, _: cell.vantage.kind is not VantageKind.EXTERNAL, frozenset({True, False})),
     "excludes": (lambda _, topology: topology.load_balancer.excludes_source, frozenset({True, False})),
     "type": (lambda cell, topology: topology.service(cell.frontend.service).type, frozenset(ServiceType)),

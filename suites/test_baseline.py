@@ -1,4 +1,4 @@
-"""The echo pods by their own addresses, no Service involved: what the network does by itself."""
+"""Echo pods at their own addresses, without a Service: what the pod network does by itself."""
 
 from __future__ import annotations
 
@@ -13,17 +13,67 @@ if TYPE_CHECKING:
     from probes.plugin import Judging
 
 
-@pytest.mark.cells(frontend="endpoint")
-def test_an_echo_pod_is_reached_at_its_own_address(cell: Cell, judge: Judging) -> None:
-    """A backend answers at its own address whoever the pod network lets through."""
-    verdict = judge(cell, Facet.REACHABILITY)
+@pytest.mark.cells(
+    Facet.REACHABILITY, frontend="endpoint", vantage=("pod", "backend"), host_network=False, expects="ok"
+)
+def test_a_pod_reaches_a_pod(cell: Cell, judge: Judging) -> None:
+    """A pod reaches every echo pod at the echo pod's own address."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="endpoint")
-def test_an_echo_pod_sees_what_the_network_makes_of_its_client(cell: Cell, judge: Judging) -> None:
-    """Without a Service, a backend sees the address that the CNI alone leaves or gives its client."""
-    verdict = judge(cell, Facet.SOURCE)
+@pytest.mark.cells(Facet.SOURCE, frontend="endpoint", vantage=("pod", "backend"), host_network=False, expects="ok kept")
+def test_a_pod_is_seen_with_its_own_address(cell: Cell, judge: Judging) -> None:
+    """An echo pod sees the client pod's own address."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.REACHABILITY, frontend="endpoint", vantage=("node", "ssh"), host_network=False, expects="ok")
+def test_a_node_process_reaches_a_pod(cell: Cell, judge: Judging) -> None:
+    """A process of any node reaches every echo pod at the echo pod's own address."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.REACHABILITY, frontend="endpoint", vantage=("node", "ssh", "external"), host_network=True, expects="ok"
+)
+def test_a_node_or_an_outside_host_reaches_a_host_network_backend(cell: Cell, judge: Judging) -> None:
+    """A node process or a host outside reaches a backend on the host network at its node's address."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.SOURCE, frontend="endpoint", vantage=("node", "ssh", "external"), host_network=True, expects="ok kept"
+)
+def test_a_host_network_backend_sees_the_node_or_the_outside_host(cell: Cell, judge: Judging) -> None:
+    """A backend on the host network sees the own address of a node process or of a host outside."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.REACHABILITY, frontend="endpoint", vantage=("pod", "backend"), node="own", host_network=True, expects="ok"
+)
+def test_a_pod_reaches_a_host_network_backend_of_its_own_node(cell: Cell, judge: Judging) -> None:
+    """A pod reaches a backend on the host network of the pod's own node."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.SOURCE, frontend="endpoint", vantage=("pod", "backend"), node="own", host_network=True, expects="ok kept"
+)
+def test_a_host_network_backend_sees_a_pod_of_its_own_node(cell: Cell, judge: Judging) -> None:
+    """A backend on the host network sees the own address of a pod on the same node."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)

@@ -1,4 +1,4 @@
-"""ClusterIP: from inside, whatever the external policies say."""
+"""ClusterIP: clients in the cluster reach all endpoints, clients outside reach none."""
 
 from __future__ import annotations
 
@@ -12,34 +12,67 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.plugin import Judging
 
-
-@pytest.mark.cells(frontend="clusterip")
-def test_a_cluster_ip_is_reached_from_inside_the_cluster_alone(cell: Cell, judge: Judging) -> None:
-    """A ClusterIP answers every client of the cluster, and no other."""
-    verdict = judge(cell, Facet.REACHABILITY)
-
-    assert verdict.result is Result.PASS, str(verdict)
-
-
-@pytest.mark.cells(frontend="clusterip", endpoints=True)
-def test_a_cluster_ip_shows_the_backend_its_client(cell: Cell, judge: Judging) -> None:
-    """A ClusterIP keeps a pod's address; a node's becomes the address of the device it leaves by."""
-    verdict = judge(cell, Facet.SOURCE)
-
-    assert verdict.result is Result.PASS, str(verdict)
+# A ClusterIP whose endpoints are all pods of the pod network, on nodes whose kernels are set up as kubeadm wants them.
+CLUSTER_IP = {
+    "frontend": "clusterip",
+    "declared": True,
+    "endpoints": True,
+    "host_network": False,
+    "internal_policy": "Cluster",
+    "usual_kernel": True,
+}
 
 
-@pytest.mark.cells(frontend="clusterip", endpoints=True)
-def test_a_cluster_ip_spreads_over_all_endpoints(cell: Cell, judge: Judging) -> None:
-    """Every ready endpoint of the cluster answers at the ClusterIP, whatever externalTrafficPolicy says."""
-    verdict = judge(cell, Facet.BACKENDS)
+@pytest.mark.cells(Facet.REACHABILITY, **CLUSTER_IP, vantage=("pod", "backend"), expects="ok")
+def test_a_pod_reaches_a_cluster_ip(cell: Cell, judge: Judging) -> None:
+    """A pod is answered at the ClusterIP of a Service that has endpoints."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(affinity="ClientIP")
-def test_one_client_stays_with_one_backend(cell: Cell, judge: Judging) -> None:
-    """Under ClientIP affinity all connections of one client reach one backend."""
-    verdict = judge(cell, Facet.AFFINITY)
+@pytest.mark.cells(Facet.BACKENDS, **CLUSTER_IP, vantage=("pod", "backend"), expects="ok from-all")
+def test_a_cluster_ip_spreads_a_pods_connections_over_all_endpoints(cell: Cell, judge: Judging) -> None:
+    """Every endpoint of the Service answers a pod at the ClusterIP, whatever externalTrafficPolicy is."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.SOURCE,
+    **CLUSTER_IP,
+    vantage="pod",
+    masquerade_all=False,
+    detect_local=("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"),
+    expects="ok kept",
+)
+def test_a_cluster_ip_keeps_the_address_of_a_pod(cell: Cell, judge: Judging) -> None:
+    """Behind a ClusterIP a backend sees the client pod's own address, if kube-proxy can tell which clients are pods."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.REACHABILITY, frontend="clusterip", vantage="external", expects="timeout|unreachable")
+def test_a_cluster_ip_does_not_answer_outside_clients(cell: Cell, judge: Judging) -> None:
+    """A ClusterIP never answers a client outside the cluster."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.BACKENDS, frontend="clusterip", vantage="external", endpoints=True, expects="unanswered")
+def test_no_backend_answers_an_outside_client_at_a_cluster_ip(cell: Cell, judge: Judging) -> None:
+    """No backend answers a client outside the cluster at a ClusterIP."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.AFFINITY, **CLUSTER_IP, vantage=("pod", "backend"), affinity="ClientIP", expects="ok from-one")
+def test_a_sticky_cluster_ip_keeps_a_client_on_one_backend(cell: Cell, judge: Judging) -> None:
+    """With sessionAffinity: ClientIP all connections of one client to the ClusterIP reach one backend."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)

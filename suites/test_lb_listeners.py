@@ -1,4 +1,4 @@
-"""Listeners of the balancer that no Service here declares: an Ingress, another cluster's Service, a port range."""
+"""Listeners of the load balancer that no Service here declares, asked from outside the cluster."""
 
 from __future__ import annotations
 
@@ -13,41 +13,47 @@ if TYPE_CHECKING:
     from probes.plugin import Judging
 
 
-@pytest.mark.cells(frontend="loadbalancer", listener="own")
-def test_a_foreign_listener_is_reached_where_its_address_leads_to_it(cell: Cell, judge: Judging) -> None:
-    """A listener of an Ingress or of another cluster answers, unless the client's own node has bound the address."""
-    verdict = judge(cell, Facet.REACHABILITY)
+@pytest.mark.cells(Facet.REACHABILITY, frontend="loadbalancer", listener="own", vantage="external", expects="ok")
+def test_a_foreign_listener_answers_an_outside_client(cell: Cell, judge: Judging) -> None:
+    """A listener of an Ingress or of another cluster answers a host outside."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="loadbalancer", listener="own")
-def test_a_foreign_listener_is_answered_by_itself_or_by_the_clients_node(cell: Cell, judge: Judging) -> None:
-    """The listener answers; on a node that has bound the address, whatever listens on 0.0.0.0 of that node."""
-    verdict = judge(cell, Facet.BACKENDS)
+@pytest.mark.cells(Facet.SOURCE, frontend="loadbalancer", listener="own", vantage="external", expects="ok kept")
+def test_a_foreign_listener_sees_the_outside_client(cell: Cell, judge: Judging) -> None:
+    """A listener of an Ingress or of another cluster sees the own address of the host outside."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="loadbalancer", listener="own")
-def test_a_foreign_listener_sees_who_left_the_node(cell: Cell, judge: Judging) -> None:
-    """Whoever answers at a foreign listener sees the address that the client left its node with."""
-    verdict = judge(cell, Facet.SOURCE)
+@pytest.mark.cells(
+    Facet.REACHABILITY,
+    frontend="loadbalancer",
+    listener="leads",
+    vantage="external",
+    internal_policy="Cluster",
+    expects="ok",
+)
+def test_a_port_range_answers_an_outside_client(cell: Cell, judge: Judging) -> None:
+    """The ports of a range beyond the Service's own port answer a host outside."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="loadbalancer", listener="leads")
-def test_a_port_range_goes_on_where_the_service_ends(cell: Cell, judge: Judging) -> None:
-    """The ports of a range beyond the one that a Service declares lead to it, unless the client's node keeps them."""
-    verdict = judge(cell, Facet.REACHABILITY)
-
-    assert verdict.result is Result.PASS, str(verdict)
-
-
-@pytest.mark.cells(frontend="loadbalancer", listener="leads")
-def test_a_port_range_leads_to_the_services_own_backends(cell: Cell, judge: Judging) -> None:
-    """At any port of a range the endpoints of the Service it leads to answer."""
-    verdict = judge(cell, Facet.BACKENDS)
+@pytest.mark.cells(
+    Facet.BACKENDS,
+    frontend="loadbalancer",
+    listener="leads",
+    vantage="external",
+    internal_policy="Cluster",
+    expects="ok from-all",
+)
+def test_a_port_range_leads_to_all_backends_of_its_service(cell: Cell, judge: Judging) -> None:
+    """At every port of a range the endpoints of its Service answer a host outside."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)

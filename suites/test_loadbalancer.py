@@ -1,4 +1,4 @@
-"""The load balancer's address: from outside by the balancer, from inside by the client's own node."""
+"""The load balancer's address, asked from outside the cluster."""
 
 from __future__ import annotations
 
@@ -12,50 +12,93 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.plugin import Judging
 
+# The load balancer's address at the port of a Service with endpoints, asked by hosts outside the cluster.
+FROM_OUTSIDE = {
+    "frontend": "loadbalancer",
+    "declared": True,
+    "endpoints": True,
+    "vantage": "external",
+    "registers": "endpoints",
+    "source_ranges": False,
+    "internal_policy": "Cluster",
+}
 
-@pytest.mark.cells(frontend="loadbalancer", declared=True)
-def test_a_load_balancer_is_reached_from_everywhere(cell: Cell, judge: Judging) -> None:
-    """A load balancer address answers outside clients, pods and nodes alike, as its policy and endpoints allow."""
-    verdict = judge(cell, Facet.REACHABILITY)
+
+@pytest.mark.cells(Facet.REACHABILITY, **FROM_OUTSIDE, expects="ok")
+def test_a_load_balancer_answers_an_outside_client(cell: Cell, judge: Judging) -> None:
+    """A host outside is answered at the load balancer's address of a Service that has endpoints."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="loadbalancer", declared=True, policy="Local", endpoints=True)
+@pytest.mark.cells(Facet.BACKENDS, **FROM_OUTSIDE, expects="ok from-all")
+def test_a_load_balancer_reaches_all_endpoints(cell: Cell, judge: Judging) -> None:
+    """Every endpoint of the Service answers a host outside at the load balancer's address."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.SOURCE, **FROM_OUTSIDE, policy="Cluster", host_network=False, expects="ok node")
+def test_a_cluster_load_balancer_shows_a_node_to_the_backend(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Cluster a backend sees an address of the node that took the connection."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.SOURCE, **FROM_OUTSIDE, policy="Local", balancer="inline", expects="ok kept")
 def test_a_local_load_balancer_keeps_the_outside_client(cell: Cell, judge: Judging) -> None:
-    """Behind a Local load balancer a backend sees the outside client's own address."""
-    verdict = judge(cell, Facet.SOURCE)
+    """With externalTrafficPolicy: Local an in-line load balancer shows the backend the outside host's own address."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="loadbalancer", declared=True, policy="Cluster", endpoints=True)
-def test_a_cluster_load_balancer_shows_the_node_to_the_backend(cell: Cell, judge: Judging) -> None:
-    """Behind a Cluster load balancer a backend sees the node that took the packet."""
-    verdict = judge(cell, Facet.SOURCE)
-
-    assert verdict.result is Result.PASS, str(verdict)
-
-
-@pytest.mark.cells(frontend="loadbalancer", declared=True, endpoints=True)
-def test_a_load_balancer_is_answered_by_the_backends_of_its_policy(cell: Cell, judge: Judging) -> None:
-    """All endpoints under Cluster, the local ones under Local, answer at the load balancer's address."""
-    verdict = judge(cell, Facet.BACKENDS)
-
-    assert verdict.result is Result.PASS, str(verdict)
-
-
-@pytest.mark.cells(frontend="loadbalancer", declared=False, listener="none")
-def test_an_undeclared_port_is_the_balancers_own(cell: Cell, judge: Judging) -> None:
-    """At a port that no Service declares, the load balancer itself answers, unless the node keeps its address."""
-    verdict = judge(cell, Facet.REACHABILITY)
-
-    assert verdict.result is Result.PASS, str(verdict)
-
-
-@pytest.mark.cells(frontend="loadbalancer", declared=False, listener="none")
+@pytest.mark.cells(
+    Facet.REACHABILITY,
+    frontend="loadbalancer",
+    declared=False,
+    listener="none",
+    vantage="external",
+    listens=True,
+    expects="ok",
+)
 def test_an_undeclared_port_is_answered_by_the_balancer(cell: Cell, judge: Judging) -> None:
-    """Whoever answers at an undeclared port of a load balancer is the balancer, and it sees who left the node."""
-    verdict = judge(cell, Facet.SOURCE)
+    """At a port that no Service declares, a load balancer that listens there answers a host outside."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.SOURCE,
+    frontend="loadbalancer",
+    declared=False,
+    listener="none",
+    vantage="external",
+    listens=True,
+    expects="ok kept",
+)
+def test_the_balancer_sees_the_outside_client(cell: Cell, judge: Judging) -> None:
+    """At a port that no Service declares, the load balancer sees the own address of the host outside."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.REACHABILITY,
+    frontend="loadbalancer",
+    declared=False,
+    listener="none",
+    vantage="external",
+    listens=False,
+    expects="refused",
+)
+def test_an_undeclared_port_is_refused_by_the_balancer(cell: Cell, judge: Judging) -> None:
+    """At a port that no Service declares, a load balancer that does not listen there refuses a host outside."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)

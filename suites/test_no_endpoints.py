@@ -1,4 +1,4 @@
-"""Services without any endpoint: a client is told at once, or never gets through, by rule."""
+"""Services without an endpoint: no backend answers, and most frontends refuse."""
 
 from __future__ import annotations
 
@@ -13,9 +13,64 @@ if TYPE_CHECKING:
     from probes.plugin import Judging
 
 
-@pytest.mark.cells(endpoints=False)
-def test_nobody_answers_where_there_is_no_endpoint(cell: Cell, judge: Judging) -> None:
-    """No backend ever answers for a Service that has none, and nobody's address is shown to anyone."""
-    verdict = judge(cell, Facet.BACKENDS)
+@pytest.mark.cells(Facet.BACKENDS, endpoints=False, declared=True, expects="unanswered")
+def test_no_backend_answers_without_endpoints(cell: Cell, judge: Judging) -> None:
+    """No backend answers at any frontend of a Service that has no endpoint."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.REACHABILITY, frontend="clusterip", inside=True, endpoints=False, expects="refused")
+def test_a_cluster_ip_without_endpoints_refuses(cell: Cell, judge: Judging) -> None:
+    """The ClusterIP of a Service without endpoints refuses every client in the cluster."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.REACHABILITY,
+    frontend="nodeport",
+    at="primary",
+    endpoints=False,
+    vantage=("external", "node", "ssh"),
+    expects="refused",
+)
+def test_a_node_port_without_endpoints_refuses_nodes_and_outside_hosts(cell: Cell, judge: Judging) -> None:
+    """The NodePort of a Service without endpoints refuses node processes and hosts outside at every node."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.REACHABILITY,
+    frontend="nodeport",
+    at="primary",
+    endpoints=False,
+    vantage=("pod", "backend"),
+    node="own",
+    expects="refused",
+)
+def test_a_node_port_without_endpoints_refuses_pods_on_their_own_node(cell: Cell, judge: Judging) -> None:
+    """The NodePort of a Service without endpoints refuses a pod at its own node."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.REACHABILITY,
+    frontend="loadbalancer",
+    declared=True,
+    endpoints=False,
+    vantage="external",
+    empty_pool="refuse",
+    expects="refused",
+)
+def test_a_load_balancer_without_endpoints_refuses_outside_clients(cell: Cell, judge: Judging) -> None:
+    """A load balancer refuses a host outside at the address of a Service without endpoints."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)

@@ -1,4 +1,4 @@
-"""NodePort: on every node, at each of its addresses, by policy."""
+"""NodePort at a node's primary address: who is answered, by which backends, with which source address."""
 
 from __future__ import annotations
 
@@ -12,42 +12,125 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.plugin import Judging
 
-
-@pytest.mark.cells(frontend="nodeport", policy="Cluster")
-def test_a_cluster_node_port_is_reached_on_every_node(cell: Cell, judge: Judging) -> None:
-    """A NodePort under Cluster answers on every node, with an endpoint there or without."""
-    verdict = judge(cell, Facet.REACHABILITY)
-
-    assert verdict.result is Result.PASS, str(verdict)
-
-
-@pytest.mark.cells(frontend="nodeport", policy="Local")
-def test_a_local_node_port_is_reached_where_its_rules_say(cell: Cell, judge: Judging) -> None:
-    """A NodePort under Local answers strangers only where an endpoint is; a node's own clients always."""
-    verdict = judge(cell, Facet.REACHABILITY)
-
-    assert verdict.result is Result.PASS, str(verdict)
+# A NodePort of a Service with endpoints at a node's primary address, nodePortAddresses unset.
+NODE_PORT = {
+    "frontend": "nodeport",
+    "at": "primary",
+    "endpoints": True,
+    "all_node_ports": True,
+    "internal_policy": "Cluster",
+    "usual_kernel": True,
+}
+FROM_ELSEWHERE = {"vantage": ("external", "node", "ssh"), "node": "other"}
 
 
-@pytest.mark.cells(frontend="nodeport", policy="Cluster", endpoints=True)
-def test_a_cluster_node_port_shows_the_node_to_the_backend(cell: Cell, judge: Judging) -> None:
-    """Behind a NodePort under Cluster a backend sees the node that took the packet, not the client."""
-    verdict = judge(cell, Facet.SOURCE)
+@pytest.mark.cells(Facet.REACHABILITY, **NODE_PORT, policy="Cluster", vantage=("external", "node", "ssh"), expects="ok")
+def test_a_cluster_node_port_answers_nodes_and_outside_hosts_on_every_node(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Cluster every node answers node processes and hosts outside."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="nodeport", policy="Local", endpoints=True)
+@pytest.mark.cells(
+    Facet.REACHABILITY, **NODE_PORT, policy="Cluster", vantage=("pod", "backend"), node="own", expects="ok"
+)
+def test_a_cluster_node_port_answers_pods_on_their_own_node(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Cluster a pod is answered at the NodePort of its own node."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.SOURCE, **NODE_PORT, policy="Cluster", host_network=False, **FROM_ELSEWHERE, expects="ok node")
+def test_a_cluster_node_port_shows_a_node_to_the_backend(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Cluster a backend sees an address of the node that was asked, not the client's."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.SOURCE,
+    **NODE_PORT,
+    policy="Cluster",
+    host_network=False,
+    vantage=("pod", "backend"),
+    node="own",
+    expects="ok node",
+)
+def test_a_cluster_node_port_shows_the_node_for_its_own_pods(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Cluster a backend sees an address of the node if a pod asks its own node."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.BACKENDS, **NODE_PORT, policy="Cluster", vantage=("external", "node", "ssh"), expects="ok from-all"
+)
+def test_a_cluster_node_port_is_answered_by_all_endpoints(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Cluster every endpoint answers node processes and hosts outside at every node."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.REACHABILITY, **NODE_PORT, policy="Local", local_endpoint=True, **FROM_ELSEWHERE, expects="ok")
+def test_a_local_node_port_answers_on_a_node_with_an_endpoint(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Local a node with an endpoint answers other nodes and hosts outside."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.SOURCE, **NODE_PORT, policy="Local", local_endpoint=True, **FROM_ELSEWHERE, expects="ok kept")
 def test_a_local_node_port_keeps_the_client_address(cell: Cell, judge: Judging) -> None:
-    """A backend behind a Local NodePort sees the address its client really has."""
-    verdict = judge(cell, Facet.SOURCE)
+    """With externalTrafficPolicy: Local a backend sees the own address of another node or of a host outside."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(frontend="nodeport", endpoints=True)
-def test_a_node_port_is_answered_by_the_backends_of_its_policy(cell: Cell, judge: Judging) -> None:
-    """Under Cluster every endpoint answers; under Local, for strangers, only those of the node asked."""
-    verdict = judge(cell, Facet.BACKENDS)
+@pytest.mark.cells(
+    Facet.BACKENDS, **NODE_PORT, policy="Local", local_endpoint=True, **FROM_ELSEWHERE, expects="ok from-local"
+)
+def test_a_local_node_port_is_answered_by_the_nodes_own_endpoints(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Local only the endpoints of the node asked answer other nodes and hosts outside."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(Facet.REACHABILITY, **NODE_PORT, policy="Local", local_endpoint=True, node="own", expects="ok")
+def test_a_local_node_port_answers_clients_of_a_node_with_an_endpoint(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Local a node with an endpoint answers its own pods and processes."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.SOURCE, **NODE_PORT, policy="Local", local_endpoint=True, node="own", vantage="pod", expects="ok kept"
+)
+def test_a_local_node_port_keeps_the_address_of_the_nodes_own_pod(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Local a backend sees the own address of a pod that asks its own node."""
+    verdict = judge(cell)
+
+    assert verdict.result is Result.PASS, str(verdict)
+
+
+@pytest.mark.cells(
+    Facet.REACHABILITY,
+    **NODE_PORT,
+    policy="Local",
+    local_endpoint=False,
+    **FROM_ELSEWHERE,
+    mode=("iptables", "nftables"),
+    expects="timeout",
+)
+def test_a_local_node_port_drops_on_a_node_without_an_endpoint(cell: Cell, judge: Judging) -> None:
+    """With externalTrafficPolicy: Local a node without an endpoint drops what other nodes and hosts outside send."""
+    verdict = judge(cell)
 
     assert verdict.result is Result.PASS, str(verdict)

@@ -6,30 +6,26 @@ one. Prints each rule with the topology and the first test that failed; exits 1 
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import suites
 from probes import session
 from probes.judging import Judge
 from probes.oracle import mutations
 from probes.oracle.oracle import expect
-from probes.selection import select
+from probes.suite import items, tests_of
 from tests.unit.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from probes.cell import Cell
+    from probes.suite import SuiteTest
 
 ENOUGH = 60
-Test = tuple[str, "Callable[..., None]", dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class World:
 
     name: str
     judge: Judge
-    items: tuple[tuple[Test, Cell], ...]
+    items: tuple[tuple[SuiteTest, Cell], ...]
 
     def first_failure(self) -> str:
         """The first item that fails as `test[cell]`, or an empty string.
@@ -46,31 +42,20 @@ class World:
         The judge forgets what it expected before: an expectation kept from the last flip would be taken for this one's.
         """
         self.judge.derived.clear()
-        for (name, function, _), cell in self.items:
+        for test, cell in self.items:
             try:
-                function(cell, self.judge)
+                test.run(cell, self.judge)
             except AssertionError:
-                return f"{name}[{cell.id}]"
+                return f"{test.name}[{cell.id}]"
         return ""
-
-
-@cache
-def tests() -> tuple[Test, ...]:
-    """Every test of the suites with its selectors."""
-    found = []
-    for module in pkgutil.iter_modules(suites.__path__):
-        for name, function in inspect.getmembers(importlib.import_module(f"suites.{module.name}"), inspect.isfunction):
-            marks = [mark for mark in getattr(function, "pytestmark", ()) if mark.name == "cells"]
-            found.extend((name, function, mark.kwargs) for mark in marks)
-    return tuple(found)
 
 
 def world(variant: Variant, cells: Iterable[Cell]) -> World:
     """The world of a variant: its answers to these cells, and the items of the suites on them."""
     there, asked = variant.topology, tuple(cells)
     answers = session.simulate(there, asked, lambda cell, known: expect(there, known, cell), variant.snapshot)
-    items = tuple((test, cell) for test in tests() for cell in select(asked, there, test[2]))
-    return World(variant.name, Judge.over(there, answers, asked), items)
+    judged = tuple(items(tests_of(suites), asked, there))
+    return World(variant.name, Judge.over(there, answers, asked), judged)
 
 
 def spoken(variant: Variant, among: set[str]) -> dict[str, list[Cell]]:

@@ -1,0 +1,135 @@
+"""The tests of a suite and the cells that each of them judges: a pure function of the topology.
+
+A test with `expects` takes every cell that its selectors name. A test without it judges by the rules alone: it takes
+what its selectors name, except the cells that a test with `expects` of the same package judges in the same facet.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from probes.oracle.oracle import expect
+from probes.promise import Promise
+from probes.selection import select
+from probes.verdict import Facet, Result
+from topologies.snapshot import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import ModuleType
+
+    from probes.cell import Cell
+    from probes.judging import Judge
+    from probes.verdict import Verdict
+    from topologies.model import Topology
+
+MARK = "cells"
+DEVIATION = "deviation"  # the only rule of an expectation that a declared deviation makes
+
+
+class MarkerError(ValueError):
+    """A `@pytest.mark.cells` without a facet: what was given, what is wanted."""
+
+
+@dataclass(frozen=True)
+class SuiteTest:
+    """A test function with its marker. `promise` is None if the test judges by the rules alone."""
+
+    name: str
+    function: Callable[..., None]
+    facet: Facet
+    selectors: Mapping[str, object]
+    promise: Promise | None = None
+
+    @classmethod
+    def of(cls, function: Callable[..., None]) -> SuiteTest | None:
+        """Read the function's marker; None if it has none.
+
+        Raises:
+            MarkerError: the marker's only positional argument is not a Facet.
+            PromiseError: `expects` cannot be read.
+
+        """
+        mark = next((mark for mark in getattr(function, "pytestmark", ()) if mark.name == MARK), None)
+        if mark is None:
+            return None
+        if len(mark.args) != 1 or not isinstance(mark.args[0], Facet):
+            message = f"@pytest.mark.cells: got {mark.args}, want one Facet before the selectors"
+            raise MarkerError(message)
+        selectors = dict(mark.kwargs)
+        expects = selectors.pop("expects", None)
+        promise = None if expects is None else Promise.parse(str(expects))
+        return cls(function.__name__, function, mark.args[0], selectors, promise)
+
+    def run(self, cell: Cell, judge: Callable[[Cell, Facet], Verdict]) -> None:
+        """Call the test with a judge that may judge one facet per call.
+
+        Raises:
+            AssertionError: the cell's verdict is not a pass.
+
+        """
+        self.function(cell, lambda one, facet=None: judge(one, facet or self.facet))
+
+
+def hold(promise: Promise, verdict: Verdict, cell: Cell, judge: Judge) -> Verdict:
+    """Return the verdict on a promised cell, held against the expectation that it was made from.
+
+    The verdict becomes inconclusive if the live cluster changed what the declared topology promises. If the topology
+    itself differs from the promise, the rules alone decide and the account says so. A declared deviation stands.
+    """
+    expectation, topology = judge.expectation(cell), judge.topology
+    if verdict.result is Result.INCONCLUSIVE or DEVIATION in expectation.rules:
+        return verdict
+    differs = promise.contradiction(expectation, cell, topology, judge.answers.snapshot)
+    if not differs:
+        return verdict
+    plan = declared(topology)
+    if promise.contradiction(expect(topology, plan, cell), cell, topology, plan):
+        line = ("promise", f"does not apply to this topology ({differs}): judged by the rules of its mode alone")
+        return replace(verdict, account=(line, *verdict.account))
+    headline = f"the cluster is not the declared one here: its rules give {differs}"
+    return replace(verdict, result=Result.INCONCLUSIVE, headline=headline)
+
+
+def tests_of(package: ModuleType) -> tuple[SuiteTest, ...]:
+    """Return every test of a package's modules that has the marker, in the order of modules and names."""
+    return _tests(package.__name__, tuple(package.__path__))
+
+
+@cache
+def _tests(name: str, path: tuple[str, ...]) -> tuple[SuiteTest, ...]:
+    modules = [import_module(f"{name}.{module.name}") for module in pkgutil.iter_modules(path)]
+    functions: list[Any] = [one for module in modules for _, one in inspect.getmembers(module, inspect.isfunction)]
+    return tuple(test for function in functions if (test := SuiteTest.of(function)))
+
+
+def cells_of(test: SuiteTest, tests: Iterable[SuiteTest], cells: Iterable[Cell], topology: Topology) -> list[Cell]:
+    """Return the cells that `test` judges, one of the `tests` of its package.
+
+    Raises:
+        SelectionError: a selector is misspelt.
+
+    """
+    chosen = select(cells, topology, test.selectors)
+    if test.promise:
+        return chosen
+    taken = {
+        cell.id
+        for other in tests
+        if other.promise and other.facet is test.facet
+        for cell in select(chosen, topology, other.selectors)
+    }
+    return [cell for cell in chosen if cell.id not in taken]
+
+
+def items(tests: tuple[SuiteTest, ...], cells: Iterable[Cell], topology: Topology) -> Iterator[tuple[SuiteTest, Cell]]:
+    """Yield every pair of a test and a cell that it judges."""
+    planned = list(cells)
+    for test in tests:
+        for cell in cells_of(test, tests, planned, topology):
+            yield test, cell
