@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from probes import chance
 from probes.observation import Attempt, Observation, Outcome
@@ -31,6 +31,26 @@ MIXED_UP = (
     "the kernel's ipvs tells connections apart by client address, client port and endpoint alone, and may have taken "
     "this one for another; if so, the cell passes when it is asked again (docs/observations.md)"
 )
+
+
+class Sample(Protocol):
+    """What a verdict compares: the expectation and the observation of one cell."""
+
+    @property
+    def expectation(self) -> Expectation:
+        """Every allowed path."""
+
+    @property
+    def observation(self) -> Observation:
+        """Every attempt."""
+
+    @property
+    def naming(self) -> Callable[[IPv4Address], str]:
+        """How an address is called in a complaint."""
+
+    @property
+    def pool(self) -> Callable[[], Pool] | None:
+        """All attempts that picked from the same backends at the same node; None: the sample's own only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +77,20 @@ def judge(case: Case, facet: Facet | None = None) -> Verdict:
     if case.observation.trouble or unforeseen or not case.observation.attempts:
         trouble = case.observation.trouble or unforeseen or "no attempt was made"
         return _verdict(case, facet, Result.INCONCLUSIVE, f"the cell could not be asked: {trouble}")
-    complaints: dict[Facet, str] = {}
-    for one in [facet] if facet else list(Facet):
-        if complaint := CHECKS[one](case):
-            complaints[one] = complaint
-    if not complaints:
+    found = complaints(case, [facet] if facet else Facet)
+    if not found:
         return _verdict(case, facet, Result.PASS, "as expected")
     if case.limited and _rate_limited(case):
         return _verdict(case, facet, Result.INCONCLUSIVE, "only silence where ICMP refusals were being rate-limited")
-    return _verdict(case, facet, Result.FAIL, "; ".join(complaints.values()))
+    return _verdict(case, facet, Result.FAIL, "; ".join(found.values()))
 
 
-def _reachability(case: Case) -> str:
+def complaints(sample: Sample, facets: Iterable[Facet] = Facet) -> dict[Facet, str]:
+    """Return what is wrong with a sample, by facet."""
+    return {facet: complaint for facet in facets if (complaint := CHECKS[facet](sample))}
+
+
+def _reachability(case: Sample) -> str:
     allowed = set(case.expectation.outcomes)
     seen = Counter(attempt.outcome for attempt in case.observation.attempts)
     if seen[Outcome.REFUSED] and _refusal_by_icmp(case):
@@ -78,14 +100,14 @@ def _reachability(case: Case) -> str:
     return ""
 
 
-def _source(case: Case) -> str:
+def _source(case: Sample) -> str:
     for attempt in _answered(case):
         if not any(_matches(attempt, path) for path in case.expectation.paths):
             return _source_complaint(case, attempt)
     return ""
 
 
-def _source_complaint(case: Case, attempt: Attempt) -> str:
+def _source_complaint(case: Sample, attempt: Attempt) -> str:
     seen = case.naming(attempt.source) if attempt.source else "no address"
     fitting = [path for path in case.expectation.paths if path.backend == attempt.backend] or case.expectation.paths
     wanted = sorted({case.naming(source) for path in fitting for source in path.sources})
@@ -99,7 +121,7 @@ def _matches(attempt: Attempt, path: Path) -> bool:
     return path.outcome is Outcome.OK and same_backend and attempt.source in path.sources
 
 
-def _backends(case: Case) -> str:
+def _backends(case: Sample) -> str:
     expected = case.expectation.backends
     seen = {attempt.backend for attempt in _answered(case)}
     if strangers := {str(name) for name in seen - expected}:
@@ -113,7 +135,7 @@ def _backends(case: Case) -> str:
     return ""
 
 
-def _pool(case: Case) -> Pool:
+def _pool(case: Sample) -> Pool:
     if case.pool:
         return case.pool()
     alone = Pool()
@@ -121,25 +143,32 @@ def _pool(case: Case) -> Pool:
     return alone
 
 
-def _affinity(case: Case) -> str:
+def _affinity(case: Sample) -> str:
     if not case.expectation.sticky:
         return ""
     seen = {str(attempt.backend) for attempt in _answered(case) if not attempt.scout}
     return f"one client was sent to {_listed(seen)}" if len(seen) > 1 else ""
 
 
-def _shares(case: Case) -> str:
+def _shares(case: Sample) -> str:
     """An intermittent cell is answered as often as its ways' shares say, as far as chance lets that be told."""
     answered = sum(path.share for path in case.expectation.paths if path.outcome is Outcome.OK)
-    if case.expectation.sticky or answered < CERTAIN or answered > 1 - CERTAIN:
+    likely = likelihood(case)
+    if likely is None or likely > UNLIKELY:
         return ""
     got, asked = len(_answered(case)), _asked(case)
-    if chance.of(got, asked, answered) > UNLIKELY:
-        return ""
     return f"{got} of {asked} answered where {answered:.0%} was expected"
 
 
-CHECKS = {
+def likelihood(case: Sample) -> float | None:
+    """Return how likely chance makes so many answers of an intermittent cell; None for every other cell."""
+    answered = sum(path.share for path in case.expectation.paths if path.outcome is Outcome.OK)
+    if case.expectation.sticky or answered < CERTAIN or answered > 1 - CERTAIN:
+        return None
+    return chance.of(len(_answered(case)), _asked(case), answered)
+
+
+CHECKS: dict[Facet, Callable[[Sample], str]] = {
     Facet.REACHABILITY: _reachability,
     Facet.SOURCE: _source,
     Facet.BACKENDS: _backends,
@@ -148,19 +177,19 @@ CHECKS = {
 }
 
 
-def _answered(case: Case) -> list[Attempt]:
+def _answered(case: Sample) -> list[Attempt]:
     return [attempt for attempt in case.observation.attempts if attempt.outcome is Outcome.OK]
 
 
-def _asked(case: Case) -> int:
+def _asked(case: Sample) -> int:
     return len(case.observation.attempts)
 
 
-def _refusal_by_icmp(case: Case) -> bool:
+def _refusal_by_icmp(case: Sample) -> bool:
     return any(path.outcome is Outcome.REFUSED and path.by_icmp for path in case.expectation.paths)
 
 
-def _rate_limited(case: Case) -> bool:
+def _rate_limited(case: Sample) -> bool:
     silent = all(attempt.outcome is Outcome.TIMEOUT for attempt in case.observation.attempts)
     return silent and _refusal_by_icmp(case)
 

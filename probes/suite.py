@@ -17,6 +17,7 @@ from probes.oracle.oracle import expect
 from probes.promise import Promise
 from probes.selection import select
 from probes.verdict import Facet, Result
+from topologies.frontends import UnresolvedError
 from topologies.snapshot import declared
 
 if TYPE_CHECKING:
@@ -88,12 +89,21 @@ def hold(promise: Promise, verdict: Verdict, cell: Cell, judge: Judge) -> Verdic
     differs = promise.contradiction(expectation, cell, topology, judge.answers.snapshot)
     if not differs:
         return verdict
-    plan = declared(topology)
-    if promise.contradiction(expect(topology, plan, cell), cell, topology, plan):
+    if _differs_as_declared(promise, cell, topology):
         line = ("promise", f"does not apply to this topology ({differs}): judged by the rules of its mode alone")
         return replace(verdict, account=(line, *verdict.account))
     headline = f"the cluster is not the declared one here: its rules give {differs}"
     return replace(verdict, result=Result.INCONCLUSIVE, headline=headline)
+
+
+def _differs_as_declared(promise: Promise, cell: Cell, topology: Topology) -> bool:
+    """Whether the declared topology itself breaks the promise, as far as it gives the frontend an address."""
+    snapshot = declared(topology)
+    try:
+        expectation = expect(topology, snapshot, cell)
+    except UnresolvedError:
+        return False
+    return bool(promise.contradiction(expectation, cell, topology, snapshot))
 
 
 def tests_of(package: ModuleType) -> tuple[SuiteTest, ...]:

@@ -40,6 +40,8 @@ class Answer:
 
     `shares`: what it shows, with its probability (predicted) or frequency (observed). `may`: all it is known to be
     able to show; an observation that passed may show whatever was expected of it. `trouble`: why there is no answer.
+    `counts`: the attempts of an observation, `scouts` those of them that opened it; `verdict`: the run's. `sticky`: all
+    attempts reach one backend. `by_icmp`: a refusal among them comes by ICMP, of which kernels drop a part.
     """
 
     cell: CellKey
@@ -50,6 +52,11 @@ class Answer:
     trouble: str = ""
     predicted: bool = True
     told: str = ""
+    counts: Counter[Reply] = field(default_factory=Counter)
+    scouts: Counter[Reply] = field(default_factory=Counter)
+    verdict: Result | None = None
+    sticky: bool = False
+    by_icmp: bool = False
 
     @property
     def shown(self) -> frozenset[Reply]:
@@ -58,13 +65,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A topology's prediction or a run's observations. `missing`: cells without an answer, each with the reason."""
+    """A topology's prediction or a run's observations. `missing`: cells without an answer, each with the reason.
+
+    `unknown`: those of them that a run planned and could not test.
+    """
 
     name: str
     kind: str
     about: str
     answers: Mapping[str, Answer]
     missing: Mapping[str, str]
+    unknown: Mapping[str, Answer] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> dict[str, Answer]:
+        """Every cell that has an answer or is known to have none, answers first."""
+        return {**self.answers, **self.unknown}
 
     @classmethod
     def predicted(cls, name: str, prediction: Prediction) -> Self:
@@ -85,9 +101,13 @@ class Side:
         return cls(name, "observed", about, *_split(answers, missing))
 
 
-def _split(answers: dict[str, Answer], missing: dict[str, str]) -> tuple[dict[str, Answer], dict[str, str]]:
-    troubled = {name: answer.trouble for name, answer in answers.items() if answer.trouble}
-    return {name: answer for name, answer in answers.items() if not answer.trouble}, {**missing, **troubled}
+Split = tuple[dict[str, Answer], dict[str, str], dict[str, Answer]]
+
+
+def _split(answers: dict[str, Answer], missing: dict[str, str]) -> Split:
+    unknown = {name: answer for name, answer in answers.items() if answer.trouble}
+    reasons = {name: answer.trouble for name, answer in unknown.items()}
+    return {name: one for name, one in answers.items() if name not in unknown}, {**missing, **reasons}, unknown
 
 
 def _predicted(one: Predicted) -> Answer:
@@ -100,14 +120,26 @@ def _predicted(one: Predicted) -> Answer:
         because=one.because,
         trouble=f"not predicted: {one.trouble}" if one.trouble else "",
         told=told(shares, exact=True),
+        sticky=one.expected.sticky,
+        by_icmp=any(way.by_icmp for way in one.expected.paths),
     )
 
 
 def _observed(record: Record) -> Answer:
     if record.verdict is Result.INCONCLUSIVE or not record.observed.attempts:
         why = record.observed.trouble or record.headline
-        return Answer(record.cell, trouble=f"inconclusive: {why}", predicted=False)
-    shares = _attempted(record)
+        trouble = f"inconclusive: {why}"
+        return Answer(
+            cell=record.cell,
+            rules=record.rules,
+            because=record.because,
+            trouble=trouble,
+            predicted=False,
+            told=trouble,
+            verdict=Result.INCONCLUSIVE,
+        )
+    counts, scouts = _attempted(record)
+    shares = {reply: times / counts.total() for reply, times in counts.items()}
     expected = frozenset(_expected(record.expected.paths)) if record.verdict is Result.PASS else frozenset()
     return Answer(
         cell=record.cell,
@@ -117,6 +149,10 @@ def _observed(record: Record) -> Answer:
         because=record.because,
         predicted=False,
         told=told(shares, exact=False),
+        counts=counts,
+        scouts=scouts,
+        verdict=record.verdict,
+        sticky=record.expected.sticky,
     )
 
 
@@ -129,16 +165,21 @@ def _expected(paths: Iterable[Way]) -> dict[Reply, float]:
     return dict(shares)
 
 
-def _attempted(record: Record) -> dict[Reply, float]:
-    """The attempts' frequencies. Silence among refusals that come by ICMP is the kernel's rate limit: a refusal."""
+def _attempted(record: Record) -> tuple[Counter[Reply], Counter[Reply]]:
+    """Count all attempts, and the scouts among them, by reply.
+
+    Silence among refusals that come by ICMP is the kernel's rate limit: a refusal.
+    """
     limited = any(way.by_icmp for way in record.expected.paths) and Outcome.REFUSED in record.observed.outcomes
     counts: Counter[Reply] = Counter()
+    scouts: Counter[Reply] = Counter()
     for attempt in record.observed.attempts:
         outcome = Outcome.REFUSED if limited and attempt.outcome is Outcome.TIMEOUT else attempt.outcome
         source = attempt.source.name if attempt.source else ""
-        counts[Reply(outcome, source, attempt.backend or "") if outcome is Outcome.OK else Reply(outcome)] += 1
-    total = sum(counts.values())
-    return {reply: count / total for reply, count in counts.items()}
+        reply = Reply(outcome, source, attempt.backend or "") if outcome is Outcome.OK else Reply(outcome)
+        counts[reply] += 1
+        scouts[reply] += attempt.scout
+    return counts, scouts
 
 
 def told(shares: Mapping[Reply, float], *, exact: bool) -> str:

@@ -7,53 +7,27 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from probes.observation import Outcome
+from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
 from probes.oracle.rules import CATALOGUE, versions
+from probes.verdict import Result  # noqa: TC001 - pydantic resolves field types at run time
+from reports.classification import MEANINGS, SAME, Kind, of_answers, of_verdicts
 from reports.parts import Told
+from reports.samples import Samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from reports.answers import Answer, Reply, Side
+    from reports.answers import Answer, Side
+    from reports.samples import Likelihood
 
-NEVER, SOMETIMES, ALWAYS = range(3)
-LITTLE = 0.0005  # shares are sums of fractions
-
-
-class Kind(StrEnum):
-    """How a cell's answer changes, worst first."""
-
-    LOST_REACHABILITY = "lost-reachability"
-    INTERMITTENT = "intermittent"
-    GAINED_REACHABILITY = "gained-reachability"
-    WRONG_BACKEND = "wrong-backend"
-    FEWER_BACKENDS = "fewer-backends"
-    LOST_SOURCE = "lost-source"
-    CHANGED_SOURCE = "changed-source"
-    GAINED_SOURCE = "gained-source"
-    CHANGED_REFUSAL = "changed-refusal"
-    CHANGED_SHARE = "changed-share"
-    CHANGED_BECAUSE = "changed-because"
+__all__ = ["MEANINGS", "Change", "Comparison", "Group", "Kind", "changed", "compare"]
 
 
-MEANINGS = {
-    Kind.LOST_REACHABILITY: "reachable, then not",
-    Kind.INTERMITTENT: "reachable, then only sometimes",
-    Kind.GAINED_REACHABILITY: "not always reachable, then more often or always",
-    Kind.WRONG_BACKEND: "answered by a backend that did not answer before",
-    Kind.FEWER_BACKENDS: "no longer answered by some backend",
-    Kind.LOST_SOURCE: "the backend saw the client's own address, then another",
-    Kind.CHANGED_SOURCE: "the backend sees another address",
-    Kind.GAINED_SOURCE: "the backend saw another address, then the client's own",
-    Kind.CHANGED_REFUSAL: "unreachable both times, told otherwise (refused, timeout ...)",
-    Kind.CHANGED_SHARE: "the same answers, with other probabilities",
-    Kind.CHANGED_BECAUSE: "the same answer, by other rules",
-}
+OBSERVED = "observed"
 
 
 class RuleTold(Told):
@@ -75,10 +49,18 @@ class ReplyTold(Told):
 
 
 class Change(Told):
-    """One cell's answer on both sides, in words and by reply, with the rules that made it in the packet's order."""
+    """One cell's answer on both sides, in words and by reply, with the rules that made it in the packet's order.
+
+    `answer`: between two runs, how the answer changes besides the verdict; None if it does not, or if one is not known.
+    `before_verdict`, `after_verdict`: of a run. `likely`: the probability that chance makes the difference of shares.
+    """
 
     cell: str
     kind: Kind
+    answer: Kind | None = None
+    before_verdict: Result | None = None
+    after_verdict: Result | None = None
+    likely: float | None = None
     before: str
     after: str
     before_replies: tuple[ReplyTold, ...] = ()
@@ -132,29 +114,52 @@ class Comparison(Told):
 
 
 def compare(before: Side, after: Side, chosen: Callable[[str], bool] = lambda _: True) -> Comparison:
-    """Compare the chosen cells that both sides answer; say which could not be compared, and why."""
-    common = [name for name in before.answers if name in after.answers and chosen(name)]
-    changes = [change for name in common if (change := changed(before.answers[name], after.answers[name]))]
-    counts = {kind: sum(change.kind is kind for change in changes) for kind in Kind}
+    """Compare the chosen cells that both sides answer; say which could not be compared, and why.
+
+    Between two runs a cell that only one of them could test is compared, too: its verdict changes.
+    """
+    pairs = {name: pair for name, pair in _pairs(before, after).items() if chosen(name)}
+    samples = Samples({name: pair for name, pair in pairs.items() if not any(one.trouble for one in pair)})
+    statistics = {name: samples.likelihood(name) for name in samples.pairs}
+    changes = [
+        change for name, pair in pairs.items() if (change := changed(*pair, statistics=statistics.get(name, SAME)))
+    ]
     return Comparison(
         before=_told(before),
         after=_told(after),
-        compared=len(common),
-        same=len(common) - len(changes),
-        counts=counts,
+        compared=len(pairs),
+        same=len(pairs) - len(changes),
+        counts={kind: sum(change.kind is kind for change in changes) for kind in Kind},
         groups=_grouped(changes),
-        not_compared=tuple(one for one in _not_compared(before, after) if chosen(one.cell)),
+        not_compared=tuple(one for one in _not_compared(before, after, pairs) if chosen(one.cell)),
     )
 
 
-def changed(before: Answer, after: Answer) -> Change | None:
+def _pairs(before: Side, after: Side) -> dict[str, tuple[Answer, Answer]]:
+    """Both answers of each cell that can be compared, in the order of `before`."""
+    if before.kind != OBSERVED or after.kind != OBSERVED:
+        return {name: (one, after.answers[name]) for name, one in before.answers.items() if name in after.answers}
+    old, new = before.judged, after.judged
+    return {
+        name: (one, new[name]) for name, one in old.items() if name in new and not (one.trouble and new[name].trouble)
+    }
+
+
+def changed(before: Answer, after: Answer, statistics: Likelihood = SAME) -> Change | None:
     """How one cell's answer changes; None if it does not, as far as both sides can tell."""
-    kind = _kind(before, after)
+    known = not (before.trouble or after.trouble)
+    answer = of_answers(before, after, statistics) if known else None
+    verdict = of_verdicts(before.verdict, after.verdict) if before.verdict and after.verdict else None
+    kind = verdict or answer
     if kind is None:
         return None
     return Change(
         cell=before.cell.id,
         kind=kind,
+        answer=answer if verdict else None,
+        before_verdict=before.verdict,
+        after_verdict=after.verdict,
+        likely=statistics.likely if Kind.UNPROVEN_SHARE in {kind, answer} else None,
         before=before.told,
         after=after.told,
         before_replies=_replies(before),
@@ -171,57 +176,6 @@ def _replies(answer: Answer) -> tuple[ReplyTold, ...]:
         ReplyTold(outcome=reply.outcome, source=reply.source or None, backend=reply.backend or None, share=share)
         for reply, share in sorted(answer.shares.items())
     )
-
-
-def _kind(before: Answer, after: Answer) -> Kind | None:
-    if not _differ(before, after):
-        both_predicted = before.predicted and after.predicted
-        if both_predicted and any(abs(before.shares[one] - after.shares[one]) > LITTLE for one in before.shown):
-            return Kind.CHANGED_SHARE
-        return Kind.CHANGED_BECAUSE if set(before.rules) != set(after.rules) else None
-    was, now = _level(before), _level(after)
-    if was != now:
-        lost = Kind.LOST_REACHABILITY if now == NEVER else Kind.INTERMITTENT
-        return lost if now < was else Kind.GAINED_REACHABILITY
-    return Kind.CHANGED_REFUSAL if was == NEVER else _answered_otherwise(before, after)
-
-
-def _differ(before: Answer, after: Answer) -> bool:
-    """Whether one side shows what the other cannot. What a failing observation did not show is not held against it."""
-    return any(
-        one.shown - other.may and not (one.predicted and not other.predicted and other.may == other.shown)
-        for one, other in ((before, after), (after, before))
-    )
-
-
-def _level(answer: Answer) -> int:
-    outcomes = {reply.outcome for reply in answer.may}
-    if Outcome.OK not in outcomes:
-        return NEVER
-    return ALWAYS if outcomes == {Outcome.OK} else SOMETIMES
-
-
-def _answered_otherwise(before: Answer, after: Answer) -> Kind:
-    """Reachable as before: other backends, other sources, or (intermittent both times) otherwise refused."""
-    old_backends, new_backends = ({reply.backend for reply in _answered(one)} for one in (before, after))
-    old_sources, new_sources = ({reply.source for reply in _answered(one)} for one in (before, after))
-    if new_backends - old_backends:
-        return Kind.WRONG_BACKEND
-    if old_sources != new_sources:
-        return _source_kind(kept=old_sources == {"kept"}, keeps=new_sources == {"kept"})
-    if old_backends != new_backends:
-        return Kind.FEWER_BACKENDS
-    return Kind.CHANGED_SOURCE if _answered(before) != _answered(after) else Kind.CHANGED_REFUSAL
-
-
-def _answered(answer: Answer) -> set[Reply]:
-    return {reply for reply in answer.may if reply.outcome is Outcome.OK}
-
-
-def _source_kind(*, kept: bool, keeps: bool) -> Kind:
-    if kept:
-        return Kind.LOST_SOURCE
-    return Kind.GAINED_SOURCE if keeps else Kind.CHANGED_SOURCE
 
 
 def _grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
@@ -255,14 +209,15 @@ def _told(side: Side) -> SideTold:
     return SideTold(name=side.name, kind=side.kind, about=side.about, cells=len(side.answers))
 
 
-def _not_compared(before: Side, after: Side) -> Iterable[NotCompared]:
-    for name in dict.fromkeys((*before.answers, *after.answers)):
+def _not_compared(before: Side, after: Side, pairs: Iterable[str]) -> Iterable[NotCompared]:
+    compared = set(pairs)
+    for name in dict.fromkeys((*before.judged, *after.judged)):
         reasons = [
             f"{place}: {side.missing.get(name, 'not planned there')}"
             for place, side in (("before", before), ("after", after))
             if name not in side.answers
         ]
-        if reasons:
+        if reasons and name not in compared:
             yield NotCompared(cell=name, reason="; ".join(reasons))
 
 

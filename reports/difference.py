@@ -9,7 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.comparison import MEANINGS, Kind
+from reports.classification import MEANINGS, OF_VERDICTS, Kind
+from reports.comparison import OBSERVED
 from reports.style import printed
 
 if TYPE_CHECKING:
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reports.comparison import Comparison, Group, RuleTold
+    from reports.comparison import Change, Comparison, Group, RuleTold
 
 SHOWN = 6  # cells of a change that are named; the rest is counted
 STYLES = {
+    Kind.NEWLY_FAILING: "bold red",
+    Kind.STILL_FAILING: "red",
+    Kind.NEWLY_INCONCLUSIVE: "bold yellow",
+    Kind.FIXED: "bold green",
     Kind.LOST_REACHABILITY: "bold red",
     Kind.INTERMITTENT: "bold red",
     Kind.WRONG_BACKEND: "bold red",
@@ -56,10 +61,14 @@ def _counts(comparison: Comparison) -> RenderableType:
             grid.add_row(
                 Text(str(count), style=STYLES.get(kind, "bold")), kind.value, Text(MEANINGS[kind], style="dim")
             )
-    grid.add_row(
-        str(comparison.same), "same", Text(f"of {comparison.compared} cells that both sides answer", style="dim")
-    )
+    grid.add_row(str(comparison.same), "same", Text(f"of {comparison.compared} {compared(comparison)}", style="dim"))
     return grid
+
+
+def compared(comparison: Comparison) -> str:
+    """Return in words which cells were compared."""
+    runs = comparison.before.kind == comparison.after.kind == OBSERVED
+    return "cells that the runs judged" if runs else "cells that both sides answer"
 
 
 def _group(number: int, group: Group, *, everything: bool) -> list[RenderableType]:
@@ -67,11 +76,11 @@ def _group(number: int, group: Group, *, everything: bool) -> list[RenderableTyp
     title = Text(f"\n{number}. {group.kind.value}", style=STYLES.get(group.kind, "bold"))
     blocks: list[RenderableType] = [title.append(f"   {size} cell{'s' if size > 1 else ''}", style="not bold default")]
     blocks += [_rule(label, rule) for label, rule in (("before", group.gone), ("after", group.come)) if rule]
-    if not group.gone and not group.come:
+    if not group.gone and not group.come and group.kind not in OF_VERDICTS:
         rules = dict.fromkeys(rule for change in group.changes for rule in change.after_rules)
         blocks.append(_line("rules", Text(f"the same on both sides: {' '.join(rules)}")))
-    for (before, after), cells in alike(group).items():
-        blocks.append(Padding(Text(f"{before}  →  {after}"), (0, 0, 0, 3)))
+    for (before, after, classed), cells in alike(group).items():
+        blocks.append(Padding(Text(f"{before}  →  {after}").append(classed and f"   {classed}", "dim"), (0, 0, 0, 3)))
         shown = cells if everything else cells[:SHOWN]
         blocks += [Padding(Text(cell, style="dim"), (0, 0, 0, 7)) for cell in shown]
         if len(cells) > len(shown):
@@ -80,13 +89,19 @@ def _group(number: int, group: Group, *, everything: bool) -> list[RenderableTyp
     return blocks
 
 
-def alike(group: Group) -> dict[tuple[str, str], list[str]]:
-    """Cells by what they answer before and after, the most common change first."""
-    counts = Counter((change.before, change.after) for change in group.changes)
-    found: dict[tuple[str, str], list[str]] = {answers: [] for answers, _ in counts.most_common()}
-    for change in group.changes:
-        found[change.before, change.after].append(change.cell)
+def alike(group: Group) -> dict[tuple[str, str, str], list[str]]:
+    """Cells by (answer before, answer after, what is to be said of the change), the most common change first."""
+    keys = [(change.before, change.after, _said(change)) for change in group.changes]
+    found: dict[tuple[str, str, str], list[str]] = {key: [] for key, _ in Counter(keys).most_common()}
+    for key, change in zip(keys, group.changes, strict=True):
+        found[key].append(change.cell)
     return found
+
+
+def _said(change: Change) -> str:
+    """The class of a change of answer beside that of the verdict, and the probability of an unproven share."""
+    likely = "" if change.likely is None else f"p = {change.likely:.1g}"
+    return ", ".join(filter(None, [change.answer or "", likely]))
 
 
 def _rule(label: str, rule: RuleTold) -> RenderableType:

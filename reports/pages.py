@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from probes.oracle.rules import CATALOGUE, versions
-from reports.comparison import MEANINGS, Kind
-from reports.difference import alike
+from reports.classification import MEANINGS, OF_VERDICTS, Kind
+from reports.difference import alike, compared
 from reports.expected import ALWAYS, NEVER, SOMETIMES, reach, told
 from reports.explain import percent
 from reports.places import LEGEND, Places
@@ -28,8 +28,20 @@ if TYPE_CHECKING:
 
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 _MARKS = {ALWAYS: "ok", SOMETIMES: "some", NEVER: "no"}
-_BAD = frozenset({Kind.LOST_REACHABILITY, Kind.INTERMITTENT, Kind.WRONG_BACKEND})
-_WARN = frozenset({Kind.LOST_SOURCE, Kind.CHANGED_SOURCE, Kind.FEWER_BACKENDS, Kind.CHANGED_SHARE})
+_BAD = frozenset(
+    {Kind.NEWLY_FAILING, Kind.STILL_FAILING, Kind.LOST_REACHABILITY, Kind.INTERMITTENT, Kind.WRONG_BACKEND}
+)
+_GOOD = frozenset({Kind.FIXED, Kind.GAINED_REACHABILITY, Kind.GAINED_SOURCE})
+_WARN = frozenset(
+    {
+        Kind.NEWLY_INCONCLUSIVE,
+        Kind.UNPROVEN_SHARE,
+        Kind.LOST_SOURCE,
+        Kind.CHANGED_SOURCE,
+        Kind.FEWER_BACKENDS,
+        Kind.CHANGED_SHARE,
+    }
+)
 
 
 def prediction(told_of: Prediction) -> str:
@@ -54,6 +66,8 @@ def comparison(told_of: Comparison) -> str:
         meanings=MEANINGS,
         tone=tone,
         alike=alike,
+        compared=compared(told_of),
+        of_verdicts=OF_VERDICTS,
         reasons=_reasons(told_of),
     )
 
@@ -64,7 +78,7 @@ def tone(kind: Kind) -> str:
         return "fail"
     if kind in _WARN:
         return "inconclusive"
-    return "pass" if kind in {Kind.GAINED_REACHABILITY, Kind.GAINED_SOURCE} else "plain"
+    return "pass" if kind in _GOOD else "plain"
 
 
 def _page(name: str, **values: object) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probes.oracle.modes import UnsupportedMode
-from reports.commands import CommandError, output
-from reports.comparison import Kind, compare
+from probes.verdict import Result
+from reports.classification import OF_VERDICTS, Kind
+from reports.commands import CommandError, near_matches, output
+from reports.comparison import OBSERVED, compare
 from reports.journal import RUN, JournalError
 from topologies import overrides
 from topologies.load import TopologyError, names
@@ -60,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(message)
     before = side(options.before, options.before_overrides)
     after = side(options.after or options.before, options.after_overrides)
+    _only_runs_have_verdicts(gate, before, after)
     comparison = compare(before, after, lambda cell: output.chosen(cell, options))
     if not comparison.compared:
         raise _nothing(comparison)
@@ -76,10 +79,27 @@ def _nothing(comparison: Comparison) -> CommandError:
     return CommandError(f"no cell could be compared, so nothing can be told of any change{told}")
 
 
+def _only_runs_have_verdicts(gate: frozenset[str], before: Side, after: Side) -> None:
+    """Refuse a gate that could never shut: only a comparison of two runs has verdicts."""
+    wanted = sorted(gate & {kind.value for kind in OF_VERDICTS})
+    if wanted and not before.kind == after.kind == OBSERVED:
+        kinds = " and ".join(f"{one.name} ({one.kind})" for one in (before, after))
+        message = f"--fail-on: got {', '.join(wanted)}, which compares the verdicts of two runs; compared are {kinds}"
+        raise CommandError(message)
+
+
 def _hit(comparison: Comparison, gate: frozenset[str]) -> list[str]:
-    """What there is of the kinds that shut the gate: `3 lost-source`."""
-    counts = {kind.value: count for kind, count in comparison.counts.items()}
-    counts[NOT_COMPARED] = len(comparison.not_compared)
+    """What there is of the kinds that shut the gate: `3 lost-source`.
+
+    Between runs a changed answer counts besides the changed verdict, and a cell that one run could not test counts as
+    not compared.
+    """
+    counts = dict.fromkeys(GATES, 0)
+    for change in (change for group in comparison.groups for change in group.changes):
+        for kind in {change.kind, change.answer} - {None}:
+            counts[str(kind)] += 1
+        counts[NOT_COMPARED] += Result.INCONCLUSIVE in {change.before_verdict, change.after_verdict}
+    counts[NOT_COMPARED] += len(comparison.not_compared)
     return [f"{count} {kind}" for kind, count in counts.items() if kind in gate and count]
 
 
@@ -91,6 +111,8 @@ def side(name: str, changes: Sequence[str]) -> Side:
     try:
         if name not in names() and (path.is_dir() or path.suffix == ".json"):
             return _run(name, path, changes)
+        if name not in names() and not path.exists():
+            raise _neither(name)
         from reports.prediction import Prediction  # noqa: PLC0415 - likewise
 
         given = overrides.parse(changes)
@@ -99,6 +121,17 @@ def side(name: str, changes: Sequence[str]) -> Side:
         return Side.predicted(told, Prediction.of(topology, given))
     except (JournalError, TopologyError, UnsupportedMode) as error:
         raise CommandError(str(error)) from error
+
+
+def _neither(name: str) -> CommandError:
+    """The error for a name that is no topology and no run: what comes near it."""
+    folder = Path(name).parent
+    runs = [str(folder / one.name) for one in folder.iterdir() if (one / RUN).exists()] if folder.is_dir() else []
+    near = near_matches(name, [*names(), *runs])
+    meant = f"; did you mean {' or '.join(near)}?" if near else f"; the library has {', '.join(names())}"
+    return CommandError(
+        f"{name}: no such file or folder, want a topology (a file, a name of the library) or a run{meant}"
+    )
 
 
 def _run(name: str, path: Path, changes: Sequence[str]) -> Side:
@@ -119,8 +152,10 @@ def _run(name: str, path: Path, changes: Sequence[str]) -> Side:
 def _gate(text: str) -> frozenset[str]:
     """What shuts the gate; CommandError with the list for a kind there is not."""
     given = frozenset(word.strip() for word in text.split(",") if word.strip())
-    if unknown := given - set(GATES):
-        message = f"--fail-on: got {', '.join(sorted(unknown))}, want some of {', '.join(GATES)}"
+    if unknown := sorted(given - set(GATES)):
+        near = sorted({close for word in unknown for close in near_matches(word, GATES)})
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        message = f"--fail-on: got {', '.join(unknown)}, want some of {', '.join(GATES)}{meant}"
         raise CommandError(message)
     return given
 

@@ -1,0 +1,147 @@
+"""A run's attempts against another side of a diff, by the same statistics as the verdict's. Pure.
+
+Sources are compared by name, since two clusters have other addresses: each name stands for an address of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
+from itertools import count
+from typing import TYPE_CHECKING
+
+from probes import chance, judge
+from probes.expectation import Expectation, Path
+from probes.observation import Attempt, Observation, Outcome
+from probes.pool import Pool
+from reports.places import split
+from topologies.frontends import At, FrontendKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from reports.answers import Answer, Reply
+    from reports.parts import CellKey
+
+DOUBTFUL = 1e-2  # a sample of another share is reported as unproven up to this probability, above it as the same
+
+
+@dataclass(frozen=True, slots=True)
+class Comparable:
+    """One cell's prediction and observation in the form that the verdict compares."""
+
+    expectation: Expectation
+    observation: Observation
+    naming: Callable[[IPv4Address], str]
+    pool: Callable[[], Pool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """What the statistics of one pair of answers say.
+
+    `refuted`: the verdict on the observation would be fail by what the other side predicts, or two runs differ in the
+    share of answered connections beyond chance. `likely`: how probable chance makes the difference in that share; None
+    if no share is compared.
+    """
+
+    refuted: bool = False
+    likely: float | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the share differs, but not beyond the chance that a verdict allows."""
+        return not self.refuted and self.likely is not None and self.likely <= DOUBTFUL
+
+
+@dataclass(slots=True)
+class Samples:
+    """The answers of all cells that both sides have: one sample accuses a backend only together with its neighbours."""
+
+    pairs: Mapping[str, tuple[Answer, Answer]]
+    addresses: dict[str, IPv4Address] = field(default_factory=dict)
+    neighbours: dict[tuple[str, str], list[Comparable]] = field(default_factory=dict)
+    made: dict[str, Comparable] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Prepare every pair of a prediction and an observation."""
+        fresh = count(1)
+        for before, after in self.pairs.values():
+            for reply in (*before.shares, *after.shares):
+                self.addresses.setdefault(reply.source, IPv4Address(next(fresh)))
+        for name, (before, after) in self.pairs.items():
+            if before.predicted != after.predicted:
+                self._prepare(name, *((before, after) if before.predicted else (after, before)))
+
+    def _prepare(self, name: str, predicted: Answer, observed: Answer) -> None:
+        place = picker(observed.cell)
+        expectation = self._expectation(predicted)
+        one = Comparable(
+            expectation=expectation,
+            observation=Observation(name, attempts=tuple(self._attempts(observed))),
+            naming=str,
+            pool=lambda: self._pool(place, expectation),
+        )
+        self.made[name] = one
+        self.neighbours.setdefault(place, []).append(one)
+
+    def _expectation(self, predicted: Answer) -> Expectation:
+        paths = tuple(
+            Path(
+                reply.outcome,
+                frozenset({self.addresses[reply.source]} if reply.outcome is Outcome.OK else ()),
+                reply.backend or None,
+                share,
+                by_icmp=predicted.by_icmp and reply.outcome is Outcome.REFUSED,
+            )
+            for reply, share in predicted.shares.items()
+        )
+        return Expectation(paths, predicted.rules, predicted.because, predicted.sticky)
+
+    def _attempts(self, observed: Answer) -> Iterable[Attempt]:
+        for reply, times in observed.counts.items():
+            seen = self.addresses[reply.source] if reply.outcome is Outcome.OK else None
+            one = Attempt(reply.outcome, seen, reply.backend or None)
+            scouts = observed.scouts[reply]
+            yield from [replace(one, scout=True)] * scouts + [one] * (times - scouts)
+
+    def _pool(self, place: tuple[str, str], expectation: Expectation) -> Pool:
+        pool = Pool()
+        for other in self.neighbours[place]:
+            if other.expectation.backends == expectation.backends and not other.expectation.sticky:
+                pool.add(other.expectation, other.observation)
+        return pool
+
+    def likelihood(self, name: str) -> Likelihood:
+        """Return what the statistics say of one cell."""
+        before, after = self.pairs[name]
+        if before.predicted and after.predicted:
+            return Likelihood()
+        if before.predicted != after.predicted:
+            one = self.made[name]
+            return Likelihood(bool(judge.complaints(one)), judge.likelihood(one))
+        likely = _of_two(before, after)
+        return Likelihood(likely is not None and likely <= judge.UNLIKELY, likely)
+
+
+def _of_two(before: Answer, after: Answer) -> float | None:
+    """How likely chance makes two runs' counts of answers; None if neither run may show both answers and losses."""
+    if before.sticky or after.sticky or not (_mixed(before.may) or _mixed(after.may)):
+        return None
+    return chance.of_two(_answered(before), before.counts.total(), _answered(after), after.counts.total())
+
+
+def _mixed(may: Iterable[Reply]) -> bool:
+    outcomes = {reply.outcome for reply in may}
+    return Outcome.OK in outcomes and len(outcomes) > 1
+
+
+def _answered(observed: Answer) -> int:
+    return sum(times for reply, times in observed.counts.items() if reply.outcome is Outcome.OK)
+
+
+def picker(cell: CellKey) -> tuple[str, str]:
+    """Return the Service and the place that picks the backend, as `probes.pool.picker` does of a planned cell."""
+    place = cell.frontend.partition(".")[2]
+    asked = split(place)[0] if cell.frontend_kind == FrontendKind.NODE_PORT and place != At.LOOPBACK else ""
+    return cell.service, asked or cell.vantage_node or "outside"

@@ -1,0 +1,258 @@
+"""A diff of two runs compares verdicts first; a diff with a prediction uses the statistics of the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from probes import chance, session
+from probes.judging import Judge
+from probes.observation import Attempt, Outcome
+from probes.oracle.oracle import expect
+from probes.plan import plan
+from probes.verdict import Result
+from reports import difference, judged, pages
+from reports.answers import Side
+from reports.classification import OF_VERDICTS, Kind, of_verdicts
+from reports.cli import main
+from reports.comparison import compare
+from reports.prediction import Prediction
+from reports.run import DeclaredTopology, Run
+from topologies.load import load
+from topologies.snapshot import declared
+
+SMALL = load("lab-small")
+CELLS = [cell for cell in plan(SMALL).cells if cell.frontend.service in {"web", "web-np", "none"}]
+LOST = Attempt(Outcome.TIMEOUT)
+PASS, FAIL, UNSURE = Result.PASS, Result.FAIL, Result.INCONCLUSIVE
+
+
+def run_of(topology=SMALL, cells=CELLS, **bent) -> Run:
+    """A simulated run; `bent`: cell id -> what becomes of its observation."""
+    answers = session.simulate(topology, cells, lambda cell, known: expect(topology, known, cell))
+    seen = {**answers.observations}
+    for name, bend in bent.items():
+        seen[name] = bend(seen[name])
+    judge = Judge.over(topology, replace(answers, observations=seen), cells)
+    return Run(
+        topology=DeclaredTopology.of(topology),
+        environment={"mode": "iptables", "version": "1.20.2"},
+        started="2026-11-22T05:35:08Z",
+        plan=[cell.id for cell in cells],
+        records=tuple(judged.records(judge, cells)),
+    )
+
+
+def silent(seen):
+    return replace(seen, attempts=(LOST,) * len(seen.attempts))
+
+
+def untold(seen):
+    return replace(seen, attempts=(), trouble="SSH down")
+
+
+def moved(seen):
+    """Answered as before, with another source address: the client's own."""
+    return replace(seen, attempts=tuple(replace(one, source=declared(SMALL).pods["pod-n1"]) for one in seen.attempts))
+
+
+CELL = "pod-n1-to-web.clusterip-v4-tcp"
+PORT = "pod-n1-to-web-np.nodeport.n1-v4-tcp"
+
+
+def between(before: Run, after: Run):
+    return compare(Side.observed("before", before), Side.observed("after", after))
+
+
+def kinds(comparison) -> dict[str, Kind]:
+    return {change.cell: change.kind for group in comparison.groups for change in group.changes}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wanted"),
+    [
+        (PASS, FAIL, Kind.NEWLY_FAILING),
+        (UNSURE, FAIL, Kind.NEWLY_FAILING),
+        (FAIL, FAIL, Kind.STILL_FAILING),
+        (FAIL, PASS, Kind.FIXED),
+        (UNSURE, PASS, Kind.NO_LONGER_INCONCLUSIVE),
+        (PASS, UNSURE, Kind.NEWLY_INCONCLUSIVE),
+        (FAIL, UNSURE, Kind.NEWLY_INCONCLUSIVE),
+        (PASS, PASS, None),
+        (UNSURE, UNSURE, None),
+    ],
+)
+def test_two_verdicts_make_a_class(before, after, wanted):
+    assert of_verdicts(before, after) is wanted
+
+
+def test_a_breakage_that_keeps_the_client_address_is_newly_failing_and_not_gained():
+    """The CNI's masquerade rule is gone: the backend sees the client's own address, against the rules."""
+    found = between(run_of(), run_of(**{PORT: moved}))
+
+    (change,) = [change for group in found.groups for change in group.changes]
+    assert (change.cell, change.kind, change.answer) == (PORT, Kind.NEWLY_FAILING, Kind.GAINED_SOURCE)
+    assert (change.before_verdict, change.after_verdict) == (PASS, FAIL)
+    assert found.counts[Kind.GAINED_SOURCE] == 0
+    assert pages.tone(change.kind) == "fail"
+    text = difference.render(found, color=True)
+    assert "\x1b[1;31m1. newly-failing" in text
+    assert "\x1b[1;32m" not in text
+    assert "gained-source" in text
+
+
+def test_verdicts_come_first_and_the_worst_before_the_others():
+    third, fourth, fifth = (f"{who}-to-web.clusterip-v4-tcp" for who in ("pod-n2", "host-n1", "self-web-a"))
+    before = run_of(**{PORT: silent, third: silent, fourth: untold})
+    after = run_of(**{CELL: silent, PORT: silent, fifth: untold})
+
+    found = between(before, after)
+
+    assert kinds(found) == {
+        CELL: Kind.NEWLY_FAILING,
+        PORT: Kind.STILL_FAILING,
+        fifth: Kind.NEWLY_INCONCLUSIVE,
+        third: Kind.FIXED,
+        fourth: Kind.NO_LONGER_INCONCLUSIVE,
+    }
+    assert [group.kind for group in found.groups] == [
+        Kind.NEWLY_FAILING,
+        Kind.STILL_FAILING,
+        Kind.NEWLY_INCONCLUSIVE,
+        Kind.FIXED,
+        Kind.NO_LONGER_INCONCLUSIVE,
+    ]
+    assert found.same == found.compared - 5 == len(CELLS) - 5
+    assert found.not_compared == ()
+    assert "inconclusive: SSH down" in difference.render(found)
+
+
+def test_what_neither_run_could_test_is_not_compared():
+    found = between(run_of(**{CELL: untold}), run_of(**{CELL: untold}))
+
+    assert [(one.cell, one.reason) for one in found.not_compared] == [
+        (CELL, "before: inconclusive: SSH down; after: inconclusive: SSH down")
+    ]
+    assert kinds(found) == {}
+
+
+def test_two_passing_runs_of_other_clusters_are_compared_by_their_answers():
+    other = load("lab-routed")
+    cells = [cell for cell in plan(other).cells if cell.id in {one.id for one in CELLS}]
+
+    found = between(run_of(), run_of(other, cells))
+
+    assert found.counts[Kind.WRONG_BACKEND] == len(kinds(found))  # lab-routed has a second one
+    assert found.counts[Kind.WRONG_BACKEND]
+    assert not any(found.counts[kind] for kind in OF_VERDICTS)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(name: str, run: Run) -> str:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(run.model_dump_json())
+        return str(tmp_path / name)
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("gate", "code"),
+    [
+        ("newly-failing", 1),
+        ("lost-reachability", 1),  # the class of the answer shuts the gate, too
+        ("fixed,still-failing", 0),
+        ("newly-inconclusive", 1),
+        ("not-compared", 1),  # a cell that one run could not test
+        ("gained-source", 0),
+    ],
+)
+def test_a_gate_between_runs(saved, capsys, gate, code):
+    before, after = saved("before", run_of()), saved("after", run_of(**{CELL: silent, PORT: untold}))
+
+    assert main(["diff", before, after, "--fail-on", gate]) == code
+    assert (gate in capsys.readouterr().err) is bool(code)
+
+
+def test_a_gate_of_verdicts_needs_two_runs(saved, capsys):
+    before = saved("before", run_of())
+
+    assert main(["diff", before, "lab-small", "--fail-on", "newly-failing"]) == 2
+    assert "compares the verdicts of two runs; compared are" in capsys.readouterr().err
+
+
+HALF = load("lab-balancer")
+
+
+def shared_cell():
+    """A cell of which a known share of connections must be answered, and its prediction."""
+    for cell in plan(HALF).cells:
+        paths = expect(HALF, declared(HALF), cell).paths
+        share = sum(path.share for path in paths if path.outcome is Outcome.OK)
+        if abs(share - 0.5) < 0.01:
+            return cell
+    pytest.fail("no cell of lab-balancer is answered half of the time")
+
+
+@pytest.mark.parametrize(
+    ("answered", "lost", "wanted"),
+    [
+        (0, 30, {Kind.LOST_REACHABILITY}),  # the verdict fails it: 2 in 10^9
+        (0, 11, {Kind.UNPROVEN_SHARE}),  # 1 in 1,024 both ways: more than a verdict allows, less than is usual
+        (4, 7, set()),
+        (15, 15, set()),
+        (28, 2, {Kind.CHANGED_SHARE}),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_share_counts_in_a_diff_as_it_does_in_the_verdict(answered, lost, wanted, turned):
+    cell = shared_cell()
+    good = [one for one in expect(HALF, declared(HALF), cell).paths if one.outcome is Outcome.OK]
+    made = [Attempt(Outcome.OK, next(iter(way.sources)), way.backend) for way in good]
+    attempts = tuple((made * answered)[:answered] + [LOST] * lost)
+    run = run_of(HALF, [cell], **{cell.id: lambda seen: replace(seen, attempts=attempts)})
+    sides = [Side.predicted("topology", Prediction.of(HALF)), Side.observed("run", run)]
+
+    found = compare(*(reversed(sides) if turned else sides), lambda one: one == cell.id)
+
+    expected = {Kind.GAINED_REACHABILITY} if turned and Kind.LOST_REACHABILITY in wanted else wanted
+    assert set(kinds(found).values()) == expected
+    assert (run.records[0].verdict is FAIL) is bool(wanted - {Kind.UNPROVEN_SHARE})
+    if Kind.UNPROVEN_SHARE in wanted:
+        assert "p = 0.001" in difference.render(found)
+        assert found.same == 0
+
+
+def test_an_unproven_share_is_neither_the_same_nor_by_other_rules():
+    """11 of 11 timeouts where 50 % is due were `changed-because` if the rules differed, and nothing if not."""
+    assert chance.of(0, 11, 0.5) == pytest.approx(2 / 2048)
+    assert pages.tone(Kind.UNPROVEN_SHARE) == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("counts", "likely"),
+    [((5, 10, 5, 10), 1.0), ((0, 10, 10, 10), 2 / 184756), ((1, 10, 11, 14), 0.002759), ((0, 5, 0, 7), 1.0)],
+)
+def test_two_samples_are_compared_by_fishers_exact_test(counts, likely):
+    assert chance.of_two(*counts) == pytest.approx(likely, rel=1e-3)
+
+
+@pytest.mark.parametrize(("then", "wanted"), [(30, {Kind.CHANGED_SHARE}), (20, {Kind.UNPROVEN_SHARE}), (16, set())])
+def test_the_shares_of_two_runs_are_compared_with_each_other(then, wanted):
+    """Both runs pass: each is within chance of 50 %, but hardly of each other."""
+    cell = shared_cell()
+    way = next(one for one in expect(HALF, declared(HALF), cell).paths if one.outcome is Outcome.OK)
+    good = Attempt(Outcome.OK, next(iter(way.sources)), way.backend)
+
+    def sample(answered: int, of: int = 40) -> Run:
+        attempts = (good,) * answered + (LOST,) * (of - answered)
+        bent = run_of(HALF, [cell], **{cell.id: lambda seen: replace(seen, attempts=attempts)})
+        return bent.model_copy(
+            update={"records": tuple(one.model_copy(update={"verdict": PASS}) for one in bent.records)}
+        )
+
+    found = between(sample(8), sample(then))
+
+    assert set(kinds(found).values()) == wanted
