@@ -40,8 +40,9 @@ class Answer:
 
     `shares`: what it shows, with its probability (predicted) or frequency (observed). `may`: all it is known to be
     able to show; an observation that passed may show whatever was expected of it. `trouble`: why there is no answer.
-    `counts`: the attempts of an observation, `scouts` those of them that opened it; `verdict`: the run's. `sticky`: all
-    attempts reach one backend. `by_icmp`: a refusal among them comes by ICMP, of which kernels drop a part.
+    `counts`: the attempts of an observation, `scouts` those of them that opened it; `verdict`,
+    `expected`: the run's. `sticky`: all attempts reach one backend. `by_icmp`: a refusal among them comes by ICMP, of
+    which kernels drop a part.
     """
 
     cell: CellKey
@@ -55,6 +56,7 @@ class Answer:
     counts: Counter[Reply] = field(default_factory=Counter)
     scouts: Counter[Reply] = field(default_factory=Counter)
     verdict: Result | None = None
+    expected: str = ""
     sticky: bool = False
     by_icmp: bool = False
 
@@ -152,6 +154,7 @@ def _observed(record: Record) -> Answer:
         counts=counts,
         scouts=scouts,
         verdict=record.verdict,
+        expected=told(_expected(record.expected.paths), exact=True),
         sticky=record.expected.sticky,
     )
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
 from probes.oracle.rules import CATALOGUE, versions
-from probes.verdict import Result  # noqa: TC001 - pydantic resolves field types at run time
+from probes.verdict import Result
 from reports.classification import MEANINGS, SAME, Kind, of_answers, of_verdicts
 from reports.parts import Told
 from reports.samples import Samples
@@ -52,7 +52,8 @@ class Change(Told):
     """One cell's answer on both sides, in words and by reply, with the rules that made it in the packet's order.
 
     `answer`: between two runs, how the answer changes besides the verdict; None if it does not, or if one is not known.
-    `before_verdict`, `after_verdict`: of a run. `likely`: the probability that chance makes the difference of shares.
+    `before_verdict`, `after_verdict`: of a run. `expected`: what the rules of AFTER expect of a cell that fails in it.
+    `likely`: the probability that chance makes the difference of shares.
     """
 
     cell: str
@@ -60,6 +61,7 @@ class Change(Told):
     answer: Kind | None = None
     before_verdict: Result | None = None
     after_verdict: Result | None = None
+    expected: str = ""
     likely: float | None = None
     before: str
     after: str
@@ -159,6 +161,7 @@ def changed(before: Answer, after: Answer, statistics: Likelihood = SAME) -> Cha
         answer=answer if verdict else None,
         before_verdict=before.verdict,
         after_verdict=after.verdict,
+        expected=after.expected if after.verdict is Result.FAIL else "",
         likely=statistics.likely if Kind.UNPROVEN_SHARE in {kind, answer} else None,
         before=before.told,
         after=after.told,

@@ -99,9 +99,10 @@ def alike(group: Group) -> dict[tuple[str, str, str], list[str]]:
 
 
 def _said(change: Change) -> str:
-    """The class of a change of answer beside that of the verdict, and the probability of an unproven share."""
+    """What was expected of a failing cell, the class of its change of answer, the probability of an unproven share."""
+    expected = f"expected {change.expected}" if change.expected not in {"", change.before} else ""
     likely = "" if change.likely is None else f"p = {change.likely:.1g}"
-    return ", ".join(filter(None, [change.answer or "", likely]))
+    return ", ".join(filter(None, [change.answer or "", likely, expected]))
 
 
 def _rule(label: str, rule: RuleTold) -> RenderableType:

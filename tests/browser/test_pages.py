@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from reports import pages
+from probes import session
+from probes.judging import Judge
+from probes.observation import Attempt, Observation, Outcome
+from probes.oracle.oracle import expect
+from probes.plan import plan
+from reports import judged, pages
 from reports.answers import Side
 from reports.comparison import compare
 from reports.prediction import Prediction
+from reports.run import DeclaredTopology, Run
+from topologies.load import load
 from topologies.overrides import declared
+from topologies.snapshot import declared as snapshot_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import BrowserContext, Page
 
+IP, PORT = "pod-n2-to-web.clusterip-v4-tcp", "pod-n1-to-web-np.nodeport.n1-v4-tcp"
 DESKTOP, PHONE = {"width": 1366, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -29,7 +39,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     comparison = compare(Side.predicted("</script><b id=torn>", before), Side.predicted("after", after))
     (folder / "predict.html").write_text(pages.prediction(before), encoding="utf-8")
     (folder / "diff.html").write_text(pages.comparison(comparison), encoding="utf-8")
+    between = compare(Side.observed("one", _run({})), Side.observed("two", _run({PORT: _kept, IP: _silent})))
+    (folder / "runs.html").write_text(pages.comparison(between), encoding="utf-8")
     return folder
+
+
+def _run(bent: dict[str, Callable[[Observation], Observation]]) -> Run:
+    topology = load("lab-small")
+    cells = [cell for cell in plan(topology).cells if cell.frontend.service in {"web", "web-np"}]
+    answers = session.simulate(topology, cells, lambda cell, known: expect(topology, known, cell))
+    seen = {name: bent.get(name, lambda one: one)(one) for name, one in answers.observations.items()}
+    judge = Judge.over(topology, replace(answers, observations=seen), cells)
+    records = tuple(judged.records(judge, cells))
+    return Run(topology=DeclaredTopology.of(topology), started="2026-11-22T05:35:08Z", records=records)
+
+
+def _silent(seen: Observation) -> Observation:
+    return replace(seen, attempts=(Attempt(Outcome.TIMEOUT),) * len(seen.attempts))
+
+
+def _kept(seen: Observation) -> Observation:
+    own = snapshot_of(load("lab-small")).pods["pod-n1"]
+    return replace(seen, attempts=tuple(replace(one, source=own) for one in seen.attempts))
 
 
 @pytest.fixture
@@ -90,7 +121,20 @@ def test_changes_are_filtered_by_kind_and_their_rules_are_told(shown):
     assert kinds == {"changed-source"}
 
 
-@pytest.mark.parametrize("shown", ["predict", "diff"], indirect=True)
+@pytest.mark.parametrize("shown", ["runs"], indirect=True)
+def test_what_fails_newly_is_red_even_if_the_backend_sees_the_client(shown):
+    (group,) = shown.locator(".group").all()
+    assert group.get_attribute("data-mark") == "newly-failing"
+    edge = group.evaluate("one => getComputedStyle(one).borderLeftColor")
+    assert shown.locator(".group.pass").count() == 0
+    red, green, blue = (int(part) for part in edge.removeprefix("rgb(").rstrip(")").split(","))
+    assert red > 2 * max(green, blue)
+    assert "gained-source" in group.inner_text()
+    assert "1 newly-failing" not in shown.locator(".verdicts").inner_text().replace("\n", " ")
+    assert "2 newly-failing" in shown.locator(".verdicts").inner_text().replace("\n", " ")
+
+
+@pytest.mark.parametrize("shown", ["predict", "diff", "runs"], indirect=True)
 def test_a_phone_scrolls_no_page_sideways(shown):
     shown.set_viewport_size(PHONE)
 
