@@ -192,7 +192,7 @@ def _answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         if failed.exists():
             pytest.exit(failed.read_text(encoding="utf-8"), returncode=NOT_TESTABLE)
         if shared.exists():
-            return sessions.Answers.read(shared)
+            return _shared(shared)
         try:
             answers = _conduct(config, cells)
         except ClusterError as error:
@@ -208,6 +208,17 @@ def _answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
                 pytest.exit(f"{message}, so the other workers cannot judge: free space, or run without -n")
             _say(config, message)
         return answers
+
+
+def _shared(path: Path) -> sessions.Answers:
+    """Read what another worker has asked; end the run if it is not what that worker wrote."""
+    try:
+        return sessions.Answers.read(path)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        pytest.exit(
+            f"{path} cannot be read: got {reason}, want the answers that a worker wrote: run again", NOT_TESTABLE
+        )
 
 
 def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from ipaddress import IPv4Address
+from ipaddress import AddressValueError, IPv4Address
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import BaseLoader, Environment, StrictUndefined
+from pydantic import ValidationError
 
 from probes.documented import check, live
 from probes.documented.answer import Ending
@@ -22,9 +23,11 @@ from probes.documented.world import lacks, said
 from probes.observation import Outcome
 from probes.oracle.rules import sentence
 from probes.verdict import Result
-from reports.journal import failed
+from reports.journal import JournalError, failed
+from reports.reading import SHOWN, problems
 from reports.style import MARKS
 from topologies.model import Topology
+from topologies.rules import complaints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from probes.documented.model import Case, Claim, Page, Table
     from reports.record import Record
     from reports.run import Run
+    from topologies.model import Vantage
 
 FOLDER = "documented"
 INDEX = "index.html"
@@ -220,7 +224,7 @@ def brief(endings: Iterable[Ending]) -> str:
 
 def _shown(page: Page, run: Run) -> dict[str, list[Shown]]:
     """What a run shows of each claim of a page, by the claim's id."""
-    topology = Topology.model_validate(run.topology.declared)
+    topology = _topology(run)
     records = {record.cell.id: record for record in run.records}
     found: dict[str, list[Shown]] = {}
     for trial in live.trials(topology):
@@ -229,8 +233,40 @@ def _shown(page: Page, run: Run) -> dict[str, list[Shown]]:
     return found
 
 
+def _topology(run: Run) -> Topology:
+    """Return the topology that a run declares.
+
+    Raises:
+        JournalError: it is not one that this hairpin can read.
+
+    """
+    try:
+        topology = Topology.model_validate(run.topology.declared)
+        wrong = "; ".join(map(str, complaints(topology)[:SHOWN]))
+    except ValidationError as error:
+        topology, wrong = None, problems(error)
+    if topology is None or wrong:
+        message = f"run {run.topology.name[:60]}: topology.declared cannot be read: {wrong}"
+        raise JournalError(message)
+    return topology
+
+
+def _address_of(record: Record) -> IPv4Address:
+    """Return the address that was asked.
+
+    Raises:
+        JournalError: the record has none.
+
+    """
+    try:
+        return IPv4Address(record.target.rpartition(":")[0])
+    except AddressValueError as error:
+        message = f"record {record.cell.id}: target: got {record.target[:60]!r}, want an IPv4 address and a port"
+        raise JournalError(message) from error
+
+
 def _held(trial: live.Trial, record: Record, topology: Topology) -> Shown:
-    endings = _endings(record, topology)
+    endings = _endings(record, topology, trial.cell.vantage)
     cell, otherwise = trial.cell.id.removesuffix("-v4-tcp"), trial.case in trial.claim.otherwise
     if record.verdict is Result.INCONCLUSIVE or not endings:
         return Shown(topology.name, cell, record.headline, "could not be told", Result.INCONCLUSIVE, "", otherwise)
@@ -239,11 +275,9 @@ def _held(trial: live.Trial, record: Record, topology: Topology) -> Shown:
     return Shown(topology.name, cell, summary(endings), brief(endings), result, complaint, otherwise)
 
 
-def _endings(record: Record, topology: Topology) -> tuple[Ending, ...]:
+def _endings(record: Record, topology: Topology, vantage: Vantage) -> tuple[Ending, ...]:
     """A record's attempts, as `live.seen` has them; timeouts among refusals that come by ICMP are limited refusals."""
-    vantage = next(one for one in topology.workload.vantages if one.name == record.cell.vantage)
     host = check.host_address(topology, vantage)
-    target = record.target.rpartition(":")[0]
     by_icmp = any(way.by_icmp for way in record.expected.paths)
     limited = by_icmp and any(attempt.outcome is Outcome.REFUSED for attempt in record.observed.attempts)
     found: dict[Ending, None] = {}
@@ -252,7 +286,7 @@ def _endings(record: Record, topology: Topology) -> tuple[Ending, ...]:
             continue
         source = attempt.source
         own = host or (source.address if source and source.kept else None)
-        called = check.names(source.address, topology, IPv4Address(target), own) if source else frozenset()
+        called = check.names(source.address, topology, _address_of(record), own) if source else frozenset()
         found[Ending(attempt.outcome, called, attempt.backend)] = None
     return tuple(found)
 
@@ -264,7 +298,7 @@ def _unshown(page: Page, claim: Claim, runs: Sequence[Run]) -> str:
         return ""
     if not runs:
         return ""
-    topologies = [Topology.model_validate(run.topology.declared) for run in runs]
+    topologies = [_topology(run) for run in runs]
     lacking = min((lacks(world, topology) for world in worlds for topology in topologies), key=len)
     return f"needs {', '.join(lacking)}" if lacking else "needs a workload or a balancer that no run had"
 

@@ -18,16 +18,16 @@ import json
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from probes.observation import Observation
 from reports import judged
+from reports.reading import Page, UnreadableError, read_run
 from reports.record import Record, merge
-from reports.run import Header, Run
+from reports.run import FILE, Header, Run
 from topologies.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAIN = "records.jsonl"
-RUN = "run.json"
+RUN = FILE
 _OBSERVATION, _SNAPSHOT = TypeAdapter(Observation), TypeAdapter(Snapshot)
 
 
@@ -169,14 +169,15 @@ def assemble(
     What was observed and not judged any more is judged now.
     """
     notes = list(closing.pop("notes", ()))
-    pages = [_Page.of(path, notes) for path in _journals(folder)]
+    pages = [Page.of(path, notes) for path in _journals(folder)]
     header = next((page.header for page in pages if page.header), header)
     if header is None:
-        message = f"no journal with a header in {folder}: got {sorted(path.name for path in folder.glob('*'))}"
+        found = f"got {sorted(path.name for path in folder.glob('*'))[:8]}"
+        message = f"no journal with a header in {folder}: {'; '.join([found, *notes[:3]])}"
         raise JournalError(message)
     records = [*(record for page in pages for record in page.records), *extra]
     for page in pages:
-        records += page.judged(header, {record.cell.id for record in records})
+        records += _judged(page, header, {record.cell.id for record in records}, notes)
     told = {name: getattr(header, name) for name in Header.model_fields}
     return Run(
         **{
@@ -205,57 +206,29 @@ def save(run: Run, folder: Path) -> Path:
     return path
 
 
-@dataclass(slots=True)
-class _Page:
-    """What one journal says."""
-
-    header: Header | None = None
-    snapshot: Snapshot | None = None
-    observations: dict[str, Observation] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, path: Path, notes: list[str]) -> _Page:
-        """Read it; a line that is not whole is dropped, and a note says so."""
-        page = cls()
-        lines = path.read_bytes().splitlines(keepends=True)
-        for number, line in enumerate(lines, start=1):
-            try:
-                page.take(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
-                torn = number == len(lines) and not line.endswith(b"\n")
-                why = "torn by the end of the process" if torn else f"not readable: {str(error).splitlines()[0]}"
-                notes.append(f"{path.name} line {number} was dropped: {why}")
-        return page
-
-    def take(self, written: dict[str, Any]) -> None:
-        """One line."""
-        if "header" in written:
-            self.header = Header(**written["header"])
-        elif "snapshot" in written:
-            self.snapshot = _SNAPSHOT.validate_python(written["snapshot"])
-        elif "observation" in written:
-            seen = _OBSERVATION.validate_python(written["observation"])
-            self.observations[seen.cell] = seen
-        else:
-            self.records.append(Record(**written["record"]))
-
-    def judged(self, header: Header, known: set[str]) -> list[Record]:
-        """Records of the observations whose cell has none yet."""
-        left = any(cell not in known for cell in self.observations)
-        if not left or self.snapshot is None:
-            return []
-        made = judged.heard(header, self.snapshot, self.observations)
-        return [record for record in made if record.cell.id not in known]
+def _judged(page: Page, header: Header, known: set[str], notes: list[str]) -> list[Record]:
+    """Records of the observations whose cell has none yet. A damaged journal costs these records, not the run."""
+    left = any(cell not in known for cell in page.observations)
+    if not left or page.snapshot is None:
+        return []
+    try:
+        made = judged.heard(header, page.snapshot, page.observations)
+    except Exception as error:  # noqa: BLE001 - a tampered snapshot fails anywhere in the oracle; what was judged stays
+        notes.append(
+            f"{len(page.observations)} observations could not be judged: {type(error).__name__}: {error}"[:200]
+        )
+        return []
+    return [record for record in made if record.cell.id not in known]
 
 
 def load(path: Path) -> Run:
     """Read a `run.json`, or the folder that holds one; JournalError says what was wrong with it."""
-    source = path / RUN if path.is_dir() else path
+    source = path
     try:
-        return Run.model_validate_json(source.read_bytes())
-    except (OSError, ValidationError) as error:
-        message = f"{source} is not a readable run: {error}"
+        source = path / RUN if path.is_dir() else path
+        return read_run(source)
+    except (OSError, UnreadableError) as error:
+        message = f"{str(source)[:200]} is not a readable run: {getattr(error, 'strerror', None) or error}"
         raise JournalError(message) from error
 
 

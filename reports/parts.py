@@ -15,7 +15,7 @@ Seconds = Annotated[float, PlainSerializer(lambda value: round(value, 4), return
 class Told(BaseModel):
     """Frozen. Unknown keys are ignored on reading: an addition to the schema must not break an older reader."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Address(Told):

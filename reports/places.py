@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _KINDS = tuple(kind.value for kind in FrontendKind)
 _PLACES = ("own", "other with", "other without", "own cni0", "own vtep", "loopback")
+_BESIDES = {At.CNI0, At.VTEP, At.SECONDARY, At.PUBLIC}  # what follows the node in the label of a NodePort
 _USUAL = ("v4", "tcp")
 LEGEND = "own: the client's own node; other with, without: another node with, without an endpoint of the Service"
 
@@ -40,14 +41,13 @@ class Places:
     @classmethod
     def of(cls, declared: Mapping[str, Any]) -> Self:
         """From `topology.declared` of a run, raw, so that a run of another version can still be read."""
-        workload = declared.get("workload") or {}
         backends: dict[str, list[Mapping[str, Any]]] = {}
-        for backend in workload.get("backends", ()):
-            backends.setdefault(backend.get("app", ""), []).append(backend)
-        services = {service["name"]: service for service in workload.get("services", ())}
-        found = {name: backends.get(service.get("app", ""), []) for name, service in services.items()}
+        for backend in _declared(declared, "backends"):
+            backends.setdefault(str(backend.get("app", "")), []).append(backend)
+        services = {str(service.get("name", "")): service for service in _declared(declared, "services")}
+        found = {name: backends.get(str(service.get("app", "")), []) for name, service in services.items()}
         return cls(
-            homes={name: frozenset(str(backend["node"]) for backend in own) for name, own in found.items()},
+            homes={name: frozenset(str(backend.get("node", "")) for backend in own) for name, own in found.items()},
             abouts={name: _about(services[name], own) for name, own in found.items()},
         )
 
@@ -64,7 +64,8 @@ class Places:
         def rank(label: str) -> tuple[int, int, str]:
             place = label.partition(".")[2]
             known = _PLACES.index(place) if place in _PLACES else len(_PLACES)
-            return _KINDS.index(found[label]), known if found[label] == FrontendKind.NODE_PORT else 0, label
+            kind = _KINDS.index(found[label]) if found[label] in _KINDS else len(_KINDS)
+            return kind, known if found[label] == FrontendKind.NODE_PORT else 0, label
 
         return tuple(sorted(found, key=rank))
 
@@ -81,7 +82,14 @@ class Places:
 def split(place: str) -> tuple[str, str]:
     """A NodePort label's node and address there: `n1-cni0` -> n1, cni0; `worker-1` -> worker-1 and nothing."""
     node, _, at = place.rpartition("-")
-    return (node, at) if node and at in {At.CNI0, At.VTEP} else (place, "")
+    return (node, at) if node and at in _BESIDES else (place, "")
+
+
+def _declared(topology: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:
+    """Return the entries of a list of the workload, as far as a run of another version has them."""
+    workload = topology.get("workload")
+    entries = workload.get(section) if isinstance(workload, dict) else None
+    return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
 
 
 def _about(service: Mapping[str, Any], backends: Iterable[Mapping[str, Any]]) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from topologies.model import Topology
 
 SCHEMA_VERSION: Literal["1"] = "1"
+FILE = "run.json"  # in the run's folder
 
 
 class DeclaredTopology(Told):

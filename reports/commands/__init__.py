@@ -21,6 +21,8 @@ def near_matches(word: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Return the known words that come near, best first: misspelt, in camelCase, or only a part of them."""
     plain = {one.lower(): one for one in known}
     spelt = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", word).replace("_", "-").lower()
-    close = get_close_matches(spelt, plain, n=most, cutoff=0.6)
+    if spelt in plain:
+        return [plain[spelt]]
+    close = get_close_matches(spelt, plain, n=most, cutoff=0.75)
     parts = [one for one in plain if spelt and spelt in one]
     return [plain[one] for one in dict.fromkeys([*close, *parts])][:most]

@@ -12,7 +12,7 @@ from probes.verdict import Result
 from reports.classification import OF_VERDICTS, Kind
 from reports.commands import CommandError, near_matches, output
 from reports.comparison import OBSERVED, compare
-from reports.journal import RUN, JournalError
+from reports.run import FILE
 from topologies import overrides
 from topologies.load import TopologyError, names
 
@@ -119,14 +119,14 @@ def side(name: str, changes: Sequence[str]) -> Side:
         topology = overrides.declared(name, given)
         told = f"{name} with {', '.join(changes)}" if changes else name
         return Side.predicted(told, Prediction.of(topology, given))
-    except (JournalError, TopologyError, UnsupportedMode) as error:
+    except (OSError, TopologyError, UnsupportedMode) as error:
         raise CommandError(str(error)) from error
 
 
 def _neither(name: str) -> CommandError:
     """The error for a name that is no topology and no run: what comes near it."""
     folder = Path(name).parent
-    runs = [str(folder / one.name) for one in folder.iterdir() if (one / RUN).exists()] if folder.is_dir() else []
+    runs = [str(folder / one.name) for one in folder.iterdir() if (one / FILE).exists()] if folder.is_dir() else []
     near = near_matches(name, [*names(), *runs])
     meant = f"; did you mean {' or '.join(near)}?" if near else f"; the library has {', '.join(names())}"
     return CommandError(
@@ -143,8 +143,8 @@ def _run(name: str, path: Path, changes: Sequence[str]) -> Side:
             f"{name} is a run, which is what was observed: only a topology can be overridden ({', '.join(changes)})"
         )
         raise CommandError(message)
-    if path.is_dir() and not (path / RUN).exists():
-        message = f"{name} holds no {RUN}: got {sorted(one.name for one in path.iterdir())[:8]}, want a run's folder"
+    if path.is_dir() and not (path / FILE).exists():
+        message = f"{name} holds no {FILE}: got {sorted(one.name for one in path.iterdir())[:8]}, want a run's folder"
         raise CommandError(message)
     return Side.observed(name, journal.load(path))
 

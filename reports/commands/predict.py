@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probes.oracle.modes import UnsupportedMode
 from probes.plan import plan
 from reports.commands import CommandError, output
+from reports.run import FILE
 from topologies import overrides
 from topologies.complaints import show, squash
 from topologies.frontends import UnresolvedError, resolve
@@ -48,6 +51,7 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Predict, or tell why; 0."""
+    _refuse_runs(options.topology)
     try:
         changes = overrides.parse(options.overrides)
         topology = overrides.declared(options.topology, changes)
@@ -56,6 +60,15 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(str(error)) from error
     output.emit(options, text)
     return 0
+
+
+def _refuse_runs(name: str) -> None:
+    """A run shows what was; CommandError says where it is read."""
+    path = Path(name)
+    with suppress(OSError, ValueError):  # no name of a file: the topology's own error says so
+        if path.suffix == ".json" or (path / FILE).exists():
+            message = f"{name[:100]}: got a run, want a topology (a file, or a name of the library); diff reads runs"
+            raise CommandError(message)
 
 
 def _table(topology: Topology, changes: dict[str, Any], options: argparse.Namespace) -> str:
@@ -110,7 +123,7 @@ def cell_of(topology: Topology, name: str) -> Cell:
             raise CommandError(message)
     near = "".join(f"\n  {one}" for one in _near(name, [*cells, *left]))
     near = near or f"\n  one of its {len(cells)} cells, as `hairpin predict` lists"
-    message = f"{topology.name} has no cell {show(name)}; near it:{near}"
+    message = f"--why: got {show(name)}, want a cell of {topology.name}; near it:{near}"
     raise CommandError(message)
 
 
