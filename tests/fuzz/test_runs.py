@@ -15,7 +15,7 @@ import pytest
 from probes import session
 from probes.oracle.oracle import expect
 from probes.plan import plan
-from reports import html, journal
+from reports import documented, html, journal
 from reports.cli import main
 from reports.journal import Journal, JournalError
 from reports.run import DeclaredTopology, Header, Run
@@ -24,7 +24,7 @@ from topologies.load import load
 
 ROOT = Path(__file__).parents[2]
 RUNS, JOURNALS = 600, 400
-NAME = "ack-flannel"  # vendors document such a cluster, so `hairpin documented` reads its records
+NAME = "lab-flannel"  # flannel documents such a cluster, so `hairpin documented` reads its records
 DATA = re.compile(r'<script type="application/json"[^>]*>(.*?)</script>', re.DOTALL)
 ERROR = re.compile(r"hairpin (diff|documented): .+", re.DOTALL)
 
@@ -34,13 +34,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real run's folder."""
     out = tmp_path_factory.mktemp("out")
     command = [sys.executable, "-m", "pytest", "-q", "--simulate", f"--topology={NAME}", f"--out={out}"]
-    subprocess.run([*command, "-k", "pod-n1-to-web-np"], cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - ours
-    return (out / "last").resolve()
+    command += ["-k", "n3-to-web.clusterip or to-web.endpoint"]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - our own command
+    folder = (out / "last").resolve()
+    (page,) = (page for page in documented.pages() if page.name == "flannel")
+    assert any(face.shown for face in documented.faces(page, [journal.load(folder)]).values())
+    return folder
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> int:
     """Run a verb: its exit code; an error is in our own words."""
-    with bounds.in_time(30 if arguments[0] == "documented" else bounds.CASE_TIME_S):
+    with bounds.in_time():
         code = main(arguments)
     told = capsys.readouterr()
     assert code in {0, 1, 2}
@@ -58,6 +62,14 @@ def spoilt(content: bytes, chance: random.Random) -> bytes:
     return chance.choice(tamper.BYTES)(content, chance)
 
 
+@pytest.fixture
+def one_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only flannel's page, which has what this run can show: the pages of other vendors cost seconds of prediction."""
+    (page,) = (page for page in documented.pages() if page.name == "flannel")
+    monkeypatch.setattr(documented, "pages", lambda: [page])
+
+
+@pytest.mark.usefixtures("one_page")
 @pytest.mark.parametrize("part", range(6))
 def test_a_tampered_run_is_read_or_refused_in_words(made, tmp_path, capsys, part):
     content = (made / "run.json").read_bytes()
@@ -72,7 +84,7 @@ def test_a_tampered_run_is_read_or_refused_in_words(made, tmp_path, capsys, part
         codes.append(
             said(capsys, "diff", *sides, *chance.choice(((), ("--all",), ("--format=json",), ("--format=html",))))
         )
-        if case % 20 == part:
+        if case % 2 or case < 6:
             said(capsys, "documented", str(tmp_path / "pages"), "--run", str(path))
         page_of(path)
     assert codes
