@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from probes.verdict import Result, Verdict
 from reports.failure import told
 
 ACCOUNT = "the client address was not kept\n    asked     11 x tcp\n    expected  kept"
@@ -22,3 +23,15 @@ def test_a_failure_is_the_promise_and_the_account() -> None:
 
 def test_a_test_without_a_docstring_has_its_account() -> None:
     assert told(None, "nothing heard") == "E   nothing heard"
+
+
+def test_a_promise_that_does_not_apply_is_not_printed_above_another_expectation() -> None:
+    verdict = Verdict(
+        "cell", Result.FAIL, "timeout where ok was expected", (("promise", "does not apply"), ("asked", "1"))
+    )
+
+    assert told("It is refused.", str(verdict)).splitlines() == [
+        "E   timeout where ok was expected",
+        "E       promise   does not apply",
+        "E       asked     1",
+    ]
