@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -25,6 +27,7 @@ from topologies.snapshot import declared
 SMALL = load("lab-small")
 CELLS = [cell for cell in plan(SMALL).cells if cell.frontend.service in {"web", "web-np", "none"}]
 LOST = Attempt(Outcome.TIMEOUT)
+NOBODY = IPv4Address("192.0.2.1")
 PASS, FAIL, UNSURE = Result.PASS, Result.FAIL, Result.INCONCLUSIVE
 
 
@@ -256,3 +259,38 @@ def test_the_shares_of_two_runs_are_compared_with_each_other(then, wanted):
     found = between(sample(8), sample(then))
 
     assert set(kinds(found).values()) == wanted
+
+
+@pytest.mark.parametrize("name", ["lab-small", "lab-balancer", "lab-ipvs-flannel"])
+def test_a_run_differs_from_its_prediction_exactly_where_its_verdict_is_fail(name):
+    """Cells are bent at random: silence, a part of it, refusals, another source, one backend only."""
+    topology = load(name)
+    cells = list(plan(topology).cells)
+    chance_of = random.Random(name)  # noqa: S311 - no secret
+    bends = [silent, partly, refused, stranger, lonely]
+    bent = {cell.id: chance_of.choice(bends) for cell in cells if chance_of.random() < 0.5}
+
+    run = run_of(topology, cells, **bent)
+    for sides in (True, False):
+        pair = (Side.predicted("topology", Prediction.of(topology)), Side.observed("run", run))
+        found = kinds(compare(*(pair if sides else reversed(pair))))
+
+        failing = {one.cell.id for one in run.records if one.verdict is FAIL}
+        assert {cell for cell, kind in found.items() if kind is not Kind.UNPROVEN_SHARE} == failing
+        assert failing
+
+
+def partly(seen):
+    return replace(seen, attempts=(LOST, *seen.attempts[1:]))
+
+
+def refused(seen):
+    return replace(seen, attempts=(Attempt(Outcome.REFUSED),) * len(seen.attempts))
+
+
+def stranger(seen):
+    return replace(seen, attempts=tuple(replace(one, source=NOBODY) for one in seen.attempts))
+
+
+def lonely(seen):
+    return replace(seen, attempts=(seen.attempts[0],) * len(seen.attempts))
