@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+# Bytes that a command may print. A batch of 900 attempts (`batch.ATTEMPTS_MAX`) prints less than 1 KB of reports and at
+# most 1 KB of bodies for each attempt.
+OUTPUT_MAX = 4 * 1024 * 1024
+
 
 class TransportError(Exception):
     """The question did not reach the vantage, or its answer did not come back whole."""
@@ -37,6 +41,13 @@ class Completed:
     exit_code: int = 0
 
 
+def refuse_flood(where: object, size: int) -> None:
+    """Raise UnusableError if a command at `where` has printed more than OUTPUT_MAX bytes."""
+    if size > OUTPUT_MAX:
+        message = f"{where}: the output of the command is too long: got more than {OUTPUT_MAX} bytes, want less"
+        raise UnusableError(message)
+
+
 def at_once() -> None:
     """The gate that is open."""
 
@@ -55,5 +66,6 @@ class Vantage(Protocol):
 
         `gate` is called once the command runs and before it is fed: starting one takes its time, and need not be
         waited for when many are to begin together.
-        TransportError if it did not run to its end; a command that ended with any exit code is Completed.
+        TransportError if it did not run to its end, or printed more than OUTPUT_MAX bytes; a command that ended with
+        any exit code is Completed.
         """

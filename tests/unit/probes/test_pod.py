@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from kubernetes.client.exceptions import ApiException
+from websocket import ABNF, WebSocketConnectionClosedException, WebSocketTimeoutException
 
 from probes.vantages import pod
-from probes.vantages.base import TransportError, UnusableError
+from probes.vantages.base import OUTPUT_MAX, TransportError, UnusableError
 from probes.vantages.pod import PodVantage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SUCCESS = json.dumps({"status": "Success"}).encode()
 FAILED = json.dumps(
@@ -20,27 +25,38 @@ FAILED = json.dumps(
 NO_SHELL = json.dumps({"status": "Failure", "reason": "InternalError", "message": 'exec: "sh": not found'}).encode()
 
 
+CLOSE = (ABNF.OPCODE_CLOSE, ABNF())
+
+
+def frame(channel: int, data: bytes) -> tuple[int, ABNF]:
+    return ABNF.OPCODE_BINARY, ABNF(data=bytes([channel]) + data)
+
+
 class Socket:
-    def __init__(self, status: bytes = SUCCESS, *, open_: bool = False, error: Exception | None = None) -> None:
+    """WSClient and the websocket in it, as far as they are used."""
+
+    def __init__(self, status: bytes = SUCCESS, *, frames: Iterable[Any] = (), error: Exception | None = None) -> None:
         self.sent: list[tuple[int, bytes]] = []
         self.closed = False
-        self._open = open_
+        self.sock = self
         self._error = error
-        self._channels = {1: b"out", 2: b"err", 3: status}
+        whole = [frame(1, b"ou"), (ABNF.OPCODE_PING, ABNF()), frame(2, b"err"), frame(1, b"t"), frame(3, status), CLOSE]
+        self._frames = iter(frames or whole)
 
     def write_channel(self, channel: int, data: bytes) -> None:
         if self._error:
             raise self._error
         self.sent.append((channel, data))
 
-    def run_forever(self, timeout: float) -> None:
+    def settimeout(self, timeout: float) -> None:
         assert timeout > 0
 
-    def is_open(self) -> bool:
-        return self._open
-
-    def read_channel(self, channel: int) -> bytes:
-        return self._channels[channel]
+    def recv_data_frame(self, control_frame: bool) -> tuple[int, ABNF]:
+        assert control_frame
+        found = next(self._frames)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def close(self) -> None:
         self.closed = True
@@ -83,8 +99,20 @@ def test_an_exit_code_is_no_transport_trouble(monkeypatch: pytest.MonkeyPatch) -
     [
         (Socket(b""), TransportError, "pod hairpin/pod-n1 ended without an exit status"),
         (Socket(NO_SHELL), TransportError, 'did not run: exec: "sh": not found'),
-        (Socket(open_=True), TransportError, "did not end within 5 s"),
-        (Socket(error=BrokenPipeError("Broken pipe")), TransportError, "was cut: Broken pipe"),
+        (Socket(b"[]"), TransportError, "ended without an exit status"),
+        (Socket(b"null"), TransportError, "ended without an exit status"),
+        (Socket(b"<html>"), TransportError, "ended without an exit status"),
+        (Socket(b"\xff"), TransportError, "ended without an exit status"),
+        (Socket(b"[" * 100_000), TransportError, "ended without an exit status"),
+        (Socket(b'{"status": "Failure"}'), TransportError, "did not run"),
+        (Socket(b'{"status": {}, "details": [], "message": 5}'), TransportError, "did not run: 5"),
+        (Socket(b'{"details": {"causes": [7, {"reason": "ExitCode"}]}}'), TransportError, "did not run"),
+        (Socket(b'{"details": {"causes": [{"reason": "ExitCode", "message": "x"}]}}'), TransportError, "did not run"),
+        (Socket(frames=[frame(1, b"half a li"), CLOSE]), TransportError, "ended without an exit status"),
+        (Socket(frames=[WebSocketTimeoutException("x")]), TransportError, "did not end within 5 s"),
+        (Socket(frames=[WebSocketConnectionClosedException("gone")]), TransportError, "was cut: gone"),
+        (Socket(frames=[frame(1, b"half"), ConnectionResetError("reset")]), TransportError, "was cut: reset"),
+        (Socket(error=OSError("No buffer space")), TransportError, "was cut: No buffer space"),
         (ApiException(status=0, reason="Handshake status 404 Not Found"), UnusableError, "refused by the API server"),
         (
             ApiException(status=0, reason="Handshake status 500 error dialing backend"),
@@ -110,3 +138,20 @@ def test_an_exec_nobody_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(UnusableError, match="is its node up"):
         asked.run(["sh"], "", 5)
+
+
+@pytest.mark.parametrize("channel", [1, 2, 3, 77])
+def test_a_command_that_prints_without_end_is_read_to_the_bound_only(
+    monkeypatch: pytest.MonkeyPatch, channel: int
+) -> None:
+    socket = Socket(frames=repeat(frame(channel, b"x" * 32_768)))
+
+    with pytest.raises(UnusableError, match=rf"pod hairpin/pod-n1: the output .* got more than {OUTPUT_MAX} bytes"):
+        vantage(monkeypatch, socket).run(["yes"], "", 5)
+    assert socket.closed
+
+
+def test_a_command_that_ends_before_it_has_read_all_still_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = vantage(monkeypatch, Socket(FAILED, error=BrokenPipeError("Broken pipe"))).run(["sh"], "x", 5)
+
+    assert (done.stdout, done.exit_code) == (b"out", 42)
