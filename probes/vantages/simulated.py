@@ -11,7 +11,6 @@ import re
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from probes.curl import MARK
 from probes.observation import Attempt, Outcome
 from probes.vantages.base import Completed, at_once
 from topologies.frontends import Target
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _URL = re.compile(r'^url="http://([\d.]+):(\d+)/clientip\?(\d+)\.\[1-(\d+)\]"$', re.MULTILINE)
+_MARK = re.compile(r'^write-out="\\n(@@hairpin-[0-9a-f]+)', re.MULTILINE)
 _EXIT = {
     Outcome.OK: 0,
     Outcome.WRONG_BACKEND: 0,
@@ -29,6 +29,7 @@ _EXIT = {
     Outcome.HANG: 28,
     Outcome.RESET: 56,
 }
+_STATUS = {Outcome.OK: "200", Outcome.WRONG_BACKEND: "404"}
 _REASON = {Outcome.REFUSED: "Connection refused", Outcome.UNREACHABLE: "No route to host"}
 _CONNECTED = {Outcome.OK, Outcome.WRONG_BACKEND, Outcome.HANG, Outcome.RESET}
 _LOCAL = IPv4Address("192.0.2.1")  # TEST-NET-1, RFC 5737
@@ -48,18 +49,19 @@ class SimulatedVantage:
         """Answer every attempt of the batch at once; `command` and `timeout` change nothing."""
         gate()
         del command, timeout
-        said, bodies = "", ""
+        mark = (_MARK.search(stdin) or ("", ""))[1]
+        said, bodies = f"\n{mark}-begin\n", ""
         for address, port, number, times in _URL.findall(stdin):
             target = Target(IPv4Address(address), int(port))
             for n in range(1, int(times) + 1):
                 attempt = self._answer(target)
-                said += _say(target, f"{number}.{n}", attempt)
+                said += _say(mark, target, f"{number}.{n}", attempt)
                 bodies += _body(attempt)
-        return Completed(f"{said}{MARK}-end 0\n{MARK}-bodies\n{bodies}.".encode())
+        return Completed(f"{said}{mark}-end 0\n{mark}-bodies\n{bodies}.\n{mark}-done\n".encode())
 
 
-def _say(target: Target, query: str, attempt: Attempt) -> str:
-    """What curl says of this attempt: verbose reason, record."""
+def _say(mark: str, target: Target, query: str, attempt: Attempt) -> str:
+    """Return what curl reports of this attempt: verbose reason, record."""
     exit_code = _EXIT[attempt.outcome]
     connected = attempt.outcome in _CONNECTED
     reason = _REASON.get(attempt.outcome)
@@ -67,10 +69,10 @@ def _say(target: Target, query: str, attempt: Attempt) -> str:
     verbose = f"* connect to {target.address} port {target.port} failed: {reason}\n* {failed}\n" if reason else ""
     size = len(_body(attempt))
     record = (
-        MARK,
+        mark,
         f"http://{target}/clientip?{query}",
         exit_code,
-        "200" if size else "000",
+        _STATUS.get(attempt.outcome, "000"),
         attempt.seconds / 2 or 0.0001 if connected else 0,
         attempt.seconds,
         _LOCAL if connected else "",

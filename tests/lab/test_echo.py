@@ -7,7 +7,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-from probes import curl
+import pytest
+
+from probes import curl, transfers
 from probes.classify import attempt
 from probes.clock import Deadline, until
 from probes.observation import Outcome
@@ -17,7 +19,8 @@ from topologies.lab import binaries
 from topologies.load import load
 
 
-def test_a_real_agnhost_answers_as_the_parser_wants() -> None:
+@pytest.mark.parametrize("labelled", [False, True])
+def test_a_real_agnhost_answers_as_the_parser_wants(labelled: bool) -> None:
     given = os.environ.get("HAIRPIN_KUBERNETES_BIN")
     version = load("lab-small").kubernetes
     agnhost = binaries.find(Path(given) if given else None, version, cache=binaries.cache_dir(), say=print).path(
@@ -30,14 +33,14 @@ def test_a_real_agnhost_answers_as_the_parser_wants() -> None:
     try:
         until(lambda: _not_open(ports[0]), Deadline(10), "agnhost listens")
         asks = [curl.Ask(Target(LOOPBACK, ports[0]), 50)]
-        batch = curl.compose(asks, 0.5)
-        [transfers] = curl.read(LocalVantage().run(batch.command, batch.stdin, 30).stdout, asks)
+        batch = curl.compose(asks, 0.5, labelled=labelled)
+        [found] = transfers.read(LocalVantage().run(batch.command, batch.stdin, 30).stdout, asks, batch.mark)
     finally:
         server.kill()
         server.wait()
 
-    found = {(one.outcome, one.source, one.backend) for one in map(attempt, transfers)}
-    assert found == {(Outcome.OK, LOOPBACK, socket.gethostname())}
+    seen = {(one.outcome, one.source, one.backend) for one in map(attempt, found)}
+    assert seen == {(Outcome.OK, LOOPBACK, socket.gethostname())}
 
 
 def _not_open(port: int) -> str:

@@ -49,12 +49,16 @@ class _Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        address, port = self.client_address[:2]
-        body = (f"{address}:{port}" if self.path.startswith("/clientip") else "web-a").encode()
+        body = self._body().encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _body(self) -> str:
+        address, port = self.client_address[:2]
+        _, echo, label = self.path.partition("/echo?msg=")
+        return label if echo else f"{address}:{port}" if self.path.startswith("/clientip") else "web-a"
 
     def log_message(self, *_: object) -> None:
         pass
@@ -72,6 +76,9 @@ class _Other(_Echo):
 
 class _Server(ThreadingHTTPServer):
     request_queue_size = 512
+
+    def handle_error(self, *_: object) -> None:
+        pass  # a client that ends early is no news
 
 
 @contextmanager

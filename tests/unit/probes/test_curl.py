@@ -13,12 +13,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from servers import LOOPBACK, NOWHERE, LocalVantage, closed, echo, hanging, other, resetting, silent
 
-from probes import curl
+from probes import curl, transfers
 from probes.batch import Question, Spot, Want, carry_out
 from probes.cell import Cell
 from probes.classify import attempt
 from probes.observation import Attempt, Outcome
-from probes.vantages.base import TornError, UnusableError
 from topologies.frontends import Frontend, FrontendKind, Target
 from topologies.kinds import VantageKind
 from topologies.model import Vantage
@@ -37,7 +36,7 @@ TIMEOUT = 0.5
 def asked(asks: list[curl.Ask], vantage: LocalVantage | None = None) -> list[list[Attempt]]:
     batch = curl.compose(asks, TIMEOUT)
     output = (vantage or LocalVantage()).run(batch.command, batch.stdin, 30).stdout
-    return [[attempt(transfer) for transfer in transfers] for transfers in curl.read(output, asks)]
+    return [[attempt(one) for one in found] for found in transfers.read(output, asks, batch.mark)]
 
 
 @needs_curl
@@ -104,54 +103,3 @@ def test_a_long_answer_of_somebody_else_mixes_up_no_bodies() -> None:
     outcomes = [{(one.outcome, one.backend) for one in map(attempt, transfers)} for transfers in found]
     assert outcomes == [{(Outcome.OK, "web-a")}, {(Outcome.WRONG_BACKEND, None)}, {(Outcome.OK, "web-a")}]
     assert [len(transfers) for transfers in found] == [20, 20, 20]
-
-
-def test_a_vantage_without_curl_is_said_so(tmp_path: Path) -> None:
-    for name in ("head", "grep"):
-        (tmp_path / name).symlink_to(shutil.which(name) or name)
-    shell = shutil.which("sh") or "sh"
-
-    with pytest.raises(UnusableError, match="curl is missing"):
-        asked([curl.Ask(NOWHERE)], LocalVantage(shell, {"PATH": str(tmp_path)}))
-
-
-def test_a_curl_that_knows_no_such_option_is_quoted() -> None:
-    output = b"curl: option --parallel-immediate: is unknown\n@@hairpin-end 2\n@@hairpin-bodies\n."
-
-    with pytest.raises(TornError, match=r"curl ended 2 and told of 0 attempts, want 1; .*is unknown"):
-        curl.read(output, [curl.Ask(NOWHERE)])
-
-
-RECORD = '@@hairpin\thttp://10.0.0.1:80/clientip?{id}\t{code}\t000\t0\t0.1\t\t0\t\t0\t0\t0\tsaid "this"\tand that\n'
-TARGET = Target(LOOPBACK, 80)
-
-
-def output(*records: str, end: str = "@@hairpin-end 0\n@@hairpin-bodies\n.") -> bytes:
-    return ("".join(records) + end).encode()
-
-
-def test_a_message_may_hold_quotes_and_tabs() -> None:
-    [[transfer]] = curl.read(output(RECORD.format(id="0.1", code=28)), [curl.Ask(TARGET)])
-
-    assert transfer.message == 'said "this"\tand that'
-
-
-@pytest.mark.parametrize(
-    ("damaged", "why"),
-    [
-        (output(RECORD.format(id="0.1", code=28), end=""), "no end mark"),
-        (output(RECORD.format(id="0.1", code=28)[:40] + "\n"), "cannot be read"),
-        (output(), "told of 0 attempts, want 1"),
-        (
-            output(RECORD.format(id="0.1", code=28), end="@@hairpin-end 0\n@@hairpin-bodies\nmore."),
-            "have 4 bytes, want 0",
-        ),
-        (output(RECORD.format(id="0.1", code=28) * 2), "told of 2 attempts, want 1"),
-        (output(RECORD.format(id="7.1", code=28)), "nobody asked"),
-        (output("@@hairpin\thttp://10.0.0.1:80/cli\n"), "cannot be read"),
-        (output(RECORD.format(id="0.1", code=7)), "did not say why"),
-    ],
-)
-def test_torn_output_is_never_read_as_an_outcome(damaged: bytes, why: str) -> None:
-    with pytest.raises(TornError, match=why):
-        curl.read(damaged, [curl.Ask(TARGET)])

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from servers import closed, echo, hanging, silent
 
-from probes import curl
+from probes import curl, transfers
 from probes.classify import attempt
 from probes.clock import Deadline, until
 from probes.observation import Outcome
@@ -107,8 +107,9 @@ def test_a_batch_of_curl_goes_through_one_connection(sshd: Daemon) -> None:
         asks = [curl.Ask(target, 5)] * 20
         for _ in range(2):
             batch = curl.compose(asks, 2.0)
-            found = curl.read(vantage.run(batch.command, batch.stdin, 20).stdout, asks)
-            assert {attempt(transfer).outcome for transfers in found for transfer in transfers} == {Outcome.OK}
+            output = vantage.run(batch.command, batch.stdin, 20).stdout
+            found = transfers.read(output, asks, batch.mark)
+            assert {attempt(transfer).outcome for ones in found for transfer in ones} == {Outcome.OK}
     vantage.close()
 
 
