@@ -2,8 +2,8 @@
 
 Host keys are verified against a known_hosts file, always; login is by key file or agent, never by password. One
 connection is kept for all rounds, each command has a channel of its own. Opening the connection is tried twice; what
-then stays is an UnusableError, for every later command too, whose message tells an unknown host, a changed host key,
-a closed port, a silent host and a refused login apart.
+then stays is an UnusableError, for every later command too. Its message distinguishes a bad file, an unknown host, a
+changed host key, a closed port, a silent host and a refused login.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import paramiko
 import stamina
 
 from probes.clock import Deadline
-from probes.vantages.base import Completed, TransportError, UnusableError, at_once
+from probes.vantages.base import Completed, TransportError, UnusableError, at_once, refuse_flood
+from probes.vantages.ssh_files import KnownHost, UnreadableError, known_host, private_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +56,7 @@ class SshVantage:
         self._known_hosts = Path(known_hosts or "~/.ssh/known_hosts").expanduser()
         self._timeout = timeout
         self._client: paramiko.SSHClient | None = None
+        self._known = KnownHost()
         self._unusable = ""
         self._lock = threading.Lock()
 
@@ -72,9 +74,8 @@ class SshVantage:
                 channel.settimeout(max(deadline.left, 0.1))
                 channel.exec_command(shlex.join(command))
                 gate()
-                channel.sendall(stdin.encode())
-                channel.shutdown_write()
-                stdout, stderr = _drain(channel, deadline)
+                _feed(channel, stdin.encode())
+                stdout, stderr = self._drain(channel, deadline)
                 return self._completed(channel, stdout, stderr)
         except TimeoutError as error:
             message = f"{self}: the command did not end within {timeout:g} s"
@@ -90,6 +91,19 @@ class SshVantage:
             if self._client:
                 self._client.close()
             self._client = None
+
+    def _drain(self, channel: paramiko.Channel, deadline: Deadline) -> tuple[bytes, bytes]:
+        """Return standard output until its end, then the beginning of stderr (scripts send theirs to stdout)."""
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            channel.settimeout(max(deadline.left, 0.05))
+            part = channel.recv(_CHUNK)
+            if not part:
+                return b"".join(parts), channel.makefile_stderr("rb").read(_CHUNK)
+            parts.append(part)
+            size += len(part)
+            refuse_flood(self, size)
 
     def _completed(self, channel: paramiko.Channel, stdout: bytes, stderr: bytes) -> Completed:
         exit_code = channel.recv_exit_status()
@@ -117,7 +131,7 @@ class SshVantage:
             for attempt in stamina.retry_context(on=_may_go_away, attempts=2, wait_initial=0.2, wait_jitter=0.1):
                 with attempt:
                     return self._connect()
-        except (paramiko.SSHException, OSError) as error:
+        except Exception as error:
             self._unusable = f"{self}: {self._why(error)}"
             raise UnusableError(self._unusable) from error
         raise AssertionError  # stamina either returns or raises
@@ -125,14 +139,15 @@ class SshVantage:
     def _connect(self) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        if self._known_hosts.exists():
-            client.load_host_keys(str(self._known_hosts))
+        self._known = known_host(self._known_hosts, self._known_name)
+        for type_, key in self._known.keys.items():
+            client.get_host_keys().add(self._known_name, type_, key)
         try:
             client.connect(
                 self._host,
                 self._port,
                 self._user,
-                key_filename=str(self._key) if self._key else None,
+                pkey=private_key(self._key) if self._key else None,
                 allow_agent=self._key is None,
                 look_for_keys=self._key is None,
                 timeout=self._timeout,
@@ -144,7 +159,14 @@ class SshVantage:
             raise
         return client
 
+    @property
+    def _known_name(self) -> str:
+        """The host's name in known_hosts."""
+        return self._host if self._port == paramiko.config.SSH_PORT else f"[{self._host}]:{self._port}"
+
     def _why(self, error: Exception) -> str:
+        if isinstance(error, UnreadableError):
+            return str(error)
         if isinstance(error, paramiko.BadHostKeyException):
             return (
                 f"host key wrong: got {error.key.get_name()} {error.key.fingerprint}, "
@@ -154,10 +176,16 @@ class SshVantage:
         if isinstance(error, paramiko.AuthenticationException):
             return f"login refused for {self._user} with {self._key or 'the keys of the agent'}: {error}"
         if isinstance(error, paramiko.SSHException) and "known_hosts" in str(error):
-            name = self._host if self._port == paramiko.config.SSH_PORT else f"[{self._host}]:{self._port}"
-            scan = f"ssh-keyscan -p {self._port} {self._host}"
-            return f"host key unknown: {name} is not in {self._known_hosts}. Check it and add it: {scan}"
+            return self._why_unknown()
         return self._why_silent(error)
+
+    def _why_unknown(self) -> str:
+        lines = ", ".join(map(str, self._known.unread[:5]))
+        unread = f" (lines that cannot be read: {lines})" if lines else ""
+        scan = f"ssh-keyscan -p {self._port} {self._host}"
+        return (
+            f"host key unknown: {self._known_name} is not in {self._known_hosts}{unread}. Check it and add it: {scan}"
+        )
 
     def _why_silent(self, error: Exception) -> str:
         if isinstance(error, socket.gaierror):
@@ -167,22 +195,24 @@ class SshVantage:
             return f"port {self._port} cannot be connected to ({reason}): is sshd running there?"
         if isinstance(error, TimeoutError):
             return f"no answer within {self._timeout:g} s: is the host up, and is this its address?"
-        return f"the port is open, but no SSH session came of it ({error or type(error).__name__}): is it sshd?"
+        if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
+            return f"the port is open, but no SSH session came of it ({error or type(error).__name__}): is it sshd?"
+        return f"the login failed ({type(error).__name__}: {error})"
 
 
 def _may_go_away(error: Exception) -> bool:
-    final = (paramiko.BadHostKeyException, paramiko.AuthenticationException, socket.gaierror)
+    final = (paramiko.BadHostKeyException, paramiko.AuthenticationException, socket.gaierror, UnreadableError)
     if isinstance(error, final) or "known_hosts" in str(error):
         return False
     return isinstance(error, (paramiko.SSHException, OSError))
 
 
-def _drain(channel: paramiko.Channel, deadline: Deadline) -> tuple[bytes, bytes]:
-    """Standard output until its end, then what stderr got (small: scripts send theirs to stdout)."""
-    parts: list[bytes] = []
-    while True:
-        channel.settimeout(max(deadline.left, 0.05))
-        part = channel.recv(_CHUNK)
-        if not part:
-            return b"".join(parts), channel.makefile_stderr("rb").read()
-        parts.append(part)
+def _feed(channel: paramiko.Channel, data: bytes) -> None:
+    """Send all of stdin. A command may end before it has read that: what it printed is then still to be read."""
+    try:
+        channel.sendall(data)
+        channel.shutdown_write()
+    except TimeoutError:
+        raise
+    except OSError:
+        return

@@ -23,7 +23,7 @@ from probes import curl, transfers
 from probes.classify import attempt
 from probes.clock import Deadline, until
 from probes.observation import Outcome
-from probes.vantages.base import TransportError, UnusableError
+from probes.vantages.base import OUTPUT_MAX, TransportError, UnusableError
 from probes.vantages.ssh import SshVantage
 
 if TYPE_CHECKING:
@@ -182,3 +182,56 @@ def test_a_server_that_dies_is_transport_trouble(tmp_path: Path) -> None:
             vantage.run(["sh", "-c", f"kill -9 {session}; sleep 3"], "", 5)
         assert vantage.run(["echo", "back"], "", 5).stdout == b"back\n"
         vantage.close()
+
+
+def test_a_command_that_prints_without_end_is_read_to_the_bound_only(sshd: Daemon) -> None:
+    vantage = sshd.vantage()
+
+    with pytest.raises(
+        UnusableError, match=rf"the output of the command is too long: got more than {OUTPUT_MAX} bytes"
+    ):
+        vantage.run(["sh", "-c", "yes"], "", 20)
+    assert vantage.run(["echo", "on"], "", 5).stdout == b"on\n"
+    vantage.close()
+
+
+def test_errors_without_end_are_cut(sshd: Daemon) -> None:
+    vantage = sshd.vantage()
+
+    done = vantage.run(["sh", "-c", "head -c 1000000 /dev/zero >&2; echo out"], "", 20)
+
+    assert (done.stdout, len(done.stderr)) == (b"out\n", 64 * 1024)
+    vantage.close()
+
+
+def test_a_command_that_ends_before_it_has_read_all_still_tells_why(sshd: Daemon) -> None:
+    vantage = sshd.vantage()
+
+    done = vantage.run(["sh", "-c", "echo no; exit 3"], "x" * 5_000_000, 20)
+
+    assert (done.stdout, done.exit_code) == (b"no\n", 3)
+    vantage.close()
+
+
+def test_an_odd_byte_in_known_hosts_does_no_harm(sshd: Daemon) -> None:
+    good = (sshd.folder / "known_hosts").read_bytes()
+    (sshd.folder / "known_odd").write_bytes(b"h\xf6st ssh-rsa AAAA\n" + good)
+    vantage = sshd.vantage("known_odd")
+
+    assert vantage.run(["echo", "on"], "", 5).stdout == b"on\n"
+    vantage.close()
+
+
+def test_odd_keys_in_the_home_folder_are_no_traceback(
+    sshd: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".ssh").mkdir()
+    for name in ("id_rsa", "id_ed25519", "id_ecdsa"):
+        (tmp_path / ".ssh" / name).write_bytes(b"-----BEGIN OPENSSH PRIVATE KEY-----\n\xff\xfe\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+
+    with pytest.raises(UnusableError, match=r"^ssh \S+: (login refused|the login failed|the port is open)"):
+        SshVantage(
+            "ext", "127.0.0.1", port=sshd.port, user=getpass.getuser(), known_hosts=sshd.folder / "known_hosts"
+        ).run(["true"], "", 5)
