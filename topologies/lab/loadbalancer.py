@@ -9,6 +9,7 @@ then the address is told in `status.loadBalancer`, so that who reads it may use 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
@@ -31,8 +32,24 @@ if TYPE_CHECKING:
 
 EVERY = 0.2  # seconds between two rounds at least; where rounds take long, three times as long as they take
 HEALTH_TIMEOUT = 0.5
+FALL = 3  # health checks in a row without an answer until a node counts as unhealthy, as real balancers count
 OK = 200
 NAMED = ("unshare", "--uts", "--", "sh", "-c", 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"')
+
+
+@dataclass(slots=True)
+class Checks:
+    """The state of every node's health checks: one that is late once is no unhealthy node."""
+
+    states: dict[tuple[IPv4Address, int], bool] = field(default_factory=dict)
+    missed: Counter[tuple[IPv4Address, int]] = field(default_factory=Counter)
+
+    def state(self, check: tuple[IPv4Address, int], answer: bool | None) -> bool:
+        """Return whether the node is healthy, after this answer; None: there was none in time."""
+        self.missed[check] = self.missed[check] + 1 if answer is None else 0
+        if answer is not None or self.missed[check] >= FALL:
+            self.states[check] = bool(answer)
+        return self.states.get(check, False)
 
 
 @dataclass(slots=True)
@@ -44,6 +61,7 @@ class Controller:
     rules: str = ""
     own: set[IPv4Address] = field(default_factory=set)
     routed: set[IPv4Address] = field(default_factory=set)
+    checks: Checks = field(default_factory=Checks)
 
     def sync(self) -> None:
         """One round; ApiError if the API server does not answer (the rules stay as they are)."""
@@ -64,7 +82,8 @@ class Controller:
         ports = {one["spec"]["healthCheckNodePort"] for one in services if one["spec"].get("healthCheckNodePort")}
         asked = [(node, port) for port in ports for node in nodes]
         with ThreadPoolExecutor(max_workers=max(1, min(16, len(asked)))) as pool:
-            health = dict(zip(asked, pool.map(lambda question: healthy(*question), asked), strict=True))
+            answers = dict(zip(asked, pool.map(lambda question: healthy(*question), asked), strict=True))
+        health = {check: self.checks.state(check, answer) for check, answer in answers.items()}
         made = balancing.frontends(services, given, nodes, lambda node, port: health[node, port], balancer)
         rules = balancing.ruleset(made, balancer, addresses.routed_to_balancer(self.topology))
         if rules != self.rules:
@@ -125,12 +144,14 @@ def _says(told: list[dict[str, str]], wanted: list[dict[str, str]]) -> bool:
     )
 
 
-def healthy(node: IPv4Address, port: int) -> bool:
-    """What kube-proxy's health check of a Local Service says on a node."""
+def healthy(node: IPv4Address, port: int) -> bool | None:
+    """What kube-proxy's health check of a Local Service says on a node; None if it says nothing in time."""
     connection = HTTPConnection(str(node), port, timeout=HEALTH_TIMEOUT)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == OK
+    except TimeoutError:
+        return None
     except (OSError, HTTPException):
         return False
     finally:
