@@ -1,0 +1,74 @@
+"""`python -m bench.flood [TOPOLOGY] [SERVICES]`: what bounding a run's connections costs, and what it saves.
+
+Asks one large matrix (`bench.scale`; 100 Services on `lab-flannel`) twice in one lab and one process: first with as
+many connections at once as its batches have, and nothing asked again at low load; then as a run asks it. Every cell of
+the lab is as the rules say, so a cell that fails was lost to our own load. Times depend on the machine; compare the
+ratio.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections import Counter
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import yaml
+
+from bench.scale import enlarged
+from probes import budget, load_meter, runner, session
+from probes.judging import Judge
+from probes.plan import plan
+from topologies.lab import island, lab
+from topologies.load import load
+from topologies.model import Ssh, Topology
+
+if TYPE_CHECKING:
+    from topologies.lab.lab import Lab
+
+UNBOUNDED = 10**6  # connections
+
+
+def main(name: str, services: int) -> None:
+    """Print the verdicts and the seconds of both, and their ratio. Leaves the lab up, as `bench.run` does."""
+    topology = _enlarged(name, services)
+    if not island.is_inside(topology.name):
+        lab.up(topology)
+        island.reenter(topology.name, [sys.executable, "-m", "bench.flood", name, str(services)])
+    found = lab.find(topology.name)
+    if found is None:
+        sys.exit(f"lab {topology.name} is not up")
+    bounded = runner.MOST, budget.SLOW, load_meter.NEAR
+    runner.MOST, budget.SLOW, load_meter.NEAR = UNBOUNDED, inf, inf
+    without = once("unbounded", topology, found)
+    runner.MOST, budget.SLOW, load_meter.NEAR = bounded
+    print(f"  ratio of the times {once('bounded', topology, found) / without:.2f}")  # noqa: T201 - the answer
+
+
+def once(what: str, topology: Topology, found: Lab) -> float:
+    """Ask every cell once and print what came of it; returns the seconds of asking."""
+    options = session.Options(
+        kubeconfig=str(found.kubeconfig), ssh=Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
+    )
+    cells = plan(topology).cells
+    answers = session.conduct(topology, cells, secrets.token_hex(4), options, say=lambda _: None)
+    judge = Judge.over(topology, answers, list(cells))
+    verdicts = Counter(judge(cell).result.value for cell in cells)
+    attempts = sum(len(one.attempts) for one in answers.observations.values())
+    told = ", ".join(f"{count} {result}" for result, count in verdicts.most_common())
+    print(f"  {what:9} {len(cells)} cells, {attempts} attempts in {answers.timings['ask']:.1f} s: {told}", flush=True)  # noqa: T201
+    return answers.timings["ask"]
+
+
+def _enlarged(name: str, services: int) -> Topology:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "large.yaml"
+        path.write_text(yaml.safe_dump(enlarged(load(name), services)))
+        return load(str(path))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "lab-flannel", int(sys.argv[2]) if len(sys.argv) > 2 else 100)  # noqa: PLR2004
