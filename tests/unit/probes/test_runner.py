@@ -218,6 +218,13 @@ def test_a_large_matrix_is_asked_in_several_batches() -> None:
     assert curl.PARALLEL_MAX <= batch.ATTEMPTS_MAX
 
 
+def test_a_sample_larger_than_a_batch_is_split() -> None:
+    """A host has fewer client ports than `--samples=30000`."""
+    [observation] = ask([question(80, sample=30000)], lambda _: OK)
+
+    assert outcomes(observation) == [Outcome.OK] * 30000
+
+
 def test_progress_says_who_was_asked_what() -> None:
     lines: list[str] = []
     vantages = {"pod-n1": SimulatedVantage("pod-n1", lambda _: OK), "pod-n2": Flaky(UnusableError("gone"))}
