@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from probes import chance
-from probes.observation import Attempt, Observation, Outcome
+from probes.observation import LOST, Attempt, Observation, Outcome
 from probes.pool import Pool
 from probes.verdict import Facet, Result, Verdict
 
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 UNLIKELY = 1e-4  # a share is another one where chance makes this sample of it with at most this probability
 CERTAIN = 1e-6  # what sums of shares may lack of 0 and 1
-LOST = {Outcome.TIMEOUT, Outcome.HANG, Outcome.RESET}
+OVERLOADED = "every connection was lost under our own load"
+RATE_LIMITED = (
+    "only silence where ICMP refusals were being rate-limited (net.ipv4.icmp_ratelimit, one a second): "
+    "select fewer cells with -k, or set it to 0 on the nodes while the run asks"
+)
 MIXED_UP = (
     "the kernel's ipvs tells connections apart by client address, client port and endpoint alone, and may have taken "
     "this one for another; if so, the cell passes when it is asked again (docs/observations.md)"
@@ -77,11 +81,13 @@ def judge(case: Case, facet: Facet | None = None) -> Verdict:
     if case.observation.trouble or unforeseen or not case.observation.attempts:
         trouble = case.observation.trouble or unforeseen or "no attempt was made"
         return _verdict(case, facet, Result.INCONCLUSIVE, f"the cell could not be asked: {trouble}")
+    if not case.observation.counted:
+        return _verdict(case, facet, Result.INCONCLUSIVE, f"{OVERLOADED}: {case.observation.load}")
     found = complaints(case, [facet] if facet else Facet)
     if not found:
         return _verdict(case, facet, Result.PASS, "as expected")
     if case.limited and _rate_limited(case):
-        return _verdict(case, facet, Result.INCONCLUSIVE, "only silence where ICMP refusals were being rate-limited")
+        return _verdict(case, facet, Result.INCONCLUSIVE, RATE_LIMITED)
     return _verdict(case, facet, Result.FAIL, "; ".join(found.values()))
 
 
@@ -92,7 +98,7 @@ def complaints(sample: Sample, facets: Iterable[Facet] = Facet) -> dict[Facet, s
 
 def _reachability(case: Sample) -> str:
     allowed = set(case.expectation.outcomes)
-    seen = Counter(attempt.outcome for attempt in case.observation.attempts)
+    seen = Counter(attempt.outcome for attempt in case.observation.counted)
     if seen[Outcome.REFUSED] and _refusal_by_icmp(case):
         allowed.add(Outcome.TIMEOUT)
     if others := [outcome for outcome in seen if outcome not in allowed]:
@@ -156,7 +162,7 @@ def _shares(case: Sample) -> str:
     likely = likelihood(case)
     if likely is None or likely > UNLIKELY:
         return ""
-    got, asked = len(_answered(case)), _asked(case)
+    got, asked = _unloaded(case)
     return f"{got} of {asked} answered where {answered:.0%} was expected"
 
 
@@ -165,7 +171,13 @@ def likelihood(case: Sample) -> float | None:
     answered = sum(path.share for path in case.expectation.paths if path.outcome is Outcome.OK)
     if case.expectation.sticky or answered < CERTAIN or answered > 1 - CERTAIN:
         return None
-    return chance.of(len(_answered(case)), _asked(case), answered)
+    return chance.of(*_unloaded(case), answered)
+
+
+def _unloaded(case: Sample) -> tuple[int, int]:
+    """Count the answers and the attempts that our own load did not touch: leaving out its losses alone is a bias."""
+    sample = [attempt for attempt in case.observation.attempts if not attempt.loaded]
+    return sum(attempt.outcome is Outcome.OK for attempt in sample), len(sample)
 
 
 CHECKS: dict[Facet, Callable[[Sample], str]] = {
@@ -178,7 +190,7 @@ CHECKS: dict[Facet, Callable[[Sample], str]] = {
 
 
 def _answered(case: Sample) -> list[Attempt]:
-    return [attempt for attempt in case.observation.attempts if attempt.outcome is Outcome.OK]
+    return [attempt for attempt in case.observation.counted if attempt.outcome is Outcome.OK]
 
 
 def _asked(case: Sample) -> int:
@@ -190,7 +202,7 @@ def _refusal_by_icmp(case: Sample) -> bool:
 
 
 def _rate_limited(case: Sample) -> bool:
-    silent = all(attempt.outcome is Outcome.TIMEOUT for attempt in case.observation.attempts)
+    silent = all(attempt.outcome is Outcome.TIMEOUT for attempt in case.observation.counted)
     return silent and _refusal_by_icmp(case)
 
 
@@ -212,6 +224,9 @@ def _account(case: Case) -> tuple[tuple[str, str], ...]:
         ("expected", _expected(case)),
         ("observed", _observed(case)),
     ]
+    if observation.load:
+        lost = len(observation.attempts) - len(observation.counted)
+        lines.append(("load", f"asked again at low load; before, {observation.load}, so {lost} lost do not count"))
     if case.mixes and _one_lost(case):
         lines.append(("perhaps", MIXED_UP))
     if case.evidence:
@@ -221,8 +236,9 @@ def _account(case: Case) -> tuple[tuple[str, str], ...]:
 
 def _one_lost(case: Case) -> bool:
     """A single connection of several was lost where none may be."""
-    lost = [attempt.outcome for attempt in case.observation.attempts if attempt.outcome is not Outcome.OK]
-    return len(lost) == 1 < _asked(case) and lost[0] in LOST and case.expectation.outcomes == {Outcome.OK}
+    counted = case.observation.counted
+    lost = [attempt.outcome for attempt in counted if attempt.outcome is not Outcome.OK]
+    return len(lost) == 1 < len(counted) and lost[0] in LOST and case.expectation.outcomes == {Outcome.OK}
 
 
 def _expected(case: Case) -> str:
@@ -237,11 +253,11 @@ def _observed(case: Case) -> str:
     if case.observation.trouble:
         return f"nothing: {case.observation.trouble}"
     counts: Counter[str] = Counter()
-    for attempt in case.observation.attempts:
+    for attempt in case.observation.counted:
         seen = case.naming(attempt.source) if attempt.source else "?"
         told = f"ok by {attempt.backend}, source {seen}" if attempt.outcome is Outcome.OK else attempt.outcome.value
         counts[told] += 1
-    total = _asked(case)
+    total = counts.total()
     told_all = "; ".join(f"{times} of {total} {told}" for told, times in counts.most_common())
     swallowed = {Outcome.REFUSED.value, Outcome.TIMEOUT.value} <= counts.keys() and _refusal_by_icmp(case)
     return f"{told_all} (of the same refusal: kernels limit ICMP errors)" if swallowed else told_all

@@ -67,7 +67,7 @@ class Judge:
             expectation=expectation,
             observation=seen,
             naming=lambda address: self.name(address, cell),
-            limited=self.refusals[cell.place] >= BURST and not seen.sure,
+            limited=seen.unsure or (self.refusals[cell.place] >= BURST and not seen.sure),
             mixes=self.topology.proxy.mode is ProxyMode.IPVS,
             pool=lambda: self.pool(cell, expectation),
             evidence=f"{self.folder}/run.json cell {cell.id}" if self.folder else "",

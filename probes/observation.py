@@ -21,9 +21,16 @@ class Outcome(StrEnum):
     WRONG_BACKEND = "wrong-backend"
 
 
+LOST = frozenset({Outcome.TIMEOUT, Outcome.HANG, Outcome.RESET})
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One fresh connection. Times in seconds; `exit_code` and `message` are curl's own."""
+    """One fresh connection. Times in seconds; `exit_code` and `message` are curl's own.
+
+    `lost`: it ended in a way that load alone can cause. `loaded`: it was made while our own load brought answers near
+    their time limit, and its cell was asked again at low load.
+    """
 
     outcome: Outcome
     source: IPv4Address | None = None
@@ -35,6 +42,13 @@ class Attempt:
     local: str = ""
     remote: str = ""
     scout: bool = False
+    lost: bool = False
+    loaded: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything about the cluster: it may have been lost to our own load."""
+        return not (self.loaded and self.lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,8 @@ class Observation:
 
     `trouble` says why it could not be asked; then `attempts` may be empty, and the cell is inconclusive: it never
     counts as unreachable. `sure`: it was silent when the node that might have refused it had an ICMP error to spare.
+    `unsure`: it was silent, and there was no time to find out whether the ICMP limit is the reason. `load`: the
+    latencies because of which it was asked again at low load, or empty.
     """
 
     cell: str
@@ -50,3 +66,10 @@ class Observation:
     attempts: tuple[Attempt, ...] = field(default=())
     trouble: str = ""
     sure: bool = False
+    unsure: bool = False
+    load: str = ""
+
+    @property
+    def counted(self) -> tuple[Attempt, ...]:
+        """The attempts that say something about the cluster."""
+        return tuple(one for one in self.attempts if one.counts)

@@ -32,15 +32,15 @@ class Pool:
 
     def add(self, expectation: Expectation, observation: Observation) -> None:
         """Count a cell's attempts, each of which picked a backend with the shares that the expectation gives."""
-        self.attempts += len(observation.attempts)
+        self.attempts += len(observation.counted)
         self.cells += 1
-        self.seen.update(attempt.backend for attempt in observation.attempts)
+        self.seen.update(attempt.backend for attempt in observation.counted)
         shares: Counter[str] = Counter()
         for path in expectation.paths:
             if path.backend:
                 shares[path.backend] += path.share  # type: ignore[assignment] # typeshed: a Counter counts in ints
         for backend, share in shares.items():
-            unmet = max(0.0, 1 - share) ** len(observation.attempts)
+            unmet = max(0.0, 1 - share) ** len(observation.counted)
             self.hidden[backend] = self.hidden.get(backend, 1.0) * unmet
 
     @property

@@ -176,7 +176,7 @@ def _attempted(record: Record) -> tuple[Counter[Reply], Counter[Reply]]:
     limited = any(way.by_icmp for way in record.expected.paths) and Outcome.REFUSED in record.observed.outcomes
     counts: Counter[Reply] = Counter()
     scouts: Counter[Reply] = Counter()
-    for attempt in record.observed.attempts:
+    for attempt in record.observed.counted:
         outcome = Outcome.REFUSED if limited and attempt.outcome is Outcome.TIMEOUT else attempt.outcome
         source = attempt.source.name if attempt.source else ""
         reply = Reply(outcome, source, attempt.backend or "") if outcome is Outcome.OK else Reply(outcome)

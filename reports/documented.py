@@ -279,9 +279,9 @@ def _endings(record: Record, topology: Topology, vantage: Vantage) -> tuple[Endi
     """A record's attempts, as `live.seen` has them; timeouts among refusals that come by ICMP are limited refusals."""
     host = check.host_address(topology, vantage)
     by_icmp = any(way.by_icmp for way in record.expected.paths)
-    limited = by_icmp and any(attempt.outcome is Outcome.REFUSED for attempt in record.observed.attempts)
+    limited = by_icmp and any(attempt.outcome is Outcome.REFUSED for attempt in record.observed.counted)
     found: dict[Ending, None] = {}
-    for attempt in record.observed.attempts:
+    for attempt in record.observed.counted:
         if limited and attempt.outcome is Outcome.TIMEOUT:
             continue
         source = attempt.source

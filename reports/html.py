@@ -139,6 +139,7 @@ def _cell(record: Record, places: Places) -> dict[str, Any]:
 
 def _attempt(one: Try) -> list[Any]:
     note = one.message or (f"curl exit {one.exit_code}" if one.exit_code else "")
+    note = ", ".join(filter(None, [note, "asked again at low load" if one.loaded else ""]))
     source = str(one.source.address) if one.source else ""
     return [one.outcome, source, one.backend or "", round(min(one.seconds, LONGEST_S) * 1000, 1), note]
 

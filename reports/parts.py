@@ -77,7 +77,10 @@ class Expected(Told):
 
 
 class Try(Told):
-    """One attempt (a fresh connection). Keys that hold their default are left out of the JSON. Times in seconds."""
+    """One attempt (a fresh connection). Keys that hold their default are left out of the JSON. Times in seconds.
+
+    `loaded`: lost while our own load brought answers near their time limit; it does not count.
+    """
 
     outcome: Outcome
     source: Address | None = None
@@ -89,6 +92,7 @@ class Try(Told):
     local: str = ""
     remote: str = ""
     scout: bool = False
+    loaded: bool = False
 
     @model_serializer(mode="wrap")
     def _compact(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -97,7 +101,10 @@ class Try(Told):
 
 
 class Observed(Told):
-    """What came back. `outcomes` and `backends` count attempts. `trouble`: why it could not be asked, or empty."""
+    """What came back. `trouble`: why it could not be asked, or empty.
+
+    `outcomes`, `sources` and `backends` are those of the attempts that count (see `Try`).
+    """
 
     summary: str
     outcomes: dict[Outcome, int] = Field(default_factory=dict)
@@ -105,6 +112,11 @@ class Observed(Told):
     backends: dict[str, int] = Field(default_factory=dict)
     attempts: tuple[Try, ...] = ()
     trouble: str = ""
+
+    @property
+    def counted(self) -> tuple[Try, ...]:
+        """The attempts that count: all but those that may have been lost to our own load."""
+        return tuple(one for one in self.attempts if not one.loaded)
 
 
 class Line(Told):

@@ -168,7 +168,7 @@ def _way(path: Path, called: _Called) -> Way:
 
 
 def _observed(observation: Observation, called: _Called) -> Observed:
-    attempts = observation.attempts
+    attempts = observation.counted
     outcomes = Counter(attempt.outcome for attempt in attempts)
     backends = Counter(attempt.backend for attempt in attempts if attempt.backend)
     sources = Counter(attempt.source for attempt in attempts if attempt.source)
@@ -177,7 +177,7 @@ def _observed(observation: Observation, called: _Called) -> Observed:
         outcomes=dict(sorted(outcomes.items())),
         sources=tuple(Seen(**called.address(a).model_dump(), count=sources[a]) for a in sorted(sources)),
         backends=dict(sorted(backends.items())),
-        attempts=tuple(_try(attempt, called) for attempt in attempts),
+        attempts=tuple(_try(attempt, called) for attempt in observation.attempts),
         trouble=observation.trouble,
     )
 
@@ -195,6 +195,7 @@ def _try(attempt: Attempt, called: _Called) -> Try:
         local=attempt.local,
         remote=attempt.remote,
         scout=attempt.scout,
+        loaded=not attempt.counts,
     )
 
 

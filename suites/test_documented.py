@@ -49,6 +49,6 @@ def test_what_is_documented_is_what_the_cluster_shows(
     realm = Realm(run.topology, run.answers.snapshot, {cell.id: cell})
     by_icmp = any(path.by_icmp for path in case.expectation.paths)
 
-    complaint = trial.complaint(live.seen(realm, cell, case.observation.attempts, by_icmp=by_icmp))
+    complaint = trial.complaint(live.seen(realm, cell, case.observation.counted, by_icmp=by_icmp))
 
     assert not complaint, f"{trial.claim.says}\n{trial.claim.why}\n{complaint}"

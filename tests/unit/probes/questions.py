@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SOURCE = IPv4Address("10.244.1.7")
 OK = Attempt(Outcome.OK, source=SOURCE, backend="web-a", seconds=0.01)
 REFUSED = Attempt(Outcome.REFUSED)
-TIMEOUT = Attempt(Outcome.TIMEOUT, seconds=2.0)
+TIMEOUT = Attempt(Outcome.TIMEOUT, seconds=1.0)  # the connect timeout of a wave
 
 
 def question(  # noqa: PLR0913 - all but the port with a default that does
@@ -30,10 +30,12 @@ def question(  # noqa: PLR0913 - all but the port with a default that does
     home: str = "n1",
     node: str = "n2",
     sample: int = 5,
+    service: str = "",
+    frontend: FrontendKind = FrontendKind.NODE_PORT,
     **flags,
 ) -> runner.Question:
     where = Vantage(name=vantage, kind=kind, node=home)
-    cell = Cell(where, Frontend(f"web-{port}", FrontendKind.NODE_PORT, node=node), sample=sample)
+    cell = Cell(where, Frontend(service or f"web-{port}", frontend, node=node), sample=sample)
     return runner.Question(cell, Target(IPv4Address("198.18.1.12"), port), **flags)
 
 

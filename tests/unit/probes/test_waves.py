@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +13,7 @@ from probes import runner, waves
 from probes.observation import Attempt, Observation, Outcome
 from probes.vantages.base import Completed, UnusableError, at_once
 from probes.vantages.simulated import SimulatedVantage
-from tests.unit.probes.questions import REFUSED, TIMEOUT, ask, outcomes, question
+from tests.unit.probes.questions import OK, REFUSED, TIMEOUT, ask, outcomes, question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,11 +92,76 @@ def test_a_client_left_without_a_token_for_one_wave_is_asked_on() -> None:
 
 
 @pytest.mark.usefixtures("no_pace")
-def test_waves_are_bounded_and_what_is_left_is_not_sure() -> None:
-    found = ask_kernel(Kernel(tokens=0), *limited(range(50, 90)))
+def test_every_refusal_is_found_however_many_one_node_owes_one_client() -> None:
+    """Nine waves left 114 of 4,165 cells unsure where 53 refusals were owed at one place."""
+    found = ask_kernel(Kernel(tokens=6), *limited(range(20, 80)), question(100, sample=3))
 
-    assert max(len(one.attempts) for one in found) == 1 + waves.WAVES_MAX
+    *refused, dropped = found
+    assert {outcomes(one)[-1] for one in refused} == {Outcome.REFUSED}
+    assert dropped.sure
+
+
+@pytest.mark.usefixtures("no_pace")
+def test_waves_are_bounded_and_what_is_left_is_unsure() -> None:
+    owed = waves.WAVES_MAX + 5
+    questions = [question(port % 99, limited=True, service=f"web-{port}") for port in range(owed)]
+
+    found = ask_kernel(Kernel(tokens=0), *questions)
+
+    assert sum(Outcome.REFUSED in outcomes(one) for one in found) == waves.WAVES_MAX
+    assert [one.unsure for one in found] == [Outcome.REFUSED not in outcomes(one) for one in found]
     assert not any(one.sure for one in found)
+
+
+@pytest.mark.usefixtures("no_pace")
+def test_a_wave_asks_no_more_than_a_window_of_each_vantage() -> None:
+    kernel = Kernel(tokens=6)
+
+    found = ask_kernel(kernel, *[question(port % 99, limited=True, service=f"web-{port}") for port in range(100)])
+
+    asked = sum(len(one.attempts) for one in found)
+    assert {outcomes(one)[-1] for one in found} == {Outcome.REFUSED}
+    assert asked - len(found) <= kernel.waves * waves.WINDOW
+
+
+@pytest.mark.usefixtures("no_pace")
+def test_silent_cells_of_several_windows_are_all_confirmed() -> None:
+    silent = [question(200 + port, sample=3) for port in range(2 * waves.WINDOW + 1)]
+
+    found = ask_kernel(kernel := Kernel(tokens=99), *limited(range(80, 86)), *silent)
+
+    assert all(one.sure for one in found[6:])
+    assert kernel.waves == 2 * 3
+
+
+@pytest.mark.usefixtures("no_pace")
+def test_a_wave_in_which_curl_was_late_confirms_nothing() -> None:
+    """A refusal that arrived while curl did not run looks like a timeout."""
+    late = replace(TIMEOUT, seconds=waves.TIMEOUT_MAX + 0.6)
+
+    [silent] = ask([question(80, limited=True)], lambda _: late)
+
+    assert (silent.sure, silent.unsure) == (False, True)
+    assert len(silent.attempts) == 1 + waves.IDLE_MAX
+
+
+def test_cells_that_were_rate_limited_are_asked_again_while_others_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waves, "EARLY_PACE", 0.01)
+    asked: Counter[int] = Counter()
+    told = threading.Event()
+
+    def answer(target: Target) -> Attempt:
+        asked[target.port] += 1
+        if target.port == 80 and asked[80] == 3:
+            told.set()
+            return REFUSED
+        return OK if target.port == 100 and told.wait(5) else TIMEOUT
+
+    refused, other = ask([question(80, limited=True), question(100)], answer)
+
+    assert outcomes(refused) == [Outcome.TIMEOUT, Outcome.TIMEOUT, Outcome.REFUSED]
+    assert outcomes(other) == [Outcome.OK] * 5
+    assert asked[80] == 3
 
 
 @pytest.mark.usefixtures("no_pace")
