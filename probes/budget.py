@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 MOST = 2400  # connections; all of lab-flannel's seven vantages at curl's own maximum of 300 each, and some to spare
 LEAST = 300  # connections; curl asks so many at once, and fewer make a run slower, not its answers faster
 STEP = 50  # connections that a batch with fast answers adds
-SLOW = 0.15  # answers that take this share of their limit shrink the budget
-FAST = 0.08  # answers below this share let it grow
+SLOW = 0.2  # answers that take this share of their limit shrink the budget
+FAST = 0.1  # answers below this share let it grow
 
 
 class AbortedError(UnusableError):

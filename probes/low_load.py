@@ -1,8 +1,8 @@
 """Ask those cells again, once and at low load, that may have lost connections to our own load.
 
 Whether a cell is asked again depends on measured latencies alone, never on what is expected of it. A cell that lost a
-connection (timeout, hang, reset) while answers anywhere in the run took more than a quarter of their time limit is
-asked its sample again, with few connections open. Its earlier attempts stay in the record, marked `loaded`; those of
+connection (timeout, hang, reset) while one answer in a hundred took more than a third of its time limit is asked its
+sample again, with few connections open. Its earlier attempts stay in the record, marked `loaded`; those of
 them that were lost do not count. What is lost at low load counts, unless answers are slow even then: in that case the
 time limits are too short for this cluster or this machine, and the cell is in trouble (inconclusive).
 """

@@ -14,7 +14,7 @@ sends everything at once turns refusals into timeouts. All vantages are asked at
 3. **late**: the rest of the sample of those cells that declare no backend and were answered all the same. One that was
    refused is not asked again: the ICMP limit cannot make a refusal.
 4. **low load** (`low_load.py`): once more, with few connections open, the cells that lost a connection while answers
-   took more than a quarter of their time limit anywhere in the run. The decision depends on measured latencies only.
+   anywhere in the run were near their time limit. The decision depends on measured latencies only.
 5. **later turns**, each when all vantages have finished the one before: in ipvs mode, the sample of cells that go from
    inside to another node, so that the kernel does not mistake one connection for another (`turns.py`). Each turn has
    its own step 4.
