@@ -2,9 +2,10 @@
 
 Whether a cell is asked again depends on measured latencies alone, never on what is expected of it. A cell that lost a
 connection (timeout, hang, reset) while one answer in a hundred took more than a third of its time limit is asked its
-sample again, with few connections open. Its earlier attempts stay in the record, marked `loaded`; those of
-them that were lost do not count. What is lost at low load counts, unless answers are slow even then: in that case the
-time limits are too short for this cluster or this machine, and the cell is in trouble (inconclusive).
+sample again, with few connections open. A cell that lost every attempt is asked again only if those answers took more
+than 0.6 of the limit: this spares most cells that are silent anyway. Earlier attempts stay in the record, and those of
+them that were lost do not count (`loaded`). What is lost at low load counts, unless answers are slow even then: in that
+case the time limits are too short for this cluster or this machine, and the cell is in trouble (inconclusive).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from probes.batch import Question, Want
-from probes.load_meter import Reading, worst
+from probes.load_meter import NEAR, Reading, worst
 from probes.sheet import UNANSWERED, Sheet
 
 LOW = 400  # connections of the whole run, of which most are silent and cost nobody anything
@@ -20,6 +21,7 @@ SILENT_BATCH = 100  # connections of a batch of silent cells: four vantages at o
 LOW_BATCH = (
     15  # connections of a batch of others: seven vantages are answered in 0.1 s by two cores that are the lab, too
 )
+STALL = 0.6  # of a limit: load that loses every attempt of a cell makes others take most of their limit
 FEW = 3  # attempts that show whether a silent cell is silent at low load, too; one that is not gets its whole sample
 
 
@@ -37,7 +39,8 @@ class Again:
         for question in self.sheet.questions:
             timings = losses.get(question.cell.id, [])
             reading = self.sheet.meter.worst_during(timings) if timings else Reading()
-            if reading.is_near and not self._may_be_limited(question):
+            near = STALL if self._silent(question) else NEAR
+            if reading.strain >= near and not self._may_be_limited(question):
                 self._take(question, reading)
         return len(self.chosen)
 

@@ -67,6 +67,27 @@ def test_what_a_healthy_and_idle_cluster_loses_counts_and_is_not_asked_again(los
     assert verdict(seen) is Result.FAIL
 
 
+def test_a_little_load_does_not_explain_a_cell_that_lost_every_attempt() -> None:
+    """Otherwise every cell that must be silent would be asked twice in every run."""
+    seen = observe(TIMEOUT, OK, busy=replace(OK, seconds=2 * 0.4 * 2.0))
+
+    assert outcomes(seen) == [Outcome.TIMEOUT] * SAMPLE
+    assert verdict(seen) is Result.FAIL
+
+
+def test_a_little_load_may_explain_a_single_loss() -> None:
+    replies = iter([OK, HANG, OK, OK, OK])
+    busy = replace(OK, seconds=2 * 0.4 * 2.0)
+
+    def answer(target: Target) -> Attempt:
+        return next(replies, OK) if target.port == 80 else (QUICK if target.port == 100 else busy)
+
+    seen = ask([question(80), *(question(port) for port in range(100, 150))], answer)[0]
+
+    assert verdict(seen) is Result.PASS
+    assert len(seen.attempts) == 2 * SAMPLE
+
+
 def test_what_is_lost_at_low_load_too_counts() -> None:
     seen = observe(TIMEOUT, TIMEOUT)
 
