@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import base64
 import datetime as dt
 import os
 import secrets
@@ -11,31 +11,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from filelock import FileLock
 
-from probes import session as sessions
+from probes.answers import (
+    ANSWERS,
+    INTERRUPTED,
+    NOT_TESTABLE,
+    RUN,
+    SHUTDOWN,
+    pid_of,
+    stopping,
+    the_answers,
+    why_not,
+)
 from probes.deviations import complaints
 from probes.judging import Judge, NotTestedError
 from probes.oracle import mutations
-from probes.oracle.oracle import expect
 from probes.oracle.rules import CATALOGUE, markdown
 from probes.plan import Plan, plan
 from probes.promise import PromiseError
 from probes.selection import SelectionError
+from probes.shutdown import Shutdown
 from probes.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
 from probes.verdict import Facet, Result, Verdict
-from topologies.cluster import ClusterError
-from topologies.plugin import TOPOLOGY, access
+from topologies.plugin import TOPOLOGY, runs_suites
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from probes.cell import Cell
 
+__all__ = ["ANSWERS", "JUDGE", "NOT_TESTABLE", "PLAN", "RUN"]
+
 PLAN = pytest.StashKey[Plan]()
-RUN = pytest.StashKey[Path]()
-ANSWERS = "answers.json"  # in the run's folder: what was asked, for all workers of pytest-xdist
-NOT_TESTABLE = 6
 JUDGE = pytest.StashKey[Judge]()
 
 
@@ -97,14 +104,52 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("\n".join(f"{config.getoption('--topology')}: {line}" for line in wrong))
     given = getattr(config, "workerinput", {}).get("hairpin_run")
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
-    fresh = f"{stamp}-{config.stash[TOPOLOGY].name}-{secrets.token_hex(2)}"
+    fresh = f"{stamp}-{config.stash[TOPOLOGY].name}-{_unique()}"
     config.stash[RUN] = Path(given) if given else Path(config.getoption("--out")).absolute() / fresh
+
+
+def _unique() -> str:
+    """Return 13 characters (65 bits) that no other run has, as they may be part of a namespace's name."""
+    return base64.b32encode(secrets.token_bytes(8)).decode().rstrip("=").lower()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: object) -> None:
-    """pytest-xdist: give a worker the run's folder."""
-    node.workerinput["hairpin_run"] = str(node.config.stash[RUN])  # type: ignore[attr-defined]
+    """pytest-xdist: give a worker the run's folder, and end it with us when we get a signal."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    node.workerinput["hairpin_run"] = str(config.stash[RUN])  # type: ignore[attr-defined]
+    if config.getoption("--simulate") or not runs_suites(config):
+        return
+    if SHUTDOWN not in config.stash:
+        config.stash[SHUTDOWN] = Shutdown()
+        config.stash[SHUTDOWN].begin()
+    if pid := pid_of(node):
+        config.stash[SHUTDOWN].workers.add(pid)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Give the run its exit code: NOT_TESTABLE also in the controller of xdist, whose workers could not ask."""
+    config = session.config
+    if why_not(config.stash[RUN]) not in {"", INTERRUPTED}:
+        session.exitstatus = NOT_TESTABLE
+    if shutdown := config.stash.get(SHUTDOWN, None):
+        shutdown.exit_code = int(session.exitstatus or exitstatus)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print why nothing could be asked, before anything else."""
+    if (reason := why_not(config.stash[RUN])) and not hasattr(config, "workerinput"):
+        terminalreporter.ensure_newline()
+        terminalreporter.write_line(reason, red=True, bold=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """All is told: an interrupted run has a moment to exit by itself."""
+    if shutdown := config.stash.get(SHUTDOWN, None):
+        shutdown.end()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -163,9 +208,10 @@ def the_judge(session: pytest.Session) -> Judge:
     if JUDGE not in config.stash:
         cells = _selected(session)
         topology = config.stash[TOPOLOGY]
-        answers = _answers(config, cells)
-        config.stash[JUDGE] = Judge.over(topology, answers, cells, folder=os.path.relpath(config.stash[RUN]))
-        config.hook.pytest_hairpin_answered(config=config, judge=config.stash[JUDGE], cells=cells)
+        answers = the_answers(config, cells)
+        with stopping(config, "the run could not be judged"):
+            config.stash[JUDGE] = Judge.over(topology, answers, cells, folder=os.path.relpath(config.stash[RUN]))
+            config.hook.pytest_hairpin_answered(config=config, judge=config.stash[JUDGE], cells=cells)
     return config.stash[JUDGE]
 
 
@@ -180,90 +226,13 @@ def _has_cell(item: pytest.Item) -> bool:
     return callspec is not None and callspec.params.get("cell") is not None
 
 
-def _answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
-    """Ask, or read what another worker has asked. A cluster that cannot be tested ends the run with its own message."""
-    folder = config.stash[RUN]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        pytest.exit(f"the run's folder {folder} cannot be made: {error.strerror}; give --out DIR", NOT_TESTABLE)
-    shared, failed = folder / ANSWERS, folder / "not-tested.txt"
-    with FileLock(folder / ".asking"):
-        if failed.exists():
-            pytest.exit(failed.read_text(encoding="utf-8"), returncode=NOT_TESTABLE)
-        if shared.exists():
-            return _shared(shared)
-        try:
-            answers = _conduct(config, cells)
-        except ClusterError as error:
-            message = f"the cluster could not be tested: {error}"
-            with contextlib.suppress(OSError):
-                failed.write_text(message, encoding="utf-8")
-            pytest.exit(message, returncode=NOT_TESTABLE)
-        try:
-            answers.write(shared)
-        except OSError as error:
-            message = f"{shared} could not be written: {error.strerror}"
-            if hasattr(config, "workerinput"):
-                pytest.exit(f"{message}, so the other workers cannot judge: free space, or run without -n")
-            _say(config, message)
-        return answers
-
-
-def _shared(path: Path) -> sessions.Answers:
-    """Read what another worker has asked; end the run if it is not what that worker wrote."""
-    try:
-        return sessions.Answers.read(path)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        pytest.exit(
-            f"{path} cannot be read: got {reason}, want the answers that a worker wrote: run again", NOT_TESTABLE
-        )
-
-
-def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
-    topology = config.stash[TOPOLOGY]
-    if config.getoption("--simulate"):
-        return sessions.simulate(topology, cells, lambda cell, snapshot: expect(topology, snapshot, cell))
-    reached = access(config)
-    options = sessions.Options(
-        kubeconfig=reached.kubeconfig,
-        context=reached.context,
-        ssh=reached.ssh,
-        connect_timeout=config.getoption("--connect-timeout") or topology.patience.connect,
-        together=topology.patience.together,
-        settle_timeout=config.getoption("--settle-timeout") or topology.patience.settle,
-        balancer_settle=config.getoption("--balancer-settle"),
-        keep=config.getoption("--keep"),
-    )
-    run = config.stash[RUN].name.rsplit("-", 1)[-1]
-    config.hook.pytest_hairpin_begins(config=config)
-    return sessions.conduct(
-        topology,
-        cells,
-        run,
-        options,
-        say=lambda line: _say(config, line),
-        heard=lambda found: config.hook.pytest_hairpin_heard(config=config, observations=found),
-        before_asking=lambda known: config.hook.pytest_hairpin_settled(config=config, answers=known),
-    )
-
-
-def _say(config: pytest.Config, line: str) -> None:
-    """Progress, past pytest's capturing; from a worker of xdist it goes to the worker's stderr."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> object:
     """With `--mutate`, the world does what the true rules say, and is judged by an oracle with one rule flipped."""
     rule = session.config.getoption("--mutate")
     if not rule or not session.items:
         return (yield)
-    _answers(session.config, _selected(session))
+    the_answers(session.config, _selected(session))
     with mutations.applied(mutations.Mutation(rule)):
         return (yield)
 

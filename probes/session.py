@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from probes import clock, runner, turns
+from probes import runner, settling, turns
 from probes.observation import Attempt, Observation
 from topologies import cluster as clusters
+from topologies.api import again
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
 from topologies.kinds import SessionAffinity, TrafficPolicy, VantageKind
-from topologies.model import Ssh
-from topologies.settled import Settled
+from topologies.model import Images, Ssh
+from topologies.run_namespaces import PREFIX, Lease
 from topologies.snapshot import Snapshot, declared
 
 if TYPE_CHECKING:
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from probes.expectation import Expectation
     from probes.vantages.base import Vantage as Asker
     from topologies.model import Topology, Vantage
-    from topologies.pools import Pool
-
-
-_Step = tuple[str, "Callable[[], str]", float]  # what, what it lacks, seconds beside the usual
 
 
 @dataclass(frozen=True)
@@ -83,26 +80,31 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     say: Callable[[str], None],
     heard: Callable[[dict[str, Observation]], None] = lambda _: None,
     before_asking: Callable[[Answers], None] = lambda _: None,
+    begun: Callable[[clusters.Cluster], None] = lambda _: None,
 ) -> Answers:
     """Deploy, settle, ask every cell once, remove. ClusterError where the cluster cannot be tested at all.
 
     `say` gets the progress, a line at a time, and `heard` the observations by cell id as they come, each newer one in
     place of the older; both from several threads. `before_asking` is called once, after settling, with what is known
-    by then: all but the observations.
+    by then: all but the observations. `begun` is called before anything is created, with what `remove` removes it.
     """
+    _refuse_the_labs_image(topology)
     cluster = clusters.Cluster(
         api=clusters.connect(options.kubeconfig, options.context),
         topology=topology,
-        namespace=f"hairpin-{run}",
+        namespace=f"{PREFIX}{run}",
         run=run,
     )
+    begun(cluster)
+    lease = Lease(cluster.api, cluster.namespace, run, say)
     started = time.monotonic()
     try:
-        earlier = _wait((("the end of earlier runs", cluster.alone, 0.0),), options, say)
+        earlier = settling.take_turn(cluster, lease, options.settle_timeout, say)
         cluster.deploy()
-        pods = _wait((("pods", cluster.running, 0.0),), options, say)
+        pods, lost = settling.wait_for_pods(cluster, options.settle_timeout, say)
+        settling.wait_for_earlier(cluster, say)  # one that was made in the same second, and not listed yet
         cluster.serve()
-        notes = (*earlier, *pods, *_settle(cluster, options, say))
+        notes = (*earlier, *pods, *settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, say))
         snapshot, versions = cluster.snapshot(), cluster.versions()
         settled = time.monotonic()
         timings = {"settle": settled - started}
@@ -110,8 +112,20 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
         observations = _ask(cells, snapshot, cluster, options, say=say, heard=heard)
         asked = time.monotonic()
     finally:
+        lease.release()
         left = () if options.keep else _remove(cluster, say)
-    return Answers(snapshot, observations, {**timings, "ask": asked - settled}, versions, (*notes, *left))
+    notes = (*notes, *filter(None, [lease.lost]), *left)
+    return Answers(snapshot, observations, {**timings, "ask": asked - settled}, versions, notes)
+
+
+def _refuse_the_labs_image(topology: Topology) -> None:
+    """Raise ClusterError where the topology of another cluster names the image that only our lab has."""
+    if topology.lab is None and topology.images.agnhost == Images().agnhost:
+        message = (
+            f"images.agnhost of topology {topology.name}: got {topology.images.agnhost}, which only a lab has, "
+            "want an image that this cluster can pull (docs/topology.md says what must be in it). Set images.agnhost"
+        )
+        raise clusters.ClusterError(message)
 
 
 def _remove(cluster: clusters.Cluster, say: Callable[[str], None]) -> tuple[str, ...]:
@@ -119,54 +133,10 @@ def _remove(cluster: clusters.Cluster, say: Callable[[str], None]) -> tuple[str,
     try:
         cluster.remove()
     except clusters.ClusterError as error:
-        note = f"namespace {cluster.namespace} is left behind: {error}"
+        note = f"namespace {cluster.namespace} is left behind, remove it with `hairpin clean`: {error}"
         say(note)
         return (note,)
     return ()
-
-
-def _settle(cluster: clusters.Cluster, options: Options, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Wait on the API's own state; what is not settled in the end is told, and the cells are asked all the same."""
-    pools = pools_late(cluster.pools, options.balancer_settle)
-    steps = (
-        ("endpoints and addresses", cluster.ready, 0.0),
-        ("kube-proxy on every node", Settled(cluster), 0.0),
-        ("the load balancer's pools", pools, options.balancer_settle),
-    )
-    return _wait(steps, options, say)
-
-
-def _wait(steps: Iterable[_Step], options: Options, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Each step in turn; what is still lacking when its time is up is told."""
-    notes = []
-    for what, check, more in steps:
-        say(f"settling: {what}")
-        try:
-            clock.until(check, clock.Deadline(options.settle_timeout + more), what)
-        except clock.WaitTimeoutError as error:
-            notes.append(str(error))
-            say(f"not settled: {error}")
-    return tuple(notes)
-
-
-def pools_late(look: Callable[[], tuple[Pool, ...]], seconds: float) -> Callable[[], str]:
-    """A check: an empty string as soon as every balancer sends to the healthy nodes, else who does not, and why.
-
-    A balancer that tells its pool (our lab's does) is believed. Of others nothing can be known from inside a cluster:
-    they have had their time once the health that they look at has been the same for `seconds`.
-    """
-    unchanged = clock.Unchanged()
-
-    def check() -> str:
-        pools = look()
-        if late := "; ".join(pool.late for pool in pools if pool.late):
-            return late
-        silent = [pool.service for pool in pools if pool.told is None]
-        if not silent or (same := unchanged.seconds(pools)) >= seconds:
-            return ""
-        return f"the balancer of {', '.join(silent)} does not tell its pool, and has had {same:.0f} of {seconds:g} s"
-
-    return check
 
 
 def _ask(  # noqa: PLR0913 - see conduct
@@ -230,7 +200,7 @@ def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, opti
         return _ssh(vantage.name, node.ssh or Ssh(), str(node.address), options)
     return PodVantage(
         name=vantage.name,
-        api_factory=lambda: clusters.core(options.kubeconfig, options.context),
+        api_factory=lambda: again(cluster.api),
         namespace=cluster.namespace,
         pod=vantage.backend or vantage.name,
         container="agnhost",

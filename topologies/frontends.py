@@ -138,5 +138,6 @@ def _virtual_address(frontend: Frontend, state: ServiceState) -> IPv4Address:
         return state.external_ips[frontend.index]
     if frontend.kind is FrontendKind.LOAD_BALANCER and state.balanced_at:
         return state.balanced_at
-    message = f"Service {state.name} has no address for {frontend.kind}: status.loadBalancer or externalIPs is empty"
+    found = f"got only IPv6 {', '.join(state.ipv6)}" if state.ipv6 else "status.loadBalancer or externalIPs is empty"
+    message = f"Service {state.name} has no IPv4 address for {frontend.kind}: {found}"
     raise UnresolvedError(message)

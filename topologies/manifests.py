@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from topologies.kinds import ServiceType, TrafficPolicy, VantageKind
@@ -17,13 +18,29 @@ SELECTOR = "app.kubernetes.io/managed-by=hairpin"
 STATUS_ANNOTATION = "hairpin.local/load-balancer-status"  # on a Service: ip, hostname or proxy
 SHARES_ANNOTATION = "hairpin.local/shares-address-of"  # on a Service: another's name
 ADDRESS_ANNOTATION = "hairpin.local/load-balancer-address"  # written by the balancer beside a hostname
+OWNER_ANNOTATION = "hairpin.local/owner"  # on a Namespace: user, host and pid of its run
+LEASE = "run"  # the name of the Lease that a run renews in its namespace
 NOBODY = 65534
 
 
-def namespace(name: str, run: str) -> Manifest:
+def namespace(name: str, run: str, owner: str = "") -> Manifest:
     """The run's own namespace. Privileged Pod Security, because a node is asked from a hostNetwork pod."""
     labels = _labels(run) | {"pod-security.kubernetes.io/enforce": "privileged"}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    metadata: Manifest = {"name": name, "labels": labels, "annotations": {OWNER_ANNOTATION: owner}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def lease(run: str, holder: str, seconds: int) -> Manifest:
+    """The Lease by which others see that a run is at work; it expires `seconds` after its last renewal."""
+    now = micro_time()
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": seconds, "acquireTime": now, "renewTime": now}
+    metadata = {"name": LEASE, "labels": _labels(run)}
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+
+
+def micro_time() -> str:
+    """Return the time now as the API's MicroTime."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def pods(topology: Topology, run: str) -> list[Manifest]:
@@ -38,9 +55,8 @@ def services(topology: Topology, run: str) -> list[Manifest]:
     return [_service(service, topology, run) for service in topology.workload.services]
 
 
-def mark(topology: Topology, run: str, number: int) -> Manifest:
-    """A NodePort of the first backend's, made when all else is there (`settled.py`)."""
-    backend = topology.workload.backends[0]
+def mark(backend: Backend, run: str, number: int) -> Manifest:
+    """A NodePort of that backend's app, made when all else is there (`settled.py`)."""
     spec = {"type": "NodePort", "selector": {APP_LABEL: backend.app}, "ports": [{"port": backend.port}]}
     metadata = {"name": f"settled-{number}", "labels": _labels(run)}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
@@ -59,7 +75,14 @@ def _echo(topology: Topology, backend: Backend, run: str) -> Manifest:
     arguments = ["netexec", f"--http-port={backend.port}", f"--udp-port={backend.port + 1}"]
     probe = {"httpGet": {"path": "/healthz", "port": backend.port}, "periodSeconds": 1, "failureThreshold": 30}
     container = _container(topology, arguments) | {"command": SAID_APART, "readinessProbe": probe}
+    if backend.host_network:
+        container |= {"ports": _host_ports(backend.port)}
     return _pod(backend.name, backend.node, backend.host_network, container, _labels(run) | {APP_LABEL: backend.app})
+
+
+def _host_ports(port: int) -> list[Manifest]:
+    """Declare the host ports, so that kubelet refuses the pod when another pod of the node has them (NodePorts)."""
+    return [{"containerPort": port, "protocol": "TCP"}, {"containerPort": port + 1, "protocol": "UDP"}]
 
 
 def _prober(topology: Topology, vantage: Vantage, run: str) -> Manifest:

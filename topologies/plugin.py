@@ -113,7 +113,7 @@ def access(config: pytest.Config) -> Access:
 
 
 def _stays_outside(config: pytest.Config) -> bool:
-    if not _runs_suites(config):
+    if not runs_suites(config):
         return True
     asks_nothing = config.getoption("collectonly") or config.getoption("--simulate") or config.getoption("setupplan")
     shows_only = any(config.getoption(name, default=False) for name in ("showfixtures", "markers", "rules"))
@@ -121,7 +121,7 @@ def _stays_outside(config: pytest.Config) -> bool:
     return bool(asks_nothing or shows_only or is_worker or config.getoption("--kubeconfig"))
 
 
-def _runs_suites(config: pytest.Config) -> bool:
+def runs_suites(config: pytest.Config) -> bool:
     """Whether the paths given (or pytest's own default) hold our suites; the tests of our code need no lab."""
     suites = config.rootpath / "suites"
     paths = [(config.invocation_params.dir / arg.split("::", maxsplit=1)[0]).resolve() for arg in config.args]

@@ -20,6 +20,7 @@ from topologies.kinds import ProxyMode
 
 if TYPE_CHECKING:
     from topologies.cluster import Cluster
+    from topologies.model import Backend
 
 
 @dataclass
@@ -27,11 +28,13 @@ class Settled:
     """A check for one run, to be made until it returns an empty string; ClusterError if a mark is refused.
 
     True at once where no backend is declared, or no node serves NodePorts at its own address: there is nothing to ask.
-    `first`: the number of the first mark, where others were made before.
+    `first`: the number of the first mark, where others were made before. `lost`: pods that will never be Ready, which
+    are no endpoint of a mark.
     """
 
     cluster: Cluster
     first: int = 1
+    lost: frozenset[str] = frozenset()
     port: int = 0
     late: list[str] = field(default_factory=list)
     made: int = 0
@@ -51,7 +54,7 @@ class Settled:
         """Make the next mark, which nobody has answered yet."""
         number = self.first + self.made
         self.made += 1
-        self.port = self.cluster.expose(manifests.mark(self.cluster.topology, self.cluster.run, number))
+        self.port = self.cluster.expose(manifests.mark(self.backends[0], self.cluster.run, number))
         self.late = self.nodes
 
     @property
@@ -60,9 +63,14 @@ class Settled:
         return 2 if self.cluster.topology.proxy.mode is ProxyMode.IPVS else 1
 
     @property
+    def backends(self) -> list[Backend]:
+        """Those that may be the endpoint of a mark; one that shares its `app` with a lost one would do too."""
+        return [one for one in self.cluster.topology.workload.backends if one.name not in self.lost]
+
+    @property
     def nodes(self) -> list[str]:
         """The nodes that can be asked."""
         topology = self.cluster.topology
         served = topology.node_port_networks
-        nodes = topology.nodes if topology.workload.backends else ()
+        nodes = topology.nodes if self.backends else ()
         return [node.name for node in nodes if not served or any(node.address in network for network in served)]

@@ -37,7 +37,8 @@ class ServiceState:
     """A Service as the API has it.
 
     `load_balancer_ip` is None where status has only a hostname or nothing yet; `load_balancer_address` is the one that
-    the hostname stands for, where the balancer tells it in an annotation.
+    the hostname stands for, where the balancer tells it in an annotation. `ipv6`: addresses of status that are not
+    asked, because they are not IPv4.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ServiceState:
     load_balancer_hostname: str | None = None
     load_balancer_address: IPv4Address | None = None
     load_balancer_source_ranges: tuple[IPv4Network, ...] = ()
+    ipv6: tuple[str, ...] = ()
 
     @property
     def balanced_at(self) -> IPv4Address | None:

@@ -1,22 +1,24 @@
-"""`hairpin clean`: take away what killed runs left in a cluster."""
+"""`hairpin clean`: remove the namespaces that killed runs left in a cluster."""
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 from typing import TYPE_CHECKING
 
 from reports.commands import CommandError
-from topologies import cluster
+from topologies import cluster, run_namespaces
 
 if TYPE_CHECKING:
     import argparse
 
     from reports.commands import Verbs
+    from topologies.run_namespaces import RunNamespace
 
+UNSURE_MIN = 60.0  # minutes for which a namespace without a Lease to read may belong to a run that still asks
 DESCRIPTION = (
-    "Remove the namespaces that killed runs left in a cluster, found by their label. A run that is still at work has "
-    "such a namespace too: spare it with --older-than, or look first with --list."
+    "Remove the namespaces that killed runs left in a cluster. A namespace is removed if it carries Hairpin's labels "
+    "and is named after its run, and that run does not ask any more: it has not renewed the Lease in its namespace for "
+    f"20 s. A namespace without a Lease is spared for {UNSURE_MIN:g} minutes."
 )
 
 
@@ -26,7 +28,8 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--kubeconfig", metavar="FILE", help="kubeconfig of the cluster (default: KUBECONFIG)")
     parser.add_argument("--context", metavar="NAME", help="context of the kubeconfig")
     parser.add_argument("--older-than", type=float, default=0, metavar="MINUTES", help="only those at least this old")
-    parser.add_argument("--list", action="store_true", help="only list them")
+    parser.add_argument("--list", action="store_true", help="only list them, with owner and age")
+    parser.add_argument("--all", action="store_true", help="also those whose run still asks: it loses its pods")
     parser.set_defaults(run=run)
 
 
@@ -34,14 +37,33 @@ def run(options: argparse.Namespace) -> int:
     """List or remove them; 0 also if there were none. CommandError where the cluster refuses."""
     try:
         api = cluster.connect(options.kubeconfig, options.context)
-        for leftover in cluster.leftovers(api):
-            minutes = (dt.datetime.now(dt.UTC) - leftover.created).total_seconds() / 60
-            if minutes < options.older_than:
-                continue
-            if not options.list:
-                cluster.remove(api, leftover)
-            done = "is there" if options.list else "removed"
-            sys.stdout.write(f"namespace {leftover.name} {done}, made {minutes:.0f} min ago\n")
+        for one in run_namespaces.run_namespaces(api):
+            spared = _spared(one, options)
+            if not (spared or options.list):
+                run_namespaces.delete(api, one.name, one.uid)
+            done = f"spared: {spared}" if spared else "would be removed" if options.list else "removed"
+            sys.stdout.write(f"{one}, made {one.age_s / 60:.0f} min ago: {done}\n")
     except cluster.ClusterError as error:
         raise CommandError(str(error)) from error
     return 0
+
+
+def _spared(one: RunNamespace, options: argparse.Namespace) -> str:
+    """Return why it is not removed; an empty string where it is."""
+    minutes = one.age_s / 60
+    if not one.is_a_runs:
+        return f"it has our labels, but its name is not that of its run {one.run or '(no label)'}"
+    if one.ending:
+        return "it is being deleted already"
+    if minutes < options.older_than:
+        return f"younger than {options.older_than:g} min"
+    return "" if options.all else _in_use(one)
+
+
+def _in_use(one: RunNamespace) -> str:
+    """Return why its run may still ask; an empty string where it does not."""
+    if one.asking:
+        return "its run is asking (--all removes it all the same)"
+    if one.asking is None and one.age_s / 60 < UNSURE_MIN:
+        return f"no Lease says whether its run asks, and it is younger than {UNSURE_MIN:g} min (--all removes it)"
+    return ""

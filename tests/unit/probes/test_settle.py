@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probes import clock
-from probes.session import pools_late
+from probes.settling import pools_late
 from topologies.pools import ANNOTATION, Pool, told, written
 
 BOTH = ("n1", "n2")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from topologies import cluster, manifests
+from topologies import api_objects, manifests
 from topologies.frontends import Frontend, FrontendKind, resolve
 from topologies.load import load
 from topologies.snapshot import declared
@@ -56,6 +56,6 @@ def test_the_address_beside_a_hostname_is_read_from_the_annotation(
     ingress: dict[str, Any], address: str | None
 ) -> None:
     metadata = SimpleNamespace(annotations={manifests.ADDRESS_ANNOTATION: "198.18.100.7"})
-    told = cluster._told_beside(SimpleNamespace(metadata=metadata), SimpleNamespace(**ingress))
+    told = api_objects._told_beside(SimpleNamespace(metadata=metadata), SimpleNamespace(**ingress))
 
     assert told == (IPv4Address(address) if address else None)

@@ -8,17 +8,17 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[3]
-DOORS = ("topologies/cluster.py", "probes/vantages/pod.py")
+DOORS = ("topologies/cluster.py", "topologies/run_namespaces.py", "probes/vantages/pod.py")
 CALL = re.compile(r"\b(create|delete|list|read|patch|replace|connect_get)_(?:namespaced_)?([a-z_]+)\b")
 NAMED = {"node_proxy_with_path": "nodes/proxy", "pod_exec": "pods/exec", "endpoints": "endpoints"}
 UPGRADE = ("create", "pods/exec")  # no call of ours: what newer API servers ask of a websocket
 
 
 def called() -> set[tuple[str, str]]:
-    """(verb, resource) of every method of a CoreV1Api that the two doors name."""
+    """(verb, resource) of every method of an API group's client that the doors name."""
     text = "".join((ROOT / door).read_text(encoding="utf-8") for door in DOORS)
-    methods = set(re.findall(r"(?:core|CoreV1Api\(api\)|_api_factory\(\))\.(\w+)", text))
-    found = [CALL.fullmatch(method) for method in methods]
+    methods = set(re.findall(r"(?:core|V1Api\((?:self\._)?api\)|_api_factory\(\))\.(\w+)", text))
+    found = [CALL.fullmatch(method.removesuffix("_with_http_info")) for method in methods]
     assert all(found), methods
     return {(match[1].removeprefix("connect_"), NAMED.get(match[2], f"{match[2]}s")) for match in found if match}
 

@@ -1,0 +1,99 @@
+"""Wait until a run may ask: earlier runs have ended, pods are Ready, Services and load balancers have settled.
+
+Each wait has a limit. What is not settled in the end becomes a note, and the cells are asked all the same; a state in
+which nothing can be asked is a ClusterError.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from probes import clock
+from topologies.api import ClusterError
+from topologies.settled import Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from topologies.cluster import Cluster
+    from topologies.pools import Pool
+    from topologies.run_namespaces import Lease
+
+EARLIER_S = 300.0  # an earlier run of the same cluster is waited for; a matrix takes minutes at most
+_Step = tuple[str, "Callable[[], str]", float]  # what, what it lacks, seconds beside the usual
+
+
+def take_turn(cluster: Cluster, lease: Lease, settle_s: float, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Create the namespace, then wait until no earlier run asks or is being removed; notes on what did not end."""
+    cluster.claim()
+    notes = tuple(filter(None, [lease.hold()]))
+    wait_for_earlier(cluster, say)
+    return (*notes, *wait((("the end of earlier runs", cluster.alone, 0.0),), settle_s, say))
+
+
+def wait_for_earlier(cluster: Cluster, say: Callable[[str], None]) -> None:
+    """Wait until every earlier run has ended; ClusterError after EARLIER_S."""
+    if reason := cluster.earlier():
+        say(f"waiting: {reason}")
+        try:
+            clock.until(cluster.earlier, clock.Deadline(EARLIER_S), "the end of earlier runs", every=1.0)
+        except clock.WaitTimeoutError as error:
+            message = f"{error}. Run again after its end, or look with: hairpin clean --list"
+            raise ClusterError(message) from error
+
+
+def wait_for_pods(
+    cluster: Cluster, settle_s: float, say: Callable[[str], None]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Wait until every pod is Ready or never will be; notes, and the names of those that never will be."""
+    late = wait((("pods", cluster.running, 0.0),), settle_s, say)
+    lost = [state for state in cluster.pods() if state.terminal]
+    for state in lost:
+        say(f"not settled: {state}")
+    return (*late, *map(str, lost)), frozenset(state.name for state in lost)
+
+
+def settle(
+    cluster: Cluster, lost: frozenset[str], settle_s: float, balancer_s: float, say: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Wait on the API's own state; what is not settled in the end is told, and the cells are asked all the same."""
+    pools = pools_late(cluster.pools, balancer_s)
+    steps = (
+        ("endpoints and addresses", cluster.ready, 0.0),
+        ("kube-proxy on every node", Settled(cluster, lost=lost), 0.0),
+        ("the load balancer's pools", pools, balancer_s),
+    )
+    return wait(steps, settle_s, say)
+
+
+def wait(steps: Iterable[_Step], settle_s: float, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Each step in turn; what is still lacking when its time is up is told."""
+    notes = []
+    for what, check, more in steps:
+        say(f"settling: {what}")
+        try:
+            clock.until(check, clock.Deadline(settle_s + more), what)
+        except clock.WaitTimeoutError as error:
+            notes.append(str(error))
+            say(f"not settled: {error}")
+    return tuple(notes)
+
+
+def pools_late(look: Callable[[], tuple[Pool, ...]], seconds: float) -> Callable[[], str]:
+    """A check: an empty string as soon as every balancer sends to the healthy nodes, else who does not, and why.
+
+    A balancer that tells its pool (our lab's does) is believed. Of others nothing can be known from inside a cluster:
+    they have had their time once the health that they look at has been the same for `seconds`.
+    """
+    unchanged = clock.Unchanged()
+
+    def check() -> str:
+        pools = look()
+        if late := "; ".join(pool.late for pool in pools if pool.late):
+            return late
+        silent = [pool.service for pool in pools if pool.told is None]
+        if not silent or (same := unchanged.seconds(pools)) >= seconds:
+            return ""
+        return f"the balancer of {', '.join(silent)} does not tell its pool, and has had {same:.0f} of {seconds:g} s"
+
+    return check

@@ -1,0 +1,150 @@
+"""End an interrupted run within SECONDS, whatever hangs, and with its namespace removed or named.
+
+A signal (SIGINT, SIGTERM, SIGHUP) raises KeyboardInterrupt in the main thread, which then unwinds: this is the orderly
+end. Python runs signal handlers in the main thread only, and not while that is inside a blocking C call, so a thread
+of ours learns of the signal too (`signal.set_wakeup_fd`). It removes the run's namespace at once, which also ends the
+execs that others wait for, and ends the process when the time is up: at interpreter exit Python joins the threads of
+every ThreadPoolExecutor, however long they take. What was asked until then is in the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from topologies.api import ClusterError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECONDS = 9.0  # from the first signal
+AGAIN_S = 3.0  # from another one, more than BOUNCE_S after the first
+BOUNCE_S = 1.0  # a terminal's Ctrl-C comes twice to a worker of xdist: from the terminal, and from its controller
+LEAVE_S = 1.0  # for the interpreter to exit, after pytest has ended
+INTERRUPTED = 2  # pytest's exit code
+
+
+class Removable(Protocol):
+    """What an interrupted run must not leave behind."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace's name."""
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether it may be there."""
+
+    def remove(self) -> None:
+        """Remove it; ClusterError if it may still be there."""
+
+
+class Shutdown:
+    """The end of one process: `begin` in the main thread, `watch` what to remove, `end` when pytest has ended."""
+
+    def __init__(self) -> None:
+        self.exit_code = INTERRUPTED
+        self.workers: set[int] = set()  # pids that get SIGTERM when we get a signal
+        self.interrupted = ""
+        self._removable: Removable | None = None
+        self._first = self._raised = float("-inf")
+        self._deadline = float("inf")
+        self._here, self._there = socket.socketpair()
+        self._handlers: dict[int, object] = {}
+
+    def begin(self) -> None:
+        """Take over the signals; one that is ignored (nohup, a shell's background job) stays ignored."""
+        self._there.setblocking(False)
+        signal.set_wakeup_fd(self._there.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, self._interrupt)
+        threading.Thread(target=self._listen, daemon=True, name="hairpin-shutdown").start()
+
+    def watch(self, removable: Removable) -> None:
+        """Remove this when the run is interrupted."""
+        self._removable = removable
+
+    def spare(self) -> None:
+        """Remove nothing when the run is interrupted."""
+        self._removable = None
+
+    def end(self) -> None:
+        """Give the signals back; after an interruption the process has LEAVE_S to exit by itself."""
+        if self.interrupted:
+            self._deadline = min(self._deadline, time.monotonic() + LEAVE_S)
+            self._there.send(b"\0")
+            return
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type] # what signal.signal returned
+        self._there.close()
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        if (now := time.monotonic()) - self._raised < BOUNCE_S:
+            return
+        self._raised = now
+        self.interrupted = signal.Signals(number).name
+        raise KeyboardInterrupt(self.interrupted)
+
+    def _listen(self) -> None:
+        """Wait for signals until `end`, or until the deadline that the first of them sets."""
+        while True:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                self._cut()
+            with suppress(OSError, ValueError):
+                if not select.select([self._here], [], [], None if left == float("inf") else left)[0]:
+                    continue
+            got = self._here.recv(64)
+            if not got:
+                return
+            for number in got:
+                if number in SIGNALS:
+                    self._signalled(number)
+
+    def _signalled(self, number: int) -> None:
+        if number not in self._handlers:
+            return
+        now = time.monotonic()
+        if not self.interrupted:
+            self.interrupted = signal.Signals(number).name
+        if self._deadline == float("inf"):
+            self._first, self._deadline = now, now + SECONDS
+            threading.Thread(target=self._clear_away, daemon=True, name="hairpin-remove").start()
+        elif now - self._first > BOUNCE_S:
+            self._deadline = min(self._deadline, now + AGAIN_S)
+
+    def _clear_away(self) -> None:
+        for pid in self.workers:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+        if self._removable:
+            with suppress(ClusterError):  # named by `_cut`, or by the main thread, which removes it too
+                self._removable.remove()
+
+    def _cut(self) -> None:
+        """End the process now."""
+        after = f"hairpin: not ended {time.monotonic() - self._first:.0f} s after {self.interrupted}, so cut off"
+        left = self._removable if self._removable and self._removable.asked_for else None
+        named = f"; namespace {left.namespace} is left behind, remove it with `hairpin clean`" if left else ""
+        flushing = threading.Thread(target=_flush, daemon=True)
+        flushing.start()
+        flushing.join(0.5)
+        with suppress(OSError):
+            os.write(2, f"{after}{named}\n".encode())
+        os._exit(self.exit_code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()

@@ -1,0 +1,264 @@
+"""Connect to an API server and call it. Every failure is one ClusterError of one line; nothing else leaves this module.
+
+The `kubernetes` package raises whatever its parts raise: on a kubeconfig that is no YAML, on an answer that is HTML
+(a login portal), `[]`, `null` or half a JSON. So this module catches `Exception` where it calls that package, and
+nowhere else. `reading` does the same for the code that reads attributes of an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+API_TIMEOUT = (3.0, 10.0)  # seconds to connect, and to answer
+LOGIN_TIMEOUT_S = 30.0  # for a kubeconfig's exec plugin to print its credentials
+KUBECONFIG_MAX_BYTES = 4 * 1024 * 1024
+MESSAGE_MAX = 400  # characters of somebody else's message that are printed
+NOT_FOUND, CONFLICT = 404, 409
+
+
+class ClusterError(Exception):
+    """The cluster could not be tested. The message is one line and names the next step.
+
+    `status`: the HTTP status that the API answered; None if it did not answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def connect(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa: ANN401 - kubernetes ships no types
+    """Return a new ApiClient for this kubeconfig.
+
+    Args:
+        kubeconfig: A file; None: `$KUBECONFIG`, or `~/.kube/config`.
+        context: The name of a context in it; None: the current one.
+
+    Raises:
+        ClusterError: The file cannot be read or used, or its exec plugin failed or hangs.
+
+    """
+    from kubernetes import client  # noqa: PLC0415 - 0.5 s to import: not paid by --collect-only
+
+    where = f"kubeconfig {kubeconfig or os.environ.get('KUBECONFIG') or '(default)'}"
+    for path in _paths(kubeconfig):
+        if wrong := _unreadable(path):
+            message = f"{where}: {wrong}. Give another file with --kubeconfig=FILE or in KUBECONFIG"
+            raise ClusterError(message)
+    try:
+        return client.ApiClient(_in_time(lambda: _configuration(kubeconfig, context), where))
+    except ClusterError:
+        raise
+    except Exception as error:
+        message = f"{where}: cannot be used: {one_line(error)}. Try: kubectl get nodes, with the same file and context"
+        raise ClusterError(message) from error
+
+
+def core(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa: ANN401 - kubernetes ships no types
+    """Return a CoreV1Api on an ApiClient of its own, as an exec needs one (kubernetes-client/python#928)."""
+    from kubernetes import client  # noqa: PLC0415 - see connect
+
+    return client.CoreV1Api(connect(kubeconfig, context))
+
+
+def again(api: Any) -> Any:  # noqa: ANN401 - kubernetes ships no types
+    """Return a CoreV1Api on a new ApiClient with the settings of `api`; reads no file, runs no exec plugin."""
+    from kubernetes import client  # noqa: PLC0415 - see connect
+
+    return client.CoreV1Api(client.ApiClient(api.configuration))
+
+
+def _configuration(kubeconfig: str | None, context: str | None) -> Any:  # noqa: ANN401 - kubernetes ships no types
+    from kubernetes import client, config  # noqa: PLC0415 - see connect
+
+    settings = client.Configuration()
+    with _logged_errors() as errors:
+        config.load_kube_config(kubeconfig, context=context, client_configuration=settings)  # type: ignore[no-untyped-call] # the package ships half its types
+    if errors:
+        raise config.ConfigException("; ".join(errors))
+    settings.retries = False
+    return settings
+
+
+@contextmanager
+def _logged_errors() -> Iterator[list[str]]:
+    """Collect what the block logs as an error: kubernetes goes on without credentials when an exec plugin fails."""
+    errors: list[str] = []
+
+    def collect(record: logging.LogRecord) -> bool:
+        if record.module != "kube_config" or record.levelno < logging.ERROR:
+            return True
+        errors.append(f"exec plugin: {record.getMessage()}")
+        return False
+
+    logging.getLogger().addFilter(collect)
+    try:
+        yield errors
+    finally:
+        logging.getLogger().removeFilter(collect)
+
+
+def _in_time(load: Callable[[], Any], where: str) -> Any:  # noqa: ANN401 - kubernetes ships no types
+    """Return what `load` returns; ClusterError when it takes longer than LOGIN_TIMEOUT_S: an exec plugin may hang."""
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(load())
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True, name="hairpin-kubeconfig")
+    thread.start()
+    thread.join(LOGIN_TIMEOUT_S)
+    if errors:
+        raise errors[0]
+    if not results:
+        message = f"{where}: got no credentials within {LOGIN_TIMEOUT_S:g} s: does its exec plugin wait for a login?"
+        raise ClusterError(message)
+    return results[0]
+
+
+def _paths(kubeconfig: str | None) -> list[Path]:
+    """Return the files that kubernetes will read; KUBECONFIG may list several, of which absent ones do not count."""
+    if kubeconfig is not None:
+        return [Path(kubeconfig).expanduser()]
+    listed = [Path(text).expanduser() for text in os.environ.get("KUBECONFIG", "").split(os.pathsep) if text]
+    present = [path for path in listed if path.exists()]
+    return present or listed[:1] or [Path("~/.kube/config").expanduser()]
+
+
+def _unreadable(path: Path) -> str:
+    """Return why a kubeconfig cannot be used; an empty string for a YAML mapping."""
+    import yaml  # noqa: PLC0415 - comes with kubernetes
+
+    try:
+        if not path.is_file():
+            return f"{path}: got {'a directory' if path.is_dir() else 'no such file'}, want a file"
+        if (size := path.stat().st_size) > KUBECONFIG_MAX_BYTES:
+            return f"{path}: got {size / 1e6:.0f} MB, want at most {KUBECONFIG_MAX_BYTES / 1e6:.0f} MB"
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return f"{path}: cannot be read: {error.strerror or error}"
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        return f"{path}: got what is no YAML ({one_line(error)}), want a kubeconfig"
+    return "" if isinstance(found, dict) else f"{path}: got {_kind(found)}, want a YAML mapping with clusters and users"
+
+
+def _kind(found: object) -> str:
+    return "an empty file" if found is None else f"a {type(found).__name__}"
+
+
+def call(
+    api: Any,  # noqa: ANN401 - kubernetes ships no types
+    what: str,
+    function: Any,  # noqa: ANN401 - likewise
+    *arguments: Any,  # noqa: ANN401 - likewise
+    absent_is_fine: bool = False,
+    timeout: tuple[float, float] = API_TIMEOUT,
+    **options: Any,  # noqa: ANN401 - likewise
+) -> Any:  # noqa: ANN401 - likewise
+    """Call one method of the API and return its result.
+
+    Args:
+        api: The ApiClient, for the server's name in messages.
+        what: What is done, for messages: `create Pod web-a in hairpin-x`.
+        function: The method of `kubernetes`.
+        arguments: Its arguments.
+        absent_is_fine: Return None where the API answers 404.
+        timeout: Seconds to connect, and to answer.
+        options: Its options.
+
+    Raises:
+        ClusterError: It refused, did not answer, or its answer cannot be read.
+
+    """
+    import urllib3.exceptions  # noqa: PLC0415 - comes with kubernetes
+    from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - see connect
+
+    try:
+        result = function(*arguments, _request_timeout=timeout, **options)
+    except ApiException as error:
+        if absent_is_fine and error.status == NOT_FOUND:
+            return None
+        raise _refused(api, what, error) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        message = f"{what}: {_server(api)} does not answer ({_why(error)}): is the cluster up?"
+        raise ClusterError(message) from error
+    except Exception as error:
+        raise _garbled(api, what, error) from error
+    if result is None:
+        message = f"{what}: {_server(api)} answered `null`, want an object of Kubernetes. Is it an API server?"
+        raise ClusterError(message)
+    return result
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what goes wrong while an answer's fields are read into a ClusterError that names `what` was read."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, LookupError) as error:
+        message = f"{what}: the API's answer cannot be read: {type(error).__name__}: {one_line(error)}"
+        raise ClusterError(message) from error
+
+
+def _refused(api: Any, what: str, error: Any) -> ClusterError:  # noqa: ANN401 - kubernetes ships no types
+    """Return the error for an answer that is no success; status 0: kubernetes' word for none, or for no JSON."""
+    if not error.status:
+        return ClusterError(f"{what}: {_server(api)}: {one_line(error.reason)}. Is it an API server?")
+    status = f"{error.status} {error.reason or ''}".strip()
+    said = _message(error.body)
+    return ClusterError(f"{what}: the API answered {status}{f': {said}' if said else ''}", int(error.status))
+
+
+def _message(body: object) -> str:
+    """Return the message of a Status object; of any other body its first characters, of HTML that it is HTML."""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+    try:
+        status = json.loads(text)
+    except ValueError:
+        status = None
+    if isinstance(status, dict) and status.get("message"):
+        return one_line(status["message"])
+    if "<html" in text[:1000].lower():
+        return "an HTML page, want JSON (a login portal or a proxy answers there?)"
+    return one_line(text)
+
+
+def _garbled(api: Any, what: str, error: Exception) -> ClusterError:  # noqa: ANN401 - kubernetes ships no types
+    wrong = f"{type(error).__name__}: {one_line(error)}"
+    return ClusterError(f"{what}: {_server(api)} answered what Kubernetes does not ({wrong}). Is it an API server?")
+
+
+def _server(api: Any) -> str:  # noqa: ANN401 - kubernetes ships no types
+    """Return the API server's URL, and the proxy that it is asked through."""
+    from kubernetes.client.rest import should_bypass_proxies  # noqa: PLC0415 - see connect
+
+    settings = api.configuration
+    proxied = settings.proxy and not should_bypass_proxies(settings.host, settings.no_proxy or "")
+    through = f" through the proxy {settings.proxy} (HTTPS_PROXY; NO_PROXY takes hosts out)" if proxied else ""
+    return f"the API server {settings.host}{through}"
+
+
+def _why(error: Exception) -> str:
+    """Return an exception's name and the reason it gives, without urllib3's own objects."""
+    said = re.sub(r"^<?\w*Connection\w*\(.*?\):? |^<.*?object at 0x\w+>: ", "", one_line(error))
+    return f"{type(error).__name__}: {said}"
+
+
+def one_line(error: object) -> str:
+    """Return an error's text on one line, shortened to MESSAGE_MAX characters."""
+    text = " ".join(str(error)[: 4 * MESSAGE_MAX].split()) or type(error).__name__
+    return text if len(text) <= MESSAGE_MAX else f"{text[:MESSAGE_MAX]} …"

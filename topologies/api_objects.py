@@ -1,0 +1,77 @@
+"""Read objects of the API into our own values. Pure. IPv4 only: an IPv6 address is left out, never an error.
+
+Errors in an object's shape (AttributeError, TypeError, …) are for the caller to name: `api.reading`.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from topologies import manifests
+from topologies.api import ClusterError
+from topologies.kinds import ServiceType, TrafficPolicy
+from topologies.snapshot import ServiceState
+
+if TYPE_CHECKING:
+    from topologies.snapshot import Endpoint
+
+
+def ipv4(text: str | None) -> IPv4Address | None:
+    """Return an IPv4 address; None for an IPv6 one, and where there is none."""
+    return IPv4Address(text) if text and ":" not in text else None
+
+
+def pod_address(pod: Any) -> IPv4Address | None:  # noqa: ANN401 - kubernetes ships no types
+    """Return the pod's first IPv4 address: in a dual-stack cluster the IPv6 one may come first."""
+    if pod.status is None:
+        return None
+    listed = [pod.status.pod_ip, *(one.ip for one in pod.status.pod_ips or [])]
+    return next((address for text in listed if (address := ipv4(text))), None)
+
+
+def service_state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState:  # noqa: ANN401 - kubernetes ships no types
+    """Return the state of a V1Service with these endpoints; of several balancer addresses the first IPv4 one."""
+    spec, status = service.spec, service.status
+    ingress = (status.load_balancer.ingress or []) if status and status.load_balancer else []
+    first = next((one for one in ingress if ipv4(one.ip)), ingress[0] if ingress else None)
+    return ServiceState(
+        name=service.metadata.name,
+        type=ServiceType(spec.type),
+        cluster_ip=_cluster_ip(service),
+        port=spec.ports[0].port,
+        node_port=spec.ports[0].node_port,
+        external_ips=tuple(address for text in spec.external_ips or [] if (address := ipv4(text))),
+        load_balancer_ip=ipv4(first.ip) if first else None,
+        load_balancer_hostname=first.hostname if first else None,
+        ipv6=tuple(one.ip for one in ingress if one.ip and not ipv4(one.ip)),
+        load_balancer_address=_told_beside(service, first),
+        load_balancer_source_ranges=_ranges(spec.load_balancer_source_ranges),
+        load_balancer_ip_mode=getattr(first, "ip_mode", None) or "VIP",
+        external_traffic_policy=TrafficPolicy(spec.external_traffic_policy or "Cluster"),
+        internal_traffic_policy=TrafficPolicy(spec.internal_traffic_policy or "Cluster"),
+        health_check_node_port=spec.health_check_node_port or None,
+        sticky=spec.session_affinity == "ClientIP",
+        endpoints=endpoints,
+    )
+
+
+def _cluster_ip(service: Any) -> IPv4Address:  # noqa: ANN401 - kubernetes ships no types
+    """Return the Service's IPv4 ClusterIP; ClusterError where it has none: IPv6 is not asked."""
+    listed = [service.spec.cluster_ip, *(service.spec.cluster_ips or [])]
+    if address := next((found for text in listed if (found := ipv4(text))), None):
+        return address
+    name = service.metadata.name
+    message = f"Service {name} has the ClusterIP {listed[0]}, want an IPv4 address: Hairpin asks IPv4 only"
+    raise ClusterError(message)
+
+
+def _ranges(told: list[str] | None) -> tuple[IPv4Network, ...]:
+    """Return those of IPv4."""
+    return tuple(IPv4Network(text, strict=False) for text in told or [] if ":" not in text)
+
+
+def _told_beside(service: Any, ingress: Any) -> IPv4Address | None:  # noqa: ANN401 - kubernetes ships no types
+    """The balancer's address where status has a hostname only: our own balancer writes it in an annotation."""
+    told = (service.metadata.annotations or {}).get(manifests.ADDRESS_ANNOTATION)
+    return IPv4Address(told) if told and ingress and ingress.hostname else None

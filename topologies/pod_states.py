@@ -1,0 +1,147 @@
+"""Classify a pod's status: Ready, on its way, or in a state that waiting does not change. Pure.
+
+Reasons are those of kubelet (pkg/kubelet/images/types.go, pkg/kubelet/kuberuntime/kuberuntime_container.go,
+pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/eviction) and of the scheduler.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+MESSAGE_MAX = 300  # characters
+# The node cannot fetch or name the image. kubelet tries again every 10 s and longer; a registry that comes back is
+# worth a new run, not minutes of waiting.
+NO_IMAGE = frozenset(
+    (
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    )
+)
+NO_CONTAINER = frozenset(
+    (
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "PreCreateHookError",
+        "PreStartHookError",
+        "PostStartHookError",
+        "RunContainerError",
+        "StartError",
+    )
+)
+CRASHING = "CrashLoopBackOff"
+PORT_TAKEN = "NodePorts"  # kubelet's predicate: another pod of the node has the host port
+UNSCHEDULABLE = frozenset(("Unschedulable", "SchedulingGated"))
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """What the API says of one pod.
+
+    `reason`: why it is not Ready, as one line; empty if it is. `terminal`: waiting does not make it Ready. `fatal`: and
+    nothing can be asked in this cluster as it is (the image, its configuration, the node's admission), while a single
+    crashed or unready pod costs only the cells that need it.
+    """
+
+    name: str
+    ready: bool
+    reason: str = ""
+    terminal: bool = False
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        return f"pod {self.name} is Ready" if self.ready else f"pod {self.name} is {self.reason}"
+
+
+def classify(pod: Any) -> PodState:  # noqa: ANN401 - kubernetes ships no types
+    """Return the state of a V1Pod."""
+    name, status = str(pod.metadata.name), pod.status
+    if status is None:
+        return PodState(name, ready=False, reason="Pending: it has no status yet")
+    containers = [*(status.init_container_statuses or []), *(status.container_statuses or [])]
+    if status.phase in {"Failed", "Succeeded"}:
+        return _ended(name, status, containers)
+    for one in containers:
+        if stuck := _stuck(name, pod, one):
+            return stuck
+    if _condition(status, "Ready") == "True":
+        return PodState(name, ready=True)
+    return _on_its_way(name, pod, containers)
+
+
+def _ended(name: str, status: Any, containers: list[Any]) -> PodState:  # noqa: ANN401 - kubernetes ships no types
+    """Return the state of a pod that will not run again: refused by kubelet, evicted, or all its containers ended."""
+    reason = status.reason or next((_last_words(one) for one in containers if _last_words(one)), "no reason given")
+    said = f"{status.phase} ({reason}{_colon(status.message)})"
+    return PodState(name, ready=False, reason=said, terminal=True, fatal=status.reason not in {None, PORT_TAKEN})
+
+
+def _stuck(name: str, pod: Any, container: Any) -> PodState | None:  # noqa: ANN401 - kubernetes ships no types
+    """Return the state of a pod one of whose containers cannot start, or crashed; None for any other."""
+    state = container.state
+    waiting = state.waiting if state else None
+    reason, message = (waiting.reason or "", waiting.message or "") if waiting else ("", "")
+    if reason in NO_IMAGE | NO_CONTAINER:
+        image = f" for image {container.image}" if reason in NO_IMAGE and container.image else ""
+        said = f"{pod.status.phase} ({reason}{image}{_colon(message)})"
+        return PodState(name, ready=False, reason=said, terminal=True, fatal=True)
+    # A hostNetwork pod that crashed on a taken port passes its readiness probe: the holder of the port answers it.
+    restarted = bool(container.restart_count) and pod.spec is not None and bool(pod.spec.host_network)
+    if reason == CRASHING or restarted:
+        words = _last_words(container) or _short(message)
+        said = f"{CRASHING} ({words or 'no message'}; restarted {container.restart_count or 0} times)"
+        return PodState(name, ready=False, reason=said, terminal=True)
+    return None
+
+
+def _on_its_way(name: str, pod: Any, containers: list[Any]) -> PodState:  # noqa: ANN401 - kubernetes ships no types
+    status = pod.status
+    for condition in status.conditions or []:
+        if condition.type == "PodScheduled" and condition.status == "False" and condition.reason in UNSCHEDULABLE:
+            said = f"Pending ({condition.reason}{_colon(condition.message)})"
+            return PodState(name, ready=False, reason=said, terminal=True, fatal=True)
+    for one in containers:
+        if one.state and one.state.waiting:
+            return PodState(name, ready=False, reason=f"{status.phase} ({_waiting(one.state.waiting)})")
+    node = pod.spec.node_name if pod.spec else None
+    if status.phase == "Pending" and not status.start_time:
+        said = f"Pending: no kubelet has taken it: is there a node {node}, and is its kubelet running?"
+        return PodState(name, ready=False, reason=said)
+    return PodState(name, ready=False, reason=f"{status.phase}, not Ready{_colon(_unready_message(status))}")
+
+
+def _waiting(waiting: Any) -> str:  # noqa: ANN401 - kubernetes ships no types
+    return f"{waiting.reason or 'waiting'}: {_short(waiting.message) or 'no message'}"
+
+
+def _last_words(container: Any) -> str:  # noqa: ANN401 - kubernetes ships no types
+    """Return how a container ended last: its exit code and the last line of its termination message."""
+    for state in (container.state, container.last_state):
+        ended = state.terminated if state else None
+        if ended:
+            lines = (ended.message or "").strip().splitlines()
+            said = _short(lines[-1]) if lines else ""
+            return f"{ended.reason or 'ended'}, exit code {ended.exit_code}{_colon(said)}"
+    return ""
+
+
+def _condition(status: Any, kind: str) -> str:  # noqa: ANN401 - kubernetes ships no types
+    return next((str(one.status) for one in status.conditions or [] if one.type == kind), "")
+
+
+def _unready_message(status: Any) -> str:  # noqa: ANN401 - kubernetes ships no types
+    return next((str(one.message or "") for one in status.conditions or [] if one.type == "Ready"), "")
+
+
+def _colon(text: str | None) -> str:
+    return f": {_short(text)}" if text else ""
+
+
+def _short(text: str | None) -> str:
+    line = " ".join((text or "").split())
+    return line if len(line) <= MESSAGE_MAX else f"{line[:MESSAGE_MAX]} …"

@@ -1,0 +1,191 @@
+"""The namespaces of runs in a cluster: which there are, whether their run still asks, and how one is deleted.
+
+A run holds a Lease in its namespace and renews it every RENEW_S, so that `hairpin clean` and other runs see that it is
+at work. The age of a renewal is measured on the API server's clock alone (the `Date` header against the time in
+`managedFields`): the clocks of the runs' hosts may be wrong. A namespace is deleted by its UID only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import os
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from topologies import manifests
+from topologies.api import API_TIMEOUT, CONFLICT, NOT_FOUND, ClusterError, call, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+RENEW_S = 4.0
+EXPIRES_S = 20.0  # five renewals missed
+PREFIX = "hairpin-"
+
+
+@dataclass(frozen=True, slots=True)
+class RunNamespace:
+    """A namespace that carries the labels of a run.
+
+    `run`: its label's value. `age_s`: seconds since it was made, by the API server's clock. `owner`: user, host and pid
+    of the run, as far as known. `asking`: whether the run has renewed its Lease; None where there is no Lease to read.
+    """
+
+    name: str
+    uid: str
+    run: str
+    age_s: float
+    created: dt.datetime
+    ending: bool = False
+    owner: str = ""
+    asking: bool | None = None
+
+    @property
+    def is_a_runs(self) -> bool:
+        """Whether name and label agree, as they do in every namespace that a run has made."""
+        return bool(self.run) and self.name == f"{PREFIX}{self.run}"
+
+    @property
+    def place(self) -> tuple[dt.datetime, str]:
+        """The order in which runs ask one cluster."""
+        return self.created, self.name
+
+    def __str__(self) -> str:
+        return f"namespace {self.name}{f' of {self.owner}' if self.owner else ''}"
+
+
+def owner() -> str:
+    """Return who runs this: user, host and pid."""
+    user = str(os.getuid())
+    with suppress(OSError, KeyError):  # no entry in the password file
+        user = getpass.getuser()
+    return f"{user}@{socket.gethostname()} pid {os.getpid()}"
+
+
+def run_namespaces(api: Any, timeout: tuple[float, float] = API_TIMEOUT) -> list[RunNamespace]:  # noqa: ANN401 - kubernetes ships no types
+    """Return the namespaces of runs, found by label, oldest first; ClusterError if they cannot be listed."""
+    from kubernetes import client  # noqa: PLC0415 - see api.connect
+
+    listed = client.CoreV1Api(api).list_namespace_with_http_info
+    what = "list Namespaces"
+    found, _, headers = call(api, what, listed, label_selector=manifests.SELECTOR, timeout=timeout)
+    with reading(what):
+        now = _now(headers)
+        return sorted((_seen(api, item, now, timeout) for item in found.items), key=lambda one: one.place)
+
+
+def _now(headers: Mapping[str, str]) -> dt.datetime:
+    """Return the API server's time, or ours where it does not give its own."""
+    with suppress(TypeError, ValueError):
+        return parsedate_to_datetime(headers["Date"]).astimezone(dt.UTC)
+    return dt.datetime.now(dt.UTC)
+
+
+def _seen(api: Any, item: Any, now: dt.datetime, timeout: tuple[float, float]) -> RunNamespace:  # noqa: ANN401 - kubernetes ships no types
+    metadata = item.metadata
+    lease = None if metadata.deletion_timestamp else _lease(api, metadata.name, timeout)
+    annotations = metadata.annotations or {}
+    return RunNamespace(
+        name=metadata.name,
+        uid=metadata.uid,
+        run=(metadata.labels or {}).get(manifests.RUN_LABEL, ""),
+        age_s=(now - metadata.creation_timestamp).total_seconds(),
+        created=metadata.creation_timestamp,
+        ending=metadata.deletion_timestamp is not None,
+        owner=annotations.get(manifests.OWNER_ANNOTATION, ""),
+        asking=None if lease is None else _is_renewed(lease, now),
+    )
+
+
+def _lease(api: Any, namespace: str, timeout: tuple[float, float]) -> Any:  # noqa: ANN401 - kubernetes ships no types
+    """Return the run's Lease; None if there is none, or it may not be read."""
+    from kubernetes import client  # noqa: PLC0415 - see api.connect
+
+    listed = client.CoordinationV1Api(api).list_namespaced_lease
+    try:
+        found = call(api, f"list Leases in {namespace}", listed, namespace, timeout=timeout).items
+    except ClusterError:
+        return None
+    return next((one for one in found if one.metadata.name == manifests.LEASE), None)
+
+
+def _is_renewed(lease: Any, now: dt.datetime) -> bool:  # noqa: ANN401 - kubernetes ships no types
+    """Whether it was renewed less than EXPIRES_S ago: by the server's note of the change, or the run's own time."""
+    times = [one.time for one in lease.metadata.managed_fields or [] if one.time]
+    times += [lease.spec.renew_time] if lease.spec and lease.spec.renew_time else []
+    return bool(times) and (now - max(times)).total_seconds() < EXPIRES_S
+
+
+def delete(api: Any, name: str, uid: str, timeout: tuple[float, float] = API_TIMEOUT) -> None:  # noqa: ANN401 - kubernetes ships no types
+    """Delete the namespace with this UID and all in it; another of the same name is left alone.
+
+    Raises:
+        ClusterError: It may still be there.
+
+    """
+    from kubernetes import client  # noqa: PLC0415 - see api.connect
+
+    options = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid))
+    try:
+        call(
+            api, f"delete Namespace {name}", client.CoreV1Api(api).delete_namespace, name, body=options, timeout=timeout
+        )
+    except ClusterError as error:
+        if error.status not in {NOT_FOUND, CONFLICT}:  # 409: that UID is gone, or is being deleted
+            raise
+
+
+class Lease:
+    """The Lease of one run: made by `hold`, renewed by a thread until `release`."""
+
+    def __init__(self, api: Any, namespace: str, run: str, say: Callable[[str], None]) -> None:  # noqa: ANN401 - kubernetes ships no types
+        self._api = api
+        self._namespace = namespace
+        self._run = run
+        self._say = say
+        self._ended = threading.Event()
+        self.lost = ""
+
+    def hold(self) -> str:
+        """Make it and renew it from now on; return why not, where the API refuses: the run can do without."""
+        from kubernetes import client  # noqa: PLC0415 - see api.connect
+
+        made = client.CoordinationV1Api(self._api).create_namespaced_lease
+        try:
+            call(
+                self._api,
+                f"create Lease in {self._namespace}",
+                made,
+                self._namespace,
+                manifests.lease(self._run, owner(), int(EXPIRES_S)),
+            )
+        except ClusterError as error:
+            return f"`hairpin clean` and other runs cannot see that this run asks: {error}"
+        threading.Thread(target=self._renew_on, daemon=True, name="hairpin-lease").start()
+        return ""
+
+    def release(self) -> None:
+        """Renew it no more."""
+        self._ended.set()
+
+    def _renew_on(self) -> None:
+        while not self._ended.wait(RENEW_S):
+            try:
+                self._renew()
+            except ClusterError as error:
+                if error.status == NOT_FOUND and not self._ended.is_set():
+                    self.lost = f"namespace {self._namespace} was deleted by somebody else while this run asked"
+                    self._say(self.lost)
+                    return
+
+    def _renew(self) -> None:
+        from kubernetes import client  # noqa: PLC0415 - see api.connect
+
+        patched = client.CoordinationV1Api(self._api).patch_namespaced_lease
+        change = {"spec": {"renewTime": manifests.micro_time()}}
+        call(self._api, f"renew the Lease in {self._namespace}", patched, manifests.LEASE, self._namespace, change)
