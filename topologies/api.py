@@ -23,6 +23,7 @@ API_TIMEOUT = (3.0, 10.0)  # seconds to connect, and to answer
 LOGIN_TIMEOUT_S = 30.0  # for a kubeconfig's exec plugin to print its credentials
 KUBECONFIG_MAX_BYTES = 4 * 1024 * 1024
 MESSAGE_MAX = 400  # characters of somebody else's message that are printed
+ERROR_MAX = 2000  # characters of a whole error: a kubeconfig can make a server's name of any length
 NOT_FOUND, CONFLICT = 404, 409
 
 
@@ -33,7 +34,7 @@ class ClusterError(Exception):
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
+        super().__init__(" ".join(message[:ERROR_MAX].split()))
         self.status = status
 
 

@@ -29,7 +29,8 @@ contexts: [{{name: fake, context: {{cluster: fake, user: fake}}}}]
 clusters: [{{name: fake, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
 users: [{{name: fake, user: {{token: t}}}}]
 """
-KINDS = {"namespaces": "Namespace", "pods": "Pod", "services": "Service", "leases": "Lease", "nodes": "Node"}
+FIELDS = ("major", "minor", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform")
+VERSION = {"gitVersion": "v1.20.2"} | dict.fromkeys(FIELDS, "x")
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,12 @@ class Api:
     exec_delay_s: float = 0.0
     pod_status: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda _: None
     port: int = 0
+    body: Any = None  # of the newest call
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def answer(self, method: str, path: str, query: str, body: Any) -> Raw:
         self.calls.append(f"{method} {path}")
+        self.body = body
         time.sleep(self.delay_s)
         for pattern, scripted in self.script.items():
             if re.fullmatch(pattern, f"{method} {path}"):
@@ -71,7 +74,7 @@ class Api:
             time.sleep(self.exec_delay_s)
             return status(403, "no exec here")
         if "/proxy/" in path or path == "/version":
-            return Raw(b'{"gitVersion": "v1.20.2", "major": "1", "minor": "20"}')
+            return Raw(json.dumps(VERSION).encode())
         with self.lock:
             return self._store(method, path, query, body)
 

@@ -1,0 +1,310 @@
+"""Ways for a run on a real API server to end, or not to begin: exit code, first line, time, and what is left behind.
+
+`HAIRPIN_INTERRUPTS=20` for as many Ctrl-C as wanted (3 otherwise), at moments that HAIRPIN_SEED chooses.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from reports.journal import load
+from tests.lab.broken import ROOT, small
+from tests.lab.test_lab import api
+from topologies.lab.island import Island, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
+NAME = "test-endings"
+INTERRUPTS = int(os.environ.get("HAIRPIN_INTERRUPTS", "3"))
+SEED = int(os.environ.get("HAIRPIN_SEED", "1"))
+ENDS_S = 10.0
+KNOWN_AT_ONCE_S = 15.0  # from the pods' creation; pytest's own start is not ours
+NAMESPACES = "/api/v1/namespaces"
+
+
+@dataclass
+class Ran:
+    """A run of pytest inside the lab that has ended."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+    folder: Path
+
+    @property
+    def first(self) -> str:
+        """The first line that pytest prints at the end."""
+        return next((line for line in self.out.splitlines() if line.strip(".FE \n") and "[" not in line[:1]), "")
+
+    def __str__(self) -> str:
+        return f"exit {self.code} after {self.seconds:.1f} s\n{self.out[-3000:]}\n{self.err[-2000:]}"
+
+
+@dataclass
+class Place:
+    """A lab of two workers."""
+
+    topology: Path
+
+    def start(self, out: Path, *more: str, **env: str) -> subprocess.Popen[str]:
+        island = Island.of(NAME)
+        command = [sys.executable, "-m", "pytest", "-q", f"--topology={self.topology}", f"--out={out}", *more]
+        return subprocess.Popen(  # noqa: S603 - our own command
+            island.door("cp", command),
+            cwd=ROOT,
+            env=island.environment() | env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def ran(self, out: Path, *more: str, **env: str) -> Ran:
+        return self.ended(self.start(out, *more, **env), out)
+
+    def ended(self, process: subprocess.Popen[str], out: Path, began: float | None = None) -> Ran:
+        began = monotonic() if began is None else began
+        told, said = process.communicate(timeout=300)
+        return Ran(process.returncode, told, said, monotonic() - began, out / "last")
+
+    def namespaces(self) -> dict[str, str]:
+        """The runs' namespaces by name, and their phase."""
+        listed: Any = api(NAME, "GET", f"{NAMESPACES}?labelSelector=app.kubernetes.io/managed-by=hairpin")
+        return {one["metadata"]["name"]: one["status"]["phase"] for one in listed["items"]}
+
+    def left(self) -> set[str]:
+        return {name for name, phase in self.namespaces().items() if phase != "Terminating"}
+
+    def hairpin(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        island = Island.of(NAME)
+        command = island.door("cp", [sys.executable, "-m", "reports", *arguments])
+        return subprocess.run(  # noqa: S603 - our own command
+            command, cwd=ROOT, env=island.environment(), text=True, capture_output=True, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with small(NAME, tmp_path_factory.mktemp("endings")) as file:
+        yield Place(file)
+
+
+@pytest.fixture(scope="module")
+def lasts(place: Place, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Seconds of a whole run here, now."""
+    whole = place.ran(tmp_path_factory.mktemp("whole"))
+    assert whole.code in {0, 1}, whole
+    assert load(whole.folder).complete
+    return whole.seconds
+
+
+def test_a_whole_run_names_nothing_left_and_leaves_nothing(place: Place, lasts: float) -> None:
+    assert lasts
+    assert not place.left()
+
+
+@pytest.mark.parametrize("number", range(INTERRUPTS))
+def test_ctrl_c_at_any_moment(number: int, place: Place, lasts: float, tmp_path: Path) -> None:
+    moment = random.Random(f"{SEED} {number}").uniform(0.5, lasts)  # noqa: S311 - a moment, no secret
+    process = place.start(tmp_path)
+    sleep(moment)
+    began = monotonic()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    ran = place.ended(process, tmp_path, began)
+    left = place.left()
+
+    assert ran.seconds < ENDS_S, ran
+    assert all(f"namespace {name} is left behind" in ran.out + ran.err for name in left), ran
+    if (tmp_path / "last" / "run.json").exists():
+        assert not [record for record in load(tmp_path / "last").records if record.verdict == "fail"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_asks(number: int, place: Place, lasts: float, tmp_path: Path) -> None:
+    process = place.start(tmp_path)
+    sleep(lasts * 0.6)
+    began = monotonic()
+    os.kill(process.pid, number)
+    ran = place.ended(process, tmp_path, began)
+
+    assert ran.seconds < ENDS_S, ran
+    assert ran.code in {2, 0, 1}, ran  # 0 and 1: it had asked everything
+    assert not place.left()
+
+
+def test_output_that_nobody_reads(place: Place, tmp_path: Path) -> None:
+    """As with `| head -1`."""
+    process = place.start(tmp_path)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    _, said = process.communicate(timeout=300)
+
+    assert not place.left(), said
+    assert load(tmp_path / "last").plan
+
+
+@contextmanager
+def replaced(place: Place, **change: Any) -> Iterator[Place]:
+    """The same lab under a topology that declares something else."""
+    other = place.topology.with_name("other.yaml")
+    declared = yaml.safe_load(place.topology.read_text(encoding="utf-8")) | change
+    other.write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
+    yield Place(other)
+
+
+def test_an_image_that_cannot_be_pulled(place: Place, tmp_path: Path) -> None:
+    with replaced(place, images={"agnhost": "registry.invalid/agnhost:9"}) as other:
+        ran = other.ran(tmp_path, "-k", "pod-n1 and web-np")
+
+    assert ran.code == 6, ran
+    assert "(ErrImagePull for image registry.invalid/agnhost:9" in ran.first, ran
+    assert ran.seconds < 2 * KNOWN_AT_ONCE_S, ran
+    assert not place.left()
+
+
+def test_an_image_name_that_is_none(place: Place, tmp_path: Path) -> None:
+    with replaced(place, images={"agnhost": "Not/An Image"}) as other:
+        ran = other.ran(tmp_path, "-k", "pod-n1 and web-np")
+
+    assert (ran.code, "InvalidImageName" in ran.first) == (6, True), ran
+
+
+def test_a_policy_that_refuses_pods(place: Place, tmp_path: Path) -> None:
+    """A quota would be refused likewise; a namespace's own needs somebody who makes it before us, so: admission."""
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "refuse"},
+        "webhooks": [
+            {
+                "name": "refuse.example.org",
+                "clientConfig": {"url": "https://198.18.1.10:1/"},
+                "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "timeoutSeconds": 1,
+            }
+        ],
+    }
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    api(NAME, "POST", path, policy)
+    try:
+        ran = place.ran(tmp_path, "-k", "pod-n1 and web-np")
+    finally:
+        api(NAME, "DELETE", f"{path}/refuse")
+
+    assert ran.code == 6, ran
+    assert ran.first.startswith("the cluster could not be tested: create Pod web-a in hairpin-"), ran
+    assert "refuse.example.org" in ran.first
+    assert not place.left()
+
+
+def test_two_runs_at_once_take_turns(place: Place, tmp_path: Path) -> None:
+    outs = [tmp_path / "a", tmp_path / "b"]
+    processes = [place.start(out) for out in outs]
+    ran = [place.ended(process, out) for process, out in zip(processes, outs, strict=True)]
+
+    for one in ran:
+        assert one.code == 0, one
+    assert [one for one in ran if "is asking this cluster" in one.err], ran[0]
+
+
+def test_clean_spares_the_run_that_asks(place: Place, lasts: float, tmp_path: Path) -> None:
+    process = place.start(tmp_path)
+    cleaned = ""
+    while process.poll() is None:
+        sleep(lasts / 6)
+        if place.left():
+            cleaned += place.hairpin("clean").stdout
+    ran = place.ended(process, tmp_path)
+
+    assert ran.code == 0, ran
+    assert "spared: its run is asking" in cleaned
+    assert "removed" not in cleaned.replace("--all removes", "")
+
+
+def test_clean_removes_what_a_killed_run_left(place: Place, lasts: float, tmp_path: Path) -> None:
+    process = place.start(tmp_path)
+    sleep(lasts * 0.6)
+    os.killpg(process.pid, signal.SIGKILL)
+    place.ended(process, tmp_path)
+    [left] = place.left()
+    sleep(21)
+    cleaned = place.hairpin("clean")
+
+    assert f"namespace {left} of " in cleaned.stdout
+    assert cleaned.stdout.endswith("removed\n")
+    assert not place.left()
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HTTPS_PROXY": "http://198.18.1.10:1", "https_proxy": "http://198.18.1.10:1", "NO_PROXY": "198.18.0.0/15"},
+        {"LANG": "C", "LC_ALL": "C", "TERM": "dumb"},
+        {"LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8"},
+        {"HOME": "/proc"},
+    ],
+    ids=["proxy", "LANG=C", "de_DE", "home"],
+)
+def test_odd_surroundings_change_no_verdict(env: dict[str, str], place: Place, tmp_path: Path) -> None:
+    ran = place.ran(tmp_path, **env)
+
+    assert ran.code == 0, ran
+
+
+def test_a_dead_proxy_is_named(place: Place, tmp_path: Path) -> None:
+    ran = place.ran(tmp_path, "-k", "pod-n1 and web-np", HTTPS_PROXY="http://198.18.1.10:1")
+
+    assert ran.code == 6, ran
+    assert "through the proxy http://198.18.1.10:1" in ran.first, ran
+
+
+def test_a_token_that_is_revoked_while_it_asks(place: Place, lasts: float, tmp_path: Path) -> None:
+    """The ServiceAccount goes, and with it its token; the cells not asked yet are inconclusive, the namespace named."""
+    accounts = f"{NAMESPACES}/default/serviceaccounts"
+    api(NAME, "POST", accounts, {"metadata": {"name": "soon-gone"}})
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "soon-gone"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "soon-gone", "namespace": "default"}],
+    }
+    api(NAME, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    status: Any = api(NAME, "POST", f"{accounts}/soon-gone/token", asked)["status"]
+    config = yaml.safe_load((locate(NAME).kube / "admin.conf").read_text())
+    config["users"][0]["user"] = {"token": status["token"]}
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    process = place.start(tmp_path / "out", f"--kubeconfig={kubeconfig}")
+    while process.poll() is None and not place.left():
+        sleep(0.1)
+    sleep(lasts * 0.25)
+    api(NAME, "DELETE", f"{accounts}/soon-gone")
+    ran = place.ended(process, tmp_path / "out")
+    left = place.left()
+    place.hairpin("clean", "--all")
+
+    assert ran.code in {1, 6}, ran
+    assert "401" in ran.out + ran.err
+    assert all(f"namespace {name} is left behind" in ran.out + ran.err for name in left), ran
+    assert not [record for record in load(ran.folder).records if record.verdict == "fail"], ran
