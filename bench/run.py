@@ -81,7 +81,7 @@ def whole(name: str) -> tuple[Run, float]:
 
 def one_by_one(topology: Topology, kubeconfig: str) -> tuple[float, float]:
     """Attempts per second with an exec for each: one after the other, and one at a time in every pod."""
-    run = secrets.token_hex(2)
+    run = secrets.token_hex(8)
     api = clusters.connect(kubeconfig)
     cluster = clusters.Cluster(api, topology, f"hairpin-{run}", run)
     cluster.deploy()

@@ -34,6 +34,7 @@ RUN = pytest.StashKey[Path]()
 SHUTDOWN = pytest.StashKey[Shutdown]()
 ANSWERS = "answers.json"  # in the run's folder: what was asked, for all workers of pytest-xdist
 FAILED = "not-tested.txt"  # likewise: why nothing could be asked
+BEGUN = ".begun"  # likewise: one of them asks, or has asked
 ERROR = "error.txt"  # likewise: the traceback of what nobody foresaw
 NOT_TESTABLE = 6
 INTERRUPTED = "the run was interrupted while it asked"
@@ -57,6 +58,9 @@ def the_answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
             _stop(config, failed)
         if (folder / ANSWERS).exists():
             return _read_shared(config)
+        if (folder / BEGUN).exists():
+            _stop(config, "another worker of this run has asked, and could not write its answers: is the disk full?")
+        (folder / BEGUN).touch()
         answers = _conduct(config, cells)
         _share(config, answers)
         return answers
@@ -113,7 +117,7 @@ def _share(config: pytest.Config, answers: sessions.Answers) -> None:
     except OSError as error:
         message = f"{shared} could not be written: {error.strerror}"
         if hasattr(config, "workerinput"):
-            pytest.exit(f"{message}, so the other workers cannot judge: free space, or run without -n")
+            _stop(config, f"{message}, so the other workers cannot judge: free space, or run without -n")
         say(config, message)
 
 
@@ -123,7 +127,8 @@ def _read_shared(config: pytest.Config) -> sessions.Answers:
     try:
         return sessions.Answers.read(shared)
     except (OSError, ValueError) as error:
-        _stop(config, f"{shared} cannot be read: got {one_line(error)}, want the answers that a worker wrote. Run again")
+        got = one_line(error)
+        _stop(config, f"{shared} cannot be read: got {got}, want the answers that a worker wrote. Run again")
 
 
 def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:

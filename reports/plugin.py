@@ -177,6 +177,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"note: {note}", yellow=True)
     for trouble in troubles:
         terminalreporter.write_line(f"not saved: {trouble}", red=True)
+    session = config.pluginmanager.getplugin("session")
+    if troubles and session is not None and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED  # what could not be saved is no success
     spent = ", ".join(f"{name} {took:.1f} s" for name, took in run.timings if took is not None)
     index = folder / documented.FOLDER / documented.INDEX
     written = [path for path in (folder / REPORT, index, folder / journal.RUN) if path.exists()]

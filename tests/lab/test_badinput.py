@@ -85,7 +85,7 @@ def test_a_full_disk_is_told_and_loses_no_verdict(kilobytes: int, tmp_path: Path
     told = done.stdout + done.stderr
     assert "No space left on device" in told, told
     assert "Traceback" not in told, told
-    assert done.returncode == 0, told
+    assert done.returncode == 1, told
     assert " pass" in told
 
 

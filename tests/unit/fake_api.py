@@ -73,7 +73,7 @@ class Api:
         if path.endswith("/exec"):
             time.sleep(self.exec_delay_s)
             return status(403, "no exec here")
-        if "/proxy/" in path or path == "/version":
+        if "/proxy/" in path or path == "/version/":
             return Raw(json.dumps(VERSION).encode())
         with self.lock:
             return self._store(method, path, query, body)
