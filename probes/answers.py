@@ -136,8 +136,7 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     if config.getoption("--simulate"):
         return sessions.simulate(topology, cells, lambda cell, snapshot: expect(topology, snapshot, cell))
     options = _options(config)
-    shutdown = config.stash.setdefault(SHUTDOWN, Shutdown())
-    shutdown.begin()
+    shutdown = begin_shutdown(config)
     config.hook.pytest_hairpin_begins(config=config)
 
     def heard(found: dict[str, Observation]) -> None:
@@ -158,6 +157,14 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     finally:
         if not shutdown.interrupted:
             shutdown.spare()
+
+
+def begin_shutdown(config: pytest.Config) -> Shutdown:
+    """From now on a signal ends this process in bounded time; once a process."""
+    if SHUTDOWN not in config.stash:
+        config.stash[SHUTDOWN] = Shutdown(lambda line: say(config, line))
+        config.stash[SHUTDOWN].begin()
+    return config.stash[SHUTDOWN]
 
 
 def _options(config: pytest.Config) -> sessions.Options:

@@ -18,6 +18,7 @@ from probes.answers import (
     NOT_TESTABLE,
     RUN,
     SHUTDOWN,
+    begin_shutdown,
     pid_of,
     stopping,
     the_answers,
@@ -30,7 +31,6 @@ from probes.oracle.rules import CATALOGUE, markdown
 from probes.plan import Plan, plan
 from probes.promise import PromiseError
 from probes.selection import SelectionError
-from probes.shutdown import Shutdown
 from probes.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
 from probes.verdict import Facet, Result, Verdict
 from topologies.plugin import TOPOLOGY, runs_suites
@@ -120,11 +120,9 @@ def pytest_configure_node(node: object) -> None:
     node.workerinput["hairpin_run"] = str(config.stash[RUN])  # type: ignore[attr-defined]
     if config.getoption("--simulate") or not runs_suites(config):
         return
-    if SHUTDOWN not in config.stash:
-        config.stash[SHUTDOWN] = Shutdown()
-        config.stash[SHUTDOWN].begin()
+    shutdown = begin_shutdown(config)
     if pid := pid_of(node):
-        config.stash[SHUTDOWN].workers.add(pid)
+        shutdown.workers.add(pid)
 
 
 @pytest.hookimpl(tryfirst=True)

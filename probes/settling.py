@@ -28,7 +28,11 @@ def take_turn(cluster: Cluster, lease: Lease, settle_s: float, say: Callable[[st
     cluster.claim()
     notes = tuple(filter(None, [lease.hold()]))
     wait_for_earlier(cluster, say)
-    return (*notes, *wait((("the end of earlier runs", cluster.alone, 0.0),), settle_s, say))
+    late = wait((("the end of earlier runs", cluster.alone, 0.0),), settle_s, say)
+    if reason := cluster.taken():
+        message = f"{reason}: they may answer in place of this run's. Remove it first: hairpin clean"
+        raise ClusterError(message)
+    return (*notes, *late)
 
 
 def wait_for_earlier(cluster: Cluster, say: Callable[[str], None]) -> None:

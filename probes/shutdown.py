@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from topologies.api import ClusterError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -50,7 +51,8 @@ class Removable(Protocol):
 class Shutdown:
     """The end of one process: `begin` in the main thread, `watch` what to remove, `end` when pytest has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say  # past pytest's capturing, which has file descriptor 2
         self.exit_code = INTERRUPTED
         self.workers: set[int] = set()  # pids that get SIGTERM when we get a signal
         self.interrupted = ""
@@ -136,15 +138,13 @@ class Shutdown:
         after = f"hairpin: not ended {time.monotonic() - self._first:.0f} s after {self.interrupted}, so cut off"
         left = self._removable if self._removable and self._removable.asked_for else None
         named = f"; namespace {left.namespace} is left behind, remove it with `hairpin clean`" if left else ""
-        flushing = threading.Thread(target=_flush, daemon=True)
-        flushing.start()
-        flushing.join(0.5)
-        with suppress(OSError):
-            os.write(2, f"{after}{named}\n".encode())
+        last = threading.Thread(target=self._last_words, args=(f"{after}{named}",), daemon=True)
+        last.start()
+        last.join(0.5)  # a stream's lock may be held for ever
         os._exit(self.exit_code)
 
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
+    def _last_words(self, line: str) -> None:
+        self._say(line)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()

@@ -126,11 +126,23 @@ class Cluster:
     def alone(self) -> str:
         """Return an empty string when no earlier run is still being removed, else which are.
 
-        The hostNetwork pods of one hold the ports that this run's echo pods need, and answer the probes meant for them.
-        One that has no pods any more does not count: a finalizer may keep it for ever.
+        The hostNetwork pods of one hold the ports that this run's echo pods need, and answer the probes meant for them;
+        its Services hold the externalIPs. Without either it does not count: a finalizer may keep it for ever.
         """
-        ending = [one for one in self._others() if one.ending and self._has_pods(one)]
+        ending = [one for one in self._others() if one.ending and (self._pods_of(one) or self._services_of(one))]
         return "; ".join(f"namespace {one.name} is being deleted" for one in ending)
+
+    def taken(self) -> str:
+        """Return an empty string when no namespace that an ended run left holds this run's externalIPs, else which."""
+        ours = {str(address) for service in self.topology.workload.services for address in service.external_ips}
+        for one in self._others() if ours else []:
+            if one.ending or one.asking:
+                continue
+            with reading(f"list Services of {one.name}"):
+                theirs = {text for service in self._services_of(one) for text in service.spec.external_ips or []}
+            if both := sorted(ours & theirs):
+                return f"{one}, left by an earlier run, has Services at this run's externalIPs {', '.join(both)}"
+        return ""
 
     def _others(self) -> list[RunNamespace]:
         return [one for one in run_namespaces(self.api, self.timeout) if one.name != self.namespace]
@@ -138,8 +150,11 @@ class Cluster:
     def _is_earlier(self, other: RunNamespace) -> bool:
         return self.created is None or other.place < (self.created, self.namespace)
 
-    def _has_pods(self, other: RunNamespace) -> bool:
-        return bool(self._items(f"list Pods of {other.name}", self.core.list_namespaced_pod, other.name))
+    def _pods_of(self, other: RunNamespace) -> list[Any]:
+        return self._items(f"list Pods of {other.name}", self.core.list_namespaced_pod, other.name)
+
+    def _services_of(self, other: RunNamespace) -> list[Any]:
+        return self._items(f"list Services of {other.name}", self.core.list_namespaced_service, other.name)
 
     def pods(self) -> list[PodState]:
         """Return the state of every pod of the run that the API lists."""

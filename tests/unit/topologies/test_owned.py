@@ -112,6 +112,18 @@ def test_a_namespace_that_is_being_deleted_counts_while_it_has_pods(api: Api, cl
     assert cluster.alone() == "namespace hairpin-gone is being deleted"
 
 
+def test_the_external_ips_of_this_run_must_not_be_those_of_a_namespace_left_behind(api: Api, cluster: Cluster) -> None:
+    address = next(ip for service in TOPOLOGY.workload.services for ip in service.external_ips)
+    api.seed("hairpin-dead", "dead", age_s=90, asking=False)
+    assert cluster.taken() == ""
+
+    theirs = {"metadata": {"name": "a"}, "spec": {"externalIPs": [str(address)]}}
+    api.objects["/api/v1/namespaces/hairpin-dead/services/a"] = theirs
+    assert cluster.taken() == (
+        f"namespace hairpin-dead of me, left by an earlier run, has Services at this run's externalIPs {address}"
+    )
+
+
 def test_a_lease_shows_that_its_run_asks_by_the_servers_clock_alone(
     api: Api, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
