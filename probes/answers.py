@@ -37,6 +37,10 @@ FAILED = "not-tested.txt"  # likewise: why nothing could be asked
 BEGUN = ".begun"  # likewise: one of them asks, or has asked
 ERROR = "error.txt"  # likewise: the traceback of what nobody foresaw
 NOT_TESTABLE = 6
+NOT_SHARED = (
+    "the cells could not be judged: another worker of this run began to ask and has not shared its answers "
+    "(it was killed, or the disk is full). `hairpin clean` removes what it may have left"
+)
 INTERRUPTED = "the run was interrupted while it asked"
 
 
@@ -59,7 +63,7 @@ def the_answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         if (folder / ANSWERS).exists():
             return _read_shared(config)
         if (folder / BEGUN).exists():
-            _stop(config, "another worker of this run has asked, and could not write its answers: is the disk full?")
+            _stop(config, NOT_SHARED)
         (folder / BEGUN).touch()
         answers = _conduct(config, cells)
         _share(config, answers)

@@ -64,6 +64,8 @@ class Shutdown:
 
     def begin(self) -> None:
         """Take over the signals; one that is ignored (nohup, a shell's background job) stays ignored."""
+        if threading.current_thread() is not threading.main_thread():  # signals are not for us
+            return
         self._there.setblocking(False)
         signal.set_wakeup_fd(self._there.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
@@ -85,7 +87,8 @@ class Shutdown:
             self._deadline = min(self._deadline, time.monotonic() + LEAVE_S)
             self._there.send(b"\0")
             return
-        signal.set_wakeup_fd(-1)
+        if threading.current_thread() is threading.main_thread() and self._handlers:
+            signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type] # what signal.signal returned
         self._there.close()
@@ -108,6 +111,7 @@ class Shutdown:
                     continue
             got = self._here.recv(64)
             if not got:
+                self._here.close()
                 return
             for number in got:
                 if number in SIGNALS:

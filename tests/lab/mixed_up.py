@@ -38,7 +38,7 @@ with socket.socket() as asking:
 def main(name: str, port: int) -> None:
     """One line on stdout."""
     topology = load(name)
-    there = There(topology, secrets.token_hex(2))
+    there = There(topology, secrets.token_hex(8))
     told: dict[str, object] = {}
 
     def answered(client: int, host: object, to: object) -> bool:

@@ -276,7 +276,7 @@ def tell(line: str) -> None:
 
 def main(known: Mapping[str, Mutation], where: str, what: str) -> None:
     """Break that thing of that lab, and print what came of it."""
-    json.dump(asked(There(load(where), secrets.token_hex(2)), known[what]), sys.stdout)
+    json.dump(asked(There(load(where), secrets.token_hex(8)), known[what]), sys.stdout)
 
 
 if __name__ == "__main__":
