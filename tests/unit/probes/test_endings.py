@@ -5,16 +5,19 @@ The cluster is a fake API server on loopback. An exec is opened and never answer
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -41,7 +44,7 @@ class Run:
     process: subprocess.Popen[str] | None = None
     moment: Event = field(default_factory=Event)
 
-    def start(self, *more: str, **options: int) -> None:
+    def start(self, *more: str, **options: Any) -> None:
         text = (LIBRARY / "lab-small.yaml").read_text(encoding="utf-8").replace("name: lab-small", "name: fake")
         topology = self.folder / "fake.yaml"
         topology.write_text(text.replace("lab: {}", IMAGE), encoding="utf-8")
@@ -167,6 +170,25 @@ def test_a_controller_that_is_told_to_end_ends_its_workers(run: Run) -> None:
     assert (code, run.api.namespaces()) == (2, set()), told
     assert time.monotonic() - began < ENDS_S + SLACK_S
     assert not others(run.process.pid)
+
+
+def test_a_closed_terminal_ends_a_run(run: Run) -> None:
+    """The kernel sends SIGHUP, and every later write fails with EIO."""
+    ours, theirs = os.openpty()
+    run.at(CALLS["asking"])
+    run.start(stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0))
+    os.close(theirs)
+    deadline = time.monotonic() + 120
+    while not run.moment.is_set() and time.monotonic() < deadline:
+        if select.select([ours], [], [], 0.1)[0]:
+            os.read(ours, 4096)
+    assert run.moment.is_set()
+    began = time.monotonic()
+    os.close(ours)
+    run.process.wait(60)
+
+    assert time.monotonic() - began < ENDS_S + SLACK_S
+    assert run.api.namespaces() == set()
 
 
 def others(leader: int) -> list[str]:
