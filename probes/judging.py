@@ -6,6 +6,7 @@ import datetime as dt
 import fnmatch
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,10 @@ from probes.observation import BURST, Observation, Outcome
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
 from probes.pool import Pool, picker
+from topologies.declared_workload import declared_workload
 from topologies.frontends import UnresolvedError, resolve
 from topologies.kinds import ProxyMode
+from topologies.shortfalls import Shortfalls, shortfalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from probes.session import Answers
     from probes.verdict import Facet, Verdict
     from topologies.model import Deviation, Topology
+    from topologies.snapshot import Snapshot
 
 
 class NotTestedError(Exception):
@@ -79,7 +83,20 @@ class Judge:
             self.derived[cell.id] = self._derive(cell)
         return self.derived[cell.id]
 
+    @cached_property
+    def lacking(self) -> Shortfalls:
+        """What is declared and was not there."""
+        return shortfalls(self.topology, self.answers.snapshot)
+
+    @cached_property
+    def reference(self) -> Snapshot:
+        """The declared workload at the addresses that it has: what expectations are made of."""
+        return declared_workload(self.topology, self.answers.snapshot)
+
     def _derive(self, cell: Cell) -> Expectation:
+        """Nothing where a backend, address or vantage of the cell is not there as declared: then it is inconclusive."""
+        if reason := self.lacking.reason(cell.vantage, cell.frontend):
+            return Expectation((), (), reason)
         for deviation in self.topology.deviations:
             if fnmatch.fnmatchcase(cell.id, deviation.cells):
                 return self._deviating(cell, deviation)
@@ -88,7 +105,7 @@ class Judge:
     def _rules(self, cell: Cell) -> Expectation:
         """Nothing where client or frontend has no address: then nothing was asked either, and it is inconclusive."""
         try:
-            return expect(self.topology, self.answers.snapshot, cell)
+            return expect(self.topology, self.reference, cell)
         except UnresolvedError as error:
             return Expectation((), (), f"nothing can be expected: {error}")
 

@@ -31,9 +31,11 @@ from probes.oracle.rules import CATALOGUE, markdown
 from probes.plan import Plan, plan
 from probes.promise import PromiseError
 from probes.selection import SelectionError
+from probes.session import Answers
 from probes.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
 from probes.verdict import Facet, Result, Verdict
 from topologies.plugin import TOPOLOGY, runs_suites
+from topologies.shortfalls import shortfalls
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -131,6 +133,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
     if why_not(config.stash[RUN]) not in {"", INTERRUPTED}:
         session.exitstatus = NOT_TESTABLE
+    elif exitstatus == pytest.ExitCode.OK and missing_backends(config):  # also where `-k` chose none of their cells
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if shutdown := config.stash.get(SHUTDOWN, None):
         shutdown.exit_code = int(session.exitstatus or exitstatus)
 
@@ -211,6 +215,15 @@ def the_judge(session: pytest.Session) -> Judge:
             config.stash[JUDGE] = Judge.over(topology, answers, cells, folder=os.path.relpath(config.stash[RUN]))
             config.hook.pytest_hairpin_answered(config=config, judge=config.stash[JUDGE], cells=cells)
     return config.stash[JUDGE]
+
+
+def missing_backends(config: pytest.Config) -> tuple[str, ...]:
+    """Return the reasons why declared backends were not there; none in a run that was not answered."""
+    try:
+        answers = config.stash[JUDGE].answers if JUDGE in config.stash else Answers.read(config.stash[RUN] / ANSWERS)
+    except (OSError, ValueError):  # not asked, not written, or cut short by a full disk
+        return ()
+    return shortfalls(config.stash[TOPOLOGY], answers.snapshot).backends
 
 
 def _selected(session: pytest.Session) -> list[Cell]:

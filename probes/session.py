@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from probes import runner, settling, turns
+from probes import preflight, runner, settling, stability, turns
 from probes.observation import Attempt, Observation
 from topologies import cluster as clusters
 from topologies.api import again
@@ -20,6 +20,7 @@ from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
 from topologies.kinds import SessionAffinity, TrafficPolicy, VantageKind
 from topologies.model import Images, Ssh
 from topologies.run_namespaces import PREFIX, Lease
+from topologies.shortfalls import Shortfalls, shortfalls
 from topologies.snapshot import Snapshot, declared
 
 if TYPE_CHECKING:
@@ -98,19 +99,30 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     begun(cluster)
     lease = Lease(cluster.api, cluster.namespace, run, say)
     started = time.monotonic()
+    real = preflight.check_cluster(cluster, say)
     try:
         earlier = settling.take_turn(cluster, lease, options.settle_timeout, say)
         cluster.deploy()
         pods, lost = settling.wait_for_pods(cluster, options.settle_timeout, say)
+        running = cluster.snapshot()
+        nodes = _check_nodes(cluster, running, options, say)
+        lost |= shortfalls(topology, running).pods
         settling.wait_for_earlier(cluster, say)  # one that was made in the same second, and not listed yet
         cluster.serve()
-        notes = (*earlier, *pods, *settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, say))
-        snapshot, versions = cluster.snapshot(), cluster.versions()
+        late = settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, say)
+        snapshot, versions = cluster.snapshot(), {**real.versions, **nodes.versions}
+        lacking = shortfalls(topology, snapshot)
+        for reason in lacking.reasons:
+            say(f"NOT TESTED: {reason}")
+        notes = (*real.notes, *nodes.notes, *earlier, *pods, *late, *lacking.reasons)
         settled = time.monotonic()
         timings = {"settle": settled - started}
         before_asking(Answers(snapshot, {}, timings, versions, notes))
-        observations = _ask(cells, snapshot, cluster, options, say=say, heard=heard)
+        observations = _ask(cells, snapshot, lacking, cluster, options, say=say, heard=heard)
         asked = time.monotonic()
+        changed, odd = stability.look_again(cluster, snapshot, say)
+        heard(spoiled := stability.spoiled(cells, observations, changed))
+        observations, notes = observations | spoiled, (*notes, *odd)
     finally:
         lease.release()
         left = () if options.keep else _remove(cluster, say)
@@ -139,9 +151,20 @@ def _remove(cluster: clusters.Cluster, say: Callable[[str], None]) -> tuple[str,
     return ()
 
 
+def _check_nodes(
+    cluster: clusters.Cluster, running: Snapshot, options: Options, say: Callable[[str], None]
+) -> preflight.Real:
+    """Compare the topology with its nodes, each asked from a vantage on its own network."""
+    topology = cluster.topology
+    vantages = preflight.node_vantages(topology, running)
+    askers = {node: _asker(vantage, topology, cluster, options) for node, vantage in vantages.items()}
+    return preflight.check_nodes(topology, running, askers, say)
+
+
 def _ask(  # noqa: PLR0913 - see conduct
     cells: Sequence[Cell],
     snapshot: Snapshot,
+    lacking: Shortfalls,
     cluster: clusters.Cluster,
     options: Options,
     *,
@@ -152,6 +175,9 @@ def _ask(  # noqa: PLR0913 - see conduct
     questions: dict[str, list[runner.Question]] = {}
     observations: dict[str, Observation] = {}
     for cell in cells:
+        if reason := lacking.reason(cell.vantage, cell.frontend):
+            observations[cell.id] = Observation(cell.id, trouble=reason)
+            continue
         try:
             target = resolve(cell.frontend, topology, snapshot)
         except UnresolvedError as error:

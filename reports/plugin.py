@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from probes.judging import NotTestedError
 from probes.oracle.environment import Environment
-from probes.plugin import ANSWERS, JUDGE, PLAN, RUN
+from probes.plugin import ANSWERS, JUDGE, PLAN, RUN, missing_backends
 from probes.session import Answers
 from reports import allure, documented, failure, html, journal, judged, matrix, summary
 from reports.epilogue import Epilogue
@@ -159,6 +159,30 @@ def pytest_runtest_makereport(
         promise = getattr(getattr(item, "function", None), "__doc__", None)
         report.longrepr = failure.told(promise, str(call.excinfo.value))
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Say what was not tested before anything else is said of the run."""
+    config = session.config
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    lines = summary.untested(_records(config), missing_backends(config))
+    if lines:
+        reporter.ensure_newline()
+    for line in lines:
+        reporter.write_line(line, red=True)
+
+
+def _records(config: pytest.Config) -> tuple[Record, ...]:
+    """The records of this run, also those of the workers of xdist."""
+    if config.stash[RECORDS]:
+        return tuple(config.stash[RECORDS].values())
+    try:
+        return journal.assemble(config.stash[RUN]).records
+    except (journal.JournalError, OSError):
+        return ()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reports.causes import Group
     from reports.record import Record
 
+REASONS = 5  # reasons for inconclusive cells that are told first; the rest is counted
 SHOWN = 12  # frontends of a group that are named; the rest is counted
 
 
@@ -30,6 +32,26 @@ def counts(records: Iterable[Record]) -> dict[Result, int]:
     for record in records:
         found[record.verdict] += 1
     return found
+
+
+def untested(records: Iterable[Record], missing: Iterable[str] = ()) -> tuple[str, ...]:
+    """One line for each reason why cells are inconclusive, most cells first: `NOT TESTED: why: 84 cells inconclusive`.
+
+    `missing`: reasons that are told also where no cell names them.
+    """
+    reasons = Counter(
+        record.observed.trouble or record.headline for record in records if record.verdict is Result.INCONCLUSIVE
+    )
+    lines = [f"NOT TESTED: {reason}: {_cells(count)} inconclusive" for reason, count in reasons.most_common()]
+    named = "\n".join(reasons)
+    alone = [f"NOT TESTED: {reason}: no cell of it was chosen" for reason in missing if reason not in named]
+    more = len(lines) - REASONS
+    hidden = [f"NOT TESTED: {more} more reasons, below"] if more > 0 else []
+    return (*alone, *lines[:REASONS], *hidden)
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' if count > 1 else ''}"
 
 
 def render(records: Sequence[Record], width: int = 120, *, color: bool = False, evidence: str = "") -> str:

@@ -24,7 +24,7 @@ LOGIN_TIMEOUT_S = 30.0  # for a kubeconfig's exec plugin to print its credential
 KUBECONFIG_MAX_BYTES = 4 * 1024 * 1024
 MESSAGE_MAX = 400  # characters of somebody else's message that are printed
 ERROR_MAX = 2000  # characters of a whole error: a kubeconfig can make a server's name of any length
-NOT_FOUND, CONFLICT = 404, 409
+FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 
 
 class ClusterError(Exception):

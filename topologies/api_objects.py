@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from topologies import manifests
 from topologies.api import ClusterError
 from topologies.kinds import ServiceType, TrafficPolicy
-from topologies.snapshot import ServiceState
+from topologies.pod_states import classify
+from topologies.snapshot import PodStatus, ServiceState
 
 if TYPE_CHECKING:
     from topologies.snapshot import Endpoint
@@ -30,8 +31,32 @@ def pod_address(pod: Any) -> IPv4Address | None:  # noqa: ANN401 - kubernetes sh
     return next((address for text in listed if (address := ipv4(text))), None)
 
 
-def service_state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState:  # noqa: ANN401 - kubernetes ships no types
-    """Return the state of a V1Service with these endpoints; of several balancer addresses the first IPv4 one."""
+def pod_status(pod: Any) -> PodStatus:  # noqa: ANN401 - kubernetes ships no types
+    """Return the status of a V1Pod; one that is being deleted is not Ready any more."""
+    state = classify(pod)
+    containers = (pod.status.container_statuses if pod.status else None) or []
+    reason = "" if state.ready else state.reason
+    return PodStatus(
+        uid=pod.metadata.uid or "",
+        node=pod.spec.node_name if pod.spec else None,
+        not_ready="it is being deleted" if pod.metadata.deletion_timestamp else reason,
+        restarts=sum(container.restart_count or 0 for container in containers),
+    )
+
+
+def service_state(
+    service: Any,  # noqa: ANN401 - kubernetes ships no types
+    endpoints: tuple[Endpoint, ...],
+    others: tuple[str, ...] = (),
+) -> ServiceState:
+    """Return the state of a V1Service with these endpoints; of several balancer addresses the first IPv4 one.
+
+    Args:
+        service: The V1Service.
+        endpoints: Those of declared backends.
+        others: The addresses of all other ready endpoints.
+
+    """
     spec, status = service.spec, service.status
     ingress = (status.load_balancer.ingress or []) if status and status.load_balancer else []
     first = next((one for one in ingress if ipv4(one.ip)), ingress[0] if ingress else None)
@@ -40,7 +65,7 @@ def service_state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState
         type=ServiceType(spec.type),
         cluster_ip=_cluster_ip(service),
         port=spec.ports[0].port,
-        node_port=spec.ports[0].node_port,
+        node_port=spec.ports[0].node_port or None,
         external_ips=tuple(address for text in spec.external_ips or [] if (address := ipv4(text))),
         load_balancer_ip=ipv4(first.ip) if first else None,
         load_balancer_hostname=first.hostname if first else None,
@@ -53,6 +78,7 @@ def service_state(service: Any, endpoints: tuple[Endpoint, ...]) -> ServiceState
         health_check_node_port=spec.health_check_node_port or None,
         sticky=spec.session_affinity == "ClientIP",
         endpoints=endpoints,
+        other_endpoints=others,
     )
 
 

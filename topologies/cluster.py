@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from topologies import manifests
-from topologies.api import API_TIMEOUT, CONFLICT, ClusterError, call, connect, core, reading
-from topologies.api_objects import ipv4, pod_address, service_state
+from topologies.api import API_TIMEOUT, CONFLICT, FORBIDDEN, ClusterError, call, connect, core, reading
+from topologies.api_objects import ipv4, pod_address, pod_status, service_state
 from topologies.kinds import Registers, ServiceType
 from topologies.pod_states import PodState, classify
 from topologies.pools import Pool, told
+from topologies.real_cluster import RealCluster, read_node
 from topologies.run_namespaces import RunNamespace, delete, owner, run_namespaces
+from topologies.shortfalls import shortfalls
 from topologies.snapshot import Endpoint, ServiceState, Snapshot
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Cluster", "ClusterError", "connect", "core"]
 
 HEALTH_TIMEOUT = (3.0, 1.5)
+API_SERVICE = "kubernetes"  # the API server's own Service in default, at the first address of the Service range
 REMOVE_TIMEOUT = (2.0, 3.0)  # a run that is interrupted ends within 10 s
 
 
@@ -178,25 +181,11 @@ class Cluster:
         return "; ".join(map(str, waited)) if states else "no pod is listed"
 
     def ready(self) -> str:
-        """Return an empty string when every Service has its addresses and endpoints, else what is missing.
+        """Return an empty string when every Service has addresses, and endpoints of all Ready pods, else what is missing.
 
-        A pod that will never be Ready is waited for neither here nor in `running`.
+        Pods have been waited for before; of one that is not Ready nothing more is waited for.
         """
-        if unready := self.running():
-            return unready
-        lost = {state.name for state in self.pods() if state.terminal}
-        services = self.snapshot().services.values()
-        return "; ".join(complaint for state in services if (complaint := self._missing(state, lost)))
-
-    def _missing(self, state: ServiceState, lost: set[str]) -> str:
-        service = self.topology.service(state.name)
-        wanted = {backend.name for backend in self.topology.backends_of(service)} - lost
-        if wanted != (got := {endpoint.backend for endpoint in state.endpoints if endpoint.ready}):
-            return f"Service {state.name} has endpoints {sorted(got)}, want {sorted(wanted)}"
-        if state.type is ServiceType.LOAD_BALANCER and not (state.load_balancer_ip or state.load_balancer_hostname):
-            only = f" (IPv6 is not asked: {', '.join(state.ipv6)})" if state.ipv6 else ""
-            return f"Service {state.name} has no IPv4 address in status.loadBalancer yet{only}"
-        return ""
+        return shortfalls(self.topology, self.snapshot()).unsettled
 
     def snapshot(self) -> Snapshot:
         """Return what the API says now about the run's pods, Services and endpoints; IPv4 addresses only."""
@@ -205,16 +194,27 @@ class Cluster:
         services = self._items("list Services", self.core.list_namespaced_service, self.namespace)
         with reading(f"list Pods and Services in {self.namespace}"):
             pods = {pod.metadata.name: address for pod in listed if (address := pod_address(pod))}
-            states = {one.metadata.name: service_state(one, endpoints.get(one.metadata.name, ())) for one in services}
+            statuses = {pod.metadata.name: pod_status(pod) for pod in listed}
+            states = {
+                one.metadata.name: service_state(one, *endpoints.get(one.metadata.name, ((), ()))) for one in services
+            }
         declared = [service.name for service in self.topology.workload.services]
         ordered = {name: states[name] for name in declared if name in states}
-        return Snapshot(pods=pods, services=ordered, taken_at=dt.datetime.now(dt.UTC).isoformat())
+        return Snapshot(pods=pods, services=ordered, taken_at=dt.datetime.now(dt.UTC).isoformat(), statuses=statuses)
 
-    def _endpoints(self) -> dict[str, tuple[Endpoint, ...]]:
-        """From Endpoints, which every version from 1.20 to 1.36 serves, so one code path for all."""
+    def _endpoints(self) -> dict[str, tuple[tuple[Endpoint, ...], tuple[str, ...]]]:
+        """Return each Service's endpoints, and the ready addresses among them that are no echo pod's.
+
+        From Endpoints, which every version from 1.20 to 1.36 serves, so one code path for all.
+        """
         listed = self._items("list Endpoints", self.core.list_namespaced_endpoints, self.namespace)
         with reading(f"list Endpoints in {self.namespace}"):
-            return {item.metadata.name: self._entries(item) for item in listed}
+            return {item.metadata.name: (self._entries(item), self._others_of(item)) for item in listed}
+
+    def _others_of(self, item: Any) -> tuple[str, ...]:  # noqa: ANN401 - kubernetes ships no types
+        hosts = {backend.name for backend in self.topology.workload.backends}
+        ready = [address for subset in item.subsets or [] for address in subset.addresses or []]
+        return tuple(one.ip for one in ready if not one.target_ref or one.target_ref.name not in hosts)
 
     def _entries(self, item: Any) -> tuple[Endpoint, ...]:  # noqa: ANN401 - kubernetes ships no types
         """Return the echo pods among the addresses of an Endpoints object, by name."""
@@ -279,16 +279,37 @@ class Cluster:
             return False
         return True
 
-    def versions(self) -> dict[str, str]:
-        """Return what the API server and the kubelets call themselves."""
+    def real(self) -> RealCluster:
+        """Read what the API says of itself and its nodes; what these rights do not allow is named in `unread`.
+
+        Raises:
+            ClusterError: The API does not answer, or not as an API server does.
+
+        """
         from kubernetes import client  # noqa: PLC0415 - see api.connect
 
-        server = self._call("read the version", client.VersionApi(self.api).get_code)
-        nodes = self._items("list Nodes", self.core.list_node)
-        with reading("list Nodes"):
-            told = {f"kubelet of {node.metadata.name}": node.status.node_info.kubelet_version for node in nodes}
-            kernels = {node.status.node_info.kernel_version for node in nodes}
-            return {"kubernetes": server.git_version, "kernel": ", ".join(sorted(kernels)), **told}
+        unread: list[str] = []
+        server = self._allowed(unread, "read the version", client.VersionApi(self.api).get_code)
+        nodes = self._allowed(unread, "list Nodes", self.core.list_node)
+        services = self._allowed(unread, "list Services of default", self.core.list_namespaced_service, "default")
+        with reading("read the version, list Nodes and Services"):
+            found = [one for one in services.items if one.metadata.name == API_SERVICE] if services else []
+            return RealCluster(
+                version=server.git_version if server else "",
+                nodes=tuple(map(read_node, nodes.items)) if nodes else (),
+                api_service_ip=next((one.spec.cluster_ip or "" for one in found), ""),
+                unread=tuple(unread),
+            )
+
+    def _allowed(self, unread: list[str], what: str, function: Any, *arguments: Any) -> Any:  # noqa: ANN401
+        """Return the answer; None where the API forbids the question, and `unread` says so."""
+        try:
+            return call(self.api, what, function, *arguments, timeout=self.timeout)
+        except ClusterError as error:
+            if error.status != FORBIDDEN:
+                raise
+            unread.append(f"not compared with the topology: {error}")
+            return None
 
     def _create(self, what: str, function: Any, *arguments: Any) -> Any:  # noqa: ANN401
         """Return the object that the API has created; it has a name."""

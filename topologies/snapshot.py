@@ -6,7 +6,7 @@ predictions): both have the same shape, so the oracle cannot tell them apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are read back by type at run time
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,8 @@ class ServiceState:
 
     `load_balancer_ip` is None where status has only a hostname or nothing yet; `load_balancer_address` is the one that
     the hostname stands for, where the balancer tells it in an annotation. `ipv6`: addresses of status that are not
-    asked, because they are not IPv4.
+    asked, because they are not IPv4. `other_endpoints`: the addresses of ready endpoints that are no declared
+    backend's.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ServiceState:
     load_balancer_address: IPv4Address | None = None
     load_balancer_source_ranges: tuple[IPv4Network, ...] = ()
     ipv6: tuple[str, ...] = ()
+    other_endpoints: tuple[str, ...] = ()
 
     @property
     def balanced_at(self) -> IPv4Address | None:
@@ -66,12 +68,26 @@ class ServiceState:
 
 
 @dataclass(frozen=True, slots=True)
+class PodStatus:
+    """A pod's identity, node and readiness as the API has them. `not_ready`: why it is not Ready; empty if it is."""
+
+    uid: str = ""
+    node: str | None = None
+    not_ready: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`pods`: every pod a vantage or backend runs in, by its vantage's or backend's name; `services` by name."""
+    """`pods`: every pod a vantage or backend runs in, by its vantage's or backend's name; `services` by name.
+
+    `statuses` by the same names; empty in a snapshot that no API has given.
+    """
 
     pods: dict[str, IPv4Address]
     services: dict[str, ServiceState]
     taken_at: str = ""
+    statuses: dict[str, PodStatus] = field(default_factory=dict)
 
 
 def declared(topology: Topology) -> Snapshot:

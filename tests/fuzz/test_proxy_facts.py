@@ -1,0 +1,30 @@
+"""What a node prints in place of its kube-proxy's facts may be anything: no traceback, and unknown facts stay unknown."""
+
+from __future__ import annotations
+
+import random
+
+from probes.proxy_facts import LARGEST, parse
+from tests.fuzz.bounds import in_time, rounds
+from tests.unit.probes.test_proxy_facts import NEW, printed
+
+GOOD = printed("nftables", NEW, "v1.33.2")
+
+
+def broken(dice: random.Random) -> bytes:
+    """The good output with some bytes changed, cut somewhere."""
+    bad = bytearray(GOOD)
+    for _ in range(dice.randrange(1, 9)):
+        bad[dice.randrange(len(bad))] = dice.randrange(256)
+    return bytes(bad[: dice.randrange(len(bad))])
+
+
+def test_broken_output():
+    for number in rounds(2000):
+        with in_time():
+            assert parse("n1", broken(random.Random(number))).node == "n1"  # noqa: S311 - seeded on purpose
+
+
+def test_deep_output():
+    with in_time():
+        assert parse("n1", GOOD.replace(b"{", b"[" * LARGEST)).mode == "nftables"

@@ -1,0 +1,115 @@
+"""What kube-proxies of several versions print at 127.0.0.1:10249, and what cannot be read stays unknown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from probes.proxy_facts import BUILD, CONFIG, MODE, SCRIPT, ProxyFacts, parse, read_proxies
+from probes.vantages.base import Completed, UnusableError
+
+# of kube-proxy 1.20.2 in the lab, shortened
+OLD = {
+    "FeatureGates": {},
+    "ClusterCIDR": "10.244.0.0/16",
+    "IPTables": {"MasqueradeBit": 14, "MasqueradeAll": False, "SyncPeriod": "30s"},
+    "IPVS": {"Scheduler": "", "ExcludeCIDRs": None},
+    "Mode": "iptables",
+    "NodePortAddresses": [],
+    "DetectLocalMode": "ClusterCIDR",
+}
+# as pkg/proxy/apis/config/types.go has it since 1.32
+NEW = {
+    "Linux": {"MasqueradeAll": True, "OOMScoreAdj": -999},
+    "Mode": "nftables",
+    "IPTables": {"MasqueradeBit": 14, "LocalhostNodePorts": None},
+    "NFTables": {"MasqueradeBit": 14},
+    "DetectLocalMode": "ClusterCIDR",
+    "DetectLocal": {"BridgeInterface": "", "ClusterCIDRs": ["10.244.0.0/16", "fd00:1::/56"], "InterfaceNamePrefix": ""},
+    "NodePortAddresses": ["198.18.1.11/32", "fd00::5/128"],
+}
+VERSIONED = {
+    "mode": "",
+    "clusterCIDR": "",
+    "detectLocalMode": "",
+    "iptables": {"masqueradeAll": False, "localhostNodePorts": False},
+    "nodePortAddresses": None,
+}
+
+
+def printed(mode: str = "", config: Any = None, build: str = "") -> bytes:
+    told = json.dumps({"kubeproxy.config.k8s.io": config}) if config is not None else ""
+    metric = (
+        f'kubernetes_build_info{{build_date="2021",git_version="{build}",go_version="go1.15.5"}} 1' if build else ""
+    )
+    return f"{MODE}\n{mode}\n{CONFIG}\n{told}\n{BUILD}\n{metric}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("output", "facts"),
+    [
+        (
+            printed("iptables", OLD, "v1.20.2"),
+            ProxyFacts("n1", "iptables", "v1.20.2", "ClusterCIDR", ("10.244.0.0/16",), False, None, ()),
+        ),
+        (
+            printed("nftables", NEW, "v1.33.2"),
+            ProxyFacts("n1", "nftables", "v1.33.2", "ClusterCIDR", ("10.244.0.0/16",), True, True, ("198.18.1.11/32",)),
+        ),
+        (printed("", VERSIONED), ProxyFacts("n1", None, None, "ClusterCIDR", (), False, False, ())),
+        (printed("", OLD), ProxyFacts("n1", "iptables", None, "ClusterCIDR", ("10.244.0.0/16",), False, None, ())),
+        (printed("ipvs"), ProxyFacts("n1", "ipvs")),
+        (printed(), ProxyFacts("n1")),
+        (b"", ProxyFacts("n1")),
+        (b"sh: curl: not found\n", ProxyFacts("n1")),
+        (printed("<html>login</html>"), ProxyFacts("n1")),
+        (printed("iptables") + b"\xff\x00", ProxyFacts("n1", "iptables")),
+    ],
+)
+def test_what_is_printed_is_read(output, facts):
+    assert parse("n1", output) == facts
+
+
+@pytest.mark.parametrize("config", [[], 7, None, "x", {"kubeproxy.config.k8s.io": []}, {"Mode": 7}, [[[]]]])
+def test_a_configuration_of_another_shape_is_none(config):
+    text = f"{MODE}\n\n{CONFIG}\n{json.dumps(config)}\n{BUILD}\n\n".encode()
+
+    assert parse("n1", text) == ProxyFacts("n1")
+
+
+@pytest.mark.parametrize("wrong", [7, [], {}, "x", None, True])
+def test_a_value_of_another_type_is_unknown(wrong):
+    config = dict.fromkeys((*OLD, *NEW), wrong) | {"Mode": "iptables"}
+
+    assert parse("n1", printed("iptables", config)).mode == "iptables"
+
+
+class Pod:
+    """A vantage that prints this, or that cannot be asked."""
+
+    name = "host-n1"
+
+    def __init__(self, output: bytes | None) -> None:
+        self.output, self.command = output, [""]
+
+    def run(self, command, stdin, timeout, gate=None):  # noqa: ARG002 - of a vantage
+        self.command = command
+        if self.output is None:
+            message = "refused"
+            raise UnusableError(message)
+        return Completed(self.output)
+
+
+def test_each_node_is_asked_once_and_those_in_vain_are_named():
+    pods = {"n1": Pod(printed("iptables", OLD, "v1.20.2")), "n2": Pod(None), "n3": Pod(b"")}
+    found, unread = read_proxies(pods)
+
+    assert [str(facts) for facts in found] == ["v1.20.2 iptables"]
+    assert unread == ("n2", "n3")
+    assert pods["n1"].command == ["sh", "-c", SCRIPT]
+
+
+def test_nobody_is_asked_where_nobody_is_on_a_host_network():
+    assert read_proxies({}) == ((), ())

@@ -1,0 +1,70 @@
+"""What the API says of a cluster and its nodes: the real side of the comparison with a topology. Pure.
+
+`cluster.py` reads it before anything is deployed. `probes/contradictions.py` compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RealNode:
+    """A Node object: its InternalIPs and pod CIDRs of both families as text, and the versions its kubelet reports.
+
+    `not_ready`: why its Ready condition is not True; empty if it is.
+    """
+
+    name: str
+    internal_ips: tuple[str, ...] = ()
+    pod_cidrs: tuple[str, ...] = ()
+    kubelet: str = ""
+    kernel: str = ""
+    not_ready: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RealCluster:
+    """The API server's version, its nodes, and the ClusterIP of the Service `kubernetes`, the first of the range.
+
+    Empty where it could not be read; then `unread` says what and why.
+    """
+
+    version: str = ""
+    nodes: tuple[RealNode, ...] = ()
+    api_service_ip: str = ""
+    unread: tuple[str, ...] = ()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions that a run is stamped with."""
+        kernels = ", ".join(sorted({node.kernel for node in self.nodes if node.kernel}))
+        found = {"kubernetes": self.version, "kernel": kernels}
+        found |= {f"kubelet of {node.name}": node.kubelet for node in self.nodes}
+        return {name: version for name, version in found.items() if version}
+
+
+def read_node(item: Any) -> RealNode:  # noqa: ANN401 - kubernetes ships no types
+    """Return what a V1Node says; every field but the name may be missing."""
+    status, info = item.status, item.status.node_info if item.status else None
+    addresses = (status.addresses if status else None) or []
+    conditions = (status.conditions if status else None) or []
+    spec = item.spec
+    first = [spec.pod_cidr] if spec and spec.pod_cidr else []
+    return RealNode(
+        name=item.metadata.name,
+        internal_ips=tuple(address.address for address in addresses if address.type == "InternalIP"),
+        pod_cidrs=tuple(dict.fromkeys([*first, *((spec.pod_cidrs if spec else None) or [])])),
+        kubelet=(info.kubelet_version if info else "") or "",
+        kernel=(info.kernel_version if info else "") or "",
+        not_ready=_not_ready(conditions),
+    )
+
+
+def _not_ready(conditions: list[Any]) -> str:
+    """The reason of a Ready condition that is not True; a node without conditions has not been judged."""
+    ready = next((condition for condition in conditions if condition.type == "Ready"), None)
+    if ready is None or ready.status == "True":
+        return ""
+    return ": ".join(filter(None, (ready.reason or f"Ready is {ready.status}", ready.message)))

@@ -1,0 +1,145 @@
+"""How one Service of the API differs from the declared one, and at which kinds of frontend that matters. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from topologies.declared_workload import ip_mode
+from topologies.frontends import FrontendKind
+from topologies.kinds import BalancerStatus, LoadBalancerKind, Registers, ServiceType, TrafficPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from topologies.model import Backend, Service, Topology
+    from topologies.snapshot import Endpoint, ServiceState, Snapshot
+
+SERVICE_KINDS = frozenset(FrontendKind) - {FrontendKind.ENDPOINT}
+BALANCED = frozenset({FrontendKind.LOAD_BALANCER})
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """One thing declared that is not there.
+
+    It spoils the cells that need `pod` (a backend's or vantage's), or those of `service` at frontends of `kinds`.
+    `may_settle`: a controller may still bring it, so it is worth waiting for.
+    """
+
+    reason: str
+    pod: str = ""
+    service: str = ""
+    kinds: frozenset[FrontendKind] = field(default_factory=frozenset)
+    may_settle: bool = False
+
+
+def of_service(
+    topology: Topology, service: Service, snapshot: Snapshot, absent: Collection[str] = ()
+) -> Iterator[Shortfall]:
+    """Yield what lacks of one Service. `absent`: the pods that are not there, whose endpoints are not missed twice."""
+    state = snapshot.services.get(service.name)
+    if state is None:
+        reason = f"declared Service {service.name} is not in the cluster"
+        yield Shortfall(reason, service=service.name, kinds=SERVICE_KINDS)
+        return
+    for what in _differences(topology, service, state):
+        yield _found(service, what)
+    for backend in topology.backends_of(service):
+        if backend.name not in absent and (what := _endpoint(backend, state, snapshot)):
+            yield _found(service, what, may_settle=True)
+    if strangers := sorted({*state.other_endpoints, *_unselected(topology, service, state)}):
+        yield _found(service, f"has endpoints that are none of the declared backends: {', '.join(strangers)}")
+    if service.type is ServiceType.LOAD_BALANCER and topology.load_balancer.kind is not LoadBalancerKind.NONE:
+        yield from _balanced(topology, service, state)
+
+
+def _found(
+    service: Service, what: str, kinds: Iterable[FrontendKind] = SERVICE_KINDS, *, may_settle: bool = False
+) -> Shortfall:
+    return Shortfall(
+        f"Service {service.name} {what}", service=service.name, kinds=frozenset(kinds), may_settle=may_settle
+    )
+
+
+def _differences(topology: Topology, service: Service, state: ServiceState) -> Iterator[str]:
+    """Fields that the API (an older one, an admission webhook, a controller) has otherwise than declared."""
+    affinity = "ClientIP" if state.sticky else "None"
+    fields = (
+        ("type", service.type, state.type),
+        ("port", service.port, state.port),
+        ("externalTrafficPolicy", service.external_traffic_policy, state.external_traffic_policy),
+        ("internalTrafficPolicy", service.internal_traffic_policy, state.internal_traffic_policy),
+        ("sessionAffinity", service.session_affinity, affinity),
+        ("externalIPs", _listed(service.external_ips), _listed(state.external_ips)),
+        (
+            "loadBalancerSourceRanges",
+            _listed(service.load_balancer_source_ranges),
+            _listed(state.load_balancer_source_ranges),
+        ),
+    )
+    for name, declared, real in fields:
+        if declared != real:
+            yield f"has {name} {real} in the API, declared {declared}"
+    if state.cluster_ip not in topology.service_cidr:
+        yield f"has clusterIP {state.cluster_ip}, outside the declared service_cidr {topology.service_cidr}"
+    if service.type is not ServiceType.CLUSTER_IP and not state.node_port:
+        yield "has no nodePort"
+
+
+def _endpoint(backend: Backend, state: ServiceState, snapshot: Snapshot) -> str:
+    """What is wrong with a running backend's endpoint."""
+    entry = next((one for one in state.endpoints if one.backend == backend.name), None)
+    if entry is None or not entry.ready:
+        return f"has no ready endpoint for backend {backend.name}"
+    fields = (
+        ("port", backend.port, entry.port),
+        ("node", backend.node, entry.node),
+        ("address", snapshot.pods.get(backend.name, entry.address), entry.address),
+    )
+    wrong = (f"{name} {real}, want {want}" for name, want, real in fields if want != real)
+    found = "; ".join(wrong)
+    return f"has an endpoint for backend {backend.name} with {found}" if found else ""
+
+
+def _unselected(topology: Topology, service: Service, state: ServiceState) -> set[str]:
+    declared = {backend.name for backend in topology.backends_of(service)}
+    return {_told(endpoint) for endpoint in state.endpoints if endpoint.backend not in declared}
+
+
+def _told(endpoint: Endpoint) -> str:
+    return f"{endpoint.backend} {endpoint.address}"
+
+
+def _balanced(topology: Topology, service: Service, state: ServiceState) -> Iterator[Shortfall]:
+    """Of a Service whose load balancer is asked."""
+    if not (state.load_balancer_ip or state.load_balancer_hostname):
+        yield _found(service, "has no address in status.loadBalancer", BALANCED, may_settle=True)
+    elif wrong := _status(topology, service, state):
+        yield _found(service, wrong)
+    pool = topology.load_balancer.addresses
+    if pool and state.balanced_at and state.balanced_at not in pool:
+        yield _found(service, f"has {state.balanced_at}, outside the declared load_balancer.addresses {pool}", BALANCED)
+    checked = topology.load_balancer.registers is not Registers.ALL
+    if checked and service.external_traffic_policy is TrafficPolicy.LOCAL and not state.health_check_node_port:
+        yield _found(service, "has no healthCheckNodePort", BALANCED)
+
+
+def _status(topology: Topology, service: Service, state: ServiceState) -> str:
+    """How status.loadBalancer differs from what it is declared to tell."""
+    declared = topology.balancer_status(service)
+    if declared is BalancerStatus.HOSTNAME:
+        return (
+            f"has {state.load_balancer_ip} in status.loadBalancer, declared a hostname"
+            if state.load_balancer_ip
+            else ""
+        )
+    if state.load_balancer_ip is None:
+        return f"has the hostname {state.load_balancer_hostname} in status.loadBalancer, declared an address"
+    mode = ip_mode(topology, service)
+    real = state.load_balancer_ip_mode
+    return "" if mode == real else f"has ipMode {real} in status.loadBalancer, declared {mode}"
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(sorted(map(str, values))) or "none"

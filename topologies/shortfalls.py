@@ -1,0 +1,164 @@
+"""What a snapshot lacks of the declared workload, what changed between two, and which cells that spoils. Pure.
+
+A backend, Service, address or vantage that is declared and not there makes its cells inconclusive, with the reason
+found here. No expectation is made of a broken workload, so a broken cluster cannot pass by being broken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from topologies.frontends import FrontendKind
+from topologies.service_shortfalls import SERVICE_KINDS, Shortfall, of_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from topologies.frontends import Frontend
+    from topologies.model import Topology, Vantage
+    from topologies.snapshot import PodStatus, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfalls:
+    """All shortfalls of a run's workload."""
+
+    topology: Topology
+    found: tuple[Shortfall, ...] = ()
+
+    def reason(self, vantage: Vantage, frontend: Frontend) -> str:
+        """Return why this frontend cannot be asked from there; empty if nothing is lacking."""
+        needed = self._pods(vantage, frontend)
+        reasons = (one.reason for one in self.found if one.pod in needed or self._concerns(one, frontend))
+        return "; ".join(dict.fromkeys(reasons))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Every reason once, in the order of the topology."""
+        return tuple(dict.fromkeys(one.reason for one in self.found))
+
+    @property
+    def pods(self) -> frozenset[str]:
+        """The backends and vantages whose pods are not there."""
+        return frozenset(one.pod for one in self.found if one.pod)
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The reasons why declared backends are not there."""
+        names = {backend.name for backend in self.topology.workload.backends}
+        return tuple(dict.fromkeys(one.reason for one in self.found if one.pod in names))
+
+    @property
+    def unsettled(self) -> str:
+        """What waiting may still mend besides the pods, in one line."""
+        return "; ".join(one.reason for one in self.found if one.may_settle)
+
+    def _pods(self, vantage: Vantage, frontend: Frontend) -> set[str]:
+        """The vantage's own pod, and the backends that may be picked."""
+        asking = {vantage.backend or vantage.name}
+        if frontend.kind is FrontendKind.ENDPOINT:
+            return asking | {frontend.backend or ""}
+        names = self._services(frontend)
+        apps = {self.topology.service(name).app for name in names}
+        return asking | {backend.name for backend in self.topology.workload.backends if backend.app in apps}
+
+    def _services(self, frontend: Frontend) -> set[str]:
+        """The Services whose backends may answer; at a port that no Service declares, the listener's, if any."""
+        if frontend.declared:
+            return {frontend.service}
+        listeners = {listener.name: listener.leads_to for listener in self.topology.load_balancer.listeners}
+        leads_to = listeners.get(frontend.listener or "")
+        return {leads_to} if leads_to else set()
+
+    def _concerns(self, one: Shortfall, frontend: Frontend) -> bool:
+        mine = one.service in {frontend.service, *self._services(frontend)}
+        return mine and frontend.kind in one.kinds
+
+
+def shortfalls(topology: Topology, snapshot: Snapshot) -> Shortfalls:
+    """Return all that the snapshot lacks of the declared workload."""
+    pods = tuple(_pods(topology, snapshot))
+    absent = {one.pod for one in pods}
+    services = (
+        one for service in topology.workload.services for one in of_service(topology, service, snapshot, absent)
+    )
+    return Shortfalls(topology, (*pods, *services))
+
+
+def changes(topology: Topology, before: Snapshot, after: Snapshot) -> Shortfalls:
+    """Return what changed of pods, endpoints and addresses between two snapshots."""
+    pods = _changed_pods(topology, before, after)
+    return Shortfalls(topology, (*pods, *_changed_services(topology, before, after)))
+
+
+def _pods(topology: Topology, snapshot: Snapshot) -> Iterator[Shortfall]:
+    for what, name, node in residents(topology):
+        status = snapshot.statuses.get(name)
+        if status is None:
+            if name not in snapshot.pods:
+                yield Shortfall(f"declared {what} {name} has no pod in the cluster", pod=name)
+        elif status.not_ready:
+            yield Shortfall(f"declared {what} {name} is not Ready: {status.not_ready}", pod=name)
+        elif status.node and status.node != node:
+            yield Shortfall(f"declared {what} {name} runs on {status.node}, want {node}", pod=name)
+        elif name not in snapshot.pods:
+            yield Shortfall(f"declared {what} {name} has no IPv4 address", pod=name)
+
+
+def residents(topology: Topology) -> Iterator[tuple[str, str, str]]:
+    """Yield (`backend` or `vantage`, name, node) of every pod that is declared."""
+    for backend in topology.workload.backends:
+        yield "backend", backend.name, backend.node
+    for vantage in topology.workload.vantages:
+        if vantage.node and vantage.kind in {"pod", "node"}:
+            yield "vantage", vantage.name, vantage.node
+
+
+def _changed_pods(topology: Topology, before: Snapshot, after: Snapshot) -> Iterator[Shortfall]:
+    for what, name, _ in residents(topology):
+        old, new = before.statuses.get(name), after.statuses.get(name)
+        if old is None or old.not_ready:  # then its cells lack it anyway
+            continue
+        if how := _changed(old, new) or _moved(name, before, after):
+            yield Shortfall(f"the cluster changed while cells were asked: {what} {name} {how}", pod=name)
+
+
+def _changed(old: PodStatus, new: PodStatus | None) -> str:
+    if new is None:
+        return "is gone"
+    if new.uid != old.uid:
+        return "was replaced by another pod"
+    if new.restarts != old.restarts:
+        return f"restarted ({old.restarts} restarts before, {new.restarts} after)"
+    return f"is not Ready any more: {new.not_ready}" if new.not_ready else ""
+
+
+def _moved(name: str, before: Snapshot, after: Snapshot) -> str:
+    old, new = before.pods.get(name), after.pods.get(name)
+    return "" if old == new else f"had address {old} before, {new} after"
+
+
+def _changed_services(topology: Topology, before: Snapshot, after: Snapshot) -> Iterator[Shortfall]:
+    for service in topology.workload.services:
+        old, new = before.services.get(service.name), after.services.get(service.name)
+        told = f"the cluster changed while cells were asked: Service {service.name}"
+        if old is None:
+            continue
+        if new is None:
+            yield Shortfall(f"{told} is gone", service=service.name, kinds=SERVICE_KINDS)
+            continue
+        if (had := _ready(old.endpoints)) != (has := _ready(new.endpoints)):
+            reason = f"{told} had endpoints {_listed(had)} before, {_listed(has)} after"
+            yield Shortfall(reason, service=service.name, kinds=SERVICE_KINDS)
+        for field in ("cluster_ip", "node_port", "balanced_at"):
+            if (was := getattr(old, field)) != (now := getattr(new, field)):
+                yield Shortfall(f"{told}: {field} was {was}, is {now}", service=service.name, kinds=SERVICE_KINDS)
+
+
+def _ready(endpoints: Iterable[object]) -> set[str]:
+    return {f"{one.backend} {one.address}" for one in endpoints if one.ready}  # type: ignore[attr-defined] # Endpoint
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
