@@ -170,7 +170,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     lines = summary.untested(_records(config), missing_backends(config))
     if lines:
-        reporter.ensure_newline()
+        reporter.line("")  # the progress line has none yet
     for line in lines:
         reporter.write_line(line, red=True)
 

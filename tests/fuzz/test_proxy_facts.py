@@ -1,4 +1,4 @@
-"""What a node prints in place of its kube-proxy's facts may be anything: no traceback, and unknown facts stay unknown."""
+"""Whatever a node prints in place of its kube-proxy's facts: no traceback, and unknown facts stay unknown."""
 
 from __future__ import annotations
 
