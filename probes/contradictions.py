@@ -63,8 +63,13 @@ class Comparison:
 def compare_cluster(topology: Topology, real: RealCluster) -> Comparison:
     """Compare with what the API says before anything is deployed."""
     return Comparison.of(
-        (*_server(topology, real), *_nodes(topology, real), *_service_range(topology, real), *real.unread)
+        (*_server(topology, real), *_nodes(topology, real), *_service_range(topology, real), *_unread(real))
     )
+
+
+def _unread(real: RealCluster) -> Iterator[str]:
+    for why in real.unread:
+        yield f"not compared with the topology: {why}"
 
 
 def _server(topology: Topology, real: RealCluster) -> Iterator[Contradiction | str]:

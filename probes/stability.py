@@ -1,4 +1,4 @@
-"""Whether the workload stayed as it was while cells were asked: a cell whose backend restarted meanwhile says nothing."""
+"""Whether the workload stayed as it was while cells were asked: else its cells are inconclusive."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from topologies.snapshot import Snapshot
 
 
-def look_again(
-    cluster: Cluster, before: Snapshot, say: Callable[[str], None]
-) -> tuple[Shortfalls, tuple[str, ...]]:
+def look_again(cluster: Cluster, before: Snapshot, say: Callable[[str], None]) -> tuple[Shortfalls, tuple[str, ...]]:
     """Return what changed since `before`, and notes: each change, or that the API does not say (any more)."""
     try:
         changed = changes(cluster.topology, before, cluster.snapshot())

@@ -20,7 +20,7 @@ from topologies.pools import Pool, told
 from topologies.real_cluster import RealCluster, read_node
 from topologies.run_namespaces import RunNamespace, delete, owner, run_namespaces
 from topologies.shortfalls import shortfalls
-from topologies.snapshot import Endpoint, ServiceState, Snapshot
+from topologies.snapshot import Endpoint, Snapshot
 
 if TYPE_CHECKING:
     from topologies.model import Topology
@@ -181,7 +181,7 @@ class Cluster:
         return "; ".join(map(str, waited)) if states else "no pod is listed"
 
     def ready(self) -> str:
-        """Return an empty string when every Service has addresses, and endpoints of all Ready pods, else what is missing.
+        """Return an empty string when every Service has addresses, and endpoints of Ready pods, else what is missing.
 
         Pods have been waited for before; of one that is not Ready nothing more is waited for.
         """
@@ -292,6 +292,8 @@ class Cluster:
         server = self._allowed(unread, "read the version", client.VersionApi(self.api).get_code)
         nodes = self._allowed(unread, "list Nodes", self.core.list_node)
         services = self._allowed(unread, "list Services of default", self.core.list_namespaced_service, "default")
+        if not (server or nodes or services):
+            raise ClusterError(unread[0], FORBIDDEN)
         with reading("read the version, list Nodes and Services"):
             found = [one for one in services.items if one.metadata.name == API_SERVICE] if services else []
             return RealCluster(
@@ -308,7 +310,7 @@ class Cluster:
         except ClusterError as error:
             if error.status != FORBIDDEN:
                 raise
-            unread.append(f"not compared with the topology: {error}")
+            unread.append(str(error))
             return None
 
     def _create(self, what: str, function: Any, *arguments: Any) -> Any:  # noqa: ANN401

@@ -28,7 +28,7 @@ class RealNode:
 class RealCluster:
     """The API server's version, its nodes, and the ClusterIP of the Service `kubernetes`, the first of the range.
 
-    Empty where it could not be read; then `unread` says what and why.
+    Empty where these rights do not allow to read it; then `unread` says what and why.
     """
 
     version: str = ""

@@ -114,7 +114,8 @@ def _told(endpoint: Endpoint) -> str:
 def _balanced(topology: Topology, service: Service, state: ServiceState) -> Iterator[Shortfall]:
     """Of a Service whose load balancer is asked."""
     if not (state.load_balancer_ip or state.load_balancer_hostname):
-        yield _found(service, "has no address in status.loadBalancer", BALANCED, may_settle=True)
+        only = f" (IPv6 is not asked: {', '.join(state.ipv6)})" if state.ipv6 else ""
+        yield _found(service, f"has no IPv4 address in status.loadBalancer{only}", BALANCED, may_settle=True)
     elif wrong := _status(topology, service, state):
         yield _found(service, wrong)
     pool = topology.load_balancer.addresses

@@ -189,7 +189,7 @@ def test_a_balancer_without_an_address_is_not_tested(file: Path) -> None:
     spoiled = {cell for cell, verdict in ran.verdicts.items() if verdict == "inconclusive"}
     assert ran.code == 1, ran.printed[-3000:]
     assert ran.first.startswith("NOT TESTED: Service web-lb"), ran.first
-    assert "has no address in status.loadBalancer" in ran.first
+    assert "has no IPv4 address in status.loadBalancer" in ran.first
     assert spoiled == {cell for cell in ran.verdicts if "loadbalancer" in cell}
     assert {verdict for cell, verdict in ran.verdicts.items() if cell not in spoiled} == {"pass"}
 

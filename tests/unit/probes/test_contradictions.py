@@ -99,7 +99,7 @@ def test_all_contradictions_are_told_at_once():
             real(nodes=(*AS_DECLARED.nodes, RealNode("n9"))),
             "nodes that the topology does not declare, and that are not asked: n9",
         ),
-        (real(version="", unread=("not compared: 403",)), "not compared: 403"),
+        (real(version="", unread=("read the version: 403",)), "not compared with the topology: read the version: 403"),
     ],
 )
 def test_what_is_legal_is_a_note(there, note):

@@ -132,7 +132,7 @@ def test_a_service_that_the_api_has_otherwise_spoils_all_its_frontends(name, cha
 @pytest.mark.parametrize(
     ("changed", "says", "waits"),
     [
-        ({"load_balancer_ip": None}, "has no address in status.loadBalancer", True),
+        ({"load_balancer_ip": None}, "has no IPv4 address in status.loadBalancer", True),
         ({"load_balancer_ip": IPv4Address("192.0.2.7")}, "outside the declared load_balancer.addresses", False),
         ({"health_check_node_port": None}, "has no healthCheckNodePort", False),
     ],
