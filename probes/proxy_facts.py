@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from probes.clock import Deadline
 from probes.vantages.base import TransportError
 
 if TYPE_CHECKING:
@@ -56,10 +58,28 @@ class ProxyFacts:
 
 def read_proxies(vantages: Mapping[str, Vantage]) -> tuple[tuple[ProxyFacts, ...], tuple[str, ...]]:
     """Ask the kube-proxy of each node, by node name; return the facts, and the nodes of which nothing could be read."""
-    with ThreadPoolExecutor(max_workers=ABREAST) as pool:
-        found = tuple(pool.map(_ask, vantages, vantages.values()))
-    known = tuple(facts for facts in found if facts != ProxyFacts(facts.node))
+    left: SimpleQueue[str] = SimpleQueue()
+    for node in vantages:
+        left.put(node)
+    found: dict[str, ProxyFacts] = {}
+    # daemons, which an interrupted run does not wait for
+    workers = [threading.Thread(target=_work, args=(left, vantages, found), daemon=True) for _ in range(ABREAST)]
+    for worker in workers:
+        worker.start()
+    deadline = Deadline(TIMEOUT_S * (1 + len(vantages) // ABREAST))
+    for worker in workers:
+        worker.join(deadline.left)
+    known = tuple(found[node] for node in vantages if found.get(node, ProxyFacts(node)) != ProxyFacts(node))
     return known, tuple(sorted(set(vantages) - {facts.node for facts in known}))
+
+
+def _work(left: SimpleQueue[str], vantages: Mapping[str, Vantage], found: dict[str, ProxyFacts]) -> None:
+    while True:
+        try:
+            node = left.get_nowait()
+        except Empty:
+            return
+        found[node] = _ask(node, vantages[node])
 
 
 def _ask(node: str, vantage: Vantage) -> ProxyFacts:

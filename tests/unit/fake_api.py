@@ -106,7 +106,7 @@ class Api:
         self.objects[place] = made
         number = len(self.objects)
         if kind == "pods":
-            made["status"] = self.pod_status(made) or running(number)
+            made["status"] = self.pod_status(made) or running(number, made)
         if kind == "services":
             self._serve(path, made, number)
         self._touch(made)
@@ -116,7 +116,7 @@ class Api:
         spec = made["spec"]
         spec["clusterIP"] = f"10.96.1.{number}"
         spec["ports"][0]["nodePort"] = 30000 + number
-        made["status"] = {"loadBalancer": {"ingress": [{"ip": f"10.0.0.{number}"}]}}
+        made["status"] = {"loadBalancer": {"ingress": [{"ip": f"198.18.100.{number}"}]}}
         pods = [one for place, one in self.objects.items() if place.startswith(path.replace("services", "pods/"))]
         listed = [
             {
@@ -175,11 +175,12 @@ def now(ago_s: float = 0) -> str:
     return (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def running(number: int) -> dict[str, Any]:
-    """The status of a pod that is Ready."""
+def running(number: int, pod: dict[str, Any]) -> dict[str, Any]:
+    """The status of a pod that is Ready, on a node of the lab's address plan."""
+    node, hosted = pod["spec"]["nodeName"].removeprefix("n"), pod["spec"].get("hostNetwork")
     return {
         "phase": "Running",
-        "podIP": f"10.244.1.{number}",
+        "podIP": f"198.18.1.1{node}" if hosted else f"10.244.{node}.{number}",
         "startTime": now(),
         "conditions": [{"type": "Ready", "status": "True"}],
     }
