@@ -136,6 +136,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     elif exitstatus == pytest.ExitCode.OK and missing_backends(config):  # also where `-k` chose none of their cells
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if shutdown := config.stash.get(SHUTDOWN, None):
+        if shutdown.interrupted and session.exitstatus == pytest.ExitCode.OK:  # a second signal came in between
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
         shutdown.exit_code = int(session.exitstatus or exitstatus)
 
 

@@ -111,7 +111,8 @@ CALLS = {
     "creating": "POST /api/v1/namespaces",
     "deploying": "POST .*/pods",
     "settling": "GET .*/endpoints",
-    "asking": ".*/exec",
+    "comparing": ".*/host-n1/exec",
+    "asking": ".*/pod-n1/exec",
 }
 
 
