@@ -73,7 +73,7 @@ def test_pods_outside_the_declared_ranges_end_the_run_before_a_service_is_create
         return {"phase": "Running", "podIP": "172.31.0.9", "conditions": [{"type": "Ready", "status": "True"}]}
 
     api.pod_status = strange
-    with pytest.raises(ClusterError, match="pod_cidr of node n1: declared .*, real a range with 172"):
+    with pytest.raises(ClusterError, match=r"pod_cidr of node n1: declared .*, real a range with 172"):
         conduct(kubeconfig)
     assert not [call for call in created(api) if call.endswith("services")]
 
