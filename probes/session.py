@@ -121,7 +121,8 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
         observations = _ask(cells, snapshot, lacking, cluster, options, say=say, heard=heard)
         asked = time.monotonic()
         changed, odd = stability.look_again(cluster, snapshot, say)
-        heard(spoiled := stability.spoiled(cells, observations, changed))
+        if spoiled := stability.spoiled(cells, observations, changed):
+            heard(spoiled)
         observations, notes = observations | spoiled, (*notes, *odd)
     finally:
         lease.release()
