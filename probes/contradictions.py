@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from topologies.real_cluster import RealCluster, RealNode
     from topologies.snapshot import Snapshot
 
-NAMED = 8  # nodes that a message names; the rest is counted
+NAMED = 8  # nodes or contradictions that one line names; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,9 @@ class Comparison:
         )
 
     def __str__(self) -> str:
-        """One line that names every contradiction."""
-        listed = "; ".join(map(str, self.contradictions))
+        """One line that names every contradiction, or the first NAMED of many and their count."""
+        more = len(self.contradictions) - NAMED
+        listed = "; ".join(map(str, self.contradictions[:NAMED])) + (f"; and {more} more" if more > 0 else "")
         return f"the topology contradicts the cluster: {listed}. Correct the topology, or choose another cluster."
 
 
@@ -87,11 +88,11 @@ def _patch(what: str, topology: Topology, declared: Version, real: str, where: s
     version = _version(real)
     if version is None or version == declared:
         return
-    told = Contradiction(what, str(declared), real, where)
+    different = Contradiction(what, str(declared), real, where)
     if rules := rules_between(topology, declared, version):
         yield Contradiction(what, str(declared), f"{real}, for which other rules hold: {', '.join(rules)}", where)
     else:
-        yield f"{told}: the same rules hold for both"
+        yield f"{different}: the same rules hold for both"
 
 
 def rules_between(topology: Topology, one: Version, other: Version) -> tuple[str, ...]:
@@ -123,8 +124,8 @@ def _node(topology: Topology, node: Node, real: RealNode) -> Iterator[Contradict
     cidrs = tuple(text for text in real.pod_cidrs if ":" not in text)
     if node.pod_cidr and cidrs and str(node.pod_cidr) not in cidrs:
         what, where = f"pod_cidr of node {node.name}", f"spec.podCIDRs of node {node.name}"
-        told = Contradiction(what, str(node.pod_cidr), _and(cidrs), where)
-        yield told if _follows_pod_cidr(topology) else f"{told}: this CNI may have ranges of its own"
+        different = Contradiction(what, str(node.pod_cidr), _and(cidrs), where)
+        yield different if _follows_pod_cidr(topology) else f"{different}: this CNI may have ranges of its own"
 
 
 def _follows_pod_cidr(topology: Topology) -> bool:

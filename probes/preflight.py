@@ -62,6 +62,8 @@ def _checked(comparison: Comparison, say: Callable[[str], None]) -> tuple[str, .
     """The notes, each said; ClusterError if there is a contradiction."""
     for note in comparison.notes:
         say(f"note: {note}")
+    for one in comparison.contradictions:
+        say(f"contradiction: {one}")
     if comparison.contradictions:
         raise ClusterError(str(comparison))
     return comparison.notes

@@ -104,10 +104,10 @@ def _endpoint(backend: Backend, state: ServiceState, snapshot: Snapshot) -> str:
 
 def _unselected(topology: Topology, service: Service, state: ServiceState) -> set[str]:
     declared = {backend.name for backend in topology.backends_of(service)}
-    return {_told(endpoint) for endpoint in state.endpoints if endpoint.backend not in declared}
+    return {_describe(endpoint) for endpoint in state.endpoints if endpoint.backend not in declared}
 
 
-def _told(endpoint: Endpoint) -> str:
+def _describe(endpoint: Endpoint) -> str:
     return f"{endpoint.backend} {endpoint.address}"
 
 

@@ -142,18 +142,18 @@ def _moved(name: str, before: Snapshot, after: Snapshot) -> str:
 def _changed_services(topology: Topology, before: Snapshot, after: Snapshot) -> Iterator[Shortfall]:
     for service in topology.workload.services:
         old, new = before.services.get(service.name), after.services.get(service.name)
-        told = f"the cluster changed while cells were asked: Service {service.name}"
+        prefix = f"the cluster changed while cells were asked: Service {service.name}"
         if old is None:
             continue
         if new is None:
-            yield Shortfall(f"{told} is gone", service=service.name, kinds=SERVICE_KINDS)
+            yield Shortfall(f"{prefix} is gone", service=service.name, kinds=SERVICE_KINDS)
             continue
         if (had := _ready(old.endpoints)) != (has := _ready(new.endpoints)):
-            reason = f"{told} had endpoints {_listed(had)} before, {_listed(has)} after"
+            reason = f"{prefix} had endpoints {_listed(had)} before, {_listed(has)} after"
             yield Shortfall(reason, service=service.name, kinds=SERVICE_KINDS)
         for field in ("cluster_ip", "node_port", "balanced_at"):
             if (was := getattr(old, field)) != (now := getattr(new, field)):
-                yield Shortfall(f"{told}: {field} was {was}, is {now}", service=service.name, kinds=SERVICE_KINDS)
+                yield Shortfall(f"{prefix}: {field} was {was}, is {now}", service=service.name, kinds=SERVICE_KINDS)
 
 
 def _ready(endpoints: Iterable[object]) -> set[str]:

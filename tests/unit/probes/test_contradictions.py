@@ -89,6 +89,14 @@ def test_all_contradictions_are_told_at_once():
     assert str(found).startswith("the topology contradicts the cluster: kubernetes: declared 1.20.2, real v1.30.3")
 
 
+def test_of_many_contradictions_one_line_names_the_first_and_counts_the_rest():
+    nodes = tuple(Node.model_construct(name=f"x{number}") for number in range(50))
+    found = compare_cluster(changed(nodes=nodes), AS_DECLARED)
+
+    assert len(found.contradictions) == 50
+    assert "; and 42 more. Correct the topology" in str(found)
+
+
 @pytest.mark.parametrize(
     ("there", "note"),
     [
