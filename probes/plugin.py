@@ -131,11 +131,13 @@ def pytest_configure_node(node: object) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Give the run its exit code: NOT_TESTABLE also in the controller of xdist, whose workers could not ask."""
     config = session.config
+    if shutdown := config.stash.get(SHUTDOWN, None):
+        shutdown.finish()
     if why_not(config.stash[RUN]) not in {"", INTERRUPTED}:
         session.exitstatus = NOT_TESTABLE
     elif exitstatus == pytest.ExitCode.OK and missing_backends(config):  # also where `-k` chose none of their cells
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    if shutdown := config.stash.get(SHUTDOWN, None):
+    if shutdown:
         if shutdown.interrupted and session.exitstatus == pytest.ExitCode.OK:  # a second signal came in between
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         shutdown.exit_code = int(session.exitstatus or exitstatus)

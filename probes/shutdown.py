@@ -57,7 +57,8 @@ class Shutdown:
         self.workers: set[int] = set()  # pids that get SIGTERM when we get a signal
         self.interrupted = ""
         self._removable: Removable | None = None
-        self._first = self._raised = float("-inf")
+        self._first = float("-inf")
+        self._unwinding = False
         self._deadline = float("inf")
         self._here, self._there = socket.socketpair()
         self._handlers: dict[int, object] = {}
@@ -81,6 +82,10 @@ class Shutdown:
         """Remove nothing when the run is interrupted."""
         self._removable = None
 
+    def finish(self) -> None:
+        """Raise nothing any more: the run is over, and its end is being printed."""
+        self._unwinding = True
+
     def end(self) -> None:
         """Give the signals back; after an interruption the process has LEAVE_S to exit by itself."""
         if self.interrupted:
@@ -94,10 +99,10 @@ class Shutdown:
         self._there.close()
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
-        if (now := time.monotonic()) - self._raised < BOUNCE_S:
+        self.interrupted = self.interrupted or signal.Signals(number).name
+        if self._unwinding:  # another exception would hit whoever prints the end; the deadline holds all the same
             return
-        self._raised = now
-        self.interrupted = signal.Signals(number).name
+        self._unwinding = True
         raise KeyboardInterrupt(self.interrupted)
 
     def _listen(self) -> None:

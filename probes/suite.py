@@ -13,12 +13,9 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from probes.oracle.oracle import expect
 from probes.promise import Promise
 from probes.selection import select
 from probes.verdict import Facet, Result
-from topologies.frontends import UnresolvedError
-from topologies.snapshot import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,8 +77,9 @@ class SuiteTest:
 def hold(promise: Promise, verdict: Verdict, cell: Cell, judge: Judge) -> Verdict:
     """Return the verdict on a promised cell, held against the expectation that it was made from.
 
-    The verdict becomes inconclusive if the live cluster changed what the declared topology promises. If the topology
-    itself differs from the promise, the rules alone decide and the account says so. A declared deviation stands.
+    If the declared topology differs from the promise, the rules alone decide and the account says so. A declared
+    deviation stands. The live cluster cannot differ here: expectations come from the declared workload, and what the
+    cluster lacks of it has made the verdict inconclusive already.
     """
     expectation, topology = judge.expectation(cell), judge.topology
     if verdict.result is Result.INCONCLUSIVE or DEVIATION in expectation.rules:
@@ -89,21 +87,8 @@ def hold(promise: Promise, verdict: Verdict, cell: Cell, judge: Judge) -> Verdic
     differs = promise.contradiction(expectation, cell, topology, judge.answers.snapshot)
     if not differs:
         return verdict
-    if _differs_as_declared(promise, cell, topology):
-        line = ("promise", f"does not apply to this topology ({differs}): judged by the rules of its mode alone")
-        return replace(verdict, account=(line, *verdict.account))
-    headline = f"the cluster is not the declared one here: its rules give {differs}"
-    return replace(verdict, result=Result.INCONCLUSIVE, headline=headline)
-
-
-def _differs_as_declared(promise: Promise, cell: Cell, topology: Topology) -> bool:
-    """Whether the declared topology itself breaks the promise, as far as it gives the frontend an address."""
-    snapshot = declared(topology)
-    try:
-        expectation = expect(topology, snapshot, cell)
-    except UnresolvedError:
-        return False
-    return bool(promise.contradiction(expectation, cell, topology, snapshot))
+    line = ("promise", f"does not apply to this topology ({differs}): judged by the rules of its mode alone")
+    return replace(verdict, account=(line, *verdict.account))
 
 
 def tests_of(package: ModuleType) -> tuple[SuiteTest, ...]:

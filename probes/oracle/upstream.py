@@ -101,7 +101,9 @@ VIP_FILTER = KubeProxyChange("#108460", (1, 26))
 LOOPBACK_RETURN = KubeProxyChange("#112950", (1, 26))
 # The bug that #114815 reports, in the releases that were tried with it.
 NODE_IPS_WITHOUT_BOUND = KubeProxyChange(
-    "1.23 (#114815 reports it)", (1, 23), looked_up="not looked up: the pull request is not identified"
+    "1.23 (#114815 reports it)",
+    (1, 23),
+    looked_up="none: the pull request is not identified, so its backports were not looked up",
 )
 NODE_IPS_WITH_OWN = KubeProxyChange("#115019", (1, 28), (Backport("#117684", (1, 27, 2)),))
 NODE_OUT_FILTER = KubeProxyChange("#119791", (1, 29))
