@@ -112,7 +112,7 @@ def read(output: bytes, asks: Sequence[Ask], mark: str, *, partial: bool = False
 def _split(output: bytes, mark: str) -> _Printed:
     _, begun, printed = output.partition(f"\n{mark}-begin\n".encode())
     if missing := re.match(rf"{mark}-missing (\w+)".encode(), printed):
-        message = f"{missing[1].decode()} is missing: use an image or a host with sh, head, grep and curl >= 7.75"
+        message = f"{missing[1].decode()} is missing: use an image or a host with sh, head, grep, tr and curl >= 7.75"
         raise UnusableError(message)
     reports, _, rest = printed.partition(f"{mark}-bodies\n".encode())
     bodies, done, _ = rest.rpartition(f".\n{mark}-done\n".encode())

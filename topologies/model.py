@@ -106,7 +106,7 @@ class Images(Model):
     """One image serves echo and prober: agnhost with a shell and curl. The default is the one the lab makes itself."""
 
     agnhost: Image = "hairpin.local/agnhost:1"
-    """An image with `/agnhost`, `sh`, `head`, `grep` and curl ≥ 7.75. The default exists in the lab only."""
+    """An image with `/agnhost`, `sh`, `head`, `grep`, `tr` and curl ≥ 7.75. The default exists in the lab only."""
     pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
     """`imagePullPolicy`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from threading import Event, Thread
@@ -43,6 +44,17 @@ def processes(lab: str) -> list[str]:
             continue
         if f"/labs/{lab}" in line and path.name != str(os.getpid()):
             found.append(line)
+    return found
+
+
+def pids(lab: str, program: str) -> list[int]:
+    """The pids of a lab's processes that run this program, found in the lab's cgroups."""
+    found = []
+    listed = Path("/sys/fs/cgroup").glob(f"**/hairpin-{lab}-*/**/cgroup.procs")
+    for pid in {pid for path in listed for pid in path.read_text().split()}:
+        with suppress(OSError):  # it has ended meanwhile
+            if Path(f"/proc/{pid}/comm").read_text().strip() == program[:15]:
+                found.append(int(pid))
     return found
 
 

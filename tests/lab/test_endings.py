@@ -20,6 +20,7 @@ import yaml
 
 from reports.journal import load
 from tests.lab.broken import ROOT, small
+from tests.lab.machine import pids
 from tests.lab.test_lab import api
 from topologies.lab.island import Island, locate
 
@@ -287,6 +288,65 @@ def test_a_dead_proxy_is_named(place: Place, tmp_path: Path) -> None:
     assert "through the proxy http://198.18.1.10:1" in ran.first, ran
 
 
+def asking(place: Place, process: subprocess.Popen[str], lasts: float) -> None:
+    """Wait until the run has its namespace, and some more: it settles or asks."""
+    while process.poll() is None and not place.left():
+        sleep(0.1)
+    sleep(lasts * 0.25)
+
+
+@pytest.mark.parametrize("daemon", ["kube-apiserver", "etcd"])
+def test_a_control_plane_that_stops_answering_while_it_asks(
+    daemon: str, place: Place, lasts: float, tmp_path: Path
+) -> None:
+    """Stopped, not killed: connections stay open and nobody answers."""
+    process = place.start(tmp_path)
+    asking(place, process, lasts)
+    [left] = place.left()
+    stopped = pids(NAME, daemon)
+    assert stopped
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        ran = place.ended(process, tmp_path)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    place.hairpin("clean", "--all")
+
+    print(f"\n{daemon} stopped: exit {ran.code} after {ran.seconds:.1f} s: {ran.first}")  # noqa: T201 - for the note
+    assert ran.code in {0, 1, 6}, ran  # 0: it had asked everything
+    assert f"namespace {left} is left behind" in ran.out + ran.err or not place.left(), ran
+    assert "Traceback" not in ran.out + ran.err
+    if (tmp_path / "last" / "run.json").exists():
+        assert not [record for record in load(ran.folder).records if record.verdict == "fail"], ran
+
+
+def test_a_user_without_rights_on_the_machine(place: Place, tmp_path: Path) -> None:
+    """As `nobody`, who may read the interpreter wherever it is, and a kubeconfig: nothing of a run needs root."""
+    tmp_path.chmod(0o777)
+    for parent in tmp_path.parents[:-1]:
+        parent.chmod(parent.stat().st_mode | 0o055)
+    config = tmp_path / "kubeconfig"
+    config.write_bytes((locate(NAME).kube / "admin.conf").read_bytes())
+    config.chmod(0o644)
+    island = Island.of(NAME)
+    reads = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *reads]
+    pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--out={tmp_path}/out"]
+    more = [f"--topology={place.topology}", f"--kubeconfig={config}", "-k", "pod-n1 and web-np"]
+    done = subprocess.run(  # noqa: S603 - our own command
+        island.door("cp", [*as_nobody, *pytest_, *more]),
+        cwd=ROOT,
+        env=island.environment() | {"HOME": "/nonexistent"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
 def test_a_token_that_is_revoked_while_it_asks(place: Place, lasts: float, tmp_path: Path) -> None:
     """The ServiceAccount goes, and with it its token; the cells not asked yet are inconclusive, the namespace named."""
     accounts = f"{NAMESPACES}/default/serviceaccounts"
@@ -306,9 +366,7 @@ def test_a_token_that_is_revoked_while_it_asks(place: Place, lasts: float, tmp_p
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(config))
     process = place.start(tmp_path / "out", f"--kubeconfig={kubeconfig}")
-    while process.poll() is None and not place.left():
-        sleep(0.1)
-    sleep(lasts * 0.25)
+    asking(place, process, lasts)
     api(NAME, "DELETE", f"{accounts}/soon-gone")
     ran = place.ended(process, tmp_path / "out")
     left = place.left()

@@ -21,7 +21,7 @@ import pytest
 
 from probes.clock import Deadline, until
 from reports.journal import load
-from tests.lab.machine import changes, traces
+from tests.lab.machine import changes, pids, traces
 from topologies.lab import lab
 from topologies.lab.island import Island, locate
 from topologies.load import LIBRARY
@@ -128,9 +128,7 @@ def daemons(name: str) -> list[int]:
     island = Island(NAME, locate(NAME))
     if name == "supervisor":
         return [island.first] if island.first else []
-    listed = Path("/sys/fs/cgroup").glob(f"**/hairpin-{NAME}-*/**/cgroup.procs")
-    pids = {int(pid) for path in listed for pid in path.read_text().split()}
-    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == name[:15]]
+    return pids(NAME, name)
 
 
 def session(leader: int) -> dict[int, str]:
