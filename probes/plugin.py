@@ -153,8 +153,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """All is told: an interrupted run has a moment to exit by itself."""
+    """Let the process end: an interrupted run has a moment to exit by itself."""
     if shutdown := config.stash.get(SHUTDOWN, None):
+        if session := config.pluginmanager.getplugin("session"):
+            shutdown.exit_code = int(session.exitstatus)
         shutdown.end()
 
 

@@ -9,6 +9,7 @@ every ThreadPoolExecutor, however long they take. What was asked until then is i
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import signal
@@ -31,6 +32,7 @@ AGAIN_S = 3.0  # from another one, more than BOUNCE_S after the first
 BOUNCE_S = 1.0  # a terminal's Ctrl-C comes twice to a worker of xdist: from the terminal, and from its controller
 LEAVE_S = 1.0  # for the interpreter to exit, after pytest has ended
 INTERRUPTED = 2  # pytest's exit code
+LISTENER = "hairpin-shutdown"
 
 
 class Removable(Protocol):
@@ -72,7 +74,7 @@ class Shutdown:
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, self._interrupt)
-        threading.Thread(target=self._listen, daemon=True, name="hairpin-shutdown").start()
+        threading.Thread(target=self._listen, daemon=True, name=LISTENER).start()
 
     def watch(self, removable: Removable) -> None:
         """Remove this when the run is interrupted."""
@@ -97,6 +99,18 @@ class Shutdown:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type] # what signal.signal returned
         self._there.close()
+        atexit.register(self._leave)
+
+    def _leave(self) -> None:
+        """Exit past the interpreter's own end if a thread still waits for a vantage.
+
+        The interpreter aborts (SIGABRT) if such a thread holds the lock of stdout or stderr at that moment.
+        """
+        if any(thread.daemon and thread.name != LISTENER for thread in threading.enumerate()):
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(self.exit_code)
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         self.interrupted = self.interrupted or signal.Signals(number).name

@@ -6,6 +6,11 @@ import signal
 
 
 def pytest_configure() -> None:
-    """A background job of a shell has SIGINT ignored, and so would every program the tests start and interrupt."""
+    """Give the tests the usual signals, as every program has them that the tests start and interrupt.
+
+    A shell's background job ignores SIGINT, and `nohup` ignores SIGHUP.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -46,7 +46,7 @@ def read(path: Path, source: str) -> str:
             data = file.read(limits.FILE_BYTES + 1)
         if len(data) > limits.FILE_BYTES:
             raise _unreadable(source, f"more than {limits.FILE_BYTES} bytes", f"at most {limits.FILE_BYTES}")
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         got = f"the byte 0x{error.object[error.start]:02x} at offset {error.start}"
         raise _unreadable(source, got, "text in UTF-8") from error

@@ -255,3 +255,34 @@ def first_after_dots(told: str, says: str) -> None:
     """Of what pytest prints at the end (stdout comes first here), the reason comes first."""
     printed = [line for line in told.splitlines() if line.strip() and not line.startswith(("bringing up", "settling"))]
     assert printed[0].startswith(says), told
+
+
+THREAD_AT_THE_END = """
+import sys, threading, time
+from probes.shutdown import Shutdown
+
+def write():
+    while True:
+        sys.stderr.write("x" * 1000 + chr(10))
+        time.sleep(0)
+
+shutdown = Shutdown(print)
+shutdown.begin()
+for _ in range(8):
+    threading.Thread(target=write, daemon=True).start()
+time.sleep(0.3)
+shutdown.exit_code = 5
+shutdown.end()
+"""
+
+
+def test_threads_that_still_print_do_not_abort_the_end() -> None:
+    """The interpreter aborts if one of them holds the lock of stderr while it ends."""
+    codes = {
+        subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-c", THREAD_AT_THE_END], cwd=ROOT, stderr=subprocess.DEVNULL, check=False
+        ).returncode
+        for _ in range(8)
+    }
+
+    assert codes == {5}
