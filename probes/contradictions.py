@@ -158,6 +158,7 @@ def compare_pods(topology: Topology, snapshot: Snapshot) -> Comparison:
 
 
 def _pod_ranges(topology: Topology, snapshot: Snapshot) -> Iterator[Contradiction]:
+    cluster = topology.cni.pod_cidr if topology.cni.is_pod_cidr_known else None
     backends = [(one.name, one.node, one.host_network) for one in topology.workload.backends]
     probers = [(one.name, one.node or "", one.on_host_network) for one in topology.workload.vantages]
     for name, node, host_network in (*backends, *probers):
@@ -165,7 +166,7 @@ def _pod_ranges(topology: Topology, snapshot: Snapshot) -> Iterator[Contradictio
         if host_network or address is None:
             continue
         own = topology.node(node).pod_cidr if node else None
-        for what, declared in ((f"pod_cidr of node {node}", own), ("cni.pod_cidr", topology.cni.pod_cidr)):
+        for what, declared in ((f"pod_cidr of node {node}", own), ("cni.pod_cidr", cluster)):
             if declared and address not in declared:
                 yield Contradiction(what, str(declared), f"a range with {address}", f"status.podIP of pod {name}")
                 break

@@ -107,6 +107,11 @@ class Cni(Model):
         return self.kind is not CniKind.ENI
 
     @property
+    def is_pod_cidr_known(self) -> bool:
+        """Whether `pod_cidr` is the pods' range: it is declared, or the default of a bridged network."""
+        return self.bridged or "pod_cidr" in self.model_fields_set
+
+    @property
     def shares_node_network(self) -> bool:
         """Whether pods have addresses of the nodes' own network, so that nodes and hosts may be inside `pod_cidr`."""
         return self.kind is CniKind.ENI

@@ -55,8 +55,7 @@ def _reader(topology: Topology) -> str:
 
 def _cluster_cidr(topology: Topology) -> Iterator[Missing]:
     """Ask for `cni.pod_cidr` if pods without a declared range would be compared with its default."""
-    declared = "pod_cidr" in topology.cni.model_fields_set or all(node.pod_cidr for node in topology.nodes)
-    if declared or topology.cni.bridged:
+    if topology.cni.is_pod_cidr_known or all(node.pod_cidr for node in topology.nodes):
         return
     if topology.proxy.detect_local is DetectLocal.CLUSTER_CIDR:
         other = "or proxy.detect_local: none where kube-proxy has no clusterCIDR"

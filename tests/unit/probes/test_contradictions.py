@@ -13,7 +13,7 @@ from kubernetes import client
 from probes.contradictions import compare_cluster, compare_pods, compare_proxies, rules_between
 from probes.proxy_facts import ProxyFacts
 from topologies.kinds import CniKind, DetectLocal, ProxyMode
-from topologies.load import load, names
+from topologies.load import load, names, parse
 from topologies.model import Node, Version
 from topologies.real_cluster import RealCluster, RealNode, read_node
 from topologies.snapshot import declared
@@ -264,6 +264,25 @@ def test_a_pod_outside_the_declared_ranges_contradicts():
     assert told(compare_pods(bare, elsewhere)) == [
         "cni.pod_cidr: declared 10.244.0.0/16, real a range with 172.31.0.9 (status.podIP of pod pod-n2)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("cni", "says"),
+    [
+        ("{kind: eni}", []),  # EKS, terway: the loader asks for no range, and its default is no declaration
+        (
+            "{kind: eni, pod_cidr: 172.31.4.0/24}",
+            ["cni.pod_cidr: declared 172.31.4.0/24, real a range with 172.31.5.9 (status.podIP of pod pod-n2)"],
+        ),
+    ],
+)
+def test_a_pod_of_an_eni_cluster_contradicts_only_a_declared_range(cni, says):
+    nodes = "[{name: n1, address: 172.31.0.11}, {name: n2, address: 172.31.0.12}]"
+    topology = parse(f"{{name: eks, kubernetes: '1.30.0', nodes: {nodes}, cni: {cni}}}", "a file")
+    snapshot = declared(topology)
+    real_pods = {**snapshot.pods, "pod-n2": IPv4Address("172.31.5.9")}
+
+    assert told(compare_pods(topology, replace(snapshot, pods=real_pods))) == says
 
 
 SAID = ProxyFacts(
