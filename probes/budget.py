@@ -30,7 +30,10 @@ FAST = 0.1  # answers below this share let it grow
 
 
 class AbortedError(UnusableError):
-    """The run ends before this batch started: nothing was asked."""
+    """The run ended before this batch started: nothing was asked."""
+
+    def __init__(self) -> None:
+        super().__init__("the run ended before this was asked")
 
 
 @dataclass(slots=True)
@@ -83,7 +86,7 @@ class Budget:
         """Wait for `count` connections and hold them; yields how many there are, at most `count` and at least 1.
 
         Raises:
-            AbortedError: the run ends.
+            AbortedError: the run ended before.
 
         """
         granted = self._take(owner, count)
@@ -121,8 +124,7 @@ class Budget:
 
     def _grant(self, mine: _Waiting) -> int:
         if self._aborted:
-            message = "the run ends before this was asked"
-            raise AbortedError(message)
+            raise AbortedError
         granted = min(mine.count, self.pace.limit)
         self._held[mine.owner] += granted
         self.peak = max(self.peak, self._held.total())

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from probes.clock import Deadline
+from probes.threads import run_all
 from probes.vantages.base import TransportError
 
 if TYPE_CHECKING:
@@ -58,28 +56,14 @@ class ProxyFacts:
 
 def read_proxies(vantages: Mapping[str, Vantage]) -> tuple[tuple[ProxyFacts, ...], tuple[str, ...]]:
     """Ask the kube-proxy of each node, by node name; return the facts, and the nodes of which nothing could be read."""
-    left: SimpleQueue[str] = SimpleQueue()
-    for node in vantages:
-        left.put(node)
     found: dict[str, ProxyFacts] = {}
-    # daemons, which an interrupted run does not wait for
-    workers = [threading.Thread(target=_work, args=(left, vantages, found), daemon=True) for _ in range(ABREAST)]
-    for worker in workers:
-        worker.start()
-    deadline = Deadline(TIMEOUT_S * (1 + len(vantages) // ABREAST))
-    for worker in workers:
-        worker.join(deadline.left)
+
+    def read(node: str) -> None:
+        found[node] = _ask(node, vantages[node])
+
+    run_all(read, vantages, ABREAST, TIMEOUT_S * (1 + len(vantages) // ABREAST))
     known = tuple(found[node] for node in vantages if found.get(node, ProxyFacts(node)) != ProxyFacts(node))
     return known, tuple(sorted(set(vantages) - {facts.node for facts in known}))
-
-
-def _work(left: SimpleQueue[str], vantages: Mapping[str, Vantage], found: dict[str, ProxyFacts]) -> None:
-    while True:
-        try:
-            node = left.get_nowait()
-        except Empty:
-            return
-        found[node] = _ask(node, vantages[node])
 
 
 def _ask(node: str, vantage: Vantage) -> ProxyFacts:

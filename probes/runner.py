@@ -21,8 +21,8 @@ sends everything at once turns refusals into timeouts. All vantages are asked at
 6. **waves** (`waves.py`), 1.1 s apart, of the cells whose silence may be a refusal that the ICMP limit has dropped.
    Two waves without a refusal confirm a timeout.
 
-Steps 2 to 5 take their connections from one budget for the whole run (`budget.py`). Steps 1 and 6 ask each cell once
-and do not. A cell is never asked until it agrees: step 4 happens once, and every attempt stays in the record. A failure
+Steps 1 to 5 take their connections from one budget for the whole run (`budget.py`), step 1 for all vantages together.
+The waves do not: they ask each cell of a window once. A cell is never asked until it agrees: step 4 happens once, and every attempt stays in the record. A failure
 of the transport is no outcome: the transport is tried again (`batch.py`), and if that does not help, the cells that it
 lost carry the reason in `trouble`.
 
@@ -159,8 +159,7 @@ class _Asking:
     def _gate(self) -> None:
         self.begin.wait()
         if self.over.is_set():
-            message = "the run ended before this was asked"
-            raise AbortedError(message)
+            raise AbortedError
 
     def _sample(self, sheet: Sheet) -> None:
         with self.places:

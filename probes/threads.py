@@ -6,7 +6,7 @@ that Ctrl-C would wait for every command that is still running at a vantage.
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -31,12 +31,21 @@ def join(futures: Iterable[Future[None]]) -> None:
         future.result()
 
 
-def run_all(work: Callable[[Item], None], items: Iterable[Item], at_once: int) -> None:
-    """Call `work` for every item, `at_once` at a time, and wait for all; raises the first exception."""
+def run_all(
+    work: Callable[[Item], None], items: Iterable[Item], at_once: int, timeout_s: float | None = None
+) -> None:
+    """Call `work` for every item, `at_once` at a time, and wait for all; raises the first exception.
+
+    After `timeout_s` it returns; threads that still work are left alone.
+    """
     queue: SimpleQueue[Item] = SimpleQueue()
     for item in items:
         queue.put(item)
-    join([start(_drain, work, queue) for _ in range(min(at_once, queue.qsize()))])
+    futures = [start(_drain, work, queue) for _ in range(min(at_once, queue.qsize()))]
+    if timeout_s is not None:
+        wait(futures, timeout_s)
+        futures = [future for future in futures if future.done()]
+    join(futures)
 
 
 def _run(work: Callable[[], None], future: Future[None]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+
+from topologies.complaints import nearest, squash
 
 if TYPE_CHECKING:
     import argparse
@@ -19,10 +19,9 @@ class CommandError(Exception):
 
 def near_matches(word: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Return the known words that come near, best first: misspelt, in camelCase, or only a part of them."""
-    plain = {one.lower(): one for one in known}
-    spelt = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", word).replace("_", "-").lower()
-    if spelt in plain:
-        return [plain[spelt]]
-    close = get_close_matches(spelt, plain, n=most, cutoff=0.75)
-    parts = [one for one in plain if spelt and spelt in one]
-    return [plain[one] for one in dict.fromkeys([*close, *parts])][:most]
+    spelt, options = squash(word), list(known)
+    near = nearest(word, options, most)
+    if any(squash(one) == spelt for one in near):
+        return near
+    parts = [one for one in options if spelt and spelt in squash(one)]
+    return list(dict.fromkeys([*near, *parts]))[:most]
