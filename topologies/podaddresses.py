@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from topologies.model import Node, Topology
 
 FIRST = 10  # the first ones of a range are the bridge's and other devices'
+RESERVED = 3  # addresses of a node's range that no pod gets: the network (vxlan device), the bridge, the broadcast
 
 
 class NoRoomError(ValueError):
@@ -43,10 +44,14 @@ def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -
 
 
 def _next_free(among: IPv4Network, taken: set[IPv4Address], avoided: Iterable[IPv4Network]) -> IPv4Address | None:
-    """Return the first free address from the tenth on; in a range that small, from the second on."""
-    first, last = int(among.network_address), int(among.broadcast_address)
-    number = first + (FIRST if last - first > FIRST else 2)
-    while number < last:
+    """Return the first free address from the tenth on; if there is none, from the second on."""
+    start, end = int(among.network_address), int(among.broadcast_address)
+    tenth = min(start + FIRST, end)
+    return _free_between(tenth, end, taken, avoided) or _free_between(start + 2, tenth, taken, avoided)
+
+
+def _free_between(number: int, end: int, taken: set[IPv4Address], avoided: Iterable[IPv4Network]) -> IPv4Address | None:
+    while number < end:
         address = IPv4Address(number)
         if over := next((network for network in avoided if address in network), None):
             number = int(over.broadcast_address) + 1

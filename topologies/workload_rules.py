@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from topologies import limits
 from topologies.complaints import Complaint, duplicates, offer
 from topologies.kinds import DeviantOutcome, ServiceType, TrafficPolicy, VantageKind
+from topologies.podaddresses import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 POD_KINDS = {VantageKind.POD, VantageKind.NODE}
 RESERVED_APP = "prober"  # the probers' own label, see manifests.py
 RESERVED_SERVICE = re.compile(r"settled-[0-9]+")  # see settled.py
-FIRST_POD, FIRST_CLUSTER_IP = 10, 50  # where the predicted addresses begin, see snapshot.py
+FIRST_CLUSTER_IP = 50  # where the predicted ones begin, see snapshot.py
 REFERENCES = {
     VantageKind.POD: ("node",),
     VantageKind.NODE: ("node",),
@@ -77,7 +78,7 @@ def rooms(topology: Topology) -> Iterator[Complaint]:
     homes += [one.node for one in work.vantages if one.kind is VantageKind.POD and one.node]
     counts = Counter(homes)
     for index, node in enumerate(topology.nodes):
-        need = FIRST_POD + counts[node.name] + 1
+        need = counts[node.name] + RESERVED
         if node.pod_cidr and counts[node.name] and node.pod_cidr.num_addresses < need:
             want = f"a range of at least {need} addresses: {counts[node.name]} pods of the workload run there"
             yield Complaint(f"nodes[{index}].pod_cidr", str(node.pod_cidr), want)

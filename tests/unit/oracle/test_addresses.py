@@ -17,6 +17,7 @@ from probes.plan import plan
 from tests.unit.oracle.variants import variants
 from topologies.frontends import resolve
 from topologies.kinds import CniKind, DetectLocal, Masquerade, ProxyMode
+from topologies.load import TopologyError, parse
 from topologies.model import Topology
 from topologies.podaddresses import NoRoomError, assign_pod_addresses
 from topologies.rules import complaints
@@ -141,6 +142,19 @@ def test_a_range_without_room_is_named() -> None:
     node = topology.nodes[0].model_copy(update={"pod_cidr": None})
     with pytest.raises(NoRoomError, match=r"10\.5\.0\.0/30 has no address left for pod b"):
         assign_pod_addresses(small, [("a", node), ("b", node)])
+
+
+def test_a_range_holds_as_many_pods_as_it_has_addresses() -> None:
+    """13 pods fit into a /28: its network is the vxlan device's, .1 the bridge's, .15 the broadcast."""
+    pods = ", ".join(f"{{name: p{number}, app: a, node: n1}}" for number in range(12))
+    text = """{name: small, kubernetes: "1.30.3", cni: {kind: flannel-vxlan},
+        nodes: [{name: n1, address: 192.0.2.1, pod_cidr: 10.244.1.0/28}],
+        workload: {services: [], backends: [%s], vantages: [{name: x, kind: pod, node: n1}]}}"""
+    snapshot = declared(parse(text % pods, "small.yaml"))
+
+    assert {int(address) & 15 for address in snapshot.pods.values()} == set(range(2, 15))
+    with pytest.raises(TopologyError, match="at least 17 addresses: 14 pods"):
+        parse(text % f"{pods}, {{name: more, app: a, node: n1}}", "small.yaml")
 
 
 def test_taken_addresses_and_the_ranges_of_other_nodes_are_skipped() -> None:

@@ -80,7 +80,7 @@ def refusal(text: str) -> str:
         ),
         pytest.param(
             GOOD.replace("nodes: 2", "nodes: [{name: a, address: 192.0.2.1, pod_cidr: 10.244.1.0/30}]"),
-            "10.244.1.0/30",
+            "nodes[0].pod_cidr: got 10.244.1.0/30, want a range of at least 5 addresses: 2 pods of the workload",
             id="small pod_cidr",
         ),
         pytest.param(
