@@ -39,14 +39,14 @@ class Contradiction:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ClusterComparison:
     """What contradicts, and what is worth a note."""
 
     contradictions: tuple[Contradiction, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     @classmethod
-    def of(cls, found: Iterable[Contradiction | str]) -> Comparison:
+    def of(cls, found: Iterable[Contradiction | str]) -> ClusterComparison:
         """Sort contradictions from notes."""
         made = tuple(found)
         return cls(
@@ -61,9 +61,9 @@ class Comparison:
         return f"the topology contradicts the cluster: {listed}. Correct the topology, or choose another cluster."
 
 
-def compare_cluster(topology: Topology, real: RealCluster) -> Comparison:
+def compare_cluster(topology: Topology, real: RealCluster) -> ClusterComparison:
     """Compare with what the API says before anything is deployed."""
-    return Comparison.of(
+    return ClusterComparison.of(
         (*_server(topology, real), *_nodes(topology, real), *_service_range(topology, real), *_unread(real))
     )
 
@@ -152,9 +152,9 @@ def _service_range(topology: Topology, real: RealCluster) -> Iterator[Contradict
         yield Contradiction("service_cidr", str(topology.service_cidr), f"a range with {address}", where)
 
 
-def compare_pods(topology: Topology, snapshot: Snapshot) -> Comparison:
+def compare_pods(topology: Topology, snapshot: Snapshot) -> ClusterComparison:
     """Compare the pod ranges with the addresses that pods have; a hostNetwork pod has its node's."""
-    return Comparison.of(_pod_ranges(topology, snapshot))
+    return ClusterComparison.of(_pod_ranges(topology, snapshot))
 
 
 def _pod_ranges(topology: Topology, snapshot: Snapshot) -> Iterator[Contradiction]:
@@ -172,7 +172,7 @@ def _pod_ranges(topology: Topology, snapshot: Snapshot) -> Iterator[Contradictio
                 break
 
 
-def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: Sequence[str] = ()) -> Comparison:
+def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: Sequence[str] = ()) -> ClusterComparison:
     """Compare with what the nodes' kube-proxies say. `unread`: nodes that were asked in vain."""
     proxies = tuple(proxies)
     found = [one for facts in proxies for one in _proxy(topology, facts)]
@@ -183,7 +183,7 @@ def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: S
         found.append(
             f"kube-proxy of {_listed(apart)}: mode and version not read (no vantage on the host network there)"
         )
-    return Comparison.of(found)
+    return ClusterComparison.of(found)
 
 
 def _proxy(topology: Topology, facts: ProxyFacts) -> Iterator[Contradiction | str]:

@@ -16,7 +16,7 @@ from topologies.kinds import VantageKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from probes.contradictions import Comparison
+    from probes.contradictions import ClusterComparison
     from probes.vantages.base import Vantage as Asker
     from topologies.model import Topology, Vantage
     from topologies.snapshot import Snapshot
@@ -58,7 +58,7 @@ def node_vantages(topology: Topology, snapshot: Snapshot) -> dict[str, Vantage]:
     return found
 
 
-def _checked(comparison: Comparison, say: Callable[[str], None]) -> tuple[str, ...]:
+def _checked(comparison: ClusterComparison, say: Callable[[str], None]) -> tuple[str, ...]:
     """The notes, each said; ClusterError if there is a contradiction."""
     for note in comparison.notes:
         say(f"note: {note}")

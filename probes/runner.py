@@ -22,9 +22,9 @@ sends everything at once turns refusals into timeouts. All vantages are asked at
    Two waves without a refusal confirm a timeout.
 
 Steps 1 to 5 take their connections from one budget for the whole run (`budget.py`), step 1 for all vantages together.
-The waves do not: they ask each cell of a window once. A cell is never asked until it agrees: step 4 happens once, and every attempt stays in the record. A failure
-of the transport is no outcome: the transport is tried again (`batch.py`), and if that does not help, the cells that it
-lost carry the reason in `trouble`.
+The waves do not: they ask each cell of a window once. A cell is never asked until it agrees: step 4 happens once, and
+every attempt stays in the record. A failure of the transport is no outcome: the transport is tried again (`batch.py`),
+and if that does not help, the cells that it lost carry the reason in `trouble`.
 
 Whatever ends `ask` early (Ctrl-C too) wakes every thread that waits for its turn, and none of them keeps the
 interpreter alive.

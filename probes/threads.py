@@ -31,9 +31,7 @@ def join(futures: Iterable[Future[None]]) -> None:
         future.result()
 
 
-def run_all(
-    work: Callable[[Item], None], items: Iterable[Item], at_once: int, timeout_s: float | None = None
-) -> None:
+def run_all(work: Callable[[Item], None], items: Iterable[Item], at_once: int, timeout_s: float | None = None) -> None:
     """Call `work` for every item, `at_once` at a time, and wait for all; raises the first exception.
 
     After `timeout_s` it returns; threads that still work are left alone.

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 
 from probes.observation import Observation
 from reports import judged
-from reports.reading import Page, UnreadableError, read_run
+from reports.reading import JournalContent, UnreadableError, read_run
 from reports.record import Record, merge
 from reports.run import FILE, Header, Run
 from topologies.snapshot import Snapshot
@@ -169,7 +169,7 @@ def assemble(
     What was observed and not judged any more is judged now.
     """
     notes = list(closing.pop("notes", ()))
-    pages = [Page.of(path, notes) for path in _journals(folder)]
+    pages = [JournalContent.of(path, notes) for path in _journals(folder)]
     header = next((page.header for page in pages if page.header), header)
     if header is None:
         found = f"got {sorted(path.name for path in folder.glob('*'))[:8]}"
@@ -206,7 +206,7 @@ def save(run: Run, folder: Path) -> Path:
     return path
 
 
-def _judged(page: Page, header: Header, known: set[str], notes: list[str]) -> list[Record]:
+def _judged(page: JournalContent, header: Header, known: set[str], notes: list[str]) -> list[Record]:
     """Records of the observations whose cell has none yet. A damaged journal costs these records, not the run."""
     left = any(cell not in known for cell in page.observations)
     if not left or page.snapshot is None:

@@ -141,7 +141,7 @@ def _said(value: object) -> str:
 
 
 @dataclass(slots=True)
-class Page:
+class JournalContent:
     """What one journal says, as far as it can be read."""
 
     header: Header | None = None
@@ -150,7 +150,7 @@ class Page:
     records: list[Record] = field(default_factory=list)
 
     @classmethod
-    def of(cls, path: Path, notes: list[str]) -> Page:
+    def of(cls, path: Path, notes: list[str]) -> JournalContent:
         """Read a journal. Each line that is not whole is dropped; notes name the first few and count the others."""
         page, dropped = cls(), 0
         for number, line, reason in _lines(path):

@@ -33,7 +33,7 @@ from topologies.model import (
     Vantage,
     Workload,
 )
-from topologies.words import Place, accepts, inside, is_list, model_of
+from topologies.words import SchemaType, accepts, inside, is_list, model_of
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -113,7 +113,7 @@ def _is_text(statement: ast.stmt) -> bool:
 
 def _type(model: type[Model], name: str) -> str:
     field = model.model_fields[name]
-    place = Place(field.annotation, tuple(field.metadata))
+    place = SchemaType(field.annotation, tuple(field.metadata))
     if is_list(place) and (one := inside(place, 0)) and not model_of(one) and accepts(place).startswith("a list of at"):
         return f"{accepts(place)}: {accepts(one)}"
     return "a mapping" if model_of(place) else accepts(place).replace("|", "\\|")

@@ -17,6 +17,7 @@ from topologies.kinds import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
 from topologies.network_model import Cni, External, Kernel, Listener, LoadBalancer, Model, Node, Proxy, Ssh
 from topologies.values import (
     DNS_LABEL,
+    Accepted,
     Address,
     AnyAddress,
     Day,
@@ -28,7 +29,6 @@ from topologies.values import (
     SomeText,
     Text,
     Version,
-    Want,
     Whole,
 )
 from topologies.workload_model import Backend, Service, Vantage, Workload
@@ -120,7 +120,7 @@ class Topology(Model):
     """A sentence for people."""
     kubernetes: KubernetesVersion
     """The cluster's version."""
-    nodes: Annotated[tuple[Node, ...], Field(max_length=limits.NODES), Want(NODES)]
+    nodes: Annotated[tuple[Node, ...], Field(max_length=limits.NODES), Accepted(NODES)]
     """The workers, or a number: `4` makes n1 … n4 at 198.18.1.11 … with pods in 10.244.N.0/24 (at most 200)."""
     control_plane: Address | None = None
     """Address of the API server's host. The lab uses 198.18.1.10."""

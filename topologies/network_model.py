@@ -23,6 +23,7 @@ from topologies.kinds import (
 )
 from topologies.values import (
     PRIMARY,
+    Accepted,
     Address,
     KubernetesVersion,
     Name,
@@ -32,7 +33,6 @@ from topologies.values import (
     Port,
     ServiceName,
     SomeText,
-    Want,
     Whole,
 )
 
@@ -56,7 +56,7 @@ class Proxy(Model):
     masquerade_all: bool = False
     """`--masquerade-all`."""
     node_port_addresses: Annotated[
-        tuple[NodePortAddress, ...], Field(max_length=limits.LISTENERS), Want("a list of IPv4 ranges, or [primary]")
+        tuple[NodePortAddress, ...], Field(max_length=limits.LISTENERS), Accepted("a list of IPv4 ranges, or [primary]")
     ] = ()
     """`--nodeport-addresses`: ranges, or `[primary]` (kube-proxy 1.30 or newer). Empty means every address of the node,
     in nftables mode the InternalIP from 1.30 on."""

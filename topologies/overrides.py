@@ -16,7 +16,7 @@ from topologies.complaints import Complaint, TopologyError, offer, show
 from topologies.expansion import expand
 from topologies.load import raw, validated
 from topologies.model import Topology
-from topologies.words import ROOT, Place, inside, is_list, keys_of, known_key, model_of
+from topologies.words import ROOT, SchemaType, inside, is_list, keys_of, known_key, model_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -113,7 +113,7 @@ def locate(path: str, *, scalar: bool = True) -> tuple[Step, ...]:
         raise Misspelt(got, want)
     keys = _long(keys, scalar=scalar) if len(keys) == 1 else keys
     steps: list[Step] = []
-    place: Place | None = ROOT
+    place: SchemaType | None = ROOT
     for key in keys:
         element = place is not None and is_list(place)
         if not element and (place is None or key not in _keys(place)):
@@ -147,12 +147,12 @@ def _section(name: str) -> type[Model] | None:
     return None if name in {"workload", "lab", "images"} else model_of(inside(ROOT, name))
 
 
-def _keys(place: Place) -> list[str]:
+def _keys(place: SchemaType) -> list[str]:
     model = model_of(place)
     return keys_of(model) if model else []
 
 
-def _near(wrong: str, keys: list[str], place: Place | None) -> str:
+def _near(wrong: str, keys: list[str], place: SchemaType | None) -> str:
     """What may have been meant: the keys that come near, else all there are."""
     if place is None or not _keys(place):
         return f"nothing below {_brief('.'.join(keys[: keys.index(wrong)]))}"

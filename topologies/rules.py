@@ -29,7 +29,7 @@ PRIMARY_SINCE = (1, 30)  # kubernetes#123105
 OLDEST, NEWEST, NFTABLES = (1, 20), (1, 36, 999_999), (1, 29)
 
 
-class Rule(NamedTuple):
+class FileRule(NamedTuple):
     """A rule and the sections it reads."""
 
     check: Callable[[Topology], Iterator[Complaint]]
@@ -213,25 +213,25 @@ def len_usable(pool: IPv4Network) -> int:
 
 LB, WORK = "load_balancer", "workload"
 RULES = (
-    Rule(_nodes, ("nodes",)),
-    Rule(_external, ("nodes", "external")),
-    Rule(_pod_ranges, ("nodes", "cni")),
-    Rule(_missing_ranges, ("nodes", "cni", "proxy")),
-    Rule(_not_pods, ("nodes", "external", "cni")),
-    Rule(_not_services, ("nodes", "external", "service_cidr", LB)),
-    Rule(_ranges_apart, ("service_cidr", "cni")),
-    Rule(workload_rules.names, ("workload.backends", "workload.services", "workload.vantages")),
-    Rule(workload_rules.backends, ("nodes", "workload.backends")),
-    Rule(workload_rules.rooms, ("nodes", "workload.backends", "workload.vantages")),
-    Rule(workload_rules.services, ("workload.services",)),
-    Rule(workload_rules.service_range, ("service_cidr", "workload.services")),
-    Rule(workload_rules.vantages, ("nodes", "external", "workload.backends", "workload.vantages")),
-    Rule(workload_rules.size, ("nodes", LB, "workload.backends", "workload.services", "workload.vantages")),
-    Rule(_listeners, (LB, "workload.services")),
-    Rule(_listener_ports, (LB,)),
-    Rule(_pool_size, (LB, "workload.services")),
-    Rule(_ip_mode, (LB, "kubernetes", "proxy", "workload.services")),
-    Rule(_proxy, ("kubernetes", "proxy")),
-    Rule(_image, ("images", "lab")),
-    Rule(workload_rules.deviations, ("deviations",)),
+    FileRule(_nodes, ("nodes",)),
+    FileRule(_external, ("nodes", "external")),
+    FileRule(_pod_ranges, ("nodes", "cni")),
+    FileRule(_missing_ranges, ("nodes", "cni", "proxy")),
+    FileRule(_not_pods, ("nodes", "external", "cni")),
+    FileRule(_not_services, ("nodes", "external", "service_cidr", LB)),
+    FileRule(_ranges_apart, ("service_cidr", "cni")),
+    FileRule(workload_rules.names, ("workload.backends", "workload.services", "workload.vantages")),
+    FileRule(workload_rules.backends, ("nodes", "workload.backends")),
+    FileRule(workload_rules.rooms, ("nodes", "workload.backends", "workload.vantages")),
+    FileRule(workload_rules.services, ("workload.services",)),
+    FileRule(workload_rules.service_range, ("service_cidr", "workload.services")),
+    FileRule(workload_rules.vantages, ("nodes", "external", "workload.backends", "workload.vantages")),
+    FileRule(workload_rules.size, ("nodes", LB, "workload.backends", "workload.services", "workload.vantages")),
+    FileRule(_listeners, (LB, "workload.services")),
+    FileRule(_listener_ports, (LB,)),
+    FileRule(_pool_size, (LB, "workload.services")),
+    FileRule(_ip_mode, (LB, "kubernetes", "proxy", "workload.services")),
+    FileRule(_proxy, ("kubernetes", "proxy")),
+    FileRule(_image, ("images", "lab")),
+    FileRule(workload_rules.deviations, ("deviations",)),
 )

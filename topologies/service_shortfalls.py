@@ -71,11 +71,11 @@ def _differences(topology: Topology, service: Service, state: ServiceState) -> I
         ("externalTrafficPolicy", service.external_traffic_policy, state.external_traffic_policy),
         ("internalTrafficPolicy", service.internal_traffic_policy, state.internal_traffic_policy),
         ("sessionAffinity", service.session_affinity, affinity),
-        ("externalIPs", _listed(service.external_ips), _listed(state.external_ips)),
+        ("externalIPs", listed(service.external_ips), listed(state.external_ips)),
         (
             "loadBalancerSourceRanges",
-            _listed(service.load_balancer_source_ranges),
-            _listed(state.load_balancer_source_ranges),
+            listed(service.load_balancer_source_ranges),
+            listed(state.load_balancer_source_ranges),
         ),
     )
     for name, declared, real in fields:
@@ -142,5 +142,6 @@ def _status(topology: Topology, service: Service, state: ServiceState) -> str:
     return "" if mode == real else f"has ipMode {real} in status.loadBalancer, declared {mode}"
 
 
-def _listed(values: Iterable[object]) -> str:
+def listed(values: Iterable[object]) -> str:
+    """Return the values in order, or `none`."""
     return ", ".join(sorted(map(str, values))) or "none"

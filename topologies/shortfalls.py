@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from topologies.frontends import FrontendKind
-from topologies.service_shortfalls import SERVICE_KINDS, Shortfall, of_service
+from topologies.service_shortfalls import SERVICE_KINDS, Shortfall, listed, of_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -149,7 +149,7 @@ def _changed_services(topology: Topology, before: Snapshot, after: Snapshot) -> 
             yield Shortfall(f"{prefix} is gone", service=service.name, kinds=SERVICE_KINDS)
             continue
         if (had := _ready(old.endpoints)) != (has := _ready(new.endpoints)):
-            reason = f"{prefix} had endpoints {_listed(had)} before, {_listed(has)} after"
+            reason = f"{prefix} had endpoints {listed(had)} before, {listed(has)} after"
             yield Shortfall(reason, service=service.name, kinds=SERVICE_KINDS)
         for field in ("cluster_ip", "node_port", "balanced_at"):
             if (was := getattr(old, field)) != (now := getattr(new, field)):
@@ -158,7 +158,3 @@ def _changed_services(topology: Topology, before: Snapshot, after: Snapshot) -> 
 
 def _ready(endpoints: Iterable[object]) -> set[str]:
     return {f"{one.backend} {one.address}" for one in endpoints if one.ready}  # type: ignore[attr-defined] # Endpoint
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"

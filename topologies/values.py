@@ -25,7 +25,7 @@ PRIMARY = "primary"
 ASSUMED_POOL = IPv4Network("203.0.113.0/24")  # of a balancer whose addresses are not declared; TEST-NET-3 (RFC 5737)
 
 
-class Want(NamedTuple):
+class Accepted(NamedTuple):
     """What a type accepts, in words: for complaints and for docs/topology.md."""
 
     text: str
@@ -156,34 +156,38 @@ def names_registry(image: str) -> bool:
     return bool(slash) and ("." in first or ":" in first or first == "localhost")
 
 
-Name = Annotated[str, Field(pattern=DNS_LABEL), Want("a DNS label: a-z, 0-9 and '-', at most 63 characters")]
+Name = Annotated[str, Field(pattern=DNS_LABEL), Accepted("a DNS label: a-z, 0-9 and '-', at most 63 characters")]
 ServiceName = Annotated[
-    str, Field(pattern=SERVICE_NAME), Want("a Service name: a-z, 0-9 and '-', first a letter, at most 63 characters")
+    str,
+    Field(pattern=SERVICE_NAME),
+    Accepted("a Service name: a-z, 0-9 and '-', first a letter, at most 63 characters"),
 ]
 NodeName = Annotated[
     str,
     Field(pattern=DNS_SUBDOMAIN, max_length=SUBDOMAIN_LENGTH),
-    Want("a node's metadata.name: a DNS subdomain or an IPv4 address, at most 253 characters"),
+    Accepted("a node's metadata.name: a DNS subdomain or an IPv4 address, at most 253 characters"),
 ]
-Text = Annotated[str, Want("text")]
-SomeText = Annotated[str, Field(min_length=1), Want("text that is not empty")]
+Text = Annotated[str, Accepted("text")]
+SomeText = Annotated[str, Field(min_length=1), Accepted("text that is not empty")]
 Port = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65535)]
 BackendPort = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65534)]  # its UDP port is the next one
 Whole = Annotated[int, BeforeValidator(_number)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=86400, allow_inf_nan=False)]
-AnyAddress = Annotated[IPv4Address, BeforeValidator(_ipv4), Want("an IPv4 address such as 192.0.2.11")]
-Address = Annotated[IPv4Address, BeforeValidator(_host_address), Want("an IPv4 address such as 192.0.2.11")]
-Network = Annotated[IPv4Network, BeforeValidator(_network), Want("an IPv4 range in CIDR form such as 10.244.0.0/16")]
+AnyAddress = Annotated[IPv4Address, BeforeValidator(_ipv4), Accepted("an IPv4 address such as 192.0.2.11")]
+Address = Annotated[IPv4Address, BeforeValidator(_host_address), Accepted("an IPv4 address such as 192.0.2.11")]
+Network = Annotated[
+    IPv4Network, BeforeValidator(_network), Accepted("an IPv4 range in CIDR form such as 10.244.0.0/16")
+]
 NodePortAddress = Annotated[
     IPv4Network | Literal["primary"],
     BeforeValidator(_node_port_address),
-    Want("an IPv4 range in CIDR form, or the single word primary"),
+    Accepted("an IPv4 range in CIDR form, or the single word primary"),
 ]
-Day = Annotated[date, BeforeValidator(_day), Want("a day such as 2027-03-31")]
-Image = Annotated[str, BeforeValidator(_image), Want("an image reference such as registry.example/agnhost:1")]
+Day = Annotated[date, BeforeValidator(_day), Accepted("a day such as 2027-03-31")]
+Image = Annotated[str, BeforeValidator(_image), Accepted("an image reference such as registry.example/agnhost:1")]
 KubernetesVersion = Annotated[
     Version,
     BeforeValidator(_version),
     PlainSerializer(str, return_type=str),
-    Want("a quoted Kubernetes version such as '1.24.3'"),
+    Accepted("a quoted Kubernetes version such as '1.24.3'"),
 ]

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from topologies.complaints import Complaint, nearest, offer, show, squash
 from topologies.model import Model, Topology
-from topologies.values import REFUSED, Want
+from topologies.values import REFUSED, Accepted
 
 SHORTHAND = ("external_ips",)  # keys of the file that `expand` turns into others
 TOP = "top level"
@@ -36,54 +36,54 @@ UNSUPPORTED_VALUES = {
 }
 
 
-class Place(NamedTuple):
+class SchemaType(NamedTuple):
     """A type in the schema, with what is annotated beside it."""
 
     annotation: Any
     metadata: tuple[Any, ...] = ()
 
 
-ROOT = Place(Topology)
+ROOT = SchemaType(Topology)
 
 
-def plain(place: Place) -> Place:
+def plain(place: SchemaType) -> SchemaType:
     """Return the type without `Annotated` and `| None`."""
     if get_origin(place.annotation) is Annotated:
         inner, *more = get_args(place.annotation)
         flat = [part for one in more for part in (one.metadata if isinstance(one, FieldInfo) else [one])]
-        return plain(Place(inner, (*place.metadata, *flat)))
+        return plain(SchemaType(inner, (*place.metadata, *flat)))
     if get_origin(place.annotation) in {Union, types.UnionType}:
         kept = [part for part in get_args(place.annotation) if part is not type(None)]
-        return plain(Place(kept[0], place.metadata)) if len(kept) == 1 else place
+        return plain(SchemaType(kept[0], place.metadata)) if len(kept) == 1 else place
     return place
 
 
-def inside(place: Place, part: str | int) -> Place | None:
+def inside(place: SchemaType, part: str | int) -> SchemaType | None:
     """Return the type of a mapping's key or of a list's element; None if there is none."""
     here = plain(place).annotation
     if isinstance(part, int):
-        return Place(get_args(here)[0]) if get_origin(here) is tuple else None
+        return SchemaType(get_args(here)[0]) if get_origin(here) is tuple else None
     if isinstance(here, type) and issubclass(here, Model) and part in here.model_fields:
         field = here.model_fields[part]
-        return Place(field.annotation, tuple(field.metadata))
+        return SchemaType(field.annotation, tuple(field.metadata))
     return None
 
 
-def is_list(place: Place) -> bool:
+def is_list(place: SchemaType) -> bool:
     """Return whether the value is a list."""
     return get_origin(plain(place).annotation) is tuple
 
 
-def model_of(place: Place | None) -> type[Model] | None:
+def model_of(place: SchemaType | None) -> type[Model] | None:
     """Return the model of a value that is one mapping; None for any other value."""
     here = plain(place).annotation if place else None
     return here if isinstance(here, type) and issubclass(here, Model) else None
 
 
-def accepts(place: Place) -> str:
+def accepts(place: SchemaType) -> str:
     """Return what a type accepts, in words."""
     here = plain(place)
-    if wanted := [one.text for one in here.metadata if isinstance(one, Want)]:
+    if wanted := [one.text for one in here.metadata if isinstance(one, Accepted)]:
         return wanted[-1]
     kind = here.annotation
     if get_origin(kind) is tuple:
@@ -91,7 +91,7 @@ def accepts(place: Place) -> str:
     return _of_type(here, kind) if isinstance(kind, type) else f"one of {', '.join(map(str, get_args(kind)))}"
 
 
-def _of_type(here: Place, kind: type) -> str:
+def _of_type(here: SchemaType, kind: type) -> str:
     if issubclass(kind, StrEnum):
         return f"one of {', '.join(kind)}"
     if issubclass(kind, Model):
@@ -109,7 +109,7 @@ NAMES: dict[type, str] = {
 }
 
 
-def _number(place: Place) -> str:
+def _number(place: SchemaType) -> str:
     kind = "a whole number" if place.annotation is int else "a number"
     least, above = _bound(place, annotated_types.Ge, "ge"), _bound(place, annotated_types.Gt, "gt")
     most = _bound(place, annotated_types.Le, "le")
@@ -118,7 +118,7 @@ def _number(place: Place) -> str:
     return kind + start + end
 
 
-def _bound(place: Place, kind: type, name: str) -> Any:  # noqa: ANN401 - a number of whatever type the schema has
+def _bound(place: SchemaType, kind: type, name: str) -> Any:  # noqa: ANN401 - a number of whatever type the schema has
     return next((getattr(one, name) for one in place.metadata if isinstance(one, kind)), None)
 
 
@@ -138,7 +138,7 @@ def complaint(error: Any, *, hint: bool = True) -> Complaint:  # noqa: ANN401 - 
     return Complaint(path, show(error["input"]), _wanted(place, error["input"]) if hint else accepts(place))
 
 
-def _wanted(place: Place, value: object) -> str:
+def _wanted(place: SchemaType, value: object) -> str:
     """What was wanted, with a hint: the value that comes near, how an empty list is written, what is not supported."""
     kind = plain(place).annotation
     text = accepts(place)
@@ -155,14 +155,14 @@ def _wanted(place: Place, value: object) -> str:
 def _unknown(path: str, loc: tuple[str | int, ...], *, hint: bool) -> Complaint:
     """A key that is not in the schema, with the keys that come near, also in other sections."""
     *parents, last = loc
-    place: Place | None = ROOT
+    place: SchemaType | None = ROOT
     for part in parents:
         place = inside(place, part) if place else None
     key = str(last)
     return Complaint(path, f"the unknown key {show(key)}", known_key(key, place or ROOT) if hint else "a known key")
 
 
-def known_key(key: str, place: Place) -> str:
+def known_key(key: str, place: SchemaType) -> str:
     """Return which key was wanted instead of one that is not in the schema."""
     for known, limit in UNSUPPORTED_KEYS.items():
         if squash(key) in map(squash, known):
@@ -186,7 +186,7 @@ def keys_of(model: type[Model]) -> list[str]:
 
 
 @cache
-def paths(place: Place = ROOT, prefix: str = "") -> tuple[str, ...]:
+def paths(place: SchemaType = ROOT, prefix: str = "") -> tuple[str, ...]:
     """Return the paths of all keys, `nodes[].ssh.user` and its like, in the order of the schema."""
     model = model_of(place)
     found: list[str] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from probes.expectation import Path
 from probes.observation import Outcome
-from probes.oracle.holders import Holders, Place, find_holders
+from probes.oracle.holders import Holders, NodeAddress, find_holders
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Flow:
         return self.kind in {FrontendKind.LOAD_BALANCER, FrontendKind.EXTERNAL_IP}
 
     @property
-    def holder(self) -> Place | None:
+    def holder(self) -> NodeAddress | None:
         """The node that has the LB address or externalIP that is asked, if one has it."""
         return self.world.holders.nodes.get(self.target) if self.virtual else None
 

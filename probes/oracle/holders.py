@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from topologies.snapshot import ServiceState, Snapshot
 
 
-class Place(NamedTuple):
+class NodeAddress(NamedTuple):
     """A node, and which of its addresses is meant."""
 
     node: str
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 class Holders:
     """Every address with a declared holder."""
 
-    nodes: dict[IPv4Address, Place]
+    nodes: dict[IPv4Address, NodeAddress]
     """Addresses of nodes, public ones too."""
     hosts: frozenset[IPv4Address]
     """Addresses of external hosts and of the load balancer."""
@@ -57,7 +57,7 @@ def find_holders(topology: Topology, snapshot: Snapshot) -> Holders:
     return Holders(nodes, frozenset(hosts), frozenset(pods), frozenset(virtual))
 
 
-def _places(node: Node, topology: Topology) -> Iterator[tuple[IPv4Address, Place]]:
+def _places(node: Node, topology: Topology) -> Iterator[tuple[IPv4Address, NodeAddress]]:
     known = (
         (node.public_address, At.PUBLIC),
         (node.cni0 if topology.cni.bridged else None, At.CNI0),
@@ -67,7 +67,7 @@ def _places(node: Node, topology: Topology) -> Iterator[tuple[IPv4Address, Place
     )
     for address, at in known:
         if address:
-            yield address, Place(node.name, at)
+            yield address, NodeAddress(node.name, at)
 
 
 def _virtual(state: ServiceState) -> Iterator[IPv4Address]:

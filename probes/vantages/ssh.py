@@ -20,7 +20,7 @@ import stamina
 
 from probes.clock import Deadline
 from probes.vantages.base import Completed, TransportError, UnusableError, at_once, refuse_flood
-from probes.vantages.ssh_files import KnownHost, UnreadableError, known_host, private_key
+from probes.vantages.ssh_files import KnownHost, LoginFileError, known_host, private_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,7 +165,7 @@ class SshVantage:
         return self._host if self._port == paramiko.config.SSH_PORT else f"[{self._host}]:{self._port}"
 
     def _why(self, error: Exception) -> str:
-        if isinstance(error, UnreadableError):
+        if isinstance(error, LoginFileError):
             return str(error)
         if isinstance(error, paramiko.BadHostKeyException):
             return (
@@ -201,7 +201,7 @@ class SshVantage:
 
 
 def _may_go_away(error: Exception) -> bool:
-    final = (paramiko.BadHostKeyException, paramiko.AuthenticationException, socket.gaierror, UnreadableError)
+    final = (paramiko.BadHostKeyException, paramiko.AuthenticationException, socket.gaierror, LoginFileError)
     if isinstance(error, final) or "known_hosts" in str(error):
         return False
     return isinstance(error, (paramiko.SSHException, OSError))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SIZE_MAX = 16 * 1024 * 1024  # bytes of a file
 
 
-class UnreadableError(Exception):
+class LoginFileError(Exception):
     """A file cannot be used: what it is, where, what was found, what is needed."""
 
 
@@ -35,7 +35,7 @@ def known_host(path: Path, name: str) -> KnownHost:
     """Return what a known_hosts file holds of the host `name`; nothing if there is no such file.
 
     Raises:
-        UnreadableError: If it is no file, or cannot be opened.
+        LoginFileError: If it is no file, or cannot be opened.
 
     """
     found = KnownHost()
@@ -70,7 +70,7 @@ def private_key(path: Path) -> paramiko.PKey:
     """Return the private key in a file.
 
     Raises:
-        UnreadableError: If it is no file, cannot be opened, is encrypted, or is no key of a type paramiko knows.
+        LoginFileError: If it is no file, cannot be opened, is encrypted, or is no key of a type paramiko knows.
 
     """
     data = _bytes(path, "key")
@@ -78,27 +78,27 @@ def private_key(path: Path) -> paramiko.PKey:
         return paramiko.PKey.from_path(path)
     except (TypeError, paramiko.PasswordRequiredException) as error:  # TypeError: cryptography, no password given
         message = f"the SSH key is encrypted: {path}. Add it to an agent and leave `key` out, or use a key without one"
-        raise UnreadableError(message) from error
+        raise LoginFileError(message) from error
     except (paramiko.pkey.UnknownKeyType, UnsupportedAlgorithm) as error:
         message = f"the type of the SSH key is not supported: {path}. Use an ed25519, ecdsa or rsa key"
-        raise UnreadableError(message) from error
+        raise LoginFileError(message) from error
     except Exception as error:
         begins = f"{len(data)} bytes that begin {data[:20]!r}" if data else "an empty file"
         message = f"the SSH key cannot be read: {path}: got {begins}, want an OpenSSH or PEM private key"
-        raise UnreadableError(message) from error
+        raise LoginFileError(message) from error
 
 
 def _bytes(path: Path, what: str) -> bytes:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             message = f"the SSH {what} is no file: {path}"
-            raise UnreadableError(message)
+            raise LoginFileError(message)
         with path.open("rb") as file:
             data = file.read(SIZE_MAX + 1)
     except OSError as error:
         message = f"the SSH {what} cannot be opened: {path}: {error.strerror}"
-        raise UnreadableError(message) from error
+        raise LoginFileError(message) from error
     if len(data) > SIZE_MAX:
         message = f"the SSH {what} is too long: {path}: got more than {SIZE_MAX} bytes"
-        raise UnreadableError(message)
+        raise LoginFileError(message)
     return data

@@ -9,7 +9,7 @@ import paramiko
 
 from probes.vantages.base import UnusableError
 from probes.vantages.ssh import SshVantage
-from probes.vantages.ssh_files import UnreadableError, known_host, private_key
+from probes.vantages.ssh_files import LoginFileError, known_host, private_key
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
 from tests.fuzz.test_echoes import mutated, seeded
 from tests.unit.probes.servers import closed
@@ -57,5 +57,5 @@ def test_mutated_keys_end_in_one_line(tmp_path: Path) -> None:
     good = file.read_bytes()
     for seed in rounds(1000):
         file.write_bytes(mutated(seeded(seed), good))
-        with in_time(), suppress(UnreadableError):
+        with in_time(), suppress(LoginFileError):
             private_key(file)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa
 
 from probes.vantages.base import UnusableError
 from probes.vantages.ssh import SshVantage
-from probes.vantages.ssh_files import UnreadableError, known_host, private_key
+from probes.vantages.ssh_files import LoginFileError, known_host, private_key
 from tests.unit.probes.servers import closed
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def test_a_bad_key_is_said_in_one_line_before_anything_is_asked(
 ) -> None:
     make(tmp_path / "key")
 
-    with pytest.raises(UnreadableError, match=why):
+    with pytest.raises(LoginFileError, match=why):
         private_key(tmp_path / "key")
     with closed() as nobody, pytest.raises(UnusableError, match=rf"^ssh root@127\.0\.0\.1:\d+: {why}") as raised:
         SshVantage("ext", "127.0.0.1", port=nobody.port, key=tmp_path / "key").run(["true"], "", 5)
