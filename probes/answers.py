@@ -35,7 +35,7 @@ SHUTDOWN = pytest.StashKey[Shutdown]()
 ANSWERS = "answers.json"  # in the run's folder: what was asked, for all workers of pytest-xdist
 FAILED = "not-tested.txt"  # likewise: why nothing could be asked
 BEGUN = ".begun"  # likewise: one of them asks, or has asked
-ERROR = "error.txt"  # likewise: the traceback of what nobody foresaw
+ERROR = "error.txt"  # likewise: the traceback of an unforeseen error
 NOT_TESTABLE = 6
 NOT_SHARED = (
     "the cells could not be judged: another worker of this run began to ask and has not shared its answers "

@@ -67,7 +67,8 @@ class _Waiting:
 class Budget:
     """Connections to be taken and returned by several threads.
 
-    Who holds the least gets its turn first, then who has waited longest; nobody is passed over because it needs more.
+    The owner that holds the fewest connections is served first, then the one that has waited longest. A request is not
+    passed over because it is large.
     A batch larger than the whole budget gets the whole budget.
     """
 

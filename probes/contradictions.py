@@ -173,7 +173,7 @@ def _pod_ranges(topology: Topology, snapshot: Snapshot) -> Iterator[Contradictio
 
 
 def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: Sequence[str] = ()) -> ClusterComparison:
-    """Compare with what the nodes' kube-proxies say. `unread`: nodes that were asked in vain."""
+    """Compare with what the nodes' kube-proxies say. `unread`: nodes that did not answer."""
     proxies = tuple(proxies)
     found = [one for facts in proxies for one in _proxy(topology, facts)]
     asked = {facts.node for facts in proxies} | set(unread)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from probes.curl import Transfer
 
 NEAR = 1 / 3  # of a limit. If 1 answer of 100 takes a third of it, 1 of 1,000,000 takes the whole (exponential tail)
-TAIL = 0.99  # quantile of the answers that tells load
-MIDDLE = 0.5  # quantile that tells a slow cluster: a few late answers may be the very fault
+TAIL = 0.99  # quantile of the answers that shows load
+MIDDLE = 0.5  # quantile that shows a slow cluster: a few late answers may be the fault that is tested for
 NEIGHBOUR_S = 1.0  # a host that does not answer ARP is "unreachable" after 3 s; a router says so at once
 
 

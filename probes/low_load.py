@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from probes.batch import Question, Want
 from probes.load_meter import NEAR, Reading, worst
-from probes.sheet import UNANSWERED, Sheet
+from probes.sheet import NO_ANSWER, Sheet
 
-LOW = 400  # connections of the whole run, of which most are silent and cost nobody anything
+LOW = 400  # connections of the whole run, of which most are silent and cost no processor time
 SILENT_BATCH = 100  # connections of a batch of silent cells: four vantages at once
 LOW_BATCH = (
     15  # connections of a batch of others: seven vantages are answered in 0.1 s by two cores that are the lab, too
@@ -78,7 +78,7 @@ class Again:
 
     def _may_be_limited(self, question: Question) -> bool:
         """Whether the cell was refused as its Service declares, or is asked again at the pace of the ICMP limit."""
-        return question.limited and self.sheet.outcomes(question) <= UNANSWERED
+        return question.limited and self.sheet.outcomes(question) <= NO_ANSWER
 
     def _silent(self, question: Question) -> bool:
         """Whether every attempt that was not made under load was lost."""

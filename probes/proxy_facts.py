@@ -1,4 +1,4 @@
-"""What a node's kube-proxy says of itself on 127.0.0.1:10249, read by curl at a vantage on that node.
+"""Read the mode, version and configuration of a node's kube-proxy: curl at a vantage on that node, 127.0.0.1:10249.
 
 `/proxyMode` is the mode in use, `/configz` its configuration (pkg/proxy/apis/config/types.go: field names of Go or of
 v1alpha1, and since 1.32 some in `Linux` and `DetectLocal`), `kubernetes_build_info` of `/metrics` its own version.

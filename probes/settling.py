@@ -60,7 +60,7 @@ def wait_for_pods(
 def settle(
     cluster: Cluster, lost: frozenset[str], settle_s: float, balancer_s: float, say: Callable[[str], None]
 ) -> tuple[str, ...]:
-    """Wait on the API's own state; what is not settled in the end is told, and the cells are asked all the same."""
+    """Wait on the API's own state; return notes on what is not settled in the end. The cells are asked all the same."""
     pools = pools_late(cluster.pools, balancer_s)
     steps = (
         ("endpoints and addresses", cluster.ready, 0.0),
@@ -71,7 +71,7 @@ def settle(
 
 
 def wait(steps: Iterable[_Step], settle_s: float, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Each step in turn; what is still lacking when its time is up is told."""
+    """Wait for each step in turn; return a note on each that has not ended when its time is up."""
     notes = []
     for what, check, more in steps:
         say(f"settling: {what}")
@@ -86,7 +86,7 @@ def wait(steps: Iterable[_Step], settle_s: float, say: Callable[[str], None]) ->
 def pools_late(look: Callable[[], tuple[Pool, ...]], seconds: float) -> Callable[[], str]:
     """A check: an empty string as soon as every balancer sends to the healthy nodes, else who does not, and why.
 
-    A balancer that tells its pool (our lab's does) is believed. Of others nothing can be known from inside a cluster:
+    A balancer that reports its pool (our lab's does) is believed. Of others nothing can be known from inside a cluster:
     they have had their time once the health that they look at has been the same for `seconds`.
     """
     unchanged = clock.Unchanged()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.vantages.base import Vantage
 
-UNANSWERED = {Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE}
+NO_ANSWER = {Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE}
 BATCHES_MAX = 5  # of a round at once at one vantage: an sshd grants 10 sessions a connection, and rounds overlap
 
 
@@ -69,7 +69,7 @@ class Sheet:
 
     def late(self) -> list[Want]:
         """The rest of the sample of cells that might have been limited, and were answered instead."""
-        answered = [q for q in self.questions if q.limited and not self.outcomes(q) <= UNANSWERED]
+        answered = [q for q in self.questions if q.limited and not self.outcomes(q) <= NO_ANSWER]
         return [Want(question, question.cell.sample - 1) for question in answered if question.cell.sample > 1]
 
     def ask(  # noqa: PLR0913 - how a round is asked, by keyword

@@ -260,7 +260,7 @@ def _why_lost(transfer: Transfer, body: bytes | None) -> str:
     if transfer.exit_code == NOT_BOUND:
         return f"curl ended {NOT_BOUND}, which says nothing about the network: {transfer.message}"
     if body is None and transfer.exit_code == 0 and transfer.http_status == HTTP_OK and transfer.size:
-        return "its answer could not be told from others of the same batch"
+        return "its answer could not be distinguished from others of the same batch"
     return ""
 
 

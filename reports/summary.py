@@ -37,7 +37,7 @@ def counts(records: Iterable[Record]) -> dict[Result, int]:
 def untested(records: Iterable[Record], missing: Iterable[str] = ()) -> tuple[str, ...]:
     """One line for each reason why cells are inconclusive, most cells first: `NOT TESTED: why: 84 cells inconclusive`.
 
-    `missing`: reasons that are told also where no cell names them.
+    `missing`: reasons that are printed even if no cell has them.
     """
     reasons = Counter(
         record.observed.trouble or record.headline for record in records if record.verdict is Result.INCONCLUSIVE

@@ -56,14 +56,5 @@ def _endpoints(topology: Topology, service: Service, snapshot: Snapshot) -> list
     """Each declared backend whose pod has an address, ready."""
     seen: dict[str, IPv4Address] = {one.backend: one.address for one in snapshot.services[service.name].endpoints}
     addresses = {**seen, **snapshot.pods}
-    return [
-        Endpoint(
-            backend=backend.name,
-            address=addresses[backend.name],
-            port=backend.port,
-            node=backend.node,
-            host_network=backend.host_network,
-        )
-        for backend in topology.backends_of(service)
-        if backend.name in addresses
-    ]
+    backends = (backend for backend in topology.backends_of(service) if backend.name in addresses)
+    return [Endpoint.of(backend, addresses[backend.name]) for backend in backends]

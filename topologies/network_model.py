@@ -38,7 +38,7 @@ from topologies.values import (
 
 
 class Model(BaseModel):
-    """Frozen, and a key nobody knows is an error: a typo must never be a silent default."""
+    """A frozen mapping. An unknown key is an error: a typo must never be a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

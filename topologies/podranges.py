@@ -47,7 +47,7 @@ def _reader(topology: Topology) -> str:
     """Return what reads the pod range of a node, or an empty string."""
     if topology.cni.bridged:
         devices = "bridge and vxlan device" if topology.cni.overlay else "bridge"
-        return f"needed for this cni.kind: it tells the address of the {devices} (cni.kind eni has none)"
+        return f"needed for this cni.kind: it gives the address of the {devices} (cni.kind eni has none)"
     if topology.proxy.detect_local is DetectLocal.NODE_CIDR:
         return "needed for proxy.detect_local NodeCIDR"
     return ""

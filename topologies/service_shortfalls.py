@@ -37,7 +37,7 @@ class Shortfall:
 def of_service(
     topology: Topology, service: Service, snapshot: Snapshot, absent: Collection[str] = ()
 ) -> Iterator[Shortfall]:
-    """Yield what lacks of one Service. `absent`: the pods that are not there, whose endpoints are not missed twice."""
+    """Yield what one Service lacks. `absent`: the pods that are not there, whose endpoints are not reported again."""
     state = snapshot.services.get(service.name)
     if state is None:
         reason = f"declared Service {service.name} is not in the cluster"
@@ -127,7 +127,7 @@ def _balanced(topology: Topology, service: Service, state: ServiceState) -> Iter
 
 
 def _status(topology: Topology, service: Service, state: ServiceState) -> str:
-    """How status.loadBalancer differs from what it is declared to tell."""
+    """How status.loadBalancer differs from what it is declared to contain."""
     declared = topology.balancer_status(service)
     if declared is BalancerStatus.HOSTNAME:
         return (

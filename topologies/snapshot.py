@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are read back by type at run time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from topologies.kinds import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
 from topologies.podaddresses import assign_pod_addresses
 from topologies.values import ASSUMED_POOL
 
 if TYPE_CHECKING:
-    from topologies.model import Service, Topology
+    from topologies.model import Backend, Service, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class Endpoint:
     ready: bool = True
     serving: bool = True
     terminating: bool = False
+
+    @classmethod
+    def of(cls, backend: Backend, address: IPv4Address) -> Self:
+        """Return the ready endpoint of a declared backend at this address."""
+        return cls(backend.name, address, backend.port, backend.node, backend.host_network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +137,7 @@ def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPv
     balancer = topology.load_balancer
     balanced = service.type is ServiceType.LOAD_BALANCER and balancer.kind is not LoadBalancerKind.NONE
     local = service.external_traffic_policy is TrafficPolicy.LOCAL
-    endpoints = tuple(
-        Endpoint(
-            backend=backend.name,
-            address=pods[backend.name],
-            port=backend.port,
-            node=backend.node,
-            host_network=backend.host_network,
-        )
-        for backend in topology.backends_of(service)
-    )
+    endpoints = tuple(Endpoint.of(backend, pods[backend.name]) for backend in topology.backends_of(service))
     address = _balanced_address(topology, service) if balanced else None
     status = topology.balancer_status(service)
     hidden = status is BalancerStatus.HOSTNAME
