@@ -93,6 +93,18 @@ def test_a_creation_whose_answer_was_lost_is_found_again(api: Api, cluster: Clus
     assert api.namespaces() == set()
 
 
+def test_after_a_lost_answer_a_namespace_of_another_owner_is_left_alone(api: Api, cluster: Cluster) -> None:
+    api.script["POST /api/v1/namespaces"] = lambda: Raw(b"<html>gateway timeout</html>", 200, "text/html")
+    with pytest.raises(ClusterError, match="create Namespace"):
+        cluster.deploy()
+    api.seed("hairpin-mine", "mine")
+
+    with pytest.raises(ClusterError, match="lists no namespace hairpin-mine of this run"):
+        cluster.remove()
+    assert api.namespaces() == {"hairpin-mine"}
+    assert not api.deleted
+
+
 def test_a_run_waits_for_earlier_ones_that_ask_and_for_no_others(api: Api, cluster: Cluster) -> None:
     api.seed("hairpin-asks", "asks", age_s=30, asking=True)
     api.seed("hairpin-dead", "dead", age_s=90, asking=False)
