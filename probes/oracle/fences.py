@@ -2,6 +2,9 @@
 
 A packet that a balancer translates to a NodePort never meets these rules; then the ranges are the balancer's to keep,
 and the one a topology declares keeps none.
+
+In every mode kube-proxy also admits the LB address itself as a source if a range contains the node's address
+(`allowFromNode`): a process of a node that has the LB address on a device comes from there.
 """
 
 from __future__ import annotations
@@ -36,6 +39,15 @@ def _fenced_out(flow: Flow) -> bool:
     return _restricted(flow) and not _in_ranges(flow, flow.packet.source)
 
 
+def _fenced_out_by_rules(flow: Flow) -> bool:
+    """As `_fenced_out`, but the LB address itself is admitted as a source if the ranges have the node's address.
+
+    kube-proxy calls it allowFromNode: a process of the node that has the LB address comes from there.
+    """
+    admitted = flow.packet.source == flow.target and _in_ranges(flow, flow.node.address)
+    return _fenced_out(flow) and not admitted
+
+
 def _node_fenced_out(flow: Flow) -> bool:
     """In ipvs mode a node process comes from the VIP; the ranges must have the node's address to admit it."""
     return _restricted(flow) and not _in_ranges(flow, flow.node.address)
@@ -53,7 +65,7 @@ def marked_for_drop(flow: Flow) -> Course | None:
     Kubelet's firewall drops the packet of a process on the node, and any packet to an address of the node itself. Any
     other packet is forwarded to the real load balancer; with externalTrafficPolicy: Cluster it is masqueraded.
     """
-    if not _fenced_out(flow):
+    if not _fenced_out_by_rules(flow):
         return None
     if (flow.local or flow.at_own_address) and flow.environment.kubelet_rules:
         return Fate.DROPPED
@@ -68,7 +80,7 @@ def marked_for_drop(flow: Flow) -> Course | None:
 )
 def dropped(flow: Flow) -> Course | None:
     """Outside loadBalancerSourceRanges, a packet to an LB address is dropped."""
-    return Fate.DROPPED if _fenced_out(flow) else None
+    return Fate.DROPPED if _fenced_out_by_rules(flow) else None
 
 
 @rule(
@@ -79,7 +91,7 @@ def dropped(flow: Flow) -> Course | None:
 )
 def dropped_before_translation(flow: Flow) -> Course | None:
     """Outside loadBalancerSourceRanges, a packet to an LB address is dropped."""
-    return Fate.DROPPED if _fenced_out(flow) else None
+    return Fate.DROPPED if _fenced_out_by_rules(flow) else None
 
 
 @rule(
@@ -93,7 +105,7 @@ def dropped_in_output(flow: Flow) -> Course | None:
 
     Any other packet is translated before the check.
     """
-    return Fate.DROPPED if _fenced_out(flow) and flow.local else None
+    return Fate.DROPPED if _fenced_out_by_rules(flow) and flow.local else None
 
 
 def _served(flow: Flow) -> bool:

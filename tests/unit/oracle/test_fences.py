@@ -16,6 +16,7 @@ from topologies.snapshot import declared
 
 CASE = Path(__file__).with_name("cases") / "02-ipvs-source-ranges-node.yaml"
 VIP = "198.18.100.1/32"
+SECOND_CARD = CASE.with_name("balancer-address-of-second-card.yaml")
 
 
 def case(version: str, ranges: list[str] | None = None, **changes: Any) -> Topology:
@@ -83,3 +84,38 @@ def test_a_virtual_server_without_endpoints_refuses_a_node_process_before_any_dr
     topology = case(version, app="nobody")
     told, rules = asked(topology, "host-1")
     assert (told, rules[-1]) == ("refused", "R1.3")
+
+
+def second_card(mode: str, version: str, ranges: str) -> Topology:
+    raw = load(str(SECOND_CARD)).model_dump(mode="json")
+    raw["kubernetes"] = version
+    raw["proxy"]["mode"] = mode
+    raw["workload"]["services"][0]["load_balancer_source_ranges"] = [ranges]
+    return Topology.model_validate(raw)
+
+
+def at_balancer(topology: Topology, vantage: str) -> str:
+    client = next(one for one in topology.workload.vantages if one.name == vantage)
+    cell = Cell(client, Frontend("s", FrontendKind.LOAD_BALANCER))
+    return "|".join(sorted(expect(topology, declared(topology), cell).outcomes))
+
+
+@pytest.mark.parametrize(
+    ("mode", "version"),
+    [
+        ("iptables", "1.20.2"),
+        ("iptables", "1.24.3"),
+        ("iptables", "1.25.0"),
+        ("iptables", "1.36.0"),
+        ("nftables", "1.29.0"),
+        ("nftables", "1.30.3"),
+        ("nftables", "1.36.0"),
+    ],
+)
+def test_a_process_of_the_node_that_has_the_lb_address_is_admitted_by_the_nodes_address(
+    mode: str, version: str
+) -> None:
+    admitted, outside = second_card(mode, version, "10.7.1.3/32"), second_card(mode, version, "10.7.1.4/32")
+    assert at_balancer(admitted, "h1") == "ok"
+    assert at_balancer(outside, "h1") == "timeout"
+    assert at_balancer(admitted, "h2") != "ok", "the range has not the address of the other node"
