@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SHOWN = 12  # of a list of alternatives
 LONGEST = 80  # characters of a value
 ALIKE = 0.7  # of difflib's ratio, as a spell checker has it
+BEGINS = 4  # characters from which a word may be the beginning of an option
+ALIKE_BEGINNING = 0.85
 
 
 class Complaint(NamedTuple):
@@ -98,7 +100,19 @@ def nearest(wrong: str, options: Iterable[str], count: int = 3) -> list[str]:
         return same[:count]
     squashed = {squash(option): option for option in reversed(known)}
     close = get_close_matches(squash(wrong), squashed, n=count, cutoff=ALIKE)
-    return [squashed[one] for one in close]
+    return [squashed[one] for one in close] or _beginnings(squash(wrong), squashed)[:count]
+
+
+def _beginnings(wrong: str, squashed: dict[str, str]) -> list[str]:
+    """Return the options that begin nearly so: `flanel` is `flannel-vxlan`."""
+    if len(wrong) < BEGINS:
+        return []
+    begins: dict[str, list[str]] = {}
+    for short, option in squashed.items():
+        if len(short) > len(wrong):
+            begins.setdefault(short[: len(wrong) + 1], []).append(option)
+    close = get_close_matches(wrong, begins, n=1, cutoff=ALIKE_BEGINNING)
+    return [option for one in close for option in begins[one]]
 
 
 def squash(text: str) -> str:

@@ -6,11 +6,12 @@ TopologyError
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topologies import yamlfile
-from topologies.complaints import Complaint, TopologyError, offer, show
+from topologies.complaints import LONGEST, Complaint, TopologyError, offer, show
 from topologies.validation import check
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def raw(name_or_file: str) -> tuple[dict[str, Any], str]:
     path = Path(name_or_file)
     if path.suffix not in SUFFIXES:
         if name_or_file not in names():
-            raise _nowhere(name_or_file, "a name that is neither of the library nor of a .yaml file")
+            raise _nowhere(name_or_file, _not_a_name(path))
         path = LIBRARY / f"{name_or_file}.yaml"
     try:
         text = yamlfile.read(path, path.name)
@@ -51,9 +52,16 @@ def raw(name_or_file: str) -> tuple[dict[str, Any], str]:
     return mapping(text, path.name), path.name
 
 
+def _not_a_name(path: Path) -> str:
+    with suppress(OSError, ValueError):  # a path that no file can have
+        if path.is_file():
+            return f"a file named {show(path.name[-LONGEST:])}, which does not end in .yaml or .yml"
+    return "a name that is neither of the library nor of a .yaml file"
+
+
 def _nowhere(name: str, got: str) -> TopologyError:
     want = offer(Path(name).stem, names(), "a readable YAML file, or ", shown=len(names()))
-    return TopologyError(show(name)[1:-1], [Complaint("file", got, want)])
+    return TopologyError(show(name)[1:-1] or "the empty name", [Complaint("file", got, want)])
 
 
 def mapping(text: str, source: str) -> dict[str, Any]:
@@ -62,7 +70,17 @@ def mapping(text: str, source: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         want = "a mapping with name, kubernetes, nodes, cni"
         raise TopologyError(source, [Complaint("top level", show(found), want)])
+    if {"apiVersion", "kind"} <= found.keys():
+        raise TopologyError(source, [_object_of_the_api(found)])
     return found
+
+
+def _object_of_the_api(found: dict[str, Any]) -> Complaint:
+    """A manifest, a list of nodes, a kubeconfig, kube-proxy's configuration: no topology."""
+    kind = found["kind"] if isinstance(found["kind"], str) else "?"
+    hint = "; a kubeconfig goes to --kubeconfig=FILE" if kind == "Config" else ""
+    want = f"a topology with name, kubernetes, nodes, cni{hint}"
+    return Complaint("top level", f"a Kubernetes object, kind {show(kind)[1:-1]}", want)
 
 
 def validated(given: dict[str, Any], source: str) -> Topology:

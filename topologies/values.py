@@ -106,11 +106,11 @@ def _network(value: object) -> IPv4Network:
 
 
 def _is_ipv6(value: object) -> bool:
-    """Whether it is, or in a comma-separated pair has, an IPv6 address or range."""
-    parts = str(value).split(",") if isinstance(value, str) else []
+    """Whether it is, or in a list or comma-separated pair has, an IPv6 address or range, also in brackets."""
+    parts = value if isinstance(value, list) else value.split(",") if isinstance(value, str) else []
     for part in parts[:2]:
         try:
-            if isinstance(ip_network(part.strip(), strict=False), IPv6Network):
+            if isinstance(ip_network(str(part).strip(" []"), strict=False), IPv6Network):
                 return True
         except ValueError:
             continue

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from topologies.complaints import Complaint, nearest, offer, show, squash
 from topologies.model import Model, Topology
+from topologies.terms import CHOSEN, is_chosen, meant_by
 from topologies.values import REFUSED, Accepted
 
 SHORTHAND = ("external_ips",)  # keys of the file that `expand` turns into others
@@ -144,6 +145,8 @@ def _wanted(place: SchemaType, value: object) -> str:
     text = accepts(place)
     if value is None and get_origin(kind) is tuple:
         return f"{text}; [] if there is none"
+    if kind is str and isinstance(value, (bool, int, float)):
+        return f"{text}; in quotes, as YAML reads it as {'true or false' if isinstance(value, bool) else 'a number'}"
     options = list(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else []
     if not isinstance(value, str) or not options:
         return text
@@ -169,8 +172,26 @@ def known_key(key: str, place: SchemaType) -> str:
             return limit
     model = model_of(place)
     here = keys_of(model) if model else []
-    near = nearest(key, here) or _elsewhere(key)
+    same = [one for one in here if squash(one) == squash(key)]
+    if not same and is_chosen(key):
+        return CHOSEN
+    near = same or _term(key, here) or _written_as_path(key) or nearest(key, here) or _elsewhere(key)
     return f"a known key (did you mean {' or '.join(near)}?)" if near else f"one of {', '.join(here)}"
+
+
+def _term(key: str, here: list[str]) -> list[str]:
+    """The key that Kubernetes' word stands for: by its name if it is one of this mapping, else by its path."""
+    path = meant_by(key)
+    section, dot, last = path.rpartition(".")
+    beside = [one.rpartition(".")[2] for one in paths() if one.rpartition(".")[0] == section]
+    if dot and beside != here:
+        return [path]
+    return [last] if last in here else []
+
+
+def _written_as_path(key: str) -> list[str]:
+    """The path that has these words: `proxyMode` is `proxy.mode`."""
+    return [path for path in paths() if "." in path and squash(path.replace(".", "").replace("[]", "")) == squash(key)]
 
 
 def _elsewhere(key: str) -> list[str]:

@@ -65,7 +65,7 @@ def parse(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the YAML sa
     except Refused as error:
         raise TopologyError(source, [error.complaint]) from error
     except yaml.YAMLError as error:
-        raise TopologyError(source, [_syntax(error)]) from error
+        raise TopologyError(source, [_syntax(error, text)]) from error
 
 
 def _value(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the YAML says
@@ -81,11 +81,13 @@ def _value(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the YAML s
         loader.dispose()
 
 
-def _syntax(error: yaml.YAMLError) -> Complaint:
+def _syntax(error: yaml.YAMLError, text: str) -> Complaint:
     """What PyYAML and libyaml say, as what was found; both name a place, if in different ways."""
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "a syntax error"
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     where = _place(mark) if mark else f"character {getattr(error, 'position', 0)}"
+    if mark and text[mark.index : mark.index + 1] == "\t":
+        return Complaint(where, "a YAML syntax error (a tab)", "spaces: YAML allows no tabs before a key or value")
     return Complaint(where, f"a YAML syntax error ({show(problem)[1:-1]})", "well-formed YAML")
 
 

@@ -26,10 +26,42 @@ def refused(text: str) -> TopologyError:
     return caught.value
 
 
+PASTED = """
+apiVersion: %s
+kind: %s
+metadata: {name: web}
+"""
+
+
+@pytest.mark.parametrize(
+    ("api", "kind", "wanted"),
+    [
+        ("v1", "Service", "mine.yaml: top level: got a Kubernetes object, kind Service, want a topology with name, "),
+        ("v1", "Config", "kind Config, want a topology with name, kubernetes, nodes, cni; a kubeconfig goes to --kube"),
+        ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration", "kind KubeProxyConfiguration, want a topology"),
+        ("v1", "[x]", "got a Kubernetes object, kind ?, want a topology"),
+    ],
+)
+def test_a_kubernetes_object_is_one_complaint(api, kind, wanted):
+    error = refused(PASTED % (api, kind))
+    assert len(error.complaints) == 1
+    assert wanted in str(error)
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
         (SERVICES % "externalTrafficPolicy: Local", "did you mean external_traffic_policy?"),
+        (SERVICES % "targetPort: 80", "did you mean workload.backends[].port?"),
+        (SERVICES % "nodePort: 30080", "got the unknown key 'nodePort', want no such key: the API server chooses it"),
+        ("proxy: {clusterCIDR: 10.244.0.0/16}", "did you mean cni.pod_cidr?"),
+        ("serviceSubnet: 10.96.0.0/16", "did you mean service_cidr?"),
+        ("proxyMode: ipvs", "did you mean proxy.mode?"),
+        ("external: [{name: no, address: 192.0.2.9}]", "in quotes, as YAML reads it as true or false"),
+        ("external: [{name: 10, address: 192.0.2.9}]", "in quotes, as YAML reads it as a number"),
+        ("external: [{name: e, address: '[2001:db8::5]'}]", "want an IPv4 address: IPv6 and dual-stack are not"),
+        ("control_plane: [192.0.2.9, '2001:db8::5']", "want an IPv4 address: IPv6 and dual-stack are not supported"),
+        ("service_cidr: [10.96.0.0/16, 'fd00::/108']", "want an IPv4 range: IPv6 and dual-stack are not supported yet"),
         ("externalTrafficPolicy: Local", "did you mean workload.services[].external_traffic_policy?"),
         ("podCIDR: 10.0.0.0/8", "did you mean nodes[].pod_cidr or cni.pod_cidr?"),
         ("loadBalancer: {}", "did you mean load_balancer?"),
@@ -101,6 +133,17 @@ def test_many_like_complaints_are_one_with_a_count():
     assert "workload.services[].port: 197 more complaints like the last one, 200 in all" in lines[-1]
 
 
+def test_a_file_that_is_not_named_as_yaml_is_told_so(tmp_path):
+    (tmp_path / "config").write_text(PASTED % ("v1", "Config"))
+    with pytest.raises(TopologyError, match=r"got a file named 'config', which does not end in \.yaml or \.yml"):
+        load(str(tmp_path / "config"))
+
+
+def test_the_empty_name_is_named():
+    with pytest.raises(TopologyError, match="the empty name: file: got a name that is neither"):
+        load("")
+
+
 def test_a_name_near_one_of_the_library_is_offered():
     with pytest.raises(TopologyError, match=r"did you mean lab-flannel"):
         load("lab-flanel")
@@ -132,6 +175,22 @@ def test_an_override_says_what_may_have_been_meant(pair, wanted):
 def test_a_path_into_a_scalar_is_one_error():
     with pytest.raises(TopologyError, match="want a mapping there"):
         declared("lab-flannel", {"workload": "x", "workload.services.web.port": 1})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [("flanel", ["flannel-vxlan"]), ("flannel", ["flannel-vxlan"]), ("eni", ["eni"]), ("ip", []), ("xyzzy", [])],
+)
+def test_a_word_may_be_the_beginning_of_another(wrong, near):
+    assert nearest(wrong, ["flannel-vxlan", "tunnel", "routed", "vpc-routed", "eni"]) == near
+
+
+@pytest.mark.parametrize("key", ["InternalIP", "internal_ip", "nodeIP"])
+def test_the_api_s_word_for_a_nodes_address_is_known(key):
+    text = GOOD.replace("nodes: 2", f"nodes: [{{name: w1, {key}: 192.0.2.1, pod_cidr: 10.244.0.0/24}}]")
+    assert f"nodes[0].{key}: got the unknown key '{key}', want a known key (did you mean address?)" in str(
+        refused(text)
+    )
 
 
 def test_near_words_ignore_case_hyphens_and_underscores():

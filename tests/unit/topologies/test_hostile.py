@@ -53,7 +53,7 @@ def refusal(text: str) -> str:
         ),
         pytest.param("a: !!timestamp 2026-13-45", "got the tag tag:yaml.org,2002:timestamp", id="timestamp tag"),
         pytest.param("a: 1\n---\nb: 1", "line 2, column 1: got more than 1 YAML document", id="several documents"),
-        pytest.param("a:\n\tb: 1", "line 2, column 1: got a YAML syntax error", id="tab"),
+        pytest.param("a:\n\tb: 1", "line 2, column 1: got a YAML syntax error (a tab), want spaces", id="tab"),
         pytest.param("a: \x00", "line 1: got the control character U+0000", id="NUL"),
         pytest.param('a: "\\e[2J"', "line 1, column 4: got the character U+001B", id="escape sequence"),
         pytest.param('a: "\\ud800"', "got a YAML syntax error", id="lone surrogate"),
