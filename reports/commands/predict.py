@@ -122,8 +122,8 @@ def cell_of(topology: Topology, name: str) -> Cell:
             message = f"{spelt} is left out of the plan: {left[spelt]}"
             raise CommandError(message)
     near = "".join(f"\n  {one}" for one in _near(name, [*cells, *left]))
-    near = near or f"\n  one of its {len(cells)} cells, as `hairpin predict` lists"
-    message = f"--why: got {show(name)}, want a cell of {topology.name}; near it:{near}"
+    hint = f"; near it:{near}" if near else f". Its {len(cells)} cells are in `hairpin predict --format=json`"
+    message = f"--why: got {show(name)}, want a cell of {topology.name}{hint}"
     raise CommandError(message)
 
 

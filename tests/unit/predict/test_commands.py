@@ -100,6 +100,13 @@ def test_why_offers_the_cells_that_may_have_been_meant(capsys, spelt, meant):
     assert f"\n  {meant}\n" in refused(capsys, "predict", "lab-flannel", "--why", spelt)
 
 
+def test_why_of_no_cell_says_where_the_cells_are(capsys):
+    text = refused(capsys, "predict", "lab-flannel", "--why", "nonsense")
+
+    assert "want a cell of lab-flannel. Its 618 cells are in `hairpin predict --format=json`" in text
+    assert "near it" not in text
+
+
 def test_why_of_a_cell_that_is_left_out_needs_no_ending_either(capsys):
     left = plan(load("lab-flannel")).omissions[0]
 
