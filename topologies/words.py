@@ -30,7 +30,7 @@ UNSUPPORTED_VALUES = {
     "kernelspace": "Limits: the oracle knows no Windows nodes",
     "ebpf": "Limits: the oracle knows kube-proxy only",
     "cilium": "describe how its pods are routed; the oracle knows kube-proxy only, not an eBPF replacement",
-    "calico": "describe how its pods are routed, such as routed (BGP) or tunnel (VXLAN)",
+    "calico": "Calico has no bridge: eni without encapsulation; Limits: no kind describes its VXLAN or IPIP",
     "l2": "Limits: an address announced by a node is not supported yet",
     "metallb": "Limits: an address announced by a node is not supported yet",
     "bgp": "Limits: an address announced by nodes is not supported yet",
