@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from probes import options
 from probes.answers import (
     ANSWERS,
     INTERRUPTED,
@@ -61,25 +62,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options that say how to ask."""
     group = parser.getgroup("hairpin: how to ask")
     group.addoption(
-        "--samples", type=int, default=None, metavar="N", help="attempts a cell (default: enough to see every backend)"
+        "--samples",
+        type=options.samples,
+        default=None,
+        metavar="N",
+        help="attempts a cell (default: enough to see every backend)",
     )
     group.addoption(
         "--connect-timeout",
-        type=float,
+        type=options.seconds,
         default=None,
         metavar="S",
         help="seconds to wait for a TCP answer (default: the topology's, which is 2 where it says nothing)",
     )
     group.addoption(
         "--settle-timeout",
-        type=float,
+        type=options.seconds,
         default=None,
         metavar="S",
         help="seconds to wait for each settling step (default: the topology's, or 60)",
     )
     group.addoption(
         "--balancer-settle",
-        type=float,
+        type=options.seconds_or_none,
         default=30.0,
         metavar="S",
         help="seconds that a load balancer which does not tell its pool has for its health checks (default 30)",
