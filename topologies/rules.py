@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from topologies import limits, workload_rules
 from topologies.complaints import Complaint, duplicates, offer
-from topologies.kinds import BalancerStatus, LoadBalancerKind, ProxyMode, ServiceType
+from topologies.kinds import BalancerStatus, DetectLocal, LoadBalancerKind, ProxyMode, ServiceType
 from topologies.podranges import find_missing_ranges, find_small_ranges
 from topologies.values import ASSUMED_POOL, PRIMARY, names_registry
 
@@ -26,6 +26,7 @@ __all__ = ["Complaint", "complaints"]
 
 IP_MODE = (1, 29)
 PRIMARY_SINCE = (1, 30)  # kubernetes#123105
+BY_INTERFACE = (1, 24)  # kubernetes#95400
 OLDEST, NEWEST, NFTABLES = (1, 20), (1, 36, 999_999), (1, 29)
 
 
@@ -171,6 +172,9 @@ def _proxy(topology: Topology) -> Iterator[Complaint]:
         yield Complaint(path, str(version), "1.20 … 1.36: no rule outside that range has been read")
     elif topology.proxy.mode is ProxyMode.NFTABLES and version < NFTABLES:
         yield Complaint("proxy.mode", f"nftables with {version}", "1.29 or newer (KEP-3866)")
+    by = topology.proxy.detect_local
+    if by in {DetectLocal.BRIDGE_INTERFACE, DetectLocal.INTERFACE_NAME_PREFIX} and OLDEST <= version < BY_INTERFACE:
+        yield Complaint("proxy.detect_local", f"{by} with {version}", "1.24 or newer (kubernetes#95400)")
     yield from _node_port_addresses(topology)
 
 

@@ -32,6 +32,14 @@ def test_a_version_keeps_its_zero():
         (GOOD.replace("nodes: 2", "nodes: 0"), "nodes: got 0, want a number from 1 to 200, or a list"),
         (GOOD.replace("nodes: 2", "nodes: [{name: a, address: 10.0.0.300}]"), "nodes[0].address: got '10.0.0.300'"),
         (GOOD + "proxy: {mode: nftables}", "proxy.mode: got nftables with 1.24.3, want 1.29 or newer"),
+        (
+            GOOD + "proxy: {detect_local: BridgeInterface, version: '1.23.17'}",
+            "proxy.detect_local: got BridgeInterface with 1.23.17, want 1.24 or newer (kubernetes#95400)",
+        ),
+        (
+            GOOD + "proxy: {detect_local: InterfaceNamePrefix, version: '1.20.2'}",
+            "proxy.detect_local: got InterfaceNamePrefix with 1.20.2, want 1.24 or newer",
+        ),
         (GOOD + "service_cidr: 10.244.0.0/20", "service_cidr: got 10.244.0.0/20, want no overlap with cni.pod_cidr"),
         (
             GOOD.replace("nodes: 2", "nodes: [{name: a, address: 192.0.2.1}, {name: a, address: 192.0.2.1}]"),
