@@ -64,7 +64,7 @@ def test_one_connection_tells_the_client_address_and_the_backend(shell: str) -> 
 def test_each_way_to_fail_is_told_apart(
     monkeypatch: pytest.MonkeyPatch, server: Server, outcome: Outcome, message: str
 ) -> None:
-    monkeypatch.setattr(curl, "ANSWER_TIME", 0.3)
+    monkeypatch.setattr(curl, "ANSWER_TIME", 1.0)
     with server() as target, echo() as good:
         found, answered = asked([curl.Ask(target, 2), curl.Ask(good, 2)])
 

@@ -36,8 +36,8 @@ class Slow(SimulatedVantage):
         time.sleep(60)
 
 questions = {name: [question(80, vantage=name, limited=True), question(81, vantage=name)] for name in "abc"}
-print("asking", flush=True)
 try:
+    print("asking", flush=True)
     runner.ask(questions, {name: Slow(name, lambda _: OK) for name in questions}, together=TOGETHER)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
