@@ -71,7 +71,7 @@ def _external_ips(full: Raw) -> list[Complaint]:
     given = full["external_ips"]
     if "workload" in full:
         want = "no external_ips beside a workload: give them to its Services"
-        return [Complaint("external_ips", show(given), want)]
+        return [] if given == [] else [Complaint("external_ips", show(given), want)]
     if not isinstance(given, list) or len(given) > EXTERNAL_IPS or not all(map(_is_address, given)):
         return [Complaint("external_ips", show(given), f"a list of at most {EXTERNAL_IPS} IPv4 addresses")]
     return []

@@ -69,3 +69,13 @@ def test_all_complaints_come_at_once():
 def test_an_unknown_name_lists_the_library():
     with pytest.raises(TopologyError, match="lab-flannel"):
         load("lab-nowhere")
+
+
+def test_no_external_ips_may_stand_beside_a_workload() -> None:
+    text = (
+        'name: x\nkubernetes: "1.30.0"\nnodes: 1\ncni: {kind: routed}\nexternal_ips: []\nworkload:\n'
+        "  backends: [{name: web-a, app: web, node: n1}]\n  services: [{name: web, app: web}]\n"
+        "  vantages: [{name: pod-n1, kind: pod, node: n1}]\n"
+    )
+
+    assert [service.name for service in parse(text, "x.yaml").workload.services] == ["web"]
