@@ -76,8 +76,8 @@ def once(what: str, topology: Topology, found: Lab) -> float:
     judge = Judge.over(topology, answers, list(cells))
     verdicts = Counter(judge(cell).result.value for cell in cells)
     attempts = sum(len(one.attempts) for one in answers.observations.values())
-    told = ", ".join(f"{count} {result}" for result, count in verdicts.most_common())
-    print(f"  {what:9} {len(cells)} cells, {attempts} attempts in {answers.timings['ask']:.1f} s: {told}", flush=True)  # noqa: T201
+    counts = ", ".join(f"{count} {result}" for result, count in verdicts.most_common())
+    print(f"  {what:9} {len(cells)} cells, {attempts} attempts in {answers.timings['ask']:.1f} s: {counts}", flush=True)  # noqa: T201
     return answers.timings["ask"]
 
 
