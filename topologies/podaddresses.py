@@ -22,6 +22,31 @@ class NoRoomError(ValueError):
     """A range has no address left for a pod; the message names the range and the pod."""
 
 
+def pod_addresses(topology: Topology) -> dict[str, IPv4Address]:
+    """Return the address of every pod: a hostNetwork pod has its node's, any other one of its own.
+
+    Raises:
+        NoRoomError: if a pod CIDR is too small for its pods.
+
+    """
+    residents = _residents(topology)
+    own = assign_pod_addresses(
+        topology, ((name, topology.node(node)) for name, node, shared in residents if not shared)
+    )
+    return {name: topology.node(node).address if shared else own[name] for name, node, shared in residents}
+
+
+def _residents(topology: Topology) -> list[tuple[str, str, bool]]:
+    """(name, node, hostNetwork) of every pod of the workload."""
+    backends = [(backend.name, backend.node, backend.host_network) for backend in topology.workload.backends]
+    probers = [
+        (vantage.name, vantage.node, vantage.on_host_network)
+        for vantage in topology.workload.vantages
+        if vantage.node and vantage.kind in {"pod", "node"}
+    ]
+    return backends + probers
+
+
 def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -> dict[str, IPv4Address]:
     """Give each pod, by name and node, an address that nothing else declared has, in the order given.
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from topologies.kinds import DetectLocal, Masquerade
-from topologies.podaddresses import NoRoomError
-from topologies.snapshot import pod_addresses
+from topologies.podaddresses import NoRoomError, pod_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are 
 from typing import TYPE_CHECKING, Self
 
 from topologies.kinds import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
-from topologies.podaddresses import assign_pod_addresses
+from topologies.podaddresses import pod_addresses
 from topologies.values import ASSUMED_POOL
 
 if TYPE_CHECKING:
@@ -106,31 +106,6 @@ def declared(topology: Topology) -> Snapshot:
         service.name: _state(topology, service, index, pods) for index, service in enumerate(topology.workload.services)
     }
     return Snapshot(pods=pods, services=services)
-
-
-def pod_addresses(topology: Topology) -> dict[str, IPv4Address]:
-    """Return the address of every pod: a hostNetwork pod has its node's, any other one of its own.
-
-    Raises:
-        NoRoomError: if a pod CIDR is too small for its pods.
-
-    """
-    residents = _residents(topology)
-    own = assign_pod_addresses(
-        topology, ((name, topology.node(node)) for name, node, shared in residents if not shared)
-    )
-    return {name: topology.node(node).address if shared else own[name] for name, node, shared in residents}
-
-
-def _residents(topology: Topology) -> list[tuple[str, str, bool]]:
-    """(name, node, hostNetwork) of every pod of the workload."""
-    backends = [(backend.name, backend.node, backend.host_network) for backend in topology.workload.backends]
-    probers = [
-        (vantage.name, vantage.node, vantage.on_host_network)
-        for vantage in topology.workload.vantages
-        if vantage.node and vantage.kind in {"pod", "node"}
-    ]
-    return backends + probers
 
 
 def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPv4Address]) -> ServiceState:
