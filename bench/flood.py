@@ -25,8 +25,8 @@ from probes import budget, load_meter, low_load, runner, session
 from probes.judging import Judge
 from probes.plan import plan
 from topologies.lab import island, lab
-from topologies.load import load
-from topologies.model import Ssh, Topology
+from topologies.loading.load import load
+from topologies.schema.topology import Ssh, Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

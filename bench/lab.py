@@ -16,13 +16,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probes import clock
-from topologies import cluster as clusters
+from topologies.cluster import client as clusters
+from topologies.common import waiting
 from topologies.lab import addresses, lab
 from topologies.lab.island import Island
 from topologies.lab.processes import run
-from topologies.load import load
-from topologies.model import Topology
+from topologies.loading.load import load
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def workload(name: str) -> None:
     def deploy() -> None:
         cluster.deploy()
         cluster.serve()
-        clock.until(cluster.ready, clock.Deadline(60), "pods, endpoints and addresses")
+        waiting.until(cluster.ready, waiting.Deadline(60), "pods, endpoints and addresses")
 
     _say(f"{seconds(deploy):.3f}")
 

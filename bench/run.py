@@ -19,23 +19,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from probes import clock
 from probes.plan import plan
 from probes.vantages.pod import PodVantage
 from reports import journal
-from topologies import cluster as clusters
+from topologies.cluster import client as clusters
+from topologies.common import waiting
 from topologies.frontends import resolve
-from topologies.kinds import VantageKind
 from topologies.lab import island, lab
-from topologies.load import load
+from topologies.loading.load import load
+from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from probes.cell import Cell
     from reports.run import Run
-    from topologies.model import Topology
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology
 
 ONE_BY_ONE = 60  # probes
 CONNECT_TIMEOUT = 2.0  # seconds, as `--connect-timeout` has it
@@ -87,7 +87,7 @@ def one_by_one(topology: Topology, kubeconfig: str) -> tuple[float, float]:
     cluster.deploy()
     cluster.serve()
     try:
-        clock.until(cluster.ready, clock.Deadline(60), "pods, endpoints and addresses")
+        waiting.until(cluster.ready, waiting.Deadline(60), "pods, endpoints and addresses")
         ask = asker(topology, cluster, cluster.snapshot())
         cells = [cell for cell in plan(topology).cells if cell.vantage.kind in {VantageKind.POD, VantageKind.NODE}]
         spread = cells[:: max(1, len(cells) // ONE_BY_ONE)][:ONE_BY_ONE]
@@ -123,7 +123,7 @@ def _at_once(ask: Callable[[Cell], object], shares: Sequence[Sequence[Cell]]) ->
 
 def _fresh(api: Any) -> Any:  # noqa: ANN401 - kubernetes ships no types
     """An API object of its own for an exec, as `stream()` needs one, without reading the kubeconfig again."""
-    from kubernetes import client  # noqa: PLC0415 - as in topologies.cluster
+    from kubernetes import client  # noqa: PLC0415 - as in topologies.cluster.client
 
     return client.CoreV1Api(client.ApiClient(api.configuration))
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 Raw = dict[str, Any]
 NAME_MAX = 31  # characters of a lab's name that are kept

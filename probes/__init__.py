@@ -1,4 +1,11 @@
-"""What is asked, what should come back, what came back.
+"""What is asked, what should come back, what came back, and how the two compare.
 
-Imports topologies (never its lab); asking never sees the expectation.
+plan/           topology -> cells. Pure.
+oracle/         cell -> expectation, by kube-proxy's rules. Pure.
+asking/         cells -> observations. Knows no expectation.
+judging/        expectation x observation -> verdict. Pure.
+lifecycle/      what a run does before and after it asks.
+vendor_claims/  the vendors' documented tables, as data.
+
+session.py is one run without pytest, plugin.py is pytest's side of it. Start with session.py.
 """

@@ -20,8 +20,8 @@ from filelock import FileLock
 from probes import session as sessions
 from probes.oracle.oracle import expect
 from probes.shutdown import Shutdown
-from topologies.api import one_line
-from topologies.cluster import ClusterError
+from topologies.cluster.api import one_line
+from topologies.cluster.client import ClusterError
 from topologies.plugin import TOPOLOGY, access
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import stamina
 
 from probes import curl, transfers
-from probes.clock import Deadline
 from probes.vantages.base import TornError, TransportError, UnusableError, at_once
+from topologies.common.waiting import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

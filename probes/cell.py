@@ -9,7 +9,7 @@ from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
     from topologies.frontends import Frontend
-    from topologies.model import Vantage
+    from topologies.schema.topology import Vantage
 
 
 @dataclass(frozen=True, slots=True)

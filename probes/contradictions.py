@@ -11,16 +11,16 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from probes.oracle.rules import CATALOGUE
-from topologies.kinds import CniKind, DetectLocal, ProxyMode
-from topologies.model import Version
+from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
+from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from probes.proxy_facts import ProxyFacts
-    from topologies.model import Node, Topology
-    from topologies.real_cluster import RealCluster, RealNode
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.real_cluster import RealCluster, RealNode
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Node, Topology
 
 NAMED = 8  # nodes or contradictions that one line names; the rest is counted
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from probes.cell import Cell
-    from topologies.model import Deviation, Topology
+    from topologies.schema.topology import Deviation, Topology
 
 
 def complaints(topology: Topology, cells: Iterable[Cell]) -> list[str]:

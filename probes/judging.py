@@ -16,10 +16,10 @@ from probes.observation import BURST, Observation, Outcome
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
 from probes.pool import Pool, picker
-from topologies.declared_workload import declared_workload
+from topologies.cluster_state.declared_workload import declared_workload
+from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
 from topologies.frontends import UnresolvedError, resolve
-from topologies.kinds import ProxyMode
-from topologies.shortfalls import Shortfalls, shortfalls
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.session import Answers
     from probes.verdict import Facet, Verdict
-    from topologies.model import Deviation, Topology
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Deviation, Topology
 
 
 class NotTestedError(Exception):

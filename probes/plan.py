@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from probes.cell import Cell, Omission
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.kinds import BalancerStatus, LoadBalancerKind, ServiceType, VantageKind
+from topologies.schema.enums import BalancerStatus, LoadBalancerKind, ServiceType, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from topologies.model import Backend, Node, Service, Topology, Vantage
+    from topologies.schema.topology import Backend, Node, Service, Topology, Vantage
 
 SURE = 0.999
 FEWEST = 3

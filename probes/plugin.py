@@ -35,8 +35,8 @@ from probes.selection import SelectionError
 from probes.session import Answers
 from probes.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
 from probes.verdict import Facet, Result, Verdict
+from topologies.cluster_state.shortfalls import shortfalls
 from topologies.plugin import TOPOLOGY, runs_suites
-from topologies.shortfalls import shortfalls
 
 if TYPE_CHECKING:
     from types import ModuleType

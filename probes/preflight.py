@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from probes import contradictions, proxy_facts
-from topologies.cluster import Cluster, ClusterError
-from topologies.kinds import VantageKind
+from topologies.cluster.client import Cluster, ClusterError
+from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from probes.contradictions import ClusterComparison
     from probes.vantages.base import Vantage as Asker
-    from topologies.model import Topology, Vantage
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology, Vantage
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from probes.cell import Cell
     from probes.expectation import Expectation
-    from topologies.model import Topology
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology
 
 UNANSWERED = "unanswered"
 

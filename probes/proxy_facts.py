@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from probes.threads import run_all
 from probes.vantages.base import TransportError
+from topologies.common.threads import run_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -46,9 +46,9 @@ from probes.load_meter import LoadMeter
 from probes.low_load import LOW, LOW_BATCH, SILENT_BATCH, Again
 from probes.observation import Observation
 from probes.sheet import Sheet
-from probes.threads import join, start
 from probes.turns import AT_ONCE
 from probes.waves import early_waves, waves
+from topologies.common.threads import join, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.frontends import At, FrontendKind
-from topologies.kinds import (
+from topologies.schema.enums import (
     BalancerStatus,
     DetectLocal,
     EmptyPool,
@@ -17,13 +17,13 @@ from topologies.kinds import (
     TrafficPolicy,
     VantageKind,
 )
-from topologies.model import Kernel
+from topologies.schema.topology import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from probes.cell import Cell
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 
 class SelectionError(ValueError):

@@ -14,14 +14,14 @@ from pydantic import TypeAdapter
 
 from probes import preflight, runner, settling, stability, turns
 from probes.observation import Attempt, Observation
-from topologies import cluster as clusters
-from topologies.api import again
+from topologies.cluster import client as clusters
+from topologies.cluster.api import again
+from topologies.cluster.run_namespaces import PREFIX, Lease
+from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
+from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
-from topologies.kinds import SessionAffinity, TrafficPolicy, VantageKind
-from topologies.model import Images, Ssh
-from topologies.run_namespaces import PREFIX, Lease
-from topologies.shortfalls import Shortfalls, shortfalls
-from topologies.snapshot import Snapshot, declared
+from topologies.schema.enums import SessionAffinity, TrafficPolicy, VantageKind
+from topologies.schema.topology import Images, Ssh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.expectation import Expectation
     from probes.vantages.base import Vantage as Asker
-    from topologies.model import Topology, Vantage
+    from topologies.schema.topology import Topology, Vantage
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes import clock
-from topologies.api import ClusterError
-from topologies.settled import Settled
+from topologies.cluster.api import ClusterError
+from topologies.cluster.proxy_barrier import Settled
+from topologies.common import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from topologies.cluster import Cluster
-    from topologies.pools import Pool
-    from topologies.run_namespaces import Lease
+    from topologies.cluster.client import Cluster
+    from topologies.cluster.lb_targets import Pool
+    from topologies.cluster.run_namespaces import Lease
 
 EARLIER_S = 300.0  # an earlier run of the same cluster is waited for; a matrix takes minutes at most
 _Step = tuple[str, "Callable[[], str]", float]  # what, what it lacks, seconds beside the usual
@@ -40,8 +40,8 @@ def wait_for_earlier(cluster: Cluster, say: Callable[[str], None]) -> None:
     if reason := cluster.earlier():
         say(f"waiting: {reason}")
         try:
-            clock.until(cluster.earlier, clock.Deadline(EARLIER_S), "the end of earlier runs", every=1.0)
-        except clock.WaitTimeoutError as error:
+            waiting.until(cluster.earlier, waiting.Deadline(EARLIER_S), "the end of earlier runs", every=1.0)
+        except waiting.WaitTimeoutError as error:
             message = f"{error}. Run again after its end, or look with: hairpin clean --list"
             raise ClusterError(message) from error
 
@@ -76,8 +76,8 @@ def wait(steps: Iterable[_Step], settle_s: float, say: Callable[[str], None]) ->
     for what, check, more in steps:
         say(f"settling: {what}")
         try:
-            clock.until(check, clock.Deadline(settle_s + more), what)
-        except clock.WaitTimeoutError as error:
+            waiting.until(check, waiting.Deadline(settle_s + more), what)
+        except waiting.WaitTimeoutError as error:
             notes.append(str(error))
             say(f"not settled: {error}")
     return tuple(notes)
@@ -89,7 +89,7 @@ def pools_late(look: Callable[[], tuple[Pool, ...]], seconds: float) -> Callable
     A balancer that reports its pool (our lab's does) is believed. Of others nothing can be known from inside a cluster:
     they have had their time once the health that they look at has been the same for `seconds`.
     """
-    unchanged = clock.Unchanged()
+    unchanged = waiting.Unchanged()
 
     def check() -> str:
         pools = look()

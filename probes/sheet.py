@@ -13,8 +13,8 @@ from probes.batch import Question, Spot, Want, carry_out, shards
 from probes.classify import UnclearError, attempt
 from probes.load_meter import BatchTiming, Fastest, LoadMeter, Reading, is_lost
 from probes.observation import Attempt, Observation, Outcome
-from probes.threads import run_all
 from probes.vantages.base import TransportError, at_once
+from topologies.common.threads import run_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

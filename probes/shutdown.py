@@ -20,7 +20,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from topologies.api import ClusterError
+from topologies.cluster.api import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

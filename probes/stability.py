@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from topologies.cluster import Cluster, ClusterError
-from topologies.shortfalls import Shortfalls, changes
+from topologies.cluster.client import Cluster, ClusterError
+from topologies.cluster_state.shortfalls import Shortfalls, changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from probes.cell import Cell
     from probes.observation import Observation
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
 
 
 def look_again(cluster: Cluster, before: Snapshot, say: Callable[[str], None]) -> tuple[Shortfalls, tuple[str, ...]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.judging import Judge
     from probes.verdict import Verdict
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 MARK = "cells"
 DEVIATION = "deviation"  # the only rule of an expectation that a declared deviation makes

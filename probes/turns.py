@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.frontends import FrontendKind
-from topologies.kinds import BalancerStatus, Masquerade, ProxyMode
+from topologies.schema.enums import BalancerStatus, Masquerade, ProxyMode
 
 if TYPE_CHECKING:
     from probes.cell import Cell
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 AT_ONCE = 24  # connections whose ports their node draws: of two with one port, the older must be over
 

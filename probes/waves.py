@@ -14,10 +14,10 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from probes.batch import Question, Want
-from probes.clock import spaced
 from probes.observation import BURST, Outcome
 from probes.sheet import Sheet
-from probes.threads import run_all
+from topologies.common.threads import run_all
+from topologies.common.waiting import spaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -26,8 +26,8 @@ from probes.verdict import Result
 from reports.journal import JournalError, failed
 from reports.reading import SHOWN, problems
 from reports.style import MARKS
-from topologies.model import Topology
-from topologies.rules import complaints
+from topologies.schema.topology import Topology
+from topologies.schema.validation import complaints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from probes.documented.model import Case, Claim, Page, Table
     from reports.record import Record
     from reports.run import Run
-    from topologies.model import Vantage
+    from topologies.schema.topology import Vantage
 
 FOLDER = "documented"
 INDEX = "index.html"

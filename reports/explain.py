@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.oracle.rule import Rule
     from probes.oracle.trace import Taken
-    from topologies.model import Topology
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology
 
 _RULES: dict[str, tuple[str, Rule[Any]]] = {rule.id: (title, rule) for title, chain in STEPS for rule in chain}
 _FATES = {

@@ -28,7 +28,7 @@ from reports import judged
 from reports.reading import JournalContent, UnreadableError, read_run
 from reports.record import Record, merge
 from reports.run import FILE, Header, Run
-from topologies.snapshot import Snapshot
+from topologies.cluster_state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

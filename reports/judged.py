@@ -9,7 +9,7 @@ from probes.plan import plan
 from probes.session import Answers
 from probes.verdict import Facet
 from reports.record import Record
-from topologies.model import Topology
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.observation import Observation
     from reports.run import Header
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
 
 
 def records(judge: Judge, cells: Iterable[Cell]) -> Iterator[Record]:

@@ -21,8 +21,8 @@ from reports import allure, documented, failure, html, journal, judged, matrix, 
 from reports.epilogue import Epilogue
 from reports.record import Record
 from reports.run import DeclaredTopology, Header, Left, Run, Timings
+from topologies.cluster_state.snapshot import Snapshot
 from topologies.plugin import TOPOLOGY
-from topologies.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -19,16 +19,16 @@ from probes.plan import plan
 from reports import record, words
 from reports.parts import CellKey, Expected, Told
 from reports.run import DeclaredTopology, Left
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
-from topologies.snapshot import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from ipaddress import IPv4Address
 
     from probes.cell import Cell
-    from topologies.model import Topology
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology
 
 
 class Predicted(Told):

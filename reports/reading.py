@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from probes.observation import Observation
 from reports.record import Record
 from reports.run import SCHEMA_VERSION, Header, Run
-from topologies.snapshot import Snapshot
+from topologies.cluster_state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,14 +17,14 @@ from reports.record import Record  # noqa: TC001 - pydantic resolves field types
 
 if TYPE_CHECKING:
     from probes.cell import Omission
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 SCHEMA_VERSION: Literal["1"] = "1"
 FILE = "run.json"  # in the run's folder
 
 
 class DeclaredTopology(Told):
-    """The topology's name and the whole of what it declares, as `topologies.model.Topology` writes it."""
+    """The topology's name and the whole of what it declares, as `topologies.schema.topology.Topology` writes it."""
 
     name: str
     declared: dict[str, JsonValue] = Field(default_factory=dict)

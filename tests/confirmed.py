@@ -25,9 +25,9 @@ from probes.oracle.rules import CATALOGUE, CONFIRMED
 from probes.plan import plan
 from tests.unit.oracle.observed_world import complaint, recorded, world
 from tests.unit.oracle.recordings import FILES, read
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError
-from topologies.model import Topology
-from topologies.snapshot import declared
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,8 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
-    from topologies.snapshot import ServiceState, Snapshot
+    from topologies.cluster_state.snapshot import ServiceState, Snapshot
+    from topologies.schema.topology import Topology
 
 LOOPBACK = IPv4Address("127.0.0.1")
 

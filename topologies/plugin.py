@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from topologies.cluster import ClusterError
-from topologies.load import TopologyError, load, names
-from topologies.model import Ssh
+from topologies.cluster.client import ClusterError
+from topologies.loading.load import TopologyError, load, names
+from topologies.schema.topology import Ssh
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 TOPOLOGY = pytest.StashKey["Topology"]()
 DEFAULT = "lab-flannel"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import model_validator
 
 from probes.observation import Outcome
-from topologies.model import Model
+from topologies.schema.topology import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from probes.observation import Outcome
 from probes.oracle.oracle import TELLING, expect
 from probes.oracle.rule import is_bent
 from topologies.frontends import resolve
-from topologies.kinds import VantageKind
+from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from probes.documented.model import Case, Claim, Page
     from probes.documented.world import Realm
     from probes.expectation import Expectation
-    from topologies.model import Topology, Vantage, Version
+    from topologies.schema.topology import Topology, Vantage, Version
 
 
 @dataclass(frozen=True, slots=True)

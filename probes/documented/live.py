@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from probes.documented.model import Case, Claim, Page
     from probes.documented.world import Realm
     from probes.observation import Attempt
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)

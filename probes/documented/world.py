@@ -8,17 +8,17 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from probes.plan import plan
-from topologies.load import TopologyError, raw, validated
-from topologies.overrides import apply
-from topologies.snapshot import declared as snapshot_of
+from topologies.cluster_state.snapshot import declared as snapshot_of
+from topologies.loading.load import TopologyError, raw, validated
+from topologies.loading.overrides import apply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from probes.cell import Cell
     from probes.documented.model import Case, Page, World
-    from topologies.model import Topology, Version
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology, Version
 
 PLAIN = "-v4-tcp"
 

@@ -18,14 +18,14 @@ from probes.oracle.rule import Rule, decide, rule
 from probes.oracle.travel import lost_answer
 from probes.oracle.wiring import from_pod_network
 from topologies.frontends import FrontendKind
-from topologies.kinds import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
+from topologies.schema.enums import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Address
 
-    from topologies.model import Listener
-    from topologies.snapshot import ServiceState
+    from topologies.cluster_state.snapshot import ServiceState
+    from topologies.schema.topology import Listener
 
 NAME = "lb"
 Answer = Fate | Path | tuple[Flow, ...]

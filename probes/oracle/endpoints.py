@@ -11,7 +11,7 @@ from probes.oracle.rule import Rule, decide, rule
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow
-    from topologies.snapshot import Endpoint
+    from topologies.cluster_state.snapshot import Endpoint
 
 Endpoints = tuple["Endpoint", ...]
 

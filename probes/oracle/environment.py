@@ -7,11 +7,11 @@ from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are 
 from typing import TYPE_CHECKING, Self
 
 from probes.oracle import upstream
-from topologies.kinds import DetectLocal, EmptyPool, LoadBalancerKind, Masquerade, ProxyMode
-from topologies.model import KubernetesVersion  # noqa: TC001 - dataclasses are serialised by type at run time
+from topologies.schema.enums import DetectLocal, EmptyPool, LoadBalancerKind, Masquerade, ProxyMode
+from topologies.schema.topology import KubernetesVersion  # noqa: TC001 - dataclasses are serialised by type at run time
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 STRICT = 1
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from probes.oracle.environment import Environment
-    from topologies.model import Node, Topology, Version
-    from topologies.snapshot import Endpoint, ServiceState, Snapshot
+    from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
+    from topologies.schema.topology import Node, Topology, Version
 
 
 class Origin(StrEnum):

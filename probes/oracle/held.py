@@ -16,13 +16,13 @@ from probes.oracle.flow import Fate, Origin
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
 from probes.oracle.wiring import leaves_as_node
 from topologies.frontends import At, FrontendKind
-from topologies.kinds import CniKind
+from topologies.schema.enums import CniKind
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from probes.oracle.flow import Flow, Packet
-    from topologies.model import Node
+    from topologies.schema.topology import Node
 
 BOUND = "kube-ipvs0 of every other node has the address (#93175, #104679, #127410)"
 

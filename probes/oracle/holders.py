@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Address
 
-    from topologies.model import Node, Topology
-    from topologies.snapshot import ServiceState, Snapshot
+    from topologies.cluster_state.snapshot import ServiceState, Snapshot
+    from topologies.schema.topology import Node, Topology
 
 
 class NodeAddress(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle.rule import Rule, decide, rule
-from topologies.kinds import DetectLocal
+from topologies.schema.enums import DetectLocal
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow

@@ -28,7 +28,7 @@ from probes.oracle.pools import (
 )
 from probes.oracle.rule import IPTABLES_ONLY, Rule, rule
 from topologies.frontends import FrontendKind
-from topologies.kinds import TrafficPolicy
+from topologies.schema.enums import TrafficPolicy
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow

@@ -10,7 +10,7 @@ from probes.oracle.policies import external_local, internal
 from probes.oracle.pools import IPVS, NFTABLES, PROXIER
 from probes.oracle.rule import BY_RULES, IPTABLES_ONLY, IPVS_ONLY, Rule, rule
 from topologies.frontends import FrontendKind
-from topologies.kinds import DetectLocal
+from topologies.schema.enums import DetectLocal
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probes.oracle import iptables, ipvs, marks, nftables, pools, replies, sources
-from topologies.kinds import ProxyMode
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address

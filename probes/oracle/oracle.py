@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from probes.cell import Cell
-    from topologies.model import Topology
-    from topologies.snapshot import Endpoint, ServiceState, Snapshot
+    from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
+    from topologies.schema.topology import Topology
 
 
 def expect(topology: Topology, snapshot: Snapshot, cell: Cell) -> Expectation:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from topologies.frontends import FrontendKind
-from topologies.kinds import TrafficPolicy
+from topologies.schema.enums import TrafficPolicy
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from topologies.kinds import ProxyMode
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from probes.expectation import Path
     from probes.oracle.flow import Flow
-    from topologies.model import Topology
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)

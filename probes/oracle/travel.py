@@ -11,14 +11,14 @@ from probes.oracle.policies import bound
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
 from probes.oracle.wiring import from_pod_network, leaves_as_node, masqueraded_leaving, towards_pods_elsewhere
 from topologies.frontends import At, FrontendKind, UnresolvedError
-from topologies.kinds import VantageKind
+from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from probes.oracle.flow import Flow
-    from topologies.model import Topology, Vantage
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology, Vantage
 
 Arrival = Packet | Fate
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from probes.oracle.environment import Environment
     from probes.oracle.flow import Flow
-    from topologies.model import Node
+    from topologies.schema.topology import Node
 
 
 def towards_endpoint(flow: Flow) -> IPv4Address:

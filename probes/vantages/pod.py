@@ -19,8 +19,8 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
 from websocket import ABNF, WebSocketConnectionClosedException, WebSocketException, WebSocketTimeoutException
 
-from probes.clock import Deadline
 from probes.vantages.base import Completed, TransportError, UnusableError, at_once, refuse_flood
+from topologies.common.waiting import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import paramiko
 import stamina
 
-from probes.clock import Deadline
 from probes.vantages.base import Completed, TransportError, UnusableError, at_once, refuse_flood
 from probes.vantages.ssh_files import KnownHost, LoginFileError, known_host, private_key
+from topologies.common.waiting import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from topologies.complaints import nearest, squash
+from topologies.schema.complaints import nearest, squash
 
 if TYPE_CHECKING:
     import argparse

@@ -6,13 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from reports.commands import CommandError
-from topologies import cluster, run_namespaces
+from topologies.cluster import client, run_namespaces
 
 if TYPE_CHECKING:
     import argparse
 
     from reports.commands import Verbs
-    from topologies.run_namespaces import RunNamespace
+    from topologies.cluster.run_namespaces import RunNamespace
 
 UNSURE_MIN = 60.0  # minutes for which a namespace without a Lease to read may belong to a run that still asks
 DESCRIPTION = (
@@ -36,14 +36,14 @@ def add(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     """List or remove them; 0 also if there were none. CommandError where the cluster refuses."""
     try:
-        api = cluster.connect(options.kubeconfig, options.context)
+        api = client.connect(options.kubeconfig, options.context)
         for one in run_namespaces.run_namespaces(api):
             spared = _spared(one, options)
             if not (spared or options.list):
                 run_namespaces.delete(api, one.name, one.uid)
             done = f"spared: {spared}" if spared else "would be removed" if options.list else "removed"
             sys.stdout.write(f"{one}, made {one.age_s / 60:.0f} min ago: {done}\n")
-    except cluster.ClusterError as error:
+    except client.ClusterError as error:
         raise CommandError(str(error)) from error
     return 0
 

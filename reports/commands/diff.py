@@ -13,8 +13,8 @@ from reports.classification import OF_VERDICTS, Kind
 from reports.commands import CommandError, near_matches, output
 from reports.comparison import OBSERVED, compare
 from reports.run import FILE
-from topologies import overrides
-from topologies.load import TopologyError, names
+from topologies.loading import overrides
+from topologies.loading.load import TopologyError, names
 
 if TYPE_CHECKING:
     import argparse

@@ -12,11 +12,11 @@ from probes.oracle.modes import UnsupportedMode
 from probes.plan import plan
 from reports.commands import CommandError, output
 from reports.run import FILE
-from topologies import overrides
-from topologies.complaints import show, squash
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
-from topologies.load import TopologyError
-from topologies.snapshot import declared
+from topologies.loading import overrides
+from topologies.loading.load import TopologyError
+from topologies.schema.complaints import show, squash
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from probes.cell import Cell
     from reports.commands import Verbs
     from reports.prediction import Prediction
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 USUAL = "-v4-tcp"
 LONG = 400  # characters of an id; none is longer

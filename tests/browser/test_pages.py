@@ -17,9 +17,9 @@ from reports.answers import Side
 from reports.comparison import compare
 from reports.prediction import Prediction
 from reports.run import DeclaredTopology, Run
-from topologies.load import load
-from topologies.overrides import declared
-from topologies.snapshot import declared as snapshot_of
+from topologies.cluster_state.snapshot import declared as snapshot_of
+from topologies.loading.load import load
+from topologies.loading.overrides import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,9 +14,9 @@ import yaml
 from kubernetes import client
 
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
-from topologies import api as apis
-from topologies.api import ClusterError
-from topologies.run_namespaces import run_namespaces
+from topologies.cluster import api as apis
+from topologies.cluster.api import ClusterError
+from topologies.cluster.run_namespaces import run_namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable

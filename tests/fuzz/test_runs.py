@@ -21,7 +21,7 @@ from reports.cli import main
 from reports.journal import Journal, JournalError
 from reports.run import DeclaredTopology, Header, Run
 from tests.fuzz import bounds, tamper
-from topologies.load import load
+from topologies.loading.load import load
 
 ROOT = Path(__file__).parents[2]
 RUNS, JOURNALS = 600, 400

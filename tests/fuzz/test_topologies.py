@@ -13,14 +13,14 @@ from probes.oracle.modes import UnsupportedMode
 from probes.oracle.oracle import expect
 from probes.plan import plan
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError
-from topologies.load import LIBRARY, TopologyError, names, parse
-from topologies.overrides import declared as declared_with
-from topologies.overrides import parse as parse_overrides
-from topologies.snapshot import declared
+from topologies.loading.load import LIBRARY, TopologyError, names, parse
+from topologies.loading.overrides import declared as declared_with
+from topologies.loading.overrides import parse as parse_overrides
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 SEED = 9
 CELLS = 5  # predicted of each topology that loads

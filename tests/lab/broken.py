@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from topologies.lab import lab
 from topologies.lab.island import Island
-from topologies.load import LIBRARY, load
+from topologies.loading.load import LIBRARY, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

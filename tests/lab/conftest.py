@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from topologies.lab.requirements import RequirementError, check
-from topologies.load import load
+from topologies.loading.load import load
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from probes import session
 from tests.lab.mutated import There, tell
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from probes.session import Answers

@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from probes import clock, session
+from probes import session
 from probes.judging import Judge
 from probes.oracle.flow import Fate
 from probes.oracle.oracle import POOLS, expect
@@ -23,16 +23,17 @@ from probes.oracle.rule import bent, decide
 from probes.oracle.sources import UNTOUCHED_BY_PROXY
 from probes.plan import plan
 from probes.verdict import Result
-from topologies import cluster as clusters
+from topologies.cluster import client as clusters
+from topologies.cluster.proxy_barrier import Settled
+from topologies.common import waiting
 from topologies.frontends import FrontendKind
-from topologies.kinds import TrafficPolicy
 from topologies.lab import lab
 from topologies.lab.island import Island
 from topologies.lab.processes import run
 from topologies.lab.state import read
-from topologies.load import load
-from topologies.model import Ssh
-from topologies.settled import Settled
+from topologies.loading.load import load
+from topologies.schema.enums import TrafficPolicy
+from topologies.schema.topology import Ssh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
     from probes.oracle.flow import Flow
     from probes.session import Answers
-    from topologies.model import Topology
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology
 
 SETTLE = 20.0  # seconds; in vain for the node whose kube-proxy is stopped
 MARKS = 5  # the marks from there on are this program's own
@@ -167,7 +168,7 @@ class FlippedPolicy(Whole):
         change = {"spec": {"externalTrafficPolicy": "Cluster"}}
         there.cluster.core.patch_namespaced_service(self.service, there.cluster.namespace, change)
         again = Settled(there.cluster, first=MARKS)
-        clock.until(again, clock.Deadline(SETTLE), "kube-proxy")
+        waiting.until(again, waiting.Deadline(SETTLE), "kube-proxy")
 
     def world(self, snapshot: Snapshot) -> Snapshot:
         state = replace(snapshot.services[self.service], external_traffic_policy=TrafficPolicy.CLUSTER)
@@ -185,7 +186,8 @@ class StoppedProxy(Whole):
 
     @contextmanager
     def inside(self, there: There) -> Iterator[None]:
-        clock.until(lambda: self.stale(there), clock.Deadline(SETTLE), "the end of earlier runs' rules", successes=2)
+        end = waiting.Deadline(SETTLE)
+        waiting.until(lambda: self.stale(there), end, "the end of earlier runs' rules", successes=2)
         self.signal(there, "STOP")
         try:
             yield

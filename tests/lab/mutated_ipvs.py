@@ -11,13 +11,13 @@ from probes.oracle.flow import Fate
 from probes.oracle.oracle import POOLS
 from tests.lab.mutated import FlippedPolicy, There, Whole, main
 from topologies.frontends import FrontendKind
-from topologies.kinds import Masquerade
+from topologies.schema.enums import Masquerade
 
 if TYPE_CHECKING:
     from probes.oracle.flow import Flow
     from probes.session import Answers
     from tests.lab.mutated import Mutation
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from probes.observation import BURST
 from topologies.lab import lab
 from topologies.lab.island import Island
 from topologies.lab.processes import run
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

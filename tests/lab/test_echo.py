@@ -11,12 +11,12 @@ import pytest
 
 from probes import curl, transfers
 from probes.classify import attempt
-from probes.clock import Deadline, until
 from probes.observation import Outcome
 from tests.unit.probes.servers import LOOPBACK, LocalVantage, closed
+from topologies.common.waiting import Deadline, until
 from topologies.frontends import Target
 from topologies.lab import binaries
-from topologies.load import load
+from topologies.loading.load import load
 
 
 @pytest.mark.parametrize("labelled", [False, True])

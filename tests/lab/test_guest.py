@@ -21,7 +21,7 @@ from topologies.lab.guest import guest
 from topologies.lab.guest.guest import GuestError
 from topologies.lab.island import Island, locate
 from topologies.lab.processes import ProcessError, run, until
-from topologies.load import LIBRARY, load
+from topologies.loading.load import LIBRARY, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

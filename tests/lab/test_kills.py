@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.clock import Deadline, until
 from reports.journal import load
 from tests.lab.machine import changes, pids, traces
+from topologies.common.waiting import Deadline, until
 from topologies.lab import lab
 from topologies.lab.island import Island, locate
-from topologies.load import LIBRARY
+from topologies.loading.load import LIBRARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,13 +19,13 @@ from topologies.lab import lab
 from topologies.lab.access import token
 from topologies.lab.island import Island, locate
 from topologies.lab.processes import ProcessError, run, until
-from topologies.load import load
-from topologies.model import Lab as LabOptions
+from topologies.loading.load import load
+from topologies.schema.topology import Lab as LabOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")

@@ -21,7 +21,7 @@ from bench.scale import enlarged
 from topologies.lab import lab
 from topologies.lab.island import Island
 from topologies.lab.processes import run
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

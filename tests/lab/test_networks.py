@@ -17,7 +17,7 @@ from tests.lab.broken import GIVEN, ROOT
 from topologies.lab import lab
 from topologies.lab.island import Island
 from topologies.lab.processes import ProcessError, run
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ import yaml
 from tests.lab.test_lab import PROGRAMS, api
 from topologies.lab import lab
 from topologies.lab.island import Island, locate
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from probes import session
 from probes.judging import Judge
 from probes.plan import plan
 from topologies.lab import lab
-from topologies.load import load
-from topologies.model import Ssh
+from topologies.loading.load import load
+from topologies.schema.topology import Ssh
 
 
 def main(name: str) -> None:

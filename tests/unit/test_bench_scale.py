@@ -9,7 +9,7 @@ import yaml
 
 from bench.scale import enlarged
 from probes.plan import plan
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from pathlib import Path

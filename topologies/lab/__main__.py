@@ -21,8 +21,8 @@ from topologies.lab.ownership import OwnershipError, lab_name
 from topologies.lab.processes import ProcessError
 from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
-from topologies.load import SUFFIXES, TopologyError, load
-from topologies.model import Topology
+from topologies.loading.load import SUFFIXES, TopologyError, load
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from topologies.lab import addresses
 
 if TYPE_CHECKING:
     from topologies.lab.state import State
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 USERS = {
     "admin": ("admin", "system:masters"),

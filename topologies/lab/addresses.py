@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
-from topologies.kinds import CniKind, LoadBalancerKind
 from topologies.lab import nat
+from topologies.schema.enums import CniKind, LoadBalancerKind
 
 if TYPE_CHECKING:
-    from topologies.model import Node, Topology
+    from topologies.schema.topology import Node, Topology
 
 CONTROL_PLANE = "cp"
 BALANCER = "lb"

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from topologies.kinds import BalancerStatus, EmptyPool, LoadBalancerKind, Registers
-from topologies.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
-from topologies.pools import written
-from topologies.snapshot import hostname
+from topologies.cluster.lb_targets import written
+from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
+from topologies.cluster_state.snapshot import hostname
+from topologies.schema.enums import BalancerStatus, EmptyPool, LoadBalancerKind, Registers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from topologies.model import Listener, LoadBalancer
+    from topologies.schema.topology import Listener, LoadBalancer
 
 Service = dict[str, Any]
 Given = dict[str, IPv4Address]
@@ -171,7 +171,7 @@ def own_listeners(balancer: LoadBalancer) -> dict[str, int]:
 
 
 def pools(services: Iterable[Service], given: Given, made: Iterable[Frontend], names: Names) -> dict[str, str]:
-    """What every balanced Service's first port leads to, as `topologies.pools.ANNOTATION` tells it."""
+    """What every balanced Service's first port leads to, as `topologies.cluster.lb_targets.ANNOTATION` tells it."""
     led = {(one.address, one.port): one.pool for one in made}
     found = {}
     for service in services:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from topologies.lab.build import NEEDED, PACKAGED, Build, BuildError, locked
 from topologies.lab.debian import DebianError
 from topologies.lab.processes import ProcessError, run
-from topologies.model import Version
+from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from topologies.lab.commands import PATH, Shown, run
 from topologies.lab.debian import Debian, upstream
 from topologies.lab.ownership import claim, discard
-from topologies.model import Version
+from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from topologies.lab.state import State
-    from topologies.model import Node, Topology
+    from topologies.schema.topology import Node, Topology
 
 ETCD = "http://127.0.0.1:2379"
 PEER = "http://127.0.0.1:2380"

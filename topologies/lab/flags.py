@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from topologies.model import Version
+from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

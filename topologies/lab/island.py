@@ -20,7 +20,7 @@ from topologies.lab.ownership import lab_name
 from topologies.lab.processes import Process, ProcessError, children, spawn, until
 from topologies.lab.requirements import PATH
 from topologies.lab.state import State, boot_id, read, write
-from topologies.model import Topology
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 __all__ = ["INSIDE", "Lab", "LabError", "down", "find", "running", "up"]
 

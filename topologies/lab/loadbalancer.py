@@ -17,15 +17,15 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from topologies.kinds import LoadBalancerKind
+from topologies.cluster.lb_targets import ANNOTATION
+from topologies.cluster.manifests import ADDRESS_ANNOTATION
 from topologies.lab import addresses, balancing, mounts
 from topologies.lab.access import token
 from topologies.lab.api import Api, ApiError
 from topologies.lab.processes import ProcessError, run, spawn
 from topologies.lab.state import State, read
-from topologies.manifests import ADDRESS_ANNOTATION
-from topologies.model import Topology
-from topologies.pools import ANNOTATION
+from topologies.schema.enums import LoadBalancerKind
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 TABLE = "hairpin"
 

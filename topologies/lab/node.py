@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from topologies.kinds import Masquerade, ProxyMode
 from topologies.lab import addresses, ssh, versions
 from topologies.lab.flags import arguments
 from topologies.lab.kernel import IPVS_MODULES
 from topologies.lab.state import State, write
 from topologies.lab.versions import KubeletFiles
-from topologies.model import Version
+from topologies.schema.enums import Masquerade, ProxyMode
+from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
     from topologies.lab.cgroups import Hierarchy
-    from topologies.model import Node, Topology
+    from topologies.schema.topology import Node, Topology
 
 PAUSE = "hairpin.local/pause:1"
 SOCKET = "/run/containerd/containerd.sock"

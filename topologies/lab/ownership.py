@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from topologies.lab.cgroups import CGROUPS, PREFIX, label
 from topologies.lab.state import State, read, write
-from topologies.model import DNS_LABEL
+from topologies.schema.topology import DNS_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from topologies.lab import netns
 from topologies.lab.processes import ProcessError, until
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 MODE = "http://127.0.0.1:10249/proxyMode"
 PATIENCE = 60

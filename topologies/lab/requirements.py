@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.kinds import ProxyMode
 from topologies.lab.flags import check_runtime
 from topologies.lab.processes import ProcessError, run
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
-    from topologies.model import Version
+    from topologies.schema.topology import Version
 
 PROGRAMS = {
     "etcd": "etcd-server",

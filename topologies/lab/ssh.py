@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from topologies.lab.state import State
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 CONFIG = """\
 Port {port}

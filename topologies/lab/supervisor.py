@@ -24,7 +24,7 @@ from topologies.lab.guest.guest import Guest
 from topologies.lab.processes import ProcessError, reap, spawn, until
 from topologies.lab.state import State, read, told
 from topologies.lab.workers import Workers
-from topologies.model import Topology
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     import subprocess

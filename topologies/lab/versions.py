@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from topologies.kinds import DetectLocal, ProxyMode
 from topologies.lab.flags import FLAGS, Component, Flag, VersionError, arguments, check_runtime, known
+from topologies.schema.enums import DetectLocal, ProxyMode
 
 if TYPE_CHECKING:
-    from topologies.model import Topology, Version
+    from topologies.schema.topology import Topology, Version
 
 __all__ = [
     "FLAGS",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from topologies.lab.state import State
-    from topologies.model import Node, Topology
+    from topologies.schema.topology import Node, Topology
 
 OWN_CGROUPS = ("unshare", "--cgroup", "--")
 MEMBER = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--")

@@ -12,10 +12,10 @@ from probes.documented.answer import Answer, Ending
 from probes.documented.model import Standing
 from probes.documented.world import lacks, realm_of
 from probes.observation import Attempt, Outcome
-from topologies.load import load as topology
-from topologies.load import names
-from topologies.model import Version
-from topologies.overrides import declared
+from topologies.loading.load import load as topology
+from topologies.loading.load import names
+from topologies.loading.overrides import declared
+from topologies.schema.topology import Version
 
 PAGE = load.load("ack")
 ASKED = [(page, name, claim) for page in load.pages() for name, claim in page.claims() if claim.cases and claim.claim]

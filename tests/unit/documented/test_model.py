@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from probes.documented.model import Claim, Page, Table, Versions, slug
-from topologies.model import Version
+from topologies.schema.topology import Version
 
 CASE = {"world": "w", "ask": "pod-n1-to-web.clusterip"}
 

@@ -17,11 +17,11 @@ from reports.commands import CommandError
 from reports.commands import documented as command
 from reports.record import Record
 from reports.run import DeclaredTopology, Run
-from topologies.load import load as topology
+from topologies.loading.load import load as topology
 
 if TYPE_CHECKING:
     from probes.observation import Observation
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 STARTED = "2026-01-01T00:00:00Z"
 

@@ -6,7 +6,7 @@ import pytest
 
 from topologies.lab import addresses
 from topologies.lab.addresses import EVERYWHERE, Host, Route
-from topologies.load import load
+from topologies.loading.load import load
 
 
 def hosts(name: str) -> dict[str, Host]:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from topologies.kinds import EmptyPool, LoadBalancerKind, Registers
+from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
 from topologies.lab import balancing
-from topologies.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
-from topologies.model import Listener, LoadBalancer
+from topologies.schema.enums import EmptyPool, LoadBalancerKind, Registers
+from topologies.schema.topology import Listener, LoadBalancer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

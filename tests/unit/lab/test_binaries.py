@@ -16,7 +16,7 @@ from topologies.lab.binaries import BinariesError, cache_dir, find
 from topologies.lab.build import NEEDED, Build, BuildError, locked
 from topologies.lab.ownership import OwnershipError
 from topologies.lab.processes import ProcessError
-from topologies.model import Version
+from topologies.schema.topology import Version
 
 V = Version(1, 20, 2)
 

@@ -8,7 +8,7 @@ from topologies.lab import __main__ as command
 from topologies.lab import island
 from topologies.lab.island import Island, IslandError
 from topologies.lab.state import State, write
-from topologies.load import load
+from topologies.loading.load import load
 
 
 @pytest.mark.parametrize(

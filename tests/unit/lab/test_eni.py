@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from topologies.lab import eni, node
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from topologies.kinds import Kernels, ProxyMode
 from topologies.lab import kernel
 from topologies.lab.build import BuildError
 from topologies.lab.debian import Debian, DebianError
@@ -14,8 +13,9 @@ from topologies.lab.guest.guest import GuestError
 from topologies.lab.nodeinit import modules, processors
 from topologies.lab.processes import ProcessError
 from topologies.lab.state import State
-from topologies.load import load
-from topologies.model import Lab, Topology
+from topologies.loading.load import load
+from topologies.schema.enums import Kernels, ProxyMode
+from topologies.schema.topology import Lab, Topology
 
 GIB = 2**30
 

@@ -13,7 +13,7 @@ from topologies.lab import images
 from topologies.lab.archive import Image, Link, write_archive, write_tar
 from topologies.lab.binaries import Binaries
 from topologies.lab.images import AGNHOST, PAUSE, ImagesError, agnhost_image, golden, libraries, pause_image
-from topologies.model import Images, Version
+from topologies.schema.topology import Images, Version
 
 LDD = """\
 	linux-vdso.so.1 (0x00007f00d6efc000)

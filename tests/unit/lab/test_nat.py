@@ -4,10 +4,10 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from topologies.lab import addresses, nat
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 PORTS = {"n1": "n1-x", "n2": "n2-x"}
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from topologies.kinds import Masquerade
 from topologies.lab import controlplane, node
 from topologies.lab.cgroups import Hierarchy
 from topologies.lab.state import State, read
-from topologies.load import load
-from topologies.model import Version
+from topologies.loading.load import load
+from topologies.schema.enums import Masquerade
+from topologies.schema.topology import Version
 
 STATE = State(Path("/state"))
 BINARIES = Path("/bin")

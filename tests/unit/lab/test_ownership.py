@@ -17,7 +17,7 @@ from topologies.lab.island import locate
 from topologies.lab.ownership import OwnershipError
 from topologies.lab.processes import Process
 from topologies.lab.state import State, boot_id, write
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

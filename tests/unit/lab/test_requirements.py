@@ -11,8 +11,8 @@ from topologies.lab.flags import VersionError
 from topologies.lab.processes import ProcessError
 from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
-from topologies.load import load
-from topologies.model import Version
+from topologies.loading.load import load
+from topologies.schema.topology import Version
 
 
 def test_all_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 
-from topologies.kinds import CniKind, DetectLocal, ProxyMode
 from topologies.lab.versions import (
     FLAGS,
     Component,
@@ -18,7 +17,8 @@ from topologies.lab.versions import (
     kubelet_config,
     proxy_config,
 )
-from topologies.model import Cni, Node, Proxy, Topology, Version, Workload
+from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
+from topologies.schema.topology import Cni, Node, Proxy, Topology, Version, Workload
 
 EVERY = [Version(1, minor) for minor in range(20, 37)]
 FILES = KubeletFiles("/ca", "/crt", "/key")

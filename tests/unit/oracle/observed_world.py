@@ -15,10 +15,10 @@ from probes.oracle.environment import Environment
 from probes.oracle.flow import Flow, Onward, Origin, Packet, World
 from probes.oracle.travel import lost_answer
 from tests.unit.oracle.recordings import FLAGS, NETWORKS, RecordingError, cell_id
+from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.kinds import ServiceType, TrafficPolicy
-from topologies.model import Topology, Vantage
-from topologies.snapshot import Endpoint, ServiceState, Snapshot
+from topologies.schema.enums import ServiceType, TrafficPolicy
+from topologies.schema.topology import Topology, Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,13 +15,13 @@ from probes.oracle.names import name
 from probes.oracle.oracle import expect
 from probes.plan import plan
 from tests.unit.oracle.variants import variants
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import resolve
-from topologies.kinds import CniKind, DetectLocal, Masquerade, ProxyMode
-from topologies.load import TopologyError, parse
-from topologies.model import Topology
-from topologies.podaddresses import NoRoomError, assign_pod_addresses
-from topologies.rules import complaints
-from topologies.snapshot import declared
+from topologies.loading.load import TopologyError, parse
+from topologies.schema.enums import CniKind, DetectLocal, Masquerade, ProxyMode
+from topologies.schema.pod_addresses import NoRoomError, assign_pod_addresses
+from topologies.schema.topology import Topology
+from topologies.schema.validation import complaints
 
 VERSIONS = ("1.20.2", "1.23.4", "1.24.3", "1.27.1", "1.29.4", "1.36.2")
 RANGES = (("10.0.0.0/16", "10.0.{}.0/24"), ("10.8.0.0/16", "10.8.{}.0/24"), ("10.0.0.0/25", "10.0.0.{1}/27"))

@@ -11,13 +11,13 @@ from probes.observation import Outcome
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
 from tests.unit.oracle.variants import CARDS, changed
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.kinds import TrafficPolicy
-from topologies.model import Vantage
-from topologies.snapshot import declared
+from topologies.schema.enums import TrafficPolicy
+from topologies.schema.topology import Vantage
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 LB = FrontendKind.LOAD_BALANCER
 KEEPS: dict[str, Any] = {"status": "hostname", "masquerade_inside": False}

@@ -10,10 +10,10 @@ import pytest
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
 from probes.plan import plan
-from topologies.load import load
-from topologies.model import Topology
-from topologies.rules import complaints
-from topologies.snapshot import Snapshot, declared
+from topologies.cluster_state.snapshot import Snapshot, declared
+from topologies.loading.load import load
+from topologies.schema.topology import Topology
+from topologies.schema.validation import complaints
 
 CASES = Path(__file__).parent / "cases"
 OF_RULES = ("iptables", "nftables")

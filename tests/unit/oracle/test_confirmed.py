@@ -16,10 +16,10 @@ from probes.plan import plan
 from tests.confirmed import confirmed_by
 from tests.unit.oracle.observed_world import CLIENTS, world_of
 from tests.unit.oracle.test_mutations import spoken as spoken_in_the_matrix
+from topologies.cluster_state.snapshot import Endpoint
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.load import load, names
-from topologies.model import Vantage
-from topologies.snapshot import Endpoint
+from topologies.loading.load import load, names
+from topologies.schema.topology import Vantage
 
 RULES = {rule.id: rule for rule in CATALOGUE}
 FLANNEL = {"kind": "flannel-vxlan"}

@@ -9,10 +9,10 @@ import pytest
 
 from probes.cell import Cell
 from probes.oracle.oracle import expect
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import Frontend, FrontendKind
-from topologies.load import load
-from topologies.model import Topology
-from topologies.snapshot import declared
+from topologies.loading.load import load
+from topologies.schema.topology import Topology
 
 CASE = Path(__file__).with_name("cases") / "02-ipvs-source-ranges-node.yaml"
 VIP = "198.18.100.1/32"

@@ -13,7 +13,7 @@ from probes.oracle.names import name
 from probes.oracle.oracle import predict
 from tests.unit.oracle.observed_world import CLIENTS, TARGETS, snapshot_like, world_of
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.model import Vantage
+from topologies.schema.topology import Vantage
 
 FLANNEL, BARE = {"kind": "flannel-vxlan"}, {"kind": "tunnel"}
 EGRESS, GUARDED = {"kind": "tunnel", "masquerade": "egress"}, {"kind": "tunnel", "anti_spoof": True}

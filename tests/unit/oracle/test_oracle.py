@@ -15,12 +15,12 @@ from probes.oracle.modes import UnsupportedMode
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
 from tests.unit.oracle.variants import changed
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.snapshot import declared
 
 if TYPE_CHECKING:
     from probes.expectation import Expectation
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 BARE = {"kind": "flannel-vxlan", "masquerade": False}
 LOCAL_NODE_PORT = ("web-np-local", FrontendKind.NODE_PORT)

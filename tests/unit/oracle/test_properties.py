@@ -17,8 +17,9 @@ from probes.oracle.oracle import expect
 from probes.oracle.rules import CATALOGUE
 from probes.plan import plan
 from tests.unit.oracle.variants import CARDS, LISTENERS, changed, more_cells, variants
+from topologies.cluster_state.snapshot import Endpoint, Snapshot, declared
 from topologies.frontends import Frontend, FrontendKind
-from topologies.kinds import (
+from topologies.schema.enums import (
     BalancerStatus,
     CniKind,
     DetectLocal,
@@ -28,14 +29,13 @@ from topologies.kinds import (
     ProxyMode,
     Registers,
 )
-from topologies.model import Topology, Version
-from topologies.snapshot import Endpoint, Snapshot, declared
+from topologies.schema.topology import Topology, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from probes.cell import Cell
-    from topologies.snapshot import ServiceState
+    from topologies.cluster_state.snapshot import ServiceState
 
 KNOWN = {rule.id for rule in CATALOGUE}
 BASES = {

@@ -12,7 +12,7 @@ from probes.oracle.names import name
 from probes.oracle.oracle import predict
 from tests.unit.oracle.observed_world import CLIENTS, snapshot_like, world_of
 from topologies.frontends import Frontend, FrontendKind
-from topologies.model import Vantage
+from topologies.schema.topology import Vantage
 
 F = {"kind": "flannel-vxlan"}
 O = {"kind": "flannel-vxlan", "masquerade": False}  # noqa: E741 - the table's own letter: an overlay without masquerade

@@ -13,8 +13,8 @@ from probes.oracle import upstream
 from probes.oracle.rule import IPVS_ONLY, Rule
 from probes.oracle.rules import CATALOGUE, versions
 from probes.oracle.upstream import Backport, KubeProxyChange
-from topologies.kinds import ProxyMode
-from topologies.model import Version
+from topologies.schema.enums import ProxyMode
+from topologies.schema.topology import Version
 
 CHANGES = {name: value for name, value in vars(upstream).items() if isinstance(value, KubeProxyChange)}
 ORACLE = Path(upstream.__file__).parent

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from probes.cell import Cell
 from probes.plan import plan
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.kinds import TrafficPolicy
-from topologies.load import load
-from topologies.model import Service, Topology
-from topologies.snapshot import declared
+from topologies.loading.load import load
+from topologies.schema.enums import TrafficPolicy
+from topologies.schema.topology import Service, Topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from ipaddress import IPv4Address
 
-    from topologies.snapshot import Endpoint, ServiceState, Snapshot
+    from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
 
 LABS = {
     "lab-flannel": ("1.20.2", "1.21.1", "1.23.4", "1.24.3", "1.36.2"),

@@ -21,8 +21,8 @@ from reports.cli import main
 from reports.comparison import compare
 from reports.prediction import Prediction
 from reports.run import DeclaredTopology, Run
-from topologies.load import load
-from topologies.snapshot import declared
+from topologies.cluster_state.snapshot import declared
+from topologies.loading.load import load
 
 SMALL = load("lab-small")
 CELLS = [cell for cell in plan(SMALL).cells if cell.frontend.service in {"web", "web-np", "none"}]

@@ -20,8 +20,8 @@ from reports.cli import main
 from reports.comparison import Kind
 from reports.explain import why
 from reports.prediction import Prediction
-from topologies.load import load, names
-from topologies.snapshot import declared
+from topologies.cluster_state.snapshot import declared
+from topologies.loading.load import load, names
 
 ROOT = Path(__file__).parents[3]
 WHY = "ext-e1-to-web-lb.loadbalancer-v4-tcp"

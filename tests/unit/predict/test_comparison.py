@@ -14,8 +14,8 @@ from reports.parts import Address, CellKey, Expected, Observed, Try, Way
 from reports.prediction import Prediction
 from reports.record import Record
 from reports.run import DeclaredTopology, Run
-from topologies.load import load
-from topologies.model import Topology  # noqa: TC001 - the fixture's type
+from topologies.loading.load import load
+from topologies.schema.topology import Topology  # noqa: TC001 - the fixture's type
 
 CELL = CellKey(
     id="pod-n1-to-web.nodeport.n2-v4-tcp",

@@ -9,7 +9,7 @@ import pytest
 from reports.answers import Side
 from reports.comparison import Comparison, Kind, compare
 from reports.prediction import Prediction
-from topologies.overrides import declared
+from topologies.loading.overrides import declared
 
 OLD, NEW = {"kubernetes": "1.22.15"}, {"kubernetes": "1.24.6"}
 # In the standard workload web-a is on n1, web-b and host-a (on the host network) on n2; n3 and n4 have no endpoint.

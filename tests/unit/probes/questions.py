@@ -10,8 +10,8 @@ from probes.cell import Cell
 from probes.observation import Attempt, Observation, Outcome
 from probes.vantages.simulated import SimulatedVantage
 from topologies.frontends import Frontend, FrontendKind, Target
-from topologies.kinds import VantageKind
-from topologies.model import Vantage
+from topologies.schema.enums import VantageKind
+from topologies.schema.topology import Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from probes.judging import Judge
 from probes.oracle.oracle import expect
 from probes.plan import plan
 from probes.verdict import Result
-from topologies.load import load
+from topologies.loading.load import load
 
 TOPOLOGY = load("lab-small")
 CELLS = plan(TOPOLOGY).cells

@@ -10,11 +10,11 @@ import pytest
 
 from probes import runner
 from probes.budget import FAST, LEAST, MOST, SLOW, STEP, AbortedError, Budget, Pace
-from probes.clock import Deadline, until
-from probes.threads import run_all, start
 from probes.vantages.base import Completed, UnusableError, at_once
 from probes.vantages.simulated import SimulatedVantage
 from tests.unit.probes.questions import OK, question
+from topologies.common.threads import run_all, start
+from topologies.common.waiting import Deadline, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

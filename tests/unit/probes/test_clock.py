@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from probes.clock import Deadline, WaitTimeoutError, spaced, until
+from topologies.common.waiting import Deadline, WaitTimeoutError, spaced, until
 
 
 def test_a_wait_in_vain_tells_its_last_reason() -> None:

@@ -12,11 +12,11 @@ from kubernetes import client
 
 from probes.contradictions import compare_cluster, compare_pods, compare_proxies, rules_between
 from probes.proxy_facts import ProxyFacts
-from topologies.kinds import CniKind, DetectLocal, ProxyMode
-from topologies.load import load, names, parse
-from topologies.model import Node, Version
-from topologies.real_cluster import RealCluster, RealNode, read_node
-from topologies.snapshot import declared
+from topologies.cluster_state.real_cluster import RealCluster, RealNode, read_node
+from topologies.cluster_state.snapshot import declared
+from topologies.loading.load import load, names, parse
+from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
+from topologies.schema.topology import Node, Version
 
 SMALL = load("lab-small")
 API_SERVICE = " (clusterIP of Service default/kubernetes)"

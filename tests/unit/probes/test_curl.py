@@ -19,8 +19,8 @@ from probes.cell import Cell
 from probes.classify import attempt
 from probes.observation import Attempt, Outcome
 from topologies.frontends import Frontend, FrontendKind, Target
-from topologies.kinds import VantageKind
-from topologies.model import Vantage
+from topologies.schema.enums import VantageKind
+from topologies.schema.topology import Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,9 +16,9 @@ from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.oracle import expect
 from probes.plan import plan
 from probes.verdict import Facet, Result
-from topologies.load import TopologyError, load
-from topologies.model import Deviation
-from topologies.overrides import declared
+from topologies.loading.load import TopologyError, load
+from topologies.loading.overrides import declared
+from topologies.schema.topology import Deviation
 
 PLAIN = load("lab-small")
 CELLS = plan(PLAIN).cells

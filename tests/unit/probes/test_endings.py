@@ -23,7 +23,7 @@ import pytest
 
 from reports.journal import load
 from tests.unit.fake_api import Api, Raw, serve, status
-from topologies.load import LIBRARY
+from topologies.loading.load import LIBRARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

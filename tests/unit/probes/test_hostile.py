@@ -19,8 +19,8 @@ from probes.vantages.base import OUTPUT_MAX, Completed, at_once
 from tests.unit.probes.hostile import ANSWERS, ECHO, OK, hostile
 from tests.unit.probes.servers import LOOPBACK, closed, echo
 from topologies.frontends import Frontend, FrontendKind
-from topologies.kinds import VantageKind
-from topologies.model import Vantage
+from topologies.schema.enums import VantageKind
+from topologies.schema.topology import Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

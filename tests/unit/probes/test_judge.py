@@ -8,7 +8,7 @@ from probes.judge import Case, judge, with_names
 from probes.observation import Attempt, Observation, Outcome
 from probes.plan import plan
 from probes.verdict import Facet, Result
-from topologies.load import load
+from topologies.loading.load import load
 
 CELL = plan(load("lab-small")).cells[0]
 KEPT, OTHER = IPv4Address("198.18.3.100"), IPv4Address("10.244.2.1")

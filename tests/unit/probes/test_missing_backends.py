@@ -10,10 +10,10 @@ import pytest
 
 from probes.plugin import ANSWERS, RUN, missing_backends, pytest_sessionfinish
 from probes.session import Answers
-from topologies.load import load
+from topologies.cluster_state.shortfalls import residents
+from topologies.cluster_state.snapshot import PodStatus, declared
+from topologies.loading.load import load
 from topologies.plugin import TOPOLOGY
-from topologies.shortfalls import residents
-from topologies.snapshot import PodStatus, declared
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ import pytest
 
 from probes.observation import BURST
 from probes.plan import plan, sample_size
-from topologies.load import load, names
+from topologies.loading.load import load, names
 
 
 @pytest.mark.parametrize("name", names())

@@ -9,11 +9,11 @@ import pytest
 
 from probes import session, settling
 from tests.unit.fake_api import Api, serve
-from topologies import cluster as clusters
-from topologies.api import ClusterError
-from topologies.cluster import Cluster
-from topologies.load import load
-from topologies.settled import Settled
+from topologies.cluster import client as clusters
+from topologies.cluster.api import ClusterError
+from topologies.cluster.client import Cluster
+from topologies.cluster.proxy_barrier import Settled
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

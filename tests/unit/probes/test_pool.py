@@ -18,7 +18,7 @@ from probes.plan import plan
 from probes.pool import UNSEEN, Pool, picker
 from probes.session import Answers, simulate
 from probes.verdict import Facet, Result
-from topologies.load import load
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import pytest
 
 from probes import curl
 from topologies.frontends import Target
-from topologies.load import load
+from topologies.loading.load import load
 
 
 def asks(count: int, times: int) -> list[curl.Ask]:

@@ -9,8 +9,8 @@ import pytest
 from probes import session
 from probes.plan import plan
 from tests.unit.fake_api import Api, Raw, serve, status
-from topologies.cluster import ClusterError
-from topologies.load import load
+from topologies.cluster.client import ClusterError
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,13 +20,13 @@ from probes.promise import BackendSet, Promise, PromiseError, SourceKind
 from probes.selection import select
 from probes.verdict import Facet, Result
 from reports import failure
-from topologies import overrides
-from topologies.load import load, names
-from topologies.snapshot import declared
+from topologies.cluster_state.snapshot import declared
+from topologies.loading import overrides
+from topologies.loading.load import load, names
 
 if TYPE_CHECKING:
     from probes.cell import Cell
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 TESTS = suite.tests_of(suites)
 PROMISES = tuple(test for test in TESTS if test.promise)

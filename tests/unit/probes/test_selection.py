@@ -2,7 +2,7 @@ import pytest
 
 from probes.plan import plan
 from probes.selection import SelectionError, select
-from topologies.load import load
+from topologies.loading.load import load
 
 TOPOLOGY = load("lab-small")
 CELLS = plan(TOPOLOGY).cells

@@ -6,9 +6,9 @@ import pytest
 
 from probes import session
 from probes.plan import plan
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import resolve
-from topologies.load import load
-from topologies.snapshot import declared
+from topologies.loading.load import load
 
 TOPOLOGY = load("lab-flannel")
 CELLS = {cell.id: cell for cell in plan(TOPOLOGY).cells}

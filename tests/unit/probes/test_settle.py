@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from probes import clock
 from probes.settling import pools_late
-from topologies.pools import ANNOTATION, Pool, told, written
+from topologies.cluster.lb_targets import ANNOTATION, Pool, told, written
+from topologies.common import waiting
 
 BOTH = ("n1", "n2")
 
@@ -22,7 +22,7 @@ class Clock:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(clock, "time", made)
+    monkeypatch.setattr(waiting, "time", made)
     return made
 
 

@@ -21,10 +21,10 @@ from servers import closed, echo, hanging, silent
 
 from probes import curl, transfers
 from probes.classify import attempt
-from probes.clock import Deadline, until
 from probes.observation import Outcome
 from probes.vantages.base import OUTPUT_MAX, TransportError, UnusableError
 from probes.vantages.ssh import SshVantage
+from topologies.common.waiting import Deadline, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

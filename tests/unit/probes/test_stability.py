@@ -9,10 +9,10 @@ from probes import session, stability
 from probes.oracle.oracle import expect
 from probes.plan import plan
 from tests.unit.fake_api import Api, serve, status
-from topologies import cluster as clusters
-from topologies.load import load
-from topologies.shortfalls import changes, residents
-from topologies.snapshot import PodStatus, declared
+from topologies.cluster import client as clusters
+from topologies.cluster_state.shortfalls import changes, residents
+from topologies.cluster_state.snapshot import PodStatus, declared
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from probes.plan import plan
 from probes.vantages.base import Completed, at_once
 from probes.vantages.simulated import SimulatedVantage
 from tests.unit.probes.questions import OK, question
-from topologies.kinds import VantageKind
-from topologies.load import load
+from topologies.loading.load import load
+from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,8 +19,8 @@ from probes.observation import Outcome
 from probes.vantages.base import Completed, TransportError, UnusableError, at_once
 from tests.unit.probes.servers import LocalVantage, closed, echo
 from topologies.frontends import Frontend, FrontendKind
-from topologies.kinds import VantageKind
-from topologies.model import Vantage
+from topologies.schema.enums import VantageKind
+from topologies.schema.topology import Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

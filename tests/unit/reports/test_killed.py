@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.clock import Deadline, until
 from probes.verdict import Result
 from reports.journal import load, recover
+from topologies.common.waiting import Deadline, until
 
 if TYPE_CHECKING:
     from reports.run import Run

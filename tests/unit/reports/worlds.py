@@ -14,11 +14,11 @@ from probes.plan import plan
 from probes.verdict import Facet
 from reports.record import Record
 from reports.run import DeclaredTopology, Header, Left
+from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
-from topologies.kinds import LoadBalancerKind
-from topologies.model import External, LoadBalancer, Node, Topology
-from topologies.snapshot import Snapshot, declared
-from topologies.workload import standard
+from topologies.schema.default_workload import standard
+from topologies.schema.enums import LoadBalancerKind
+from topologies.schema.topology import External, LoadBalancer, Node, Topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from topologies.cluster import ClusterError
-from topologies.load import load
+from topologies.cluster.client import ClusterError
+from topologies.loading.load import load
 from topologies.plugin import TOPOLOGY, access
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from tests.unit.fake_api import CONFIG, Api, Raw, serve, status
-from topologies import api as apis
-from topologies import cluster as clusters
-from topologies import run_namespaces
-from topologies.api import ClusterError
-from topologies.cluster import Cluster
-from topologies.load import load
+from topologies.cluster import api as apis
+from topologies.cluster import client as clusters
+from topologies.cluster import run_namespaces
+from topologies.cluster.api import ClusterError
+from topologies.cluster.client import Cluster
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from topologies import api_objects, manifests
+from topologies.cluster import api_objects, manifests
+from topologies.cluster_state.snapshot import declared
 from topologies.frontends import Frontend, FrontendKind, resolve
-from topologies.load import load
-from topologies.snapshot import declared
+from topologies.loading.load import load
 
 TOPOLOGY = load("lab-balancer")
 SNAPSHOT = declared(TOPOLOGY)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.fuzz.bounds import in_time
-from topologies.complaints import nearest
-from topologies.load import TopologyError, load, parse
-from topologies.overrides import declared
-from topologies.overrides import parse as parse_overrides
-from topologies.words import UNSUPPORTED_KEYS, paths
+from topologies.loading.field_words import UNSUPPORTED_KEYS, paths
+from topologies.loading.load import TopologyError, load, parse
+from topologies.loading.overrides import declared
+from topologies.loading.overrides import parse as parse_overrides
+from topologies.schema.complaints import nearest
 
 GOOD = """
 name: mine

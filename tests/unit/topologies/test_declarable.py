@@ -11,10 +11,10 @@ import pytest
 from probes.observation import Outcome
 from probes.oracle.oracle import expect
 from probes.plan import plan
-from topologies import manifests
-from topologies.kinds import DetectLocal, DeviantOutcome
-from topologies.load import TopologyError, load, names, parse
-from topologies.snapshot import declared
+from topologies.cluster import manifests
+from topologies.cluster_state.snapshot import declared
+from topologies.loading.load import TopologyError, load, names, parse
+from topologies.schema.enums import DetectLocal, DeviantOutcome
 
 IDS = Path(__file__).with_name("cell_ids.json")
 EKS = """

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from topologies import keys
-from topologies.load import LIBRARY, load, names, parse
-from topologies.model import Images
-from topologies.values import names_registry
-from topologies.words import paths
+from topologies.loading import key_tables
+from topologies.loading.field_words import paths
+from topologies.loading.load import LIBRARY, load, names, parse
+from topologies.schema.scalars import names_registry
+from topologies.schema.topology import Images
 
 ROOT = Path(__file__).parents[3]
-PAGE = keys.PAGE.read_text(encoding="utf-8")
+PAGE = key_tables.PAGE.read_text(encoding="utf-8")
 BASE = """
 name: mine
 kubernetes: "1.30.3"
@@ -28,7 +28,7 @@ OF_THE_LAB = "hairpin.local/"
 
 
 def test_the_tables_are_those_of_the_schema() -> None:
-    assert keys.page(PAGE) == PAGE, "run `python -m topologies.keys`"
+    assert key_tables.page(PAGE) == PAGE, "run `python -m topologies.loading.key_tables`"
 
 
 def test_every_key_is_documented() -> None:
@@ -36,9 +36,9 @@ def test_every_key_is_documented() -> None:
     assert {path for path in paths() if f"| `{path.rpartition('.')[2]}` |" not in PAGE} == set()
 
 
-@pytest.mark.parametrize("section", [model for _, model in keys.SECTIONS])
+@pytest.mark.parametrize("section", [model for _, model in key_tables.SECTIONS])
 def test_every_field_says_what_it_means(section) -> None:
-    told = keys.descriptions(section)
+    told = key_tables.descriptions(section)
 
     assert set(told) == set(section.model_fields)
     assert all(text.endswith(".") for text in told.values())

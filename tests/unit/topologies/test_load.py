@@ -1,7 +1,7 @@
 import pytest
 
-from topologies.load import TopologyError, load, names, parse
-from topologies.model import Version
+from topologies.loading.load import TopologyError, load, names, parse
+from topologies.schema.topology import Version
 
 GOOD = """
 name: mine

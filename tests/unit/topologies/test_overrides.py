@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from topologies.kinds import CniKind, Masquerade, ProxyMode
-from topologies.load import TopologyError, load, names, raw
-from topologies.overrides import apply, declared, parse
+from topologies.loading.load import TopologyError, load, names, raw
+from topologies.loading.overrides import apply, declared, parse
+from topologies.schema.enums import CniKind, Masquerade, ProxyMode
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.fake_api import Api, Raw, serve, status
-from topologies import cluster as clusters
-from topologies import run_namespaces
-from topologies.api import ClusterError
-from topologies.cluster import Cluster
-from topologies.load import load
-from topologies.run_namespaces import Lease
+from topologies.cluster import client as clusters
+from topologies.cluster import run_namespaces
+from topologies.cluster.api import ClusterError
+from topologies.cluster.client import Cluster
+from topologies.cluster.run_namespaces import Lease
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from topologies.pod_states import PodState, classify
+from topologies.cluster_state.pod_states import PodState, classify
 
 READY = [{"type": "Ready", "status": "True"}]
 UNREADY = [

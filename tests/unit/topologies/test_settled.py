@@ -5,11 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from topologies.load import load
-from topologies.settled import Settled
+from topologies.cluster.proxy_barrier import Settled
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 IPTABLES, IPVS = load("lab-small"), load("lab-ipvs-flannel")
 

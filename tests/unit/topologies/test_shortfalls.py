@@ -13,14 +13,14 @@ from probes.judging import Judge
 from probes.oracle.oracle import expect
 from probes.plan import plan
 from probes.verdict import Result
-from topologies.declared_workload import declared_workload
-from topologies.kinds import ServiceType, TrafficPolicy
-from topologies.load import load, names
-from topologies.shortfalls import changes, residents, shortfalls
-from topologies.snapshot import PodStatus, declared
+from topologies.cluster_state.declared_workload import declared_workload
+from topologies.cluster_state.shortfalls import changes, residents, shortfalls
+from topologies.cluster_state.snapshot import PodStatus, declared
+from topologies.loading.load import load, names
+from topologies.schema.enums import ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
-    from topologies.snapshot import Snapshot
+    from topologies.cluster_state.snapshot import Snapshot
 
 TOPOLOGY = load("lab-balancer")
 SMALL = load("lab-small")

@@ -1,6 +1,5 @@
-"""A guest: a user-mode Linux with what this machine's kernel lacks (IPVS), which holds a lab's workers.
+"""A user-mode Linux with what this machine's kernel lacks (IPVS); it holds the workers of a lab.
 
-Everything else of the lab (control plane, load balancer, router, external hosts, pytest) stays on the machine's own
-kernel. The guest is a process of the island, with the island's view of the machine's files as its root (hostfs), so
-that it finds the lab's state where everybody does; its only cards are plugged into the island's own switches.
+ipvs_support.py decides whether a topology needs it, build.py makes its kernel, guest.py boots it, init.py and making.py
+run inside it. Start with guest.py and docs/ipvs.md.
 """

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping, Sequence
 
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 GIB = 2**30
 MEMORY = 6 * GIB  # the most a guest may take; what it does not touch is never taken

@@ -9,7 +9,7 @@ from topologies.lab import cgroups, images, netns
 from topologies.lab.guest import guest
 from topologies.lab.state import read
 from topologies.lab.workers import Workers
-from topologies.model import Topology
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from topologies.lab.state import State

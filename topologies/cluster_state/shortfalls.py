@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from topologies.cluster_state.service_shortfalls import SERVICE_KINDS, Shortfall, listed, of_service
 from topologies.frontends import FrontendKind
-from topologies.service_shortfalls import SERVICE_KINDS, Shortfall, listed, of_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from topologies.cluster_state.snapshot import PodStatus, Snapshot
     from topologies.frontends import Frontend
-    from topologies.model import Topology, Vantage
-    from topologies.snapshot import PodStatus, Snapshot
+    from topologies.schema.topology import Topology, Vantage
 
 
 @dataclass(frozen=True, slots=True)

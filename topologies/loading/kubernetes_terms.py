@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from topologies.complaints import squash
+from topologies.schema.complaints import squash
 
 CHOSEN = "no such key: the API server chooses it"
 TERMS = {

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from topologies.kinds import BalancerStatus
-from topologies.snapshot import Endpoint, Snapshot
+from topologies.cluster_state.snapshot import Endpoint, Snapshot
+from topologies.schema.enums import BalancerStatus
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from topologies.model import Service, Topology
-    from topologies.snapshot import ServiceState
+    from topologies.cluster_state.snapshot import ServiceState
+    from topologies.schema.topology import Service, Topology
 
 
 def declared_workload(topology: Topology, snapshot: Snapshot) -> Snapshot:

@@ -10,17 +10,18 @@ from ipaddress import IPv4Network
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from topologies import limits, workload_rules
-from topologies.complaints import Complaint, duplicates, offer
-from topologies.kinds import BalancerStatus, DetectLocal, LoadBalancerKind, ProxyMode, ServiceType
-from topologies.podranges import find_missing_ranges, find_small_ranges
-from topologies.values import ASSUMED_POOL, PRIMARY, names_registry
+from topologies.loading import limits
+from topologies.schema import workload_validation
+from topologies.schema.complaints import Complaint, duplicates, offer
+from topologies.schema.enums import BalancerStatus, DetectLocal, LoadBalancerKind, ProxyMode, ServiceType
+from topologies.schema.pod_ranges import find_missing_ranges, find_small_ranges
+from topologies.schema.scalars import ASSUMED_POOL, PRIMARY, names_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from ipaddress import IPv4Address
 
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 __all__ = ["Complaint", "complaints"]
 
@@ -224,18 +225,18 @@ RULES = (
     FileRule(_not_pods, ("nodes", "external", "cni")),
     FileRule(_not_services, ("nodes", "external", "service_cidr", LB)),
     FileRule(_ranges_apart, ("service_cidr", "cni")),
-    FileRule(workload_rules.names, ("workload.backends", "workload.services", "workload.vantages")),
-    FileRule(workload_rules.backends, ("nodes", "workload.backends")),
-    FileRule(workload_rules.rooms, ("nodes", "workload.backends", "workload.vantages")),
-    FileRule(workload_rules.services, ("workload.services",)),
-    FileRule(workload_rules.service_range, ("service_cidr", "workload.services")),
-    FileRule(workload_rules.vantages, ("nodes", "external", "workload.backends", "workload.vantages")),
-    FileRule(workload_rules.size, ("nodes", LB, "workload.backends", "workload.services", "workload.vantages")),
+    FileRule(workload_validation.names, ("workload.backends", "workload.services", "workload.vantages")),
+    FileRule(workload_validation.backends, ("nodes", "workload.backends")),
+    FileRule(workload_validation.rooms, ("nodes", "workload.backends", "workload.vantages")),
+    FileRule(workload_validation.services, ("workload.services",)),
+    FileRule(workload_validation.service_range, ("service_cidr", "workload.services")),
+    FileRule(workload_validation.vantages, ("nodes", "external", "workload.backends", "workload.vantages")),
+    FileRule(workload_validation.size, ("nodes", LB, "workload.backends", "workload.services", "workload.vantages")),
     FileRule(_listeners, (LB, "workload.services")),
     FileRule(_listener_ports, (LB,)),
     FileRule(_pool_size, (LB, "workload.services")),
     FileRule(_ip_mode, (LB, "kubernetes", "proxy", "workload.services")),
     FileRule(_proxy, ("kubernetes", "proxy")),
     FileRule(_image, ("images", "lab")),
-    FileRule(workload_rules.deviations, ("deviations",)),
+    FileRule(workload_validation.deviations, ("deviations",)),
 )

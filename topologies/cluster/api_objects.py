@@ -8,14 +8,14 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from topologies import manifests
-from topologies.api import ClusterError
-from topologies.kinds import ServiceType, TrafficPolicy
-from topologies.pod_states import classify
-from topologies.snapshot import PodStatus, ServiceState
+from topologies.cluster import manifests
+from topologies.cluster.api import ClusterError
+from topologies.cluster_state.pod_states import classify
+from topologies.cluster_state.snapshot import PodStatus, ServiceState
+from topologies.schema.enums import ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
-    from topologies.snapshot import Endpoint
+    from topologies.cluster_state.snapshot import Endpoint
 
 
 def ipv4(text: str | None) -> IPv4Address | None:

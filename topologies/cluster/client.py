@@ -11,19 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from topologies import manifests
-from topologies.api import API_TIMEOUT, CONFLICT, FORBIDDEN, ClusterError, call, connect, core, reading
-from topologies.api_objects import ipv4, pod_address, pod_status, service_state
-from topologies.kinds import Registers, ServiceType
-from topologies.pod_states import PodState, classify
-from topologies.pools import Pool, told
-from topologies.real_cluster import RealCluster, read_node
-from topologies.run_namespaces import RunNamespace, delete, owner, run_namespaces
-from topologies.shortfalls import shortfalls
-from topologies.snapshot import Endpoint, Snapshot
+from topologies.cluster import manifests
+from topologies.cluster.api import API_TIMEOUT, CONFLICT, FORBIDDEN, ClusterError, call, connect, core, reading
+from topologies.cluster.api_objects import ipv4, pod_address, pod_status, service_state
+from topologies.cluster.lb_targets import Pool, told
+from topologies.cluster.run_namespaces import RunNamespace, delete, owner, run_namespaces
+from topologies.cluster_state.pod_states import PodState, classify
+from topologies.cluster_state.real_cluster import RealCluster, read_node
+from topologies.cluster_state.shortfalls import shortfalls
+from topologies.cluster_state.snapshot import Endpoint, Snapshot
+from topologies.schema.enums import Registers, ServiceType
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 __all__ = ["Cluster", "ClusterError", "connect", "core"]
 

@@ -12,10 +12,10 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from topologies.complaints import Complaint, nearest, offer, show, squash
-from topologies.model import Model, Topology
-from topologies.terms import CHOSEN, is_chosen, meant_by
-from topologies.values import REFUSED, Accepted
+from topologies.loading.kubernetes_terms import CHOSEN, is_chosen, meant_by
+from topologies.schema.complaints import Complaint, nearest, offer, show, squash
+from topologies.schema.scalars import REFUSED, Accepted
+from topologies.schema.topology import Model, Topology
 
 SHORTHAND = ("external_ips",)  # keys of the file that `expand` turns into others
 TOP = "top level"

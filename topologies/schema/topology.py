@@ -2,7 +2,7 @@
 
 Addresses are `ipaddress` objects, versions compare as tuples. Nothing here talks to a cluster or to pytest.
 Names follow the Kubernetes API (`externalTrafficPolicy` is spelled `external_traffic_policy`) and design.md section 2.
-Each field's docstring is its row in docs/topology.md (`python -m topologies.keys`).
+Each field's docstring is its row in docs/topology.md (`python -m topologies.loading.key_tables`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from topologies import limits
-from topologies.kinds import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
-from topologies.network_model import Cni, External, Kernel, Listener, LoadBalancer, Model, Node, Proxy, Ssh
-from topologies.values import (
+from topologies.loading import limits
+from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
+from topologies.schema.network import Cni, External, Kernel, Listener, LoadBalancer, Model, Node, Proxy, Ssh
+from topologies.schema.scalars import (
     DNS_LABEL,
     Accepted,
     Address,
@@ -31,7 +31,7 @@ from topologies.values import (
     Version,
     Whole,
 )
-from topologies.workload_model import Backend, Service, Vantage, Workload
+from topologies.schema.workload import Backend, Service, Vantage, Workload
 
 __all__ = [
     "DNS_LABEL",

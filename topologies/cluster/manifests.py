@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from topologies.kinds import ServiceType, TrafficPolicy, VantageKind
+from topologies.schema.enums import ServiceType, TrafficPolicy, VantageKind
 
 if TYPE_CHECKING:
-    from topologies.model import Backend, Service, Topology, Vantage
+    from topologies.schema.topology import Backend, Service, Topology, Vantage
 
 Manifest = dict[str, Any]
 MANAGED_BY = {"app.kubernetes.io/name": "hairpin", "app.kubernetes.io/managed-by": "hairpin"}

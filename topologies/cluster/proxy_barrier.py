@@ -15,12 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from topologies import manifests
-from topologies.kinds import ProxyMode
+from topologies.cluster import manifests
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
-    from topologies.cluster import Cluster
-    from topologies.model import Backend
+    from topologies.cluster.client import Cluster
+    from topologies.schema.topology import Backend
 
 
 @dataclass

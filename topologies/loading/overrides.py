@@ -11,17 +11,17 @@ import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from topologies import yamlfile
-from topologies.complaints import Complaint, TopologyError, offer, show
-from topologies.expansion import expand
-from topologies.load import raw, validated
-from topologies.model import Topology
-from topologies.words import ROOT, SchemaType, inside, is_list, keys_of, known_key, model_of
+from topologies.loading import yaml_file
+from topologies.loading.expansion import expand
+from topologies.loading.field_words import ROOT, SchemaType, inside, is_list, keys_of, known_key, model_of
+from topologies.loading.load import raw, validated
+from topologies.schema.complaints import Complaint, TopologyError, offer, show
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from topologies.model import Model
+    from topologies.schema.topology import Model
 
 SOURCE = "overrides"
 INDEX = re.compile(r"-?[0-9]{1,9}")
@@ -59,7 +59,7 @@ def parse(pairs: Iterable[str]) -> dict[str, Any]:
             complaints.append(Complaint("--with", show(pair), "PATH=VALUE, the value in YAML"))
             continue
         try:
-            value = yamlfile.parse(text, path)
+            value = yaml_file.parse(text, path)
         except TopologyError as error:
             complaints.extend(one._replace(path=f"{_brief(path)}, {one.path}") for one in error.complaints)
             continue

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are read back by type at run time
 from typing import TYPE_CHECKING, Self
 
-from topologies.kinds import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
-from topologies.podaddresses import pod_addresses
-from topologies.values import ASSUMED_POOL
+from topologies.schema.enums import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
+from topologies.schema.pod_addresses import pod_addresses
+from topologies.schema.scalars import ASSUMED_POOL
 
 if TYPE_CHECKING:
-    from topologies.model import Backend, Service, Topology
+    from topologies.schema.topology import Backend, Service, Topology
 
 
 @dataclass(frozen=True, slots=True)

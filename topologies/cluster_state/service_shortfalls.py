@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from topologies.declared_workload import ip_mode
+from topologies.cluster_state.declared_workload import ip_mode
 from topologies.frontends import FrontendKind
-from topologies.kinds import BalancerStatus, LoadBalancerKind, Registers, ServiceType, TrafficPolicy
+from topologies.schema.enums import BalancerStatus, LoadBalancerKind, Registers, ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from topologies.model import Backend, Service, Topology
-    from topologies.snapshot import Endpoint, ServiceState, Snapshot
+    from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
+    from topologies.schema.topology import Backend, Service, Topology
 
 SERVICE_KINDS = frozenset(FrontendKind) - {FrontendKind.ENDPOINT}
 BALANCED = frozenset({FrontendKind.LOAD_BALANCER})

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from topologies import limits, rules
-from topologies.expansion import expand
-from topologies.model import Topology
-from topologies.words import complaint
+from topologies.loading import limits
+from topologies.loading.expansion import expand
+from topologies.loading.field_words import complaint
+from topologies.schema import validation
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
-    from topologies.complaints import Complaint
+    from topologies.schema.complaints import Complaint
 
 Raw = dict[str, Any]
 Loc = tuple[str | int, ...]
@@ -42,7 +43,7 @@ def check(given: Raw) -> tuple[Topology | None, list[Complaint]]:
     if _errors(sound):
         return None, found
     topology = Topology.model_validate(sound)
-    found.extend(rules.complaints(topology, frozenset(bad | ({"workload"} if derived and bad else set()))))
+    found.extend(validation.complaints(topology, frozenset(bad | ({"workload"} if derived and bad else set()))))
     return (None if found else topology), found
 
 

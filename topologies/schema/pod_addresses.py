@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from topologies.model import Node, Topology
+    from topologies.schema.topology import Node, Topology
 
 FIRST = 10  # the first ones of a range are the bridge's and other devices'
 RESERVED = 3  # addresses of a node's range that no pod gets: the network (vxlan device), the bridge, the broadcast

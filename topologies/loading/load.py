@@ -10,16 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from topologies import yamlfile
-from topologies.complaints import LONGEST, Complaint, TopologyError, offer, show
-from topologies.validation import check
+from topologies.loading import yaml_file
+from topologies.loading.parsing import check
+from topologies.schema.complaints import LONGEST, Complaint, TopologyError, offer, show
 
 if TYPE_CHECKING:
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 __all__ = ["LIBRARY", "SUFFIXES", "TopologyError", "load", "mapping", "names", "parse", "raw", "validated"]
 
-LIBRARY = Path(__file__).parent / "library"
+LIBRARY = Path(__file__).parents[1] / "library"
 SUFFIXES = frozenset({".yaml", ".yml"})  # what makes a name a file
 
 
@@ -46,7 +46,7 @@ def raw(name_or_file: str) -> tuple[dict[str, Any], str]:
             raise _nowhere(name_or_file, _not_a_name(path))
         path = LIBRARY / f"{name_or_file}.yaml"
     try:
-        text = yamlfile.read(path, path.name)
+        text = yaml_file.read(path, path.name)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         raise _nowhere(name_or_file, getattr(error, "strerror", None) or "a path that no file can have") from error
     return mapping(text, path.name), path.name
@@ -66,7 +66,7 @@ def _nowhere(name: str, got: str) -> TopologyError:
 
 def mapping(text: str, source: str) -> dict[str, Any]:
     """The mapping this YAML text is; TopologyError if it is none."""
-    found = yamlfile.parse(text, source)
+    found = yaml_file.parse(text, source)
     if not isinstance(found, dict):
         want = "a mapping with name, kubernetes, nodes, cni"
         raise TopologyError(source, [Complaint("top level", show(found), want)])

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from topologies import manifests
-from topologies.api import API_TIMEOUT, CONFLICT, NOT_FOUND, ClusterError, call, reading
+from topologies.cluster import manifests
+from topologies.cluster.api import API_TIMEOUT, CONFLICT, NOT_FOUND, ClusterError, call, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

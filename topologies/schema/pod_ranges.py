@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from topologies.kinds import DetectLocal, Masquerade
-from topologies.podaddresses import NoRoomError, pod_addresses
+from topologies.schema.enums import DetectLocal, Masquerade
+from topologies.schema.pod_addresses import NoRoomError, pod_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from topologies.model import Topology
+    from topologies.schema.topology import Topology
 
 HOW = "kubectl get node {name} -o jsonpath={{.spec.podCIDR}}"
 

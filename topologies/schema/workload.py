@@ -1,6 +1,6 @@
 """The declared workload: echo pods, the Services in front of them, and the clients.
 
-Each field's docstring is its row in docs/topology.md (`python -m topologies.keys`).
+Each field's docstring is its row in docs/topology.md (`python -m topologies.loading.key_tables`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from topologies import limits
-from topologies.kinds import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
-from topologies.network_model import Model
-from topologies.values import (  # noqa: TC001 - pydantic resolves field types at run time
+from topologies.loading import limits
+from topologies.schema.enums import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
+from topologies.schema.network import Model
+from topologies.schema.scalars import (  # noqa: TC001 - pydantic resolves field types at run time
     Address,
     BackendPort,
     Name,

@@ -1,6 +1,6 @@
 """The declared network: nodes, hosts outside, the pod network, kube-proxy, the nodes' kernels, the load balancer.
 
-Each field's docstring is its row in docs/topology.md (`python -m topologies.keys`).
+Each field's docstring is its row in docs/topology.md (`python -m topologies.loading.key_tables`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from topologies import limits
-from topologies.kinds import (
+from topologies.loading import limits
+from topologies.schema.enums import (
     BalancerStatus,
     CniKind,
     DetectLocal,
@@ -21,7 +21,7 @@ from topologies.kinds import (
     ProxyMode,
     Registers,
 )
-from topologies.values import (
+from topologies.schema.scalars import (
     PRIMARY,
     Accepted,
     Address,

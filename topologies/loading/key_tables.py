@@ -1,6 +1,7 @@
 """The tables of keys in docs/topology.md, from the schema: each field's type, default and docstring.
 
-`python -m topologies.keys` writes them into the page, between the marks; a test holds that page and schema agree.
+`python -m topologies.loading.key_tables` writes them into the page, between the marks; a test holds that page and
+schema agree.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from topologies import limits
-from topologies.model import (
+from topologies.loading import limits
+from topologies.loading.field_words import SchemaType, accepts, inside, is_list, model_of
+from topologies.schema.topology import (
     Backend,
     Cni,
     Deviation,
@@ -33,14 +35,13 @@ from topologies.model import (
     Vantage,
     Workload,
 )
-from topologies.words import SchemaType, accepts, inside, is_list, model_of
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-PAGE = Path(__file__).parents[1] / "docs" / "topology.md"
-BEGIN, END = "<!-- keys: begin, written by `python -m topologies.keys` -->", "<!-- keys: end -->"
+PAGE = Path(__file__).parents[2] / "docs" / "topology.md"
+BEGIN, END = "<!-- keys: begin, written by `python -m topologies.loading.key_tables` -->", "<!-- keys: end -->"
 EXTERNAL_IPS = (
     "external_ips",
     "a list of at most 2 IPv4 addresses",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from topologies import limits
-from topologies.complaints import Complaint, TopologyError, show
+from topologies.loading import limits
+from topologies.schema.complaints import Complaint, TopologyError, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,15 +9,15 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from topologies import limits
-from topologies.complaints import Complaint, duplicates, offer
-from topologies.kinds import DeviantOutcome, ServiceType, TrafficPolicy, VantageKind
-from topologies.podaddresses import RESERVED
+from topologies.loading import limits
+from topologies.schema.complaints import Complaint, duplicates, offer
+from topologies.schema.enums import DeviantOutcome, ServiceType, TrafficPolicy, VantageKind
+from topologies.schema.pod_addresses import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from topologies.model import Backend, Service, Topology, Vantage
+    from topologies.schema.topology import Backend, Service, Topology, Vantage
 
 POD_KINDS = {VantageKind.POD, VantageKind.NODE}
 RESERVED_APP = "prober"  # the probers' own label, see manifests.py

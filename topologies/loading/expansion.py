@@ -9,10 +9,11 @@ import re
 from ipaddress import IPv4Address
 from typing import Any
 
-from topologies import limits, workload
-from topologies.complaints import Complaint, show
-from topologies.kinds import CniKind, DetectLocal
-from topologies.values import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_LENGTH
+from topologies.loading import limits
+from topologies.schema import default_workload
+from topologies.schema.complaints import Complaint, show
+from topologies.schema.enums import CniKind, DetectLocal
+from topologies.schema.scalars import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_LENGTH
 
 Raw = dict[str, Any]
 EXTERNAL_IPS = 2
@@ -96,7 +97,7 @@ def _standard(full: Raw, external_ips: list[Any]) -> Raw:
     if not nodes:
         return {"backends": [], "services": [], "vantages": []}
     with_ssh = [node["name"] for node in nodes if node.get("ssh") is not None]
-    plan = workload.standard([node["name"] for node in nodes], external, with_ssh, external_ips)
+    plan = default_workload.standard([node["name"] for node in nodes], external, with_ssh, external_ips)
     balancer = full.get("load_balancer") or {}
     if isinstance(balancer, dict) and balancer.get("kind", "none") == "none":
         plan["services"] = [service for service in plan["services"] if service["type"] != "LoadBalancer"]
