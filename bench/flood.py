@@ -24,7 +24,7 @@ from bench.scale import enlarged
 from probes import budget, load_meter, low_load, runner, session
 from probes.judging import Judge
 from probes.plan import plan
-from topologies.lab import island, lab
+from topologies.lab import lab, sandbox
 from topologies.loading.load import load
 from topologies.schema.topology import Ssh, Topology
 
@@ -46,9 +46,9 @@ UNBOUNDED: tuple[tuple[ModuleType, str, float], ...] = (
 def main(name: str, services: int) -> None:
     """Print the verdicts and the seconds of both, and their ratio. Leaves the lab up, as `bench.run` does."""
     topology = _enlarged(name, services)
-    if not island.is_inside(topology.name):
+    if not sandbox.is_inside(topology.name):
         lab.up(topology)
-        island.reenter(topology.name, [sys.executable, "-m", "bench.flood", name, str(services)])
+        sandbox.reenter(topology.name, [sys.executable, "-m", "bench.flood", name, str(services)])
     found = lab.find(topology.name)
     if found is None:
         sys.exit(f"lab {topology.name} is not up")

@@ -25,7 +25,7 @@ from reports import journal
 from topologies.cluster import client as clusters
 from topologies.common import waiting
 from topologies.frontends import resolve
-from topologies.lab import island, lab
+from topologies.lab import lab, sandbox
 from topologies.loading.load import load
 from topologies.schema.enums import VantageKind
 
@@ -44,9 +44,9 @@ CONNECT_TIMEOUT = 2.0  # seconds, as `--connect-timeout` has it
 def main(name: str) -> None:
     """Print the phases of the whole matrix and the rates. Brings the lab up if it is not, and leaves it up."""
     topology = load(name)
-    if not island.is_inside(topology.name):
+    if not sandbox.is_inside(topology.name):
         lab.up(topology)
-        island.reenter(topology.name, [sys.executable, "-m", "bench.run", name])
+        sandbox.reenter(topology.name, [sys.executable, "-m", "bench.run", name])
     found = lab.find(topology.name)
     if found is None:
         sys.exit(f"lab {topology.name} is not up")

@@ -78,18 +78,18 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     topology = _read(config)
     if topology.lab is None or _stays_outside(config):
         return
-    from topologies.lab import island, lab, lifeline  # noqa: PLC0415 - only a lab topology pays for the lab
+    from topologies.lab import lab, sandbox, teardown_on_exit  # noqa: PLC0415 - only a lab topology pays for the lab
     from topologies.lab.__main__ import TOLD  # noqa: PLC0415 - likewise
 
-    if island.is_inside(topology.name):
-        if (number := lifeline.held()) is not None:
-            config.add_cleanup(lambda: lifeline.cut(number, topology.name))
+    if sandbox.is_inside(topology.name):
+        if (number := teardown_on_exit.held()) is not None:
+            config.add_cleanup(lambda: teardown_on_exit.cut(number, topology.name))
         return
     capture = config.pluginmanager.getplugin("capturemanager")
     try:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say, stay=False)
-            island.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
+            sandbox.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
     except TOLD as error:
         raise pytest.UsageError(str(error)) from error
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAME = "lb"
 Answer = Fate | Path | tuple[Flow, ...]
 Sent = Fate | Flow
-DESIGN = "topologies/lab/balancing.py, topologies/lab/addresses.py"
+DESIGN = "topologies/lab/load_balancer/config.py, topologies/lab/network/plan.py"
 
 
 @rule("L2", "datapath-rules R9: nobody owns the address")

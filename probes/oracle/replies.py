@@ -78,7 +78,7 @@ def loopback_leaves(flow: Flow) -> Outcome | None:
     return Outcome.TIMEOUT if flow.at is At.LOOPBACK and not inside else None
 
 
-@rule("R11.10", "source check of the network: the lab's topologies/lab/nat.py, clouds' source/destination check")
+@rule("R11.10", "source check of the network: topologies/lab/network/nat.py, clouds' source/destination check")
 def foreign_address_leaves(flow: Flow) -> Outcome | None:
     """With anti-spoofing, a node's answer from an external address dies on its way to the client."""
     handed_on = flow.kind is FrontendKind.EXTERNAL_IP and flow.returned

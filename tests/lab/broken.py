@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topologies.lab import lab
-from topologies.lab.island import Island
+from topologies.lab.sandbox import Island
 from topologies.loading.load import LIBRARY, load
 
 if TYPE_CHECKING:

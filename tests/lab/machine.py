@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from threading import Event, Thread
 
-from topologies.lab.processes import ProcessError, run
+from topologies.common.subprocesses import ProcessError, run
 
 # What changes by itself while we look.
 RESTLESS = ("random", "pty.nr", "nr_", "-nr ", "_count", "-state", "quota", "ns_last_pid", "sched_")

@@ -26,10 +26,10 @@ from probes.verdict import Result
 from topologies.cluster import client as clusters
 from topologies.cluster.proxy_barrier import Settled
 from topologies.common import waiting
+from topologies.common.subprocesses import run
 from topologies.frontends import FrontendKind
 from topologies.lab import lab
-from topologies.lab.island import Island
-from topologies.lab.processes import run
+from topologies.lab.sandbox import Island
 from topologies.lab.state import read
 from topologies.loading.load import load
 from topologies.schema.enums import TrafficPolicy

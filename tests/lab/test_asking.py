@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.observation import BURST
+from topologies.common.subprocesses import run
 from topologies.lab import lab
-from topologies.lab.island import Island
-from topologies.lab.processes import run
+from topologies.lab.sandbox import Island
 from topologies.loading.load import load
 
 if TYPE_CHECKING:

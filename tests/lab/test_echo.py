@@ -15,7 +15,7 @@ from probes.observation import Outcome
 from tests.unit.probes.servers import LOOPBACK, LocalVantage, closed
 from topologies.common.waiting import Deadline, until
 from topologies.frontends import Target
-from topologies.lab import binaries
+from topologies.lab.build import binaries
 from topologies.loading.load import load
 
 

@@ -22,8 +22,8 @@ from reports.journal import load
 from tests.lab.broken import ROOT, small
 from tests.lab.machine import pids
 from tests.lab.test_lab import api
-from topologies.lab.binaries import cache_dir
-from topologies.lab.island import Island, locate
+from topologies.lab.build.binaries import cache_dir
+from topologies.lab.sandbox import Island, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

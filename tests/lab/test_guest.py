@@ -16,11 +16,11 @@ import yaml
 
 from tests.lab.broken import SLOW
 from tests.lab.machine import Sniffer, changes, traces
+from topologies.common.subprocesses import ProcessError, run, until
 from topologies.lab import lab
 from topologies.lab.guest import guest
 from topologies.lab.guest.guest import GuestError
-from topologies.lab.island import Island, locate
-from topologies.lab.processes import ProcessError, run, until
+from topologies.lab.sandbox import Island, locate
 from topologies.loading.load import LIBRARY, load
 
 if TYPE_CHECKING:

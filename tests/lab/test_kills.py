@@ -23,7 +23,7 @@ from reports.journal import load
 from tests.lab.machine import changes, pids, traces
 from topologies.common.waiting import Deadline, until
 from topologies.lab import lab
-from topologies.lab.island import Island, locate
+from topologies.lab.sandbox import Island, locate
 from topologies.loading.load import LIBRARY
 
 if TYPE_CHECKING:

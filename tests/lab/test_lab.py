@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.machine import Sniffer, changes, traces
+from topologies.common.subprocesses import ProcessError, run, until
 from topologies.lab import lab
-from topologies.lab.access import token
-from topologies.lab.island import Island, locate
-from topologies.lab.processes import ProcessError, run, until
+from topologies.lab.control_plane.kubeconfigs import token
+from topologies.lab.sandbox import Island, locate
 from topologies.loading.load import load
 from topologies.schema.topology import Lab as LabOptions
 

@@ -18,9 +18,9 @@ import pytest
 import yaml
 
 from bench.scale import enlarged
+from topologies.common.subprocesses import run
 from topologies.lab import lab
-from topologies.lab.island import Island
-from topologies.lab.processes import run
+from topologies.lab.sandbox import Island
 from topologies.loading.load import load
 
 if TYPE_CHECKING:

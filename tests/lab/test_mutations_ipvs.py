@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.broken import SLOW, asked, small
 from tests.lab.test_mutations import differences
-from topologies.lab.kernel import missing
+from topologies.lab.guest.ipvs_support import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from tests.lab.broken import GIVEN, ROOT
+from topologies.common.subprocesses import ProcessError, run
 from topologies.lab import lab
-from topologies.lab.island import Island
-from topologies.lab.processes import ProcessError, run
+from topologies.lab.sandbox import Island
 from topologies.loading.load import load
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import yaml
 
 from tests.lab.test_lab import PROGRAMS, api
 from topologies.lab import lab
-from topologies.lab.island import Island, locate
+from topologies.lab.sandbox import Island, locate
 from topologies.loading.load import load
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ import yaml
 
 from tests.lab.broken import ROOT, small
 from tests.lab.test_lab import api
-from topologies.lab.island import Island, locate
-from topologies.lab.processes import run, until
+from topologies.common.subprocesses import run, until
+from topologies.lab.sandbox import Island, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,7 +179,7 @@ def test_wrong_addresses_and_ranges_are_all_told_at_once(file: Path) -> None:
 
 
 def test_a_balancer_without_an_address_is_not_tested(file: Path) -> None:
-    [pid] = map(int, run(["pgrep", "-f", f"topologies.lab.loadbalancer .*/labs/{NAME}$"]).split())
+    [pid] = map(int, run(["pgrep", "-f", f"topologies.lab.load_balancer.controller .*/labs/{NAME}$"]).split())
     os.kill(pid, signal.SIGSTOP)
     try:
         ran = ask(file, "--settle-timeout=10", "--balancer-settle=1", "-k", "pod-n1 and (web-lb or web-np)")

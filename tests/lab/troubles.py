@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.lab.mutated import There, Whole, main
-from topologies.lab.island import Island
-from topologies.lab.processes import run
+from topologies.common.subprocesses import run
+from topologies.lab.sandbox import Island
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ class DeadWorker(Whole):
     node: str
 
     def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
-        killed(f"topologies.lab.nodeinit .*/labs/{there.topology.name} {self.node}$")
+        killed(f"topologies.lab.worker.init .*/labs/{there.topology.name} {self.node}$")
 
 
 class DeadApi(Whole):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from topologies.lab import build, requirements
+from topologies.lab import requirements
+from topologies.lab.build import kubernetes
 from topologies.lab.guest import build as guest
 
 MAKEFILE = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
@@ -16,6 +17,11 @@ def test_every_needed_package_is_installed() -> None:
     listed = re.search(r"^DEBIAN := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
     assert listed is not None
     modes = [packages for programs in requirements.FOR_MODE.values() for packages in programs.values()]
-    needed = {*requirements.PROGRAMS.values(), *build.PREREQUISITES.values(), *guest.PREREQUISITES.values(), *modes}
+    needed = {
+        *requirements.PROGRAMS.values(),
+        *kubernetes.PREREQUISITES.values(),
+        *guest.PREREQUISITES.values(),
+        *modes,
+    }
 
     assert needed - set(listed[1].replace("\\", "").split()) <= ESSENTIAL

@@ -11,15 +11,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses, lab
-from topologies.lab.binaries import BinariesError
-from topologies.lab.flags import VersionError
+from topologies.common.subprocesses import ProcessError
+from topologies.lab import lab
+from topologies.lab.build.binaries import BinariesError
+from topologies.lab.build.images import ImagesError
+from topologies.lab.component_flags import VersionError
 from topologies.lab.guest.guest import GuestError
-from topologies.lab.images import ImagesError
-from topologies.lab.island import Island, IslandError, locate
+from topologies.lab.network import plan
 from topologies.lab.ownership import OwnershipError, lab_name
-from topologies.lab.processes import ProcessError
 from topologies.lab.requirements import RequirementError
+from topologies.lab.sandbox import Island, IslandError, locate
 from topologies.lab.state import State
 from topologies.loading.load import SUFFIXES, TopologyError, load
 from topologies.schema.topology import Topology
@@ -114,7 +115,7 @@ def status(options: argparse.Namespace) -> None:
     print(f"lab {name}\n  state       {found.state}\n  kubeconfig  {found.kubeconfig}\n  ssh key     {found.ssh_key}")
     print(f"  known hosts {found.known_hosts}")
     topology = Topology.model_validate_json(State(found.state).topology.read_text())
-    for host in addresses.fabric(topology):
+    for host in plan.fabric(topology):
         print(f"  host        {host.name:8} {host.address}")
 
 
@@ -132,7 +133,7 @@ def shell(options: argparse.Namespace) -> None:
 def kubectl(options: argparse.Namespace) -> None:
     """Become kubectl on the control plane's host."""
     Island.of(name_of(options.topology)).execute(
-        addresses.CONTROL_PLANE, ["kubectl", *options.rest[options.rest[:1] == ["--"] :]]
+        plan.CONTROL_PLANE, ["kubectl", *options.rest[options.rest[:1] == ["--"] :]]
     )
 
 
@@ -163,7 +164,7 @@ def split(rest: Sequence[str]) -> tuple[str, list[str]]:
     if len(before) > 1 or not argv:
         message = "want [HOST] -- COMMAND ..."
         raise IslandError(message)
-    return (before[0] if before else addresses.CONTROL_PLANE), argv
+    return (before[0] if before else plan.CONTROL_PLANE), argv
 
 
 COMMANDS = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from topologies.lab.processes import Process
+from topologies.common.subprocesses import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,24 +11,15 @@ from dataclasses import dataclass
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
-from topologies.lab import (
-    access,
-    addresses,
-    binaries,
-    cgroups,
-    images,
-    kernel,
-    lifeline,
-    node,
-    ownership,
-    pki,
-    requirements,
-    ssh,
-)
-from topologies.lab.guest import guest
-from topologies.lab.island import INSIDE, Island, labs_dir, locate
-from topologies.lab.processes import ProcessError, tail
+from topologies.common.subprocesses import ProcessError, tail
+from topologies.lab import cgroups, ownership, requirements, teardown_on_exit
+from topologies.lab.build import binaries, images
+from topologies.lab.control_plane import kubeconfigs, pki
+from topologies.lab.guest import guest, ipvs_support
+from topologies.lab.network import plan, ssh
+from topologies.lab.sandbox import INSIDE, Island, labs_dir, locate
 from topologies.lab.state import State, hidden, read
+from topologies.lab.worker import node
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +88,7 @@ def up(
             if guest_kernel:
                 guest.declare(state, guest_kernel)
                 if not stay:
-                    lifeline.tie(topology.name, read(state.record)["began"])
+                    teardown_on_exit.tie(topology.name, read(state.record)["began"])
             _make(island, topology, programs.directory, golden)
             _follow(state, island, say)
         except BaseException as error:
@@ -137,7 +128,7 @@ def _same(topology: Topology, state: State) -> Lab:
 
 def _guest_kernel(topology: Topology, say: Callable[[str], None]) -> Path | None:
     """The kernel of the guest that holds its workers, built first if it is not there; None without one. GuestError."""
-    because = kernel.guest_because(topology)
+    because = ipvs_support.guest_because(topology)
     if not because:
         return None
     guest.check()
@@ -171,10 +162,10 @@ def _make(island: Island, topology: Topology, programs: Path, golden: Path) -> N
     island.start([base / cgroups.ISLAND for base in bases])
     services = topology.service_cidr[1]
     kubelets = [worker.address for worker in topology.nodes]
-    pki.write(state.pki, api=[services, addresses.control_plane(topology)], kubelets=kubelets)
+    pki.write(state.pki, api=[services, plan.control_plane(topology)], kubelets=kubelets)
     pki.write_ssh(state.ssh, ssh.hosts(topology))
     ssh.write_config(topology, state)
-    access.write_access(topology, state)
+    kubeconfigs.write_access(topology, state)
     for worker in topology.nodes:
         node.write_node(topology, state, programs, worker, groups if here else (cgroups.UNIFIED,))
         if here:

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.lab.flags import check_runtime
-from topologies.lab.processes import ProcessError, run
+from topologies.common.subprocesses import ProcessError, run
+from topologies.lab.component_flags import check_runtime
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab.processes import Process
+from topologies.common.subprocesses import Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

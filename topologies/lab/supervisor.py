@@ -16,14 +16,15 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab import addresses, mounts, netns, ssh
-from topologies.lab.access import token
-from topologies.lab.api import Api
-from topologies.lab.controlplane import ControlPlane
+from topologies.common.subprocesses import ProcessError, reap, spawn, until
+from topologies.lab import mounts
+from topologies.lab.control_plane.api import Api
+from topologies.lab.control_plane.components import ControlPlane
+from topologies.lab.control_plane.kubeconfigs import token
 from topologies.lab.guest.guest import Guest
-from topologies.lab.processes import ProcessError, reap, spawn, until
+from topologies.lab.network import netns, plan, ssh
 from topologies.lab.state import State, read, told
-from topologies.lab.workers import Workers
+from topologies.lab.worker.workers import Workers
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Supervisor:
     state: State
     record: dict[str, Any]
     topology: Topology
-    hosts: dict[str, addresses.Host]
+    hosts: dict[str, plan.Host]
     daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @classmethod
@@ -52,17 +53,17 @@ class Supervisor:
             message = f"{state.root}: no lab is declared here"
             raise ProcessError(message)
         topology = Topology.model_validate_json(state.topology.read_text())
-        return cls(state, record, topology, {host.name: host for host in addresses.fabric(topology)})
+        return cls(state, record, topology, {host.name: host for host in plan.fabric(topology)})
 
     def start(self) -> None:
         """The whole lab, the slowest first: the API server starts while everything else is built."""
         plane, workers = self.control_plane(), self.workers()
         theirs = {node.name for node in self.topology.nodes}
-        netns.prepare((addresses.NODES, addresses.SECOND, addresses.OUTSIDE))
-        netns.build([self.hosts[addresses.CONTROL_PLANE]])
+        netns.prepare((plan.NODES, plan.SECOND, plan.OUTSIDE))
+        netns.build([self.hosts[plan.CONTROL_PLANE]])
         until(self.state.prepared.exists, "keys and containerd roots, which `up` makes", seconds=PREPARATION)
         plane.start_api()
-        netns.build(host for name, host in self.hosts.items() if name not in {addresses.CONTROL_PLANE, *theirs})
+        netns.build(host for name, host in self.hosts.items() if name not in {plan.CONTROL_PLANE, *theirs})
         workers.make()
         self.tell(f"network of {len(self.hosts)} hosts")
         self.start_external()
@@ -85,7 +86,7 @@ class Supervisor:
 
     def control_plane(self) -> ControlPlane:
         """The processes of `cp`, not started yet."""
-        address = str(addresses.control_plane(self.topology))
+        address = str(plan.control_plane(self.topology))
         api = Api(address, self.state.pki / "ca.crt", token("admin"))
         return ControlPlane(self.topology, self.state, Path(self.record["binaries"]), api, self.daemons)
 
@@ -97,9 +98,9 @@ class Supervisor:
 
     def start_balancer(self) -> None:
         """The controller, on its host, under the host's own name."""
-        argv = [*BALANCER, sys.executable, "-m", "topologies.lab.loadbalancer", str(self.state.root)]
-        with netns.inside(addresses.BALANCER):
-            spawn(argv, self.state.log(addresses.BALANCER, "controller"))
+        argv = [*BALANCER, sys.executable, "-m", "topologies.lab.load_balancer.controller", str(self.state.root)]
+        with netns.inside(plan.BALANCER):
+            spawn(argv, self.state.log(plan.BALANCER, "controller"))
 
     def tell(self, done: str) -> None:
         """A step is done: one line, with the seconds since `up` began."""

@@ -4,13 +4,13 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from topologies.lab import addresses
-from topologies.lab.addresses import EVERYWHERE, Host, Route
+from topologies.lab.network import plan
+from topologies.lab.network.plan import EVERYWHERE, Host, Route
 from topologies.loading.load import load
 
 
 def hosts(name: str) -> dict[str, Host]:
-    return {host.name: host for host in addresses.fabric(load(name))}
+    return {host.name: host for host in plan.fabric(load(name))}
 
 
 def test_the_hosts_are_those_of_the_topology_and_the_control_plane_comes_first() -> None:
@@ -52,14 +52,14 @@ def test_pods_are_not_reached_from_outside_unless_declared() -> None:
     def inwards(fabric: tuple[Host, ...]) -> list[IPv4Network]:
         return [route.destination for host in fabric if host.name == "rt" for route in host.routes]
 
-    assert topology.cni.pod_cidr not in inwards(addresses.fabric(topology))
-    assert topology.cni.pod_cidr in inwards(addresses.fabric(declared))
+    assert topology.cni.pod_cidr not in inwards(plan.fabric(topology))
+    assert topology.cni.pod_cidr in inwards(plan.fabric(declared))
 
 
 def test_the_kernels_settings_are_the_nodes_sysctls() -> None:
     topology = load("lab-flannel")
     kernel = topology.kernel.model_copy(update={"rp_filter": 1, "bridge_nf_call_iptables": False})
-    node = addresses.fabric(topology.model_copy(update={"kernel": kernel}))[1]
+    node = plan.fabric(topology.model_copy(update={"kernel": kernel}))[1]
 
     assert dict(node.sysctls)["ipv4/conf/all/rp_filter"] == "1"
     assert dict(node.sysctls)["bridge/bridge-nf-call-iptables"] == "0"
@@ -70,13 +70,13 @@ def test_icmp_is_rate_limited_as_kernels_do_unless_declared(limit: int, written:
     topology = load("lab-flannel")
     assert topology.lab is not None
     lab = topology.lab.model_copy(update={"icmp_ratelimit": limit})
-    node = addresses.fabric(topology.model_copy(update={"lab": lab}))[1]
+    node = plan.fabric(topology.model_copy(update={"lab": lab}))[1]
 
     assert dict(node.sysctls).get("ipv4/icmp_ratelimit") == written
 
 
 def test_external_ips_are_routed_beside_the_balanced_addresses() -> None:
-    assert addresses.routed_to_balancer(load("lab-flannel")) == IPv4Network("198.18.100.0/22")
+    assert plan.routed_to_balancer(load("lab-flannel")) == IPv4Network("198.18.100.0/22")
 
 
 def test_in_a_vpc_a_node_has_no_neighbour_but_the_gateway_which_knows_every_nodes_pods() -> None:
@@ -95,7 +95,7 @@ def test_eni_pods_hang_on_no_bridge() -> None:
 def test_a_second_card_is_plugged_into_a_switch_of_its_own_that_the_balancer_routes_to() -> None:
     topology = load("lab-small")
     first = topology.nodes[0].model_copy(update={"secondary_address": IPv4Address("198.18.6.11")})
-    fabric = {host.name: host for host in addresses.fabric(topology.model_copy(update={"nodes": (first,)}))}
+    fabric = {host.name: host for host in plan.fabric(topology.model_copy(update={"nodes": (first,)}))}
 
     assert [(leg.name, str(leg.address), leg.switch) for leg in fabric["n1"].legs] == [
         ("eth0", "198.18.1.11/24", "nodes"),

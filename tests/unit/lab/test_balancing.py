@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
-from topologies.lab import balancing
+from topologies.lab.load_balancer import config
 from topologies.schema.enums import EmptyPool, LoadBalancerKind, Registers
 from topologies.schema.topology import Listener, LoadBalancer
 
@@ -38,17 +38,17 @@ def made(
     *services: dict[str, Any],
     healthy: Callable[[IPv4Address, int], bool] = always,
     balancer: LoadBalancer = INLINE,
-) -> list[balancing.Frontend]:
-    return balancing.frontends(services, balancing.assign(services, NETWORK), NODES, healthy, balancer)
+) -> list[config.Frontend]:
+    return config.frontends(services, config.assign(services, NETWORK), NODES, healthy, balancer)
 
 
 def rules(*services: dict[str, Any], **how: object) -> str:
     balancer = INLINE.model_copy(update=how)
-    return balancing.ruleset(made(*services, balancer=balancer), balancer, EXTERNAL)
+    return config.ruleset(made(*services, balancer=balancer), balancer, EXTERNAL)
 
 
 def test_addresses_are_given_in_order_of_age() -> None:
-    given = balancing.assign([service("young", created="2"), service("old", created="1")], NETWORK)
+    given = config.assign([service("young", created="2"), service("old", created="1")], NETWORK)
 
     assert {name: str(ip) for name, ip in given.items()} == {
         "default/old": "198.18.100.1",
@@ -57,20 +57,20 @@ def test_addresses_are_given_in_order_of_age() -> None:
 
 
 def test_an_address_is_kept_and_not_given_twice() -> None:
-    given = balancing.assign([service("old", created="1"), service("has", created="2", ip="198.18.100.1")], NETWORK)
+    given = config.assign([service("old", created="1"), service("has", created="2", ip="198.18.100.1")], NETWORK)
 
     assert str(given["default/has"]) == "198.18.100.1"
     assert str(given["default/old"]) == "198.18.100.2"
 
 
 def test_a_wish_is_granted_if_it_is_free() -> None:
-    given = balancing.assign([service("one", loadBalancerIP="198.18.100.9")], NETWORK)
+    given = config.assign([service("one", loadBalancerIP="198.18.100.9")], NETWORK)
 
     assert str(given["default/one"]) == "198.18.100.9"
 
 
 def test_other_types_get_no_address() -> None:
-    assert not balancing.assign([service("one", type="NodePort")], NETWORK)
+    assert not config.assign([service("one", type="NodePort")], NETWORK)
 
 
 def test_the_pool_of_a_cluster_service_is_every_node() -> None:
@@ -118,7 +118,7 @@ def test_a_client_that_is_the_only_backend_gets_nobody() -> None:
     local = service("one", externalTrafficPolicy="Local", healthCheckNodePort=32000)
     only = made(local, healthy=lambda node, _: node == NODES[0])
     silent = INLINE.model_copy(update={"excludes_source": True, "empty_pool": EmptyPool.DROP})
-    text = balancing.ruleset(only, silent, EXTERNAL)
+    text = config.ruleset(only, silent, EXTERNAL)
 
     assert "ip saddr 198.18.1.11 ip daddr 198.18.100.1 tcp dport 80 accept" in text
     assert "ip saddr 198.18.1.11 ip daddr 198.18.100.1 tcp dport 80 drop" in text
@@ -128,8 +128,8 @@ def test_an_empty_pool_is_refused_by_the_host_itself_or_dropped_if_declared() ->
     local = service("one", externalTrafficPolicy="Local", healthCheckNodePort=32000)
     empty = made(local, healthy=lambda *_: False)
 
-    assert "198.18.100.1" not in balancing.ruleset(empty, INLINE, EXTERNAL)
-    assert "ip daddr 198.18.100.1 tcp dport 80 drop" in balancing.ruleset(
+    assert "198.18.100.1" not in config.ruleset(empty, INLINE, EXTERNAL)
+    assert "ip daddr 198.18.100.1 tcp dport 80 drop" in config.ruleset(
         empty, INLINE.model_copy(update={"empty_pool": EmptyPool.DROP}), EXTERNAL
     )
 
@@ -143,11 +143,11 @@ def test_a_balancer_that_registers_all_asks_no_health() -> None:
 
 def test_a_shared_address_is_its_owners_and_comes_with_it() -> None:
     sharing = service("two", created="0", notes={SHARES_ANNOTATION: "one"}, ports=[{"port": 81, "nodePort": 30081}])
-    given = balancing.assign([sharing, service("one")], NETWORK)
+    given = config.assign([sharing, service("one")], NETWORK)
 
     assert given["default/two"] == given["default/one"]
     assert [one.port for one in made(sharing, service("one"))] == [80, 81]
-    assert "default/two" not in balancing.assign([sharing], NETWORK)
+    assert "default/two" not in config.assign([sharing], NETWORK)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,13 @@ def test_a_shared_address_is_its_owners_and_comes_with_it() -> None:
 def test_the_status_is_told_as_the_service_wants_it(wanted: str, told: dict[str, str]) -> None:
     notes = {STATUS_ANNOTATION: wanted} if wanted else {}
 
-    assert balancing.status(service("one", notes=notes), NETWORK[1], INLINE) == told
+    assert config.status(service("one", notes=notes), NETWORK[1], INLINE) == told
 
 
 def test_an_address_behind_a_hostname_is_kept() -> None:
     has = service("has", created="2", notes={ADDRESS_ANNOTATION: "198.18.100.1"})
 
-    assert str(balancing.assign([service("old"), has], NETWORK)["default/has"]) == "198.18.100.1"
+    assert str(config.assign([service("old"), has], NETWORK)["default/has"]) == "198.18.100.1"
 
 
 def test_listeners_of_no_service_answer_themselves_or_lead_to_one() -> None:
@@ -178,16 +178,16 @@ def test_listeners_of_no_service_answer_themselves_or_lead_to_one() -> None:
         Listener(name="taken", port=80),
     )
     balancer = INLINE.model_copy(update={"listeners": listeners})
-    text = balancing.ruleset(made(service("one"), balancer=balancer), balancer, EXTERNAL)
+    text = config.ruleset(made(service("one"), balancer=balancer), balancer, EXTERNAL)
 
     assert "tcp dport 443 redirect to :20001" in text
     assert "tcp dport 30001-30005 dnat to numgen inc mod 2" in text
     assert "9000" not in text
     assert text.count("tcp dport 80 ") == 1
-    assert balancing.own_listeners(balancer) == {"ingress": 20001, "elsewhere": 20003, "taken": 20004}
+    assert config.own_listeners(balancer) == {"ingress": 20001, "elsewhere": 20003, "taken": 20004}
 
 
 def test_only_external_ips_that_are_routed_here_count() -> None:
     services = [service("one", externalIPs=["198.18.101.1", "192.0.2.1"])]
 
-    assert balancing.external_ips(services, IPv4Network("198.18.100.0/22")) == {IPv4Address("198.18.101.1")}
+    assert config.external_ips(services, IPv4Network("198.18.100.0/22")) == {IPv4Address("198.18.101.1")}

@@ -11,11 +11,11 @@ from time import monotonic, sleep
 
 import pytest
 
-from topologies.lab import build, commands, debian
-from topologies.lab.binaries import BinariesError, cache_dir, find
-from topologies.lab.build import NEEDED, Build, BuildError, locked
+from topologies.common.subprocesses import ProcessError
+from topologies.lab.build import apt, kubernetes, long_commands
+from topologies.lab.build.binaries import BinariesError, cache_dir, find
+from topologies.lab.build.kubernetes import NEEDED, Build, BuildError, locked
 from topologies.lab.ownership import OwnershipError
-from topologies.lab.processes import ProcessError
 from topologies.schema.topology import Version
 
 V = Version(1, 20, 2)
@@ -83,7 +83,7 @@ def test_a_failed_build_says_why_and_what_next(tmp_path: Path, monkeypatch: pyte
         message = "no room"
         raise BuildError(message)
 
-    monkeypatch.setattr(build.Build, "run", fail)
+    monkeypatch.setattr(kubernetes.Build, "run", fail)
     with pytest.raises(BinariesError, match=r"could not be built: no room\n.*try again.*--kubernetes-bin"):
         find(None, V, cache=tmp_path, say=silent)
 
@@ -112,8 +112,8 @@ def test_an_interrupted_build_goes_on_at_its_first_unfinished_stage(
             raise KeyboardInterrupt
         programs(task.tree / "_output/local/go/bin")
 
-    monkeypatch.setattr(build, "check_prerequisites", lambda: None)
-    monkeypatch.setattr(build, "check_room", silent)
+    monkeypatch.setattr(kubernetes, "check_prerequisites", lambda: None)
+    monkeypatch.setattr(kubernetes, "check_room", silent)
     monkeypatch.setattr(Build, "fetch", lambda _: done.append("fetch"))
     monkeypatch.setattr(Build, "patch", lambda _: done.append("patch"))
     monkeypatch.setattr(Build, "compile", compile_)
@@ -129,11 +129,11 @@ def test_an_interrupted_build_goes_on_at_its_first_unfinished_stage(
 
 
 def test_all_missing_prerequisites_are_named_in_one_line(tmp_path: Path) -> None:
-    for program in build.PREREQUISITES.keys() - {"go", "jq"}:
+    for program in kubernetes.PREREQUISITES.keys() - {"go", "jq"}:
         (tmp_path / program).touch(0o755)
 
     with pytest.raises(BuildError, match=r"apt-get install --no-install-recommends golang-1\.19-go jq$"):
-        build.check_prerequisites(str(tmp_path))
+        kubernetes.check_prerequisites(str(tmp_path))
 
 
 def test_kubernetes_is_built_with_debians_go_whatever_go_is_first_in_the_path(
@@ -143,15 +143,15 @@ def test_kubernetes_is_built_with_debians_go_whatever_go_is_first_in_the_path(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     task = Build(V, tmp_path / "x.build", tmp_path / "x", silent)
 
-    found = shutil.which("go", path=commands.environment(task._environment())["PATH"])
+    found = shutil.which("go", path=long_commands.environment(task._environment())["PATH"])
 
-    assert found in {None, f"{build.GO}/go"}
+    assert found in {None, f"{kubernetes.GO}/go"}
     with pytest.raises(BuildError, match=r"golang-1\.19-go"):
-        build.check_prerequisites(f"{tmp_path / 'absent'}")
+        kubernetes.check_prerequisites(f"{tmp_path / 'absent'}")
 
 
 def test_a_build_directory_of_somebody_else_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "check_prerequisites", lambda: None)
+    monkeypatch.setattr(kubernetes, "check_prerequisites", lambda: None)
     task = Build(V, tmp_path / "1.20.2.build", tmp_path / "1.20.2", silent)
     (task.work / "sources").mkdir(parents=True)
     (task.work / "sources" / "thesis.tex").touch()
@@ -162,10 +162,10 @@ def test_a_build_directory_of_somebody_else_is_left_alone(tmp_path: Path, monkey
 
 
 def test_a_full_disk_is_told_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "ROOM", 2**60)
+    monkeypatch.setattr(kubernetes, "ROOM", 2**60)
 
     with pytest.raises(BuildError, match="GiB are free: set HAIRPIN_CACHE"):
-        build.check_room(tmp_path)
+        kubernetes.check_room(tmp_path)
 
 
 def test_a_second_builder_says_that_it_waits_and_waits(tmp_path: Path) -> None:
@@ -203,13 +203,13 @@ http://other.example/debian/ bookworm main
 
 
 def test_the_mirror_is_the_first_of_its_suite() -> None:
-    assert debian.pick(LISTING, "bookworm") == "http://mirror.example/debian/"
+    assert apt.pick(LISTING, "bookworm") == "http://mirror.example/debian/"
 
 
 @pytest.mark.parametrize(("listing", "knows"), [(LISTING, "bookworm, bookworm-updates"), ("\n", "none")])
 def test_without_a_repository_of_the_suite_the_error_says_what_there_is(listing: str, knows: str) -> None:
-    with pytest.raises(debian.DebianError, match=rf"no repository trixie/main \(it knows: {knows}\)"):
-        debian.pick(listing, "trixie")
+    with pytest.raises(apt.DebianError, match=rf"no repository trixie/main \(it knows: {knows}\)"):
+        apt.pick(listing, "trixie")
 
 
 @pytest.mark.parametrize(
@@ -217,30 +217,30 @@ def test_without_a_repository_of_the_suite_the_error_says_what_there_is(listing:
     [("1.20.5+really1.20.2-1.1+deb12u1", "1.20.2"), ("1.20.5+really1.20.2", "1.20.2"), ("1.32.4+ds-2", "1.32.4")],
 )
 def test_the_upstream_version_is_read_out_of_debians(version: str, means: str) -> None:
-    assert debian.upstream(version) == means
+    assert apt.upstream(version) == means
 
 
 def test_a_long_command_tells_its_seconds_and_keeps_its_output(tmp_path: Path) -> None:
     said: list[str] = []
-    shown = commands.Shown(said.append, "working", tmp_path / "log", every=0.05)
-    commands.run((sys.executable, "-c", "import time; print('out'); time.sleep(0.3)"), shown)
+    shown = long_commands.Shown(said.append, "working", tmp_path / "log", every=0.05)
+    long_commands.run((sys.executable, "-c", "import time; print('out'); time.sleep(0.3)"), shown)
 
     assert said[0] == "working ... 0 s"
     assert (tmp_path / "log").read_text() == "out\n"
 
 
 def test_a_failed_command_ends_with_its_last_words(tmp_path: Path) -> None:
-    shown = commands.Shown(silent, "working", tmp_path / "log")
+    shown = long_commands.Shown(silent, "working", tmp_path / "log")
 
     with pytest.raises(ProcessError, match=r"(?s)ended with status 3.*alas"):
-        commands.run(("sh", "-c", "echo alas >&2; exit 3"), shown)
+        long_commands.run(("sh", "-c", "echo alas >&2; exit 3"), shown)
 
 
 def test_the_environment_of_a_build_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOFLAGS", "-race")
     monkeypatch.setenv("https_proxy", "http://p:1")
 
-    made = commands.environment({"A": "b"})
+    made = long_commands.environment({"A": "b"})
     assert "GOFLAGS" not in made
     assert (made["A"], made["https_proxy"]) == ("b", "http://p:1")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from topologies.lab import __main__ as command
-from topologies.lab import island
-from topologies.lab.island import Island, IslandError
+from topologies.lab import sandbox
+from topologies.lab.sandbox import Island, IslandError
 from topologies.lab.state import State, write
 from topologies.loading.load import load
 
@@ -55,13 +55,13 @@ def test_a_proxy_of_the_users_stays_outside(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_inside_is_what_the_door_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(island.INSIDE, raising=False)
-    assert not island.is_inside()
+    monkeypatch.delenv(sandbox.INSIDE, raising=False)
+    assert not sandbox.is_inside()
 
-    monkeypatch.setenv(island.INSIDE, "x")
-    assert island.is_inside()
-    assert island.is_inside("x")
-    assert not island.is_inside("y")
+    monkeypatch.setenv(sandbox.INSIDE, "x")
+    assert sandbox.is_inside()
+    assert sandbox.is_inside("x")
+    assert not sandbox.is_inside("y")
 
 
 def test_a_topology_file_is_known_by_the_name_in_it(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from topologies.lab import eni, node
+from topologies.lab.network import eni
+from topologies.lab.worker import node
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def test_the_answer_names_the_pods_card(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(("command", "status", "told"), [("VERSION", 0, "supportedVersions"), ("DANCE", 1, "code")])
 def test_it_speaks_the_plugins_protocol(command: str, status: int, told: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "topologies.lab.eni"],
+        [sys.executable, "-m", "topologies.lab.network.eni"],
         env={"CNI_COMMAND": command},
         input="{}",
         capture_output=True,

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from topologies.lab import kernel
-from topologies.lab.build import BuildError
-from topologies.lab.debian import Debian, DebianError
-from topologies.lab.guest import build, guest
+from topologies.common.subprocesses import ProcessError
+from topologies.lab.build.apt import Debian, DebianError
+from topologies.lab.build.kubernetes import BuildError
+from topologies.lab.guest import build, guest, ipvs_support
 from topologies.lab.guest.guest import GuestError
-from topologies.lab.nodeinit import modules, processors
-from topologies.lab.processes import ProcessError
 from topologies.lab.state import State
+from topologies.lab.worker.init import modules, processors
 from topologies.loading.load import load
 from topologies.schema.enums import Kernels, ProxyMode
 from topologies.schema.topology import Lab, Topology
@@ -38,16 +37,16 @@ def topology(mode: ProxyMode = ProxyMode.IPVS, kernels: Kernels = Kernels.AUTO) 
 def test_a_guest_is_taken_where_the_kernel_lacks_what_the_mode_needs(
     mode: ProxyMode, kernels: Kernels, lacking: list[str], because: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel, "missing", lambda: lacking)
+    monkeypatch.setattr(ipvs_support, "missing", lambda: lacking)
 
-    assert kernel.guest_because(topology(mode, kernels)) == because
+    assert ipvs_support.guest_because(topology(mode, kernels)) == because
 
 
 def test_a_topology_that_insists_on_the_machines_kernel_is_told_what_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "missing", lambda: ["ip_vs"])
+    monkeypatch.setattr(ipvs_support, "missing", lambda: ["ip_vs"])
 
     with pytest.raises(ProcessError, match=r"lacks ip_vs: .*auto"):
-        kernel.guest_because(topology(kernels=Kernels.MACHINE))
+        ipvs_support.guest_because(topology(kernels=Kernels.MACHINE))
 
 
 def test_a_guest_has_one_processor_the_islands_files_and_the_cards_it_is_given() -> None:
@@ -132,11 +131,11 @@ def test_every_option_of_the_fragment_is_named_once() -> None:
 
 def test_the_newest_package_is_the_one_with_the_highest_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = "linux-source-6.9 - x\nlinux-source-6.19 - x\nlinux-source-6.12 - x\n"
-    monkeypatch.setattr("topologies.lab.debian.ask", lambda _: listed)
+    monkeypatch.setattr("topologies.lab.build.apt.ask", lambda _: listed)
     debian = Debian(tmp_path, "trixie-backports", print, mirror_of="bookworm")
 
     assert debian.newest("linux-source-[0-9.]+") == "linux-source-6.19"
-    monkeypatch.setattr("topologies.lab.debian.ask", lambda _: "")
+    monkeypatch.setattr("topologies.lab.build.apt.ask", lambda _: "")
     with pytest.raises(DebianError, match=r"trixie-backports has no package linux-source"):
         debian.newest("linux-source-[0-9.]+")
 

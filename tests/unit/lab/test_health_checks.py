@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from topologies.lab.loadbalancer import Checks
+from topologies.lab.load_balancer.controller import Checks
 
 CHECK = (IPv4Address("198.18.1.11"), 32000)
 

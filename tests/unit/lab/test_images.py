@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from topologies.lab import images
-from topologies.lab.archive import Image, Link, write_archive, write_tar
-from topologies.lab.binaries import Binaries
-from topologies.lab.images import AGNHOST, PAUSE, ImagesError, agnhost_image, golden, libraries, pause_image
+from topologies.lab.build import images
+from topologies.lab.build.archive import Image, Link, write_archive, write_tar
+from topologies.lab.build.binaries import Binaries
+from topologies.lab.build.images import AGNHOST, PAUSE, ImagesError, agnhost_image, golden, libraries, pause_image
 from topologies.schema.topology import Images, Version
 
 LDD = """\
@@ -165,7 +165,7 @@ def test_without_a_debian_mirror_the_error_names_the_package(
     binaries: Binaries, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (cache / "images" / "busybox").unlink()
-    monkeypatch.setattr("topologies.lab.debian.ask", lambda _: "http://mirror.example/ other main")
+    monkeypatch.setattr("topologies.lab.build.apt.ask", lambda _: "http://mirror.example/ other main")
 
     with pytest.raises(ImagesError, match=r"needs busybox-static: apt on this machine has no repository"):
         agnhost_image(binaries, cache, silent)

@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from topologies.lab import lifeline
-from topologies.lab.processes import until
+from topologies.common.subprocesses import until
+from topologies.lab import teardown_on_exit
 from topologies.lab.state import State, write
 
 ROOT = Path(__file__).parents[3]
 HOLDER = """
 import os, sys
-from topologies.lab import lifeline
-lifeline.tie("x", float(sys.argv[1]))
+from topologies.lab import teardown_on_exit
+teardown_on_exit.tie("x", float(sys.argv[1]))
 os.execvp(sys.argv[2], sys.argv[2:])
 """
 HOLDS = """
 import time
-from topologies.lab import lifeline
-print(lifeline.held(), lifeline.held(), flush=True)
+from topologies.lab import teardown_on_exit
+print(teardown_on_exit.held(), teardown_on_exit.held(), flush=True)
 time.sleep(60)
 """
-CUTS = "from topologies.lab import lifeline; lifeline.cut(lifeline.held(), 'x')"
+CUTS = "from topologies.lab import teardown_on_exit; teardown_on_exit.cut(teardown_on_exit.held(), 'x')"
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_later_lab_of_the_same_name_stays(state: State) -> None:
     child = holder(state, 3.5, "true")
     child.communicate()
     write(state.record, {"name": "x", "began": 7.25, "cgroups": []})
-    waiting = f"topologies.lab.lifeline x {3.5!r}".replace(" ", "\0").encode()
+    waiting = f"topologies.lab.teardown_on_exit x {3.5!r}".replace(" ", "\0").encode()
     lines = [path / "cmdline" for path in Path("/proc").glob("[0-9]*")]
 
     def over() -> bool:
@@ -91,6 +91,6 @@ def _read(path: Path) -> bytes:
 
 
 def test_who_was_given_none_holds_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(lifeline.HELD, raising=False)
+    monkeypatch.delenv(teardown_on_exit.HELD, raising=False)
 
-    assert lifeline.held() is None
+    assert teardown_on_exit.held() is None

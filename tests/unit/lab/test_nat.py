@@ -3,7 +3,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses, nat
+from topologies.lab.network import nat, plan
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def test_a_public_address_is_the_routers_to_translate_and_no_nodes() -> None:
 
     assert "dnat to ip daddr map { 198.18.5.11 : 198.18.1.11 }" in rules
     assert 'iifname "wan0" snat to ip saddr map { 198.18.1.11 : 198.18.5.11 }' in rules
-    assert all("198.18.5.11" not in str(host.legs) for host in addresses.fabric(declared))
+    assert all("198.18.5.11" not in str(host.legs) for host in plan.fabric(declared))
 
 
 def test_without_public_addresses_the_router_translates_nothing() -> None:

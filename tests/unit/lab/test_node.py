@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from topologies.lab import controlplane, node
 from topologies.lab.cgroups import Hierarchy
+from topologies.lab.control_plane import components
 from topologies.lab.state import State, read
+from topologies.lab.worker import node
 from topologies.loading.load import load
 from topologies.schema.enums import Masquerade
 from topologies.schema.topology import Version
@@ -37,7 +38,7 @@ def test_the_kubelets_arguments_follow_the_version() -> None:
 
     assert any(flag.startswith("--docker=") for flag in node.kubelet(old, STATE, old.nodes[0]))
     assert not any(flag.startswith("--docker=") for flag in node.kubelet(new, STATE, old.nodes[0]))
-    assert not any(flag.startswith("--insecure-port") for flag in controlplane.apiserver(new, STATE))
+    assert not any(flag.startswith("--insecure-port") for flag in components.apiserver(new, STATE))
 
 
 def test_kubelets_start_after_the_api_and_containerd() -> None:
@@ -64,7 +65,7 @@ def test_a_nodes_files_are_complete(tmp_path: Path) -> None:
 def test_a_node_object_has_our_pod_cidr_and_a_capacity() -> None:
     topology = load("lab-flannel")
 
-    made = controlplane.node_object(topology, topology.nodes[2])
+    made = components.node_object(topology, topology.nodes[2])
 
     assert made["spec"] == {"podCIDR": "10.244.3.0/24", "podCIDRs": ["10.244.3.0/24"]}
     assert "capacity" in str(made["status"])

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from topologies.common.subprocesses import Process
 from topologies.lab import __main__ as command
-from topologies.lab import images, lab, ownership
+from topologies.lab import lab, ownership
+from topologies.lab.build import images
 from topologies.lab.cgroups import CGROUPS, label
-from topologies.lab.island import locate
 from topologies.lab.ownership import OwnershipError
-from topologies.lab.processes import Process
+from topologies.lab.sandbox import locate
 from topologies.lab.state import State, boot_id, write
 from topologies.loading.load import load
 

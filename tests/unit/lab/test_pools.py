@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from topologies.lab.balancing import Frontend, pools
+from topologies.lab.load_balancer.config import Frontend, pools
 
 LB = IPv4Address("198.18.100.1")
 NODES = {IPv4Address("198.18.1.11"): "n1", IPv4Address("198.18.1.12"): "n2"}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from topologies.lab import pki
-from topologies.lab.processes import Process, ProcessError, run, spawn, tail, until
+from topologies.common.subprocesses import Process, ProcessError, run, spawn, tail, until
+from topologies.lab.control_plane import pki
 from topologies.lab.state import State, hidden, read, write
 
 if TYPE_CHECKING:

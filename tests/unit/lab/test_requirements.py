@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from topologies.common.subprocesses import ProcessError
 from topologies.lab import lab, requirements
-from topologies.lab.flags import VersionError
-from topologies.lab.processes import ProcessError
+from topologies.lab.component_flags import VersionError
 from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
 from topologies.loading.load import load

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from topologies.lab.versions import (
+from topologies.lab.component_config import (
     FLAGS,
     Component,
     KubeletFiles,

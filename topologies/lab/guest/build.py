@@ -19,11 +19,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.lab.build import BuildError, locked
-from topologies.lab.commands import PATH, Shown, run
-from topologies.lab.debian import Debian
+from topologies.common.subprocesses import run as ask
+from topologies.lab.build.apt import Debian
+from topologies.lab.build.kubernetes import BuildError, locked
+from topologies.lab.build.long_commands import PATH, Shown, run
 from topologies.lab.ownership import claim, discard
-from topologies.lab.processes import run as ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

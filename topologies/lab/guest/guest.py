@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses, netns
-from topologies.lab.binaries import cache_dir
-from topologies.lab.build import BuildError
-from topologies.lab.debian import DebianError
+from topologies.common.subprocesses import ProcessError, spawn, until
+from topologies.lab.build.apt import DebianError
+from topologies.lab.build.binaries import cache_dir
+from topologies.lab.build.kubernetes import BuildError
 from topologies.lab.guest.build import kernel
-from topologies.lab.processes import ProcessError, spawn, until
+from topologies.lab.network import netns
+from topologies.lab.network import plan as addresses
 from topologies.lab.state import State, read, write
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import socket
 import sys
 from pathlib import Path
 
+from topologies.common.subprocesses import reap
 from topologies.lab import mounts
 from topologies.lab.cgroups import UNIFIED
-from topologies.lab.processes import reap
 from topologies.lab.state import State, told
 
 LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.lab import cgroups, images, netns
+from topologies.lab import cgroups
+from topologies.lab.build import images
 from topologies.lab.guest import guest
+from topologies.lab.network import netns
 from topologies.lab.state import read
-from topologies.lab.workers import Workers
+from topologies.lab.worker.workers import Workers
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:

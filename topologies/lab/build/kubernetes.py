@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from typing import TYPE_CHECKING
 
-from topologies.lab.commands import PATH, Shown, run
-from topologies.lab.debian import Debian, upstream
+from topologies.lab.build.apt import Debian, upstream
+from topologies.lab.build.long_commands import PATH, Shown, run
 from topologies.lab.ownership import claim, discard
 from topologies.schema.topology import Version
 

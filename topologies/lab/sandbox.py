@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses, cgroups, ssh
-from topologies.lab.binaries import cache_dir
+from topologies.common.subprocesses import Process, ProcessError, children, spawn, until
+from topologies.lab import cgroups
+from topologies.lab.build.binaries import cache_dir
+from topologies.lab.network import plan, ssh
 from topologies.lab.ownership import lab_name
-from topologies.lab.processes import Process, ProcessError, children, spawn, until
 from topologies.lab.requirements import PATH
 from topologies.lab.state import State, boot_id, read, write
 from topologies.schema.topology import Topology
@@ -99,7 +100,7 @@ class Island:
         if self.state.guest.exists() and host in self.workers():
             terminal = os.isatty(0) and os.isatty(1)
             away = ssh.client(self.topology(), self.state, host, argv, terminal=terminal)
-            return self.door(addresses.CONTROL_PLANE, away)
+            return self.door(plan.CONTROL_PLANE, away)
         pid = self.state.node(host) / "pid"
         if pid.exists():
             whole = ["nsenter", "--target", str(first), "--mount", "--net", "--pid", "--ipc", "--uts"]
@@ -163,4 +164,4 @@ def reenter(topology_name: str, argv: Sequence[str]) -> None:
     It is not in the lab's cgroups, so it outlives the lab and can report that the lab was taken down.
     """
     inside = Island.of(topology_name)
-    inside.become(inside.door(addresses.CONTROL_PLANE, argv))
+    inside.become(inside.door(plan.CONTROL_PLANE, argv))

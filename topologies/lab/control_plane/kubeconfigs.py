@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses
+from topologies.lab.network import plan
 
 if TYPE_CHECKING:
     from topologies.lab.state import State
@@ -49,6 +49,6 @@ def write_access(topology: Topology, state: State) -> None:
     (state.pki / "tokens.csv").write_text("\n".join(row.removesuffix(",") for row in rows) + "\n")
     for user in (*USERS, *nodes):
         text = KUBECONFIG.format(
-            address=addresses.control_plane(topology), authority=state.pki / "ca.crt", user=user, token=token(user)
+            address=plan.control_plane(topology), authority=state.pki / "ca.crt", user=user, token=token(user)
         )
         (state.kube / f"{user}.conf").write_text(text)

@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topologies.lab.commands import Shown, run
-from topologies.lab.processes import run as ask
+from topologies.common.subprocesses import run as ask
+from topologies.lab.build.long_commands import Shown, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

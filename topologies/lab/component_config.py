@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab.flags import FLAGS, Component, Flag, VersionError, arguments, check_runtime, known
+from topologies.lab.component_flags import FLAGS, Component, Flag, VersionError, arguments, check_runtime, known
 from topologies.schema.enums import DetectLocal, ProxyMode
 
 if TYPE_CHECKING:

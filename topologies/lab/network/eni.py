@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from topologies.lab.processes import ProcessError, run
+from topologies.common.subprocesses import ProcessError, run
 
 GATEWAY = "169.254.1.1"
 VERSIONS = {"cniVersion": "0.4.0", "supportedVersions": ["0.3.1", "0.4.0"]}

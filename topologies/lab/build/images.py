@@ -19,18 +19,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from topologies.lab.archive import Image, Link, write_archive
-from topologies.lab.build import locked
-from topologies.lab.commands import Shown, run
-from topologies.lab.debian import Debian, DebianError
+from topologies.common.subprocesses import run as ask
+from topologies.lab.build.apt import Debian, DebianError
+from topologies.lab.build.archive import Image, Link, write_archive
+from topologies.lab.build.kubernetes import locked
+from topologies.lab.build.long_commands import Shown, run
 from topologies.lab.ownership import remove_leftovers
-from topologies.lab.processes import run as ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from topologies.lab.archive import Content
-    from topologies.lab.binaries import Binaries
+    from topologies.lab.build.archive import Content
+    from topologies.lab.build.binaries import Binaries
 
 AGNHOST = "hairpin.local/agnhost:1"
 PAUSE = "hairpin.local/pause:1"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from topologies.lab.processes import ProcessError, tail
+from topologies.common.subprocesses import ProcessError, tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
-from topologies.lab import nat
+from topologies.lab.network import nat
 from topologies.schema.enums import CniKind, LoadBalancerKind
 
 if TYPE_CHECKING:

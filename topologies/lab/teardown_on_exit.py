@@ -1,6 +1,6 @@
 """Takes a lab away when nobody wants it any more: one process that waits for the other end of a pipe to close.
 
-    python -m topologies.lab.lifeline NAME BEGAN      standard input: the pipe
+    python -m topologies.lab.teardown_on_exit NAME BEGAN      standard input: the pipe
 
 `tie` starts it; the one who wants the lab holds the pipe's other end, which closes when that process ends, however it
 ends, also by `kill -9`. It may become another program meanwhile, which finds the descriptor in $HAIRPIN_LIFELINE.
@@ -14,8 +14,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from topologies.lab.island import END, locate
-from topologies.lab.processes import spawn, until
+from topologies.common.subprocesses import spawn, until
+from topologies.lab.sandbox import END, locate
 from topologies.lab.state import read
 
 HELD = "HAIRPIN_LIFELINE"
@@ -26,7 +26,7 @@ def tie(name: str, began: float) -> None:
     """From now on the lab ends with this process, or with what it becomes."""
     waits, held = os.pipe()
     os.set_inheritable(held, True)
-    argv = [sys.executable, "-m", "topologies.lab.lifeline", name, repr(began)]
+    argv = [sys.executable, "-m", "topologies.lab.teardown_on_exit", name, repr(began)]
     spawn(argv, Path(os.devnull), env={**os.environ, "PYTHONPATH": str(PACKAGE)}, stdin=waits)
     os.close(waits)
     os.environ[HELD] = str(held)

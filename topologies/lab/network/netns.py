@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyroute2 import IPRoute, netns
 
-from topologies.lab.addresses import VXLAN_PORT, port
-from topologies.lab.processes import run
+from topologies.common.subprocesses import run
+from topologies.lab.network.plan import VXLAN_PORT, port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from topologies.lab.addresses import Host, Leg, PodNetwork, Route
+    from topologies.lab.network.plan import Host, Leg, PodNetwork, Route
 
 SYSCTL = Path("/proc/sys/net")
 NO_IPV6 = (("ipv6/conf/all/disable_ipv6", "1"), ("ipv6/conf/default/disable_ipv6", "1"))

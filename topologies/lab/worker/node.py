@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab import addresses, ssh, versions
-from topologies.lab.flags import arguments
-from topologies.lab.kernel import IPVS_MODULES
+from topologies.lab import component_config
+from topologies.lab.component_config import KubeletFiles
+from topologies.lab.component_flags import arguments
+from topologies.lab.guest.ipvs_support import IPVS_MODULES
+from topologies.lab.network import plan as addresses
+from topologies.lab.network import ssh
 from topologies.lab.state import State, write
-from topologies.lab.versions import KubeletFiles
 from topologies.schema.enums import Masquerade, ProxyMode
 from topologies.schema.topology import Version
 
@@ -157,7 +159,7 @@ def write_plugins(place: Path) -> None:
     for plugin in PLUGINS.iterdir():
         (place / plugin.name).symlink_to(plugin)
     own = place / OWN_PLUGIN
-    own.write_text(f'#!/bin/sh\nexec {sys.executable} -m topologies.lab.eni "$@"\n')
+    own.write_text(f'#!/bin/sh\nexec {sys.executable} -m topologies.lab.network.eni "$@"\n')
     own.chmod(0o755)
 
 
@@ -170,14 +172,14 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
     files = KubeletFiles(f"{state.pki}/ca.crt", f"{state.pki}/kubelet.crt", f"{state.pki}/kubelet.key")
     old = not any(group.unified for group in groups)
     ipvs = topology.proxy.mode is ProxyMode.IPVS  # most often in a guest kernel, which has little to spare
-    configuration = versions.kubelet_config(
+    configuration = component_config.kubelet_config(
         topology.kubernetes,
         files,
         cgroup_v1=old,
         util_chains=topology.kernel.kubelet_rules,
         status_every="10s" if ipvs else "2s",
     )
-    proxy = versions.proxy_config(topology.proxy_version, topology, node.name, f"{state.kube}/proxy.conf")
+    proxy = component_config.proxy_config(topology.proxy_version, topology, node.name, f"{state.kube}/proxy.conf")
     (own / "containerd.toml").write_text(containerd_config(topology, state, node))
     (own / "cni" / "10-hairpin.conflist").write_text(json.dumps(cni_config(topology, node), indent=1))
     (own / "kubelet.json").write_text(json.dumps(configuration, indent=1))

@@ -6,8 +6,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses, cgroups, nat, netns, proxies
-from topologies.lab.processes import entering, spawn
+from topologies.common.subprocesses import entering, spawn
+from topologies.lab import cgroups
+from topologies.lab.network import nat, netns, plan
+from topologies.lab.worker import proxy_mode
 
 if TYPE_CHECKING:
     import subprocess
@@ -33,21 +35,21 @@ class Workers:
     def make(self) -> None:
         """Their namespaces and links, what their switch refuses, then their first processes."""
         names = {node.name for node in self.topology.nodes}
-        hosts = [host for host in addresses.fabric(self.topology) if host.name in names]
+        hosts = [host for host in plan.fabric(self.topology) if host.name in names]
         netns.build(hosts)
-        ports = {host.name: addresses.port(host.name, host.legs[0]) for host in hosts}
+        ports = {host.name: plan.port(host.name, host.legs[0]) for host in hosts}
         netns.obey(nat.source_checks(self.topology, ports))
         for node in self.topology.nodes:
             self._start(node)
 
     def await_modes(self) -> None:
         """Until every kube-proxy tells the mode the topology declares; ProcessError if it tells another."""
-        proxies.await_mode(self.topology)
+        proxy_mode.await_mode(self.topology)
 
     def _start(self, node: Node) -> None:
         """Into its cgroups, then into its namespaces, then `nodeinit.py`."""
         groups = [group / node.name for group in self.groups]
-        init = [*MEMBER, sys.executable, "-m", "topologies.lab.nodeinit", str(self.state.root), node.name]
+        init = [*MEMBER, sys.executable, "-m", "topologies.lab.worker.init", str(self.state.root), node.name]
         argv = [*OWN_CGROUPS, *entering(cgroups.inner(groups), init)]
         with netns.inside(node.name):
             self.daemons[f"init of {node.name}"] = spawn(argv, self.state.log(node.name, "init"), cgroups=groups)

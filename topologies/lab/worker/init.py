@@ -1,6 +1,6 @@
 """The first process of a worker: makes its file systems, starts its daemons, and reaps what they leave behind.
 
-    python -m topologies.lab.nodeinit STATE NODE      in new mount, uts, ipc, pid and cgroup namespaces
+    python -m topologies.lab.worker.init STATE NODE      in new mount, uts, ipc, pid and cgroup namespaces
 
 Standard library only: a node must start in tens of milliseconds.
 """
@@ -14,9 +14,10 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab import fakedocker, mounts
-from topologies.lab.processes import ProcessError, run, spawn, until
+from topologies.common.subprocesses import ProcessError, run, spawn, until
+from topologies.lab import mounts
 from topologies.lab.state import State, read, write
+from topologies.lab.worker import fake_docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ def main(root: str, name: str) -> None:
     if plan["iptables"]:
         run(["iptables-restore", "-n"], given=plan["iptables"])
     if plan["docker"]:
-        Thread(target=fakedocker.serve, args=(plan["docker"],), daemon=True).start()
+        Thread(target=fake_docker.serve, args=(plan["docker"],), daemon=True).start()
     reap(state, name, start(state, plan))
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-from topologies.lab import netns
-from topologies.lab.processes import ProcessError, until
+from topologies.common.subprocesses import ProcessError, until
+from topologies.lab.network import netns
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology

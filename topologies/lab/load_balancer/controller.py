@@ -1,6 +1,6 @@
 """The load balancer's controller, a process of the host `lb`: watches Services and makes the host do what they say.
 
-    python -m topologies.lab.loadbalancer STATE
+    python -m topologies.lab.load_balancer.controller STATE
 
 Five times a second: addresses are given, health is asked, nft rules and routes are replaced if they changed, and only
 then the address is told in `status.loadBalancer`, so that who reads it may use it.
@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 
 from topologies.cluster.lb_targets import ANNOTATION
 from topologies.cluster.manifests import ADDRESS_ANNOTATION
-from topologies.lab import addresses, balancing, mounts
-from topologies.lab.access import token
-from topologies.lab.api import Api, ApiError
-from topologies.lab.processes import ProcessError, run, spawn
+from topologies.common.subprocesses import ProcessError, run, spawn
+from topologies.lab import mounts
+from topologies.lab.control_plane.api import Api, ApiError
+from topologies.lab.control_plane.kubeconfigs import token
+from topologies.lab.load_balancer import config
+from topologies.lab.network import plan
 from topologies.lab.state import State, read
 from topologies.schema.enums import LoadBalancerKind
 from topologies.schema.topology import Topology
@@ -66,17 +68,17 @@ class Controller:
     def sync(self) -> None:
         """One round; ApiError if the API server does not answer (the rules stay as they are)."""
         services = self.api.get("/api/v1/services")["items"]
-        network = addresses.balanced(self.topology)
+        network = plan.balanced(self.topology)
         there = self.topology.load_balancer.kind is not LoadBalancerKind.NONE
-        given = balancing.assign(services, network) if there else {}
+        given = config.assign(services, network) if there else {}
         self.hold(set(given.values()))
-        self.route(balancing.external_ips(services, addresses.routed_to_balancer(self.topology)))
+        self.route(config.external_ips(services, plan.routed_to_balancer(self.topology)))
         pools = self.program(services, given)
         for service in services:
-            self.tell(service, given.get(balancing.key(service)))
-            self.tell_pool(service, pools.get(balancing.key(service)))
+            self.tell(service, given.get(config.key(service)))
+            self.tell_pool(service, pools.get(config.key(service)))
 
-    def program(self, services: list[balancing.Service], given: dict[str, IPv4Address]) -> dict[str, str]:
+    def program(self, services: list[config.Service], given: dict[str, IPv4Address]) -> dict[str, str]:
         """Replace the rules if anything changed; the pool of every Service."""
         nodes, balancer = tuple(node.address for node in self.topology.nodes), self.topology.load_balancer
         ports = {one["spec"]["healthCheckNodePort"] for one in services if one["spec"].get("healthCheckNodePort")}
@@ -84,14 +86,14 @@ class Controller:
         with ThreadPoolExecutor(max_workers=max(1, min(16, len(asked)))) as pool:
             answers = dict(zip(asked, pool.map(lambda question: healthy(*question), asked), strict=True))
         health = {check: self.checks.state(check, answer) for check, answer in answers.items()}
-        made = balancing.frontends(services, given, nodes, lambda node, port: health[node, port], balancer)
-        rules = balancing.ruleset(made, balancer, addresses.routed_to_balancer(self.topology))
+        made = config.frontends(services, given, nodes, lambda node, port: health[node, port], balancer)
+        rules = config.ruleset(made, balancer, plan.routed_to_balancer(self.topology))
         if rules != self.rules:
             run(["nft", "-f", "-"], given=rules)
             self.rules = rules
             print(rules, flush=True)  # noqa: T201 - our log
         names = {node.address: node.name for node in self.topology.nodes}
-        return balancing.pools(services, given, made, names)
+        return config.pools(services, given, made, names)
 
     def hold(self, wanted: set[IPv4Address]) -> None:
         """The balanced addresses are the host's own: a port nobody declared is refused, as by a real machine."""
@@ -109,10 +111,10 @@ class Controller:
             run(["ip", "route", "delete", f"{address}/32"])
         self.routed = wanted
 
-    def tell(self, service: balancing.Service, address: IPv4Address | None) -> None:
+    def tell(self, service: config.Service, address: IPv4Address | None) -> None:
         """Write the status if it does not say so yet; beside a hostname, the address as an annotation."""
-        told = balancing.ingress(service)
-        wanted = [balancing.status(service, address, self.topology.load_balancer)] if address else []
+        told = config.ingress(service)
+        wanted = [config.status(service, address, self.topology.load_balancer)] if address else []
         if _says(told, wanted) or "deletionTimestamp" in service["metadata"]:
             return
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
@@ -124,7 +126,7 @@ class Controller:
         except ApiError as error:
             print(error, flush=True)  # noqa: T201 - gone meanwhile, or changed: the next round sees
 
-    def tell_pool(self, service: balancing.Service, pool: str | None) -> None:
+    def tell_pool(self, service: config.Service, pool: str | None) -> None:
         """Write the nodes it is sent to, so that who waits for them need not guess."""
         told = (service["metadata"].get("annotations") or {}).get(ANNOTATION)
         if told == pool or "deletionTimestamp" in service["metadata"]:
@@ -162,19 +164,19 @@ def listen(state: State, topology: Topology) -> None:
     """Echoes of the host's own: on the port that no Service declares, and one of its own name for each listener."""
     balancer = topology.load_balancer
     agnhost = Path(read(state.record)["binaries"]) / "agnhost"
-    names = {addresses.BALANCER: balancer.undeclared_port} if balancer.listens else {}
-    for name, port in {**names, **balancing.own_listeners(balancer)}.items():
+    names = {plan.BALANCER: balancer.undeclared_port} if balancer.listens else {}
+    for name, port in {**names, **config.own_listeners(balancer)}.items():
         argv = [str(agnhost), "netexec", f"--http-port={port}", f"--udp-port={port}"]
-        spawn([*NAMED, name, *argv], state.log(addresses.BALANCER, f"echo-{name}"))
+        spawn([*NAMED, name, *argv], state.log(plan.BALANCER, f"echo-{name}"))
 
 
 def main(root: str) -> None:
     """Never returns."""
     state = State(Path(root))
     topology = Topology.model_validate_json(state.topology.read_text())
-    mounts.hostname(addresses.BALANCER)
+    mounts.hostname(plan.BALANCER)
     listen(state, topology)
-    api = Api(str(addresses.control_plane(topology)), state.pki / "ca.crt", token("balancer"))
+    api = Api(str(plan.control_plane(topology)), state.pki / "ca.crt", token("balancer"))
     controller = Controller(topology, api)
     while True:
         began = monotonic()

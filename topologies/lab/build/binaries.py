@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.lab.build import NEEDED, PACKAGED, Build, BuildError, locked
-from topologies.lab.debian import DebianError
-from topologies.lab.processes import ProcessError, run
+from topologies.common.subprocesses import ProcessError, run
+from topologies.lab.build.apt import DebianError
+from topologies.lab.build.kubernetes import NEEDED, PACKAGED, Build, BuildError, locked
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:

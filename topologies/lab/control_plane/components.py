@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from topologies.lab import addresses, netns
-from topologies.lab.api import Api, ApiError
-from topologies.lab.flags import arguments
-from topologies.lab.processes import ProcessError, spawn
+from topologies.common.subprocesses import ProcessError, spawn
+from topologies.lab.component_flags import arguments
+from topologies.lab.control_plane.api import Api, ApiError
+from topologies.lab.network import netns, plan
 
 if TYPE_CHECKING:
     import subprocess
@@ -35,7 +35,7 @@ def etcd() -> list[str]:
 
 def apiserver(topology: Topology, state: State) -> list[str]:
     """The arguments of kube-apiserver, for the topology's version."""
-    address, pki = str(addresses.control_plane(topology)), state.pki
+    address, pki = str(plan.control_plane(topology)), state.pki
     values = {
         "etcd-servers": ETCD,
         "bind-address": "0.0.0.0",  # noqa: S104 - of the island
@@ -96,7 +96,7 @@ def scheduler(topology: Topology, state: State) -> list[str]:
 
 def node_object(topology: Topology, node: Node) -> dict[str, object]:
     """A Node as it must exist before its kubelet: our podCIDR, a capacity (else kubelet 1.20 panics), addresses."""
-    cidr = str(addresses.pod_cidr(topology, node))
+    cidr = str(plan.pod_cidr(topology, node))
     known = [{"type": "InternalIP", "address": str(node.address)}, {"type": "Hostname", "address": node.name}]
     return {
         "apiVersion": "v1",
@@ -154,14 +154,14 @@ class ControlPlane:
         }
 
     def _start(self, component: str, argv: list[str]) -> None:
-        with netns.inside(addresses.CONTROL_PLANE):
-            self.daemons[f"{component} of {addresses.CONTROL_PLANE}"] = spawn(
-                argv, self.state.log(addresses.CONTROL_PLANE, component)
+        with netns.inside(plan.CONTROL_PLANE):
+            self.daemons[f"{component} of {plan.CONTROL_PLANE}"] = spawn(
+                argv, self.state.log(plan.CONTROL_PLANE, component)
             )
 
     def _until(self, done: Callable[[], bool], what: str, seconds: float) -> None:
         end, last = monotonic() + seconds, ""
-        with netns.inside(addresses.CONTROL_PLANE):
+        with netns.inside(plan.CONTROL_PLANE):
             while True:
                 try:
                     if done():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from topologies.lab.processes import ProcessError, run
+from topologies.common.subprocesses import ProcessError, run
 from topologies.schema.enums import Kernels, ProxyMode
 
 if TYPE_CHECKING:

@@ -1,0 +1,5 @@
+"""The programs and images of a lab: Kubernetes from source, container images without a registry, and their cache.
+
+binaries.py decides where the programs come from, kubernetes.py builds them, apt.py fetches sources and packages
+without installing them, images.py makes the images. Starts nothing that stays. Start with binaries.py.
+"""

@@ -1,0 +1,5 @@
+"""The lab's load balancer: an nftables configuration from a list of Services, and the controller that applies it.
+
+config.py is pure: Services -> addresses, pools, rules, status. controller.py watches the API and runs on host `lb`.
+How a balancer's packets must be answered is predicted in probes/oracle/stages/load_balancer.py. Start with config.py.
+"""
