@@ -21,9 +21,10 @@ from unittest.mock import patch
 import yaml
 
 from bench.scale import enlarged
-from probes import budget, load_meter, low_load, runner, session
-from probes.judging import Judge
-from probes.plan import plan
+from probes import session
+from probes.asking import budget, load_meter, low_load, runner
+from probes.judging.run_judge import Judge
+from probes.plan.plan import plan
 from topologies.lab import lab, sandbox
 from topologies.loading.load import load
 from topologies.schema.topology import Ssh, Topology

@@ -19,8 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from probes.plan import plan
-from probes.vantages.pod import PodVantage
+from probes.asking.vantages.pod import PodVantage
+from probes.plan.plan import plan
 from reports import journal
 from topologies.cluster import client as clusters
 from topologies.common import waiting
@@ -32,7 +32,7 @@ from topologies.schema.enums import VantageKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from probes.cell import Cell
+    from probes.plan.cell import Cell
     from reports.run import Run
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from probes import options
-from probes.answers import (
+from probes.judging.promise import PromiseError
+from probes.judging.run_judge import Judge, NotTestedError
+from probes.judging.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
+from probes.judging.verdict import Facet, Result, Verdict
+from probes.lifecycle.shared_answers import (
     ANSWERS,
     INTERRUPTED,
     NOT_TESTABLE,
@@ -25,23 +29,19 @@ from probes.answers import (
     the_answers,
     why_not,
 )
-from probes.deviations import complaints
-from probes.judging import Judge, NotTestedError
 from probes.oracle import mutations
 from probes.oracle.rules import CATALOGUE, markdown
-from probes.plan import Plan, plan
-from probes.promise import PromiseError
-from probes.selection import SelectionError
+from probes.plan.deviations import complaints
+from probes.plan.plan import Plan, plan
+from probes.plan.selection import SelectionError
 from probes.session import Answers
-from probes.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
-from probes.verdict import Facet, Result, Verdict
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.plugin import TOPOLOGY, runs_suites
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from probes.cell import Cell
+    from probes.plan.cell import Cell
 
 __all__ = ["ANSWERS", "JUDGE", "NOT_TESTABLE", "PLAN", "RUN"]
 
@@ -100,7 +100,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the plan and the run's folder; the workers of xdist are told the folder."""
     config.addinivalue_line(
-        "markers", "cells(facet, **selectors, expects=...): what is judged of which cells; see probes/suite.py"
+        "markers", "cells(facet, **selectors, expects=...): what is judged of which cells; see probes/judging/suite.py"
     )
     known = [rule.id for rule in CATALOGUE]
     if (rule := config.getoption("--mutate")) and rule not in known:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from probes import preflight, runner, settling, stability, turns
-from probes.observation import Attempt, Observation
+from probes.asking import runner, schedule
+from probes.asking.observation import Attempt, Observation
+from probes.lifecycle import preflight, settling, stability
 from topologies.cluster import client as clusters
 from topologies.cluster.api import again
 from topologies.cluster.run_namespaces import PREFIX, Lease
@@ -26,9 +27,9 @@ from topologies.schema.topology import Images, Ssh
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from probes.cell import Cell
-    from probes.expectation import Expectation
-    from probes.vantages.base import Vantage as Asker
+    from probes.asking.vantages.base import Vantage as Asker
+    from probes.oracle.expectation import Expectation
+    from probes.plan.cell import Cell
     from topologies.schema.topology import Topology, Vantage
 
 
@@ -211,13 +212,13 @@ def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question
         limited=frontend.declared and not (nowhere or backends),
         silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
         sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
-        turn=turns.turn(topology, cell),
+        turn=schedule.turn(topology, cell),
     )
 
 
 def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Asker:
     """The way to run a command there."""
-    from probes.vantages.pod import PodVantage  # noqa: PLC0415 - kubernetes and paramiko take 1.3 s to import
+    from probes.asking.vantages.pod import PodVantage  # noqa: PLC0415 - kubernetes and paramiko take 1.3 s to import
 
     if vantage.kind is VantageKind.EXTERNAL:
         host = next(host for host in topology.external if host.name == vantage.external)
@@ -235,7 +236,7 @@ def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, opti
 
 
 def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> Asker:
-    from probes.vantages.ssh import SshVantage  # noqa: PLC0415 - see _asker
+    from probes.asking.vantages.ssh import SshVantage  # noqa: PLC0415 - see _asker
 
     return SshVantage(
         name=name,

@@ -11,8 +11,8 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses are told by typ
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from probes.observation import Outcome
-from probes.verdict import Result
+from probes.asking.observation import Outcome
+from probes.judging.verdict import Result
 from reports import words
 from reports.parts import CellKey  # noqa: TC001 - dataclasses are told by type
 

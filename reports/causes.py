@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probes.verdict import Facet, Result
+from probes.judging.verdict import Facet, Result
 from reports.places import split
 from topologies.frontends import At, FrontendKind
 

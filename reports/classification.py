@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from probes.observation import Outcome
-from probes.verdict import Result
+from probes.asking.observation import Outcome
+from probes.judging.verdict import Result
 from reports.samples import Likelihood
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import BaseLoader, Environment, StrictUndefined
 from pydantic import ValidationError
 
+from probes.asking.observation import Outcome
 from probes.documented import check, live
 from probes.documented.answer import Ending
 from probes.documented.load import pages
 from probes.documented.model import Standing
 from probes.documented.world import lacks, said
-from probes.observation import Outcome
+from probes.judging.verdict import Result
 from probes.oracle.rules import sentence
-from probes.verdict import Result
 from reports.journal import JournalError, failed
 from reports.reading import SHOWN, problems
 from reports.style import MARKS

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from reports import matrix, words
 from reports.places import LEGEND
 from reports.style import printed

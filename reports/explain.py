@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from probes.expectation import Path
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle import trace
 from probes.oracle.endpoints import pooled
+from probes.oracle.expectation import Path
 from probes.oracle.flow import Fate, Flow, Packet, Pool
 from probes.oracle.rules import REPORTED, STEPS, confirmed, versions
 from reports import words
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from probes.cell import Cell
     from probes.oracle.rule import Rule
     from probes.oracle.trace import Taken
+    from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
-from probes.observation import Observation
+from probes.asking.observation import Observation
 from reports import judged
 from reports.reading import JournalContent, UnreadableError, read_run
 from reports.record import Record, merge

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes.judging import Judge
-from probes.plan import plan
+from probes.judging.run_judge import Judge
+from probes.judging.verdict import Facet
+from probes.plan.plan import plan
 from probes.session import Answers
-from probes.verdict import Facet
 from reports.record import Record
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from probes.cell import Cell
-    from probes.observation import Observation
+    from probes.asking.observation import Observation
+    from probes.plan.cell import Cell
     from reports.run import Header
     from topologies.cluster_state.snapshot import Snapshot
 

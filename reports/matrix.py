@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from probes.verdict import Result
+from probes.judging.verdict import Result
 from reports import words
 from reports.places import LEGEND, Placed, Places
 from reports.style import COLOURS, MARKS, printed

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 from pydantic import TypeAdapter
 
-from probes.judging import NotTestedError
+from probes.judging.run_judge import NotTestedError
 from probes.oracle.environment import Environment
 from probes.plugin import ANSWERS, JUDGE, PLAN, RUN, missing_backends
 from probes.session import Answers
@@ -27,9 +27,9 @@ from topologies.plugin import TOPOLOGY
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from probes.cell import Cell
-    from probes.judging import Judge
-    from probes.observation import Observation
+    from probes.asking.observation import Observation
+    from probes.judging.run_judge import Judge
+    from probes.plan.cell import Cell
 
 STARTED = pytest.StashKey[datetime]()
 RECORDS = pytest.StashKey[dict[str, Record]]()

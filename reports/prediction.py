@@ -15,7 +15,7 @@ from probes.oracle.environment import Environment
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
 from probes.oracle.travel import departing
-from probes.plan import plan
+from probes.plan.plan import plan
 from reports import record, words
 from reports.parts import CellKey, Expected, Told
 from reports.run import DeclaredTopology, Left
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from ipaddress import IPv4Address
 
-    from probes.cell import Cell
+    from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
-from probes.verdict import Facet, Result, Verdict
+from probes.judging.verdict import Facet, Result, Verdict
 from reports import words
 from reports.parts import Address, CellKey, Expected, Line, Observed, Seen, Told, Try, Way
 
 if TYPE_CHECKING:
-    from probes.cell import Cell
-    from probes.expectation import Expectation, Path
-    from probes.observation import Attempt, Observation
+    from probes.asking.observation import Attempt, Observation
+    from probes.oracle.expectation import Expectation, Path
+    from probes.plan.cell import Cell
     from topologies.frontends import Target
 
 Naming = Callable[[IPv4Address], str]

@@ -16,7 +16,7 @@ from reports.parts import Told
 from reports.record import Record  # noqa: TC001 - pydantic resolves field types at run time
 
 if TYPE_CHECKING:
-    from probes.cell import Omission
+    from probes.plan.cell import Omission
     from topologies.schema.topology import Topology
 
 SCHEMA_VERSION: Literal["1"] = "1"

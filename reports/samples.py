@@ -10,10 +10,10 @@ from ipaddress import IPv4Address
 from itertools import count
 from typing import TYPE_CHECKING
 
-from probes import chance, judge
-from probes.expectation import Expectation, Path
-from probes.observation import Attempt, Observation, Outcome
-from probes.pool import Pool
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.judging import binomial, compare
+from probes.judging.backend_coverage import Pool
+from probes.oracle.expectation import Expectation, Path
 from reports.places import split
 from topologies.frontends import At, FrontendKind
 
@@ -119,16 +119,16 @@ class Samples:
             return Likelihood()
         if before.predicted != after.predicted:
             one = self.made[name]
-            return Likelihood(bool(judge.complaints(one)), judge.likelihood(one))
+            return Likelihood(bool(compare.complaints(one)), compare.likelihood(one))
         likely = _of_two(before, after)
-        return Likelihood(likely is not None and likely <= judge.UNLIKELY, likely)
+        return Likelihood(likely is not None and likely <= compare.UNLIKELY, likely)
 
 
 def _of_two(before: Answer, after: Answer) -> float | None:
     """How likely chance makes two runs' counts of answers; None if neither run may show both answers and losses."""
     if before.sticky or after.sticky or not (_mixed(before.may) or _mixed(after.may)):
         return None
-    return chance.of_two(_answered(before), before.counts.total(), _answered(after), after.counts.total())
+    return binomial.of_two(_answered(before), before.counts.total(), _answered(after), after.counts.total())
 
 
 def _mixed(may: Iterable[Reply]) -> bool:
@@ -141,7 +141,7 @@ def _answered(observed: Answer) -> int:
 
 
 def picker(cell: CellKey) -> tuple[str, str]:
-    """Return the Service and the place that picks the backend, as `probes.pool.picker` does of a planned cell."""
+    """Return the Service and the place that picks the backend: as `backend_coverage.picker` does for a planned cell."""
     place = cell.frontend.partition(".")[2]
     asked = split(place)[0] if cell.frontend_kind == FrontendKind.NODE_PORT and place != At.LOOPBACK else ""
     return cell.service, asked or cell.vantage_node or "outside"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from probes.verdict import Result
+from probes.judging.verdict import Result
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

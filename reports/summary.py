@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from probes.verdict import Result
+from probes.judging.verdict import Result
 from reports.causes import groups
 from reports.style import COLOURS, MARKS, printed
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.verdict import Facet, Result
+from probes.judging.verdict import Facet, Result
 
 if TYPE_CHECKING:
-    from probes.cell import Cell
+    from probes.plan.cell import Cell
     from probes.plugin import Judging
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from probes.documented import check, live, load
 from probes.documented.world import Realm
+from probes.judging.verdict import Facet
 from probes.plugin import the_judge
-from probes.verdict import Facet
 from topologies.plugin import TOPOLOGY
 
 if TYPE_CHECKING:
-    from probes.cell import Cell
     from probes.documented.model import Claim, Page
+    from probes.plan.cell import Cell
     from probes.plugin import Judging
 
 CLAIMS = [pytest.param(page, claim, id=f"{page.name}-{name}") for page in load.pages() for name, claim in page.claims()]

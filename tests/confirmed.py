@@ -18,11 +18,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle import alternatives, mutations
 from probes.oracle.oracle import predict, world_of
 from probes.oracle.rules import CATALOGUE, CONFIRMED
-from probes.plan import plan
+from probes.plan.plan import plan
 from tests.unit.oracle.observed_world import complaint, recorded, world
 from tests.unit.oracle.recordings import FILES, read
 from topologies.cluster_state.snapshot import declared
@@ -32,9 +32,9 @@ from topologies.schema.topology import Topology
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from probes.cell import Cell
-    from probes.expectation import Expectation
+    from probes.oracle.expectation import Expectation
     from probes.oracle.flow import World
+    from probes.plan.cell import Cell
     from tests.unit.oracle.observed_world import Recorded
     from tests.unit.oracle.recordings import Recording
 

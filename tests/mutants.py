@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import suites
 from probes import session
-from probes.judging import Judge
+from probes.judging.run_judge import Judge
+from probes.judging.suite import items, tests_of
 from probes.oracle import mutations
 from probes.oracle.oracle import expect
-from probes.suite import items, tests_of
 from tests.unit.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from probes.cell import Cell
-    from probes.suite import SuiteTest
+    from probes.judging.suite import SuiteTest
+    from probes.plan.cell import Cell
 
 ENOUGH = 60
 

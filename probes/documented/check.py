@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from probes.asking.observation import Outcome
 from probes.documented.answer import Ending
 from probes.documented.model import Standing
 from probes.documented.world import realms
-from probes.observation import Outcome
 from probes.oracle.oracle import TELLING, expect
 from probes.oracle.rule import is_bent
 from topologies.frontends import resolve
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from ipaddress import IPv4Address
 
-    from probes.cell import Cell
     from probes.documented.model import Case, Claim, Page
     from probes.documented.world import Realm
-    from probes.expectation import Expectation
+    from probes.oracle.expectation import Expectation
+    from probes.plan.cell import Cell
     from topologies.schema.topology import Topology, Vantage, Version
 
 

@@ -6,21 +6,21 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from probes.asking.observation import Outcome
 from probes.documented.answer import Ending
 from probes.documented.check import describe, endings, names, own_address, promised
 from probes.documented.load import pages
 from probes.documented.world import lacks, realm_of, realms
-from probes.observation import Outcome
 from probes.oracle.oracle import expect
 from topologies.frontends import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from probes.cell import Cell
+    from probes.asking.observation import Attempt
     from probes.documented.model import Case, Claim, Page
     from probes.documented.world import Realm
-    from probes.observation import Attempt
+    from probes.plan.cell import Cell
     from topologies.schema.topology import Topology
 
 

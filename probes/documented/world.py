@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from probes.plan import plan
+from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared as snapshot_of
 from topologies.loading.load import TopologyError, raw, validated
 from topologies.loading.overrides import apply
@@ -15,8 +15,8 @@ from topologies.loading.overrides import apply
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from probes.cell import Cell
     from probes.documented.model import Case, Page, World
+    from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology, Version
 

@@ -23,9 +23,9 @@ from functools import singledispatchmethod
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from probes.expectation import Path
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle import endpoints, modes
+from probes.oracle.expectation import Path
 from probes.oracle.flow import Fate, Flow, Origin, Packet, Pool
 from probes.oracle.mutations import OTHER_END
 from probes.oracle.rule import Rule, bent

@@ -11,8 +11,8 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from probes.expectation import Path
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
+from probes.oracle.expectation import Path
 from probes.oracle.flow import Fate, Flow, Onward, Origin, Packet
 from probes.oracle.rule import Rule, decide, rule
 from probes.oracle.travel import lost_answer

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from probes.expectation import Path
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
+from probes.oracle.expectation import Path
 from probes.oracle.holders import Holders, NodeAddress, find_holders
 from topologies.frontends import At, FrontendKind
 

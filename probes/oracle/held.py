@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle import upstream
 from probes.oracle.flow import Fate, Origin
 from probes.oracle.rule import IPVS_ONLY, Rule, rule

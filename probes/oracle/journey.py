@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from probes.expectation import Path
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle import modes
 from probes.oracle.endpoints import pooled
+from probes.oracle.expectation import Path
 from probes.oracle.flow import Fate, Flow, Origin
 from probes.oracle.held import HOLDING, is_held
 from probes.oracle.listeners import LISTENING

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes.expectation import Path
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
+from probes.oracle.expectation import Path
 from probes.oracle.flow import Fate
 from probes.oracle.rule import Rule, rule
 

@@ -11,7 +11,7 @@ from topologies.schema.enums import ProxyMode
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from probes.observation import Outcome
+    from probes.asking.observation import Outcome
     from probes.oracle.environment import Environment
     from probes.oracle.rule import Rule
 

@@ -8,8 +8,8 @@ from functools import singledispatch
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from probes.expectation import Path
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
+from probes.oracle.expectation import Path
 from probes.oracle.flow import Fate, Flow, Packet, Pool
 from probes.oracle.rule import bent
 from probes.oracle.rules import CATALOGUE

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from probes.expectation import Expectation, Path
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle import journey, modes
 from probes.oracle.balancer import RECEIVING, Declared
 from probes.oracle.environment import Environment
+from probes.oracle.expectation import Expectation, Path
 from probes.oracle.flow import Flow, World
 from probes.oracle.held import HOLDING
 from probes.oracle.listeners import LISTENING
@@ -21,7 +21,7 @@ from topologies.frontends import At, FrontendKind, resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from probes.cell import Cell
+    from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.schema.topology import Topology
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle import upstream
 from probes.oracle.held import cut_off, endpoint_taken_for_own
 from probes.oracle.policies import bound

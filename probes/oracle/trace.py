@@ -10,9 +10,9 @@ from probes.oracle.oracle import flow_of, world_of
 from probes.oracle.rule import bent
 
 if TYPE_CHECKING:
-    from probes.cell import Cell
-    from probes.expectation import Path
+    from probes.oracle.expectation import Path
     from probes.oracle.flow import Flow
+    from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probes.oracle.modes import UnsupportedMode
-from probes.plan import plan
+from probes.plan.plan import plan
 from reports.commands import CommandError, output
 from reports.run import FILE
 from topologies.cluster_state.snapshot import declared
@@ -21,7 +21,7 @@ from topologies.schema.complaints import show, squash
 if TYPE_CHECKING:
     import argparse
 
-    from probes.cell import Cell
+    from probes.plan.cell import Cell
     from reports.commands import Verbs
     from reports.prediction import Prediction
     from topologies.schema.topology import Topology

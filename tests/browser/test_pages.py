@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes import session
-from probes.judging import Judge
-from probes.observation import Attempt, Observation, Outcome
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.judging.run_judge import Judge
 from probes.oracle.oracle import expect
-from probes.plan import plan
+from probes.plan.plan import plan
 from reports import judged, pages
 from reports.answers import Side
 from reports.comparison import compare

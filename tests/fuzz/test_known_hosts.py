@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
-from probes.vantages.base import UnusableError
-from probes.vantages.ssh import SshVantage
-from probes.vantages.ssh_files import LoginFileError, known_host, private_key
+from probes.asking.vantages.base import UnusableError
+from probes.asking.vantages.ssh import SshVantage
+from probes.asking.vantages.ssh_files import LoginFileError, known_host, private_key
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
 from tests.fuzz.test_echoes import mutated, seeded
 from tests.unit.probes.servers import closed

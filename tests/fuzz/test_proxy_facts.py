@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from probes.proxy_facts import LARGEST, parse
+from probes.lifecycle.proxy_facts import LARGEST, parse
 from tests.fuzz.bounds import in_time, rounds
 from tests.unit.probes.test_proxy_facts import NEW, printed
 

@@ -15,7 +15,7 @@ import pytest
 
 from probes import session
 from probes.oracle.oracle import expect
-from probes.plan import plan
+from probes.plan.plan import plan
 from reports import documented, html, journal
 from reports.cli import main
 from reports.journal import Journal, JournalError

@@ -11,7 +11,7 @@ import yaml
 
 from probes.oracle.modes import UnsupportedMode
 from probes.oracle.oracle import expect
-from probes.plan import plan
+from probes.plan.plan import plan
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError

@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from probes import session
-from probes.judging import Judge
+from probes.judging.run_judge import Judge
+from probes.judging.verdict import Result
 from probes.oracle.flow import Fate
 from probes.oracle.oracle import POOLS, expect
 from probes.oracle.rule import bent, decide
 from probes.oracle.sources import UNTOUCHED_BY_PROXY
-from probes.plan import plan
-from probes.verdict import Result
+from probes.plan.plan import plan
 from topologies.cluster import client as clusters
 from topologies.cluster.proxy_barrier import Settled
 from topologies.common import waiting

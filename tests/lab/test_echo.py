@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from probes import curl, transfers
-from probes.classify import attempt
-from probes.observation import Outcome
+from probes.asking import curl, transfers
+from probes.asking.classify import attempt
+from probes.asking.observation import Outcome
 from tests.unit.probes.servers import LOOPBACK, LocalVantage, closed
 from topologies.common.waiting import Deadline, until
 from topologies.frontends import Target

@@ -46,7 +46,7 @@ def test_what_is_broken_under_ipvs_turns_exactly_its_own_cells_red(mutation: str
 
 
 def test_ipvs_answers_a_connection_of_no_service_from_the_address_of_one_that_is_over(topology: Path) -> None:
-    """Why cells have turns in ipvs mode (probes/turns.py). n2 comes from its vxlan device's address both times."""
+    """Why cells have turns in ipvs mode (asking/schedule.py). n2 comes from its vxlan device's address both times."""
     told = asked("mixed_up", topology, "42001")
 
     assert told["node_port"]

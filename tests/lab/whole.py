@@ -7,8 +7,8 @@ import secrets
 import sys
 
 from probes import session
-from probes.judging import Judge
-from probes.plan import plan
+from probes.judging.run_judge import Judge
+from probes.plan.plan import plan
 from topologies.lab import lab
 from topologies.loading.load import load
 from topologies.schema.topology import Ssh

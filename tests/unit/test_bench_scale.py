@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from bench.scale import enlarged
-from probes.plan import plan
+from probes.plan.plan import plan
 from topologies.loading.load import load
 
 if TYPE_CHECKING:

@@ -125,7 +125,7 @@ class Kernels(StrEnum):
 
 
 class DeviantOutcome(StrEnum):
-    """What a declared deviation may say that happens: every outcome of an attempt (probes.observation.Outcome)."""
+    """The outcome that a declared deviation has: every outcome of an attempt (probes.asking.observation.Outcome)."""
 
     OK = "ok"
     REFUSED = "refused"

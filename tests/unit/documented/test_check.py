@@ -7,11 +7,11 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from probes.asking.observation import Attempt, Outcome
 from probes.documented import check, live, load
 from probes.documented.answer import Answer, Ending
 from probes.documented.model import Standing
 from probes.documented.world import lacks, realm_of
-from probes.observation import Attempt, Outcome
 from topologies.loading.load import load as topology
 from topologies.loading.load import names
 from topologies.loading.overrides import declared

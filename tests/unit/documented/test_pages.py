@@ -10,7 +10,7 @@ import pytest
 
 from probes.documented import load
 from probes.oracle.oracle import expect
-from probes.plan import plan
+from probes.plan.plan import plan
 from probes.session import simulate
 from reports import documented
 from reports.commands import CommandError
@@ -20,7 +20,7 @@ from reports.run import DeclaredTopology, Run
 from topologies.loading.load import load as topology
 
 if TYPE_CHECKING:
-    from probes.observation import Observation
+    from probes.asking.observation import Observation
     from topologies.schema.topology import Topology
 
 STARTED = "2026-01-01T00:00:00Z"

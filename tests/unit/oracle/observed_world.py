@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from probes.cell import Cell
-from probes.expectation import Path
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle.environment import Environment
+from probes.oracle.expectation import Path
 from probes.oracle.flow import Flow, Onward, Origin, Packet, World
 from probes.oracle.travel import lost_answer
+from probes.plan.cell import Cell
 from tests.unit.oracle.recordings import FLAGS, NETWORKS, RecordingError, cell_id
 from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
 from topologies.frontends import At, Frontend, FrontendKind
@@ -23,7 +23,7 @@ from topologies.schema.topology import Topology, Vantage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from probes.expectation import Expectation
+    from probes.oracle.expectation import Expectation
     from tests.unit.oracle.recordings import Recording
 
 REAL_LB = "REAL-LB"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
-from probes.plan import plan
+from probes.plan.plan import plan
 from tests.unit.oracle.variants import variants
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import resolve

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes.cell import Cell
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
+from probes.plan.cell import Cell
 from tests.unit.oracle.variants import CARDS, changed
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind

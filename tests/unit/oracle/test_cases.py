@@ -9,7 +9,7 @@ import pytest
 
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
-from probes.plan import plan
+from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.loading.load import load
 from topologies.schema.topology import Topology

@@ -8,11 +8,11 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from probes.cell import Cell
 from probes.oracle import alternatives, mutations
 from probes.oracle.oracle import expect, predict
 from probes.oracle.rules import CATALOGUE, CONFIRMED, confirmed, spoken
-from probes.plan import plan
+from probes.plan.cell import Cell
+from probes.plan.plan import plan
 from tests.confirmed import confirmed_by
 from tests.unit.oracle.observed_world import CLIENTS, world_of
 from tests.unit.oracle.test_mutations import spoken as spoken_in_the_matrix

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from probes.cell import Cell
 from probes.oracle.oracle import expect
+from probes.plan.cell import Cell
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import Frontend, FrontendKind
 from topologies.loading.load import load

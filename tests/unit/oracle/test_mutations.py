@@ -14,8 +14,8 @@ from probes.oracle.rules import CATALOGUE
 from tests.unit.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:
-    from probes.cell import Cell
-    from probes.expectation import Expectation
+    from probes.oracle.expectation import Expectation
+    from probes.plan.cell import Cell
 
 Places = dict[str, list[tuple[Variant, "Cell", "Expectation"]]]
 ENOUGH = 400

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes.cell import Cell
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle.environment import Environment
 from probes.oracle.modes import UnsupportedMode
 from probes.oracle.names import name
 from probes.oracle.oracle import expect
+from probes.plan.cell import Cell
 from tests.unit.oracle.variants import changed
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind
 
 if TYPE_CHECKING:
-    from probes.expectation import Expectation
+    from probes.oracle.expectation import Expectation
     from topologies.schema.topology import Topology
 
 BARE = {"kind": "flannel-vxlan", "masquerade": False}

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle.modes import OLDEST
 from probes.oracle.oracle import expect
 from probes.oracle.rules import CATALOGUE
-from probes.plan import plan
+from probes.plan.plan import plan
 from tests.unit.oracle.variants import CARDS, LISTENERS, changed, more_cells, variants
 from topologies.cluster_state.snapshot import Endpoint, Snapshot, declared
 from topologies.frontends import Frontend, FrontendKind
@@ -34,7 +34,7 @@ from topologies.schema.topology import Topology, Version
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from probes.cell import Cell
+    from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import ServiceState
 
 KNOWN = {rule.id for rule in CATALOGUE}

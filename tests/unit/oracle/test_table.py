@@ -6,10 +6,10 @@ from functools import cache
 
 import pytest
 
-from probes.cell import Cell
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle.names import name
 from probes.oracle.oracle import predict
+from probes.plan.cell import Cell
 from tests.unit.oracle.observed_world import CLIENTS, snapshot_like, world_of
 from topologies.frontends import Frontend, FrontendKind
 from topologies.schema.topology import Vantage

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from probes.cell import Cell
-from probes.plan import plan
+from probes.plan.cell import Cell
+from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind
 from topologies.loading.load import load

@@ -8,12 +8,13 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from probes import chance, session
-from probes.judging import Judge
-from probes.observation import Attempt, Outcome
+from probes import session
+from probes.asking.observation import Attempt, Outcome
+from probes.judging import binomial
+from probes.judging.run_judge import Judge
+from probes.judging.verdict import Result
 from probes.oracle.oracle import expect
-from probes.plan import plan
-from probes.verdict import Result
+from probes.plan.plan import plan
 from reports import difference, judged, pages
 from reports.answers import Side
 from reports.classification import OF_VERDICTS, Kind, of_verdicts
@@ -230,7 +231,7 @@ def test_a_share_counts_in_a_diff_as_it_does_in_the_verdict(answered, lost, want
 
 def test_an_unproven_share_is_neither_the_same_nor_by_other_rules():
     """11 of 11 timeouts where 50 % is due were `changed-because` if the rules differed, and nothing if not."""
-    assert chance.of(0, 11, 0.5) == pytest.approx(2 / 2048)
+    assert binomial.of(0, 11, 0.5) == pytest.approx(2 / 2048)
     assert pages.tone(Kind.UNPROVEN_SHARE) == "inconclusive"
 
 
@@ -239,7 +240,7 @@ def test_an_unproven_share_is_neither_the_same_nor_by_other_rules():
     [((5, 10, 5, 10), 1.0), ((0, 10, 10, 10), 2 / 184756), ((1, 10, 11, 14), 0.002759), ((0, 5, 0, 7), 1.0)],
 )
 def test_two_samples_are_compared_by_fishers_exact_test(counts, likely):
-    assert chance.of_two(*counts) == pytest.approx(likely, rel=1e-3)
+    assert binomial.of_two(*counts) == pytest.approx(likely, rel=1e-3)
 
 
 @pytest.mark.parametrize(("then", "wanted"), [(30, {Kind.CHANGED_SHARE}), (20, {Kind.UNPROVEN_SHARE}), (16, set())])

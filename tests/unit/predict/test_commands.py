@@ -14,7 +14,7 @@ import pytest
 from probes.oracle.oracle import expect
 from probes.oracle.rules import CATALOGUE
 from probes.oracle.trace import ways
-from probes.plan import plan
+from probes.plan.plan import plan
 from reports import comparison, prediction
 from reports.cli import main
 from reports.comparison import Kind

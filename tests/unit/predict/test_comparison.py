@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from probes.observation import Outcome
-from probes.verdict import Result
+from probes.asking.observation import Outcome
+from probes.judging.verdict import Result
 from reports.answers import Answer, Reply, Side
 from reports.comparison import Comparison, Kind, changed, compare, schema
 from reports.parts import Address, CellKey, Expected, Observed, Try, Way

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from probes import runner
-from probes.cell import Cell
-from probes.observation import Attempt, Observation, Outcome
-from probes.vantages.simulated import SimulatedVantage
+from probes.asking import runner
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.asking.vantages.simulated import SimulatedVantage
+from probes.plan.cell import Cell
 from topologies.frontends import Frontend, FrontendKind, Target
 from topologies.schema.enums import VantageKind
 from topologies.schema.topology import Vantage

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from probes.vantages.base import Completed, at_once
+from probes.asking.vantages.base import Completed, at_once
 from topologies.frontends import Target
 
 if TYPE_CHECKING:

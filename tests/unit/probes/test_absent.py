@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from probes import session
-from probes.judging import Judge
+from probes.judging.run_judge import Judge
+from probes.judging.verdict import Result
 from probes.oracle.oracle import expect
-from probes.plan import plan
-from probes.verdict import Result
+from probes.plan.plan import plan
 from topologies.loading.load import load
 
 TOPOLOGY = load("lab-small")

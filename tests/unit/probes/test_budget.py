@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import runner
-from probes.budget import FAST, LEAST, MOST, SLOW, STEP, AbortedError, Budget, Pace
-from probes.vantages.base import Completed, UnusableError, at_once
-from probes.vantages.simulated import SimulatedVantage
+from probes.asking import runner
+from probes.asking.budget import FAST, LEAST, MOST, SLOW, STEP, AbortedError, Budget, Pace
+from probes.asking.vantages.base import Completed, UnusableError, at_once
+from probes.asking.vantages.simulated import SimulatedVantage
 from tests.unit.probes.questions import OK, question
 from topologies.common.threads import run_all, start
 from topologies.common.waiting import Deadline, until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probes import chance
+from probes.judging import binomial
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from probes import chance
     ],
 )
 def test_it_is_the_two_sided_exact_probability(got: int, tries: int, share: float, expected: float) -> None:
-    assert chance.of(got, tries, share) == pytest.approx(expected)
+    assert binomial.of(got, tries, share) == pytest.approx(expected)

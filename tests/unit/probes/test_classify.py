@@ -4,9 +4,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from probes.classify import UnclearError, attempt
-from probes.curl import Transfer
-from probes.observation import Outcome
+from probes.asking.classify import UnclearError, attempt
+from probes.asking.curl import Transfer
+from probes.asking.observation import Outcome
 
 ECHO = b"198.51.100.7:4000HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 5\r\n\r\nweb-b"
 

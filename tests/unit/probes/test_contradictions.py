@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from probes.contradictions import compare_cluster, compare_pods, compare_proxies, rules_between
-from probes.proxy_facts import ProxyFacts
+from probes.lifecycle.contradictions import compare_cluster, compare_pods, compare_proxies, rules_between
+from probes.lifecycle.proxy_facts import ProxyFacts
 from topologies.cluster_state.real_cluster import RealCluster, RealNode, read_node
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load, names, parse

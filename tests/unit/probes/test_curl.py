@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from servers import LOOPBACK, NOWHERE, LocalVantage, closed, echo, hanging, other, resetting, silent
 
-from probes import curl, transfers
-from probes.batch import Question, Spot, Want, carry_out
-from probes.cell import Cell
-from probes.classify import attempt
-from probes.observation import Attempt, Outcome
+from probes.asking import curl, transfers
+from probes.asking.batch import Question, Spot, Want, carry_out
+from probes.asking.classify import attempt
+from probes.asking.observation import Attempt, Outcome
+from probes.plan.cell import Cell
 from topologies.frontends import Frontend, FrontendKind, Target
 from topologies.schema.enums import VantageKind
 from topologies.schema.topology import Vantage

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from probes import session
-from probes.deviations import complaints
-from probes.judging import Judge
-from probes.observation import Attempt, Observation, Outcome
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.judging.run_judge import Judge
+from probes.judging.verdict import Facet, Result
 from probes.oracle.oracle import expect
-from probes.plan import plan
-from probes.verdict import Facet, Result
+from probes.plan.deviations import complaints
+from probes.plan.plan import plan
 from topologies.loading.load import TopologyError, load
 from topologies.loading.overrides import declared
 from topologies.schema.topology import Deviation

@@ -259,7 +259,7 @@ def first_after_dots(told: str, says: str) -> None:
 
 THREAD_AT_THE_END = """
 import sys, threading, time
-from probes.shutdown import Shutdown
+from probes.lifecycle.shutdown import Shutdown
 
 def write():
     while True:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import curl, runner
-from probes.sheet import Sheet
+from probes.asking import curl, runner
+from probes.asking.vantage_run import Sheet
 from tests.unit.probes.questions import question
 from tests.unit.probes.servers import LocalVantage, hanging
 
 if TYPE_CHECKING:
-    from probes.batch import Want
+    from probes.asking.batch import Want
 
 OPEN_FILES = 64
 SPARE_PORTS = 200

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import curl
-from probes.batch import Question, Spot, Want, carry_out
-from probes.cell import Cell
-from probes.classify import UnclearError, attempt
-from probes.observation import Outcome
-from probes.vantages.base import OUTPUT_MAX, Completed, at_once
+from probes.asking import curl
+from probes.asking.batch import Question, Spot, Want, carry_out
+from probes.asking.classify import UnclearError, attempt
+from probes.asking.observation import Outcome
+from probes.asking.vantages.base import OUTPUT_MAX, Completed, at_once
+from probes.plan.cell import Cell
 from tests.unit.probes.hostile import ANSWERS, ECHO, OK, hostile
 from tests.unit.probes.servers import LOOPBACK, closed, echo
 from topologies.frontends import Frontend, FrontendKind

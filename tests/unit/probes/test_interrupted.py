@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import runner, waves
-from probes.vantages.base import Completed, at_once
-from probes.vantages.simulated import SimulatedVantage
+from probes.asking import icmp_rate_limit, runner
+from probes.asking.vantages.base import Completed, at_once
+from probes.asking.vantages.simulated import SimulatedVantage
 from tests.unit.probes.questions import OK, TIMEOUT, question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from probes.observation import Attempt
+    from probes.asking.observation import Attempt
     from topologies.frontends import Target
 
 ROOT = Path(__file__).parents[3]
 ASKING = """
 import sys, time
-from probes import runner, waves
-from probes.vantages.simulated import SimulatedVantage
+from probes.asking import runner
+from probes.asking.vantages.simulated import SimulatedVantage
 from tests.unit.probes.questions import OK, TIMEOUT, question
 
 class Slow(SimulatedVantage):
@@ -104,7 +104,7 @@ def test_a_fault_of_our_own_while_asking_is_raised_and_wakes_the_others() -> Non
 
 
 def test_nobody_is_asked_early_after_a_run_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waves, "EARLY_PACE", 0.01)
+    monkeypatch.setattr(icmp_rate_limit, "EARLY_PACE", 0.01)
     silent_asked = threading.Semaphore(0)
 
     def answer(target: Target) -> Attempt:

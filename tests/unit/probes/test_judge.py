@@ -3,11 +3,11 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from probes.expectation import Expectation, Path
-from probes.judge import Case, judge, with_names
-from probes.observation import Attempt, Observation, Outcome
-from probes.plan import plan
-from probes.verdict import Facet, Result
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.judging.compare import Case, judge, with_names
+from probes.judging.verdict import Facet, Result
+from probes.oracle.expectation import Expectation, Path
+from probes.plan.plan import plan
 from topologies.loading.load import load
 
 CELL = plan(load("lab-small")).cells[0]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import low_load
-from probes.expectation import Expectation, Path
-from probes.judge import Case, judge
-from probes.load_meter import is_lost
-from probes.observation import Attempt, Observation, Outcome
-from probes.verdict import Facet, Result
+from probes.asking import low_load
+from probes.asking.load_meter import is_lost
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.judging.compare import Case, judge
+from probes.judging.verdict import Facet, Result
+from probes.oracle.expectation import Expectation, Path
 from tests.unit.probes.questions import OK, REFUSED, SOURCE, TIMEOUT, ask, outcomes, question
 from topologies.frontends import FrontendKind
 
@@ -123,7 +123,7 @@ def test_answers_that_are_slow_at_low_load_too_make_a_lost_cell_inconclusive() -
 
 
 def test_silence_that_an_icmp_limit_may_explain_is_left_to_the_waves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probes.waves.PACE", 0.0)
+    monkeypatch.setattr("probes.asking.icmp_rate_limit.PACE", 0.0)
 
     seen = observe(TIMEOUT, TIMEOUT, limited=True)
 

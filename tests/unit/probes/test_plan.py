@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from probes.observation import BURST
-from probes.plan import plan, sample_size
+from probes.asking.observation import BURST
+from probes.plan.plan import plan, sample_size
 from topologies.loading.load import load, names
 
 

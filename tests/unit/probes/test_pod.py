@@ -11,9 +11,9 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 from websocket import ABNF, WebSocketConnectionClosedException, WebSocketTimeoutException
 
-from probes.vantages import pod
-from probes.vantages.base import OUTPUT_MAX, TransportError, UnusableError
-from probes.vantages.pod import PodVantage
+from probes.asking.vantages import pod
+from probes.asking.vantages.base import OUTPUT_MAX, TransportError, UnusableError
+from probes.asking.vantages.pod import PodVantage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

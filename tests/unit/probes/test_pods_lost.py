@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes import session, settling
+from probes import session
+from probes.lifecycle import settling
 from tests.unit.fake_api import Api, serve
 from topologies.cluster import client as clusters
 from topologies.cluster.api import ClusterError

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.expectation import Expectation, Path
-from probes.judging import Judge
-from probes.observation import Attempt, Observation, Outcome
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.judging.backend_coverage import UNSEEN, Pool, picker
+from probes.judging.run_judge import Judge
+from probes.judging.verdict import Facet, Result
+from probes.oracle.expectation import Expectation, Path
 from probes.oracle.oracle import expect
-from probes.plan import plan
-from probes.pool import UNSEEN, Pool, picker
+from probes.plan.plan import plan
 from probes.session import Answers, simulate
-from probes.verdict import Facet, Result
 from topologies.loading.load import load
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from probes import curl
+from probes.asking import curl
 from topologies.frontends import Target
 from topologies.loading.load import load
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes import session
-from probes.plan import plan
+from probes.plan.plan import plan
 from tests.unit.fake_api import Api, Raw, serve, status
 from topologies.cluster.client import ClusterError
 from topologies.loading.load import load

@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 import suites
-from probes import session, suite
-from probes.expectation import Expectation, Path
-from probes.judging import Judge
-from probes.observation import Attempt, Observation, Outcome
+from probes import session
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.judging import suite
+from probes.judging.promise import BackendSet, Promise, PromiseError, SourceKind
+from probes.judging.run_judge import Judge
+from probes.judging.verdict import Facet, Result
+from probes.oracle.expectation import Expectation, Path
 from probes.oracle.oracle import predict, world_of
-from probes.plan import plan
-from probes.promise import BackendSet, Promise, PromiseError, SourceKind
-from probes.selection import select
-from probes.verdict import Facet, Result
+from probes.plan.plan import plan
+from probes.plan.selection import select
 from reports import failure
 from topologies.cluster_state.snapshot import declared
 from topologies.loading import overrides
 from topologies.loading.load import load, names
 
 if TYPE_CHECKING:
-    from probes.cell import Cell
+    from probes.plan.cell import Cell
     from topologies.schema.topology import Topology
 
 TESTS = suite.tests_of(suites)

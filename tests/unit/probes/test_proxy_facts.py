@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from probes.proxy_facts import BUILD, CONFIG, MODE, SCRIPT, ProxyFacts, parse, read_proxies
-from probes.vantages.base import Completed, UnusableError
+from probes.asking.vantages.base import Completed, UnusableError
+from probes.lifecycle.proxy_facts import BUILD, CONFIG, MODE, SCRIPT, ProxyFacts, parse, read_proxies
 
 # of kube-proxy 1.20.2 in the lab, shortened
 OLD = {

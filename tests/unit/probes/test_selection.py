@@ -1,7 +1,7 @@
 import pytest
 
-from probes.plan import plan
-from probes.selection import SelectionError, select
+from probes.plan.plan import plan
+from probes.plan.selection import SelectionError, select
 from topologies.loading.load import load
 
 TOPOLOGY = load("lab-small")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probes import session
-from probes.plan import plan
+from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import resolve
 from topologies.loading.load import load

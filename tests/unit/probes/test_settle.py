@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probes.settling import pools_late
+from probes.lifecycle.settling import pools_late
 from topologies.cluster.lb_targets import ANNOTATION, Pool, told, written
 from topologies.common import waiting
 

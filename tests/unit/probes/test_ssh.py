@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from servers import closed, echo, hanging, silent
 
-from probes import curl, transfers
-from probes.classify import attempt
-from probes.observation import Outcome
-from probes.vantages.base import OUTPUT_MAX, TransportError, UnusableError
-from probes.vantages.ssh import SshVantage
+from probes.asking import curl, transfers
+from probes.asking.classify import attempt
+from probes.asking.observation import Outcome
+from probes.asking.vantages.base import OUTPUT_MAX, TransportError, UnusableError
+from probes.asking.vantages.ssh import SshVantage
 from topologies.common.waiting import Deadline, until
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa
 
-from probes.vantages.base import UnusableError
-from probes.vantages.ssh import SshVantage
-from probes.vantages.ssh_files import LoginFileError, known_host, private_key
+from probes.asking.vantages.base import UnusableError
+from probes.asking.vantages.ssh import SshVantage
+from probes.asking.vantages.ssh_files import LoginFileError, known_host, private_key
 from tests.unit.probes.servers import closed
 
 if TYPE_CHECKING:

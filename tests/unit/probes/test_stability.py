@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from probes import session, stability
+from probes import session
+from probes.lifecycle import stability
 from probes.oracle.oracle import expect
-from probes.plan import plan
+from probes.plan.plan import plan
 from tests.unit.fake_api import Api, serve, status
 from topologies.cluster import client as clusters
 from topologies.cluster_state.shortfalls import changes, residents

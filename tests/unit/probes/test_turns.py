@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import runner, turns
-from probes.plan import plan
-from probes.vantages.base import Completed, at_once
-from probes.vantages.simulated import SimulatedVantage
+from probes.asking import runner, schedule
+from probes.asking.vantages.base import Completed, at_once
+from probes.asking.vantages.simulated import SimulatedVantage
+from probes.plan.plan import plan
 from tests.unit.probes.questions import OK, question
 from topologies.loading.load import load
 from topologies.schema.enums import VantageKind
@@ -18,7 +18,7 @@ from topologies.schema.enums import VantageKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from probes.observation import Attempt, Observation
+    from probes.asking.observation import Attempt, Observation
     from topologies.frontends import Target
 
 MASQUERADED = load("lab-ipvs-tke")
@@ -43,14 +43,14 @@ CELLS = {name: {cell.id: cell for cell in plan(load(name)).cells} for name in ("
 def test_what_comes_to_other_nodes_comes_later(name, turn):
     cell = CELLS["lab-ipvs-tke"][name]
 
-    assert turns.turn(MASQUERADED, cell) == turn
+    assert schedule.turn(MASQUERADED, cell) == turn
 
 
 def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
     there, cells = load("lab-ipvs-eni"), CELLS["lab-ipvs-eni"]
     asked = [(who, node) for who in ("pod-n1", "host-n1") for node in ("n2", "n3")]
 
-    found = {asking: turns.turn(there, cells["{}-to-web-np.nodeport.{}-v4-tcp".format(*asking)]) for asking in asked}
+    found = {asking: schedule.turn(there, cells["{}-to-web-np.nodeport.{}-v4-tcp".format(*asking)]) for asking in asked}
 
     assert found == {("pod-n1", "n2"): 0, ("pod-n1", "n3"): 0, ("host-n1", "n2"): 3, ("host-n1", "n3"): 0}
 
@@ -58,7 +58,7 @@ def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
 def test_only_ipvs_finds_a_connection_without_the_address_that_was_asked():
     there = load("lab-flannel")
 
-    assert {turns.turn(there, cell) for cell in plan(there).cells} == {0}
+    assert {schedule.turn(there, cell) for cell in plan(there).cells} == {0}
 
 
 def test_a_later_turn_comes_when_every_vantage_is_through_with_those_before() -> None:
@@ -100,7 +100,7 @@ def test_in_a_later_turn_pods_ask_few_at_a_time_and_one_vantage_of_a_node(kind, 
         def run(
             self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
         ) -> Completed:
-            parallel.append(any(f"--parallel-max {turns.AT_ONCE} " in word for word in command))
+            parallel.append(any(f"--parallel-max {schedule.AT_ONCE} " in word for word in command))
             try:
                 both.wait(0.5)
                 met.append(True)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import curl
-from probes.batch import Question, Spot, Want, carry_out, shards
-from probes.cell import Cell
-from probes.classify import attempt
-from probes.observation import Outcome
-from probes.vantages.base import Completed, TransportError, UnusableError, at_once
+from probes.asking import curl
+from probes.asking.batch import Question, Spot, Want, carry_out, shards
+from probes.asking.classify import attempt
+from probes.asking.observation import Outcome
+from probes.asking.vantages.base import Completed, TransportError, UnusableError, at_once
+from probes.plan.cell import Cell
 from tests.unit.probes.servers import LocalVantage, closed, echo
 from topologies.frontends import Frontend, FrontendKind
 from topologies.schema.enums import VantageKind

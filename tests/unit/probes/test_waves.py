@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes import runner, waves
-from probes.observation import Attempt, Observation, Outcome
-from probes.vantages.base import Completed, UnusableError, at_once
-from probes.vantages.simulated import SimulatedVantage
+from probes.asking import icmp_rate_limit, runner
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.asking.vantages.base import Completed, UnusableError, at_once
+from probes.asking.vantages.simulated import SimulatedVantage
 from tests.unit.probes.questions import OK, REFUSED, TIMEOUT, ask, outcomes, question
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Kernel:
 
 @pytest.fixture
 def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waves, "PACE", 0.0)
+    monkeypatch.setattr(icmp_rate_limit, "PACE", 0.0)
 
 
 def ask_kernel(kernel: Kernel, *questions: runner.Question) -> list[Observation]:
@@ -103,12 +103,12 @@ def test_every_refusal_is_found_however_many_one_node_owes_one_client() -> None:
 
 @pytest.mark.usefixtures("no_pace")
 def test_waves_are_bounded_and_what_is_left_is_unsure() -> None:
-    owed = waves.WAVES_MAX + 5
+    owed = icmp_rate_limit.WAVES_MAX + 5
     questions = [question(port % 99, limited=True, service=f"web-{port}") for port in range(owed)]
 
     found = ask_kernel(Kernel(tokens=0), *questions)
 
-    assert sum(Outcome.REFUSED in outcomes(one) for one in found) == waves.WAVES_MAX
+    assert sum(Outcome.REFUSED in outcomes(one) for one in found) == icmp_rate_limit.WAVES_MAX
     assert [one.unsure for one in found] == [Outcome.REFUSED not in outcomes(one) for one in found]
     assert not any(one.sure for one in found)
 
@@ -121,12 +121,12 @@ def test_a_wave_asks_no_more_than_a_window_of_each_vantage() -> None:
 
     asked = sum(len(one.attempts) for one in found)
     assert {outcomes(one)[-1] for one in found} == {Outcome.REFUSED}
-    assert asked - len(found) <= kernel.waves * waves.WINDOW
+    assert asked - len(found) <= kernel.waves * icmp_rate_limit.WINDOW
 
 
 @pytest.mark.usefixtures("no_pace")
 def test_silent_cells_of_several_windows_are_all_confirmed() -> None:
-    silent = [question(200 + port, sample=3) for port in range(2 * waves.WINDOW + 1)]
+    silent = [question(200 + port, sample=3) for port in range(2 * icmp_rate_limit.WINDOW + 1)]
 
     found = ask_kernel(kernel := Kernel(tokens=99), *limited(range(80, 86)), *silent)
 
@@ -137,16 +137,16 @@ def test_silent_cells_of_several_windows_are_all_confirmed() -> None:
 @pytest.mark.usefixtures("no_pace")
 def test_a_wave_in_which_curl_was_late_confirms_nothing() -> None:
     """A refusal that arrived while curl did not run looks like a timeout."""
-    late = replace(TIMEOUT, seconds=waves.TIMEOUT_MAX + 0.6)
+    late = replace(TIMEOUT, seconds=icmp_rate_limit.TIMEOUT_MAX + 0.6)
 
     [silent] = ask([question(80, limited=True)], lambda _: late)
 
     assert (silent.sure, silent.unsure) == (False, True)
-    assert len(silent.attempts) == 1 + waves.IDLE_MAX
+    assert len(silent.attempts) == 1 + icmp_rate_limit.IDLE_MAX
 
 
 def test_cells_that_were_rate_limited_are_asked_again_while_others_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waves, "EARLY_PACE", 0.01)
+    monkeypatch.setattr(icmp_rate_limit, "EARLY_PACE", 0.01)
     asked: Counter[int] = Counter()
     told = threading.Event()
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from probes.verdict import Result, Verdict
+from probes.judging.verdict import Result, Verdict
 from reports.failure import told
 
 ACCOUNT = "the client address was not kept\n    asked     11 x tcp\n    expected  kept"

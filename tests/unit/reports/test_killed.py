@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.verdict import Result
+from probes.judging.verdict import Result
 from reports.journal import load, recover
 from topologies.common.waiting import Deadline, until
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import worlds
 
-from probes.verdict import Result
+from probes.judging.verdict import Result
 from reports import html, journal, reading
 from reports.journal import Journal, JournalError, load, recover
 from reports.places import Places, split

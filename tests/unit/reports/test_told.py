@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import worlds
 
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from reports import allure, causes, html, matrix, summary, words
 from reports.places import Places, split
 from reports.run import Run, schema

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import worlds
 
-from probes.verdict import Result
+from probes.judging.verdict import Result
 from reports import summary
 
 RECORDS = worlds.records()

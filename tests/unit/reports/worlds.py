@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from probes.expectation import Expectation, Path
-from probes.judge import Case, judge
-from probes.observation import Attempt, Observation, Outcome
+from probes.asking.observation import Attempt, Observation, Outcome
+from probes.judging.compare import Case, judge
+from probes.judging.verdict import Facet
+from probes.oracle.expectation import Expectation, Path
 from probes.oracle.names import name
-from probes.plan import plan
-from probes.verdict import Facet
+from probes.plan.plan import plan
 from reports.record import Record
 from reports.run import DeclaredTopology, Header, Left
 from topologies.cluster_state.snapshot import Snapshot, declared
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from ipaddress import IPv4Address
 
-    from probes.cell import Cell
+    from probes.plan.cell import Cell
 
 STARTED = datetime(2026, 11, 22, 5, 35, 8, tzinfo=UTC)
 SILENT = {"none-lb", "none-lb-local"}

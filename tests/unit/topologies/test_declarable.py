@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from probes.observation import Outcome
+from probes.asking.observation import Outcome
 from probes.oracle.oracle import expect
-from probes.plan import plan
+from probes.plan.plan import plan
 from topologies.cluster import manifests
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import TopologyError, load, names, parse

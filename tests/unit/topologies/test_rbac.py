@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[3]
-DOORS = ("topologies/cluster/client.py", "topologies/cluster/run_namespaces.py", "probes/vantages/pod.py")
+DOORS = ("topologies/cluster/client.py", "topologies/cluster/run_namespaces.py", "probes/asking/vantages/pod.py")
 CALL = re.compile(r"\b(create|delete|list|read|patch|replace|connect_get)_(?:namespaced_)?([a-z_]+)\b")
 NAMED = {"node_proxy_with_path": "nodes/proxy", "pod_exec": "pods/exec", "endpoints": "endpoints"}
 UPGRADE = ("create", "pods/exec")  # no call of ours: what newer API servers ask of a websocket

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes import session
-from probes.judging import Judge
+from probes.judging.run_judge import Judge
+from probes.judging.verdict import Result
 from probes.oracle.oracle import expect
-from probes.plan import plan
-from probes.verdict import Result
+from probes.plan.plan import plan
 from topologies.cluster_state.declared_workload import declared_workload
 from topologies.cluster_state.shortfalls import changes, residents, shortfalls
 from topologies.cluster_state.snapshot import PodStatus, declared

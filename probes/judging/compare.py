@@ -1,0 +1,272 @@
+"""Expectation + observation -> verdict. Pure: compares, never asks and never derives an expectation.
+
+A refusal that comes by ICMP is rate-limited by kernels (`net.ipv4.icmp_ratelimit`; datapath-rules.md section 6.9), so
+where one is expected, timeouts among refusals are the same answer (the account says so); only timeouts, where the
+limit was being hit, are inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from probes.asking.observation import LOST, Attempt, Observation, Outcome
+from probes.judging import binomial
+from probes.judging.backend_coverage import Pool
+from probes.judging.verdict import Facet, Result, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from ipaddress import IPv4Address
+
+    from probes.oracle.expectation import Expectation, Path
+    from probes.plan.cell import Cell
+
+
+UNLIKELY = 1e-4  # a share is another one where chance makes this sample of it with at most this probability
+CERTAIN = 1e-6  # what sums of shares may lack of 0 and 1
+OVERLOADED = "every connection was lost under our own load"
+RATE_LIMITED = (
+    "only silence where ICMP refusals were being rate-limited (net.ipv4.icmp_ratelimit, one a second): "
+    "select fewer cells with -k, or set it to 0 on the nodes while the run asks"
+)
+MIXED_UP = (
+    "the kernel's ipvs tells connections apart by client address, client port and endpoint alone, and may have taken "
+    "this one for another; if so, the cell passes when it is asked again (docs/observations.md)"
+)
+
+
+class Sample(Protocol):
+    """What a verdict compares: the expectation and the observation of one cell."""
+
+    @property
+    def expectation(self) -> Expectation:
+        """Every allowed path."""
+
+    @property
+    def observation(self) -> Observation:
+        """Every attempt."""
+
+    @property
+    def naming(self) -> Callable[[IPv4Address], str]:
+        """How an address is called in a complaint."""
+
+    @property
+    def pool(self) -> Callable[[], Pool] | None:
+        """All attempts that picked from the same backends at the same node; None: the sample's own only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One cell with what was expected and what was observed.
+
+    `limited`: ICMP refusals may have been dropped there. `mixes`: kube-proxy's mode is ipvs. `pool`: all attempts that
+    picked from the same backends at the same node (made when needed); None: the cell's own are all there are.
+    """
+
+    cell: Cell
+    expectation: Expectation
+    observation: Observation
+    naming: Callable[[IPv4Address], str] = str
+    limited: bool = False
+    mixes: bool = False
+    pool: Callable[[], Pool] | None = None
+    evidence: str = ""
+
+
+def judge(case: Case, facet: Facet | None = None) -> Verdict:
+    """The verdict on one facet, or with None on all of them together."""
+    unforeseen = "" if case.expectation.paths else case.expectation.because
+    if case.observation.trouble or unforeseen or not case.observation.attempts:
+        trouble = case.observation.trouble or unforeseen or "no attempt was made"
+        return _verdict(case, facet, Result.INCONCLUSIVE, f"the cell could not be asked: {trouble}")
+    if not case.observation.counted:
+        return _verdict(case, facet, Result.INCONCLUSIVE, f"{OVERLOADED}: {case.observation.load}")
+    found = complaints(case, [facet] if facet else Facet)
+    if not found:
+        return _verdict(case, facet, Result.PASS, "as expected")
+    if case.limited and _rate_limited(case):
+        return _verdict(case, facet, Result.INCONCLUSIVE, RATE_LIMITED)
+    return _verdict(case, facet, Result.FAIL, "; ".join(found.values()))
+
+
+def complaints(sample: Sample, facets: Iterable[Facet] = Facet) -> dict[Facet, str]:
+    """Return what is wrong with a sample, by facet."""
+    return {facet: complaint for facet in facets if (complaint := CHECKS[facet](sample))}
+
+
+def _reachability(case: Sample) -> str:
+    allowed = set(case.expectation.outcomes)
+    seen = Counter(attempt.outcome for attempt in case.observation.counted)
+    if seen[Outcome.REFUSED] and _refusal_by_icmp(case):
+        allowed.add(Outcome.TIMEOUT)
+    if others := [outcome for outcome in seen if outcome not in allowed]:
+        return f"{_listed(others)} where {_listed(case.expectation.outcomes)} was expected"
+    return ""
+
+
+def _source(case: Sample) -> str:
+    for attempt in _answered(case):
+        if not any(_matches(attempt, path) for path in case.expectation.paths):
+            return _source_complaint(case, attempt)
+    return ""
+
+
+def _source_complaint(case: Sample, attempt: Attempt) -> str:
+    seen = case.naming(attempt.source) if attempt.source else "no address"
+    fitting = [path for path in case.expectation.paths if path.backend == attempt.backend] or case.expectation.paths
+    wanted = sorted({case.naming(source) for path in fitting for source in path.sources})
+    if not wanted:
+        return f"{attempt.backend} answered and saw {seen} where no answer was expected"
+    return f"{attempt.backend} saw {seen}, not {' or '.join(wanted)}"
+
+
+def _matches(attempt: Attempt, path: Path) -> bool:
+    same_backend = path.backend is None or path.backend == attempt.backend
+    return path.outcome is Outcome.OK and same_backend and attempt.source in path.sources
+
+
+def _backends(case: Sample) -> str:
+    expected = case.expectation.backends
+    seen = {attempt.backend for attempt in _answered(case)}
+    if strangers := {str(name) for name in seen - expected}:
+        return f"answered by {_listed(strangers)}, not {_listed(expected) or 'nobody'}"
+    if case.expectation.sticky or expected <= seen:
+        return ""
+    pool = _pool(case)
+    if absent := pool.missing & expected:
+        among = f" of {pool.cells} cells" if pool.cells > 1 else ""
+        return f"{_listed(absent)} never answered in {pool.attempts} connections{among}"
+    return ""
+
+
+def _pool(case: Sample) -> Pool:
+    if case.pool:
+        return case.pool()
+    alone = Pool()
+    alone.add(case.expectation, case.observation)
+    return alone
+
+
+def _affinity(case: Sample) -> str:
+    if not case.expectation.sticky:
+        return ""
+    seen = {str(attempt.backend) for attempt in _answered(case) if not attempt.scout}
+    return f"one client was sent to {_listed(seen)}" if len(seen) > 1 else ""
+
+
+def _shares(case: Sample) -> str:
+    """An intermittent cell is answered as often as its ways' shares say, as far as chance lets that be told."""
+    answered = sum(path.share for path in case.expectation.paths if path.outcome is Outcome.OK)
+    likely = likelihood(case)
+    if likely is None or likely > UNLIKELY:
+        return ""
+    got, asked = _unloaded(case)
+    return f"{got} of {asked} answered where {answered:.0%} was expected"
+
+
+def likelihood(case: Sample) -> float | None:
+    """Return how likely chance makes so many answers of an intermittent cell; None for every other cell."""
+    answered = sum(path.share for path in case.expectation.paths if path.outcome is Outcome.OK)
+    if case.expectation.sticky or answered < CERTAIN or answered > 1 - CERTAIN:
+        return None
+    return binomial.of(*_unloaded(case), answered)
+
+
+def _unloaded(case: Sample) -> tuple[int, int]:
+    """Count the answers and the attempts that our own load did not touch: leaving out its losses alone is a bias."""
+    sample = [attempt for attempt in case.observation.attempts if not attempt.loaded]
+    return sum(attempt.outcome is Outcome.OK for attempt in sample), len(sample)
+
+
+CHECKS: dict[Facet, Callable[[Sample], str]] = {
+    Facet.REACHABILITY: _reachability,
+    Facet.SOURCE: _source,
+    Facet.BACKENDS: _backends,
+    Facet.AFFINITY: _affinity,
+    Facet.SHARES: _shares,
+}
+
+
+def _answered(case: Sample) -> list[Attempt]:
+    return [attempt for attempt in case.observation.counted if attempt.outcome is Outcome.OK]
+
+
+def _asked(case: Sample) -> int:
+    return len(case.observation.attempts)
+
+
+def _refusal_by_icmp(case: Sample) -> bool:
+    return any(path.outcome is Outcome.REFUSED and path.by_icmp for path in case.expectation.paths)
+
+
+def _rate_limited(case: Sample) -> bool:
+    silent = all(attempt.outcome is Outcome.TIMEOUT for attempt in case.observation.counted)
+    return silent and _refusal_by_icmp(case)
+
+
+def _listed(words: Iterable[object]) -> str:
+    return " and ".join(sorted(str(word) for word in words))
+
+
+def _verdict(case: Case, facet: Facet | None, result: Result, headline: str) -> Verdict:
+    return Verdict(case.cell.id, result, headline, _account(case), facet)
+
+
+def _account(case: Case) -> tuple[tuple[str, str], ...]:
+    """The lines of design.md section 4: asked, because, expected, observed, evidence."""
+    cell, observation = case.cell, case.observation
+    asked = f"{_asked(case)} x {cell.protocol}  {cell.vantage.name} -> {cell.frontend.service}.{cell.frontend.label}"
+    lines = [
+        ("asked", f"{asked} {observation.target}"),
+        ("because", f"{' '.join(case.expectation.rules)} {case.expectation.because}"),
+        ("expected", _expected(case)),
+        ("observed", _observed(case)),
+    ]
+    if observation.load:
+        lost = len(observation.attempts) - len(observation.counted)
+        lines.append(("load", f"asked again at low load; before, {observation.load}, so {lost} lost do not count"))
+    if case.mixes and _one_lost(case):
+        lines.append(("perhaps", MIXED_UP))
+    if case.evidence:
+        lines.append(("evidence", case.evidence))
+    return tuple(lines)
+
+
+def _one_lost(case: Case) -> bool:
+    """A single connection of several was lost where none may be."""
+    counted = case.observation.counted
+    lost = [attempt.outcome for attempt in counted if attempt.outcome is not Outcome.OK]
+    return len(lost) == 1 < len(counted) and lost[0] in LOST and case.expectation.outcomes == {Outcome.OK}
+
+
+def _expected(case: Case) -> str:
+    ways = []
+    for path in case.expectation.paths:
+        sources = " or ".join(sorted(case.naming(source) for source in path.sources))
+        ways.append(f"ok, answered by {path.backend}, source {sources}" if path.backend else path.outcome.value)
+    return "; or ".join(dict.fromkeys(ways))
+
+
+def _observed(case: Case) -> str:
+    if case.observation.trouble:
+        return f"nothing: {case.observation.trouble}"
+    counts: Counter[str] = Counter()
+    for attempt in case.observation.counted:
+        seen = case.naming(attempt.source) if attempt.source else "?"
+        told = f"ok by {attempt.backend}, source {seen}" if attempt.outcome is Outcome.OK else attempt.outcome.value
+        counts[told] += 1
+    total = counts.total()
+    told_all = "; ".join(f"{times} of {total} {told}" for told, times in counts.most_common())
+    swallowed = {Outcome.REFUSED.value, Outcome.TIMEOUT.value} <= counts.keys() and _refusal_by_icmp(case)
+    return f"{told_all} (of the same refusal: kernels limit ICMP errors)" if swallowed else told_all
+
+
+def with_names(observation: Observation, aliases: dict[str, str]) -> Observation:
+    """The observation with host names replaced by backend names: a hostNetwork pod's host name is its node's."""
+    attempts = tuple(
+        replace(attempt, backend=aliases.get(attempt.backend or "", attempt.backend))
+        for attempt in observation.attempts
+    )
+    return replace(observation, attempts=attempts)

@@ -1,0 +1,167 @@
+"""Answers of a run -> verdicts: joins what the oracle expects with what was observed, cell by cell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from probes.asking.observation import BURST, Observation, Outcome
+from probes.judging import compare as judges
+from probes.judging.backend_coverage import Pool, picker
+from probes.oracle.expectation import Expectation, Path
+from probes.oracle.names import name
+from probes.oracle.oracle import expect
+from topologies.cluster_state.declared_workload import declared_workload
+from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
+from topologies.frontends import UnresolvedError, resolve
+from topologies.schema.enums import ProxyMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from probes.judging.verdict import Facet, Verdict
+    from probes.plan.cell import Cell
+    from probes.session import Answers
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Deviation, Topology
+
+
+class NotTestedError(Exception):
+    """The cell could not be asked: a fault of the measurement, not of the cluster. Carries the verdict's account."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Holds a run's answers against the rules. What was derived once is kept, by cell id."""
+
+    topology: Topology
+    answers: Answers
+    folder: str = ""
+    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    neighbours: dict[tuple[str, str], list[Cell]] = field(default_factory=dict)
+    derived: dict[str, Expectation] = field(default_factory=dict)
+
+    @classmethod
+    def over(cls, topology: Topology, answers: Answers, cells: Iterable[Cell], folder: str = "") -> Judge:
+        """A judge of these cells, which are all of the run, whichever of them this process will judge.
+
+        Refusals are counted by place, to know where ICMP was limited; cells are kept by who picks their backend.
+        """
+        judge = cls(topology, answers, folder)
+        for cell in cells:
+            attempts = judge.observation(cell).attempts
+            judge.refusals[cell.place] += sum(attempt.outcome is Outcome.REFUSED for attempt in attempts)
+            judge.neighbours.setdefault(picker(cell), []).append(cell)
+        return judge
+
+    def __call__(self, cell: Cell, facet: Facet | None = None) -> Verdict:
+        """The verdict on one facet of a cell, or on all of them."""
+        return judges.judge(self.case(cell), facet)
+
+    def case(self, cell: Cell) -> judges.Case:
+        """What was expected and what was observed, side by side."""
+        seen, expectation = self.observation(cell), self.expectation(cell)
+        return judges.Case(
+            cell=cell,
+            expectation=expectation,
+            observation=seen,
+            naming=lambda address: self.name(address, cell),
+            limited=seen.unsure or (self.refusals[cell.place] >= BURST and not seen.sure),
+            mixes=self.topology.proxy.mode is ProxyMode.IPVS,
+            pool=lambda: self.pool(cell, expectation),
+            evidence=f"{self.folder}/run.json cell {cell.id}" if self.folder else "",
+        )
+
+    def expectation(self, cell: Cell) -> Expectation:
+        """What the rules say, or what a declared deviation of this cluster says instead."""
+        if cell.id not in self.derived:
+            self.derived[cell.id] = self._derive(cell)
+        return self.derived[cell.id]
+
+    @cached_property
+    def lacking(self) -> Shortfalls:
+        """What is declared and was not there."""
+        return shortfalls(self.topology, self.answers.snapshot)
+
+    @cached_property
+    def reference(self) -> Snapshot:
+        """The declared workload at the addresses that it has: what expectations are made of."""
+        return declared_workload(self.topology, self.answers.snapshot)
+
+    def _derive(self, cell: Cell) -> Expectation:
+        """Nothing where a backend, address or vantage of the cell is not there as declared: then it is inconclusive."""
+        if reason := self.lacking.reason(cell.vantage, cell.frontend):
+            return Expectation((), (), reason)
+        for deviation in self.topology.deviations:
+            if fnmatch.fnmatchcase(cell.id, deviation.cells):
+                return self._deviating(cell, deviation)
+        return self._rules(cell)
+
+    def _rules(self, cell: Cell) -> Expectation:
+        """Nothing where client or frontend has no address: then nothing was asked either, and it is inconclusive."""
+        try:
+            return expect(self.topology, self.reference, cell)
+        except UnresolvedError as error:
+            return Expectation((), (), f"nothing can be expected: {error}")
+
+    def _deviating(self, cell: Cell, deviation: Deviation) -> Expectation:
+        rules = self._rules(cell)
+        today = dt.datetime.now(dt.UTC).date()
+        if deviation.expires < today:
+            return rules
+        outcome = Outcome(deviation.outcome)
+        because = f"known deviation until {deviation.expires}: {deviation.reason}"
+        if outcome is not Outcome.OK:
+            return Expectation((Path(outcome),), ("deviation",), because)
+        seen = frozenset(IPv4Address(source) for source in deviation.sources) or rules.sources
+        backends: list[str | None] = [*sorted(rules.backends)] or [None]
+        paths = tuple(Path(outcome, seen, backend, 1 / len(backends)) for backend in backends)
+        return Expectation(paths, ("deviation",), because, rules.sticky)
+
+    def observation(self, cell: Cell) -> Observation:
+        """What was observed, with host names turned into backend names."""
+        missing = Observation(cell.id, trouble="it was not asked in this run")
+        aliases = {backend.node: backend.name for backend in self.topology.workload.backends if backend.host_network}
+        return judges.with_names(self.answers.observations.get(cell.id, missing), aliases)
+
+    def pool(self, cell: Cell, expectation: Expectation) -> Pool:
+        """All attempts of this run that picked from the same backends where this cell's did; affinity is no picking."""
+        pool = Pool()
+        for other in self.neighbours.get(picker(cell), [cell]):
+            expected = self.expectation(other)
+            if expected.backends == expectation.backends and not expected.sticky:
+                pool.add(expected, self.observation(other))
+        return pool
+
+    def name(self, address: IPv4Address, cell: Cell) -> str:
+        """An address in words, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
+        if address == self.own_address(cell):
+            return f"{address} (kept)"
+        return name(address, self.topology, self.answers.snapshot)
+
+    def short_name(self, address: IPv4Address, cell: Cell) -> str:
+        """The name alone: `kept`, `cni0(n1)`, `pod-n1`, or the bare address where it has none."""
+        words = self.name(address, cell).removesuffix(")").partition(" (")[2]
+        what, of, whose = words.partition(" of ")
+        return f"{what}({whose})" if of else words or str(address)
+
+    def own_address(self, cell: Cell) -> IPv4Address | None:
+        """The client's own address."""
+        vantage = cell.vantage
+        if vantage.external:
+            return next(host.address for host in self.topology.external if host.name == vantage.external)
+        if vantage.on_host_network and vantage.node:
+            return self.topology.node(vantage.node).address
+        return self.answers.snapshot.pods.get(vantage.backend or vantage.name)
+
+    def target(self, cell: Cell) -> str:
+        """The address:port of a cell's frontend, or why it has none."""
+        try:
+            return str(resolve(cell.frontend, self.topology, self.answers.snapshot))
+        except UnresolvedError as error:
+            return str(error)

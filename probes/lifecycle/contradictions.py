@@ -1,0 +1,275 @@
+"""Declared against real: where a topology and what the cluster reports cannot both be true. Pure.
+
+A wrong declaration makes half of the cells fail as if the cluster were at fault, so a contradiction ends the run before
+anything is asked. What is legal though odd, and what could not be read, is a note.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
+
+from probes.oracle.rules import CATALOGUE
+from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
+from topologies.schema.topology import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from probes.lifecycle.proxy_facts import ProxyFacts
+    from topologies.cluster_state.real_cluster import RealCluster, RealNode
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Node, Topology
+
+NAMED = 8  # nodes or contradictions that one line names; the rest is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """One declared value, the real one, and where that was read."""
+
+    what: str
+    declared: str
+    real: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: declared {self.declared}, real {self.real} ({self.where})"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterComparison:
+    """What contradicts, and what is worth a note."""
+
+    contradictions: tuple[Contradiction, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def of(cls, found: Iterable[Contradiction | str]) -> ClusterComparison:
+        """Sort contradictions from notes."""
+        made = tuple(found)
+        return cls(
+            tuple(one for one in made if isinstance(one, Contradiction)),
+            tuple(one for one in made if isinstance(one, str)),
+        )
+
+    def __str__(self) -> str:
+        """One line that names every contradiction, or the first NAMED of many and their count."""
+        more = len(self.contradictions) - NAMED
+        listed = "; ".join(map(str, self.contradictions[:NAMED])) + (f"; and {more} more" if more > 0 else "")
+        return f"the topology contradicts the cluster: {listed}. Correct the topology, or choose another cluster."
+
+
+def compare_cluster(topology: Topology, real: RealCluster) -> ClusterComparison:
+    """Compare with what the API says before anything is deployed."""
+    return ClusterComparison.of(
+        (*_server(topology, real), *_nodes(topology, real), *_service_range(topology, real), *_unread(real))
+    )
+
+
+def _unread(real: RealCluster) -> Iterator[str]:
+    for why in real.unread:
+        yield f"not compared with the topology: {why}"
+
+
+def _server(topology: Topology, real: RealCluster) -> Iterator[Contradiction | str]:
+    where = "the API server's /version"
+    if not (version := _version(real.version)):
+        return
+    if version[:2] != topology.kubernetes[:2]:
+        yield Contradiction("kubernetes", str(topology.kubernetes), real.version, where)
+    elif topology.proxy.version is None:
+        yield from _patch("kubernetes", topology, topology.kubernetes, real.version, where)
+
+
+def _patch(what: str, topology: Topology, declared: Version, real: str, where: str) -> Iterator[Contradiction | str]:
+    """Of two versions that differ in the patch release only: a contradiction if a rule holds for one of them alone."""
+    version = _version(real)
+    if version is None or version == declared:
+        return
+    different = Contradiction(what, str(declared), real, where)
+    if rules := rules_between(topology, declared, version):
+        yield Contradiction(what, str(declared), f"{real}, for which other rules hold: {', '.join(rules)}", where)
+    else:
+        yield f"{different}: the same rules hold for both"
+
+
+def rules_between(topology: Topology, one: Version, other: Version) -> tuple[str, ...]:
+    """Return the ids of the rules that hold for one of two kube-proxy versions and not for the other."""
+    mode = topology.proxy.mode
+    return tuple(rule.id for rule in CATALOGUE if rule.covers(mode, one) != rule.covers(mode, other))
+
+
+def _nodes(topology: Topology, real: RealCluster) -> Iterator[Contradiction | str]:
+    known = {node.name: node for node in real.nodes}
+    if not known:
+        return
+    for node in topology.nodes:
+        if node.name in known:
+            yield from _node(topology, node, known[node.name])
+        else:
+            yield Contradiction(f"node {node.name}", "there", f"not among {_listed(known)}", "list nodes")
+    if strange := known.keys() - {node.name for node in topology.nodes}:
+        yield f"nodes that the topology does not declare, and that are not asked: {_listed(strange)}"
+    yield from _skew(topology, real.nodes)
+
+
+def _node(topology: Topology, node: Node, real: RealNode) -> Iterator[Contradiction | str]:
+    if real.not_ready:
+        yield f"node {node.name} is not Ready: {real.not_ready}"
+    where = f"status.addresses of node {node.name}"
+    if real.internal_ips and str(node.address) not in real.internal_ips:
+        yield Contradiction(f"address of node {node.name}", str(node.address), _and(real.internal_ips), where)
+    cidrs = tuple(text for text in real.pod_cidrs if ":" not in text)
+    if node.pod_cidr and cidrs and str(node.pod_cidr) not in cidrs:
+        what, where = f"pod_cidr of node {node.name}", f"spec.podCIDRs of node {node.name}"
+        different = Contradiction(what, str(node.pod_cidr), _and(cidrs), where)
+        yield different if _follows_pod_cidr(topology) else f"{different}: this CNI may have ranges of its own"
+
+
+def _follows_pod_cidr(topology: Topology) -> bool:
+    """Whether pod addresses, or kube-proxy, come from spec.podCIDR: flannel's do; other CNIs have their own IPAM."""
+    return topology.cni.kind is CniKind.FLANNEL_VXLAN or topology.proxy.detect_local is DetectLocal.NODE_CIDR
+
+
+def _skew(topology: Topology, nodes: Sequence[RealNode]) -> Iterator[str]:
+    """Kubelets of another minor version than declared: legal, and a hint that kube-proxy may have it too."""
+    declared = {node.name for node in topology.nodes}
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        version = _version(node.kubelet)
+        if node.name in declared and version and version[:2] != topology.kubernetes[:2]:
+            found.setdefault(node.kubelet, []).append(node.name)
+    for kubelet, names in found.items():
+        yield f"the kubelet of {_listed(names)} is {kubelet}, kubernetes {topology.kubernetes} is declared"
+
+
+def _service_range(topology: Topology, real: RealCluster) -> Iterator[Contradiction]:
+    address = real.api_service_ip
+    if address and not _inside(address, [topology.service_cidr]):
+        where = "clusterIP of Service default/kubernetes"
+        yield Contradiction("service_cidr", str(topology.service_cidr), f"a range with {address}", where)
+
+
+def compare_pods(topology: Topology, snapshot: Snapshot) -> ClusterComparison:
+    """Compare the pod ranges with the addresses that pods have; a hostNetwork pod has its node's."""
+    return ClusterComparison.of(_pod_ranges(topology, snapshot))
+
+
+def _pod_ranges(topology: Topology, snapshot: Snapshot) -> Iterator[Contradiction]:
+    cluster = topology.cni.pod_cidr if topology.cni.is_pod_cidr_known else None
+    backends = [(one.name, one.node, one.host_network) for one in topology.workload.backends]
+    probers = [(one.name, one.node or "", one.on_host_network) for one in topology.workload.vantages]
+    for name, node, host_network in (*backends, *probers):
+        address = snapshot.pods.get(name)
+        if host_network or address is None:
+            continue
+        own = topology.node(node).pod_cidr if node else None
+        for what, declared in ((f"pod_cidr of node {node}", own), ("cni.pod_cidr", cluster)):
+            if declared and address not in declared:
+                yield Contradiction(what, str(declared), f"a range with {address}", f"status.podIP of pod {name}")
+                break
+
+
+def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: Sequence[str] = ()) -> ClusterComparison:
+    """Compare with what the nodes' kube-proxies say. `unread`: nodes that did not answer."""
+    proxies = tuple(proxies)
+    found = [one for facts in proxies for one in _proxy(topology, facts)]
+    asked = {facts.node for facts in proxies} | set(unread)
+    if unread:
+        found.append(f"kube-proxy of {_listed(unread)}: mode and version not read (127.0.0.1:10249 does not answer)")
+    if apart := [node.name for node in topology.nodes if node.name not in asked]:
+        found.append(
+            f"kube-proxy of {_listed(apart)}: mode and version not read (no vantage on the host network there)"
+        )
+    return ClusterComparison.of(found)
+
+
+def _proxy(topology: Topology, facts: ProxyFacts) -> Iterator[Contradiction | str]:
+    proxy, base = topology.proxy, f"http://127.0.0.1:10249 on {facts.node}"
+    who = f"kube-proxy of {facts.node}"
+    if facts.mode and facts.mode != proxy.mode:
+        yield Contradiction(f"mode of {who}", proxy.mode, facts.mode, f"{base}/proxyMode")
+    yield from _proxy_version(topology, facts, f"{base}/metrics")
+    config = f"{base}/configz"
+    detect_local = _detect_local(facts)
+    if detect_local and detect_local != proxy.detect_local:
+        yield Contradiction(f"detect_local of {who}", proxy.detect_local, detect_local, config)
+    elif detect_local == DetectLocal.CLUSTER_CIDR and str(topology.cni.pod_cidr) not in (facts.cluster_cidrs or ()):
+        declared, real = str(topology.cni.pod_cidr), _and(facts.cluster_cidrs or ())
+        yield Contradiction(f"cni.pod_cidr, the clusterCIDR of {who}", declared, real, config)
+    yield from _flags(topology, facts, config)
+    yield from _node_port_addresses(topology, facts, config)
+
+
+def _flags(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contradiction]:
+    """Of the flags only those that this mode reads."""
+    proxy = topology.proxy
+    localhost = facts.localhost_nodeports if proxy.mode is ProxyMode.IPTABLES else None
+    for key, declared, real in (
+        ("masquerade_all", proxy.masquerade_all, facts.masquerade_all),
+        ("localhost_nodeports", proxy.localhost_nodeports, localhost),
+    ):
+        if real is not None and declared != real:
+            yield Contradiction(f"{key} of kube-proxy of {facts.node}", _word(declared), _word(real), where)
+
+
+def _proxy_version(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contradiction | str]:
+    what, declared = f"version of kube-proxy of {facts.node}", topology.proxy_version
+    version = _version(facts.version or "")
+    if version is None:
+        return
+    if version[:2] != declared[:2]:
+        yield Contradiction(what, str(declared), facts.version or "", where)
+    else:
+        yield from _patch(what, topology, declared, facts.version or "", where)
+
+
+def _detect_local(facts: ProxyFacts) -> str | None:
+    """ClusterCIDR without a range detects nothing (cmd/kube-proxy/app/server_linux.go: getLocalDetectors)."""
+    if facts.detect_local == DetectLocal.CLUSTER_CIDR and not facts.cluster_cidrs:
+        return DetectLocal.NONE
+    return facts.detect_local
+
+
+def _node_port_addresses(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contradiction]:
+    """`primary` is the node's own address; kube-proxy puts that in its place."""
+    if facts.node_port_addresses is None:
+        return
+    own = str(IPv4Network(topology.node(facts.node).address))
+    declared, real = (
+        {own if text == "primary" else text for text in map(str, texts)}
+        for texts in (topology.proxy.node_port_addresses, facts.node_port_addresses)
+    )
+    if declared != real:
+        what = f"node_port_addresses of kube-proxy of {facts.node}"
+        yield Contradiction(what, _and(sorted(declared)), _and(sorted(real)), where)
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version.parse(text)
+    except ValueError:
+        return None
+
+
+def _inside(address: str, networks: Iterable[IPv4Network]) -> bool:
+    try:
+        return any(IPv4Network(address).subnet_of(network) for network in networks)
+    except ValueError:  # IPv6
+        return False
+
+
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return ", ".join(ordered[:NAMED]) + more
+
+
+def _and(values: Iterable[str]) -> str:
+    return ", ".join(values) or "none"
+
+
+def _word(flag: object) -> str:
+    return "true" if flag else "false"

@@ -1,0 +1,69 @@
+"""Preflight: end a run whose topology contradicts the cluster before anything is asked, and collect what is real.
+
+`check_cluster` comes before anything is deployed, so that a wrong node name or version costs a second; `check_nodes`
+when the pods run, since a kube-proxy is read from a pod on its node's network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from probes.lifecycle import contradictions, proxy_facts
+from topologies.cluster.client import Cluster, ClusterError
+from topologies.schema.enums import VantageKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from probes.asking.vantages.base import Vantage as Asker
+    from probes.lifecycle.contradictions import ClusterComparison
+    from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology, Vantage
+
+
+@dataclass(frozen=True)
+class Real:
+    """The versions that the cluster reports, and notes on what is odd or could not be read."""
+
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def check_cluster(cluster: Cluster, say: Callable[[str], None]) -> Real:
+    """Compare the topology with what the API says; ClusterError names every contradiction, or says it is down."""
+    say("comparing the topology with the cluster")
+    real = cluster.real()
+    return Real(real.versions, _checked(contradictions.compare_cluster(cluster.topology, real), say))
+
+
+def check_nodes(
+    topology: Topology, snapshot: Snapshot, askers: Mapping[str, Asker], say: Callable[[str], None]
+) -> Real:
+    """Compare with the addresses of pods and with what the kube-proxies of these nodes say; ClusterError as above."""
+    pods = _checked(contradictions.compare_pods(topology, snapshot), say)
+    found, unread = proxy_facts.read_proxies(askers)
+    notes = _checked(contradictions.compare_proxies(topology, found, unread), say)
+    return Real({f"kube-proxy of {facts.node}": str(facts) for facts in found}, (*pods, *notes))
+
+
+def node_vantages(topology: Topology, snapshot: Snapshot) -> dict[str, Vantage]:
+    """Return one vantage on the host network of each node that has one: a running pod, else SSH."""
+    found: dict[str, Vantage] = {}
+    for kind in (VantageKind.NODE, VantageKind.SSH):
+        for vantage in topology.workload.vantages:
+            runs = kind is VantageKind.SSH or vantage.name in snapshot.pods
+            if vantage.kind is kind and vantage.node and runs:
+                found.setdefault(vantage.node, vantage)
+    return found
+
+
+def _checked(comparison: ClusterComparison, say: Callable[[str], None]) -> tuple[str, ...]:
+    """The notes, each said; ClusterError if there is a contradiction."""
+    for note in comparison.notes:
+        say(f"note: {note}")
+    for one in comparison.contradictions:
+        say(f"contradiction: {one}")
+    if comparison.contradictions:
+        raise ClusterError(str(comparison))
+    return comparison.notes

@@ -1,0 +1,146 @@
+"""`@pytest.mark.cells(...)` -> cells. A misspelt selector is an error, never an empty choice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from topologies.frontends import At, FrontendKind
+from topologies.schema.enums import (
+    BalancerStatus,
+    DetectLocal,
+    EmptyPool,
+    LoadBalancerKind,
+    ProxyMode,
+    Registers,
+    ServiceType,
+    SessionAffinity,
+    TrafficPolicy,
+    VantageKind,
+)
+from topologies.schema.topology import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from probes.plan.cell import Cell
+    from topologies.schema.topology import Topology
+
+
+class SelectionError(ValueError):
+    """A selector that no cell could ever answer to: which one, what was given, what is possible."""
+
+
+def _exposed(cell: Cell, topology: Topology) -> bool:
+    return bool(topology.backends_of(topology.service(cell.frontend.service)))
+
+
+def _listening(cell: Cell, topology: Topology) -> str:
+    """`own`: a listener of the balancer that answers itself; `leads`: one that leads to a Service; else `none`."""
+    for listener in topology.load_balancer.listeners:
+        if listener.name == cell.frontend.listener:
+            return "leads" if listener.leads_to else "own"
+    return "none"
+
+
+def _status(cell: Cell, topology: Topology) -> BalancerStatus:
+    return topology.balancer_status(topology.service(cell.frontend.service))
+
+
+def _shares_address(cell: Cell, topology: Topology) -> bool:
+    name, services = cell.frontend.service, topology.workload.services
+    return any(one.shares_address_of and name in {one.name, one.shares_address_of} for one in services)
+
+
+def _beside(cell: Cell, topology: Topology) -> bool:
+    backends = topology.backends_of(topology.service(cell.frontend.service))
+    return cell.vantage.node in {backend.node for backend in backends}
+
+
+def _on_host_network(cell: Cell, topology: Topology) -> bool:
+    backends = topology.backends_of(topology.service(cell.frontend.service))
+    return any(backend.host_network for backend in backends)
+
+
+def _node_asked(cell: Cell, topology: Topology) -> str | None:
+    """Return the node that a NodePort or an echo pod is asked at; None for every other frontend."""
+    frontend = cell.frontend
+    if frontend.kind is FrontendKind.ENDPOINT:
+        return next(one.node for one in topology.workload.backends if one.name == frontend.backend)
+    if frontend.kind is FrontendKind.NODE_PORT:
+        return cell.vantage.node if frontend.at is At.LOOPBACK else frontend.node
+    return None
+
+
+def _whose_node(cell: Cell, topology: Topology) -> str:
+    """Return `own` if the client runs on the node asked, `other` if not, `none` if the frontend names no node."""
+    node = _node_asked(cell, topology)
+    if node is None:
+        return "none"
+    return "own" if node == cell.vantage.node else "other"
+
+
+def _asked_beside(cell: Cell, topology: Topology) -> bool:
+    backends = topology.backends_of(topology.service(cell.frontend.service))
+    return _node_asked(cell, topology) in {backend.node for backend in backends}
+
+
+READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]] = {
+    "vantage": (lambda cell, _: cell.vantage.kind, frozenset(VantageKind)),
+    "frontend": (lambda cell, _: cell.frontend.kind, frozenset(FrontendKind)),
+    "at": (lambda cell, _: cell.frontend.at, frozenset(At)),
+    "declared": (lambda cell, _: cell.frontend.declared, frozenset({True, False})),
+    "endpoints": (_exposed, frozenset({True, False})),
+    "listener": (_listening, frozenset({"own", "leads", "none"})),
+    "status": (_status, frozenset(BalancerStatus)),
+    "shared_address": (_shares_address, frozenset({True, False})),
+    "beside": (_beside, frozenset({True, False})),  # the client's node has an endpoint of the Service
+    "host_network": (_on_host_network, frozenset({True, False})),
+    "node": (_whose_node, frozenset({"own", "other", "none"})),
+    "local_endpoint": (_asked_beside, frozenset({True, False})),  # the node asked has an endpoint of the Service
+    "internal_policy": (
+        lambda cell, topology: topology.service(cell.frontend.service).internal_traffic_policy,
+        frozenset(TrafficPolicy),
+    ),
+    "source_ranges": (
+        lambda cell, topology: bool(topology.service(cell.frontend.service).load_balancer_source_ranges),
+        frozenset({True, False}),
+    ),
+    "mode": (lambda _, topology: topology.proxy.mode, frozenset(ProxyMode)),
+    "detect_local": (lambda _, topology: topology.proxy.detect_local, frozenset(DetectLocal)),
+    "masquerade_all": (lambda _, topology: topology.proxy.masquerade_all, frozenset({True, False})),
+    "all_node_ports": (lambda _, topology: not topology.proxy.node_port_addresses, frozenset({True, False})),
+    "usual_kernel": (lambda _, topology: topology.kernel == Kernel(), frozenset({True, False})),
+    "balancer": (lambda _, topology: topology.load_balancer.kind, frozenset(LoadBalancerKind)),
+    "registers": (lambda _, topology: topology.load_balancer.registers, frozenset(Registers)),
+    "listens": (lambda _, topology: topology.load_balancer.listens, frozenset({True, False})),
+    "empty_pool": (lambda _, topology: topology.load_balancer.empty_pool, frozenset(EmptyPool)),
+    "inside": (lambda cell, _: cell.vantage.kind is not VantageKind.EXTERNAL, frozenset({True, False})),
+    "excludes": (lambda _, topology: topology.load_balancer.excludes_source, frozenset({True, False})),
+    "type": (lambda cell, topology: topology.service(cell.frontend.service).type, frozenset(ServiceType)),
+    "policy": (
+        lambda cell, topology: topology.service(cell.frontend.service).external_traffic_policy,
+        frozenset(TrafficPolicy),
+    ),
+    "affinity": (
+        lambda cell, topology: topology.service(cell.frontend.service).session_affinity,
+        frozenset(SessionAffinity),
+    ),
+}
+
+
+def select(cells: Iterable[Cell], topology: Topology, wanted: Mapping[str, object]) -> list[Cell]:
+    """The cells that have every wanted property; a property may be one value or a tuple of values."""
+    choices = {key: _checked(key, value) for key, value in wanted.items()}
+    return [cell for cell in cells if all(READERS[key][0](cell, topology) in values for key, values in choices.items())]
+
+
+def _checked(key: str, value: object) -> tuple[object, ...]:
+    if key not in READERS:
+        message = f"@pytest.mark.cells: got the selector {key!r}, want one of {sorted(READERS)}"
+        raise SelectionError(message)
+    values = value if isinstance(value, tuple) else (value,)
+    possible = READERS[key][1]
+    if strangers := [one for one in values if one not in possible]:
+        message = f"@pytest.mark.cells({key}=...): got {strangers}, want some of {sorted(map(str, possible))}"
+        raise SelectionError(message)
+    return values
