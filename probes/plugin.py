@@ -29,8 +29,8 @@ from probes.lifecycle.shared_answers import (
     the_answers,
     why_not,
 )
-from probes.oracle import mutations
-from probes.oracle.rules import CATALOGUE, markdown
+from probes.oracle.catalogue import CATALOGUE, markdown
+from probes.oracle.mutation import mutations
 from probes.plan.deviations import complaints
 from probes.plan.plan import Plan, plan
 from probes.plan.selection import SelectionError

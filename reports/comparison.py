@@ -13,7 +13,7 @@ from pydantic import Field
 
 from probes.asking.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
 from probes.judging.verdict import Result
-from probes.oracle.rules import CATALOGUE, versions
+from probes.oracle.catalogue import CATALOGUE, versions
 from reports.classification import MEANINGS, SAME, Kind, of_answers, of_verdicts
 from reports.parts import Told
 from reports.samples import Samples

@@ -22,7 +22,7 @@ from probes.documented.load import pages
 from probes.documented.model import Standing
 from probes.documented.world import lacks, said
 from probes.judging.verdict import Result
-from probes.oracle.rules import sentence
+from probes.oracle.catalogue import sentence
 from reports.journal import JournalError, failed
 from reports.reading import SHOWN, problems
 from reports.style import MARKS

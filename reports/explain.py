@@ -13,10 +13,10 @@ from rich.text import Text
 
 from probes.asking.observation import Outcome
 from probes.oracle import trace
-from probes.oracle.endpoints import pooled
+from probes.oracle.catalogue import REPORTED, STEPS, confirmed, versions
+from probes.oracle.connection import Fate, Flow, Packet, Pool
 from probes.oracle.expectation import Path
-from probes.oracle.flow import Fate, Flow, Packet, Pool
-from probes.oracle.rules import REPORTED, STEPS, confirmed, versions
+from probes.oracle.stages.endpoints import pooled
 from reports import words
 from reports.parts import Told
 from reports.prediction import naming

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from probes.oracle.rules import CATALOGUE, versions
+from probes.oracle.catalogue import CATALOGUE, versions
 from reports.classification import MEANINGS, OF_VERDICTS, Kind
 from reports.difference import alike, compared
 from reports.expected import ALWAYS, NEVER, SOMETIMES, reach, told

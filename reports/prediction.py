@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, JsonValue, TypeAdapter
 
+from probes.oracle.address_names import name
 from probes.oracle.environment import Environment
-from probes.oracle.names import name
-from probes.oracle.oracle import expect
-from probes.oracle.travel import departing
+from probes.oracle.predict import expect
+from probes.oracle.stages.arrival import departing
 from probes.plan.plan import plan
 from reports import record, words
 from reports.parts import CellKey, Expected, Told

@@ -1,7 +1,7 @@
 """`python -m tests.confirmed [run.json ...]`: which rules real kube-proxies have confirmed, and where.
 
 Writes probes/oracle/confirmed.json, which the catalogue shows. A rule is confirmed where what was seen contradicts its
-natural alternative (probes/oracle/alternatives.py): what would happen if the rule did not hold.
+natural alternative (probes/oracle/mutation/alternatives.py): what would happen if the rule did not hold.
 
 - A recorded file confirms a rule if a cell agrees with the oracle and disagrees with the alternative.
 - A live run confirms a rule if a passing cell would have to be answered otherwise under the alternative.
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probes.asking.observation import Outcome
-from probes.oracle import alternatives, mutations
-from probes.oracle.oracle import predict, world_of
-from probes.oracle.rules import CATALOGUE, CONFIRMED
+from probes.oracle.catalogue import CATALOGUE, CONFIRMED
+from probes.oracle.mutation import alternatives, mutations
+from probes.oracle.predict import predict, world_of
 from probes.plan.plan import plan
 from tests.unit.oracle.observed_world import complaint, recorded, world
 from tests.unit.oracle.recordings import FILES, read
@@ -32,8 +32,8 @@ from topologies.schema.topology import Topology
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from probes.oracle.connection import World
     from probes.oracle.expectation import Expectation
-    from probes.oracle.flow import World
     from probes.plan.cell import Cell
     from tests.unit.oracle.observed_world import Recorded
     from tests.unit.oracle.recordings import Recording

@@ -15,8 +15,8 @@ import suites
 from probes import session
 from probes.judging.run_judge import Judge
 from probes.judging.suite import items, tests_of
-from probes.oracle import mutations
-from probes.oracle.oracle import expect
+from probes.oracle.mutation import mutations
+from probes.oracle.predict import expect
 from tests.unit.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:

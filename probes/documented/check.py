@@ -10,7 +10,7 @@ from probes.asking.observation import Outcome
 from probes.documented.answer import Ending
 from probes.documented.model import Standing
 from probes.documented.world import realms
-from probes.oracle.oracle import TELLING, expect
+from probes.oracle.predict import TELLING, expect
 from probes.oracle.rule import is_bent
 from topologies.frontends import resolve
 from topologies.schema.enums import VantageKind

@@ -11,7 +11,7 @@ from probes.documented.answer import Ending
 from probes.documented.check import describe, endings, names, own_address, promised
 from probes.documented.load import pages
 from probes.documented.world import lacks, realm_of, realms
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from topologies.frontends import resolve
 
 if TYPE_CHECKING:

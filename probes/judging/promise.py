@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
-from probes.oracle.travel import departing
+from probes.oracle.stages.arrival import departing
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address

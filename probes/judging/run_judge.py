@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from probes.asking.observation import BURST, Observation, Outcome
 from probes.judging import compare as judges
 from probes.judging.backend_coverage import Pool, picker
+from probes.oracle.address_names import name
 from probes.oracle.expectation import Expectation, Path
-from probes.oracle.names import name
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from topologies.cluster_state.declared_workload import declared_workload
 from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
 from topologies.frontends import UnresolvedError, resolve

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from probes.oracle.rules import CATALOGUE
+from probes.oracle.catalogue import CATALOGUE
 from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
 from topologies.schema.topology import Version
 

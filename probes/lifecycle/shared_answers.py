@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from probes import session as sessions
 from probes.lifecycle.shutdown import Shutdown
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from topologies.cluster.api import one_line
 from topologies.cluster.client import ClusterError
 from topologies.plugin import TOPOLOGY, access

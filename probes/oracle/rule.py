@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
     from probes.oracle.upstream import KubeProxyChange, Release
 
 T = TypeVar("T")

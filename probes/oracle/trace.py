@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from probes.oracle import journey
-from probes.oracle.oracle import flow_of, world_of
+from probes.oracle import pipeline
+from probes.oracle.predict import flow_of, world_of
 from probes.oracle.rule import bent
 
 if TYPE_CHECKING:
+    from probes.oracle.connection import Flow
     from probes.oracle.expectation import Path
-    from probes.oracle.flow import Flow
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
@@ -44,7 +44,7 @@ def ways(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[Way, ...]:
 
     flow = flow_of(world_of(topology, snapshot), cell)
     with bent(listen):
-        paths = journey.paths(flow)
+        paths = pipeline.paths(flow)
     return _told(paths, heard)
 
 

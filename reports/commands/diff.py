@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probes.judging.verdict import Result
-from probes.oracle.modes import UnsupportedMode
+from probes.oracle.modes.chains import UnsupportedMode
 from reports.classification import OF_VERDICTS, Kind
 from reports.commands import CommandError, near_matches, output
 from reports.comparison import OBSERVED, compare

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.oracle.modes import UnsupportedMode
+from probes.oracle.modes.chains import UnsupportedMode
 from probes.plan.plan import plan
 from reports.commands import CommandError, output
 from reports.run import FILE

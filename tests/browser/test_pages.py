@@ -10,7 +10,7 @@ import pytest
 from probes import session
 from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.run_judge import Judge
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from reports import judged, pages
 from reports.answers import Side

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from probes import session
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from reports import documented, html, journal
 from reports.cli import main

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from probes.oracle.modes import UnsupportedMode
-from probes.oracle.oracle import expect
+from probes.oracle.modes.chains import UnsupportedMode
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
 from topologies.cluster_state.snapshot import declared

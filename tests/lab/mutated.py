@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from probes import session
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
-from probes.oracle.flow import Fate
-from probes.oracle.oracle import POOLS, expect
+from probes.oracle.connection import Fate
+from probes.oracle.predict import POOLS, expect
 from probes.oracle.rule import bent, decide
-from probes.oracle.sources import UNTOUCHED_BY_PROXY
+from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
 from probes.plan.plan import plan
 from topologies.cluster import client as clusters
 from topologies.cluster.proxy_barrier import Settled
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
     from probes.session import Answers
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology

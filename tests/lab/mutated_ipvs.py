@@ -7,14 +7,14 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from probes.oracle.flow import Fate
-from probes.oracle.oracle import POOLS
+from probes.oracle.connection import Fate
+from probes.oracle.predict import POOLS
 from tests.lab.mutated import FlippedPolicy, There, Whole, main
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import Masquerade
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
     from probes.session import Answers
     from tests.lab.mutated import Mutation
     from topologies.schema.topology import Topology

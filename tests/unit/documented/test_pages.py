@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.documented import load
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from probes.session import simulate
 from reports import documented

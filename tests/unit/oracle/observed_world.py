@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from probes.asking.observation import Outcome
+from probes.oracle.connection import Flow, Onward, Origin, Packet, World
 from probes.oracle.environment import Environment
 from probes.oracle.expectation import Path
-from probes.oracle.flow import Flow, Onward, Origin, Packet, World
-from probes.oracle.travel import lost_answer
+from probes.oracle.stages.arrival import lost_answer
 from probes.plan.cell import Cell
 from tests.unit.oracle.recordings import FLAGS, NETWORKS, RecordingError, cell_id
 from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot

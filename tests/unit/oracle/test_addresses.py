@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from probes.asking.observation import Outcome
-from probes.oracle.names import name
-from probes.oracle.oracle import expect
+from probes.oracle.address_names import name
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from tests.unit.oracle.variants import variants
 from topologies.cluster_state.snapshot import declared

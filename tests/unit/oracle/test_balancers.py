@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.asking.observation import Outcome
-from probes.oracle.names import name
-from probes.oracle.oracle import expect
+from probes.oracle.address_names import name
+from probes.oracle.predict import expect
 from probes.plan.cell import Cell
 from tests.unit.oracle.variants import CARDS, changed
 from topologies.cluster_state.snapshot import declared

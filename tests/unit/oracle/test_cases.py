@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from probes.oracle.names import name
-from probes.oracle.oracle import expect
+from probes.oracle.address_names import name
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.loading.load import load

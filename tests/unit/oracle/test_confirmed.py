@@ -8,9 +8,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from probes.oracle import alternatives, mutations
-from probes.oracle.oracle import expect, predict
-from probes.oracle.rules import CATALOGUE, CONFIRMED, confirmed, spoken
+from probes.oracle.catalogue import CATALOGUE, CONFIRMED, confirmed, spoken
+from probes.oracle.mutation import alternatives, mutations
+from probes.oracle.predict import expect, predict
 from probes.plan.cell import Cell
 from probes.plan.plan import plan
 from tests.confirmed import confirmed_by

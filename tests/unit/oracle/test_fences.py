@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.cell import Cell
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import Frontend, FrontendKind

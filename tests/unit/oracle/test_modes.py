@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from probes.asking.observation import Outcome
-from probes.oracle.names import name
-from probes.oracle.oracle import predict
+from probes.oracle.address_names import name
+from probes.oracle.predict import predict
 from probes.plan.cell import Cell
 from tests.unit.oracle.observed_world import CLIENTS, TARGETS, snapshot_like, world_of
 from topologies.frontends import At, Frontend, FrontendKind

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.oracle import mutations
-from probes.oracle.oracle import expect
-from probes.oracle.rules import CATALOGUE
+from probes.oracle.catalogue import CATALOGUE
+from probes.oracle.mutation import mutations
+from probes.oracle.predict import expect
 from tests.unit.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.oracle.oracle import predict
+from probes.oracle.predict import predict
 from tests.unit.oracle.observed_world import complaint, disturbed, recorded, world
 from tests.unit.oracle.recordings import FILES, read
 

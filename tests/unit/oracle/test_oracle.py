@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.asking.observation import Outcome
+from probes.oracle.address_names import name
 from probes.oracle.environment import Environment
-from probes.oracle.modes import UnsupportedMode
-from probes.oracle.names import name
-from probes.oracle.oracle import expect
+from probes.oracle.modes.chains import UnsupportedMode
+from probes.oracle.predict import expect
 from probes.plan.cell import Cell
 from tests.unit.oracle.variants import changed
 from topologies.cluster_state.snapshot import declared

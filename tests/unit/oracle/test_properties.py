@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.asking.observation import Outcome
-from probes.oracle.modes import OLDEST
-from probes.oracle.oracle import expect
-from probes.oracle.rules import CATALOGUE
+from probes.oracle.catalogue import CATALOGUE
+from probes.oracle.modes.chains import OLDEST
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from tests.unit.oracle.variants import CARDS, LISTENERS, changed, more_cells, variants
 from topologies.cluster_state.snapshot import Endpoint, Snapshot, declared

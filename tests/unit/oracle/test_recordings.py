@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.oracle.environment import Environment
-from probes.oracle.oracle import predict
+from probes.oracle.predict import predict
 from tests.confirmed import by_recordings
 from tests.unit.oracle.observed_world import NAMES, recorded, topology, world
 from tests.unit.oracle.recordings import FLAGS, HEADER, NETWORKS, Recording, RecordingError, read

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from probes.oracle.rules import CATALOGUE, CONFIRMED, markdown, versions
+from probes.oracle.catalogue import CATALOGUE, CONFIRMED, markdown, versions
 from tests.confirmed import by_recordings
 
 PAGE = Path(__file__).parents[3] / "docs" / "rules.md"
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == markdown(), "run: python -m probes.oracle.rules > docs/rules.md"
+    assert PAGE.read_text() == markdown(), "run: python -m probes.oracle.catalogue > docs/rules.md"
 
 
 def test_what_the_recordings_confirm_is_up_to_date() -> None:

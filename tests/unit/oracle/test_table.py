@@ -7,8 +7,8 @@ from functools import cache
 import pytest
 
 from probes.asking.observation import Outcome
-from probes.oracle.names import name
-from probes.oracle.oracle import predict
+from probes.oracle.address_names import name
+from probes.oracle.predict import predict
 from probes.plan.cell import Cell
 from tests.unit.oracle.observed_world import CLIENTS, snapshot_like, world_of
 from topologies.frontends import Frontend, FrontendKind

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from probes.oracle import upstream
+from probes.oracle.catalogue import CATALOGUE, versions
 from probes.oracle.rule import IPVS_ONLY, Rule
-from probes.oracle.rules import CATALOGUE, versions
 from probes.oracle.upstream import Backport, KubeProxyChange
 from topologies.schema.enums import ProxyMode
 from topologies.schema.topology import Version
@@ -86,7 +86,7 @@ def test_every_bounded_rule_says_whether_backports_were_looked_up() -> None:
 def test_every_bound_is_a_change_of_the_module_and_every_change_bounds_something() -> None:
     bounds = {change for rule in CATALOGUE for change in (rule.since, rule.until) if change}
     assert bounds <= set(CHANGES.values())
-    sources = "\n".join(path.read_text() for path in ORACLE.glob("*.py") if path.name != "upstream.py")
+    sources = "\n".join(path.read_text() for path in ORACLE.rglob("*.py") if path.name != "upstream.py")
     assert [name for name in CHANGES if f"upstream.{name}" not in sources] == []
 
 
@@ -100,8 +100,8 @@ def test_a_backport_is_a_patch_release_of_an_older_branch(change: KubeProxyChang
         assert re.fullmatch(r"#\d+", one.pull)
 
 
-KNOW_VERSIONS = {"upstream.py", "modes.py"}  # the changes themselves, and the range of versions that the oracle knows
-RULES = sorted(path for path in ORACLE.glob("*.py") if path.name not in KNOW_VERSIONS)
+KNOW_VERSIONS = {"upstream.py", "chains.py"}  # the changes themselves, and the range of versions that the oracle knows
+RULES = sorted(path for path in ORACLE.rglob("*.py") if path.name not in {*KNOW_VERSIONS, "__init__.py"})
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)

@@ -13,7 +13,7 @@ from probes.asking.observation import Attempt, Outcome
 from probes.judging import binomial
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from reports import difference, judged, pages
 from reports.answers import Side

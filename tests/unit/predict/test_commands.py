@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from probes.oracle.oracle import expect
-from probes.oracle.rules import CATALOGUE
+from probes.oracle.catalogue import CATALOGUE
+from probes.oracle.predict import expect
 from probes.oracle.trace import ways
 from probes.plan.plan import plan
 from reports import comparison, prediction

@@ -13,7 +13,7 @@ from probes import session
 from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet, Result
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.deviations import complaints
 from probes.plan.plan import plan
 from topologies.loading.load import TopologyError, load

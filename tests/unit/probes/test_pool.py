@@ -15,7 +15,7 @@ from probes.judging.backend_coverage import UNSEEN, Pool, picker
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet, Result
 from probes.oracle.expectation import Expectation, Path
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from probes.session import Answers, simulate
 from topologies.loading.load import load

@@ -17,7 +17,7 @@ from probes.judging.promise import BackendSet, Promise, PromiseError, SourceKind
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet, Result
 from probes.oracle.expectation import Expectation, Path
-from probes.oracle.oracle import predict, world_of
+from probes.oracle.predict import predict, world_of
 from probes.plan.plan import plan
 from probes.plan.selection import select
 from reports import failure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from probes import session
 from probes.lifecycle import stability
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from tests.unit.fake_api import Api, serve, status
 from topologies.cluster import client as clusters

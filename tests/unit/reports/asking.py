@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from probes import session
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 
 
 def conduct(topology: Any, cells: Any, run: str, options: Any, **heard: Any) -> session.Answers:

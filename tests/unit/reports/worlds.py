@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.compare import Case, judge
 from probes.judging.verdict import Facet
+from probes.oracle.address_names import name
 from probes.oracle.expectation import Expectation, Path
-from probes.oracle.names import name
 from probes.plan.plan import plan
 from reports.record import Record
 from reports.run import DeclaredTopology, Header, Left

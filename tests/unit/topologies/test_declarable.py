@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from probes.asking.observation import Outcome
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from topologies.cluster import manifests
 from topologies.cluster_state.snapshot import declared

@@ -11,7 +11,7 @@ import pytest
 from probes import session
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
-from probes.oracle.oracle import expect
+from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from topologies.cluster_state.declared_workload import declared_workload
 from topologies.cluster_state.shortfalls import changes, residents, shortfalls

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.identity import known_as_pod
-from probes.oracle.policies import external_local, internal
-from probes.oracle.pools import IPVS, NFTABLES, PROXIER
+from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER
 from probes.oracle.rule import BY_RULES, IPTABLES_ONLY, IPVS_ONLY, Rule, rule
+from probes.oracle.stages.detect_local import known_as_pod
+from probes.oracle.stages.traffic_policies import external_local, internal
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import DetectLocal
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 
 @rule("R2.2", f"{PROXIER}, {IPVS}, {NFTABLES} masqueradeAll")

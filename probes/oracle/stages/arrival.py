@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from probes.oracle.flow import Fate, Origin, Packet
-from probes.oracle.held import cut_off_on_the_way, is_held, taken_for_own
-from probes.oracle.policies import bound
+from probes.oracle.connection import Fate, Origin, Packet
+from probes.oracle.node_addresses import from_pod_network, leaves_as_node, masqueraded_leaving, towards_pods_elsewhere
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
-from probes.oracle.wiring import from_pod_network, leaves_as_node, masqueraded_leaving, towards_pods_elsewhere
+from probes.oracle.stages.node_owned_addresses import cut_off_on_the_way, is_held, taken_for_own
+from probes.oracle.stages.traffic_policies import bound
 from topologies.frontends import At, FrontendKind, UnresolvedError
 from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology, Vantage
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probes.oracle import iptables, ipvs, marks, nftables, pools, replies, sources
+from probes.oracle.modes import iptables, ipvs, nftables, shared
+from probes.oracle.stages import masquerade_mark, return_path, source_nat
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ class UnsupportedMode(NotImplementedError):  # noqa: N818 - it names what is mis
 class Mode:
     """What one kube-proxy mode does to a packet at the processing node, step by step."""
 
-    pool: tuple[Rule[pools.Course], ...]
+    pool: tuple[Rule[shared.Course], ...]
     mark: tuple[Rule[bool], ...]
     source: tuple[Rule[IPv4Address], ...]
     reply: tuple[Rule[Outcome], ...]
 
 
-def _mode(pool: tuple[Rule[pools.Course], ...]) -> Mode:
-    return Mode(pool=pool, mark=marks.MARK, source=sources.SOURCE, reply=replies.REPLY)
+def _mode(pool: tuple[Rule[shared.Course], ...]) -> Mode:
+    return Mode(pool=pool, mark=masquerade_mark.MARK, source=source_nat.SOURCE, reply=return_path.REPLY)
 
 
 MODES = {

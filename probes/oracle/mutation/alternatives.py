@@ -24,13 +24,14 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from probes.asking.observation import Outcome
-from probes.oracle import endpoints, modes
+from probes.oracle.catalogue import STEPS
+from probes.oracle.connection import Fate, Flow, Origin, Packet, Pool
 from probes.oracle.expectation import Path
-from probes.oracle.flow import Fate, Flow, Origin, Packet, Pool
-from probes.oracle.mutations import OTHER_END
+from probes.oracle.modes import chains as modes
+from probes.oracle.mutation.mutations import OTHER_END
+from probes.oracle.node_addresses import towards_endpoint
 from probes.oracle.rule import Rule, bent
-from probes.oracle.rules import STEPS
-from probes.oracle.wiring import towards_endpoint
+from probes.oracle.stages import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.endpoints import anywhere, here
-from probes.oracle.fences import FENCES
-from probes.oracle.flow import Fate
-from probes.oracle.policies import external_local, internal
-from probes.oracle.pools import (
+from probes.oracle.connection import Fate
+from probes.oracle.modes.shared import (
     NFTABLES,
     Course,
     external_to_all,
@@ -27,10 +24,13 @@ from probes.oracle.pools import (
     undeclared_port,
 )
 from probes.oracle.rule import NFTABLES_ONLY, Rule, rule
+from probes.oracle.stages.endpoints import anywhere, here
+from probes.oracle.stages.source_ranges import FENCES
+from probes.oracle.stages.traffic_policies import external_local, internal
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 
 def _dropped_before_translation(flow: Flow) -> bool:

@@ -6,16 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
-from probes.oracle import modes
-from probes.oracle.endpoints import pooled
+from probes.oracle.connection import Fate, Flow, Origin
 from probes.oracle.expectation import Path
-from probes.oracle.flow import Fate, Flow, Origin
-from probes.oracle.held import HOLDING, is_held
-from probes.oracle.listeners import LISTENING
+from probes.oracle.modes import chains
+from probes.oracle.node_addresses import towards_endpoint
 from probes.oracle.rule import decide
-from probes.oracle.sources import UNTOUCHED_BY_PROXY
-from probes.oracle.travel import BASELINE, LEAVING, TRAVEL
-from probes.oracle.wiring import towards_endpoint
+from probes.oracle.stages.arrival import BASELINE, LEAVING, TRAVEL
+from probes.oracle.stages.endpoints import pooled
+from probes.oracle.stages.host_ports import LISTENING
+from probes.oracle.stages.node_owned_addresses import HOLDING, is_held
+from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def told(ways: Iterable[Path], rules: tuple[str, ...], share: float = 1.0) -> Pa
 
 def _processed(flow: Flow) -> Paths:
     """At the processing node: pool and mark, then each endpoint it may yield."""
-    mode = modes.of(flow.environment)
+    mode = chains.of(flow.environment)
     course = decide(mode.pool, flow)
     rules = (course.rule.id,)
     if isinstance(course.value, Fate):
@@ -56,12 +56,12 @@ def _processed(flow: Flow) -> Paths:
     return tuple(way for one in each for way in told([one], (*rules, mark.rule.id), 1 / len(endpoints)))
 
 
-def _to_endpoint(flow: Flow, mode: modes.Mode) -> Path:
+def _to_endpoint(flow: Flow, mode: chains.Mode) -> Path:
     source = decide(mode.source, flow)
     return told([_answered(replace(flow, seen=source.value), mode)], (source.rule.id,))[0]
 
 
-def _answered(flow: Flow, mode: modes.Mode) -> Path:
+def _answered(flow: Flow, mode: chains.Mode) -> Path:
     reply = decide(mode.reply, flow)
     if reply.value is not Outcome.OK or flow.seen is None:
         return Path(reply.value, rules=(reply.rule.id,))
@@ -119,7 +119,7 @@ def _directly(flow: Flow) -> Paths:
     rules = (arrival.rule.id,)
     if isinstance(arrival.value, Fate):
         return told(arrival.value.paths(), rules)
-    mode = modes.of(flow.environment)
+    mode = chains.of(flow.environment)
     there = replace(flow, packet=arrival.value)
     if there.packet.origin is Origin.NODE:
         return told([_answered(replace(there, seen=towards_endpoint(there)), mode)], rules)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.endpoints import anywhere, here
-from probes.oracle.fences import FENCES
-from probes.oracle.flow import Fate, Pool
-from probes.oracle.policies import external_local, internal, internal_local
-from probes.oracle.pools import (
+from probes.oracle.connection import Fate, Pool
+from probes.oracle.modes.shared import (
     PROXIER,
     Course,
     external_to_all,
@@ -27,11 +24,14 @@ from probes.oracle.pools import (
     undeclared_port,
 )
 from probes.oracle.rule import IPTABLES_ONLY, Rule, rule
+from probes.oracle.stages.endpoints import anywhere, here
+from probes.oracle.stages.source_ranges import FENCES
+from probes.oracle.stages.traffic_policies import external_local, internal, internal_local
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import TrafficPolicy
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 
 def _stripped(flow: Flow) -> bool:

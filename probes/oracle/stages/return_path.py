@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
 from probes.oracle import upstream
-from probes.oracle.held import cut_off, endpoint_taken_for_own
-from probes.oracle.policies import bound
+from probes.oracle.node_addresses import from_pod_network, owned
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
-from probes.oracle.wiring import from_pod_network, owned
+from probes.oracle.stages.node_owned_addresses import cut_off, endpoint_taken_for_own
+from probes.oracle.stages.traffic_policies import bound
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 
 MEASURED = "measured in namespaces (datapath-rules R11)"

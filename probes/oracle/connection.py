@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from probes.asking.observation import Outcome
+from probes.oracle.address_holders import Holders, NodeAddress, find_holders
 from probes.oracle.expectation import Path
-from probes.oracle.holders import Holders, NodeAddress, find_holders
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:

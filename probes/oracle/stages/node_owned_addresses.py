@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
 from probes.oracle import upstream
-from probes.oracle.flow import Fate, Origin
+from probes.oracle.connection import Fate, Origin
+from probes.oracle.node_addresses import leaves_as_node
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
-from probes.oracle.wiring import leaves_as_node
 from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import CniKind
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from probes.oracle.flow import Flow, Packet
+    from probes.oracle.connection import Flow, Packet
     from topologies.schema.topology import Node
 
 BOUND = "kube-ipvs0 of every other node has the address (#93175, #104679, #127410)"

@@ -9,12 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.endpoints import anywhere, here
-from probes.oracle.fences import FENCES
-from probes.oracle.flow import Fate, Pool
-from probes.oracle.held import bound_on_its_node, node_port_at_bound_address, node_port_taken_for_own, own_undeclared
-from probes.oracle.policies import bound, external_local, externally_accessible, internal, internal_local
-from probes.oracle.pools import (
+from probes.oracle.connection import Fate, Pool
+from probes.oracle.modes.shared import (
     IPVS,
     Course,
     external_to_all,
@@ -24,10 +20,19 @@ from probes.oracle.pools import (
     not_a_vip,
 )
 from probes.oracle.rule import IPVS_ONLY, Rule, rule
+from probes.oracle.stages.endpoints import anywhere, here
+from probes.oracle.stages.node_owned_addresses import (
+    bound_on_its_node,
+    node_port_at_bound_address,
+    node_port_taken_for_own,
+    own_undeclared,
+)
+from probes.oracle.stages.source_ranges import FENCES
+from probes.oracle.stages.traffic_policies import bound, external_local, externally_accessible, internal, internal_local
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 
 def _at_loopback(flow: Flow) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes.oracle.flow import Origin
+from probes.oracle.connection import Origin
 from topologies.frontends import UnresolvedError
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
+    from probes.oracle.connection import Flow
     from probes.oracle.environment import Environment
-    from probes.oracle.flow import Flow
     from topologies.schema.topology import Node
 
 

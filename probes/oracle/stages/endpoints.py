@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.flow import Pool
+from probes.oracle.connection import Pool
 from probes.oracle.rule import Rule, decide, rule
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
     from topologies.cluster_state.snapshot import Endpoint
 
 Endpoints = tuple["Endpoint", ...]

@@ -9,10 +9,10 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from probes.asking.observation import Outcome
+from probes.oracle.catalogue import CATALOGUE
+from probes.oracle.connection import Fate, Flow, Packet, Pool
 from probes.oracle.expectation import Path
-from probes.oracle.flow import Fate, Flow, Packet, Pool
 from probes.oracle.rule import bent
-from probes.oracle.rules import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

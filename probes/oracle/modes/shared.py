@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.endpoints import anywhere, here
-from probes.oracle.flow import Fate, Pool
-from probes.oracle.identity import known_as_pod
-from probes.oracle.policies import external_local, internal, internal_local, leads_to_balancer, proxied
+from probes.oracle.connection import Fate, Pool
 from probes.oracle.rule import BY_RULES, rule
+from probes.oracle.stages.detect_local import known_as_pod
+from probes.oracle.stages.endpoints import anywhere, here
+from probes.oracle.stages.traffic_policies import external_local, internal, internal_local, leads_to_balancer, proxied
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 Course = Pool | Fate
 PROXIER = "pkg/proxy/iptables/proxier.go"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.pools import IPVS, NFTABLES, PROXIER
+from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER
+from probes.oracle.node_addresses import masqueraded_leaving, towards_endpoint
 from probes.oracle.rule import IPTABLES_ONLY, NFTABLES_ONLY, NO_IPTABLES, Rule, rule
-from probes.oracle.wiring import masqueraded_leaving, towards_endpoint
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 FLANNEL = "flannel pkg/trafficmngr/iptables masqRules"
 

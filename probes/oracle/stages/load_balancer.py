@@ -12,11 +12,11 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
+from probes.oracle.connection import Fate, Flow, Onward, Origin, Packet
 from probes.oracle.expectation import Path
-from probes.oracle.flow import Fate, Flow, Onward, Origin, Packet
+from probes.oracle.node_addresses import from_pod_network
 from probes.oracle.rule import Rule, decide, rule
-from probes.oracle.travel import lost_answer
-from probes.oracle.wiring import from_pod_network
+from probes.oracle.stages.arrival import lost_answer
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
 

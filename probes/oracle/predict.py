@@ -6,16 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
-from probes.oracle import journey, modes
-from probes.oracle.balancer import RECEIVING, Declared
+from probes.oracle import pipeline
+from probes.oracle.catalogue import sentence
+from probes.oracle.connection import Flow, World
 from probes.oracle.environment import Environment
 from probes.oracle.expectation import Expectation, Path
-from probes.oracle.flow import Flow, World
-from probes.oracle.held import HOLDING
-from probes.oracle.listeners import LISTENING
-from probes.oracle.marks import MARK
-from probes.oracle.rules import sentence
-from probes.oracle.travel import BASELINE, departing
+from probes.oracle.modes import chains
+from probes.oracle.stages.arrival import BASELINE, departing
+from probes.oracle.stages.host_ports import LISTENING
+from probes.oracle.stages.load_balancer import RECEIVING, Declared
+from probes.oracle.stages.masquerade_mark import MARK
+from probes.oracle.stages.node_owned_addresses import HOLDING
 from topologies.frontends import At, FrontendKind, resolve
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def world_of(topology: Topology, snapshot: Snapshot) -> World:
 def predict(world: World, cell: Cell) -> Expectation:
     """As `expect`, in a world whose load balancer is another one."""
     flow = flow_of(world, cell)
-    ways = _merged(journey.paths(flow))
+    ways = _merged(pipeline.paths(flow))
     rules = tuple(dict.fromkeys(rule for way in ways for rule in way.rules))
     return Expectation(ways, rules, _because(flow, ways), sticky=_sticky(flow, rules))
 
@@ -89,7 +90,7 @@ def _sticky(flow: Flow, rules: tuple[str, ...]) -> bool:
     return flow.state.sticky and flow.declared and flow.kind is not FrontendKind.ENDPOINT and not in_turn
 
 
-POOLS = {rule.id for mode in modes.MODES.values() for rule in mode.pool}
+POOLS = {rule.id for mode in chains.MODES.values() for rule in mode.pool}
 TELLING = POOLS | {rule.id for rule in MARK} | {rule.id for chain in (LISTENING, RECEIVING, HOLDING) for rule in chain}
 TELLING |= {rule.id for rule in BASELINE}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
+from probes.oracle.connection import Fate
 from probes.oracle.expectation import Path
-from probes.oracle.flow import Fate
 from probes.oracle.rule import Rule, rule
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 Listener = Path | Fate
 

@@ -12,17 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.endpoints import anywhere, here
-from probes.oracle.flow import Fate
-from probes.oracle.policies import external_local, internal_local
-from probes.oracle.pools import IPVS, NFTABLES, PROXIER, Course
+from probes.oracle.connection import Fate
+from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER, Course
 from probes.oracle.rule import IPTABLES_ONLY, IPVS_ONLY, NFTABLES_ONLY, Rule, rule
+from probes.oracle.stages.endpoints import anywhere, here
+from probes.oracle.stages.traffic_policies import external_local, internal_local
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 
 def _restricted(flow: Flow) -> bool:

@@ -1,6 +1,6 @@
 """The catalogue: every rule the oracle can name, in the order a packet meets them.
 
-`python -m probes.oracle.rules` prints docs/rules.md.
+`python -m probes.oracle.catalogue` prints docs/rules.md.
 """
 
 from __future__ import annotations
@@ -11,23 +11,21 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.oracle import (
-    balancer,
-    endpoints,
-    fences,
-    held,
-    identity,
-    iptables,
-    ipvs,
-    listeners,
-    marks,
-    nftables,
-    replies,
-    sources,
-    travel,
-)
-from probes.oracle.modes import NEWEST, OLDEST
+from probes.oracle.modes import iptables, ipvs, nftables
+from probes.oracle.modes.chains import NEWEST, OLDEST
 from probes.oracle.rule import EVERY_MODE
+from probes.oracle.stages import (
+    arrival,
+    detect_local,
+    endpoints,
+    host_ports,
+    load_balancer,
+    masquerade_mark,
+    node_owned_addresses,
+    return_path,
+    source_nat,
+    source_ranges,
+)
 from probes.oracle.upstream import format_release
 
 if TYPE_CHECKING:
@@ -38,23 +36,23 @@ MINOR = 2  # parts of a release without its patch
 OLDEST_MINOR = min(OLDEST.values())[1]
 
 STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
-    ("The processing node, and the source as it arrives there", travel.TRAVEL),
+    ("The processing node, and the source as it arrives there", arrival.TRAVEL),
     ("Which endpoints count", endpoints.READINESS),
-    ("Whether a packet is known to be a pod's", identity.IDENTITY),
-    ("loadBalancerSourceRanges, a part of each mode's pool", fences.FENCES),
+    ("Whether a packet is known to be a pod's", detect_local.IDENTITY),
+    ("loadBalancerSourceRanges, a part of each mode's pool", source_ranges.FENCES),
     ("The pool, or how it ends without one: iptables", iptables.POOL),
     ("The pool: nftables", nftables.POOL),
     ("The pool: ipvs", ipvs.POOL),
-    ("The mark for masquerade", marks.MARK),
-    ("The source the endpoint sees", sources.SOURCE),
-    ("The return path", replies.REPLY),
-    ("Past the rules, at an LB address or externalIP that is a host's own", held.HOLDING),
-    ("Past the rules, towards the load balancer", travel.LEAVING),
-    ("The load balancer", balancer.RECEIVING),
-    ("The source after the load balancer", balancer.REWRITING),
-    ("From the load balancer to the node it picked", balancer.SENDING),
-    ("The node's own ports", listeners.LISTENING),
-    ("The baseline: an echo pod's own address", travel.BASELINE),
+    ("The mark for masquerade", masquerade_mark.MARK),
+    ("The source the endpoint sees", source_nat.SOURCE),
+    ("The return path", return_path.REPLY),
+    ("Past the rules, at an LB address or externalIP that is a host's own", node_owned_addresses.HOLDING),
+    ("Past the rules, towards the load balancer", arrival.LEAVING),
+    ("The load balancer", load_balancer.RECEIVING),
+    ("The source after the load balancer", load_balancer.REWRITING),
+    ("From the load balancer to the node it picked", load_balancer.SENDING),
+    ("The node's own ports", host_ports.LISTENING),
+    ("The baseline: an echo pod's own address", arrival.BASELINE),
 )
 CONFIRMED = Path(__file__).with_name("confirmed.json")  # written by tests/confirmed.py
 REPORTED = "datapath-rules"  # facts/datapath-rules.md: runs of real kube-proxies and kernels that we hold no file of
@@ -140,7 +138,8 @@ def markdown() -> str:
     lines = [
         "# The oracle's rules",
         "",
-        "Printed by `python -m probes.oracle.rules`; do not edit. In each step the first rule that answers decides.",
+        "Printed by `python -m probes.oracle.catalogue`. Do not edit. In each step the first rule that applies",
+        "decides.",
         "",
         "`versions`: a rule begins and ends with a change of kube-proxy. `backports` says for each such change which",
         "patch releases of older branches have it too, or what the search for cherry-picks found",
@@ -149,9 +148,9 @@ def markdown() -> str:
         "`seen`: where a real kube-proxy contradicted the rule's natural alternative, in a recording",
         "(`tests/unit/oracle/observed/`) or in a live run of a lab. The natural alternative is what would happen if",
         "the rule did not hold: the other pool, not masqueraded, endpoints that are not ready, what the next rule says",
-        "(`probes/oracle/alternatives.py`, `python -m tests.confirmed`). *Not told apart*: the rule had a part in",
-        "recorded answers, but its alternative would have looked the same. *Reported*: it was seen, as the source",
-        f"column says, but we hold no recording. {alone} of {len(CATALOGUE)} rules rest on reading the source alone.",
+        "(`probes/oracle/mutation/alternatives.py`, `python -m tests.confirmed`). *Not told apart*: the rule had a",
+        "part in recorded answers, but its alternative would have looked the same. *Reported*: it was seen, as the",
+        f"source column says, but we hold no recording. {alone} of {len(CATALOGUE)} rules rest on the source alone.",
     ]
     shown: set[str] = set()
     for title, chain in STEPS:

@@ -9,7 +9,7 @@ from topologies.frontends import FrontendKind
 from topologies.schema.enums import TrafficPolicy
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 
 def internal(flow: Flow) -> bool:

@@ -8,7 +8,7 @@ from probes.oracle.rule import Rule, decide, rule
 from topologies.schema.enums import DetectLocal
 
 if TYPE_CHECKING:
-    from probes.oracle.flow import Flow
+    from probes.oracle.connection import Flow
 
 DETECTOR = "pkg/proxy/util/iptables/traffic.go LocalTrafficDetector"
 
