@@ -16,13 +16,13 @@ from jinja2 import BaseLoader, Environment, StrictUndefined
 from pydantic import ValidationError
 
 from probes.asking.observation import Outcome
-from probes.documented import check, live
-from probes.documented.answer import Ending
-from probes.documented.load import pages
-from probes.documented.model import Standing
-from probes.documented.world import lacks, said
 from probes.judging.verdict import Result
 from probes.oracle.catalogue import sentence
+from probes.vendor_claims import check, live
+from probes.vendor_claims.answer import Ending
+from probes.vendor_claims.load import pages
+from probes.vendor_claims.model import Standing
+from probes.vendor_claims.scenario import lacks, said
 from reports.journal import JournalError, failed
 from reports.reading import SHOWN, problems
 from reports.style import MARKS
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from probes.documented.check import Prediction
-    from probes.documented.model import Case, Claim, Page, Table
+    from probes.vendor_claims.check import Prediction
+    from probes.vendor_claims.model import Case, Claim, Page, Table
     from reports.record import Record
     from reports.run import Run
     from topologies.schema.topology import Vantage

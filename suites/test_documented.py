@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.documented import check, live, load
-from probes.documented.world import Realm
 from probes.judging.verdict import Facet
 from probes.plugin import the_judge
+from probes.vendor_claims import check, live, load
+from probes.vendor_claims.scenario import Realm
 from topologies.plugin import TOPOLOGY
 
 if TYPE_CHECKING:
-    from probes.documented.model import Claim, Page
     from probes.plan.cell import Cell
     from probes.plugin import Judging
+    from probes.vendor_claims.model import Claim, Page
 
 CLAIMS = [pytest.param(page, claim, id=f"{page.name}-{name}") for page in load.pages() for name, claim in page.claims()]
 

@@ -36,7 +36,7 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the pages; 0."""
-    from probes.documented.load import DocumentedError  # noqa: PLC0415 - `--help` needs none of it
+    from probes.vendor_claims.load import DocumentedError  # noqa: PLC0415 - `--help` needs none of it
     from reports import documented, journal  # noqa: PLC0415 - likewise
 
     try:

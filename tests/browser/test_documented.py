@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.documented import load
+from probes.vendor_claims import load
 from reports import documented
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from probes.asking.observation import Outcome
-from probes.documented.answer import Answer, Ending
+from probes.vendor_claims.answer import Answer, Ending
 
 KEPT = Ending(Outcome.OK, frozenset({"kept", "node", "primary(n1)"}), "web-a")
 POD = Ending(Outcome.OK, frozenset({"kept", "10.244.1.10"}), "web-b")

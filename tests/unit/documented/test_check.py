@@ -8,10 +8,10 @@ from ipaddress import IPv4Address
 import pytest
 
 from probes.asking.observation import Attempt, Outcome
-from probes.documented import check, live, load
-from probes.documented.answer import Answer, Ending
-from probes.documented.model import Standing
-from probes.documented.world import lacks, realm_of
+from probes.vendor_claims import check, live, load
+from probes.vendor_claims.answer import Answer, Ending
+from probes.vendor_claims.model import Standing
+from probes.vendor_claims.scenario import lacks, realm_of
 from topologies.loading.load import load as topology
 from topologies.loading.load import names
 from topologies.loading.overrides import declared

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from probes.documented import load
-from probes.documented.model import Standing
+from probes.vendor_claims import load
+from probes.vendor_claims.model import Standing
 
 ROOT = Path(__file__).parents[3]
 

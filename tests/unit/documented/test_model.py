@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from probes.documented.model import Claim, Page, Table, Versions, slug
+from probes.vendor_claims.model import Claim, Page, Table, Versions, slug
 from topologies.schema.topology import Version
 
 CASE = {"world": "w", "ask": "pod-n1-to-web.clusterip"}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.documented import load
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from probes.session import simulate
+from probes.vendor_claims import load
 from reports import documented
 from reports.commands import CommandError
 from reports.commands import documented as command

@@ -15,8 +15,8 @@ from topologies.loading.overrides import apply
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from probes.documented.model import Case, Page, World
     from probes.plan.cell import Cell
+    from probes.vendor_claims.model import Case, Page, World
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology, Version
 

@@ -1,4 +1,4 @@
-"""suites/documented/*.yaml -> pages.
+"""data/*.yaml -> pages.
 
 DocumentedError
     A page cannot be read or does not describe tables: which file, where, got, want.
@@ -12,9 +12,9 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from probes.documented.model import Page
+from probes.vendor_claims.model import Page
 
-FOLDER = Path(__file__).parents[2] / "suites" / "documented"
+FOLDER = Path(__file__).with_name("data")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with libyaml
 NAMES = ("ack", "tke", "cce", "flannel", "huawei-incidents")
 

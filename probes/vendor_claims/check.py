@@ -7,11 +7,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
-from probes.documented.answer import Ending
-from probes.documented.model import Standing
-from probes.documented.world import realms
 from probes.oracle.predict import TELLING, expect
 from probes.oracle.rule import is_bent
+from probes.vendor_claims.answer import Ending
+from probes.vendor_claims.model import Standing
+from probes.vendor_claims.scenario import realms
 from topologies.frontends import resolve
 from topologies.schema.enums import VantageKind
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from ipaddress import IPv4Address
 
-    from probes.documented.model import Case, Claim, Page
-    from probes.documented.world import Realm
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
+    from probes.vendor_claims.model import Case, Claim, Page
+    from probes.vendor_claims.scenario import Realm
     from topologies.schema.topology import Topology, Vantage, Version
 
 

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
-from probes.documented.answer import Ending
-from probes.documented.check import describe, endings, names, own_address, promised
-from probes.documented.load import pages
-from probes.documented.world import lacks, realm_of, realms
 from probes.oracle.predict import expect
+from probes.vendor_claims.answer import Ending
+from probes.vendor_claims.check import describe, endings, names, own_address, promised
+from probes.vendor_claims.load import pages
+from probes.vendor_claims.scenario import lacks, realm_of, realms
 from topologies.frontends import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from probes.asking.observation import Attempt
-    from probes.documented.model import Case, Claim, Page
-    from probes.documented.world import Realm
     from probes.plan.cell import Cell
+    from probes.vendor_claims.model import Case, Claim, Page
+    from probes.vendor_claims.scenario import Realm
     from topologies.schema.topology import Topology
 
 
