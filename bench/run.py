@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.asking.vantages.pod import PodVantage
 from probes.plan.plan import plan
-from reports import journal
+from reports.records import journal
 from topologies.cluster import client as clusters
 from topologies.common import waiting
 from topologies.frontends import resolve
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from probes.plan.cell import Cell
-    from reports.run import Run
+    from reports.records.run import Run
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 

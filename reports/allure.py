@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import allure
 
 if TYPE_CHECKING:
-    from reports.record import Record
+    from reports.records.record import Record
 
 
 def describe(record: Record, topology: str) -> None:

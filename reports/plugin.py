@@ -17,10 +17,14 @@ from probes.judging.run_judge import NotTestedError
 from probes.oracle.environment import Environment
 from probes.plugin import ANSWERS, JUDGE, PLAN, RUN, missing_backends
 from probes.session import Answers
-from reports import allure, documented, failure, html, journal, judged, matrix, summary
-from reports.epilogue import Epilogue
-from reports.record import Record
-from reports.run import DeclaredTopology, Header, Left, Run, Timings
+from reports import allure
+from reports.html import claims
+from reports.html import run as html
+from reports.records import build, journal
+from reports.records.crash_recovery import Epilogue
+from reports.records.record import Record
+from reports.records.run import DeclaredTopology, Header, Left, Run, Timings
+from reports.terminal import failure, matrix, summary
 from topologies.cluster_state.snapshot import Snapshot
 from topologies.plugin import TOPOLOGY
 
@@ -85,7 +89,7 @@ def pytest_hairpin_heard(config: pytest.Config, observations: dict[str, Observat
 def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cell]) -> None:
     """Judge every cell and write its record at once, in the process that asked or whichever comes first."""
     began = time.monotonic()
-    config.stash[RECORDS] = {record.cell.id: record for record in judged.records(judge, cells)}
+    config.stash[RECORDS] = {record.cell.id: record for record in build.records(judge, cells)}
     timings = Timings(**judge.answers.timings, judge=time.monotonic() - began)
     header, folder = _header(config, judge.answers, timings), config.stash[RUN]
     with FileLock(folder / ".journal"), _troubled(config):
@@ -205,7 +209,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if troubles and session is not None and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED  # what could not be saved is no success
     spent = ", ".join(f"{name} {took:.1f} s" for name, took in run.timings if took is not None)
-    index = folder / documented.FOLDER / documented.INDEX
+    index = folder / claims.FOLDER / claims.INDEX
     written = [path for path in (folder / REPORT, index, folder / journal.RUN) if path.exists()]
     terminalreporter.write_line("\n".join(filter(None, [spent, *map(str, written)])))
 
@@ -224,7 +228,7 @@ def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
         journal.save(run, folder)
         config.stash[TOLD] = True
         if run.records:
-            documented.write(folder / documented.FOLDER, [run])
+            claims.write(folder / claims.FOLDER, [run])
     except journal.JournalError as error:
         troubles.append(str(error))
     return run, troubles

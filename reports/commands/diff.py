@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from probes.judging.verdict import Result
 from probes.oracle.modes.chains import UnsupportedMode
-from reports.classification import OF_VERDICTS, Kind
+from reports.analysis.change_classes import OF_VERDICTS, Kind
+from reports.analysis.diff import OBSERVED, compare
 from reports.commands import CommandError, near_matches, output
-from reports.comparison import OBSERVED, compare
-from reports.run import FILE
+from reports.records.run import FILE
 from topologies.loading import overrides
 from topologies.loading.load import TopologyError, names
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from reports.answers import Side
+    from reports.analysis.diff import Comparison
+    from reports.analysis.diff_side import Side
     from reports.commands import Verbs
-    from reports.comparison import Comparison
 
 SHUT = 1
 NOT_COMPARED = "not-compared"
@@ -105,7 +105,7 @@ def _hit(comparison: Comparison, gate: frozenset[str]) -> list[str]:
 
 def side(name: str, changes: Sequence[str]) -> Side:
     """A topology's prediction, or a run's observations; CommandError says what was wrong with the name."""
-    from reports.answers import Side  # noqa: PLC0415 - `--help` and a wrong option need none of it
+    from reports.analysis.diff_side import Side  # noqa: PLC0415 - `--help` and a wrong option need none of it
 
     path = Path(name)
     try:
@@ -113,7 +113,7 @@ def side(name: str, changes: Sequence[str]) -> Side:
             return _run(name, path, changes)
         if name not in names() and not path.exists():
             raise _neither(name)
-        from reports.prediction import Prediction  # noqa: PLC0415 - likewise
+        from reports.records.prediction import Prediction  # noqa: PLC0415 - likewise
 
         given = overrides.parse(changes)
         topology = overrides.declared(name, given)
@@ -135,8 +135,8 @@ def _neither(name: str) -> CommandError:
 
 
 def _run(name: str, path: Path, changes: Sequence[str]) -> Side:
-    from reports import journal  # noqa: PLC0415 - only a run pays for it
-    from reports.answers import Side  # noqa: PLC0415 - likewise
+    from reports.analysis.diff_side import Side  # noqa: PLC0415 - likewise
+    from reports.records import journal  # noqa: PLC0415 - only a run pays for it
 
     if changes:
         message = (
@@ -164,9 +164,9 @@ def _told(comparison: Comparison, options: argparse.Namespace) -> str:
     if output.format_of(options) == "json":
         return comparison.model_dump_json(indent=1) + "\n"
     if output.format_of(options) == "html":
-        from reports import pages  # noqa: PLC0415 - only a page pays for jinja2
+        from reports.html import page  # noqa: PLC0415 - only a page pays for jinja2
 
-        return pages.comparison(comparison)
-    from reports import difference  # noqa: PLC0415 - only text pays for rich
+        return page.comparison(comparison)
+    from reports.terminal import diff  # noqa: PLC0415 - only text pays for rich
 
-    return difference.render(comparison, output.width(), color=output.colour(options), everything=options.all)
+    return diff.render(comparison, output.width(), color=output.colour(options), everything=options.all)

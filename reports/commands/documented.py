@@ -37,10 +37,11 @@ def add(verbs: Verbs) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the pages; 0."""
     from probes.vendor_claims.load import DocumentedError  # noqa: PLC0415 - `--help` needs none of it
-    from reports import documented, journal  # noqa: PLC0415 - likewise
+    from reports.html import claims  # noqa: PLC0415 - likewise
+    from reports.records import journal  # noqa: PLC0415 - likewise
 
     try:
-        written = documented.write(options.out, [journal.load(path) for path in options.runs])
+        written = claims.write(options.out, [journal.load(path) for path in options.runs])
     except (OSError, DocumentedError) as error:
         raise CommandError(str(error)) from error
     sys.stdout.write("".join(f"{path}\n" for path in written))

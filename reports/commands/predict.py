@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from probes.oracle.modes.chains import UnsupportedMode
 from probes.plan.plan import plan
 from reports.commands import CommandError, output
-from reports.run import FILE
+from reports.records.run import FILE
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
 from topologies.loading import overrides
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from probes.plan.cell import Cell
     from reports.commands import Verbs
-    from reports.prediction import Prediction
+    from reports.records.prediction import Prediction
     from topologies.schema.topology import Topology
 
 USUAL = "-v4-tcp"
@@ -72,7 +72,7 @@ def _refuse_runs(name: str) -> None:
 
 
 def _table(topology: Topology, changes: dict[str, Any], options: argparse.Namespace) -> str:
-    from reports.prediction import Prediction  # noqa: PLC0415 - `--help` and a wrong file need none of it
+    from reports.records.prediction import Prediction  # noqa: PLC0415 - `--help` and a wrong file need none of it
 
     prediction = Prediction.of(topology, changes)
     cells = tuple(one for one in prediction.cells if output.chosen(one.cell.id, options))
@@ -83,31 +83,31 @@ def _table(topology: Topology, changes: dict[str, Any], options: argparse.Namesp
     if output.format_of(options) == "json":
         return prediction.model_dump_json(indent=1) + "\n"
     if output.format_of(options) == "html":
-        from reports import pages  # noqa: PLC0415 - only a page pays for jinja2
+        from reports.html import page  # noqa: PLC0415 - only a page pays for jinja2
 
-        return pages.prediction(prediction)
+        return page.prediction(prediction)
     return _text(prediction, options)
 
 
 def _text(prediction: Prediction, options: argparse.Namespace) -> str:
-    from reports import expected  # noqa: PLC0415 - only text pays for rich
+    from reports.terminal import prediction as expected  # noqa: PLC0415 - only text pays for rich
 
     return expected.render(prediction, output.width(), color=output.colour(options))
 
 
 def _why(topology: Topology, options: argparse.Namespace) -> str:
-    from reports import explain  # noqa: PLC0415 - only text pays for rich
+    from reports.analysis import explanation  # noqa: PLC0415 - only text pays for rich
 
     cell = cell_of(topology, options.why)
     snapshot = declared(topology)
-    courses = explain.why(topology, snapshot, cell)
+    courses = explanation.why(topology, snapshot, cell)
     if output.format_of(options) == "json":
-        return explain.written(cell.id, courses)
+        return explanation.written(cell.id, courses)
     if output.format_of(options) == "html":
         message = "--why is text or JSON; in the page of the whole prediction each cell tells its own"
         raise CommandError(message)
     title = f"{cell.id}   {resolve(cell.frontend, topology, snapshot)}"
-    return explain.render(title, courses, output.width(), color=output.colour(options))
+    return explanation.render(title, courses, output.width(), color=output.colour(options))
 
 
 def cell_of(topology: Topology, name: str) -> Cell:

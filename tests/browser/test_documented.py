@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.vendor_claims import load
-from reports import documented
+from reports.html import claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ CLAIM = "000-D.r2.outcome"
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("documented")
-    documented.write(made)
+    claims.write(made)
     return made
 
 

@@ -12,11 +12,12 @@ from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.run_judge import Judge
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
-from reports import judged, pages
-from reports.answers import Side
-from reports.comparison import compare
-from reports.prediction import Prediction
-from reports.run import DeclaredTopology, Run
+from reports.analysis.diff import compare
+from reports.analysis.diff_side import Side
+from reports.html import page as pages
+from reports.records import build
+from reports.records.prediction import Prediction
+from reports.records.run import DeclaredTopology, Run
 from topologies.cluster_state.snapshot import declared as snapshot_of
 from topologies.loading.load import load
 from topologies.loading.overrides import declared
@@ -50,7 +51,7 @@ def _run(bent: dict[str, Callable[[Observation], Observation]]) -> Run:
     answers = session.simulate(topology, cells, lambda cell, known: expect(topology, known, cell))
     seen = {name: bent.get(name, lambda one: one)(one) for name, one in answers.observations.items()}
     judge = Judge.over(topology, replace(answers, observations=seen), cells)
-    records = tuple(judged.records(judge, cells))
+    records = tuple(build.records(judge, cells))
     return Run(topology=DeclaredTopology.of(topology), started="2026-11-22T05:35:08Z", records=records)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import worlds
 
-from reports import html
-from reports.run import Run
+from reports.html import run as html
+from reports.records.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

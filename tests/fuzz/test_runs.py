@@ -16,10 +16,12 @@ import pytest
 from probes import session
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
-from reports import documented, html, journal
 from reports.cli import main
-from reports.journal import Journal, JournalError
-from reports.run import DeclaredTopology, Header, Run
+from reports.html import claims
+from reports.html import run as html
+from reports.records import journal
+from reports.records.journal import Journal, JournalError
+from reports.records.run import DeclaredTopology, Header, Run
 from tests.fuzz import bounds, tamper
 from topologies.loading.load import load
 
@@ -38,9 +40,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command += ["-k", "n3-to-web.clusterip or to-web.endpoint"]
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - our own command
     folder = (out / "last").resolve()
-    (page,) = (page for page in documented.pages() if page.name == "flannel")
+    (page,) = (page for page in claims.pages() if page.name == "flannel")
     assert main(["diff", str(folder), str(folder), "-o", os.devnull]) == 0  # imports are not timed
-    assert any(face.shown for face in documented.faces(page, [journal.load(folder)]).values())
+    assert any(face.shown for face in claims.faces(page, [journal.load(folder)]).values())
     return folder
 
 
@@ -67,8 +69,8 @@ def spoilt(content: bytes, chance: random.Random) -> bytes:
 @pytest.fixture
 def one_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only flannel's page, which has what this run can show: the pages of other vendors cost seconds of prediction."""
-    (page,) = (page for page in documented.pages() if page.name == "flannel")
-    monkeypatch.setattr(documented, "pages", lambda: [page])
+    (page,) = (page for page in claims.pages() if page.name == "flannel")
+    monkeypatch.setattr(claims, "pages", lambda: [page])
 
 
 @pytest.mark.usefixtures("one_page")

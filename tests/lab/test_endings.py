@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from reports.journal import load
+from reports.records.journal import load
 from tests.lab.broken import ROOT, small
 from tests.lab.machine import pids
 from tests.lab.test_lab import api

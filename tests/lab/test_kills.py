@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reports.journal import load
+from reports.records.journal import load
 from tests.lab.machine import changes, pids, traces
 from topologies.common.waiting import Deadline, until
 from topologies.lab import lab
@@ -140,7 +140,9 @@ def session(leader: int) -> dict[int, str]:
             line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if fields[0] != "Z" and (int(fields[3]) == leader or (f"{NAME}-" in line and "reports.epilogue" in line)):
+        if fields[0] != "Z" and (
+            int(fields[3]) == leader or (f"{NAME}-" in line and "reports.records.crash_recovery" in line)
+        ):
             found[int(path.name)] = line
     return found
 

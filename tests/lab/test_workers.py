@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reports.journal import load
+from reports.records.journal import load
 from tests.lab.broken import ROOT, small
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reports.run import Run
+    from reports.records.run import Run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 

@@ -12,11 +12,11 @@ from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from probes.session import simulate
 from probes.vendor_claims import load
-from reports import documented
 from reports.commands import CommandError
 from reports.commands import documented as command
-from reports.record import Record
-from reports.run import DeclaredTopology, Run
+from reports.html import claims
+from reports.records.record import Record
+from reports.records.run import DeclaredTopology, Run
 from topologies.loading.load import load as topology
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def with_sockets(seen: Observation) -> Observation:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("documented")
-    documented.write(folder)
+    claims.write(folder)
     return folder
 
 
@@ -78,7 +78,7 @@ def test_a_page_fetches_nothing(written, name):
 
 
 def test_a_run_shows_the_claims_of_its_cluster():
-    faces = documented.faces(load.load("ack"), [ran(topology("ack-terway"))])
+    faces = claims.faces(load.load("ack"), [ran(topology("ack-terway"))])
 
     face = faces["000-D.r2.outcome"]
     assert face.result == "pass"
@@ -87,7 +87,7 @@ def test_a_run_shows_the_claims_of_its_cluster():
 
 
 def test_what_a_run_shows_otherwise_is_told_as_such():
-    faces = documented.faces(load.load("ack"), [ran(topology("ack-terway"), refused="timeout")])
+    faces = claims.faces(load.load("ack"), [ran(topology("ack-terway"), refused="timeout")])
 
     face = faces["000-D.r2.outcome"]
     assert face.result == "fail"
@@ -96,7 +96,7 @@ def test_what_a_run_shows_otherwise_is_told_as_such():
 
 def test_a_host_that_shows_the_balancers_address_does_not_show_its_own():
     """As IPVS has it: the address is bound to the node, so the host's own socket takes it."""
-    faces = documented.faces(load.load("ack"), [ran(topology("lab-ipvs-eni"))])
+    faces = claims.faces(load.load("ack"), [ran(topology("lab-ipvs-eni"))])
 
     face = faces["000-E.r2.source-at-the-pod"]
     assert face.result == "pass"
@@ -104,7 +104,7 @@ def test_a_host_that_shows_the_balancers_address_does_not_show_its_own():
 
 
 def test_a_claim_no_run_could_show_says_what_it_needs():
-    faces = documented.faces(load.load("cce"), [ran(topology("lab-flannel"))])
+    faces = claims.faces(load.load("cce"), [ran(topology("lab-flannel"))])
 
     assert faces["003-1.r1.vpc-ipvs"].unshown == "needs cni.kind vpc-routed, proxy.mode ipvs, cni.masquerade none"
 

@@ -15,13 +15,15 @@ from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
-from reports import difference, judged, pages
-from reports.answers import Side
-from reports.classification import OF_VERDICTS, Kind, of_verdicts
+from reports.analysis.change_classes import OF_VERDICTS, Kind, of_verdicts
+from reports.analysis.diff import compare
+from reports.analysis.diff_side import Side
 from reports.cli import main
-from reports.comparison import compare
-from reports.prediction import Prediction
-from reports.run import DeclaredTopology, Run
+from reports.html import page
+from reports.records import build
+from reports.records.prediction import Prediction
+from reports.records.run import DeclaredTopology, Run
+from reports.terminal import diff
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load
 
@@ -44,7 +46,7 @@ def run_of(topology=SMALL, cells=CELLS, **bent) -> Run:
         environment={"mode": "iptables", "version": "1.20.2"},
         started="2026-11-22T05:35:08Z",
         plan=[cell.id for cell in cells],
-        records=tuple(judged.records(judge, cells)),
+        records=tuple(build.records(judge, cells)),
     )
 
 
@@ -99,8 +101,8 @@ def test_a_breakage_that_keeps_the_client_address_is_newly_failing_and_not_gaine
     assert (change.cell, change.kind, change.answer) == (PORT, Kind.NEWLY_FAILING, Kind.GAINED_SOURCE)
     assert (change.before_verdict, change.after_verdict) == (PASS, FAIL)
     assert found.counts[Kind.GAINED_SOURCE] == 0
-    assert pages.tone(change.kind) == "fail"
-    text = difference.render(found, color=True)
+    assert page.tone(change.kind) == "fail"
+    text = diff.render(found, color=True)
     assert "\x1b[1;31m1. newly-failing" in text
     assert "\x1b[1;32m" not in text
     assert "gained-source" in text
@@ -129,7 +131,7 @@ def test_verdicts_come_first_and_the_worst_before_the_others():
     ]
     assert found.same == found.compared - 5 == len(CELLS) - 5
     assert found.not_compared == ()
-    assert "inconclusive: SSH down" in difference.render(found)
+    assert "inconclusive: SSH down" in diff.render(found)
 
 
 def test_what_neither_run_could_test_is_not_compared():
@@ -225,14 +227,14 @@ def test_a_share_counts_in_a_diff_as_it_does_in_the_verdict(answered, lost, want
     assert set(kinds(found).values()) == expected
     assert (run.records[0].verdict is FAIL) is bool(wanted - {Kind.UNPROVEN_SHARE})
     if Kind.UNPROVEN_SHARE in wanted:
-        assert "p = 0.001" in difference.render(found)
+        assert "p = 0.001" in diff.render(found)
         assert found.same == 0
 
 
 def test_an_unproven_share_is_neither_the_same_nor_by_other_rules():
     """11 of 11 timeouts where 50 % is due were `changed-because` if the rules differed, and nothing if not."""
     assert binomial.of(0, 11, 0.5) == pytest.approx(2 / 2048)
-    assert pages.tone(Kind.UNPROVEN_SHARE) == "inconclusive"
+    assert page.tone(Kind.UNPROVEN_SHARE) == "inconclusive"
 
 
 @pytest.mark.parametrize(

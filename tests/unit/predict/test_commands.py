@@ -15,11 +15,12 @@ from probes.oracle.catalogue import CATALOGUE
 from probes.oracle.predict import expect
 from probes.oracle.trace import ways
 from probes.plan.plan import plan
-from reports import comparison, prediction
+from reports.analysis import diff
+from reports.analysis.diff import Kind
+from reports.analysis.explanation import why
 from reports.cli import main
-from reports.comparison import Kind
-from reports.explain import why
-from reports.prediction import Prediction
+from reports.records import prediction
+from reports.records.prediction import Prediction
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load, names
 
@@ -239,6 +240,6 @@ def test_a_standard_topology_is_predicted_within_a_second_of_processor_time():
     assert time.process_time() - began < 1
 
 
-@pytest.mark.parametrize(("name", "made"), [("prediction", prediction.schema), ("diff", comparison.schema)])
+@pytest.mark.parametrize(("name", "made"), [("prediction", prediction.schema), ("diff", diff.schema)])
 def test_the_schemas_on_file_are_the_models_own(name, made):
     assert (ROOT / "docs" / f"{name}.schema.json").read_text(encoding="utf-8") == made()

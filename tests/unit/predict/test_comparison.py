@@ -8,12 +8,12 @@ import pytest
 
 from probes.asking.observation import Outcome
 from probes.judging.verdict import Result
-from reports.answers import Answer, Reply, Side
-from reports.comparison import Comparison, Kind, changed, compare, schema
-from reports.parts import Address, CellKey, Expected, Observed, Try, Way
-from reports.prediction import Prediction
-from reports.record import Record
-from reports.run import DeclaredTopology, Run
+from reports.analysis.diff import Comparison, Kind, changed, compare, schema
+from reports.analysis.diff_side import Answer, Reply, Side
+from reports.records.prediction import Prediction
+from reports.records.record import Record
+from reports.records.run import DeclaredTopology, Run
+from reports.records.schema import Address, CellKey, Expected, Observed, Try, Way
 from topologies.loading.load import load
 from topologies.schema.topology import Topology  # noqa: TC001 - the fixture's type
 

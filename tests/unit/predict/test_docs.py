@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from reports.analysis.diff import MEANINGS, Kind
 from reports.cli import main
-from reports.comparison import MEANINGS, Kind
 
 FILE = Path(__file__).parents[3] / "docs" / "predict-diff.md"
 PAGE = FILE.read_text(encoding="utf-8")

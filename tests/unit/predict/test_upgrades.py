@@ -6,9 +6,9 @@ from functools import cache
 
 import pytest
 
-from reports.answers import Side
-from reports.comparison import Comparison, Kind, compare
-from reports.prediction import Prediction
+from reports.analysis.diff import Comparison, Kind, compare
+from reports.analysis.diff_side import Side
+from reports.records.prediction import Prediction
 from topologies.loading.overrides import declared
 
 OLD, NEW = {"kubernetes": "1.22.15"}, {"kubernetes": "1.24.6"}

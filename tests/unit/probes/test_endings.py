@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reports.journal import load
+from reports.records.journal import load
 from tests.unit.fake_api import Api, Raw, serve, status
 from topologies.loading.load import LIBRARY
 

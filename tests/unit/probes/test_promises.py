@@ -20,7 +20,7 @@ from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import predict, world_of
 from probes.plan.plan import plan
 from probes.plan.selection import select
-from reports import failure
+from reports.terminal import failure
 from topologies.cluster_state.snapshot import declared
 from topologies.loading import overrides
 from topologies.loading.load import load, names

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from probes.judging.verdict import Result, Verdict
-from reports.failure import told
+from reports.terminal.failure import told
 
 ACCOUNT = "the client address was not kept\n    asked     11 x tcp\n    expected  kept"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import worlds
 
-from reports import journal
-from reports.journal import Journal, JournalError, finish, load, recover, run_folder
+from reports.records import journal
+from reports.records.journal import Journal, JournalError, finish, load, recover, run_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,7 +126,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import worlds
-from reports.journal import Journal
+from reports.records.journal import Journal
 pages = Journal(Path(sys.argv[1]), worlds.header(worlds.cells()[:6]))
 for number, record in enumerate(worlds.records(6)):
     if number == 4:

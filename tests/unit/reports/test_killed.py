@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.judging.verdict import Result
-from reports.journal import load, recover
+from reports.records.journal import load, recover
 from topologies.common.waiting import Deadline, until
 
 if TYPE_CHECKING:
-    from reports.run import Run
+    from reports.records.run import Run
 
 ROOT = Path(__file__).parents[3]
 ASKING = ["-p", "tests.unit.reports.asking", "-q", "--topology=lab-small"]

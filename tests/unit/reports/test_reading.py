@@ -11,10 +11,11 @@ import pytest
 import worlds
 
 from probes.judging.verdict import Result
-from reports import html, journal, reading
-from reports.journal import Journal, JournalError, load, recover
-from reports.places import Places, split
-from reports.run import Run
+from reports.columns import Places, split
+from reports.html import run as html
+from reports.records import journal, reading
+from reports.records.journal import Journal, JournalError, load, recover
+from reports.records.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import worlds
 
 from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.verdict import Facet, Result, Verdict
-from reports.record import Record, merge
+from reports.records.record import Record, merge
 from topologies.frontends import Target
 
 CELL = worlds.cells()[0]

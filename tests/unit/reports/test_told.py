@@ -10,9 +10,12 @@ import pytest
 import worlds
 
 from probes.asking.observation import Outcome
-from reports import allure, causes, html, matrix, summary, words
-from reports.places import Places, split
-from reports.run import Run, schema
+from reports import allure, formatting
+from reports.analysis import failure_groups
+from reports.columns import Places, split
+from reports.html import run
+from reports.records.run import Run, schema
+from reports.terminal import matrix, summary
 
 RECORDS = worlds.records()
 ROOT = Path(__file__).parents[3]
@@ -26,7 +29,7 @@ def a_run(**more: object) -> Run:
 def test_the_schema_on_file_is_the_models_own() -> None:
     known = (ROOT / "docs" / "run.schema.json").read_text(encoding="utf-8")
 
-    assert known == schema(), "make it again: python -m reports.run > docs/run.schema.json"
+    assert known == schema(), "make it again: python -m reports.records.run > docs/run.schema.json"
 
 
 def test_the_documents_name_every_key_of_the_schema() -> None:
@@ -64,7 +67,7 @@ def test_the_matrix_is_coloured_on_a_terminal() -> None:
 def test_of_nothing_there_is_still_a_report() -> None:
     assert matrix.render([], 80)
     assert "0 cells: none asked" in summary.render([], 80)
-    assert "0 cells" in html.render(a_run(records=()))
+    assert "0 cells" in run.render(a_run(records=()))
 
 
 def test_one_column_holds_what_is_alike_for_every_vantage() -> None:
@@ -102,7 +105,7 @@ def test_a_nodes_name_may_hold_hyphens(node: str) -> None:
 
 
 def test_failures_of_one_cause_are_told_once() -> None:
-    groups = causes.groups(RECORDS)
+    groups = failure_groups.groups(RECORDS)
 
     silent = sum(record.verdict == "inconclusive" for record in RECORDS)
     assert [(group.verdict, len(group.records)) for group in groups] == [
@@ -126,16 +129,16 @@ def test_a_run_that_passed_is_told_in_one_line() -> None:
 
 
 def test_names_of_a_kind_are_joined() -> None:
-    assert words.joined(["vtep(n1)", "vtep(n2)", "kept", "vtep(n1)"]) == "vtep(n1,n2) kept"
-    assert words.joined(["vtep(n1)", "cni0(n1)", "pod-n1"]) == "vtep/cni0(n1) pod-n1"
-    assert words.short_name("10.244.1.0", "10.244.1.0 (vtep of n1)") == "vtep(n1)"
-    assert words.short_name("10.244.1.9", "10.244.1.9 (pod-n1)") == "pod-n1"
-    assert words.short_name("192.0.2.1", "192.0.2.1") == "192.0.2.1"
+    assert formatting.joined(["vtep(n1)", "vtep(n2)", "kept", "vtep(n1)"]) == "vtep(n1,n2) kept"
+    assert formatting.joined(["vtep(n1)", "cni0(n1)", "pod-n1"]) == "vtep/cni0(n1) pod-n1"
+    assert formatting.short_name("10.244.1.0", "10.244.1.0 (vtep of n1)") == "vtep(n1)"
+    assert formatting.short_name("10.244.1.9", "10.244.1.9 (pod-n1)") == "pod-n1"
+    assert formatting.short_name("192.0.2.1", "192.0.2.1") == "192.0.2.1"
 
 
 def test_the_expected_answers_in_one_line() -> None:
     ways = [(Outcome.OK, ["kept"], "a"), (Outcome.OK, ["vtep(n1)"], "b"), (Outcome.OK, ["kept"], "c")]
-    told = words.expected([*ways, (Outcome.REFUSED, [], None)], sticky=False)
+    told = formatting.expected([*ways, (Outcome.REFUSED, [], None)], sticky=False)
 
     assert told == "ok from a or c, source kept | ok from b, source vtep(n1) | refused"
 
@@ -155,7 +158,7 @@ def test_allure_says_nothing_without_its_plugin() -> None:
 def test_the_page_asks_for_nothing_and_no_text_breaks_out() -> None:
     evil = "</script><!--<script>alert(1)</script>"
     record = RECORDS[0].model_copy(update={"because": evil, "headline": evil})
-    page = html.render(a_run(records=(record,), command=evil, notes=(evil,)))
+    page = run.render(a_run(records=(record,), command=evil, notes=(evil,)))
 
     assert evil not in page
     assert page.count("</script>") == 2
@@ -167,4 +170,4 @@ def test_the_page_asks_for_nothing_and_no_text_breaks_out() -> None:
 
 def test_an_unfinished_run_says_so() -> None:
     planned = len(worlds.cells())
-    assert f"{planned - 40} of {planned} planned cells have no record" in html.render(a_run())
+    assert f"{planned - 40} of {planned} planned cells have no record" in run.render(a_run())

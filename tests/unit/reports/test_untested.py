@@ -5,7 +5,7 @@ from __future__ import annotations
 import worlds
 
 from probes.judging.verdict import Result
-from reports import summary
+from reports.terminal import summary
 
 RECORDS = worlds.records()
 HELD = "declared backend host-a is not Ready: CrashLoopBackOff"

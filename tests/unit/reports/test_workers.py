@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.journal import load
+from reports.records.journal import load
 
 if TYPE_CHECKING:
-    from reports.run import Run
+    from reports.records.run import Run
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,8 +12,8 @@ from probes.judging.verdict import Facet
 from probes.oracle.address_names import name
 from probes.oracle.expectation import Expectation, Path
 from probes.plan.plan import plan
-from reports.record import Record
-from reports.run import DeclaredTopology, Header, Left
+from reports.records.record import Record
+from reports.records.run import DeclaredTopology, Header, Left
 from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
 from topologies.schema.default_workload import standard

@@ -1,6 +1,6 @@
 """What changes from one side to another, cell by cell, grouped by the rules that differ, worst first. Pure data.
 
-The JSON schema is made from these models: `python -m reports.comparison > docs/diff.schema.json`.
+The JSON schema is made from these models: `python -m reports.analysis.diff > docs/diff.schema.json`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pydantic import Field
 from probes.asking.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
 from probes.judging.verdict import Result
 from probes.oracle.catalogue import CATALOGUE, versions
-from reports.classification import MEANINGS, SAME, Kind, of_answers, of_verdicts
-from reports.parts import Told
-from reports.samples import Samples
+from reports.analysis.change_classes import MEANINGS, SAME, Kind, of_answers, of_verdicts
+from reports.analysis.samples import Samples
+from reports.records.schema import Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from reports.answers import Answer, Side
-    from reports.samples import Likelihood
+    from reports.analysis.diff_side import Answer, Side
+    from reports.analysis.samples import Likelihood
 
 __all__ = ["MEANINGS", "Change", "Comparison", "Group", "Kind", "changed", "compare"]
 

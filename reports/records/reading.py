@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from probes.asking.observation import Observation
-from reports.record import Record
-from reports.run import SCHEMA_VERSION, Header, Run
+from reports.records.record import Record
+from reports.records.run import SCHEMA_VERSION, Header, Run
 from topologies.cluster_state.snapshot import Snapshot
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field
 
 from probes.judging.verdict import Facet, Result, Verdict
-from reports import words
-from reports.parts import Address, CellKey, Expected, Line, Observed, Seen, Told, Try, Way
+from reports import formatting
+from reports.records.schema import Address, CellKey, Expected, Line, Observed, Seen, Told, Try, Way
 
 if TYPE_CHECKING:
     from probes.asking.observation import Attempt, Observation
@@ -108,7 +108,7 @@ class _Called:
     own: frozenset[str]
 
     def address(self, address: IPv4Address) -> Address:
-        name = words.short_name(str(address), self.naming(address))
+        name = formatting.short_name(str(address), self.naming(address))
         return Address(address=address, name=name, kept=name == "kept" or str(address) in self.own)
 
 
@@ -147,7 +147,7 @@ def _expected(expectation: Expectation | None, called: _Called) -> Expected:
     paths = tuple(_way(path, called) for path in expectation.paths)
     ways = ((way.outcome, [source.said for source in way.sources], way.backend) for way in paths)
     return Expected(
-        summary=words.expected(ways, sticky=expectation.sticky),
+        summary=formatting.expected(ways, sticky=expectation.sticky),
         outcomes=tuple(sorted(expectation.outcomes)),
         sources=_named(expectation.sources, called),
         backends=tuple(sorted(expectation.backends)),
@@ -173,7 +173,7 @@ def _observed(observation: Observation, called: _Called) -> Observed:
     backends = Counter(attempt.backend for attempt in attempts if attempt.backend)
     sources = Counter(attempt.source for attempt in attempts if attempt.source)
     return Observed(
-        summary=words.observed(outcomes, backends, observation.trouble),
+        summary=formatting.observed(outcomes, backends, observation.trouble),
         outcomes=dict(sorted(outcomes.items())),
         sources=tuple(Seen(**called.address(a).model_dump(), count=sources[a]) for a in sorted(sources)),
         backends=dict(sorted(backends.items())),

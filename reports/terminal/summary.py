@@ -11,16 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.judging.verdict import Result
-from reports.causes import groups
-from reports.style import COLOURS, MARKS, printed
+from reports.analysis.failure_groups import groups
+from reports.terminal.theme import COLOURS, MARKS, printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import RenderableType
 
-    from reports.causes import Group
-    from reports.record import Record
+    from reports.analysis.failure_groups import Group
+    from reports.records.record import Record
 
 REASONS = 5  # reasons for inconclusive cells that are told first; the rest is counted
 SHOWN = 12  # frontends of a group that are named; the rest is counted

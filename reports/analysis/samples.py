@@ -14,14 +14,14 @@ from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging import binomial, compare
 from probes.judging.backend_coverage import Pool
 from probes.oracle.expectation import Expectation, Path
-from reports.places import split
+from reports.columns import split
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from reports.answers import Answer, Reply
-    from reports.parts import CellKey
+    from reports.analysis.diff_side import Answer, Reply
+    from reports.records.schema import CellKey
 
 DOUBTFUL = 1e-2  # a sample of another share is reported as unproven up to this probability, above it as the same
 

@@ -23,9 +23,9 @@ from probes.vendor_claims.answer import Ending
 from probes.vendor_claims.load import pages
 from probes.vendor_claims.model import Standing
 from probes.vendor_claims.scenario import lacks, said
-from reports.journal import JournalError, failed
-from reports.reading import SHOWN, problems
-from reports.style import MARKS
+from reports.records.journal import JournalError, failed
+from reports.records.reading import SHOWN, problems
+from reports.terminal.theme import MARKS
 from topologies.schema.topology import Topology
 from topologies.schema.validation import complaints
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from probes.vendor_claims.check import Prediction
     from probes.vendor_claims.model import Case, Claim, Page, Table
-    from reports.record import Record
-    from reports.run import Run
+    from reports.records.record import Record
+    from reports.records.run import Run
     from topologies.schema.topology import Vantage
 
 FOLDER = "documented"
@@ -351,4 +351,4 @@ def _template(name: str) -> Any:  # noqa: ANN401 - jinja2's Template
 
 
 def _part(name: str) -> str:
-    return resources.files("reports").joinpath("templates", name).read_text(encoding="utf-8")
+    return resources.files("reports.html").joinpath("templates", name).read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """One run as a whole: where, what, when, with which versions, and every record. Written to `run.json`.
 
-The JSON schema in docs/run.schema.json is made from these models: `python -m reports.run > docs/run.schema.json`.
+`python -m reports.records.run > docs/run.schema.json` makes the JSON schema from these models.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from reports.parts import Told
-from reports.record import Record  # noqa: TC001 - pydantic resolves field types at run time
+from reports.records.record import Record  # noqa: TC001 - pydantic resolves field types at run time
+from reports.records.schema import Told
 
 if TYPE_CHECKING:
     from probes.plan.cell import Omission

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import TypeAdapter
 
 from probes.asking.observation import Observation
-from reports import judged
-from reports.reading import JournalContent, UnreadableError, read_run
-from reports.record import Record, merge
-from reports.run import FILE, Header, Run
+from reports.records import build
+from reports.records.reading import JournalContent, UnreadableError, read_run
+from reports.records.record import Record, merge
+from reports.records.run import FILE, Header, Run
 from topologies.cluster_state.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _judged(page: JournalContent, header: Header, known: set[str], notes: list[s
     if not left or page.snapshot is None:
         return []
     try:
-        made = judged.heard(header, page.snapshot, page.observations)
+        made = build.heard(header, page.snapshot, page.observations)
     except Exception as error:  # noqa: BLE001 - a tampered snapshot fails anywhere in the oracle; what was judged stays
         notes.append(
             f"{len(page.observations)} observations could not be judged: {type(error).__name__}: {error}"[:200]

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from probes.asking.observation import Outcome
 from probes.judging.verdict import Result
-from reports import words
-from reports.parts import CellKey  # noqa: TC001 - dataclasses are told by type
+from reports import formatting
+from reports.records.schema import CellKey  # noqa: TC001 - dataclasses are told by type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reports.parts import Way
-    from reports.prediction import Predicted, Prediction
-    from reports.record import Record
-    from reports.run import Run
+    from reports.records.prediction import Predicted, Prediction
+    from reports.records.record import Record
+    from reports.records.run import Run
+    from reports.records.schema import Way
 FEW = 2  # sources that are told with the backend that sees each
 
 
@@ -205,6 +205,6 @@ def _alike(same: Sequence[Reply]) -> str:
     sources = list(dict.fromkeys(reply.source for reply in same))
     backends = list(dict.fromkeys(reply.backend for reply in same))
     if len(sources) > FEW:
-        return f"{same[0].outcome} from {' or '.join(sorted(backends))}, source {words.joined(sources)}"
+        return f"{same[0].outcome} from {' or '.join(sorted(backends))}, source {formatting.joined(sources)}"
     ways = [(one.outcome, [one.source] if one.source else [], one.backend or None) for one in same]
-    return words.expected(ways, sticky=False)
+    return formatting.expected(ways, sticky=False)

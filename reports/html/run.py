@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import BaseLoader, Environment, StrictUndefined
 
-from reports import words
-from reports.causes import groups
-from reports.journal import failed
-from reports.places import LEGEND, Places
-from reports.style import MARKS
-from reports.summary import counts
+from reports import formatting
+from reports.analysis.failure_groups import groups
+from reports.columns import LEGEND, Places
+from reports.records.journal import failed
+from reports.terminal.summary import counts
+from reports.terminal.theme import MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from reports.parts import Address, Try
-    from reports.record import Record
-    from reports.run import Run
+    from reports.records.record import Record
+    from reports.records.run import Run
+    from reports.records.schema import Address, Try
 
 LONGEST_S = 1e9  # what a tampered run says of one attempt must still be a number of JSON in ms
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -67,7 +67,7 @@ def _template() -> Any:  # noqa: ANN401 - jinja2's Template
 
 
 def _part(name: str) -> str:
-    return resources.files("reports").joinpath("templates", name).read_text(encoding="utf-8")
+    return resources.files("reports.html").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _facts(run: Run) -> dict[str, object]:
@@ -116,7 +116,7 @@ def _cell(record: Record, places: Places) -> dict[str, Any]:
         "column": places.column(record.cell),
         "verdict": record.verdict,
         "mark": MARKS[record.verdict],
-        "outcome": words.short(observed.outcomes, (), observed.trouble),
+        "outcome": formatting.short(observed.outcomes, (), observed.trouble),
         "source": _said(observed.sources),
         "answered": "ok" in observed.outcomes,
         "headline": record.headline,
@@ -145,7 +145,7 @@ def _attempt(one: Try) -> list[Any]:
 
 
 def _said(sources: Iterable[Address]) -> str:
-    return words.joined(source.said for source in sources)
+    return formatting.joined(source.said for source in sources)
 
 
 def _full(sources: Iterable[Address]) -> str:

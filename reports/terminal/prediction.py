@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from probes.asking.observation import Outcome
-from reports import matrix, words
-from reports.places import LEGEND
-from reports.style import printed
+from reports import formatting
+from reports.columns import LEGEND
+from reports.terminal import matrix
+from reports.terminal.theme import printed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reports.parts import Expected
-    from reports.prediction import Predicted, Prediction
+    from reports.records.prediction import Predicted, Prediction
+    from reports.records.schema import Expected
 
 NEVER, SOMETIMES, ALWAYS = "unreachable", "intermittent", "reachable"
 STYLES = {ALWAYS: "green", SOMETIMES: "yellow", NEVER: "default"}
@@ -52,7 +53,7 @@ def told(one: Predicted) -> str:
     if one.trouble:
         return "not predicted"
     ways = one.expected.paths
-    sources = words.joined(source.said for way in ways for source in way.sources)
+    sources = formatting.joined(source.said for way in ways for source in way.sources)
     others = list(dict.fromkeys(way.outcome.value for way in ways if way.outcome is not Outcome.OK))
     if reach(one.expected) == NEVER:
         return " or ".join(others)

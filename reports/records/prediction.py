@@ -1,6 +1,6 @@
 """What must come back, cell by cell, for a topology nobody has asked yet: plain data, written as JSON.
 
-The JSON schema is made from these models: `python -m reports.prediction > docs/prediction.schema.json`.
+The JSON schema is made from these models: `python -m reports.records.prediction > docs/prediction.schema.json`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from probes.oracle.environment import Environment
 from probes.oracle.predict import expect
 from probes.oracle.stages.arrival import departing
 from probes.plan.plan import plan
-from reports import record, words
-from reports.parts import CellKey, Expected, Told
-from reports.run import DeclaredTopology, Left
+from reports import formatting
+from reports.records import record
+from reports.records.run import DeclaredTopology, Left
+from reports.records.schema import CellKey, Expected, Told
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
 
@@ -92,7 +93,7 @@ def naming(topology: Topology, snapshot: Snapshot, cell: Cell) -> Callable[[IPv4
 
     def called(address: IPv4Address) -> str:
         if address not in known:
-            known[address] = words.short_name(str(address), name(address, topology, snapshot))
+            known[address] = formatting.short_name(str(address), name(address, topology, snapshot))
         return known[address]
 
     return called

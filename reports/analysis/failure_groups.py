@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probes.judging.verdict import Facet, Result
-from reports.places import split
+from reports.columns import split
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from reports.record import Record
+    from reports.records.record import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.judging.verdict import Result
-from reports import words
-from reports.places import LEGEND, Placed, Places
-from reports.style import COLOURS, MARKS, printed
+from reports import formatting
+from reports.columns import LEGEND, Placed, Places
+from reports.terminal.theme import COLOURS, MARKS, printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rich.console import RenderableType
 
-    from reports.record import Record
+    from reports.records.record import Record
 
 T = TypeVar("T", bound=Placed)
 Faces = dict[tuple[str, str], Text]
@@ -64,7 +64,7 @@ def tables(
 def told(record: Record) -> str:
     """One cell in words: `ok kept`, `ok vtep(n1)`, `timeout`, `refused`."""
     observed = record.observed
-    return words.short(observed.outcomes, (source.said for source in observed.sources), observed.trouble)
+    return formatting.short(observed.outcomes, (source.said for source in observed.sources), observed.trouble)
 
 
 def _service(items: Sequence[T], face: Callable[[T], Text], width: int, places: Places) -> list[RenderableType]:

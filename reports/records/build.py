@@ -8,7 +8,7 @@ from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet
 from probes.plan.plan import plan
 from probes.session import Answers
-from reports.record import Record
+from reports.records.record import Record
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from probes.asking.observation import Observation
     from probes.plan.cell import Cell
-    from reports.run import Header
+    from reports.records.run import Header
     from topologies.cluster_state.snapshot import Snapshot
 
 

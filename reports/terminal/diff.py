@@ -9,16 +9,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.classification import MEANINGS, OF_VERDICTS, Kind
-from reports.comparison import OBSERVED
-from reports.style import printed
+from reports.analysis.change_classes import MEANINGS, OF_VERDICTS, Kind
+from reports.analysis.diff import OBSERVED
+from reports.terminal.theme import printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import RenderableType
 
-    from reports.comparison import Change, Comparison, Group, RuleTold
+    from reports.analysis.diff import Change, Comparison, Group, RuleTold
 
 SHOWN = 6  # cells of a change that are named; the rest is counted
 STYLES = {

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from probes.oracle.catalogue import CATALOGUE, versions
-from reports.classification import MEANINGS, OF_VERDICTS, Kind
-from reports.difference import alike, compared
-from reports.expected import ALWAYS, NEVER, SOMETIMES, reach, told
-from reports.explain import percent
-from reports.places import LEGEND, Places
+from reports.analysis.change_classes import MEANINGS, OF_VERDICTS, Kind
+from reports.analysis.explanation import percent
+from reports.columns import LEGEND, Places
+from reports.terminal.diff import alike, compared
+from reports.terminal.prediction import ALWAYS, NEVER, SOMETIMES, reach, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reports.comparison import Comparison
-    from reports.parts import Address
-    from reports.prediction import Predicted, Prediction
+    from reports.analysis.diff import Comparison
+    from reports.records.prediction import Predicted, Prediction
+    from reports.records.schema import Address
 
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 _MARKS = {ALWAYS: "ok", SOMETIMES: "some", NEVER: "no"}
@@ -92,13 +92,13 @@ def _page(name: str, **values: object) -> str:
 
 @cache
 def _templates() -> Environment:
-    loader = PackageLoader("reports", "templates")
+    loader = PackageLoader("reports.html", "templates")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 @cache
 def _part(name: str) -> str:
-    return resources.files("reports").joinpath("templates", name).read_text(encoding="utf-8")
+    return resources.files("reports.html").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _embedded(data: object) -> str:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from probes.asking.observation import Outcome
 from probes.judging.verdict import Result
-from reports.samples import Likelihood
+from reports.analysis.samples import Likelihood
 
 if TYPE_CHECKING:
-    from reports.answers import Answer, Reply
+    from reports.analysis.diff_side import Answer, Reply
 
 NEVER, SOMETIMES, ALWAYS = range(3)
 LITTLE = 0.0005  # shares are sums of fractions

@@ -1,4 +1,4 @@
-"""The last word on a run whose process was killed: `python -m reports.epilogue FOLDER`, a process of its own.
+"""Write `run.json` of a run whose process was killed: `python -m reports.records.crash_recovery FOLDER`.
 
 Its standard input is a pipe whose other end the run's process holds. When that ends without having said that all is
 told, what the run's journal has becomes `run.json`. It lives in a session of its own, so that what kills the run's
@@ -28,11 +28,11 @@ class Epilogue:
     def begin(cls, folder: Path) -> Epilogue:
         """Start it for the run of this folder, which need not be there yet."""
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "reports.epilogue", str(folder.absolute())],
+            [sys.executable, "-m", "reports.records.crash_recovery", str(folder.absolute())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             start_new_session=True,
         )
         return cls(process)
@@ -46,7 +46,7 @@ def tell(folder: Path) -> None:
     """Make `run.json` of the folder's journals, as soon as nobody asks any more; JournalError if that cannot be."""
     from filelock import FileLock  # noqa: PLC0415 - see above
 
-    from reports import journal  # noqa: PLC0415 - see above
+    from reports.records import journal  # noqa: PLC0415 - see above
 
     with FileLock(folder / ASKING, timeout=PATIENCE):
         journal.recover(folder)

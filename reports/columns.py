@@ -14,7 +14,7 @@ from topologies.frontends import At, FrontendKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reports.parts import CellKey
+    from reports.records.schema import CellKey
 
 _KINDS = tuple(kind.value for kind in FrontendKind)
 _PLACES = ("own", "other with", "other without", "own cni0", "own vtep", "loopback")

@@ -17,10 +17,10 @@ from probes.oracle.catalogue import REPORTED, STEPS, confirmed, versions
 from probes.oracle.connection import Fate, Flow, Packet, Pool
 from probes.oracle.expectation import Path
 from probes.oracle.stages.endpoints import pooled
-from reports import words
-from reports.parts import Told
-from reports.prediction import naming
-from reports.style import printed
+from reports import formatting
+from reports.records.prediction import naming
+from reports.records.schema import Told
+from reports.terminal.theme import printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -151,7 +151,7 @@ def percent(share: float) -> str:
 
 
 def _result(path: Path, called: Callable[[IPv4Address], str]) -> str:
-    return words.expected(
+    return formatting.expected(
         [(path.outcome, [called(source) for source in sorted(path.sources)], path.backend)], sticky=False
     )
 
