@@ -7,5 +7,6 @@ judging/        expectation x observation -> verdict. Pure.
 lifecycle/      what a run does before and after it asks.
 vendor_claims/  the vendors' documented tables, as data.
 
-session.py is one run without pytest, plugin.py is pytest's side of it. Start with session.py.
+session.py is one run without pytest, shared_answers.py lets xdist's processes ask once, plugin.py is pytest's side.
+observation.py is what every attempt got. Start with session.py.
 """

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-    from probes.asking.observation import Observation
     from probes.judging.run_judge import Judge
+    from probes.observation import Observation
     from probes.plan.cell import Cell
     from probes.session import Answers
 

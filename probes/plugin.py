@@ -17,7 +17,13 @@ from probes.judging.promise import PromiseError
 from probes.judging.run_judge import Judge, NotTestedError
 from probes.judging.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
 from probes.judging.verdict import Facet, Result, Verdict
-from probes.lifecycle.shared_answers import (
+from probes.oracle.catalogue import CATALOGUE, markdown
+from probes.oracle.mutation import mutations
+from probes.plan.deviations import complaints
+from probes.plan.plan import Plan, plan
+from probes.plan.selection import SelectionError
+from probes.session import Answers
+from probes.shared_answers import (
     ANSWERS,
     INTERRUPTED,
     NOT_TESTABLE,
@@ -29,12 +35,6 @@ from probes.lifecycle.shared_answers import (
     the_answers,
     why_not,
 )
-from probes.oracle.catalogue import CATALOGUE, markdown
-from probes.oracle.mutation import mutations
-from probes.plan.deviations import complaints
-from probes.plan.plan import Plan, plan
-from probes.plan.selection import SelectionError
-from probes.session import Answers
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.plugin import TOPOLOGY, runs_suites
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from probes.asking import runner, schedule
-from probes.asking.observation import Attempt, Observation
 from probes.lifecycle import preflight, settling, stability
+from probes.observation import Attempt, Observation
 from topologies.cluster import client as clusters
 from topologies.cluster.api import again
 from topologies.cluster.run_namespaces import PREFIX, Lease

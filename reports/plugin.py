@@ -31,8 +31,8 @@ from topologies.plugin import TOPOLOGY
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from probes.asking.observation import Observation
     from probes.judging.run_judge import Judge
+    from probes.observation import Observation
     from probes.plan.cell import Cell
 
 STARTED = pytest.StashKey[datetime]()

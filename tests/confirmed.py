@@ -18,7 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE, CONFIRMED
 from probes.oracle.mutation import alternatives, mutations
 from probes.oracle.predict import predict, world_of

@@ -13,8 +13,8 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from probes.asking.curl import SHORT
-from probes.asking.observation import Attempt, Outcome
 from probes.asking.transfers import COULD_NOT_CONNECT, HTTP_OK, WRITE_FAILED
+from probes.observation import Attempt, Outcome
 
 if TYPE_CHECKING:
     from probes.asking.curl import Transfer

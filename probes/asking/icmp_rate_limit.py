@@ -14,8 +14,8 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from probes.asking.batch import Question, Want
-from probes.asking.observation import BURST, Outcome
 from probes.asking.vantage_run import Sheet
+from probes.observation import BURST, Outcome
 from topologies.common.threads import run_all
 from topologies.common.waiting import spaced
 

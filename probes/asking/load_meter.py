@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from probes.asking.classify import TIMED_OUT
 from probes.asking.curl import ANSWER_TIME
-from probes.asking.observation import LOST, Attempt, Outcome
+from probes.observation import LOST, Attempt, Outcome
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:

@@ -45,9 +45,9 @@ from probes.asking.curl import PARALLEL_MAX, Ports
 from probes.asking.icmp_rate_limit import early_waves, waves
 from probes.asking.load_meter import LoadMeter
 from probes.asking.low_load import LOW, LOW_BATCH, SILENT_BATCH, Again
-from probes.asking.observation import Observation
 from probes.asking.schedule import AT_ONCE
 from probes.asking.vantage_run import Sheet
+from probes.observation import Observation
 from topologies.common.threads import join, start
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from probes.asking import curl
 from probes.asking.batch import Question, Spot, Want, carry_out, shards
 from probes.asking.classify import UnclearError, attempt
 from probes.asking.load_meter import BatchTiming, Fastest, LoadMeter, Reading, is_lost
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.asking.vantages.base import TransportError, at_once
+from probes.observation import Attempt, Observation, Outcome
 from topologies.common.threads import run_all
 
 if TYPE_CHECKING:

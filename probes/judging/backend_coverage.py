@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
-    from probes.asking.observation import Observation
+    from probes.observation import Observation
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
 

@@ -11,10 +11,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from probes.asking.observation import LOST, Attempt, Observation, Outcome
 from probes.judging import binomial
 from probes.judging.backend_coverage import Pool
 from probes.judging.verdict import Facet, Result, Verdict
+from probes.observation import LOST, Attempt, Observation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

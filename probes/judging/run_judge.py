@@ -10,9 +10,9 @@ from functools import cached_property
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import BURST, Observation, Outcome
 from probes.judging import compare as judges
 from probes.judging.backend_coverage import Pool, picker
+from probes.observation import BURST, Observation, Outcome
 from probes.oracle.address_names import name
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import expect

@@ -11,7 +11,7 @@ from topologies.cluster_state.shortfalls import Shortfalls, changes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from probes.asking.observation import Observation
+    from probes.observation import Observation
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
 

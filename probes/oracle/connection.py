@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.address_holders import Holders, NodeAddress, find_holders
 from probes.oracle.expectation import Path
 from topologies.frontends import At, FrontendKind

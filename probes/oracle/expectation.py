@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address  # noqa: TC003 - dataclasses are serialised by type at run time
 
-from probes.asking.observation import Outcome  # noqa: TC001 - dataclasses are serialised by type at run time
+from probes.observation import Outcome  # noqa: TC001 - dataclasses are serialised by type at run time
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.connection import Fate, Flow, Origin
 from probes.oracle.expectation import Path
 from probes.oracle.modes import chains

@@ -6,7 +6,7 @@ import fnmatch
 from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from topologies.schema.topology import Model
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.predict import TELLING, expect
 from probes.oracle.rule import is_bent
 from probes.vendor_claims.answer import Ending

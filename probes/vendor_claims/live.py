@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.predict import expect
 from probes.vendor_claims.answer import Ending
 from probes.vendor_claims.check import describe, endings, names, own_address, promised
@@ -17,7 +17,7 @@ from topologies.frontends import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from probes.asking.observation import Attempt
+    from probes.observation import Attempt
     from probes.plan.cell import Cell
     from probes.vendor_claims.model import Case, Claim, Page
     from probes.vendor_claims.scenario import Realm

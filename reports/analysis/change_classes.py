@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Outcome
 from probes.judging.verdict import Result
+from probes.observation import Outcome
 from reports.analysis.samples import Likelihood
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from probes.asking.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
 from probes.judging.verdict import Result
+from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
 from probes.oracle.catalogue import CATALOGUE, versions
 from reports.analysis.change_classes import MEANINGS, SAME, Kind, of_answers, of_verdicts
 from reports.analysis.samples import Samples

@@ -11,8 +11,8 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses are told by typ
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from probes.asking.observation import Outcome
 from probes.judging.verdict import Result
+from probes.observation import Outcome
 from reports import formatting
 from reports.records.schema import CellKey  # noqa: TC001 - dataclasses are told by type
 

@@ -10,9 +10,9 @@ from ipaddress import IPv4Address
 from itertools import count
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging import binomial, compare
 from probes.judging.backend_coverage import Pool
+from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
 from reports.columns import split
 from topologies.frontends import At, FrontendKind

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import BaseLoader, Environment, StrictUndefined
 from pydantic import ValidationError
 
-from probes.asking.observation import Outcome
 from probes.judging.verdict import Result
+from probes.observation import Outcome
 from probes.oracle.catalogue import sentence
 from probes.vendor_claims import check, live
 from probes.vendor_claims.answer import Ending

@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from probes.oracle.catalogue import CATALOGUE, versions
 from reports.analysis.change_classes import MEANINGS, OF_VERDICTS, Kind
-from reports.analysis.explanation import percent
 from reports.columns import LEGEND, Places
 from reports.terminal.diff import alike, compared
+from reports.terminal.explanation import percent
 from reports.terminal.prediction import ALWAYS, NEVER, SOMETIMES, reach, told
 
 if TYPE_CHECKING:

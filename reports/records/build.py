@@ -14,7 +14,7 @@ from topologies.schema.topology import Topology
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from probes.asking.observation import Observation
+    from probes.observation import Observation
     from probes.plan.cell import Cell
     from reports.records.run import Header
     from topologies.cluster_state.snapshot import Snapshot

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
-from probes.asking.observation import Observation
+from probes.observation import Observation
 from reports.records import build
 from reports.records.reading import JournalContent, UnreadableError, read_run
 from reports.records.record import Record, merge

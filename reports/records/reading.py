@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from probes.asking.observation import Observation
+from probes.observation import Observation
 from reports.records.record import Record
 from reports.records.run import SCHEMA_VERSION, Header, Run
 from topologies.cluster_state.snapshot import Snapshot

@@ -19,7 +19,7 @@ from reports import formatting
 from reports.records.schema import Address, CellKey, Expected, Line, Observed, Seen, Told, Try, Way
 
 if TYPE_CHECKING:
-    from probes.asking.observation import Attempt, Observation
+    from probes.observation import Attempt, Observation
     from probes.oracle.expectation import Expectation, Path
     from probes.plan.cell import Cell
     from topologies.frontends import Target

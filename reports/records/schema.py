@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
 
-from probes.asking.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
+from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
 
 Seconds = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
 

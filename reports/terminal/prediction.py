@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from reports import formatting
 from reports.columns import LEGEND
 from reports.terminal import matrix

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes import session
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.run_judge import Judge
+from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from reports.analysis.diff import compare

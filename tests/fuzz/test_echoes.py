@@ -14,8 +14,8 @@ from probes.asking import curl, transfers
 from probes.asking.batch import Question, Spot, Want, carry_out
 from probes.asking.classify import UnclearError, attempt
 from probes.asking.curl import Ask, Transfer
-from probes.asking.observation import Outcome
 from probes.asking.vantages.base import OUTPUT_MAX, TornError, UnusableError
+from probes.observation import Outcome
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
 from tests.unit.probes.hostile import ANSWERS, ECHO, FORGED, OK, hostile
 from tests.unit.probes.servers import LOOPBACK, closed, echo

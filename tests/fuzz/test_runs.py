@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from hairpin.main import main
 from probes import session
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
-from reports.cli import main
 from reports.html import claims
 from reports.html import run as html
 from reports.records import journal

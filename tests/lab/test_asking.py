@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes.asking.observation import BURST
+from probes.observation import BURST
 from topologies.common.subprocesses import run
 from topologies.lab import lab
 from topologies.lab.sandbox import Island

@@ -11,7 +11,7 @@ import pytest
 
 from probes.asking import curl, transfers
 from probes.asking.classify import attempt
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from tests.unit.probes.servers import LOOPBACK, LocalVantage, closed
 from topologies.common.waiting import Deadline, until
 from topologies.frontends import Target

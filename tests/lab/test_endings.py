@@ -102,7 +102,7 @@ class Place:
 
     def hairpin(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         island = Island.of(NAME)
-        command = island.door("cp", [sys.executable, "-m", "reports", *arguments])
+        command = island.door("cp", [sys.executable, "-m", "hairpin", *arguments])
         return subprocess.run(  # noqa: S603 - our own command
             command, cwd=ROOT, env=island.environment(), text=True, capture_output=True, check=False
         )

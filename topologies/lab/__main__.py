@@ -1,4 +1,4 @@
-"""`python -m topologies.lab`: make a lab, look into it, run programs inside, take it away."""
+"""`hairpin lab`, the same as `python -m topologies.lab`: make a lab, look into it, run programs inside, remove it."""
 
 # ruff: noqa: T201 - printing is what a command does
 
@@ -43,9 +43,9 @@ TOLD = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    main = argparse.ArgumentParser(prog="python -m topologies.lab", description=__doc__)
+def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
+    """Return the command line, with the name by which it was called."""
+    main = argparse.ArgumentParser(prog=prog, description="Make a lab, look into it, run programs inside, remove it.")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, what in (
         ("up", "make the lab (or find it running)"),
@@ -95,7 +95,7 @@ def up(options: argparse.Namespace) -> None:
     """Bring the lab up, or find it up."""
     topology = load(options.topology)
     made = lab.up(topology, kubernetes_bin=options.kubernetes_bin, say=lambda line: print(line, flush=True))
-    print(f"lab {made.name} is up; kubeconfig {made.kubeconfig}, from inside: python -m topologies.lab exec -- COMMAND")
+    print(f"lab {made.name} is up; kubeconfig {made.kubeconfig}, from inside: hairpin lab exec -- COMMAND")
 
 
 def down(options: argparse.Namespace) -> None:
@@ -178,9 +178,9 @@ COMMANDS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Do it; what can go wrong is told in its own words, with status 1."""
-    options = parser().parse_args(arguments(sys.argv[1:] if argv is None else argv))
+def main(argv: Sequence[str] | None = None, prog: str = "python -m topologies.lab") -> None:
+    """Run one command. A known error is printed in its own words and ends with status 1."""
+    options = parser(prog).parse_args(arguments(sys.argv[1:] if argv is None else argv))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an `up` that is told to end cleans up
     try:
         COMMANDS[options.command](options)

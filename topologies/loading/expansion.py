@@ -9,8 +9,7 @@ import re
 from ipaddress import IPv4Address
 from typing import Any
 
-from topologies.loading import limits
-from topologies.schema import default_workload
+from topologies.schema import default_workload, limits
 from topologies.schema.complaints import Complaint, show
 from topologies.schema.enums import CniKind, DetectLocal
 from topologies.schema.scalars import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_LENGTH

@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from topologies.loading import limits
 from topologies.loading.field_words import SchemaType, accepts, inside, is_list, model_of
+from topologies.schema import limits
 from topologies.schema.topology import (
     Backend,
     Cni,

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from topologies.loading import limits
 from topologies.loading.expansion import expand
 from topologies.loading.field_words import complaint
-from topologies.schema import validation
+from topologies.schema import limits, validation
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from topologies.loading import limits
+from topologies.schema import limits
 from topologies.schema.complaints import Complaint, TopologyError, show
 
 if TYPE_CHECKING:

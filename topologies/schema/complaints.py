@@ -12,7 +12,7 @@ from collections import Counter
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-from topologies.loading import limits
+from topologies.schema import limits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -125,7 +125,7 @@ class Kernels(StrEnum):
 
 
 class DeviantOutcome(StrEnum):
-    """The outcome that a declared deviation has: every outcome of an attempt (probes.asking.observation.Outcome)."""
+    """The outcome that a declared deviation has: every outcome of an attempt (probes.observation.Outcome)."""
 
     OK = "ok"
     REFUSED = "refused"

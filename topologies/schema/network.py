@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from topologies.loading import limits
+from topologies.schema import limits
 from topologies.schema.enums import (
     BalancerStatus,
     CniKind,

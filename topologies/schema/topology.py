@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from topologies.loading import limits
+from topologies.schema import limits
 from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
 from topologies.schema.network import Cni, External, Kernel, Listener, LoadBalancer, Model, Node, Proxy, Ssh
 from topologies.schema.scalars import (

@@ -10,8 +10,7 @@ from ipaddress import IPv4Network
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from topologies.loading import limits
-from topologies.schema import workload_validation
+from topologies.schema import limits, workload_validation
 from topologies.schema.complaints import Complaint, duplicates, offer
 from topologies.schema.enums import BalancerStatus, DetectLocal, LoadBalancerKind, ProxyMode, ServiceType
 from topologies.schema.pod_ranges import find_missing_ranges, find_small_ranges

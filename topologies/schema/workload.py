@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from topologies.loading import limits
+from topologies.schema import limits
 from topologies.schema.enums import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
 from topologies.schema.network import Model
 from topologies.schema.scalars import (  # noqa: TC001 - pydantic resolves field types at run time

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from topologies.loading import limits
+from topologies.schema import limits
 from topologies.schema.complaints import Complaint, duplicates, offer
 from topologies.schema.enums import DeviantOutcome, ServiceType, TrafficPolicy, VantageKind
 from topologies.schema.pod_addresses import RESERVED

@@ -11,8 +11,8 @@ import re
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Attempt, Outcome
 from probes.asking.vantages.base import Completed, at_once
+from probes.observation import Attempt, Outcome
 from topologies.frontends import Target
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from topologies.schema.enums import ProxyMode
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from probes.asking.observation import Outcome
+    from probes.observation import Outcome
     from probes.oracle.environment import Environment
     from probes.oracle.rule import Rule
 

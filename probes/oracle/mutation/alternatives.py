@@ -23,7 +23,7 @@ from functools import singledispatchmethod
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.catalogue import STEPS
 from probes.oracle.connection import Fate, Flow, Origin, Packet, Pool
 from probes.oracle.expectation import Path

@@ -8,7 +8,7 @@ from functools import singledispatch
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE
 from probes.oracle.connection import Fate, Flow, Packet, Pool
 from probes.oracle.expectation import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.connection import Fate
 from probes.oracle.expectation import Path
 from probes.oracle.rule import Rule, rule

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.connection import Fate, Flow, Onward, Origin, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.node_addresses import from_pod_network

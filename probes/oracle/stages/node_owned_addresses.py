@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle import upstream
 from probes.oracle.connection import Fate, Origin
 from probes.oracle.node_addresses import leaves_as_node

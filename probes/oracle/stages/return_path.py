@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle import upstream
 from probes.oracle.node_addresses import from_pod_network, owned
 from probes.oracle.rule import IPVS_ONLY, Rule, rule

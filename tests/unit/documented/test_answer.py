@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.vendor_claims.answer import Answer, Ending
 
 KEPT = Ending(Outcome.OK, frozenset({"kept", "node", "primary(n1)"}), "web-a")

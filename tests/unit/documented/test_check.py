@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from probes.asking.observation import Attempt, Outcome
+from probes.observation import Attempt, Outcome
 from probes.vendor_claims import check, live, load
 from probes.vendor_claims.answer import Answer, Ending
 from probes.vendor_claims.model import Standing

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hairpin import claims as command
+from hairpin.verb import CommandError
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from probes.session import simulate
 from probes.vendor_claims import load
-from reports.commands import CommandError
-from reports.commands import documented as command
 from reports.html import claims
 from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Run
 from topologies.loading.load import load as topology
 
 if TYPE_CHECKING:
-    from probes.asking.observation import Observation
+    from probes.observation import Observation
     from topologies.schema.topology import Topology
 
 STARTED = "2026-01-01T00:00:00Z"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.connection import Flow, Onward, Origin, Packet, World
 from probes.oracle.environment import Environment
 from probes.oracle.expectation import Path

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.address_names import name
 from probes.oracle.predict import expect
 from probes.plan.plan import plan

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.address_names import name
 from probes.oracle.predict import expect
 from probes.plan.cell import Cell

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.address_names import name
 from probes.oracle.predict import predict
 from probes.plan.cell import Cell

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.address_names import name
 from probes.oracle.environment import Environment
 from probes.oracle.modes.chains import UnsupportedMode

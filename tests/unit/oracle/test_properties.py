@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE
 from probes.oracle.modes.chains import OLDEST
 from probes.oracle.predict import expect

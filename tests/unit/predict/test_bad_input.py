@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from reports import cli
-from reports.cli import main
-from reports.commands import near_matches
+from hairpin import main as cli
+from hairpin.main import main
+from hairpin.verb import near_matches
 
 ROOT = Path(__file__).parents[3]
-HAIRPIN = [sys.executable, "-m", "reports"]
+HAIRPIN = [sys.executable, "-m", "hairpin"]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,6 @@ def test_ctrl_c_ends_without_a_traceback(monkeypatch):
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reports.commands.predict.run", interrupted)
+    monkeypatch.setattr("hairpin.predict.run", interrupted)
 
     assert main(["predict", "lab-small"]) == cli.INTERRUPTED == 128 + signal.SIGINT

@@ -8,17 +8,17 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from hairpin.main import main
 from probes import session
-from probes.asking.observation import Attempt, Outcome
 from probes.judging import binomial
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
+from probes.observation import Attempt, Outcome
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from reports.analysis.change_classes import OF_VERDICTS, Kind, of_verdicts
 from reports.analysis.diff import compare
 from reports.analysis.diff_side import Side
-from reports.cli import main
 from reports.html import page
 from reports.records import build
 from reports.records.prediction import Prediction

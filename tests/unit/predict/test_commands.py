@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from hairpin.main import main
 from probes.oracle.catalogue import CATALOGUE
 from probes.oracle.predict import expect
 from probes.oracle.trace import ways
 from probes.plan.plan import plan
 from reports.analysis import diff
 from reports.analysis.diff import Kind
-from reports.analysis.explanation import why
-from reports.cli import main
 from reports.records import prediction
 from reports.records.prediction import Prediction
+from reports.terminal.explanation import why
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load, names
 
@@ -216,8 +216,8 @@ def test_help_names_every_kind_of_change(capsys):
     assert all(kind.value in text.replace("- ", "-") for kind in Kind)
 
 
-@pytest.mark.parametrize("module", ["reports", "probes"])
-def test_both_doors_open_without_what_predicting_does_not_need(module):
+@pytest.mark.parametrize("module", ["hairpin"])
+def test_the_command_line_starts_without_what_predicting_does_not_need(module):
     program = (
         f"import runpy, sys; sys.argv = ['x', 'predict', 'lab-small', '-o', '/dev/null']\n"
         f"try: runpy.run_module({module!r}, run_name='__main__')\n"

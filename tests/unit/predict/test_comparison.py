@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from probes.asking.observation import Outcome
 from probes.judging.verdict import Result
+from probes.observation import Outcome
 from reports.analysis.diff import Comparison, Kind, changed, compare, schema
 from reports.analysis.diff_side import Answer, Reply, Side
 from reports.records.prediction import Prediction

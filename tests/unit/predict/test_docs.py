@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hairpin.main import main
 from reports.analysis.diff import MEANINGS, Kind
-from reports.cli import main
 
 FILE = Path(__file__).parents[3] / "docs" / "predict-diff.md"
 PAGE = FILE.read_text(encoding="utf-8")

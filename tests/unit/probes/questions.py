@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from probes.asking import runner
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.asking.vantages.simulated import SimulatedVantage
+from probes.observation import Attempt, Observation, Outcome
 from probes.plan.cell import Cell
 from topologies.frontends import Frontend, FrontendKind, Target
 from topologies.schema.enums import VantageKind

@@ -6,7 +6,7 @@ import pytest
 
 from probes.asking.classify import UnclearError, attempt
 from probes.asking.curl import Transfer
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 
 ECHO = b"198.51.100.7:4000HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 5\r\n\r\nweb-b"
 

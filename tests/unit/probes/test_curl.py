@@ -16,7 +16,7 @@ from servers import LOOPBACK, NOWHERE, LocalVantage, closed, echo, hanging, othe
 from probes.asking import curl, transfers
 from probes.asking.batch import Question, Spot, Want, carry_out
 from probes.asking.classify import attempt
-from probes.asking.observation import Attempt, Outcome
+from probes.observation import Attempt, Outcome
 from probes.plan.cell import Cell
 from topologies.frontends import Frontend, FrontendKind, Target
 from topologies.schema.enums import VantageKind

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from probes import session
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet, Result
+from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.predict import expect
 from probes.plan.deviations import complaints
 from probes.plan.plan import plan

@@ -13,8 +13,8 @@ import pytest
 from probes.asking import curl
 from probes.asking.batch import Question, Spot, Want, carry_out
 from probes.asking.classify import UnclearError, attempt
-from probes.asking.observation import Outcome
 from probes.asking.vantages.base import OUTPUT_MAX, Completed, at_once
+from probes.observation import Outcome
 from probes.plan.cell import Cell
 from tests.unit.probes.hostile import ANSWERS, ECHO, OK, hostile
 from tests.unit.probes.servers import LOOPBACK, closed, echo

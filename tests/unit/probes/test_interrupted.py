@@ -20,7 +20,7 @@ from tests.unit.probes.questions import OK, TIMEOUT, question
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from probes.asking.observation import Attempt
+    from probes.observation import Attempt
     from topologies.frontends import Target
 
 ROOT = Path(__file__).parents[3]

@@ -3,9 +3,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.compare import Case, judge, with_names
 from probes.judging.verdict import Facet, Result
+from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
 from probes.plan.plan import plan
 from topologies.loading.load import load

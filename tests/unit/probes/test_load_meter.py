@@ -6,7 +6,7 @@ import pytest
 
 from probes.asking.curl import ANSWER_TIME, Transfer
 from probes.asking.load_meter import MIDDLE, NEAR, TAIL, BatchTiming, Fastest, LoadMeter, is_lost, measure
-from probes.asking.observation import Attempt, Outcome
+from probes.observation import Attempt, Outcome
 from topologies.frontends import FrontendKind
 
 NONE = Fastest(0.0, 0.0)

@@ -10,9 +10,9 @@ import pytest
 
 from probes.asking import low_load
 from probes.asking.load_meter import is_lost
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.compare import Case, judge
 from probes.judging.verdict import Facet, Result
+from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
 from tests.unit.probes.questions import OK, REFUSED, SOURCE, TIMEOUT, ask, outcomes, question
 from topologies.frontends import FrontendKind

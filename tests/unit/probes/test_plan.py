@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from probes.asking.observation import BURST
+from probes.observation import BURST
 from probes.plan.plan import plan, sample_size
 from topologies.loading.load import load, names
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.backend_coverage import UNSEEN, Pool, picker
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet, Result
+from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import expect
 from probes.plan.plan import plan

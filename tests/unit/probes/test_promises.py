@@ -11,11 +11,11 @@ import pytest
 
 import suites
 from probes import session
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging import suite
 from probes.judging.promise import BackendSet, Promise, PromiseError, SourceKind
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet, Result
+from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import predict, world_of
 from probes.plan.plan import plan

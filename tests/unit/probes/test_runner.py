@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.asking import batch, curl, runner
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.asking.vantages.base import Completed, TransportError, UnusableError, at_once
 from probes.asking.vantages.simulated import SimulatedVantage
+from probes.observation import Attempt, Observation, Outcome
 from tests.unit.probes.questions import OK, REFUSED, SOURCE, TIMEOUT, ask, outcomes, question
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from servers import closed, echo, hanging, silent
 
 from probes.asking import curl, transfers
 from probes.asking.classify import attempt
-from probes.asking.observation import Outcome
 from probes.asking.vantages.base import OUTPUT_MAX, TransportError, UnusableError
 from probes.asking.vantages.ssh import SshVantage
+from probes.observation import Outcome
 from topologies.common.waiting import Deadline, until
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import pytest
 from probes.asking import curl, transfers
 from probes.asking.classify import UnclearError, attempt
 from probes.asking.curl import Ask, Transfer
-from probes.asking.observation import Outcome
 from probes.asking.vantages.base import OUTPUT_MAX, TornError, UnusableError
+from probes.observation import Outcome
 from tests.unit.probes.servers import LOOPBACK
 from topologies.frontends import Target
 

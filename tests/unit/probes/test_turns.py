@@ -18,7 +18,7 @@ from topologies.schema.enums import VantageKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from probes.asking.observation import Attempt, Observation
+    from probes.observation import Attempt, Observation
     from topologies.frontends import Target
 
 MASQUERADED = load("lab-ipvs-tke")

@@ -14,8 +14,8 @@ import pytest
 from probes.asking import curl
 from probes.asking.batch import Question, Spot, Want, carry_out, shards
 from probes.asking.classify import attempt
-from probes.asking.observation import Outcome
 from probes.asking.vantages.base import Completed, TransportError, UnusableError, at_once
+from probes.observation import Outcome
 from probes.plan.cell import Cell
 from tests.unit.probes.servers import LocalVantage, closed, echo
 from topologies.frontends import Frontend, FrontendKind

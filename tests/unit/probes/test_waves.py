@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.asking import icmp_rate_limit, runner
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.asking.vantages.base import Completed, UnusableError, at_once
 from probes.asking.vantages.simulated import SimulatedVantage
+from probes.observation import Attempt, Observation, Outcome
 from tests.unit.probes.questions import OK, REFUSED, TIMEOUT, ask, outcomes, question
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reports.cli import main
+from hairpin.main import main
 from tests.unit.fake_api import Api, Raw, serve, status
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from ipaddress import IPv4Address
 
 import worlds
 
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.verdict import Facet, Result, Verdict
+from probes.observation import Attempt, Observation, Outcome
 from reports.records.record import Record, merge
 from topologies.frontends import Target
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import worlds
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from reports import allure, formatting
 from reports.analysis import failure_groups
 from reports.columns import Places, split

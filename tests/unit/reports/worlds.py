@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from probes.asking.observation import Attempt, Observation, Outcome
 from probes.judging.compare import Case, judge
 from probes.judging.verdict import Facet
+from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.address_names import name
 from probes.oracle.expectation import Expectation, Path
 from probes.plan.plan import plan

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from topologies.cluster import manifests

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from tests.fuzz.bounds import in_time
-from topologies.loading import limits
 from topologies.loading.load import TopologyError, load, parse
+from topologies.schema import limits
 
 PATIENT_S = 30  # a hang takes longer, also on a machine busy with other tests
 GOOD = """

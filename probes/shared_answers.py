@@ -27,7 +27,7 @@ from topologies.plugin import TOPOLOGY, access
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from probes.asking.observation import Observation
+    from probes.observation import Observation
     from probes.plan.cell import Cell
 
 RUN = pytest.StashKey[Path]()

@@ -1,4 +1,4 @@
-"""The verbs of `hairpin`, one file each: `add(verbs)` declares it, `run(options)` does it. May import all below."""
+"""What every verb of the command line shares: its error, the type of its parser, near matches of a word."""
 
 from __future__ import annotations
 

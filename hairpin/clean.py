@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from reports.commands import CommandError
+from hairpin.verb import CommandError
 from topologies.cluster import client, run_namespaces
 
 if TYPE_CHECKING:
     import argparse
 
-    from reports.commands import Verbs
+    from hairpin.verb import Verbs
     from topologies.cluster.run_namespaces import RunNamespace
 
 UNSURE_MIN = 60.0  # minutes for which a namespace without a Lease to read may belong to a run that still asks

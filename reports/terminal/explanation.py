@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from probes.asking.observation import Outcome
+from probes.observation import Outcome
 from probes.oracle import trace
 from probes.oracle.catalogue import REPORTED, STEPS, confirmed, versions
 from probes.oracle.connection import Fate, Flow, Packet, Pool

@@ -1,4 +1,4 @@
-"""`hairpin VERB …`: one command line for what needs no pytest. Each verb is one file of reports/commands.
+"""`hairpin VERB …`: the command line for everything that needs no pytest. Each verb is one module of this package.
 
 A verb's module has `add(verbs)`, which declares its parser and sets `run`: a function of the parsed arguments that
 returns the exit code. Only the module of the verb that was asked for is imported, so that a verb pays for itself alone.
@@ -16,12 +16,13 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from reports.commands import CommandError
+from hairpin.verb import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-VERBS: tuple[str, ...] = ("predict", "diff", "documented", "clean")
+VERBS: tuple[str, ...] = ("predict", "diff", "claims", "clean", "lab")
+FORMER = {"documented": "claims"}  # names that verbs had before
 UNUSABLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 CLOSED_PIPE = 141  # 128 + SIGPIPE, likewise
@@ -32,7 +33,7 @@ def parser(wanted: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     main_parser = argparse.ArgumentParser(prog="hairpin", description="Who reaches what, and who must.")
     verbs = main_parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name in wanted:
-        import_module(f"reports.commands.{name}").add(verbs)
+        import_module(f"hairpin.{name}").add(verbs)
     return main_parser
 
 
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
+    given = [FORMER.get(word, word) for word in given[:1]] + given[1:]
     known = tuple(given[:1]) if given and given[0] in VERBS else VERBS
     options = parser(known).parse_args(given)
     run: Callable[[argparse.Namespace], int] = options.run

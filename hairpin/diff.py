@@ -7,11 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hairpin import output
+from hairpin.verb import CommandError, near_matches
 from probes.judging.verdict import Result
 from probes.oracle.modes.chains import UnsupportedMode
 from reports.analysis.change_classes import OF_VERDICTS, Kind
 from reports.analysis.diff import OBSERVED, compare
-from reports.commands import CommandError, near_matches, output
 from reports.records.run import FILE
 from topologies.loading import overrides
 from topologies.loading.load import TopologyError, names
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from hairpin.verb import Verbs
     from reports.analysis.diff import Comparison
     from reports.analysis.diff_side import Side
-    from reports.commands import Verbs
 
 SHUT = 1
 NOT_COMPARED = "not-compared"

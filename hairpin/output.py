@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.commands import CommandError
+from hairpin.verb import CommandError
 
 if TYPE_CHECKING:
     import argparse

@@ -8,9 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hairpin import output
+from hairpin.verb import CommandError
 from probes.oracle.modes.chains import UnsupportedMode
 from probes.plan.plan import plan
-from reports.commands import CommandError, output
 from reports.records.run import FILE
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
@@ -21,8 +22,8 @@ from topologies.schema.complaints import show, squash
 if TYPE_CHECKING:
     import argparse
 
+    from hairpin.verb import Verbs
     from probes.plan.cell import Cell
-    from reports.commands import Verbs
     from reports.records.prediction import Prediction
     from topologies.schema.topology import Topology
 
@@ -96,7 +97,7 @@ def _text(prediction: Prediction, options: argparse.Namespace) -> str:
 
 
 def _why(topology: Topology, options: argparse.Namespace) -> str:
-    from reports.analysis import explanation  # noqa: PLC0415 - only text pays for rich
+    from reports.terminal import explanation  # noqa: PLC0415 - only text pays for rich
 
     cell = cell_of(topology, options.why)
     snapshot = declared(topology)

@@ -1,4 +1,4 @@
-"""`hairpin documented OUT`: vendors' documented tables as pages, with the rules' predictions and what runs showed."""
+"""`hairpin claims OUT`: vendors' documented tables as pages, with the rules' predictions and what runs showed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.commands import CommandError
+from hairpin.verb import CommandError
 
 if TYPE_CHECKING:
     import argparse
 
-    from reports.commands import Verbs
+    from hairpin.verb import Verbs
 
 DESCRIPTION = """The tables that vendors publish, one page each, every cell with the vendor's claim, what the rules say
 of the cluster it needs, and what runs showed of it. Needs no cluster and no run. Exit code 0: written; 2: a page or a
@@ -20,7 +20,7 @@ run could not be read or written."""
 
 def add(verbs: Verbs) -> None:
     """Declare the verb."""
-    parser = verbs.add_parser("documented", help="vendors' documented tables as pages", description=DESCRIPTION)
+    parser = verbs.add_parser("claims", help="vendors' documented tables as pages", description=DESCRIPTION)
     parser.add_argument("out", metavar="OUT", type=Path, help="the folder for the pages")
     parser.add_argument(
         "--run",
