@@ -23,8 +23,8 @@ from probes.oracle.catalogue import CATALOGUE, CONFIRMED
 from probes.oracle.mutation import alternatives, mutations
 from probes.oracle.predict import predict, world_of
 from probes.plan.plan import plan
-from tests.unit.oracle.observed_world import complaint, recorded, world
-from tests.unit.oracle.recordings import FILES, read
+from tests.unit.probes.oracle.recordings import FILES, read
+from tests.unit.support.observed_world import complaint, recorded, world
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError
 from topologies.schema.topology import Topology
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from probes.oracle.connection import World
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
-    from tests.unit.oracle.observed_world import Recorded
-    from tests.unit.oracle.recordings import Recording
+    from tests.unit.probes.oracle.recordings import Recording
+    from tests.unit.support.observed_world import Recorded
 
 Places = dict[str, list[str]]
 

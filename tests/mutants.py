@@ -17,7 +17,7 @@ from probes.judging.run_judge import Judge
 from probes.judging.suite import items, tests_of
 from probes.oracle.mutation import mutations
 from probes.oracle.predict import expect
-from tests.unit.oracle.variants import Variant, variants
+from tests.unit.probes.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -2,4 +2,5 @@
 
 diff.py compares two sides (diff_side.py), change_classes.py names each change, samples.py decides what chance
 explains, failure_groups.py puts failures with one cause together. Prints nothing.
-Start with diff.py. """
+Start with diff.py.
+"""

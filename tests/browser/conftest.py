@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "reports"))
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import worlds
 
 from reports.html import run as html
 from reports.records.run import Run
+from tests.unit.support import worlds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

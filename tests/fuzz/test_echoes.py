@@ -17,15 +17,15 @@ from probes.asking.curl import Ask, Transfer
 from probes.asking.vantages.base import OUTPUT_MAX, TornError, UnusableError
 from probes.observation import Outcome
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
-from tests.unit.probes.hostile import ANSWERS, ECHO, FORGED, OK, hostile
-from tests.unit.probes.servers import LOOPBACK, closed, echo
-from tests.unit.probes.test_hostile import CELL, HONEST, REFUSED, BoundedVantage, meaning
+from tests.unit.probes.asking.test_hostile import CELL, HONEST, REFUSED, BoundedVantage, meaning
+from tests.unit.support.hostile import ANSWERS, ECHO, FORGED, OK, hostile
+from tests.unit.support.servers import LOOPBACK, closed, echo
 from topologies.frontends import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.unit.probes.hostile import Step
+    from tests.unit.support.hostile import Step
 
 MARK = "@@hairpin-0123456789abcdef"
 ASKS = [Ask(Target(LOOPBACK, 1000 + number), 3) for number in range(6)]

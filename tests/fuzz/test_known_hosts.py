@@ -12,7 +12,7 @@ from probes.asking.vantages.ssh import SshVantage
 from probes.asking.vantages.ssh_files import LoginFileError, known_host, private_key
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
 from tests.fuzz.test_echoes import mutated, seeded
-from tests.unit.probes.servers import closed
+from tests.unit.support.servers import closed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import random
 
 from probes.lifecycle.proxy_facts import LARGEST, parse
 from tests.fuzz.bounds import in_time, rounds
-from tests.unit.probes.test_proxy_facts import NEW, printed
+from tests.unit.probes.lifecycle.test_proxy_facts import NEW, printed
 
 GOOD = printed("nftables", NEW, "v1.33.2")
 

@@ -12,7 +12,7 @@ import pytest
 from probes.asking import curl, transfers
 from probes.asking.classify import attempt
 from probes.observation import Outcome
-from tests.unit.probes.servers import LOOPBACK, LocalVantage, closed
+from tests.unit.support.servers import LOOPBACK, LocalVantage, closed
 from topologies.common.waiting import Deadline, until
 from topologies.frontends import Target
 from topologies.lab.build import binaries

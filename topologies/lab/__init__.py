@@ -5,4 +5,5 @@ load_balancer/  the balancer's configuration and controller          worker/    
 build/          Kubernetes programs and images, built and cached     guest/          a kernel with IPVS for the workers
 
 lab.py is its life (`up`, `down`), supervisor.py the first process inside, sandbox.py the way in, ownership.py the
-proof before anything is removed. Nothing outside topologies/plugin.py imports it. Start with lab.py. """
+proof before anything is removed. Nothing outside topologies/plugin.py imports it. Start with lab.py.
+"""

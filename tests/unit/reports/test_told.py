@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
-import worlds
 
 from probes.observation import Outcome
 from reports import allure, formatting
@@ -16,9 +14,10 @@ from reports.columns import Places, split
 from reports.html import run
 from reports.records.run import Run, schema
 from reports.terminal import matrix, summary
+from tests.unit.support import worlds
+from tests.unit.support.paths import ROOT
 
 RECORDS = worlds.records()
-ROOT = Path(__file__).parents[3]
 
 
 def a_run(**more: object) -> Run:

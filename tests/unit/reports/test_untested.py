@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import worlds
-
 from probes.judging.verdict import Result
 from reports.terminal import summary
+from tests.unit.support import worlds
 
 RECORDS = worlds.records()
 HELD = "declared backend host-a is not Ready: CrashLoopBackOff"

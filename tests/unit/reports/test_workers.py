@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.records.journal import load
+from tests.unit.support.paths import ROOT
 
 if TYPE_CHECKING:
-    from reports.records.run import Run
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+    from reports.records.run import Run
 
 
 def run(out: Path, workers: int) -> Run:

@@ -1,0 +1,116 @@
+"""When a cell's turn comes in ipvs mode, and that it is kept."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from probes.asking import runner, schedule
+from probes.asking.vantages.base import Completed, at_once
+from probes.asking.vantages.simulated import SimulatedVantage
+from probes.plan.plan import plan
+from tests.unit.support.questions import OK, question
+from topologies.loading.load import load
+from topologies.schema.enums import VantageKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from probes.observation import Attempt, Observation
+    from topologies.frontends import Target
+
+MASQUERADED = load("lab-ipvs-tke")
+CELLS = {name: {cell.id: cell for cell in plan(load(name)).cells} for name in ("lab-ipvs-tke", "lab-ipvs-eni")}
+
+
+@pytest.mark.parametrize(
+    ("name", "turn"),
+    [
+        ("pod-n1-to-web-np.clusterip-v4-tcp", 0),
+        ("pod-n1-to-web-np.nodeport.n1-v4-tcp", 0),  # its own node's
+        ("pod-n1-to-web-lb.loadbalancer.undeclared-v4-tcp", 0),  # to no node at all
+        ("ext-e1-to-web-np.nodeport.n1-v4-tcp", 0),  # from an address that nobody is masqueraded to
+        ("self-web-a-to-web-np-local.nodeport.n3-v4-tcp", 1),  # no endpoint is there
+        ("pod-n3-to-web-np.nodeport.n1-v4-tcp", 2),
+        ("pod-n3-to-web-lb.loadbalancer-v4-tcp", 2),  # a hostname in the status: past its own node's ipvs
+        ("pod-n1-to-web-np.nodeport.n2-v4-tcp", 3),
+        ("host-n1-to-web-np.nodeport.n2-v4-tcp", 3),
+        ("host-n1-to-web-np.nodeport.n3-v4-tcp", 0),  # leaves records where no answer of others passes
+    ],
+)
+def test_what_comes_to_other_nodes_comes_later(name, turn):
+    cell = CELLS["lab-ipvs-tke"][name]
+
+    assert schedule.turn(MASQUERADED, cell) == turn
+
+
+def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
+    there, cells = load("lab-ipvs-eni"), CELLS["lab-ipvs-eni"]
+    asked = [(who, node) for who in ("pod-n1", "host-n1") for node in ("n2", "n3")]
+
+    found = {asking: schedule.turn(there, cells["{}-to-web-np.nodeport.{}-v4-tcp".format(*asking)]) for asking in asked}
+
+    assert found == {("pod-n1", "n2"): 0, ("pod-n1", "n3"): 0, ("host-n1", "n2"): 3, ("host-n1", "n3"): 0}
+
+
+def test_only_ipvs_finds_a_connection_without_the_address_that_was_asked():
+    there = load("lab-flannel")
+
+    assert {schedule.turn(there, cell) for cell in plan(there).cells} == {0}
+
+
+def test_a_later_turn_comes_when_every_vantage_is_through_with_those_before() -> None:
+    order: list[int] = []
+
+    def note(target: Target) -> Attempt:
+        order.append(target.port)
+        return OK
+
+    names = ("pod-n1", "host-n1")
+    questions = {
+        name: [question(port + at, vantage=name, sample=2, turn=(300 - port) // 100) for port in (100, 200, 300)]
+        for at, name in enumerate(names)
+    }
+    told: list[dict[str, Observation]] = []
+    vantages = {name: SimulatedVantage(name, note) for name in names}
+    found = runner.ask(questions, vantages, together=1, done=told.append)
+
+    assert [sorted(order[at : at + 4]) for at in (0, 4, 8)] == [[h, h, h + 1, h + 1] for h in (300, 200, 100)]
+    assert [len(one.attempts) for one in found.values()] == [2] * 6
+    assert len(told) == 7  # three times a vantage, and the whole
+    assert [len(one) for one in told] == [1, 1, 2, 2, 3, 3, 6]  # nothing of a cell whose turn has not come
+
+
+@pytest.mark.parametrize(
+    ("kind", "homes", "few", "together"),
+    [
+        (VantageKind.POD, ("n1", "n1"), True, False),
+        (VantageKind.POD, ("n1", "n2"), True, True),
+        (VantageKind.NODE, ("n1", "n1"), False, False),
+    ],
+)
+def test_in_a_later_turn_pods_ask_few_at_a_time_and_one_vantage_of_a_node(kind, homes, few, together):
+    both = threading.Barrier(2)
+    met: list[bool] = []
+    parallel: list[bool] = []
+
+    class Seen(SimulatedVantage):
+        def run(
+            self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+        ) -> Completed:
+            parallel.append(any(f"--parallel-max {schedule.AT_ONCE} " in word for word in command))
+            try:
+                both.wait(0.5)
+                met.append(True)
+            except threading.BrokenBarrierError:
+                met.append(False)
+            return super().run(command, stdin, timeout, gate)
+
+    names = dict(zip(("one", "other"), homes, strict=True))
+    questions = {name: [question(80, vantage=name, home=home, kind=kind, turn=1)] for name, home in names.items()}
+    runner.ask(questions, {name: Seen(name, lambda _: OK) for name in questions})
+
+    assert parallel == [few] * 2
+    assert met == [together] * 2

@@ -1,0 +1,127 @@
+"""A run against an API that is another than declared: it ends before anything is created, or its cells say why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from probes import session
+from probes.plan.plan import plan
+from tests.unit.support.fake_api import Api, Raw, serve, status
+from topologies.cluster.client import ClusterError
+from topologies.loading.load import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOPOLOGY = load("lab-small")
+CELLS = [cell for cell in plan(TOPOLOGY).cells if cell.vantage.name == "pod-n1"]
+HOST = {cell.id for cell in CELLS if "-to-host" in cell.id and "undeclared" not in cell.id}
+
+
+@pytest.fixture
+def api() -> Api:
+    made = Api()
+    for number, name in enumerate(("n1", "n2"), start=1):
+        addresses = [{"type": "InternalIP", "address": f"198.18.1.1{number}"}, {"type": "Hostname", "address": name}]
+        made.objects[f"/api/v1/nodes/{name}"] = {
+            "metadata": {"name": name},
+            "spec": {"podCIDR": f"10.244.{number}.0/24"},
+            "status": {"addresses": addresses},
+        }
+    return made
+
+
+@pytest.fixture
+def kubeconfig(api: Api, tmp_path: Path) -> Iterator[Path]:
+    with serve(api, tmp_path) as path:
+        yield path
+
+
+def conduct(kubeconfig: Path, **more: Any) -> session.Answers:
+    options = session.Options(kubeconfig=str(kubeconfig), settle_timeout=2, balancer_settle=0)
+    return session.conduct(TOPOLOGY, CELLS, "x", options, say=lambda _: None, **more)
+
+
+def created(api: Api) -> list[str]:
+    return [call for call in api.calls if call.startswith("POST")]
+
+
+def test_a_node_that_is_not_listed_ends_the_run_before_anything_is_created(api: Api, kubeconfig: Path) -> None:
+    del api.objects["/api/v1/nodes/n2"]
+
+    with pytest.raises(ClusterError, match="node n2: declared there, real not among n1") as caught:
+        conduct(kubeconfig)
+    assert "\n" not in str(caught.value)
+    assert not created(api)
+
+
+def test_another_version_ends_the_run_before_anything_is_created(api: Api, kubeconfig: Path) -> None:
+    fields = ("major", "minor", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform")
+    told = {"gitVersion": "v1.30.3", **dict.fromkeys(fields, "x")}
+    api.script["GET /version/"] = Raw(str(told).replace("'", '"').encode())
+
+    with pytest.raises(ClusterError, match=r"kubernetes: declared 1.20.2, real v1.30.3 \(the API server's /version\)"):
+        conduct(kubeconfig)
+    assert not created(api)
+
+
+def test_pods_outside_the_declared_ranges_end_the_run_before_a_service_is_created(api: Api, kubeconfig: Path) -> None:
+    def strange(_: dict[str, Any]) -> dict[str, Any]:
+        return {"phase": "Running", "podIP": "172.31.0.9", "conditions": [{"type": "Ready", "status": "True"}]}
+
+    api.pod_status = strange
+    with pytest.raises(ClusterError, match=r"pod_cidr of node n1: declared .*, real a range with 172"):
+        conduct(kubeconfig)
+    assert not [call for call in created(api) if call.endswith("services")]
+
+
+def test_nodes_that_may_not_be_listed_are_told_once(api: Api, kubeconfig: Path) -> None:
+    api.script["GET /api/v1/nodes"] = status(403, "nodes is forbidden: User x cannot list resource nodes")
+    answers = conduct(kubeconfig)
+
+    [note] = [note for note in answers.notes if "forbidden" in note]
+    assert note.startswith("not compared with the topology: list Nodes: the API answered 403")
+    assert sum("kube-proxy of" in note for note in answers.notes) == 1
+    assert answers.versions == {"kubernetes": "v1.20.2"}
+
+
+def crashed(pod: dict[str, Any]) -> dict[str, Any] | None:
+    if pod["metadata"]["name"] != "host-a":
+        return None
+    ended = {"reason": "Error", "exitCode": 1, "message": "listen tcp :9090: bind: address already in use\n"}
+    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 10s"}
+    state = {"name": "agnhost", "ready": False, "image": "x", "imageID": "x", "restartCount": 3}
+    held = state | {"state": {"waiting": waiting}, "lastState": {"terminated": ended}}
+    conditions = [{"type": "Ready", "status": "False"}]
+    return {"phase": "Running", "podIP": "198.18.1.11", "conditions": conditions, "containerStatuses": [held]}
+
+
+def test_the_cells_of_a_crashed_backend_are_not_asked(api: Api, kubeconfig: Path) -> None:
+    api.pod_status = crashed
+    said: list[str] = []
+    options = session.Options(kubeconfig=str(kubeconfig), settle_timeout=2, balancer_settle=0)
+    answers = session.conduct(TOPOLOGY, CELLS, "x", options, say=said.append)
+    why = {cell: seen.trouble for cell, seen in answers.observations.items() if "host-a" in seen.trouble}
+
+    assert set(why) == HOST
+    assert all(reason.startswith("declared backend host-a is not Ready: CrashLoopBackOff") for reason in why.values())
+    assert all("bind: address already in use" in reason for reason in why.values())
+    assert any(line.startswith("NOT TESTED: declared backend host-a is not Ready") for line in said)
+    assert not any("not settled: endpoints" in line for line in said)
+
+
+def test_a_pod_that_restarts_while_cells_are_asked_is_told(api: Api, kubeconfig: Path) -> None:
+    def restart(_: session.Answers) -> None:
+        [place] = [place for place in api.objects if place.endswith("/pods/web-a")]
+        once = {"name": "agnhost", "ready": True, "image": "x", "imageID": "x", "restartCount": 1}
+        api.objects[place]["status"]["containerStatuses"] = [once]
+
+    answers = conduct(kubeconfig, before_asking=restart)
+
+    assert (
+        "the cluster changed while cells were asked: backend web-a restarted (0 restarts before, 1 after)"
+        in answers.notes
+    )

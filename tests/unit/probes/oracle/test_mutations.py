@@ -1,0 +1,65 @@
+"""Every rule speaks somewhere in the standard matrix, and flipping it changes what is expected there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from probes.oracle.catalogue import CATALOGUE
+from probes.oracle.mutation import mutations
+from probes.oracle.predict import expect
+from tests.unit.probes.oracle.variants import Variant, variants
+
+if TYPE_CHECKING:
+    from probes.oracle.expectation import Expectation
+    from probes.plan.cell import Cell
+
+Places = dict[str, list[tuple[Variant, "Cell", "Expectation"]]]
+ENOUGH = 400
+
+
+@cache
+def spoken() -> Places:
+    """Where each rule answers, and what is expected there."""
+    places: Places = defaultdict(list)
+    for variant in variants():
+        for cell in variant.cells:
+            with mutations.heard() as names:
+                expectation = expect(variant.topology, variant.snapshot, cell)
+            for name in names:
+                if len(places[name]) < ENOUGH:
+                    places[name].append((variant, cell, expectation))
+    return places
+
+
+def looks(expectation: Expectation) -> set[object]:
+    """What can be seen of it: not the rules and words, but the paths."""
+    return {(path.outcome, path.sources, path.backend) for path in expectation.paths}
+
+
+@pytest.mark.parametrize("mutation", mutations.all(), ids=str)
+def test_a_flipped_rule_changes_an_expectation(mutation: mutations.Mutation) -> None:
+    places = spoken()[mutation.rule]
+    assert places, f"{mutation.rule} never speaks"
+    for variant, cell, before in places:
+        with mutations.applied(mutation):
+            after = expect(variant.topology, variant.snapshot, cell)
+        if looks(after) != looks(before):
+            return
+    pytest.fail(f"{mutation.rule} flipped changes none of {len(places)} cells")
+
+
+def test_there_is_one_mutation_for_each_rule() -> None:
+    assert [mutation.rule for mutation in mutations.all()] == [rule.id for rule in CATALOGUE]
+
+
+def test_a_mutation_ends_with_its_context() -> None:
+    variant = variants()[0]
+    cell = variant.cells[0]
+    before = expect(variant.topology, variant.snapshot, cell)
+    with mutations.applied(mutations.Mutation("R2.1")):
+        assert expect(variant.topology, variant.snapshot, cell) != before
+    assert expect(variant.topology, variant.snapshot, cell) == before

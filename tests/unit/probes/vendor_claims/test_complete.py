@@ -1,0 +1,103 @@
+"""No cell of the vendors' documents is missing: the counts are those of the documents, written out by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from probes.vendor_claims import load
+from probes.vendor_claims.model import Standing
+from tests.unit.support.paths import ROOT
+
+# table: (rows, claims in its cells, statements)
+COUNTS = {
+    "000-A": (3, 6, 5),
+    "000-B": (3, 6, 0),
+    "000-C": (0, 0, 1),
+    "000-D": (5, 9, 0),
+    "000-E": (8, 14, 1),
+    "001-clusters": (3, 7, 0),
+    "001-claims": (0, 0, 5),
+    "003-1": (13, 46, 0),
+    "003-1-elb": (2, 8, 4),
+    "003-fixes": (3, 3, 4),
+    "003-2": (2, 2, 0),
+    "003-3": (2, 2, 0),
+    "004-steps": (7, 6, 0),
+    "004-claims": (0, 0, 7),
+    "004-problems": (0, 0, 2),
+    "002-7": (3, 3, 0),
+    "002-7-routes": (6, 0, 3),
+    "002-8": (6, 0, 2),
+}
+
+# our standing to every claim, row by row
+STANDINGS = {
+    "000-A": "A A A A A A A* A A A A",
+    "000-B": "A* A* A* A* A X",
+    "000-C": "A",
+    "000-D": "A A A A A A A A* A*",
+    "000-E": "A A A X A A A* A A A A A A* A* A",
+    "001-clusters": "A A* A* A* A* A* ?",
+    "001-claims": "? A X A ?",
+    "003-1": "A A A A  A* A* A A  A A A A  A* A* A A  A* A* A* A*  A* A* A A  A A  A* A*  ? ?  A A A A  A* A A* A  "
+    "A* A* A* A*  A A A A",
+    "003-1-elb": "A* A* A* A* A* A* A* A* A* A* A ?",
+    "003-fixes": "A A A A ? A ?",
+    "003-2": "A* A*",
+    "003-3": "A A",
+    "004-steps": "A A A A A A",
+    "004-problems": "? ?",
+    "002-7-routes": "A A A",
+    "004-claims": "A ? X X X A A",
+    "002-7": "A A A",
+    "002-8": "A* ?",
+}
+LETTERS = {
+    "A": Standing.AGREES,
+    "A*": Standing.CONDITION,
+    "X": Standing.CONTRADICTS,
+    "?": Standing.UNDERIVABLE,
+}
+TABLES = {table.id: table for page in load.pages() for table in page.tables}
+CLAIMS = [pytest.param(claim, id=f"{page.name}-{name}") for page in load.pages() for name, claim in page.claims()]
+
+
+def test_every_table_is_there_and_no_other():
+    assert TABLES.keys() == COUNTS.keys()
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_no_row_cell_or_statement_is_missing(name):
+    table = TABLES[name]
+    claims = sum(not isinstance(cell, str) for row in table.rows for cell in row.cells)
+
+    assert (len(table.rows), claims, len(table.statements)) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_standing_to_each_claim_is_as_found(name):
+    standings = [claim.standing for _, claim in TABLES[name].claims()]
+
+    assert standings == [LETTERS[letter] for letter in STANDINGS[name].split()]
+
+
+def test_ids_are_unique():
+    ids = Counter(name for page in load.pages() for name, _ in page.claims())
+
+    assert ids.total() == sum(cells + statements for _, cells, statements in COUNTS.values())
+    assert max(ids.values()) == 1
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_claim_that_a_test_checks_names_one_that_is_there(claim):
+    path, _, function = claim.checked_by.partition("::")
+
+    assert not path or f"def {function}(" in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_a_claim_without_any_check_says_why():
+    unchecked = [claim for page in load.pages() for _, claim in page.claims() if not (claim.cases or claim.checked_by)]
+
+    assert all(claim.why for claim in unchecked)

@@ -1,0 +1,76 @@
+"""A run that is killed while it asks leaves a readable `run.json` of all that was heard until then."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from probes.judging.verdict import Result
+from reports.records.journal import load, recover
+from tests.unit.support.paths import ROOT
+from topologies.common.waiting import Deadline, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reports.records.run import Run
+
+ASKING = ["-p", "tests.unit.support.simulated_run", "-q", "--topology=lab-small"]
+
+
+def asked(tmp_path: Path, *more: str) -> tuple[subprocess.Popen[bytes], int]:
+    """A run that has heard half of its cells and waits for the rest; how many that is."""
+    heard = tmp_path / "heard"
+    command = [sys.executable, "-m", "pytest", *ASKING, f"--out={tmp_path}", f"--kubeconfig={heard}", *more]
+    with (tmp_path / "said").open("wb") as said:
+        run = subprocess.Popen(  # noqa: S603 - our own command
+            command, cwd=ROOT, stdout=said, stderr=said, start_new_session=True
+        )
+    until(lambda: "" if heard.exists() or run.poll() is not None else "nothing heard", Deadline(60), "half of the run")
+    assert run.poll() is None, (tmp_path / "said").read_text()
+    return run, int(heard.read_text().split()[1])
+
+
+def told(tmp_path: Path, count: int) -> Run:
+    """The run as its epilogue wrote it."""
+
+    def missing() -> str:
+        got = len(load(tmp_path / "last").records)
+        return "" if got == count else f"{got} records"
+
+    until(missing, Deadline(60), f"a run.json with {count} records")
+    return load(tmp_path / "last")
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_what_was_heard_is_judged_and_told_after_a_kill(tmp_path: Path, workers: list[str]) -> None:
+    run, count = asked(tmp_path, *workers)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+
+    left = told(tmp_path, count)
+
+    assert {record.verdict for record in left.records} == {Result.PASS}
+    assert len(left.unasked) == len(left.plan) - count > 0
+    assert (left.complete, left.finished, left.notes) == (False, None, ("odd",))
+    assert (left.timings.settle, left.timings.ask) == (1.5, None)
+    assert left.versions["kubernetes"] == "v1.20.2"
+
+
+def test_it_is_readable_from_the_beginning_and_told_again_from_its_journal(tmp_path: Path) -> None:
+    """Also where nobody outlives the run: its journal has it all."""
+    run, count = asked(tmp_path)
+    begun = load(tmp_path / "last")
+    told_again = recover(tmp_path / "last")
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+
+    assert (begun.complete, begun.records) == (False, ())
+    assert len(begun.plan) > count
+    assert len(told_again.records) == count
+    assert told(tmp_path, count) == told_again

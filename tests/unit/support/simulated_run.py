@@ -1,0 +1,26 @@
+"""`pytest -p tests.unit.support.simulated_run`: a run that stops half-way while asking, for tests that kill it there.
+
+The world is simulated; the vantages of the first half of the cells are heard, then `asked` appears in the run's folder.
+"""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+from probes import session
+from probes.oracle.predict import expect
+
+
+def conduct(topology: Any, cells: Any, run: str, options: Any, **heard: Any) -> session.Answers:
+    answers = session.simulate(topology, cells, lambda cell, snapshot: expect(topology, snapshot, cell))
+    heard["before_asking"](session.Answers(answers.snapshot, {}, {"settle": 1.5}, {"kubernetes": "v1.20.2"}, ("odd",)))
+    half = [cell.id for cell in cells[: len(cells) // 2]]
+    heard["heard"]({cell: answers.observations[cell] for cell in half})
+    Path(options.kubeconfig).write_text(f"{run} {len(half)}")
+    signal.pause()
+    return answers
+
+
+session.conduct = conduct

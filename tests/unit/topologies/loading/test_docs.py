@@ -1,0 +1,76 @@
+"""docs/topology.md: every key of the schema, each once, and examples that load."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from tests.unit.support.paths import ROOT
+from topologies.loading import key_tables
+from topologies.loading.field_words import paths
+from topologies.loading.load import LIBRARY, load, names, parse
+from topologies.schema.scalars import names_registry
+from topologies.schema.topology import Images
+
+PAGE = key_tables.PAGE.read_text(encoding="utf-8")
+BASE = """
+name: mine
+kubernetes: "1.30.3"
+nodes: [{name: worker-1, address: 192.0.2.1}, {name: worker-2, address: 192.0.2.2}]
+external: [{name: laptop, address: 192.0.2.9}]
+cni: {kind: eni}
+"""
+IMAGE = re.compile(r"[\w./:-]*agnhost:[\w.-]+")
+OF_THE_LAB = "hairpin.local/"
+
+
+def test_the_tables_are_those_of_the_schema() -> None:
+    assert key_tables.page(PAGE) == PAGE, "run `python -m topologies.loading.key_tables`"
+
+
+def test_every_key_is_documented() -> None:
+    assert "workload.services[].shares_address_of" in paths()
+    assert {path for path in paths() if f"| `{path.rpartition('.')[2]}` |" not in PAGE} == set()
+
+
+@pytest.mark.parametrize("section", [model for _, model in key_tables.SECTIONS])
+def test_every_field_says_what_it_means(section) -> None:
+    told = key_tables.descriptions(section)
+
+    assert set(told) == set(section.model_fields)
+    assert all(text.endswith(".") for text in told.values())
+
+
+def test_no_heading_is_there_twice() -> None:
+    headings = [line for line in PAGE.splitlines() if line.startswith("#")]
+
+    assert {heading for heading, times in Counter(headings).items() if times > 1} == set()
+
+
+def test_every_example_of_the_page_loads() -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+    assert len(examples) == 3
+    for example in examples:
+        assert parse(BASE + example, "topology.md").nodes
+
+
+def test_every_image_in_docs_and_library_names_its_registry() -> None:
+    files = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *LIBRARY.glob("*.yaml")]
+    found = {(file.name, image) for file in files for image in IMAGE.findall(file.read_text(encoding="utf-8"))}
+
+    assert ("example-kubeadm.yaml", "registry.example/e2e-test-images/agnhost:2.53") in found
+    assert {(file, image) for file, image in found if not names_registry(image)} == set()
+
+
+def test_the_labs_own_image_is_the_default_and_named_in_no_file_without_a_lab() -> None:
+    assert Images().agnhost.startswith(OF_THE_LAB)
+    assert {
+        name
+        for name in names()
+        if load(name).lab is None
+        and "images:" in (LIBRARY / f"{name}.yaml").read_text(encoding="utf-8")
+        and load(name).images.agnhost.startswith(OF_THE_LAB)
+    } == set()
