@@ -5,6 +5,6 @@ The marker of a test says which cells it judges (selectors), in which facet, and
     @pytest.mark.cells(Facet.SOURCE, frontend="nodeport", policy="Local", ..., expects="ok kept")
 
 `expects` is read by `probes/judging/promise.py`. tests/unit/probes/judging/test_promises.py holds that the oracle
-expects exactly that of every selected cell of every library topology. A promise with exceptions is no promise: narrow its
-selectors. The cells that it loses go to test_as_the_rules_say.py by themselves.
+expects exactly that of every selected cell of every library topology. A promise with exceptions is no promise:
+narrow its selectors. The cells that it loses go to test_as_the_rules_say.py by themselves.
 """

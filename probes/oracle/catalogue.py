@@ -146,11 +146,12 @@ def markdown() -> str:
         "(`probes/oracle/upstream.py`).",
         "",
         "`seen`: where a real kube-proxy contradicted the rule's natural alternative, in a recording",
-        "(`tests/unit/probes/oracle/observed/`) or in a live run of a lab. The natural alternative is what would happen",
-        "if the rule did not hold: the other pool, not masqueraded, unready endpoints, what the next rule says",
-        "(`probes/oracle/mutation/alternatives.py`, `python -m tests.confirmed`). *Not told apart*: the rule had a",
-        "part in recorded answers, but its alternative would have looked the same. *Reported*: it was seen, as the",
-        f"source column says, but we hold no recording. {alone} of {len(CATALOGUE)} rules rest on the source alone.",
+        "(`tests/unit/probes/oracle/observed/`) or in a live run of a lab. The natural alternative is what would",
+        "happen if the rule did not hold: the other pool, not masqueraded, unready endpoints, the result of the",
+        "next rule (`probes/oracle/mutation/alternatives.py`, `python -m tests.confirmed`). *Not told apart*: the",
+        "rule had a part in recorded answers, but its alternative would have looked the same. *Reported*: it was",
+        f"seen, as the source column states, but we hold no recording. {alone} of {len(CATALOGUE)} rules rest on",
+        "the source alone.",
     ]
     shown: set[str] = set()
     for title, chain in STEPS:
