@@ -8,12 +8,12 @@ Nodes, backends and vantages stay as they are, so that the matrix grows and the 
 from __future__ import annotations
 
 import sys
-from ipaddress import IPv4Address, IPv4Network
 from itertools import count, cycle, islice
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def _copy(service: Mapping[str, Any], copy: int, fresh: Iterator[str]) -> Raw:
 def _external_addresses(topology: Topology) -> Iterator[str]:
     """Addresses in the /24 of the topology's own externalIPs, after the last of them."""
     taken = [address for service in topology.workload.services for address in service.external_ips]
-    last = max(taken, default=IPv4Address("198.18.101.1"))
-    network = IPv4Network(f"{last}/24", strict=False)
+    last = max(taken, default=IPAddress("198.18.101.1"))
+    network = IPNetwork(f"{last}/24", strict=False)
     return (str(address) for address in (last + more for more in count(1)) if address in network)
 
 

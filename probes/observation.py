@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address  # noqa: TC003 - dataclasses are serialised by type at run time
+
+from topologies.common.addresses import IPAddress  # noqa: TC001 - dataclasses are serialised by type at run time
 
 BURST = 6  # ICMP errors a rested Linux kernel sends to one client at once, then one a second (XRLIM_BURST_FACTOR)
 
@@ -33,7 +34,7 @@ class Attempt:
     """
 
     outcome: Outcome
-    source: IPv4Address | None = None
+    source: IPAddress | None = None
     backend: str | None = None
     seconds: float = 0.0
     exit_code: int = 0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
+
+from topologies.common.addresses import IPAddress
 
 if TYPE_CHECKING:
     from topologies.cluster_state.snapshot import ServiceState, Snapshot
     from topologies.schema.topology import Topology
 
-LOOPBACK = IPv4Address("127.0.0.1")
+LOOPBACK = IPAddress("127.0.0.1")
 
 
 class FrontendKind(StrEnum):
@@ -71,7 +72,7 @@ class Frontend:
 class Target:
     """Where a packet is sent: an IPv4 address and a TCP or UDP port."""
 
-    address: IPv4Address
+    address: IPAddress
     port: int
 
     def __str__(self) -> str:
@@ -114,7 +115,7 @@ def _endpoint(frontend: Frontend, state: ServiceState) -> Target:
     raise UnresolvedError(message)
 
 
-def _node_address(frontend: Frontend, topology: Topology) -> IPv4Address:
+def _node_address(frontend: Frontend, topology: Topology) -> IPAddress:
     if frontend.at is At.LOOPBACK:
         return LOOPBACK
     node = topology.node(frontend.node or "")
@@ -131,7 +132,7 @@ def _node_address(frontend: Frontend, topology: Topology) -> IPv4Address:
     return address
 
 
-def _virtual_address(frontend: Frontend, state: ServiceState) -> IPv4Address:
+def _virtual_address(frontend: Frontend, state: ServiceState) -> IPAddress:
     if frontend.kind is FrontendKind.CLUSTER_IP:
         return state.cluster_ip
     if frontend.kind is FrontendKind.EXTERNAL_IP and frontend.index < len(state.external_ips):

@@ -9,12 +9,13 @@ raises.
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv6Address
 from typing import TYPE_CHECKING
 
 from probes.asking.curl import SHORT
 from probes.asking.transfers import COULD_NOT_CONNECT, HTTP_OK, WRITE_FAILED
 from probes.observation import Attempt, Outcome
+from topologies.common.addresses import IPAddress
 
 if TYPE_CHECKING:
     from probes.asking.curl import Transfer
@@ -71,7 +72,7 @@ def attempt(transfer: Transfer, *, scout: bool = False) -> Attempt:
     )
 
 
-def _meaning(transfer: Transfer) -> tuple[Outcome, IPv4Address | None, str | None, str]:
+def _meaning(transfer: Transfer) -> tuple[Outcome, IPAddress | None, str | None, str]:
     if transfer.lost:
         raise UnclearError(transfer.lost)
     if transfer.size >= SHORT:
@@ -111,7 +112,7 @@ def _not_connected(transfer: Transfer) -> Outcome:
     raise UnclearError(message)
 
 
-def _answer(transfer: Transfer) -> tuple[Outcome, IPv4Address | None, str | None, str]:
+def _answer(transfer: Transfer) -> tuple[Outcome, IPAddress | None, str | None, str]:
     if transfer.connections != 1:
         message = (
             f"curl opened {transfer.connections} connections for one attempt: a reused connection shows nothing new"
@@ -131,9 +132,9 @@ def _not_an_echo(transfer: Transfer, what: str) -> tuple[Outcome, None, None, st
     return Outcome.WRONG_BACKEND, None, None, f"HTTP {transfer.http_status}, not an echo: {what}"
 
 
-def _address(text: str) -> IPv4Address | None:
+def _address(text: str) -> IPAddress | None:
     """Return the client's address; an IPv6 one only if it maps an IPv4 one (RFC 4291, 2.5.5.2)."""
     try:
-        return IPv6Address(text[1:-1]).ipv4_mapped if text.startswith("[") else IPv4Address(text)
+        return IPv6Address(text[1:-1]).ipv4_mapped if text.startswith("[") else IPAddress(text)
     except AddressValueError:
         return None

@@ -18,10 +18,10 @@ from probes.observation import LOST, Attempt, Observation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from ipaddress import IPv4Address
 
     from probes.oracle.expectation import Expectation, Path
     from probes.plan.cell import Cell
+    from topologies.common.addresses import IPAddress
 
 
 UNLIKELY = 1e-4  # a share is another one where chance makes this sample of it with at most this probability
@@ -49,7 +49,7 @@ class Sample(Protocol):
         """Every attempt."""
 
     @property
-    def naming(self) -> Callable[[IPv4Address], str]:
+    def naming(self) -> Callable[[IPAddress], str]:
         """How an address is called in a complaint."""
 
     @property
@@ -68,7 +68,7 @@ class Case:
     cell: Cell
     expectation: Expectation
     observation: Observation
-    naming: Callable[[IPv4Address], str] = str
+    naming: Callable[[IPAddress], str] = str
     limited: bool = False
     mixes: bool = False
     pool: Callable[[], Pool] | None = None

@@ -14,11 +14,10 @@ from probes.observation import Outcome
 from probes.oracle.stages.arrival import departing
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Topology
 
 UNANSWERED = "unanswered"
@@ -120,9 +119,7 @@ def _unreadable(text: str) -> PromiseError:
     )
 
 
-def _allowed(
-    kind: SourceKind, own: IPv4Address, topology: Topology, seen: frozenset[IPv4Address]
-) -> frozenset[IPv4Address]:
+def _allowed(kind: SourceKind, own: IPAddress, topology: Topology, seen: frozenset[IPAddress]) -> frozenset[IPAddress]:
     """Return the source addresses of that kind."""
     if kind is SourceKind.ANY:
         return seen

@@ -7,7 +7,6 @@ import fnmatch
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from probes.judging import compare as judges
@@ -18,6 +17,7 @@ from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import expect
 from topologies.cluster_state.declared_workload import declared_workload
 from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
+from topologies.common.addresses import IPAddress
 from topologies.frontends import UnresolvedError, resolve
 from topologies.schema.enums import ProxyMode
 
@@ -118,7 +118,7 @@ class Judge:
         because = f"known deviation until {deviation.expires}: {deviation.reason}"
         if outcome is not Outcome.OK:
             return Expectation((Path(outcome),), ("deviation",), because)
-        seen = frozenset(IPv4Address(source) for source in deviation.sources) or rules.sources
+        seen = frozenset(IPAddress(source) for source in deviation.sources) or rules.sources
         backends: list[str | None] = [*sorted(rules.backends)] or [None]
         paths = tuple(Path(outcome, seen, backend, 1 / len(backends)) for backend in backends)
         return Expectation(paths, ("deviation",), because, rules.sticky)
@@ -138,19 +138,19 @@ class Judge:
                 pool.add(expected, self.observation(other))
         return pool
 
-    def name(self, address: IPv4Address, cell: Cell) -> str:
+    def name(self, address: IPAddress, cell: Cell) -> str:
         """An address in words, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
         if address == self.own_address(cell):
             return f"{address} (kept)"
         return name(address, self.topology, self.answers.snapshot)
 
-    def short_name(self, address: IPv4Address, cell: Cell) -> str:
+    def short_name(self, address: IPAddress, cell: Cell) -> str:
         """The name alone: `kept`, `cni0(n1)`, `pod-n1`, or the bare address where it has none."""
         words = self.name(address, cell).removesuffix(")").partition(" (")[2]
         what, of, whose = words.partition(" of ")
         return f"{what}({whose})" if of else words or str(address)
 
-    def own_address(self, cell: Cell) -> IPv4Address | None:
+    def own_address(self, cell: Cell) -> IPAddress | None:
         """The client's own address."""
         vantage = cell.vantage
         if vantage.external:

@@ -7,10 +7,10 @@ anything is asked. What is legal though odd, and what could not be read, is a no
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from probes.oracle.catalogue import CATALOGUE
+from topologies.common.addresses import IPNetwork
 from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
 from topologies.schema.topology import Version
 
@@ -237,7 +237,7 @@ def _node_port_addresses(topology: Topology, facts: ProxyFacts, where: str) -> I
     """`primary` is the node's own address; kube-proxy puts that in its place."""
     if facts.node_port_addresses is None:
         return
-    own = str(IPv4Network(topology.node(facts.node).address))
+    own = str(IPNetwork(topology.node(facts.node).address))
     declared, real = (
         {own if text == "primary" else text for text in map(str, texts)}
         for texts in (topology.proxy.node_port_addresses, facts.node_port_addresses)
@@ -254,9 +254,9 @@ def _version(text: str) -> Version | None:
         return None
 
 
-def _inside(address: str, networks: Iterable[IPv4Network]) -> bool:
+def _inside(address: str, networks: Iterable[IPNetwork]) -> bool:
     try:
-        return any(IPv4Network(address).subnet_of(network) for network in networks)
+        return any(IPNetwork(address).subnet_of(network) for network in networks)
     except ValueError:  # IPv6
         return False
 

@@ -9,9 +9,9 @@ from topologies.frontends import At
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from ipaddress import IPv4Address
 
     from topologies.cluster_state.snapshot import ServiceState, Snapshot
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node, Topology
 
 
@@ -26,21 +26,21 @@ class NodeAddress(NamedTuple):
 class Holders:
     """Every address with a declared holder."""
 
-    nodes: dict[IPv4Address, NodeAddress]
+    nodes: dict[IPAddress, NodeAddress]
     """Addresses of nodes, public ones too."""
-    hosts: frozenset[IPv4Address]
+    hosts: frozenset[IPAddress]
     """Addresses of external hosts and of the load balancer."""
-    pods: frozenset[IPv4Address]
+    pods: frozenset[IPAddress]
     """Addresses of pods that are not on the host network."""
-    virtual: frozenset[IPv4Address]
+    virtual: frozenset[IPAddress]
     """LB addresses (ipMode VIP) and externalIPs of all Services: what kube-proxy answers for besides ClusterIPs."""
 
-    def has(self, node: str, address: IPv4Address) -> bool:
+    def has(self, node: str, address: IPAddress) -> bool:
         """Return whether the address is on a device of that node."""
         place = self.nodes.get(address)
         return place is not None and place.node == node and place.at is not At.PUBLIC
 
-    def is_host(self, address: IPv4Address) -> bool:
+    def is_host(self, address: IPAddress) -> bool:
         """Return whether the address is that of a node, of an external host or of the load balancer."""
         place = self.nodes.get(address)
         return address in self.hosts or (place is not None and place.at not in {At.CNI0, At.VTEP})
@@ -57,7 +57,7 @@ def find_holders(topology: Topology, snapshot: Snapshot) -> Holders:
     return Holders(nodes, frozenset(hosts), frozenset(pods), frozenset(virtual))
 
 
-def _places(node: Node, topology: Topology) -> Iterator[tuple[IPv4Address, NodeAddress]]:
+def _places(node: Node, topology: Topology) -> Iterator[tuple[IPAddress, NodeAddress]]:
     known = (
         (node.public_address, At.PUBLIC),
         (node.cni0 if topology.cni.bridged else None, At.CNI0),
@@ -70,7 +70,7 @@ def _places(node: Node, topology: Topology) -> Iterator[tuple[IPv4Address, NodeA
             yield address, NodeAddress(node.name, at)
 
 
-def _virtual(state: ServiceState) -> Iterator[IPv4Address]:
+def _virtual(state: ServiceState) -> Iterator[IPAddress]:
     yield from state.external_ips
     if state.load_balancer_ip and state.load_balancer_ip_mode == "VIP":
         yield state.load_balancer_ip

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from ipaddress import IPv4Address
 
     from topologies.cluster_state.snapshot import Snapshot
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Topology
 
-Named = tuple["IPv4Address | None", str]
+Named = tuple["IPAddress | None", str]
 
 
-def name(address: IPv4Address, topology: Topology, snapshot: Snapshot) -> str:
+def name(address: IPAddress, topology: Topology, snapshot: Snapshot) -> str:
     """The address and what it is: a node's, a pod's, an external host's, a Service's, the balancer's; else bare.
 
     A hostNetwork pod has its node's address and is told as the node: nothing on the wire tells them apart.

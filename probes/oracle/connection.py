@@ -13,10 +13,10 @@ from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from ipaddress import IPv4Address
 
     from probes.oracle.environment import Environment
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node, Topology, Version
 
 
@@ -81,7 +81,7 @@ class Packet:
     """A SYN as it stands at `node` (empty: outside the cluster). `home`: the node its client runs on, if any."""
 
     origin: Origin
-    source: IPv4Address
+    source: IPAddress
     node: str = ""
     home: str = ""
 
@@ -111,7 +111,7 @@ class Flow:
     world: World
     state: ServiceState
     kind: FrontendKind
-    target: IPv4Address
+    target: IPAddress
     packet: Packet
     port: int = 0
     at: At = At.PRIMARY
@@ -120,7 +120,7 @@ class Flow:
     candidates: tuple[Endpoint, ...] = ()
     endpoint: Endpoint | None = None
     marked: bool = False
-    seen: IPv4Address | None = None
+    seen: IPAddress | None = None
     returned: bool = False
 
     @property
@@ -141,7 +141,7 @@ class Flow:
         return self.world.topology.node(self.packet.home)
 
     @property
-    def reached(self) -> IPv4Address:
+    def reached(self) -> IPAddress:
         """The address of the processing node that the packet comes to: a public one was translated on the way."""
         return self.node.address if self.at is At.PUBLIC else self.target
 
@@ -192,7 +192,7 @@ class Flow:
         """
         return self.virtual and not self.at_own_address
 
-    def with_source(self, source: IPv4Address) -> Flow:
+    def with_source(self, source: IPAddress) -> Flow:
         """The same, its packet from another address."""
         return replace(self, packet=replace(self.packet, source=source))
 

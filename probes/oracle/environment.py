@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are serialised by type at run time
 from typing import TYPE_CHECKING, Self
 
 from probes.oracle import upstream
+from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are serialised by type at run time
 from topologies.schema.enums import DetectLocal, EmptyPool, LoadBalancerKind, Masquerade, ProxyMode
 from topologies.schema.topology import KubernetesVersion  # noqa: TC001 - dataclasses are serialised by type at run time
 
@@ -32,10 +32,10 @@ class Environment:
     masquerades_leaving: bool
     masquerades_entering: bool
     anti_spoof: bool
-    pod_cidr: IPv4Network
+    pod_cidr: IPNetwork
     detect_local: DetectLocal
     masquerade_all: bool
-    node_port_addresses: tuple[IPv4Network, ...]
+    node_port_addresses: tuple[IPNetwork, ...]
     localhost_nodeports: bool
     strict: bool
     bridge_nf_call_iptables: bool
@@ -85,7 +85,7 @@ class Environment:
         """Whether a pod's own address is dropped on the nodes' network: an overlay's, if guarded or strict."""
         return self.overlay and (self.strict or self.anti_spoof)
 
-    def serves_node_ports_at(self, address: IPv4Address) -> bool:
+    def serves_node_ports_at(self, address: IPAddress) -> bool:
         """Whether `--nodeport-addresses` (empty: all) and `--iptables-localhost-nodeports` (1.26) leave it in."""
         switchable = self.mode is ProxyMode.IPTABLES and upstream.LOCALHOST_NODE_PORTS_FLAG.is_in(self.version)
         if address.is_loopback and switchable and not self.localhost_nodeports:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address  # noqa: TC003 - dataclasses are serialised by type at run time
 
 from probes.observation import Outcome  # noqa: TC001 - dataclasses are serialised by type at run time
+from topologies.common.addresses import IPAddress  # noqa: TC001 - dataclasses are serialised by type at run time
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Path:
     """
 
     outcome: Outcome
-    sources: frozenset[IPv4Address] = frozenset()
+    sources: frozenset[IPAddress] = frozenset()
     backend: str | None = None
     share: float = 1.0
     rules: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Expectation:
         return frozenset(path.outcome for path in self.paths)
 
     @property
-    def sources(self) -> frozenset[IPv4Address]:
+    def sources(self) -> frozenset[IPAddress]:
         return frozenset(source for path in self.paths for source in path.sources)
 
     @property

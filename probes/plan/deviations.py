@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError
 from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
+from topologies.common.addresses import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +33,6 @@ def _complaints(deviation: Deviation, cells: list[str]) -> Iterator[str]:
         yield f"outcome: got {deviation.outcome!r}, want one of {', '.join(Outcome)}"
     for index, source in enumerate(deviation.sources):
         try:
-            IPv4Address(source)
+            IPAddress(source)
         except AddressValueError as error:
             yield f"sources[{index}]: got {source!r} ({error}), want an IPv4 address"

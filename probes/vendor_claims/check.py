@@ -17,12 +17,12 @@ from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from ipaddress import IPv4Address
 
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
     from probes.vendor_claims.model import Case, Claim, Page
     from probes.vendor_claims.scenario import Realm
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Topology, Vantage, Version
 
 
@@ -92,22 +92,20 @@ def endings(realm: Realm, cell: Cell, expectation: Expectation) -> tuple[Ending,
     return tuple(found)
 
 
-def own_address(realm: Realm, cell: Cell) -> IPv4Address | None:
+def own_address(realm: Realm, cell: Cell) -> IPAddress | None:
     """The client's own address."""
     vantage = cell.vantage
     return host_address(realm.topology, vantage) or realm.snapshot.pods.get(vantage.backend or vantage.name)
 
 
-def host_address(topology: Topology, vantage: Vantage) -> IPv4Address | None:
+def host_address(topology: Topology, vantage: Vantage) -> IPAddress | None:
     """The own address of a client on a host, whichever of its addresses a socket takes; None for a pod's."""
     if vantage.kind is VantageKind.EXTERNAL:
         return next(host.address for host in topology.external if host.name == vantage.external)
     return topology.node(vantage.node or "").address if vantage.on_host_network else None
 
 
-def names(
-    address: IPv4Address, topology: Topology, target: IPv4Address | None, own: IPv4Address | None
-) -> frozenset[str]:
+def names(address: IPAddress, topology: Topology, target: IPAddress | None, own: IPAddress | None) -> frozenset[str]:
     """Every name a source may be claimed by: `kept`, `vip`, `node`, `primary(n1)` …, `lb`, or the address itself."""
     known = {str(address)}
     known |= {"kept"} if address == own else set()

@@ -6,7 +6,6 @@ Sources are compared by name, since two clusters have other addresses: each name
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from probes.judging.backend_coverage import Pool
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
 from reports.columns import split
+from topologies.common.addresses import IPAddress
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Comparable:
 
     expectation: Expectation
     observation: Observation
-    naming: Callable[[IPv4Address], str]
+    naming: Callable[[IPAddress], str]
     pool: Callable[[], Pool] | None = None
 
 
@@ -59,7 +59,7 @@ class Samples:
     """The answers of all cells that both sides have: one sample accuses a backend only together with its neighbours."""
 
     pairs: Mapping[str, tuple[Answer, Answer]]
-    addresses: dict[str, IPv4Address] = field(default_factory=dict)
+    addresses: dict[str, IPAddress] = field(default_factory=dict)
     neighbours: dict[tuple[str, str], list[Comparable]] = field(default_factory=dict)
     made: dict[str, Comparable] = field(default_factory=dict)
 
@@ -68,7 +68,7 @@ class Samples:
         fresh = count(1)
         for before, after in self.pairs.values():
             for reply in (*before.shares, *after.shares):
-                self.addresses.setdefault(reply.source, IPv4Address(next(fresh)))
+                self.addresses.setdefault(reply.source, IPAddress(next(fresh)))
         for name, (before, after) in self.pairs.items():
             if before.predicted != after.predicted:
                 self._prepare(name, *((before, after) if before.predicted else (after, before)))

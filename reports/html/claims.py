@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from probes.vendor_claims.scenario import lacks, said
 from reports.records.journal import JournalError, failed
 from reports.records.reading import SHOWN, problems
 from reports.terminal.theme import MARKS
+from topologies.common.addresses import IPAddress
 from topologies.schema.topology import Topology
 from topologies.schema.validation import complaints
 
@@ -251,7 +252,7 @@ def _topology(run: Run) -> Topology:
     return topology
 
 
-def _address_of(record: Record) -> IPv4Address:
+def _address_of(record: Record) -> IPAddress:
     """Return the address that was asked.
 
     Raises:
@@ -259,7 +260,7 @@ def _address_of(record: Record) -> IPv4Address:
 
     """
     try:
-        return IPv4Address(record.target.rpartition(":")[0])
+        return IPAddress(record.target.rpartition(":")[0])
     except AddressValueError as error:
         message = f"record {record.cell.id}: target: got {record.target[:60]!r}, want an IPv4 address and a port"
         raise JournalError(message) from error

@@ -25,10 +25,10 @@ from topologies.frontends import UnresolvedError, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from ipaddress import IPv4Address
 
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Topology
 
 
@@ -86,12 +86,12 @@ def predicted(topology: Topology, snapshot: Snapshot, cell: Cell) -> Predicted:
     )
 
 
-def naming(topology: Topology, snapshot: Snapshot, cell: Cell) -> Callable[[IPv4Address], str]:
+def naming(topology: Topology, snapshot: Snapshot, cell: Cell) -> Callable[[IPAddress], str]:
     """How addresses are called in this cell: the client's own is `kept`, others `cni0(n1)`, `pod-n1` ..."""
     own = departing(cell.vantage, topology, snapshot).source
-    known: dict[IPv4Address, str] = {own: "kept"}
+    known: dict[IPAddress, str] = {own: "kept"}
 
-    def called(address: IPv4Address) -> str:
+    def called(address: IPAddress) -> str:
         if address not in known:
             known[address] = formatting.short_name(str(address), name(address, topology, snapshot))
         return known[address]

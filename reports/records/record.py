@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
@@ -17,6 +16,7 @@ from pydantic import Field
 from probes.judging.verdict import Facet, Result, Verdict
 from reports import formatting
 from reports.records.schema import Address, CellKey, Expected, Line, Observed, Seen, Told, Try, Way
+from topologies.common.addresses import IPAddress
 
 if TYPE_CHECKING:
     from probes.observation import Attempt, Observation
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from probes.plan.cell import Cell
     from topologies.frontends import Target
 
-Naming = Callable[[IPv4Address], str]
+Naming = Callable[[IPAddress], str]
 _WORST = (Result.FAIL, Result.INCONCLUSIVE, Result.PASS)
 
 
@@ -107,7 +107,7 @@ class _Called:
     naming: Naming
     own: frozenset[str]
 
-    def address(self, address: IPv4Address) -> Address:
+    def address(self, address: IPAddress) -> Address:
         name = formatting.short_name(str(address), self.naming(address))
         return Address(address=address, name=name, kept=name == "kept" or str(address) in self.own)
 
@@ -132,7 +132,7 @@ def key(cell: Cell) -> CellKey:
     )
 
 
-def _named(addresses: Iterable[IPv4Address], called: _Called) -> tuple[Address, ...]:
+def _named(addresses: Iterable[IPAddress], called: _Called) -> tuple[Address, ...]:
     return tuple(called.address(address) for address in sorted(addresses))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address  # noqa: TC003 - pydantic resolves field types at run time
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
 
 from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
+from topologies.common.addresses import IPAddress  # noqa: TC001 - pydantic resolves field types at run time
 
 Seconds = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
 
@@ -24,7 +24,7 @@ class Address(Told):
     `kept`: it is the address the client's own socket had, so nothing on the way changed it.
     """
 
-    address: IPv4Address
+    address: IPAddress
     name: str
     kept: bool = False
 

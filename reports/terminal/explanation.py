@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -21,6 +20,7 @@ from reports import formatting
 from reports.records.prediction import naming
 from reports.records.schema import Told
 from reports.terminal.theme import printed
+from topologies.common.addresses import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -150,13 +150,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _result(path: Path, called: Callable[[IPv4Address], str]) -> str:
+def _result(path: Path, called: Callable[[IPAddress], str]) -> str:
     return formatting.expected(
         [(path.outcome, [called(source) for source in sorted(path.sources)], path.backend)], sticky=False
     )
 
 
-def _step(taken: Taken, then: Taken | None, called: Callable[[IPv4Address], str]) -> Step:
+def _step(taken: Taken, then: Taken | None, called: Callable[[IPAddress], str]) -> Step:
     title, rule = _RULES[taken.rule]
     return Step(
         step=title,
@@ -175,7 +175,7 @@ class _Decided:
 
     flow: Flow
     then: Flow | None
-    called: Callable[[IPv4Address], str]
+    called: Callable[[IPAddress], str]
 
     def told(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
         """Any rule's answer in words."""
@@ -200,12 +200,12 @@ class _Decided:
         place = f"{packet.node}'s rules see it" if packet.node else "outside the cluster"
         return f"{place}, from {self._address(packet.source)}"
 
-    def _address(self, address: IPv4Address) -> str:
+    def _address(self, address: IPAddress) -> str:
         name = self.called(address)
         return str(address) if name == str(address) else f"{address} ({name})"
 
     def _other(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
-        if isinstance(value, IPv4Address):
+        if isinstance(value, IPAddress):
             endpoint = self.flow.endpoint
             return (
                 f"{endpoint.backend} on {endpoint.node} sees {self._address(value)}"

@@ -5,25 +5,25 @@ Errors in an object's shape (AttributeError, TypeError, …) are for the caller 
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from topologies.cluster import manifests
 from topologies.cluster.api import ClusterError
 from topologies.cluster_state.pod_states import classify
 from topologies.cluster_state.snapshot import PodStatus, ServiceState
+from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema.enums import ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
     from topologies.cluster_state.snapshot import Endpoint
 
 
-def ipv4(text: str | None) -> IPv4Address | None:
+def ipv4(text: str | None) -> IPAddress | None:
     """Return an IPv4 address; None for an IPv6 one, and where there is none."""
-    return IPv4Address(text) if text and ":" not in text else None
+    return IPAddress(text) if text and ":" not in text else None
 
 
-def pod_address(pod: Any) -> IPv4Address | None:  # noqa: ANN401 - kubernetes ships no types
+def pod_address(pod: Any) -> IPAddress | None:  # noqa: ANN401 - kubernetes ships no types
     """Return the pod's first IPv4 address: in a dual-stack cluster the IPv6 one may come first."""
     if pod.status is None:
         return None
@@ -82,7 +82,7 @@ def service_state(
     )
 
 
-def _cluster_ip(service: Any) -> IPv4Address:  # noqa: ANN401 - kubernetes ships no types
+def _cluster_ip(service: Any) -> IPAddress:  # noqa: ANN401 - kubernetes ships no types
     """Return the Service's IPv4 ClusterIP; ClusterError where it has none: IPv6 is not asked."""
     listed = [service.spec.cluster_ip, *(service.spec.cluster_ips or [])]
     if address := next((found for text in listed if (found := ipv4(text))), None):
@@ -92,12 +92,12 @@ def _cluster_ip(service: Any) -> IPv4Address:  # noqa: ANN401 - kubernetes ships
     raise ClusterError(message)
 
 
-def _ranges(told: list[str] | None) -> tuple[IPv4Network, ...]:
+def _ranges(told: list[str] | None) -> tuple[IPNetwork, ...]:
     """Return those of IPv4."""
-    return tuple(IPv4Network(text, strict=False) for text in told or [] if ":" not in text)
+    return tuple(IPNetwork(text, strict=False) for text in told or [] if ":" not in text)
 
 
-def _told_beside(service: Any, ingress: Any) -> IPv4Address | None:  # noqa: ANN401 - kubernetes ships no types
+def _told_beside(service: Any, ingress: Any) -> IPAddress | None:  # noqa: ANN401 - kubernetes ships no types
     """The balancer's address where status has a hostname only: our own balancer writes it in an annotation."""
     told = (service.metadata.annotations or {}).get(manifests.ADDRESS_ANNOTATION)
-    return IPv4Address(told) if told and ingress and ingress.hostname else None
+    return IPAddress(told) if told and ingress and ingress.hostname else None

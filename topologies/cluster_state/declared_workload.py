@@ -14,9 +14,8 @@ from topologies.cluster_state.snapshot import Endpoint, Snapshot
 from topologies.schema.enums import BalancerStatus
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from topologies.cluster_state.snapshot import ServiceState
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Service, Topology
 
 
@@ -54,7 +53,7 @@ def ip_mode(topology: Topology, service: Service) -> str:
 
 def _endpoints(topology: Topology, service: Service, snapshot: Snapshot) -> list[Endpoint]:
     """Each declared backend whose pod has an address, ready."""
-    seen: dict[str, IPv4Address] = {one.backend: one.address for one in snapshot.services[service.name].endpoints}
+    seen: dict[str, IPAddress] = {one.backend: one.address for one in snapshot.services[service.name].endpoints}
     addresses = {**seen, **snapshot.pods}
     backends = (backend for backend in topology.backends_of(service) if backend.name in addresses)
     return [Endpoint.of(backend, addresses[backend.name]) for backend in backends]

@@ -7,9 +7,9 @@ predictions): both have the same shape, so the oracle cannot tell them apart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network  # noqa: TC003 - dataclasses are read back by type at run time
 from typing import TYPE_CHECKING, Self
 
+from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are read back by type at run time
 from topologies.schema.enums import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
 from topologies.schema.pod_addresses import pod_addresses
 from topologies.schema.scalars import ASSUMED_POOL
@@ -23,7 +23,7 @@ class Endpoint:
     """An entry of an EndpointSlice (or of Endpoints): the echo pod behind it, where it is and in what condition."""
 
     backend: str
-    address: IPv4Address
+    address: IPAddress
     port: int
     node: str
     host_network: bool = False
@@ -32,7 +32,7 @@ class Endpoint:
     terminating: bool = False
 
     @classmethod
-    def of(cls, backend: Backend, address: IPv4Address) -> Self:
+    def of(cls, backend: Backend, address: IPAddress) -> Self:
         """Return the ready endpoint of a declared backend at this address."""
         return cls(backend.name, address, backend.port, backend.node, backend.host_network)
 
@@ -49,11 +49,11 @@ class ServiceState:
 
     name: str
     type: ServiceType
-    cluster_ip: IPv4Address
+    cluster_ip: IPAddress
     port: int
     node_port: int | None
-    external_ips: tuple[IPv4Address, ...]
-    load_balancer_ip: IPv4Address | None
+    external_ips: tuple[IPAddress, ...]
+    load_balancer_ip: IPAddress | None
     load_balancer_ip_mode: str  # VIP or Proxy (KEP-1860)
     external_traffic_policy: TrafficPolicy
     internal_traffic_policy: TrafficPolicy
@@ -61,13 +61,13 @@ class ServiceState:
     sticky: bool
     endpoints: tuple[Endpoint, ...]
     load_balancer_hostname: str | None = None
-    load_balancer_address: IPv4Address | None = None
-    load_balancer_source_ranges: tuple[IPv4Network, ...] = ()
+    load_balancer_address: IPAddress | None = None
+    load_balancer_source_ranges: tuple[IPNetwork, ...] = ()
     ipv6: tuple[str, ...] = ()
     other_endpoints: tuple[str, ...] = ()
 
     @property
-    def balanced_at(self) -> IPv4Address | None:
+    def balanced_at(self) -> IPAddress | None:
         """The address that leads to the balancer, whether or not status tells it."""
         return self.load_balancer_ip or self.load_balancer_address
 
@@ -89,7 +89,7 @@ class Snapshot:
     `statuses` by the same names; empty in a snapshot that no API has given.
     """
 
-    pods: dict[str, IPv4Address]
+    pods: dict[str, IPAddress]
     services: dict[str, ServiceState]
     taken_at: str = ""
     statuses: dict[str, PodStatus] = field(default_factory=dict)
@@ -108,7 +108,7 @@ def declared(topology: Topology) -> Snapshot:
     return Snapshot(pods=pods, services=services)
 
 
-def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPv4Address]) -> ServiceState:
+def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPAddress]) -> ServiceState:
     balancer = topology.load_balancer
     balanced = service.type is ServiceType.LOAD_BALANCER and balancer.kind is not LoadBalancerKind.NONE
     local = service.external_traffic_policy is TrafficPolicy.LOCAL
@@ -141,7 +141,7 @@ def hostname(service: str) -> str:
     return f"{service}.lb.hairpin.local"
 
 
-def _balanced_address(topology: Topology, service: Service) -> IPv4Address:
+def _balanced_address(topology: Topology, service: Service) -> IPAddress:
     """The pool's address of the Service's place in the list, or of the place of the one it shares with.
 
     A pool too small for all Services is handed out to the balanced Services alone.

@@ -6,9 +6,9 @@ Nothing here judges what is already written out: `validation.py` does.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address
 from typing import Any
 
+from topologies.common.addresses import IPAddress
 from topologies.schema import default_workload, limits
 from topologies.schema.complaints import Complaint, show
 from topologies.schema.enums import CniKind, DetectLocal
@@ -79,14 +79,14 @@ def _external_ips(full: Raw) -> list[Complaint]:
 
 def _is_address(value: object) -> bool:
     try:
-        return isinstance(value, str) and bool(IPv4Address(value))
+        return isinstance(value, str) and bool(IPAddress(value))
     except ValueError:
         return False
 
 
 def _worker(index: int) -> Raw:
     """The lab's address plan: node LAN 198.18.1.0/24 from .11, pods 10.244.N.0/24 (documented in docs/topology.md)."""
-    address = IPv4Address("198.18.1.10") + index
+    address = IPAddress("198.18.1.10") + index
     return {"name": f"n{index}", "address": str(address), "pod_cidr": f"10.244.{index}.0/24", "ssh": {}}
 
 

@@ -6,12 +6,12 @@ import types
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import annotated_types
 from pydantic.fields import FieldInfo
 
+from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.loading.kubernetes_terms import CHOSEN, is_chosen, meant_by
 from topologies.schema.complaints import Complaint, nearest, offer, show, squash
 from topologies.schema.scalars import REFUSED, Accepted
@@ -105,8 +105,8 @@ NAMES: dict[type, str] = {
     bool: "true or false",
     str: "text",
     date: "a day such as 2027-03-31",
-    IPv4Address: "an IPv4 address",
-    IPv4Network: "an IPv4 range",
+    IPAddress: "an IPv4 address",
+    IPNetwork: "an IPv4 range",
 }
 
 

@@ -5,11 +5,11 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema import limits
 from topologies.schema.enums import (
     BalancerStatus,
@@ -79,7 +79,7 @@ class Cni(Model):
 
     kind: CniKind
     """How pods of different nodes reach each other, see [The pod network](#the-pod-network)."""
-    pod_cidr: Network = IPv4Network("10.244.0.0/16")
+    pod_cidr: Network = IPNetwork("10.244.0.0/16")
     """The cluster CIDR."""
     masquerade: Annotated[Masquerade, BeforeValidator(_masquerade)] = Masquerade.NONE
     """What the CNI masquerades, besides kube-proxy: `flannel` (what enters or leaves the pod CIDR), `egress` (what
@@ -162,12 +162,12 @@ class Node(Model):
     """If given, the node is also a client by SSH."""
 
     @property
-    def cni0(self) -> IPv4Address | None:
+    def cni0(self) -> IPAddress | None:
         """The bridge's gateway address, `x.y.N.1`."""
         return self.pod_cidr[1] if self.pod_cidr else None
 
     @property
-    def vtep(self) -> IPv4Address | None:
+    def vtep(self) -> IPAddress | None:
         """The vxlan device's address, `x.y.N.0` (flannel.1)."""
         return self.pod_cidr.network_address if self.pod_cidr else None
 

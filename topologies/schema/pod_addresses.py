@@ -6,8 +6,9 @@ empty on EKS, terway, Calico IPAM, Cilium cluster-pool).
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
+
+from topologies.common.addresses import IPAddress, IPNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,7 @@ class NoRoomError(ValueError):
     """A range has no address left for a pod; the message names the range and the pod."""
 
 
-def pod_addresses(topology: Topology) -> dict[str, IPv4Address]:
+def pod_addresses(topology: Topology) -> dict[str, IPAddress]:
     """Return the address of every pod: a hostNetwork pod has its node's, any other one of its own.
 
     Raises:
@@ -47,7 +48,7 @@ def _residents(topology: Topology) -> list[tuple[str, str, bool]]:
     return backends + probers
 
 
-def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -> dict[str, IPv4Address]:
+def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -> dict[str, IPAddress]:
     """Give each pod, by name and node, an address that nothing else declared has, in the order given.
 
     Raises:
@@ -56,7 +57,7 @@ def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -
     """
     taken = _hosts(topology) | _balanced(topology)
     parts = tuple(node.pod_cidr for node in topology.nodes if node.pod_cidr)
-    given: dict[str, IPv4Address] = {}
+    given: dict[str, IPAddress] = {}
     for name, node in pods:
         among, avoided = (node.pod_cidr, ()) if node.pod_cidr else (topology.cni.pod_cidr, parts)
         address = _next_free(among, taken, avoided)
@@ -68,16 +69,16 @@ def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -
     return given
 
 
-def _next_free(among: IPv4Network, taken: set[IPv4Address], avoided: Iterable[IPv4Network]) -> IPv4Address | None:
+def _next_free(among: IPNetwork, taken: set[IPAddress], avoided: Iterable[IPNetwork]) -> IPAddress | None:
     """Return the first free address from the tenth on; if there is none, from the second on."""
     start, end = int(among.network_address), int(among.broadcast_address)
     tenth = min(start + FIRST, end)
     return _free_between(tenth, end, taken, avoided) or _free_between(start + 2, tenth, taken, avoided)
 
 
-def _free_between(number: int, end: int, taken: set[IPv4Address], avoided: Iterable[IPv4Network]) -> IPv4Address | None:
+def _free_between(number: int, end: int, taken: set[IPAddress], avoided: Iterable[IPNetwork]) -> IPAddress | None:
     while number < end:
-        address = IPv4Address(number)
+        address = IPAddress(number)
         if over := next((network for network in avoided if address in network), None):
             number = int(over.broadcast_address) + 1
         elif address in taken:
@@ -87,7 +88,7 @@ def _free_between(number: int, end: int, taken: set[IPv4Address], avoided: Itera
     return None
 
 
-def _hosts(topology: Topology) -> set[IPv4Address]:
+def _hosts(topology: Topology) -> set[IPAddress]:
     """Collect the addresses of everything that is no pod."""
     found = {topology.control_plane, topology.load_balancer.address}
     for node in topology.nodes:
@@ -97,7 +98,7 @@ def _hosts(topology: Topology) -> set[IPv4Address]:
     return {address for address in found if address}
 
 
-def _balanced(topology: Topology) -> set[IPv4Address]:
+def _balanced(topology: Topology) -> set[IPAddress]:
     """Collect the first LB addresses of the pool, one a Service: the pool may lie in the range of the pods."""
     pool = topology.load_balancer.addresses
     most = len(topology.workload.services) + 1

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv6Network, ip_network
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
+
+from topologies.common.addresses import IPAddress, IPNetwork
 
 REFUSED = "hairpin_refused"
 SUBDOMAIN_LENGTH = 253
@@ -22,7 +24,7 @@ SERVICE_NAME = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"  # RFC 1035: the API refuses
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 NO_IPV6 = "IPv6 and dual-stack are not supported yet, see Limits in README.md"
 PRIMARY = "primary"
-ASSUMED_POOL = IPv4Network("203.0.113.0/24")  # of a balancer whose addresses are not declared; TEST-NET-3 (RFC 5737)
+ASSUMED_POOL = IPNetwork("203.0.113.0/24")  # of a balancer whose addresses are not declared; TEST-NET-3 (RFC 5737)
 
 
 class Accepted(NamedTuple):
@@ -69,33 +71,33 @@ def _version(value: object) -> Version:
         raise refused(want) from error
 
 
-def _ipv4(value: object) -> IPv4Address:
-    if isinstance(value, IPv4Address):
+def _ipv4(value: object) -> IPAddress:
+    if isinstance(value, IPAddress):
         return value
     try:
-        return IPv4Address(value if isinstance(value, str) else "")
+        return IPAddress(value if isinstance(value, str) else "")
     except ValueError as error:
         want = "an IPv4 address such as 192.0.2.11"
         raise refused(f"an IPv4 address: {NO_IPV6}" if _is_ipv6(value) else want) from error
 
 
-def _host_address(value: object) -> IPv4Address:
+def _host_address(value: object) -> IPAddress:
     address = _ipv4(value)
-    if address.is_unspecified or address.is_loopback or address.is_multicast or address == IPv4Address(2**32 - 1):
+    if address.is_unspecified or address.is_loopback or address.is_multicast or address == IPAddress(2**32 - 1):
         want = "the IPv4 address of a host, not an unspecified, loopback, multicast or broadcast one"
         raise refused(want)
     return address
 
 
-def _network(value: object) -> IPv4Network:
-    if isinstance(value, IPv4Network):
+def _network(value: object) -> IPNetwork:
+    if isinstance(value, IPNetwork):
         return value
     text = value if isinstance(value, str) else ""
     if not re.fullmatch(r"[0-9.]+/[0-9]{1,2}", text):
         want = "an IPv4 range in CIDR form such as 10.244.0.0/16"
         raise refused(f"an IPv4 range: {NO_IPV6}" if _is_ipv6(value) else want)
     try:
-        loose = IPv4Network(text, strict=False)
+        loose = IPNetwork(text, strict=False)
     except ValueError as error:
         want = "an IPv4 range in CIDR form such as 10.244.0.0/16"
         raise refused(want) from error
@@ -123,7 +125,7 @@ def _number(value: object) -> object:
     return value
 
 
-def _node_port_address(value: object) -> IPv4Network | str:
+def _node_port_address(value: object) -> IPNetwork | str:
     return PRIMARY if value == PRIMARY else _network(value)
 
 
@@ -173,13 +175,11 @@ Port = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65535)]
 BackendPort = Annotated[int, BeforeValidator(_number), Field(ge=1, le=65534)]  # its UDP port is the next one
 Whole = Annotated[int, BeforeValidator(_number)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=86400, allow_inf_nan=False)]
-AnyAddress = Annotated[IPv4Address, BeforeValidator(_ipv4), Accepted("an IPv4 address such as 192.0.2.11")]
-Address = Annotated[IPv4Address, BeforeValidator(_host_address), Accepted("an IPv4 address such as 192.0.2.11")]
-Network = Annotated[
-    IPv4Network, BeforeValidator(_network), Accepted("an IPv4 range in CIDR form such as 10.244.0.0/16")
-]
+AnyAddress = Annotated[IPAddress, BeforeValidator(_ipv4), Accepted("an IPv4 address such as 192.0.2.11")]
+Address = Annotated[IPAddress, BeforeValidator(_host_address), Accepted("an IPv4 address such as 192.0.2.11")]
+Network = Annotated[IPNetwork, BeforeValidator(_network), Accepted("an IPv4 range in CIDR form such as 10.244.0.0/16")]
 NodePortAddress = Annotated[
-    IPv4Network | Literal["primary"],
+    IPNetwork | Literal["primary"],
     BeforeValidator(_node_port_address),
     Accepted("an IPv4 range in CIDR form, or the single word primary"),
 ]

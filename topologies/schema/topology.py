@@ -7,11 +7,11 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from topologies.common.addresses import IPNetwork
 from topologies.schema import limits
 from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
 from topologies.schema.network import Cni, External, Kernel, Listener, LoadBalancer, Model, Node, Proxy, Ssh
@@ -132,7 +132,7 @@ class Topology(Model):
     """The nodes' kernels."""
     load_balancer: LoadBalancer = LoadBalancer()
     """The load balancer."""
-    service_cidr: Network = IPv4Network("10.96.0.0/16")
+    service_cidr: Network = IPNetwork("10.96.0.0/16")
     """kube-apiserver's `--service-cluster-ip-range`."""
     external: Annotated[tuple[External, ...], Field(max_length=limits.EXTERNAL_HOSTS)] = ()
     """Hosts outside the cluster."""
@@ -155,11 +155,11 @@ class Topology(Model):
         return self.proxy.version or self.kubernetes
 
     @property
-    def node_port_networks(self) -> tuple[IPv4Network, ...]:
+    def node_port_networks(self) -> tuple[IPNetwork, ...]:
         """Where kube-proxy serves NodePorts; empty: everywhere. `primary` is each node's InternalIP."""
         if self.proxy.primary_only:
-            return tuple(IPv4Network(node.address) for node in self.nodes)
-        return tuple(one for one in self.proxy.node_port_addresses if isinstance(one, IPv4Network))
+            return tuple(IPNetwork(node.address) for node in self.nodes)
+        return tuple(one for one in self.proxy.node_port_addresses if isinstance(one, IPNetwork))
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError if it is not declared (load.py has checked every reference)."""

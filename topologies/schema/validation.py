@@ -6,10 +6,10 @@ workload are in `workload_rules.py`.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from topologies.common.addresses import IPNetwork
 from topologies.schema import limits, workload_validation
 from topologies.schema.complaints import Complaint, duplicates, offer
 from topologies.schema.enums import BalancerStatus, DetectLocal, LoadBalancerKind, ProxyMode, ServiceType
@@ -18,8 +18,8 @@ from topologies.schema.scalars import ASSUMED_POOL, PRIMARY, names_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from ipaddress import IPv4Address
 
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Topology
 
 __all__ = ["Complaint", "complaints"]
@@ -116,7 +116,7 @@ def _not_services(topology: Topology) -> Iterator[Complaint]:
         yield Complaint("load_balancer.addresses", str(pool), f"no overlap with service_cidr {topology.service_cidr}")
 
 
-def _addresses(topology: Topology) -> Iterator[tuple[str, IPv4Address]]:
+def _addresses(topology: Topology) -> Iterator[tuple[str, IPAddress]]:
     for index, node in enumerate(topology.nodes):
         yield f"nodes[{index}].address", node.address
         for field in ("secondary_address", "public_address"):
@@ -186,7 +186,7 @@ def _node_port_addresses(topology: Topology) -> Iterator[Complaint]:
         yield Complaint(path, f"[{got}]", "[primary] alone, or ranges: kube-proxy refuses a mixed list")
     elif topology.proxy.primary_only and topology.proxy_version < PRIMARY_SINCE:
         yield Complaint(path, f"{PRIMARY} with {topology.proxy_version}", "1.30 or newer (kubernetes#123105)")
-    ranges = [one for one in given if isinstance(one, IPv4Network)]
+    ranges = [one for one in given if isinstance(one, IPNetwork)]
     yield from duplicates(path, ranges)
 
 
@@ -210,7 +210,7 @@ def _pool_size(topology: Topology) -> Iterator[Complaint]:
         yield Complaint("load_balancer.addresses", f"{pool} with {usable} usable addresses", want)
 
 
-def len_usable(pool: IPv4Network) -> int:
+def len_usable(pool: IPNetwork) -> int:
     """Return how many addresses of a pool a balancer hands out: not the first and last of one with more than two."""
     return pool.num_addresses if pool.prefixlen >= 31 else pool.num_addresses - 2  # noqa: PLR2004 - RFC 3021
 

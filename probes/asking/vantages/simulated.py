@@ -8,11 +8,11 @@ handed back are told.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from probes.asking.vantages.base import Completed, at_once
 from probes.observation import Attempt, Outcome
+from topologies.common.addresses import IPAddress
 from topologies.frontends import Target
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _EXIT = {
 _STATUS = {Outcome.OK: "200", Outcome.WRONG_BACKEND: "404"}
 _REASON = {Outcome.REFUSED: "Connection refused", Outcome.UNREACHABLE: "No route to host"}
 _CONNECTED = {Outcome.OK, Outcome.WRONG_BACKEND, Outcome.HANG, Outcome.RESET}
-_LOCAL = IPv4Address("192.0.2.1")  # TEST-NET-1, RFC 5737
+_LOCAL = IPAddress("192.0.2.1")  # TEST-NET-1, RFC 5737
 _LOCAL_PORT = 40000
 
 
@@ -52,7 +52,7 @@ class SimulatedVantage:
         mark = (_MARK.search(stdin) or ("", ""))[1]
         said, bodies = f"\n{mark}-begin\n", ""
         for address, port, number, times in _URL.findall(stdin):
-            target = Target(IPv4Address(address), int(port))
+            target = Target(IPAddress(address), int(port))
             for n in range(1, int(times) + 1):
                 attempt = self._answer(target)
                 said += _say(mark, target, f"{number}.{n}", attempt)

@@ -10,11 +10,10 @@ from probes.oracle.stages import masquerade_mark, return_path, source_nat
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from probes.observation import Outcome
     from probes.oracle.environment import Environment
     from probes.oracle.rule import Rule
+    from topologies.common.addresses import IPAddress
 
 OLDEST = {ProxyMode.IPTABLES: (1, 20), ProxyMode.IPVS: (1, 20), ProxyMode.NFTABLES: (1, 29)}
 NEWEST = (1, 36)
@@ -30,7 +29,7 @@ class Mode:
 
     pool: tuple[Rule[shared.Course], ...]
     mark: tuple[Rule[bool], ...]
-    source: tuple[Rule[IPv4Address], ...]
+    source: tuple[Rule[IPAddress], ...]
     reply: tuple[Rule[Outcome], ...]
 
 

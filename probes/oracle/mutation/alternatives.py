@@ -20,7 +20,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import singledispatchmethod
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
@@ -32,6 +31,7 @@ from probes.oracle.mutation.mutations import OTHER_END
 from probes.oracle.node_addresses import towards_endpoint
 from probes.oracle.rule import Rule, bent
 from probes.oracle.stages import endpoints
+from topologies.common.addresses import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ class NaturalAlternative:
         return Fate.DROPPED
 
     @to.register
-    def _(self, answer: IPv4Address, flow: Flow) -> object:
+    def _(self, answer: IPAddress, flow: Flow) -> object:
         return flow.packet.source if answer != flow.packet.source else _rewritten(flow)
 
     @to.register
@@ -123,14 +123,14 @@ def _chain(name: str, flow: Flow) -> tuple[Rule[Any], ...]:
     return next(chain for chain in chains if name in {one.id for one in chain})
 
 
-def _rewritten(flow: Flow) -> IPv4Address:
+def _rewritten(flow: Flow) -> IPAddress:
     """Return the address that a masquerade would give: towards the endpoint, or on the way to the load balancer."""
     if flow.endpoint is not None:
         return towards_endpoint(flow)
     return _masqueraded_on_the_way(flow)
 
 
-def _masqueraded_on_the_way(flow: Flow) -> IPv4Address:
+def _masqueraded_on_the_way(flow: Flow) -> IPAddress:
     """Return the address of a pod's node, or of the gateway of an outside client; a node process has no other."""
     if flow.packet.origin is Origin.EXTERNAL:
         return flow.world.topology.load_balancer.address or flow.packet.source

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
@@ -13,11 +12,12 @@ from probes.oracle.catalogue import CATALOGUE
 from probes.oracle.connection import Fate, Flow, Packet, Pool
 from probes.oracle.expectation import Path
 from probes.oracle.rule import bent
+from topologies.common.addresses import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOBODY = IPv4Address("192.0.2.1")
+NOBODY = IPAddress("192.0.2.1")
 OTHER_END = {
     Fate.REJECTED: Fate.DROPPED,
     Fate.CLOSED: Fate.DROPPED,
@@ -93,7 +93,7 @@ def _(answer: Fate, flow: Flow) -> object:  # noqa: ARG001 - likewise
 
 
 @flipped.register
-def _(answer: IPv4Address, flow: Flow) -> object:  # noqa: ARG001 - likewise
+def _(answer: IPAddress, flow: Flow) -> object:  # noqa: ARG001 - likewise
     return NOBODY
 
 

@@ -14,10 +14,9 @@ from topologies.frontends import At, FrontendKind, UnresolvedError
 from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from probes.oracle.connection import Flow
     from topologies.cluster_state.snapshot import Snapshot
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Topology, Vantage
 
 Arrival = Packet | Fate
@@ -54,7 +53,7 @@ def _on_pod_network(flow: Flow) -> bool:
     return flow.at in {At.CNI0, At.VTEP}
 
 
-def _arrived(flow: Flow, source: IPv4Address) -> Packet:
+def _arrived(flow: Flow, source: IPAddress) -> Packet:
     return replace(flow.packet, node=flow.asked_node, source=source)
 
 
@@ -237,7 +236,7 @@ BASELINE: tuple[Rule[Arrival], ...] = (not_serving, pod_from_outside, backend_fr
 
 
 @rule("L0", "flannel M4; KUBE-POSTROUTING")
-def masqueraded_towards_balancer(flow: Flow) -> IPv4Address | None:
+def masqueraded_towards_balancer(flow: Flow) -> IPAddress | None:
     """A pod's packet that leaves the cluster has its node's address if the CNI masquerades, or if it was marked."""
     if flow.packet.origin is not Origin.POD or not (flow.marked or masqueraded_leaving(flow, flow.target)):
         return None
@@ -245,12 +244,12 @@ def masqueraded_towards_balancer(flow: Flow) -> IPv4Address | None:
 
 
 @rule("L1", "plain routing")
-def kept_towards_balancer(flow: Flow) -> IPv4Address:
+def kept_towards_balancer(flow: Flow) -> IPAddress:
     """Any other packet reaches the load balancer from the client's own address."""
     return flow.packet.source
 
 
-LEAVING: tuple[Rule[IPv4Address], ...] = (masqueraded_towards_balancer, kept_towards_balancer)
+LEAVING: tuple[Rule[IPAddress], ...] = (masqueraded_towards_balancer, kept_towards_balancer)
 
 
 def lost_answer(flow: Flow) -> bool:

@@ -8,7 +8,6 @@ the nodes' side and goes back to it gets the balancer's own, without it a node m
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
@@ -17,14 +16,15 @@ from probes.oracle.expectation import Path
 from probes.oracle.node_addresses import from_pod_network
 from probes.oracle.rule import Rule, decide, rule
 from probes.oracle.stages.arrival import lost_answer
+from topologies.common.addresses import IPNetwork
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from ipaddress import IPv4Address
 
     from topologies.cluster_state.snapshot import ServiceState
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Listener
 
 NAME = "lb"
@@ -119,14 +119,14 @@ RECEIVING: tuple[Rule[Answer], ...] = (
 
 
 @rule("L16", "vendors: full NAT")
-def full_nat(flow: Flow) -> IPv4Address | None:
+def full_nat(flow: Flow) -> IPAddress | None:
     """With full NAT every client gets the load balancer's address."""
     translated = flow.kind is not FrontendKind.EXTERNAL_IP
     return _own_address(flow) if translated and flow.environment.balancer is LoadBalancerKind.FULL_NAT else None
 
 
 @rule("L11", f"{DESIGN}: iifname in0 oifname in0 masquerade")
-def back_to_the_nodes(flow: Flow) -> IPv4Address | None:
+def back_to_the_nodes(flow: Flow) -> IPAddress | None:
     """What came from the nodes' side and goes back to it gets the load balancer's address, if it masquerades inside."""
     inside = flow.packet.origin is not Origin.EXTERNAL
     masquerades = flow.world.topology.load_balancer.masquerade_inside
@@ -135,12 +135,12 @@ def back_to_the_nodes(flow: Flow) -> IPv4Address | None:
 
 
 @rule("L12", DESIGN)
-def client_kept(flow: Flow) -> IPv4Address:
+def client_kept(flow: Flow) -> IPAddress:
     """Else the client's address is kept by the load balancer."""
     return flow.packet.source
 
 
-REWRITING: tuple[Rule[IPv4Address], ...] = (full_nat, back_to_the_nodes, client_kept)
+REWRITING: tuple[Rule[IPAddress], ...] = (full_nat, back_to_the_nodes, client_kept)
 
 
 def _keeps_an_inside_client(flow: Flow) -> bool:
@@ -201,10 +201,10 @@ def _sent(flow: Flow, rules: tuple[str, ...], share: float) -> Onward:
     return Onward(sent.paths() if isinstance(sent, Fate) else sent, told, share)
 
 
-def _own_address(flow: Flow) -> IPv4Address:
+def _own_address(flow: Flow) -> IPAddress:
     """As declared, else the first host of the nodes' /24, where the lab puts it."""
     topology = flow.world.topology
-    return topology.load_balancer.address or IPv4Network((topology.nodes[0].address, 24), strict=False)[1]
+    return topology.load_balancer.address or IPNetwork((topology.nodes[0].address, 24), strict=False)[1]
 
 
 def _listener(flow: Flow) -> Listener | None:
@@ -233,7 +233,7 @@ def _pool(flow: Flow, state: ServiceState) -> tuple[str, ...]:
     return tuple(node.name for node in nodes if node.name in homes)
 
 
-def _excluded(flow: Flow, address: IPv4Address) -> bool:
+def _excluded(flow: Flow, address: IPAddress) -> bool:
     return flow.world.topology.load_balancer.excludes_source and flow.packet.source == address
 
 

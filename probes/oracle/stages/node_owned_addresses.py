@@ -19,9 +19,8 @@ from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import CniKind
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from probes.oracle.connection import Flow, Packet
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node
 
 BOUND = "kube-ipvs0 of every other node has the address (#93175, #104679, #127410)"
@@ -68,14 +67,14 @@ def bound_on_its_node(flow: Flow) -> bool:
     return not upstream.NODE_IPS_WITH_OWN.is_in(flow.version)
 
 
-def _bound_here(flow: Flow, node: Node, address: IPv4Address) -> bool:
+def _bound_here(flow: Flow, node: Node, address: IPAddress) -> bool:
     """Whether kube-ipvs0 of this node has an address that is another node's."""
     holders = flow.world.holders
     others = address in holders.nodes and not holders.has(node.name, address)
     return others and address in holders.virtual
 
 
-def _cut_off(flow: Flow, node: Node, other: Node, source: IPv4Address) -> bool:
+def _cut_off(flow: Flow, node: Node, other: Node, source: IPAddress) -> bool:
     """Whether packets between two nodes are lost, as the one has the other's address on kube-ipvs0.
 
     A tunnel's packets carry both nodes' addresses, and neighbours on a LAN must answer each other's ARP requests. Where
@@ -107,7 +106,7 @@ def cut_off_on_the_way(flow: Flow) -> Fate | None:
     return Fate.DROPPED if _cut_off(flow, flow.home, other, _source_on_the_way(flow)) else None
 
 
-def _source_on_the_way(flow: Flow) -> IPv4Address:
+def _source_on_the_way(flow: Flow) -> IPAddress:
     return flow.home.address if leaves_as_node(flow) else flow.packet.source
 
 

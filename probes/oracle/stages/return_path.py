@@ -13,15 +13,14 @@ from probes.oracle.stages.traffic_policies import bound
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from probes.oracle.connection import Flow
+    from topologies.common.addresses import IPAddress
 
 
 MEASURED = "measured in namespaces (datapath-rules R11)"
 
 
-def _seen(flow: Flow) -> IPv4Address:
+def _seen(flow: Flow) -> IPAddress:
     return flow.seen or flow.packet.source
 
 

@@ -10,9 +10,8 @@ from probes.oracle.node_addresses import masqueraded_leaving, towards_endpoint
 from probes.oracle.rule import IPTABLES_ONLY, NFTABLES_ONLY, NO_IPTABLES, Rule, rule
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from probes.oracle.connection import Flow
+    from topologies.common.addresses import IPAddress
 
 FLANNEL = "flannel pkg/trafficmngr/iptables masqRules"
 
@@ -22,13 +21,13 @@ def _back_to_itself(flow: Flow) -> bool:
 
 
 @rule("R10.1", f"{PROXIER} KUBE-SEP: -s endpoint KUBE-MARK-MASQ", modes=IPTABLES_ONLY)
-def hairpin(flow: Flow) -> IPv4Address | None:
+def hairpin(flow: Flow) -> IPAddress | None:
     """An endpoint that gets its own packet back sees the node's address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) else None
 
 
 @rule("R10.7", f"{NFTABLES} endpoint chains", until=upstream.HAIRPIN_SET, modes=NFTABLES_ONLY)
-def hairpin_nftables(flow: Flow) -> IPv4Address | None:
+def hairpin_nftables(flow: Flow) -> IPAddress | None:
     """An endpoint that gets its own packet back sees the node's address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) else None
 
@@ -36,26 +35,26 @@ def hairpin_nftables(flow: Flow) -> IPv4Address | None:
 @rule(
     "R10.8", f"{IPVS} KUBE-LOOP-BACK dst,dst,src; {NFTABLES} 1.36 set hairpin-connections (#136499)", modes=NO_IPTABLES
 )
-def hairpin_here(flow: Flow) -> IPv4Address | None:
+def hairpin_here(flow: Flow) -> IPAddress | None:
     """An endpoint of this node that gets its own packet back sees the node's address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) and flow.chosen.node == flow.packet.node else None
 
 
 @rule("R10.2", "netfilter: INPUT has no POSTROUTING")
-def delivered_here(flow: Flow) -> IPv4Address | None:
+def delivered_here(flow: Flow) -> IPAddress | None:
     """A hostNetwork endpoint on the processing node sees the client of every packet that came in from elsewhere."""
     inside = flow.chosen.host_network and flow.chosen.node == flow.packet.node
     return flow.packet.source if inside and not flow.local else None
 
 
 @rule("R10.3", "pkg/proxy KUBE-POSTROUTING MASQUERADE")
-def marked(flow: Flow) -> IPv4Address | None:
+def marked(flow: Flow) -> IPAddress | None:
     """A marked packet gets the address of the node's device towards the endpoint: cni0, the vxlan device or primary."""
     return towards_endpoint(flow) if flow.marked else None
 
 
 @rule("R10.4", f"{FLANNEL} M1 M2 M3 M5")
-def entering_elsewhere(flow: Flow) -> IPv4Address | None:
+def entering_elsewhere(flow: Flow) -> IPAddress | None:
     """With the CNI's masquerade, a source outside the pod network that goes to a pod of another node is rewritten."""
     elsewhere = flow.chosen.node != flow.packet.node and not flow.chosen.host_network
     entering = flow.packet.source not in flow.environment.pod_cidr
@@ -65,7 +64,7 @@ def entering_elsewhere(flow: Flow) -> IPv4Address | None:
 
 
 @rule("R10.5", f"{FLANNEL} M4")
-def leaving_pod_network(flow: Flow) -> IPv4Address | None:
+def leaving_pod_network(flow: Flow) -> IPAddress | None:
     """With the CNI's masquerade, a packet from the pod network that leaves it gets the processing node's address.
 
     A node process that asked its own bridge or vxlan device comes from there, and leaves for its own node too.
@@ -75,12 +74,12 @@ def leaving_pod_network(flow: Flow) -> IPv4Address | None:
 
 
 @rule("R10.6", "netfilter: no rule matches")
-def kept(flow: Flow) -> IPv4Address:
+def kept(flow: Flow) -> IPAddress:
     """Otherwise the source is kept."""
     return flow.packet.source
 
 
-SOURCE: tuple[Rule[IPv4Address], ...] = (
+SOURCE: tuple[Rule[IPAddress], ...] = (
     hairpin,
     hairpin_nftables,
     hairpin_here,
@@ -90,4 +89,4 @@ SOURCE: tuple[Rule[IPv4Address], ...] = (
     leaving_pod_network,
     kept,
 )
-UNTOUCHED_BY_PROXY: tuple[Rule[IPv4Address], ...] = (delivered_here, entering_elsewhere, leaving_pod_network, kept)
+UNTOUCHED_BY_PROXY: tuple[Rule[IPAddress], ...] = (delivered_here, entering_elsewhere, leaving_pod_network, kept)

@@ -20,9 +20,8 @@ from probes.oracle.stages.traffic_policies import external_local, internal_local
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from probes.oracle.connection import Flow
+    from topologies.common.addresses import IPAddress
 
 
 def _restricted(flow: Flow) -> bool:
@@ -30,7 +29,7 @@ def _restricted(flow: Flow) -> bool:
     return flow.kind is FrontendKind.LOAD_BALANCER and bool(flow.state.load_balancer_source_ranges)
 
 
-def _in_ranges(flow: Flow, address: IPv4Address) -> bool:
+def _in_ranges(flow: Flow, address: IPAddress) -> bool:
     return any(address in network for network in flow.state.load_balancer_source_ranges)
 
 

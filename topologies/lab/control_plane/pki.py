@@ -18,14 +18,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from ipaddress import IPv4Address
     from pathlib import Path
+
+    from topologies.common.addresses import IPAddress
 
 DAYS = 30
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
-def write(directory: Path, *, api: Iterable[IPv4Address], kubelets: Iterable[IPv4Address]) -> None:
+def write(directory: Path, *, api: Iterable[IPAddress], kubelets: Iterable[IPAddress]) -> None:
     """`ca`, `api`, `kubelet`, `kubelet-client` as .crt and .key, and `sa.key`; given: addresses."""
     directory.mkdir(parents=True, exist_ok=True)
     key = _key(directory, "ca")
@@ -53,7 +54,7 @@ def write(directory: Path, *, api: Iterable[IPv4Address], kubelets: Iterable[IPv
     _key(directory, "sa")
 
 
-def write_ssh(directory: Path, hosts: Mapping[str, tuple[IPv4Address, int]]) -> None:
+def write_ssh(directory: Path, hosts: Mapping[str, tuple[IPAddress, int]]) -> None:
     """Client key `id_ed25519`, host keys `host-<name>`, `authorized_keys`, `known_hosts`; hosts: address and port."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "authorized_keys").write_text(_ssh_key(directory / "id_ed25519") + "\n")

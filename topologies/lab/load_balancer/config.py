@@ -8,12 +8,12 @@ asked. With full NAT everything is masqueraded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from topologies.cluster.lb_targets import written
 from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
 from topologies.cluster_state.snapshot import hostname
+from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema.enums import BalancerStatus, EmptyPool, LoadBalancerKind, Registers
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Listener, LoadBalancer
 
 Service = dict[str, Any]
-Given = dict[str, IPv4Address]
-Names = dict[IPv4Address, str]
+Given = dict[str, IPAddress]
+Names = dict[IPAddress, str]
 TABLE = "hairpin"
 OWN_PORTS = 20001  # where the host answers for its first listener of its own
 
@@ -32,11 +32,11 @@ OWN_PORTS = 20001  # where the host answers for its first listener of its own
 class Frontend:
     """Ports of a balanced address and where they lead: a NodePort of the nodes in the pool, or a port of the host's."""
 
-    address: IPv4Address
+    address: IPAddress
     protocol: str
     port: int
     node_port: int = 0
-    pool: tuple[IPv4Address, ...] = ()
+    pool: tuple[IPAddress, ...] = ()
     until: int = 0
     own_port: int = 0
 
@@ -67,14 +67,14 @@ def ingress(service: Service) -> list[dict[str, str]]:
     return service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
 
 
-def held(service: Service) -> list[IPv4Address]:
+def held(service: Service) -> list[IPAddress]:
     """The addresses it has already, by its status or, beside a hostname, by its annotation."""
     told = [entry["ip"] for entry in ingress(service) if "ip" in entry]
     beside = annotation(service, ADDRESS_ANNOTATION)
-    return [IPv4Address(text) for text in (*told, *([beside] if beside else []))]
+    return [IPAddress(text) for text in (*told, *([beside] if beside else []))]
 
 
-def assign(services: Iterable[Service], network: IPv4Network) -> Given:
+def assign(services: Iterable[Service], network: IPNetwork) -> Given:
     """An address each: the one it has, else the one it wishes for, else the lowest free; the oldest Service first.
 
     One that shares has the address of the Service it names, and none while that has none.
@@ -96,17 +96,17 @@ def assign(services: Iterable[Service], network: IPv4Network) -> Given:
     return given
 
 
-def _free(service: Service, network: IPv4Network, taken: set[IPv4Address]) -> IPv4Address | None:
+def _free(service: Service, network: IPNetwork, taken: set[IPAddress]) -> IPAddress | None:
     wish = service["spec"].get("loadBalancerIP")
-    wished = [IPv4Address(wish)] if wish else []
+    wished = [IPAddress(wish)] if wish else []
     return next((one for one in (*wished, *network.hosts()) if one in network and one not in taken), None)
 
 
 def frontends(
     services: Iterable[Service],
     given: Given,
-    nodes: tuple[IPv4Address, ...],
-    healthy: Callable[[IPv4Address, int], bool],
+    nodes: tuple[IPAddress, ...],
+    healthy: Callable[[IPAddress, int], bool],
     balancer: LoadBalancer,
 ) -> list[Frontend]:
     """All ports of all balanced Services, and the listeners that belong to none.
@@ -115,7 +115,7 @@ def frontends(
     """
     known = {key(service): service for service in services}
     pools = {name: _pool(service, nodes, healthy, balancer.registers) for name, service in known.items()}
-    made: dict[tuple[IPv4Address, str, int], Frontend] = {}
+    made: dict[tuple[IPAddress, str, int], Frontend] = {}
     for name, address in given.items():
         for one in _declared(known[name], address, pools[name]):
             made[one.address, one.protocol, one.port] = one
@@ -131,10 +131,10 @@ def frontends(
 
 def _pool(
     service: Service,
-    nodes: tuple[IPv4Address, ...],
-    healthy: Callable[[IPv4Address, int], bool],
+    nodes: tuple[IPAddress, ...],
+    healthy: Callable[[IPAddress, int], bool],
     registers: Registers,
-) -> tuple[IPv4Address, ...]:
+) -> tuple[IPAddress, ...]:
     spec = service["spec"]
     port = spec.get("healthCheckNodePort") if spec.get("externalTrafficPolicy") == "Local" else None
     if not port or registers is Registers.ALL:
@@ -142,7 +142,7 @@ def _pool(
     return tuple(node for node in nodes if healthy(node, port))
 
 
-def _declared(service: Service, address: IPv4Address, pool: tuple[IPv4Address, ...]) -> Iterator[Frontend]:
+def _declared(service: Service, address: IPAddress, pool: tuple[IPAddress, ...]) -> Iterator[Frontend]:
     for port in service["spec"]["ports"]:
         if port.get("nodePort"):
             yield Frontend(address, port.get("protocol", "TCP").lower(), port["port"], port["nodePort"], pool)
@@ -150,10 +150,10 @@ def _declared(service: Service, address: IPv4Address, pool: tuple[IPv4Address, .
 
 def _listening(
     listener: Listener,
-    address: IPv4Address,
+    address: IPAddress,
     own_port: int,
     target: Service | None,
-    pools: dict[str, tuple[IPv4Address, ...]],
+    pools: dict[str, tuple[IPAddress, ...]],
 ) -> Frontend | None:
     """The listener at one address: the host's own answer, or as the Service's first port; None without that Service."""
     until = listener.until or 0
@@ -181,13 +181,13 @@ def pools(services: Iterable[Service], given: Given, made: Iterable[Frontend], n
     return found
 
 
-def external_ips(services: Iterable[Service], network: IPv4Network) -> set[IPv4Address]:
+def external_ips(services: Iterable[Service], network: IPNetwork) -> set[IPAddress]:
     """The externalIPs that are routed to the balancer."""
-    found = {IPv4Address(text) for service in services for text in service["spec"].get("externalIPs") or ()}
+    found = {IPAddress(text) for service in services for text in service["spec"].get("externalIPs") or ()}
     return {address for address in found if address in network}
 
 
-def status(service: Service, address: IPv4Address, balancer: LoadBalancer) -> dict[str, str]:
+def status(service: Service, address: IPAddress, balancer: LoadBalancer) -> dict[str, str]:
     """The entry of `status.loadBalancer.ingress`: as the Service's annotation wants it, else the balancer's way."""
     wanted = BalancerStatus(annotation(service, STATUS_ANNOTATION) or balancer.status)
     if wanted is BalancerStatus.HOSTNAME:
@@ -195,7 +195,7 @@ def status(service: Service, address: IPv4Address, balancer: LoadBalancer) -> di
     return {"ip": str(address)} | ({"ipMode": "Proxy"} if wanted is BalancerStatus.PROXY else {})
 
 
-def ruleset(made: Iterable[Frontend], balancer: LoadBalancer, external: IPv4Network) -> str:
+def ruleset(made: Iterable[Frontend], balancer: LoadBalancer, external: IPNetwork) -> str:
     """The whole nft table, replaced in one transaction. `external`: the addresses that are handed on untranslated.
 
     An empty pool has no rule: the address is the balancer's own and nobody listens, so a connection is refused; with
@@ -223,7 +223,7 @@ def ruleset(made: Iterable[Frontend], balancer: LoadBalancer, external: IPv4Netw
     )
 
 
-def _masquerades(balancer: LoadBalancer, external: IPv4Network) -> list[str]:
+def _masquerades(balancer: LoadBalancer, external: IPNetwork) -> list[str]:
     if balancer.kind is LoadBalancerKind.FULL_NAT:
         return ["ct status dnat masquerade"]
     if not balancer.masquerade_inside:
@@ -254,6 +254,6 @@ def _silences(one: Frontend, balancer: LoadBalancer) -> Iterator[str]:
         yield f"ip saddr {one.pool[0]} {one.match} drop"
 
 
-def _choice(pool: tuple[IPv4Address, ...]) -> str:
+def _choice(pool: tuple[IPAddress, ...]) -> str:
     members = ", ".join(f"{number} : {address}" for number, address in enumerate(pool))
     return f"numgen inc mod {len(pool)} map {{ {members} }}"

@@ -30,7 +30,7 @@ from topologies.schema.enums import LoadBalancerKind
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
+    from topologies.common.addresses import IPAddress
 
 EVERY = 0.2  # seconds between two rounds at least; where rounds take long, three times as long as they take
 HEALTH_TIMEOUT = 0.5
@@ -43,10 +43,10 @@ NAMED = ("unshare", "--uts", "--", "sh", "-c", 'echo "$0" > /proc/sys/kernel/hos
 class Checks:
     """The state of every node's health checks: one that is late once is no unhealthy node."""
 
-    states: dict[tuple[IPv4Address, int], bool] = field(default_factory=dict)
-    missed: Counter[tuple[IPv4Address, int]] = field(default_factory=Counter)
+    states: dict[tuple[IPAddress, int], bool] = field(default_factory=dict)
+    missed: Counter[tuple[IPAddress, int]] = field(default_factory=Counter)
 
-    def state(self, check: tuple[IPv4Address, int], answer: bool | None) -> bool:
+    def state(self, check: tuple[IPAddress, int], answer: bool | None) -> bool:
         """Return whether the node is healthy, after this answer; None: there was none in time."""
         self.missed[check] = self.missed[check] + 1 if answer is None else 0
         if answer is not None or self.missed[check] >= FALL:
@@ -61,8 +61,8 @@ class Controller:
     topology: Topology
     api: Api
     rules: str = ""
-    own: set[IPv4Address] = field(default_factory=set)
-    routed: set[IPv4Address] = field(default_factory=set)
+    own: set[IPAddress] = field(default_factory=set)
+    routed: set[IPAddress] = field(default_factory=set)
     checks: Checks = field(default_factory=Checks)
 
     def sync(self) -> None:
@@ -78,7 +78,7 @@ class Controller:
             self.tell(service, given.get(config.key(service)))
             self.tell_pool(service, pools.get(config.key(service)))
 
-    def program(self, services: list[config.Service], given: dict[str, IPv4Address]) -> dict[str, str]:
+    def program(self, services: list[config.Service], given: dict[str, IPAddress]) -> dict[str, str]:
         """Replace the rules if anything changed; the pool of every Service."""
         nodes, balancer = tuple(node.address for node in self.topology.nodes), self.topology.load_balancer
         ports = {one["spec"]["healthCheckNodePort"] for one in services if one["spec"].get("healthCheckNodePort")}
@@ -95,7 +95,7 @@ class Controller:
         names = {node.address: node.name for node in self.topology.nodes}
         return config.pools(services, given, made, names)
 
-    def hold(self, wanted: set[IPv4Address]) -> None:
+    def hold(self, wanted: set[IPAddress]) -> None:
         """The balanced addresses are the host's own: a port nobody declared is refused, as by a real machine."""
         for address in wanted - self.own:
             run(["ip", "address", "replace", f"{address}/32", "dev", "lo"])
@@ -103,7 +103,7 @@ class Controller:
             run(["ip", "address", "delete", f"{address}/32", "dev", "lo"])
         self.own = wanted
 
-    def route(self, wanted: set[IPv4Address]) -> None:
+    def route(self, wanted: set[IPAddress]) -> None:
         """ExternalIPs go to the first node, unchanged: its kube-proxy answers for them."""
         for address in wanted - self.routed:
             run(["ip", "route", "replace", f"{address}/32", "via", str(self.topology.nodes[0].address)])
@@ -111,7 +111,7 @@ class Controller:
             run(["ip", "route", "delete", f"{address}/32"])
         self.routed = wanted
 
-    def tell(self, service: config.Service, address: IPv4Address | None) -> None:
+    def tell(self, service: config.Service, address: IPAddress | None) -> None:
         """Write the status if it does not say so yet; beside a hostname, the address as an annotation."""
         told = config.ingress(service)
         wanted = [config.status(service, address, self.topology.load_balancer)] if address else []
@@ -146,7 +146,7 @@ def _says(told: list[dict[str, str]], wanted: list[dict[str, str]]) -> bool:
     )
 
 
-def healthy(node: IPv4Address, port: int) -> bool | None:
+def healthy(node: IPAddress, port: int) -> bool | None:
     """What kube-proxy's health check of a Local Service says on a node; None if it says nothing in time."""
     connection = HTTPConnection(str(node), port, timeout=HEALTH_TIMEOUT)
     try:

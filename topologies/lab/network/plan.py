@@ -11,9 +11,9 @@ are those of RFC 2544 (198.18.0.0/15), which nobody routes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
+from topologies.common.addresses import IPAddress, IPInterface, IPNetwork
 from topologies.lab.network import nat
 from topologies.schema.enums import CniKind, LoadBalancerKind
 
@@ -26,9 +26,9 @@ ROUTER = "rt"
 NODES = "nodes"  # the bridge the nodes are plugged into
 SECOND = "second"  # the bridge of the nodes' second cards
 OUTSIDE = "outside"  # the bridge of the external hosts
-TRANSIT = IPv4Network("198.18.2.0/30")
-BALANCED = IPv4Network("198.18.100.0/24")
-EVERYWHERE = IPv4Network("0.0.0.0/0")
+TRANSIT = IPNetwork("198.18.2.0/30")
+BALANCED = IPNetwork("198.18.100.0/24")
+EVERYWHERE = IPNetwork("0.0.0.0/0")
 VXLAN_PORT = 8472
 ETHERNET_MTU = 1500
 VXLAN_MTU = 1450
@@ -39,7 +39,7 @@ class Leg:
     """A network card: one end of a veth pair, the other end in a bridge of the island or in another host."""
 
     name: str
-    address: IPv4Interface
+    address: IPInterface
     switch: str | None = None
     peer: tuple[str, str] | None = None
 
@@ -48,8 +48,8 @@ class Leg:
 class Route:
     """`via` None: straight out of `device`; both None: unreachable."""
 
-    destination: IPv4Network
-    via: IPv4Address | None = None
+    destination: IPNetwork
+    via: IPAddress | None = None
     device: str | None = None
     onlink: bool = False
 
@@ -59,17 +59,17 @@ class Tunnel:
     """A remote vtep: where its MAC and its overlay address are found."""
 
     mac: str
-    vtep: IPv4Address
-    underlay: IPv4Address
+    vtep: IPAddress
+    underlay: IPAddress
 
 
 @dataclass(frozen=True, slots=True)
 class PodNetwork:
     """A node's bridge, and its vxlan device if the CNI has one."""
 
-    gateway: IPv4Interface
+    gateway: IPInterface
     mtu: int
-    vtep: IPv4Address | None = None
+    vtep: IPAddress | None = None
     mac: str = ""
     tunnels: tuple[Tunnel, ...] = ()
 
@@ -86,14 +86,14 @@ class Host:
     rules: str = ""
 
     @property
-    def address(self) -> IPv4Address:
+    def address(self) -> IPAddress:
         """The address a host is known by: its first card's."""
         return self.legs[0].address.ip
 
 
-def node_network(topology: Topology) -> IPv4Network:
+def node_network(topology: Topology) -> IPNetwork:
     """The LAN of the nodes: the /24 of the first one."""
-    return IPv4Network((topology.nodes[0].address, 24), strict=False)
+    return IPNetwork((topology.nodes[0].address, 24), strict=False)
 
 
 def layer3(topology: Topology) -> bool:
@@ -108,25 +108,25 @@ def port(host: str, leg: Leg) -> str:
     return f"{host[:6]}-{int(leg.address.ip):08x}"
 
 
-def control_plane(topology: Topology) -> IPv4Address:
+def control_plane(topology: Topology) -> IPAddress:
     """Where the API server listens: as declared, or the tenth address of the nodes' LAN."""
     return topology.control_plane or node_network(topology)[10]
 
 
-def pod_cidr(topology: Topology, node: Node) -> IPv4Network:
+def pod_cidr(topology: Topology, node: Node) -> IPNetwork:
     """A node's part of the pod network: as declared, or the /24 of its number (n1 has x.y.1.0/24)."""
     if node.pod_cidr:
         return node.pod_cidr
     number = topology.nodes.index(node) + 1
-    return IPv4Network((int(topology.cni.pod_cidr.network_address) + (number << 8), 24))
+    return IPNetwork((int(topology.cni.pod_cidr.network_address) + (number << 8), 24))
 
 
-def balanced(topology: Topology) -> IPv4Network:
+def balanced(topology: Topology) -> IPNetwork:
     """The addresses the load balancer gives away."""
     return topology.load_balancer.addresses or BALANCED
 
 
-def routed_to_balancer(topology: Topology) -> IPv4Network:
+def routed_to_balancer(topology: Topology) -> IPNetwork:
     """What the router sends to the load balancer: its own addresses and, beside them, those for `externalIPs`."""
     network = balanced(topology)
     return network.supernet(new_prefix=min(22, network.prefixlen))
@@ -143,9 +143,9 @@ def fabric(topology: Topology) -> tuple[Host, ...]:
     )
 
 
-def _outside(topology: Topology) -> IPv4Network:
-    addresses = [external.address for external in topology.external] or [IPv4Address("198.18.3.100")]
-    return IPv4Network((addresses[0], 24), strict=False)
+def _outside(topology: Topology) -> IPNetwork:
+    addresses = [external.address for external in topology.external] or [IPAddress("198.18.3.100")]
+    return IPNetwork((addresses[0], 24), strict=False)
 
 
 def _pod_routes(topology: Topology, *, besides: Node | None = None) -> tuple[Route, ...]:
@@ -156,27 +156,27 @@ def _control_plane(topology: Topology) -> Host:
     network = node_network(topology)
     if layer3(topology):
         return Host(CONTROL_PLANE, (_alone(control_plane(topology)),), _by_gateway(network[1]))
-    leg = Leg("eth0", IPv4Interface((control_plane(topology), network.prefixlen)), switch=NODES)
+    leg = Leg("eth0", IPInterface((control_plane(topology), network.prefixlen)), switch=NODES)
     pods = () if topology.cni.overlay else _pod_routes(topology)
     return Host(CONTROL_PLANE, (leg,), (Route(EVERYWHERE, network[1]), *pods))
 
 
-def _alone(address: IPv4Address) -> Leg:
+def _alone(address: IPAddress) -> Leg:
     """A card on the nodes' switch whose host has no neighbours."""
-    return Leg("eth0", IPv4Interface((address, 32)), switch=NODES)
+    return Leg("eth0", IPInterface((address, 32)), switch=NODES)
 
 
-def _by_gateway(gateway: IPv4Address) -> tuple[Route, ...]:
+def _by_gateway(gateway: IPAddress) -> tuple[Route, ...]:
     """All of such a host's routes."""
-    return Route(IPv4Network(gateway), device="eth0"), Route(EVERYWHERE, gateway)
+    return Route(IPNetwork(gateway), device="eth0"), Route(EVERYWHERE, gateway)
 
 
 def _node(topology: Topology, node: Node) -> Host:
     network, alone = node_network(topology), layer3(topology)
-    card = Leg("eth0", IPv4Interface((node.address, network.prefixlen)), switch=NODES)
+    card = Leg("eth0", IPInterface((node.address, network.prefixlen)), switch=NODES)
     legs = [_alone(node.address) if alone else card]
     if node.secondary_address:
-        legs.append(Leg("eth1", IPv4Interface((node.secondary_address, 24)), switch=SECOND))
+        legs.append(Leg("eth1", IPInterface((node.secondary_address, 24)), switch=SECOND))
     away = _by_gateway(network[1]) if alone else (Route(EVERYWHERE, network[1]),)
     pods = _pod_network(topology, node) if topology.cni.bridged else None
     return Host(
@@ -191,7 +191,7 @@ def _node(topology: Topology, node: Node) -> Host:
 def _routes_to_pods(topology: Topology, node: Node, pods: PodNetwork | None) -> tuple[Route, ...]:
     """To the other nodes' pods: through the vxlan device, by the nodes themselves, or none besides the default."""
     if pods and topology.cni.overlay:
-        return tuple(Route(IPv4Network((t.vtep, 24)), t.vtep, "flannel.1", onlink=True) for t in pods.tunnels)
+        return tuple(Route(IPNetwork((t.vtep, 24)), t.vtep, "flannel.1", onlink=True) for t in pods.tunnels)
     return () if layer3(topology) else _pod_routes(topology, besides=node)
 
 
@@ -214,7 +214,7 @@ def _icmp(topology: Topology) -> tuple[tuple[str, str], ...]:
 
 def _pod_network(topology: Topology, node: Node) -> PodNetwork:
     cidr = pod_cidr(topology, node)
-    gateway = IPv4Interface((cidr[1], cidr.prefixlen))
+    gateway = IPInterface((cidr[1], cidr.prefixlen))
     if not topology.cni.overlay:
         return PodNetwork(gateway, ETHERNET_MTU)
     tunnels = tuple(
@@ -234,11 +234,11 @@ def _balancer(topology: Topology) -> Host:
     pods = _pod_routes(topology) if topology.external_routes_to_pods or not topology.cni.overlay else ()
     ours = () if topology.load_balancer.kind is LoadBalancerKind.NONE else (Route(routed_to_balancer(topology)),)
     legs = [
-        Leg("in0", IPv4Interface((network[1], network.prefixlen)), switch=NODES),
-        Leg("out0", IPv4Interface((TRANSIT[2], TRANSIT.prefixlen)), peer=(ROUTER, "wan0")),
+        Leg("in0", IPInterface((network[1], network.prefixlen)), switch=NODES),
+        Leg("out0", IPInterface((TRANSIT[2], TRANSIT.prefixlen)), peer=(ROUTER, "wan0")),
     ]
     if second := next((node.secondary_address for node in topology.nodes if node.secondary_address), None):
-        legs.append(Leg("in1", IPv4Interface((IPv4Network((second, 24), strict=False)[1], 24)), switch=SECOND))
+        legs.append(Leg("in1", IPInterface((IPNetwork((second, 24), strict=False)[1], 24)), switch=SECOND))
     return Host(
         BALANCER,
         tuple(legs),
@@ -260,14 +260,14 @@ def _router(topology: Topology) -> Host:
     outside = _outside(topology)
     inwards = [node_network(topology), routed_to_balancer(topology)]
     if second := next((node.secondary_address for node in topology.nodes if node.secondary_address), None):
-        inwards.append(IPv4Network((second, 24), strict=False))
+        inwards.append(IPNetwork((second, 24), strict=False))
     if topology.external_routes_to_pods:
         inwards.append(topology.cni.pod_cidr)
     return Host(
         ROUTER,
         (
-            Leg("wan0", IPv4Interface((TRANSIT[1], TRANSIT.prefixlen))),
-            Leg("lan0", IPv4Interface((outside[1], outside.prefixlen)), switch=OUTSIDE),
+            Leg("wan0", IPInterface((TRANSIT[1], TRANSIT.prefixlen))),
+            Leg("lan0", IPInterface((outside[1], outside.prefixlen)), switch=OUTSIDE),
         ),
         (*(Route(network, TRANSIT[2]) for network in inwards), Route(EVERYWHERE)),
         (("ipv4/ip_forward", "1"), *_quiet(), *_loose()),
@@ -280,7 +280,7 @@ def _external(topology: Topology) -> tuple[Host, ...]:
     return tuple(
         Host(
             external.name,
-            (Leg("eth0", IPv4Interface((external.address, outside.prefixlen)), switch=OUTSIDE),),
+            (Leg("eth0", IPInterface((external.address, outside.prefixlen)), switch=OUTSIDE),),
             (Route(EVERYWHERE, outside[1]),),
         )
         for external in topology.external

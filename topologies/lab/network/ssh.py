@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from ipaddress import IPv4Address
 
+    from topologies.common.addresses import IPAddress
     from topologies.lab.state import State
     from topologies.schema.topology import Topology
 
@@ -38,7 +38,7 @@ Subsystem sftp internal-sftp
 """
 
 
-def hosts(topology: Topology) -> dict[str, tuple[IPv4Address, int]]:
+def hosts(topology: Topology) -> dict[str, tuple[IPAddress, int]]:
     """Every host with an sshd: its address and port."""
     nodes = {node.name: (node.address, node.ssh.port if node.ssh else 22) for node in topology.nodes}
     return {**nodes, **{external.name: (external.address, external.ssh.port) for external in topology.external}}
