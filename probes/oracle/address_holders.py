@@ -1,4 +1,4 @@
-"""Which host has an address: facts about a declared cluster and its API, no rule decides here."""
+"""Finds the owner of an address: facts about a declared cluster and its API, without rules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class NodeAddress(NamedTuple):
-    """A node, and which of its addresses is meant."""
+    """A node and the kind of the address that it owns."""
 
     node: str
     at: At
@@ -24,7 +24,7 @@ class NodeAddress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """Every address with a declared holder."""
+    """All addresses with a declared owner."""
 
     nodes: dict[IPAddress, NodeAddress]
     """Addresses of nodes, public ones too."""
@@ -33,21 +33,21 @@ class Holders:
     pods: frozenset[IPAddress]
     """Addresses of pods that are not on the host network."""
     virtual: frozenset[IPAddress]
-    """LB addresses (ipMode VIP) and externalIPs of all Services: what kube-proxy answers for besides ClusterIPs."""
+    """Load balancer IPs (ipMode VIP) and externalIPs of all Services: what kube-proxy serves besides ClusterIPs."""
 
     def has(self, node: str, address: IPAddress) -> bool:
-        """Return whether the address is on a device of that node."""
+        """Return whether the address is on an interface of that node."""
         place = self.nodes.get(address)
         return place is not None and place.node == node and place.at is not At.PUBLIC
 
     def is_host(self, address: IPAddress) -> bool:
-        """Return whether the address is that of a node, of an external host or of the load balancer."""
+        """Return whether a node, an external host or the load balancer owns the address."""
         place = self.nodes.get(address)
         return address in self.hosts or (place is not None and place.at not in {At.CNI0, At.VTEP})
 
 
 def find_holders(topology: Topology, snapshot: Snapshot) -> Holders:
-    """Collect the addresses that a topology declares and those that its API reports."""
+    """Return the owners of the addresses that a topology declares and that its API reports."""
     nodes = {address: place for node in topology.nodes for address, place in _places(node, topology)}
     hosts = {host.address for host in topology.external}
     if topology.load_balancer.address:

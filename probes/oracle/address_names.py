@@ -1,4 +1,4 @@
-"""An address in words, as reports tell it: `198.18.1.11 (primary of n1)`."""
+"""Formats an address for reports: `198.18.1.11 (primary of n1)`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Named = tuple["IPAddress | None", str]
 
 
 def name(address: IPAddress, topology: Topology, snapshot: Snapshot) -> str:
-    """The address and what it is: a node's, a pod's, an external host's, a Service's, the balancer's; else bare.
+    """Return the address with its owner: a node, pod, external host, Service or load balancer.
 
-    A hostNetwork pod has its node's address and is told as the node: nothing on the wire tells them apart.
+    Returns the address alone if no owner is known. For a hostNetwork pod the owner is its node, because both have the
+    same address.
     """
     for known, words in _known(topology, snapshot):
         if known == address:

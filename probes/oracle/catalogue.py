@@ -1,4 +1,4 @@
-"""The catalogue: every rule the oracle can name, in the order a packet meets them.
+"""The catalogue of all rules, in the order in which a packet meets them.
 
 `python -m probes.oracle.catalogue` prints docs/rules.md.
 """
@@ -36,26 +36,26 @@ MINOR = 2  # parts of a release without its patch
 OLDEST_MINOR = min(OLDEST.values())[1]
 
 STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
-    ("The processing node, and the source as it arrives there", arrival.TRAVEL),
-    ("Which endpoints count", endpoints.READINESS),
-    ("Whether a packet is known to be a pod's", detect_local.IDENTITY),
-    ("loadBalancerSourceRanges, a part of each mode's pool", source_ranges.FENCES),
-    ("The pool, or how it ends without one: iptables", iptables.POOL),
-    ("The pool: nftables", nftables.POOL),
-    ("The pool: ipvs", ipvs.POOL),
-    ("The mark for masquerade", masquerade_mark.MARK),
-    ("The source the endpoint sees", source_nat.SOURCE),
-    ("The return path", return_path.REPLY),
-    ("Past the rules, at an LB address or externalIP that is a host's own", node_owned_addresses.HOLDING),
-    ("Past the rules, towards the load balancer", arrival.LEAVING),
-    ("The load balancer", load_balancer.RECEIVING),
-    ("The source after the load balancer", load_balancer.REWRITING),
-    ("From the load balancer to the node it picked", load_balancer.SENDING),
-    ("The node's own ports", host_ports.LISTENING),
-    ("The baseline: an echo pod's own address", arrival.BASELINE),
+    ("Processing node and source address on arrival", arrival.TRAVEL),
+    ("Usable endpoints", endpoints.READINESS),
+    ("Pod traffic (detect-local)", detect_local.IDENTITY),
+    ("loadBalancerSourceRanges (part of each mode's endpoint selection)", source_ranges.FENCES),
+    ("Endpoint selection or refusal: iptables mode", iptables.POOL),
+    ("Endpoint selection or refusal: nftables mode", nftables.POOL),
+    ("Endpoint selection or refusal: IPVS mode", ipvs.POOL),
+    ("Mark for masquerade (KUBE-MARK-MASQ)", masquerade_mark.MARK),
+    ("Source address at the endpoint", source_nat.SOURCE),
+    ("Return path", return_path.REPLY),
+    ("Untranslated packets to a load balancer IP or externalIP that a host owns", node_owned_addresses.HOLDING),
+    ("Untranslated packets to the load balancer", arrival.LEAVING),
+    ("Node selection or refusal by the load balancer", load_balancer.RECEIVING),
+    ("Source address after the load balancer", load_balancer.REWRITING),
+    ("From the load balancer to the selected node", load_balancer.SENDING),
+    ("Ports of the node itself", host_ports.LISTENING),
+    ("Direct connections to an echo pod (baseline)", arrival.BASELINE),
 )
 CONFIRMED = Path(__file__).with_name("confirmed.json")  # written by tests/confirmed.py
-REPORTED = "datapath-rules"  # facts/datapath-rules.md: runs of real kube-proxies and kernels that we hold no file of
+REPORTED = "docs/observations.md"  # a rule that was observed, but whose recording is not in the repository
 CATALOGUE: tuple[Rule[Any], ...] = tuple(dict.fromkeys(rule for _, chain in STEPS for rule in chain))
 
 
@@ -63,21 +63,26 @@ SENTENCES = {rule.id: rule.sentence for rule in CATALOGUE}
 
 
 def sentence(name: str) -> str:
-    """The rule's sentence; KeyError if there is no such rule."""
+    """Return a rule's sentence.
+
+    Raises:
+        KeyError: No rule has this id.
+
+    """
     return SENTENCES[name]
 
 
 def versions(rule: Rule[Any]) -> str:
-    """Return `all`, `<= 1.20`, `>= 1.25`, or where a backport ends it: `1.22.0-1.22.9, 1.23.0-1.23.6`."""
+    """Return `all`, `<= 1.20`, `>= 1.25`, or with patch releases if a backport bounds it: `1.22.0-1.22.9`."""
     spans = [_format_span(first, last) for first, last in _spans(rule)]
     return ", ".join(spans) if spans != ["-"] else "all"
 
 
-Span = tuple["Release", "Release"]  # first and last version; a minor release alone means all its patches
+Span = tuple["Release", "Release"]  # first and last version; a minor release without a patch means all its patches
 
 
 def _spans(rule: Rule[Any]) -> list[Span]:
-    """Return the rule's versions, minor by minor, with neighbours joined."""
+    """Return the rule's versions, with adjacent minor releases joined."""
     spans: list[Span] = []
     for minor in range(OLDEST_MINOR, NEWEST[1] + 1):
         if (found := _span_in((NEWEST[0], minor), rule)) is None:
@@ -91,7 +96,7 @@ def _spans(rule: Rule[Any]) -> list[Span]:
 
 
 def _span_in(minor: Release, rule: Rule[Any]) -> Span | None:
-    """Return the rule's versions within one minor release, or None if it has none there."""
+    """Return the rule's versions within one minor release, or None if no patch of it has the rule."""
     begin = rule.since.first_patch(minor) if rule.since else 0
     end = rule.until.first_patch(minor) if rule.until else None
     if begin is None or end == 0:
@@ -118,40 +123,48 @@ def _told() -> dict[str, dict[str, list[str]]]:
 
 
 def confirmed(rule: Rule[Any]) -> tuple[str, ...]:
-    """Return where a real kube-proxy contradicted the rule's alternative: `ipvs 1.20.2 flannel`, `… lab-routed (live)`.
+    """Return the recordings and live runs that contradict the rule's natural alternative.
 
-    Empty if none did.
+    An entry is `ipvs 1.20.2 flannel` or `ipvs 1.20.2 lab-routed (live)`. Returns an empty tuple if there is none.
     """
     live = (f"{place} (live)" for place in _told()["runs"].get(rule.id, ()))
     return (*_told()["recordings"].get(rule.id, ()), *live)
 
 
 def spoken(rule: Rule[Any]) -> tuple[str, ...]:
-    """Return the recordings in which it had a part in the right answers, but its alternative would look the same."""
+    """Return the recordings in which the rule applied, but which its natural alternative explains equally well."""
     return tuple(_told()["spoken"].get(rule.id, ()))
 
 
 def markdown() -> str:
-    """The catalogue as a page, one table per step."""
+    """Return the catalogue as a Markdown page, with one table per step."""
     unseen = [rule for rule in CATALOGUE if not confirmed(rule) and not spoken(rule)]
     alone = sum(REPORTED not in rule.citation for rule in unseen)
     lines = [
         "# The oracle's rules",
         "",
-        "Printed by `python -m probes.oracle.catalogue`. Do not edit. In each step the first rule that applies",
-        "decides.",
+        "Generated by `python -m probes.oracle.catalogue`. Do not edit.",
         "",
-        "`versions`: a rule begins and ends with a change of kube-proxy. `backports` says for each such change which",
-        "patch releases of older branches have it too, or what the search for cherry-picks found",
-        "(`probes/oracle/upstream.py`).",
+        "The steps are in the order in which a packet meets them. In each step the rules are tried in the order of",
+        "the table, and the first rule that applies decides. A sentence names the proxy mode if only one mode has the",
+        "rule.",
         "",
-        "`seen`: where a real kube-proxy contradicted the rule's natural alternative, in a recording",
-        "(`tests/unit/probes/oracle/observed/`) or in a live run of a lab. The natural alternative is what would",
-        "happen if the rule did not hold: the other pool, not masqueraded, unready endpoints, the result of the",
-        "next rule (`probes/oracle/mutation/alternatives.py`, `python -m tests.confirmed`). *Not told apart*: the",
-        "rule had a part in recorded answers, but its alternative would have looked the same. *Reported*: it was",
-        f"seen, as the source column states, but we hold no recording. {alone} of {len(CATALOGUE)} rules rest on",
-        "the source alone.",
+        "| column | content |",
+        "|---|---|",
+        "| modes, versions | The kube-proxy modes and versions in which the behaviour exists. |",
+        "| source | Where the behaviour is defined. `#NNNNN` is an issue or pull request of kubernetes/kubernetes. |",
+        "| backports | The backports of the changes that begin or end the behaviour (`probes/oracle/upstream.py`). |",
+        "| evidence | The recordings (`tests/unit/probes/oracle/observed/`) and live lab runs that confirm the rule. |",
+        "",
+        "A recording or run confirms a rule if it contradicts the rule's *natural alternative*. This is the result",
+        "without the rule: the other endpoints, no masquerade, endpoints that are not ready, or the result of the next",
+        "rule (`probes/oracle/mutation/alternatives.py`, `python -m tests.confirmed`). Three entries mean less than that:",
+        "",
+        "- *not distinguished*: the rule applied in recordings, but its natural alternative gives the same result;",
+        "- *observed*: an entry of docs/observations.md describes it, but no recording is in the repository;",
+        "- *source only*: the rule rests on the source alone.",
+        "",
+        f"{alone} of {len(CATALOGUE)} rules rest on the source alone.",
     ]
     shown: set[str] = set()
     for title, chain in STEPS:
@@ -159,23 +172,29 @@ def markdown() -> str:
         shown |= {rule.id for rule in chain}
         lines += ["", f"## {title}", ""]
         if len(fresh) < len(chain):
-            lines += [f"In this order, those told above among them: {' '.join(rule.id for rule in chain)}", ""]
-        lines += ["| rule | what | modes | versions | source | backports | seen |", "|---|---|---|---|---|---|---|"]
+            lines += [
+                f"Order of all rules: {' '.join(rule.id for rule in chain)}. Rules listed above are not repeated.",
+                "",
+            ]
+        lines += [
+            "| rule | behaviour | modes | versions | source | backports | evidence |",
+            "|---|---|---|---|---|---|---|",
+        ]
         lines += map(_row, fresh)
     return "\n".join(lines) + "\n"
 
 
 def _row(rule: Rule[Any]) -> str:
     modes = "all" if rule.modes == EVERY_MODE else ", ".join(rule.modes)
-    untold = f"not told apart: {_grouped(spoken(rule))}" if spoken(rule) else ""
-    seen = _grouped(confirmed(rule)) or untold or ("reported" if REPORTED in rule.citation else "source alone")
+    untold = f"not distinguished: {_grouped(spoken(rule))}" if spoken(rule) else ""
+    seen = _grouped(confirmed(rule)) or untold or ("observed" if REPORTED in rule.citation else "source only")
     backports = "; ".join(rule.backports)
     cells = (rule.id, rule.sentence, modes, versions(rule), rule.citation, backports, seen)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _grouped(places: tuple[str, ...]) -> str:
-    """`ipvs 1.20.2 flannel, routed; ipvs 1.24.3 flannel`: each mode and version once."""
+    """Return `ipvs 1.20.2 flannel, routed; ipvs 1.24.3 flannel`, with each mode and version once."""
     groups: dict[str, list[str]] = {}
     for place in places:
         mode, version, network = place.split(" ", 2)

@@ -1,4 +1,4 @@
-"""A connection on its way: the packet, where it is, what it asks for, and the ways it may end without an endpoint."""
+"""The state of one connection while the rules process it: packet, target, endpoint, or how it ends without one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Origin(StrEnum):
-    """Whose packet it is. `NODE`: a process on a node's own network, hostNetwork pods included."""
+    """The client's kind. `NODE` is a host-network process, hostNetwork pods included."""
 
     POD = "pod"
     NODE = "node"
@@ -29,37 +29,42 @@ class Origin(StrEnum):
 
 
 class Pool(StrEnum):
-    """Which of a Service's endpoints kube-proxy may pick: `ALL`, or those `LOCAL` to the processing node."""
+    """The endpoints that kube-proxy may select: `ALL`, or those `LOCAL` to the processing node."""
 
     ALL = "all"
     LOCAL = "local"
 
 
 class Fate(StrEnum):
-    """How a packet goes on without an endpoint.
-
-    `HELD`: a port that kube-proxy may hold open and never answers at; `HANGS`: one that it does hold open; `HOST`:
-    the node's own, for whoever listens there; `ASTRAY`: nobody owns the address where it goes; `UNSERVED`: an echo pod
-    that does not serve promises nothing; `LEAVES`: past kube-proxy's rules, towards whoever owns the address.
-    """
+    """What happens to a packet for which kube-proxy selects no endpoint."""
 
     REJECTED = "rejected"
+    """An ICMP port unreachable refuses it."""
     CLOSED = "closed"
+    """A TCP RST refuses it."""
     HELD = "held"
+    """kube-proxy may hold a socket there, which accepts and never answers. Without a socket the port is closed."""
     HANGS = "hangs"
+    """kube-proxy holds a socket there, which accepts and never answers."""
     HOST = "host"
+    """The node itself receives it, for a process that listens there."""
     DROPPED = "dropped"
+    """It is dropped."""
     ASTRAY = "astray"
+    """No host owns the destination address."""
     UNSERVED = "unserved"
+    """It reaches a host or pod that does not serve: refused, unreachable or timeout."""
     LEAVES = "leaves"
+    """No rule of kube-proxy translates it, and it goes to the owner of the address."""
     LEAVES_MASQUERADED = "leaves-masqueraded"
+    """As LEAVES, with the source masqueraded."""
 
     @property
     def leaves(self) -> bool:
         return self in {Fate.LEAVES, Fate.LEAVES_MASQUERADED}
 
     def paths(self) -> tuple[Path, ...]:
-        """What the client gets: REJECT is an ICMP refusal, a closed port an RST, a drop a timeout."""
+        """Return the results that the client may observe, each with its share."""
         outcomes = ENDINGS[self]
         icmp = self is Fate.REJECTED
         return tuple(Path(outcome, share=1 / len(outcomes), by_icmp=icmp) for outcome in outcomes)
@@ -78,7 +83,7 @@ ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A SYN as it stands at `node` (empty: outside the cluster). `home`: the node its client runs on, if any."""
+    """A SYN as it arrives at `node` (empty: outside the cluster). `home` is the node of its client, if any."""
 
     origin: Origin
     source: IPAddress
@@ -88,7 +93,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that does not change while one cell is predicted."""
+    """The cluster, as one or more cells are predicted for it."""
 
     topology: Topology
     snapshot: Snapshot
@@ -102,26 +107,32 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One connection at one step.
-
-    `target` and `port`: where it was asked; `candidates`, `endpoint`, `marked` and `seen` (the source its endpoint
-    sees) are filled in step by step; `returned`: it has been through the load balancer.
-    """
+    """One connection at one step. The steps fill in the fields from `candidates` on."""
 
     world: World
     state: ServiceState
     kind: FrontendKind
     target: IPAddress
+    """The destination address that the client uses."""
     packet: Packet
     port: int = 0
+    """The destination port that the client uses."""
     at: At = At.PRIMARY
+    """Which address of the node `target` is, for a NodePort."""
     asked_node: str = ""
+    """The node that has `target`, for a NodePort."""
     declared: bool = True
+    """Whether the Service declares the port."""
     candidates: tuple[Endpoint, ...] = ()
+    """The endpoints from which the usable ones are selected."""
     endpoint: Endpoint | None = None
+    """The selected endpoint."""
     marked: bool = False
+    """Whether kube-proxy marked the packet for masquerade."""
     seen: IPAddress | None = None
+    """The source address that the endpoint sees."""
     returned: bool = False
+    """Whether the load balancer forwarded the packet."""
 
     @property
     def environment(self) -> Environment:
@@ -133,7 +144,7 @@ class Flow:
 
     @property
     def node(self) -> Node:
-        """The node whose rules see the packet (P in datapath-rules.md)."""
+        """The processing node, whose rules the packet traverses."""
         return self.world.topology.node(self.packet.node)
 
     @property
@@ -142,12 +153,12 @@ class Flow:
 
     @property
     def reached(self) -> IPAddress:
-        """The address of the processing node that the packet comes to: a public one was translated on the way."""
+        """The address of the processing node at which the packet arrives, after 1:1 NAT of a public address."""
         return self.node.address if self.at is At.PUBLIC else self.target
 
     @property
     def chosen(self) -> Endpoint:
-        """The endpoint of a step that comes after one was picked."""
+        """The selected endpoint; LookupError in a step before the selection."""
         if self.endpoint is None:
             message = f"no endpoint was picked yet for {self.state.name}"
             raise LookupError(message)
@@ -155,51 +166,51 @@ class Flow:
 
     @property
     def local(self) -> bool:
-        """Sent by a process of the processing node itself (`addrtype --src-type LOCAL`)."""
+        """Whether a host-network process of the processing node sent it (`addrtype --src-type LOCAL`)."""
         return self.packet.origin is Origin.NODE and self.packet.home == self.packet.node
 
     @property
     def pod_here(self) -> bool:
-        """Sent by a pod of the processing node."""
+        """Whether a pod of the processing node sent it."""
         return self.packet.origin is Origin.POD and self.packet.home == self.packet.node
 
     @property
     def virtual(self) -> bool:
-        """Asked at an address that only kube-proxy's rules or a balancer serve, and that is open to the outside."""
+        """Whether the target is a load balancer IP or externalIP."""
         return self.kind in {FrontendKind.LOAD_BALANCER, FrontendKind.EXTERNAL_IP}
 
     @property
     def holder(self) -> NodeAddress | None:
-        """The node that has the LB address or externalIP that is asked, if one has it."""
+        """The node that owns the target, if the target is a load balancer IP or externalIP."""
         return self.world.holders.nodes.get(self.target) if self.virtual else None
 
     @property
     def is_frontend(self) -> bool:
-        """Asked at an address of this kind that the Service has: a public address was translated on the way."""
+        """Whether the Service has the target. It has not after 1:1 NAT of a public address."""
         state = self.state
         return self.target in (state.external_ips if self.kind is FrontendKind.EXTERNAL_IP else {state.balanced_at})
 
     @property
     def at_own_address(self) -> bool:
-        """Asked at an LB address or externalIP that is on a device of the processing node."""
+        """Whether the target is a load balancer IP or externalIP on an interface of the processing node."""
         return self.virtual and self.world.holders.has(self.packet.node, self.target)
 
     @property
     def off_node(self) -> bool:
-        """Asked at an LB address or externalIP that is on no device of the processing node.
+        """Whether the target is a load balancer IP or externalIP on no interface of the processing node.
 
-        A packet that no rule translates leaves the node.
+        A packet to it that no rule translates leaves the node.
         """
         return self.virtual and not self.at_own_address
 
     def with_source(self, source: IPAddress) -> Flow:
-        """The same, its packet from another address."""
+        """Return a copy whose packet has another source address."""
         return replace(self, packet=replace(self.packet, source=source))
 
 
 @dataclass(frozen=True, slots=True)
 class Onward:
-    """One way a packet goes on, or how it ends there: with what probability, and by which rules."""
+    """One next hop of a packet, or one way in which it ends, with its probability and its rules."""
 
     next: Flow | tuple[Path, ...]
     rules: tuple[str, ...] = ()
@@ -207,8 +218,8 @@ class Onward:
 
 
 class Balancer(Protocol):
-    """The load balancer as a host of the world: what becomes of a packet that reaches it, shares adding up to 1."""
+    """A load balancer that processes packets."""
 
     def receive(self, flow: Flow) -> Iterator[Onward]:
-        """The ways on from the balancer for a packet whose source is what it sees, each decided as asked for."""
+        """Yield the next hops of a packet that reached the load balancer. Their shares add up to 1."""
         ...

@@ -1,4 +1,4 @@
-"""What the oracle reads of a declared cluster: the tuple that decides how its datapath treats a packet."""
+"""The settings of a declared cluster that decide how its datapath treats a packet."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ STRICT = 1
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One cluster's datapath.
-
-    `overlay`: pod packets between nodes travel in a tunnel; `bridged`: a node's pods hang on cni0;
-    `masquerades_leaving`, `masquerades_entering`: the CNI rewrites what leaves the pod network (flannel's M2, M4), and
-    what enters it (M1, M3, M5); `strict`: rp_filter 1, a packet must arrive where its source is routed to.
-    """
+    """The datapath of one cluster."""
 
     mode: ProxyMode
     version: KubernetesVersion
     overlay: bool
+    """Pod packets between nodes travel in a tunnel."""
     bridged: bool
+    """The pods of a node are attached to cni0."""
     masquerades_leaving: bool
+    """The CNI masquerades traffic that leaves the pod network (flannel's rules M2, M4)."""
     masquerades_entering: bool
+    """The CNI masquerades traffic that enters the pod network (flannel's rules M1, M3, M5)."""
     anti_spoof: bool
     pod_cidr: IPNetwork
     detect_local: DetectLocal
@@ -38,6 +37,7 @@ class Environment:
     node_port_addresses: tuple[IPNetwork, ...]
     localhost_nodeports: bool
     strict: bool
+    """rp_filter is 1: a packet must arrive at the interface to which its source is routed."""
     bridge_nf_call_iptables: bool
     hairpin: bool
     kubelet_rules: bool
@@ -49,7 +49,7 @@ class Environment:
 
     @classmethod
     def of(cls, topology: Topology) -> Self:
-        """The environment a topology declares."""
+        """Return the environment that a topology declares."""
         cni, proxy, kernel, balancer = topology.cni, topology.proxy, topology.kernel, topology.load_balancer
         return cls(
             mode=proxy.mode,
@@ -77,21 +77,24 @@ class Environment:
 
     @property
     def pods_routed_outside(self) -> bool:
-        """Whether hosts off the nodes (the balancer in line) have a route back to a pod's own address."""
+        """Whether hosts outside the cluster, such as an inline load balancer, have a route to pod IPs."""
         return self.external_routes_to_pods or not self.overlay
 
     @property
     def pod_addresses_die_between_nodes(self) -> bool:
-        """Whether a pod's own address is dropped on the nodes' network: an overlay's, if guarded or strict."""
+        """Whether the nodes' network drops packets with a pod IP (overlay with anti-spoofing or strict rp_filter)."""
         return self.overlay and (self.strict or self.anti_spoof)
 
     def serves_node_ports_at(self, address: IPAddress) -> bool:
-        """Whether `--nodeport-addresses` (empty: all) and `--iptables-localhost-nodeports` (1.26) leave it in."""
+        """Return whether NodePorts are open at this address.
+
+        `--nodeport-addresses` (empty: all) and `--iptables-localhost-nodeports` (since 1.26) decide.
+        """
         switchable = self.mode is ProxyMode.IPTABLES and upstream.LOCALHOST_NODE_PORTS_FLAG.is_in(self.version)
         if address.is_loopback and switchable and not self.localhost_nodeports:
             return False
         return not self.node_port_addresses or any(address in network for network in self.node_port_addresses)
 
     def __str__(self) -> str:
-        """`kube-proxy 1.20.2 iptables`."""
+        """Return `kube-proxy 1.20.2 iptables`."""
         return f"kube-proxy {self.version} {self.mode}"

@@ -1,4 +1,4 @@
-"""Which address a node uses towards a place, and which addresses are its own. Plain facts, no rule decides here."""
+"""Addresses that a node uses towards a destination, and addresses that it owns. Facts, without rules."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def towards_endpoint(flow: Flow) -> IPAddress:
-    """The address of the processing node's device towards the chosen endpoint.
+    """Return the address of the processing node's interface towards the selected endpoint.
 
-    What MASQUERADE, and a process of that node, use: cni0 to a pod here, the vxlan device to a pod elsewhere on an
-    overlay, else the primary one; without a bridge the host's side of a pod has no address, and the primary one is
-    taken.
+    MASQUERADE and host-network processes use it. It is the address of cni0 for a local pod, and of the VXLAN interface
+    for a remote pod on an overlay. In all other cases it is the primary address. Without a bridge the host side of a
+    pod's interface has no address, so the primary one is used.
     """
     node, endpoint = flow.node, flow.chosen
     if endpoint.host_network:
@@ -30,7 +30,7 @@ def towards_endpoint(flow: Flow) -> IPAddress:
 
 
 def towards_pods_elsewhere(node: Node, environment: Environment) -> IPAddress:
-    """The node's address on the way to another node's pod network."""
+    """Return the node's address towards another node's pods."""
     return _device(node, node.vtep, "vxlan device") if environment.overlay else node.address
 
 
@@ -42,30 +42,30 @@ def _device(node: Node, address: IPAddress | None, what: str) -> IPAddress:
 
 
 def owned(node: Node, environment: Environment) -> frozenset[IPAddress]:
-    """The node's own addresses, as far as a topology declares them."""
+    """Return the node's addresses that a topology declares."""
     cni0 = node.cni0 if environment.bridged else None
     vtep = node.vtep if environment.overlay else None
     return frozenset(address for address in (node.address, node.secondary_address, cni0, vtep) if address)
 
 
 def from_pod_network(flow: Flow, address: IPAddress) -> bool:
-    """Return whether an address is a pod's, a bridge's or a vxlan device's.
+    """Return whether an address belongs to a pod, a cni0 or a VXLAN interface.
 
-    The cluster CIDR may hold hosts too, where pods have addresses of the nodes' network (`cni.kind: eni`).
+    With `cni.kind: eni` pods have addresses of the nodes' network, so the cluster CIDR may contain hosts too.
     """
     holders = flow.world.holders
     return address in holders.pods or (address in flow.environment.pod_cidr and not holders.is_host(address))
 
 
 def masqueraded_leaving(flow: Flow, towards: IPAddress) -> bool:
-    """Return whether the CNI rewrites the packet's source: it is in the cluster CIDR, `towards` is not.
+    """Return whether the CNI masquerades the packet: its source is in the cluster CIDR, and `towards` is not.
 
-    These are flannel's M2 and M4, which match ranges (`-s`, `-d`) and do not know whose an address is.
+    These are flannel's rules M2 and M4. They match address ranges (`-s`, `-d`), not owners.
     """
     pods = flow.environment.pod_cidr
     return flow.environment.masquerades_leaving and flow.packet.source in pods and towards not in pods
 
 
 def leaves_as_node(flow: Flow) -> bool:
-    """Whether the packet has an address of its node outside the pod network: a process's, or a masqueraded pod's."""
+    """Return whether the packet leaves with its node's address: from a host-network process or a masqueraded pod."""
     return flow.packet.origin is Origin.NODE or masqueraded_leaving(flow, flow.target)

@@ -1,4 +1,4 @@
-"""A packet's journey: to the processing node, pool, mark, source, return path; all the paths it may take."""
+"""Runs a connection through the steps: arrival, endpoint selection, mark, source address, return path."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Paths = tuple[Path, ...]
 
 
 def paths(flow: Flow) -> Paths:
-    """All ways this connection may take, with their shares and rules."""
+    """Return all paths that this connection may take, with their shares and rules."""
     if flow.kind is FrontendKind.ENDPOINT:
         return _directly(flow)
     arrival = decide(TRAVEL, flow)
@@ -36,12 +36,12 @@ def paths(flow: Flow) -> Paths:
 
 
 def told(ways: Iterable[Path], rules: tuple[str, ...], share: float = 1.0) -> Paths:
-    """The same ways with the rules that led there in front, each with its share of `share`."""
+    """Return the paths with `rules` put in front, and each share multiplied by `share`."""
     return tuple(replace(way, rules=rules + way.rules, share=way.share * share) for way in ways)
 
 
 def _processed(flow: Flow) -> Paths:
-    """At the processing node: pool and mark, then each endpoint it may yield."""
+    """Return the paths from the processing node on: endpoint selection, mark, then each endpoint."""
     mode = chains.of(flow.environment)
     course = decide(mode.pool, flow)
     rules = (course.rule.id,)
@@ -75,14 +75,14 @@ def _ended(flow: Flow, fate: Fate, rules: tuple[str, ...]) -> Paths:
 
 
 def _at_the_node_itself(flow: Flow) -> Paths:
-    """No rule translated it, and the address is the node's own."""
+    """Return the paths of a packet that no rule translated, to an address of the node itself."""
     listener = decide(LISTENING, flow)
     ways = listener.value.paths() if isinstance(listener.value, Fate) else (listener.value,)
     return told(ways, (listener.rule.id,))
 
 
 def _past_the_rules(flow: Flow, fate: Fate) -> Paths:
-    """No rule translated it: it goes to whoever has the address, a host or the load balancer."""
+    """Return the paths of a packet that no rule translated, to the host or load balancer that owns the address."""
     leaving = replace(flow, marked=fate is Fate.LEAVES_MASQUERADED)
     if is_held(leaving):
         return _to_its_holder(leaving)
@@ -95,7 +95,7 @@ def _past_the_rules(flow: Flow, fate: Fate) -> Paths:
 
 
 def _to_its_holder(flow: Flow) -> Paths:
-    """The LB address or externalIP is a host's own."""
+    """Return the paths to a load balancer IP or externalIP that a host owns."""
     decision = decide(HOLDING, flow)
     rules = (decision.rule.id,)
     if isinstance(decision.value, Fate):
@@ -104,7 +104,7 @@ def _to_its_holder(flow: Flow) -> Paths:
 
 
 def _to_another_node(flow: Flow, towards: Flow) -> Paths:
-    """Over the network as to a NodePort of that node, whose rules then see the address that was asked."""
+    """Return the paths to another node. The packet travels like one to that node's NodePort, with its own target."""
     arrival = decide(TRAVEL, towards)
     rules = (arrival.rule.id,)
     if isinstance(arrival.value, Fate):
@@ -114,7 +114,7 @@ def _to_another_node(flow: Flow, towards: Flow) -> Paths:
 
 
 def _directly(flow: Flow) -> Paths:
-    """The echo pod's own address, no Service involved."""
+    """Return the paths of a direct connection to an echo pod."""
     arrival = decide(BASELINE, flow)
     rules = (arrival.rule.id,)
     if isinstance(arrival.value, Fate):

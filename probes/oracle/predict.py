@@ -1,4 +1,4 @@
-"""environment + snapshot + cell -> expectation: what kube-proxy of this mode and version must do with this question."""
+"""Predicts the result of a cell from the environment and the snapshot, by the rules for the mode and version."""
 
 from __future__ import annotations
 
@@ -28,21 +28,23 @@ if TYPE_CHECKING:
 
 
 def expect(topology: Topology, snapshot: Snapshot, cell: Cell) -> Expectation:
-    """The set of ways this cell's connections may take.
+    """Return the set of paths that the connections of a cell may take.
 
-    Raises UnresolvedError where the cluster gives the frontend no address, UnsupportedMode for a kube-proxy without
-    rules here.
+    Raises:
+        UnresolvedError: The cluster gives the frontend no address.
+        UnsupportedMode: The oracle has no rules for this kube-proxy.
+
     """
     return predict(world_of(topology, snapshot), cell)
 
 
 def world_of(topology: Topology, snapshot: Snapshot) -> World:
-    """What does not change from cell to cell: the cluster, its environment, its load balancer."""
+    """Return the input that all cells of a cluster share: topology, snapshot, environment and load balancer."""
     return World(topology, snapshot, Environment.of(topology), Declared())
 
 
 def predict(world: World, cell: Cell) -> Expectation:
-    """As `expect`, in a world whose load balancer is another one."""
+    """Return the same as `expect` for a given world, which may have another load balancer."""
     flow = flow_of(world, cell)
     ways = _merged(pipeline.paths(flow))
     rules = tuple(dict.fromkeys(rule for way in ways for rule in way.rules))
@@ -50,7 +52,12 @@ def predict(world: World, cell: Cell) -> Expectation:
 
 
 def flow_of(world: World, cell: Cell) -> Flow:
-    """The connection a cell asks for, before any rule; UnresolvedError where its frontend has no address."""
+    """Return the connection of a cell before any rule.
+
+    Raises:
+        UnresolvedError: The frontend has no address.
+
+    """
     frontend = cell.frontend
     target = resolve(frontend, world.topology, world.snapshot)
     state = world.snapshot.services[frontend.service]
@@ -74,7 +81,7 @@ def _asked(state: ServiceState, backend: str | None) -> Endpoint:
 
 
 def _merged(ways: Iterable[Path]) -> tuple[Path, ...]:
-    """Ways that look the same from outside are one, their shares added."""
+    """Merge paths with the same observable result and add their shares."""
     merged: dict[tuple[object, ...], Path] = {}
     for way in ways:
         key = (way.outcome, way.sources, way.backend, way.by_icmp)
@@ -85,7 +92,10 @@ def _merged(ways: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def _sticky(flow: Flow, rules: tuple[str, ...]) -> bool:
-    """Affinity is each node's own: behind a balancer that takes several nodes in turn it binds nothing."""
+    """Return whether session affinity applies.
+
+    Each node has its own affinity table. It has no effect behind a load balancer that uses several nodes in turn.
+    """
     in_turn = "L10" in rules and len(flow.world.topology.nodes) > 1
     return flow.state.sticky and flow.declared and flow.kind is not FrontendKind.ENDPOINT and not in_turn
 
@@ -96,7 +106,7 @@ TELLING |= {rule.id for rule in BASELINE}
 
 
 def _because(flow: Flow, ways: Iterable[Path]) -> str:
-    """The sentences of the rules that weigh most, where the endpoints are, and whose rules these are."""
+    """Return the sentences of the decisive rules, the nodes with ready endpoints, and the kube-proxy."""
     names = dict.fromkeys(name for way in ways for name in _telling(way))
     words = "; ".join(sentence(name).rstrip(".") for name in names)
     homes = sorted({one.node for one in flow.state.endpoints if one.ready})
@@ -105,7 +115,7 @@ def _because(flow: Flow, ways: Iterable[Path]) -> str:
 
 
 def _telling(way: Path) -> list[str]:
-    """Pool and mark of a connection that is answered; of one that is not, the rule that ended it."""
+    """Return the rules for endpoint selection and mark if the path is ok, or the rule that ended it."""
     if way.outcome is not Outcome.OK:
         return [way.rules[-1]]
     return [name for name in way.rules if name in TELLING]

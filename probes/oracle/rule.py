@@ -1,6 +1,7 @@
-"""A rule is a small function of a Flow; a step is a chain of rules, and the first that answers decides, as in iptables.
+"""Rules and chains of rules.
 
-A rule that does not cover the kube-proxy's version, or that returns None, lets the next one speak.
+A rule is a small function of a Flow. A step is a chain of rules, and the first rule that applies decides, as in
+iptables. A rule does not apply if it does not cover the kube-proxy's mode and version, or if it returns None.
 """
 
 from __future__ import annotations
@@ -24,36 +25,43 @@ IPTABLES_ONLY = (ProxyMode.IPTABLES,)
 IPVS_ONLY = (ProxyMode.IPVS,)
 NFTABLES_ONLY = (ProxyMode.NFTABLES,)
 NO_IPTABLES = (ProxyMode.IPVS, ProxyMode.NFTABLES)
-BY_RULES = (ProxyMode.IPTABLES, ProxyMode.NFTABLES)  # kube-proxy's own rules translate; in ipvs mode the kernel's ipvs
+BY_RULES = (
+    ProxyMode.IPTABLES,
+    ProxyMode.NFTABLES,
+)  # modes in which kube-proxy's own rules translate addresses; in IPVS mode the kernel's IPVS does
 
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[T]):
-    """One documented behaviour.
+    """A documented behaviour.
 
-    A rule is bounded by changes of kube-proxy, not by release numbers: a backport changes the behaviour in the middle
-    of a minor release.
+    Changes of kube-proxy bound a rule, not release numbers. A backport changes the behaviour within a minor release.
     """
 
     id: str
+    """`R4.5`; reports and docs/rules.md use it."""
     sentence: str
+    """The behaviour in words. It is printed alone."""
     modes: tuple[ProxyMode, ...]
+    """The kube-proxy modes that have the behaviour."""
     since: KubeProxyChange | None
-    """The change that made the behaviour; None if every version has it."""
+    """The change that introduced the behaviour; None if the oldest version has it."""
     until: KubeProxyChange | None
-    """The change that ended the behaviour; None if the newest version still has it."""
+    """The change that removed the behaviour; None if the newest version has it."""
     citation: str
+    """The source: upstream code, pull request, KEP, kernel, or an entry of docs/observations.md."""
     step: Callable[[Flow], T | None]
+    """Returns the decision, or None if the rule does not apply to this flow."""
 
     def covers(self, mode: ProxyMode, version: Release) -> bool:
-        """Return whether a kube-proxy of this mode and version has it."""
+        """Return whether a kube-proxy of this mode and version has the behaviour."""
         begun = self.since is None or self.since.is_in(version)
         ended = self.until is not None and self.until.is_in(version)
         return mode in self.modes and begun and not ended
 
     @property
     def backports(self) -> tuple[str, ...]:
-        """For each change that bounds the rule: its backports, or what the search for them found."""
+        """For each change that bounds the rule, its backports or the result of the search for them."""
         return tuple(change.summary for change in (self.since, self.until) if change)
 
 
@@ -65,7 +73,7 @@ def rule(
     until: KubeProxyChange | None = None,
     modes: tuple[ProxyMode, ...] = EVERY_MODE,
 ) -> Callable[[Callable[[Flow], Any]], Rule[Any]]:
-    """Make a rule of a function; the function's docstring is the rule's sentence. Its chain has the type."""
+    """Return a decorator that makes a rule of a function. The function's docstring is the rule's sentence."""
 
     def made(step: Callable[[Flow], Any]) -> Rule[Any]:
         sentence = " ".join(cleandoc(step.__doc__ or "").split())
@@ -76,14 +84,19 @@ def rule(
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T]):
-    """What a chain decided, and which rule did."""
+    """A chain's decision and the rule that made it."""
 
     value: T
     rule: Rule[T]
 
 
 def decide(chain: Sequence[Rule[T]], flow: Flow) -> Decision[T]:
-    """The first answer of a chain; LookupError if no rule answers, which is a hole in the oracle."""
+    """Return the decision of the first rule that applies.
+
+    Raises:
+        LookupError: No rule of the chain applies. The chain is incomplete.
+
+    """
     for one in chain:
         value = one.step(flow) if one.covers(flow.environment.mode, flow.version) else None
         if value is not None:
@@ -102,13 +115,13 @@ def _bent(name: str, value: T, flow: Flow) -> T:
 
 
 def is_bent() -> bool:
-    """Whether answers are bent now: then none of them may be kept for later."""
+    """Return whether decisions are replaced at present. Callers must not cache predictions then."""
     return _BEND.get() is not None
 
 
 @contextmanager
 def bent(bend: Bend) -> Iterator[None]:
-    """Within it every answer of a rule goes through `bend(rule id, answer, flow)`: for mutation tests only."""
+    """Replace every decision of a rule by `bend(rule id, decision, flow)` within the context."""
     token = _BEND.set(bend)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The oracle asked to think aloud: every way a cell's connections may take, with each decision and what it decided."""
+"""Records the decisions of the oracle for a cell: every path with its rules and their values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One decision of a way: the rule that decided, what it decided, and the connection as it stood before."""
+    """One decision of a path: the rule, its value, and the connection before the decision."""
 
     rule: str
     value: Any
@@ -28,17 +28,22 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way, unmerged, with its decisions in the order a packet meets them."""
+    """One path before merging, with its decisions in the order in which a packet meets them."""
 
     path: Path
     decisions: tuple[Taken, ...]
 
 
 def ways(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[Way, ...]:
-    """Every way of this cell; UnresolvedError where the cluster gives its frontend no address."""
+    """Return every path of a cell.
+
+    Raises:
+        UnresolvedError: The cluster gives the frontend no address.
+
+    """
     heard: list[Taken] = []
 
-    def listen(name: str, value: Any, flow: Flow) -> Any:  # noqa: ANN401 - whatever the rule answered
+    def listen(name: str, value: Any, flow: Flow) -> Any:  # noqa: ANN401 - rules return values of different types
         heard.append(Taken(name, value, flow))
         return value
 
@@ -49,7 +54,7 @@ def ways(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[Way, ...]:
 
 
 def _told(paths: tuple[Path, ...], heard: list[Taken]) -> tuple[Way, ...]:
-    """Ways come in the order they were decided, each after what it shares with those before it."""
+    """Return each path with its decisions. Paths are in the order of their decisions."""
     found: list[Way] = []
     last = -1
     for path in paths:
@@ -60,7 +65,7 @@ def _told(paths: tuple[Path, ...], heard: list[Taken]) -> tuple[Way, ...]:
 
 
 def _forks(heard: list[Taken], index: int) -> bool:
-    """Whether one decision ended in several ways (a fate with several endings)."""
+    """Return whether one decision ends in several results."""
     endings = getattr(heard[index].value, "paths", None) if 0 <= index < len(heard) else None
     return endings is not None and len(endings()) > 1
 
@@ -70,7 +75,7 @@ def _next(heard: list[Taken], name: str, start: int) -> int:
 
 
 def _back(heard: list[Taken], names: tuple[str, ...], last: int) -> tuple[Taken, ...]:
-    """From a way's last decision back to its first: of each rule the nearest before."""
+    """Return the decisions of a path, searched backwards from its last one."""
     taken: list[Taken] = []
     at = last
     for name in reversed(names):

@@ -1,7 +1,7 @@
-"""The changes of kube-proxy that bound a rule, each with its first release and its backports.
+"""Changes of kube-proxy that bound a rule, each with its first release and its backports.
 
-Every version bound of a rule, and every version check inside one, names a change from this module. So two rules that
-meet at one change cannot disagree about the release. This module imports nothing of ours.
+Every version bound of a rule, and every version check inside one, names a change from this module. Two rules that
+name the same change therefore agree on the release. This module imports nothing of this project.
 
 The facts come from the pull requests at github.com/kubernetes/kubernetes, the CHANGELOG files, and the dates of the
 release tags. A cherry-pick without a release note is in no CHANGELOG. Its patch release is the first one tagged after
@@ -29,13 +29,13 @@ class Backport:
     """The first patch release of that branch that has the change, `(1, 22, 10)`."""
 
     def __str__(self) -> str:
-        """`1.22.10 (#108888)`."""
+        """Return `1.22.10 (#108888)`."""
         return f"{format_release(self.release)} ({self.pull})"
 
 
 @dataclass(frozen=True, slots=True)
 class KubeProxyChange:
-    """One change of kube-proxy's behaviour, and in which releases it is."""
+    """A change of kube-proxy's behaviour and the releases that have it."""
 
     source: str
     """The pull request, or the KEP whose feature gate is on by default from then on."""
@@ -44,7 +44,7 @@ class KubeProxyChange:
     backports: tuple[Backport, ...] = ()
     """The branches before `release` that got it in a patch release."""
     looked_up: str = NONE_FOUND
-    """What the search for backports found, where it found none."""
+    """The result of the search for backports if it found none."""
 
     def is_in(self, version: Release) -> bool:
         """Return whether a kube-proxy of this version has the change."""
@@ -60,7 +60,7 @@ class KubeProxyChange:
 
     @property
     def summary(self) -> str:
-        """`#132456 (1.34): backported to 1.33.6 (#133969)`, or what the search for backports found."""
+        """`#132456 (1.34): backported to 1.33.6 (#133969)`, or the result of a search without backports."""
         found = ", ".join(str(one) for one in self.backports)
         text = f"backported to {found}" if found else self.looked_up
         return f"{self.source} ({format_release(self.release)}): {text}"
@@ -82,7 +82,7 @@ LOCALHOST_NODE_PORTS_FLAG = KubeProxyChange("--iptables-localhost-nodeports", (1
 INTERNAL_POLICY = KubeProxyChange("KEP-2086 (ServiceInternalTrafficPolicy on by default)", (1, 22), looked_up=GATE)
 INTERNAL_POLICY_APART = KubeProxyChange("#106497", (1, 24))
 # Approved for the branches on 2022-04-28: after 1.21.12, 1.22.9 (tagged 04-13) and 1.23.6 (04-14), before the patch
-# releases of 05-24. ACK's upgrade notes say the same of 1.22.10.
+# releases of 05-24. ACK's upgrade notes confirm 1.22.10.
 PORT_OPENER_REMOVED = KubeProxyChange(
     "#108496",
     (1, 24),
@@ -99,7 +99,7 @@ LOCAL_FALLS_BACK = KubeProxyChange("#97081", (1, 24))
 NO_MARK_DROP_IN_IPVS = KubeProxyChange("#110628", (1, 25))
 VIP_FILTER = KubeProxyChange("#108460", (1, 26))
 LOOPBACK_RETURN = KubeProxyChange("#112950", (1, 26))
-# The bug that #114815 reports, in the releases that were tried with it.
+# The bug of #114815, in the releases with which it was reproduced.
 NODE_IPS_WITHOUT_BOUND = KubeProxyChange(
     "1.23 (#114815 reports it)",
     (1, 23),
@@ -107,8 +107,8 @@ NODE_IPS_WITHOUT_BOUND = KubeProxyChange(
 )
 NODE_IPS_WITH_OWN = KubeProxyChange("#115019", (1, 28), (Backport("#117684", (1, 27, 2)),))
 NODE_OUT_FILTER = KubeProxyChange("#119791", (1, 29))
-# Asked of the release managers on 2023-12-16. A real 1.29.1 (tagged 2024-01-17, as 1.28.6) still refused; 1.29.2 and
-# 1.28.7 are the next releases (2024-02-14). Neither cherry-pick has a release note. No cherry-pick to 1.26 or 1.27.
+# Requested from the release managers on 2023-12-16. A real 1.29.1 (tagged 2024-01-17, as 1.28.6) still refused. 1.29.2
+# and 1.28.7 are the next releases (2024-02-14). Neither cherry-pick has a release note. None goes to 1.26 or 1.27.
 EXTERNAL_IP_LOCAL_ADMITTED = KubeProxyChange(
     "#121919", (1, 30), (Backport("#121928", (1, 28, 7)), Backport("#122323", (1, 29, 2)))
 )

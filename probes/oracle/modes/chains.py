@@ -1,4 +1,4 @@
-"""A kube-proxy mode is four chains of rules: pool, mark, source, reply; its rules name the modes that have them."""
+"""The kube-proxy modes. A mode is four chains of rules: endpoint selection, mark, source address, return path."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ OLDEST = {ProxyMode.IPTABLES: (1, 20), ProxyMode.IPVS: (1, 20), ProxyMode.NFTABL
 NEWEST = (1, 36)
 
 
-class UnsupportedMode(NotImplementedError):  # noqa: N818 - it names what is missing, as NotImplementedError does
-    """The oracle has no rules for this kube-proxy; the message says for which it has."""
+class UnsupportedMode(NotImplementedError):  # noqa: N818 - named like its base NotImplementedError
+    """The oracle has no rules for this kube-proxy. The message lists the supported modes and versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What one kube-proxy mode does to a packet at the processing node, step by step."""
+    """The chains of one kube-proxy mode for a packet at the processing node."""
 
     pool: tuple[Rule[shared.Course], ...]
     mark: tuple[Rule[bool], ...]
@@ -45,7 +45,12 @@ MODES = {
 
 
 def of(environment: Environment) -> Mode:
-    """The mode's rules; UnsupportedMode for a version the oracle does not know, or one that lacks the mode."""
+    """Return the chains of a mode.
+
+    Raises:
+        UnsupportedMode: The oracle does not know the version, or the version does not have the mode.
+
+    """
     oldest = OLDEST[environment.mode]
     if not oldest <= environment.version[:2] <= NEWEST:
         known = ", ".join(f"{mode} {first[0]}.{first[1]} to 1.36" for mode, first in OLDEST.items())

@@ -1,4 +1,4 @@
-"""iptables mode, 1.20 to 1.36: which endpoints a packet may get (or how it ends), chain by chain."""
+"""Rules of iptables mode, 1.20 to 1.36: which endpoints are selected, or how the packet ends."""
 
 from __future__ import annotations
 
@@ -35,30 +35,33 @@ if TYPE_CHECKING:
 
 
 def _stripped(flow: Flow) -> bool:
-    """1.22 and 1.23: internalTrafficPolicy Local strips the endpoints of every frontend, unless eTP is Local too."""
+    """Return whether internalTrafficPolicy: Local limits every frontend, unless externalTrafficPolicy is Local too."""
     return internal_local(flow) and flow.state.external_traffic_policy is not TrafficPolicy.LOCAL
 
 
 @rule("R1.1", f"{PROXIER} iptablesJumpChains: KUBE-EXTERNAL-SERVICES", modes=IPTABLES_ONLY)
 def reject_not_in_output(flow: Flow) -> Course | None:
-    """Without endpoints a node process's packet to an LB address or externalIP is not refused: it leaves the node.
+    """In iptables mode, a host-network process gets no refusal at a load balancer IP or externalIP without endpoints.
 
-    One to an address of the node itself comes in again, and is refused.
+    Its packet leaves the node, because the REJECT rule is not in OUTPUT. If the node owns the address, the packet
+    returns through INPUT and is refused.
     """
     return Fate.LEAVES if flow.off_node and flow.local and not anywhere(flow) else None
 
 
 @rule(
     "R6.1",
-    "#106497 (bug), pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)",
+    "#106497 (bug); pkg/proxy/topology.go FilterEndpoints; "
+    'docs/observations.md "internalTrafficPolicy: Local in 1.22 and 1.23"',
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
     modes=IPTABLES_ONLY,
 )
 def stripped_to_nothing(flow: Flow) -> Course | None:
-    """Under internalTrafficPolicy Local a node without endpoint refuses at every frontend, NodePort and LB included.
+    """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint rejects at every frontend.
 
-    A node process's packet to an LB address or externalIP leaves the node, unless the address is the node's own.
+    This includes NodePorts and load balancer IPs, unless externalTrafficPolicy is Local too. Packets of host-
+    network processes to a load balancer IP or externalIP leave the node, unless the node owns the address.
     """
     if not _stripped(flow) or here(flow):
         return None
@@ -67,25 +70,29 @@ def stripped_to_nothing(flow: Flow) -> Course | None:
 
 @rule(
     "R3.1",
-    "#96296 (fixed in 1.21); addrtype --dst-type LOCAL",
+    f'{PROXIER} addrtype --dst-type LOCAL; #96296; docs/observations.md "externalIPs in iptables mode up to 1.20"',
     until=upstream.EXTERNAL_IPS_CAPTURED,
     modes=IPTABLES_ONLY,
 )
 def external_ip_from_node(flow: Flow) -> Course | None:
-    """A node process's packet to an externalIP is not captured, unless the address is the node's own: it leaves."""
+    """In iptables mode, kube-proxy does not capture packets of host-network processes to an externalIP.
+
+    They leave the node, unless the node owns the address.
+    """
     return Fate.LEAVES if flow.kind is FrontendKind.EXTERNAL_IP and flow.off_node and flow.local else None
 
 
 @rule(
     "R3.2",
-    "#96296 (fixed in 1.21); addrtype --dst-type LOCAL",
+    f'{PROXIER} addrtype --dst-type LOCAL; #96296; docs/observations.md "externalIPs in iptables mode up to 1.20"',
     until=upstream.EXTERNAL_IPS_CAPTURED,
     modes=IPTABLES_ONLY,
 )
 def external_ip_from_bridge(flow: Flow) -> Course | None:
-    """A packet from a bridge with br_netfilter to an externalIP is not captured, but under Cluster it is marked.
+    """In iptables mode with br_netfilter, kube-proxy does not capture packets from bridged pods to an externalIP.
 
-    One to an address of the node itself is captured.
+    They leave the node. With externalTrafficPolicy: Cluster they are masqueraded. If the node owns the address,
+    kube-proxy captures them.
     """
     bridged = flow.pod_here and flow.environment.bridged and flow.environment.bridge_nf_call_iptables
     if flow.kind is not FrontendKind.EXTERNAL_IP or not flow.off_node or not bridged:
@@ -100,39 +107,51 @@ def external_ip_from_bridge(flow: Flow) -> Course | None:
     modes=IPTABLES_ONLY,
 )
 def drop_at_unserved_address(flow: Flow) -> Course | None:
-    """At an address that nodePortAddresses leaves out, the Local drop of a node without endpoint still applies."""
+    """In iptables mode, the drop for externalTrafficPolicy: Local also applies at addresses outside nodePortAddresses.
+
+    It affects nodes without a local endpoint.
+    """
     return Fate.DROPPED if node_port_left_out(flow) and external_local(flow) and not here(flow) else None
 
 
 @rule("R7.2", f"{PROXIER} GetNodeAddresses; --iptables-localhost-nodeports (1.26)", modes=IPTABLES_ONLY)
 def unserved_address(flow: Flow) -> Course | None:
-    """A NodePort at an address that nodePortAddresses or localhost-nodeports=false leaves out is a closed port."""
+    """In iptables mode, a NodePort is closed at addresses outside nodePortAddresses.
+
+    It is closed at 127.0.0.1 with --iptables-localhost-nodeports=false.
+    """
     return Fate.CLOSED if node_port_left_out(flow) else None
 
 
 @rule(
     "R6.2",
-    "#106497 (bug), pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)",
+    "#106497 (bug); pkg/proxy/topology.go FilterEndpoints; "
+    'docs/observations.md "internalTrafficPolicy: Local in 1.22 and 1.23"',
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
     modes=IPTABLES_ONLY,
 )
 def stripped_to_local(flow: Flow) -> Course | None:
-    """Under internalTrafficPolicy Local every frontend gives local endpoints only, unless the external one is Local."""
+    """In iptables mode with internalTrafficPolicy: Local, every frontend uses only node-local endpoints.
+
+    This includes NodePorts and load balancer IPs, unless externalTrafficPolicy is Local too.
+    """
     return Pool.LOCAL if _stripped(flow) else None
 
 
 @rule(
     "R6.4",
-    f"#106497, #110290; {PROXIER} KUBE-MARK-DROP (datapath-rules 6.2)",
+    f"#106497, #110290; {PROXIER} KUBE-MARK-DROP; "
+    'docs/observations.md "internalTrafficPolicy: Local in iptables mode 1.24"',
     since=upstream.INTERNAL_POLICY_APART,
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
     modes=IPTABLES_ONLY,
 )
 def internal_mark_drop(flow: Flow) -> Course | None:
-    """Under internalTrafficPolicy Local a node without endpoint only marks for drop.
+    """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
 
-    Kubelet's rules drop a node process's packet, a pod's goes astray.
+    kubelet's firewall drops the packets of host-network processes. All other packets have no route to the
+    ClusterIP.
     """
     if not internal(flow) or not internal_local(flow):
         return None
@@ -141,15 +160,15 @@ def internal_mark_drop(flow: Flow) -> Course | None:
 
 @rule(
     "R4.9",
-    "openPort, removed by #108496; measured on 1.20.2 (docs/observations.md)",
+    f'{PROXIER} openPort, removed by #108496; docs/observations.md "NodePort without kubelet\'s firewall"',
     until=upstream.PORT_OPENER_REMOVED,
     modes=IPTABLES_ONLY,
 )
 def held_without_local_endpoint(flow: Flow) -> Course | None:
-    """With externalTrafficPolicy: Local and no kubelet firewall, kube-proxy's own socket may accept at a NodePort.
+    """In iptables mode with externalTrafficPolicy: Local, kube-proxy's own socket may accept a NodePort connection.
 
-    So it may at an LB address or externalIP that is the node's own. This happens on a node without a local endpoint.
-    The socket never answers; without it the port is closed.
+    It never answers. This affects nodes without a local endpoint and without kubelet's firewall. If kube-proxy
+    holds no socket, the port is closed. A load balancer IP or externalIP that the node owns behaves the same.
     """
     held = external_local(flow) and not flow.off_node and not flow.environment.kubelet_rules
     return Fate.HELD if held else None
@@ -157,15 +176,15 @@ def held_without_local_endpoint(flow: Flow) -> Course | None:
 
 @rule(
     "R4.4",
-    "KUBE-MARK-DROP; kubelet's KUBE-FIREWALL; until #110290",
+    f"{PROXIER} KUBE-MARK-DROP, until #110290; pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL",
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
     modes=IPTABLES_ONLY,
 )
 def marked_for_drop(flow: Flow) -> Course | None:
-    """With externalTrafficPolicy: Local, a node without a local endpoint only marks a NodePort's packet for drop.
+    """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
 
-    So does it with a packet to an LB address or externalIP that is the node's own. Kubelet's firewall drops it; without
-    kubelet's firewall the port is closed.
+    kubelet's firewall drops the NodePort packet. Without that firewall the port is closed. A load balancer IP or
+    externalIP that the node owns behaves the same.
     """
     if not external_local(flow) or flow.off_node:
         return None
@@ -174,14 +193,17 @@ def marked_for_drop(flow: Flow) -> Course | None:
 
 @rule(
     "R4.10",
-    "KUBE-MARK-DROP is not honoured in FORWARD (datapath-rules 6.1); until #110290",
+    f"{PROXIER} KUBE-MARK-DROP, until #110290; "
+    "pkg/kubelet/kubelet_network_linux.go syncNetworkUtil: KUBE-FIREWALL in INPUT and OUTPUT; "
+    'docs/observations.md "KUBE-MARK-DROP does not drop forwarded packets"',
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
     modes=IPTABLES_ONLY,
 )
 def marked_and_forwarded(flow: Flow) -> Course | None:
-    """With externalTrafficPolicy: Local, a node without a local endpoint forwards an LB or external address's packet.
+    """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint forwards the packet.
 
-    The packet is only marked for drop, and it goes to the real load balancer.
+    This applies to a load balancer IP or externalIP. The packet is only marked for drop, and it goes to the real
+    load balancer.
     """
     return Fate.LEAVES if external_local(flow) and flow.off_node else None
 

@@ -1,7 +1,8 @@
-"""ipvs mode, 1.20 to 1.36: which endpoints a packet may get, or how it ends.
+"""Rules of IPVS mode, 1.20 to 1.36: which endpoints are selected, or how the packet ends.
 
-Every address of a Service is bound to kube-ipvs0 on every node, and the kernel's ipvs, not kube-proxy's rules,
-translates; so it cannot tell inside from outside, and whatever it does not translate is the node's own.
+Every virtual IP of a Service is bound to kube-ipvs0 on every node. The kernel's IPVS translates the packets, not
+kube-proxy's rules. IPVS does not distinguish internal from external clients. A packet that it does not translate is
+local to the node.
 """
 
 from __future__ import annotations
@@ -40,32 +41,40 @@ def _at_loopback(flow: Flow) -> bool:
 
 
 def _unserved_loopback(flow: Flow) -> bool:
-    """127.0.0.1 without a virtual server: nodePortAddresses leaves it out, or kube-proxy does, since 1.22."""
+    """Return whether 127.0.0.1 has no virtual server: since 1.22, or because nodePortAddresses excludes it."""
     return _at_loopback(flow) and (upstream.NO_LOOPBACK_SERVER.is_in(flow.version) or node_port_left_out(flow))
 
 
 @rule("R8.2", "kernel: the address is local to every node (kube-ipvs0)", until=upstream.VIP_FILTER, modes=IPVS_ONLY)
 def undeclared_is_the_nodes(flow: Flow) -> Course | None:
-    """At a port that no Service declares, a bound address is the node's own: its listener answers, or nobody."""
+    """In IPVS mode, an address on kube-ipvs0 is local to the node at ports that no Service declares.
+
+    A process that listens there answers. If no process listens, the port is closed.
+    """
     return Fate.HOST if bound(flow) and not flow.declared else None
 
 
 @rule("R8.3", f"#108460; {IPVS} KUBE-IPVS-FILTER", since=upstream.VIP_FILTER, modes=IPVS_ONLY)
 def undeclared_refused(flow: Flow) -> Course | None:
-    """At a port that no Service declares, a bound address refuses by ICMP, listener or not."""
+    """In IPVS mode, an address on kube-ipvs0 rejects packets at ports that no Service declares.
+
+    It does so even if a process listens there.
+    """
     return Fate.REJECTED if bound(flow) and not flow.declared else None
 
 
 @rule(
     "R7.6",
-    "kubelet's KUBE-FIREWALL: ! -s 127/8 -d 127/8 DROP; -s 127/8 RETURN since #112950 (datapath-rules 6.4)",
+    "pkg/kubelet/kubelet_network_linux.go syncNetworkUtil: KUBE-FIREWALL ! -s 127/8 -d 127/8 DROP; "
+    f"{IPVS}: -s 127/8 RETURN since #112950; "
+    'docs/observations.md "NodePort at 127.0.0.1 in IPVS mode"',
     until=upstream.LOOPBACK_RETURN,
     modes=IPVS_ONLY,
 )
 def loopback_martian(flow: Flow) -> Course | None:
-    """With externalTrafficPolicy: Cluster, packets to 127.0.0.1 are masqueraded, and kubelet's firewall drops them.
+    """In IPVS mode, kubelet's firewall drops NodePort packets to 127.0.0.1 with externalTrafficPolicy: Cluster.
 
-    They are martian packets: their source is not in 127.0.0.0/8.
+    They are masqueraded and therefore martian, because their source is not in 127.0.0.0/8.
     """
     marked = _unserved_loopback(flow) and not external_local(flow)
     return Fate.DROPPED if marked and flow.environment.kubelet_rules else None
@@ -73,57 +82,68 @@ def loopback_martian(flow: Flow) -> Course | None:
 
 @rule(
     "R7.7",
-    "#101023; openPort, removed by #108496 (datapath-rules 6.4)",
+    f'#101023; {IPVS} openPort, removed by #108496; docs/observations.md "NodePort at 127.0.0.1 in IPVS mode"',
     since=upstream.NO_LOOPBACK_SERVER,
     until=upstream.PORT_OPENER_REMOVED,
     modes=IPVS_ONLY,
 )
 def loopback_held(flow: Flow) -> Course | None:
-    """At 127.0.0.1, only the socket with which kube-proxy holds the NodePort is left: it accepts and never answers."""
+    """In IPVS mode, connections to a NodePort at 127.0.0.1 hang, because the address has no virtual server.
+
+    The socket that kube-proxy holds for the NodePort accepts them and never answers.
+    """
     return Fate.HANGS if _unserved_loopback(flow) and not flow.environment.node_port_addresses else None
 
 
 @rule("R7.8", f"#101023; {IPVS} GetNodeAddresses without loopback", since=upstream.NO_LOOPBACK_SERVER, modes=IPVS_ONLY)
 def loopback_unserved(flow: Flow) -> Course | None:
-    """A NodePort at 127.0.0.1 is a closed port."""
+    """In IPVS mode, a NodePort is closed at 127.0.0.1, because the address has no virtual server."""
     return Fate.CLOSED if _unserved_loopback(flow) else None
 
 
 @rule("R7.9", f"{IPVS} GetNodeAddresses: --nodeport-addresses", modes=IPVS_ONLY)
 def address_left_out(flow: Flow) -> Course | None:
-    """A NodePort at an address that nodePortAddresses leaves out is a closed port."""
+    """In IPVS mode, a NodePort is closed at addresses outside nodePortAddresses."""
     return Fate.CLOSED if node_port_left_out(flow) else None
 
 
 @rule(
     "R8.5",
-    f"#108460, #121909; {IPVS} KUBE-IPVS-FILTER; fixed by #121919 (datapath-rules 6.6)",
+    f"#108460, #121909; {IPVS} KUBE-IPVS-FILTER; fixed by #121919; "
+    'docs/observations.md "externalIP with externalTrafficPolicy: Local in IPVS mode"',
     since=upstream.VIP_FILTER,
     until=upstream.EXTERNAL_IP_LOCAL_ADMITTED,
     modes=IPVS_ONLY,
 )
 def external_ip_filtered(flow: Flow) -> Course | None:
-    """With externalTrafficPolicy: Local, an externalIP refuses every client that is not a process of this node."""
+    """In IPVS mode with externalTrafficPolicy: Local, an externalIP on kube-ipvs0 rejects packets.
+
+    This does not apply to packets of host-network processes on the node.
+    """
     listed = not flow.at_own_address or bound_on_its_node(flow)  # in KUBE-IPVS-IPS
     filtered = flow.kind is FrontendKind.EXTERNAL_IP and external_local(flow) and listed
     return Fate.REJECTED if filtered and not flow.local else None
 
 
-@rule("R1.3", "kernel ip_vs_leave: port unreachable (#75262)", modes=IPVS_ONLY)
+@rule("R1.3", "kernel net/netfilter/ipvs/ip_vs_core.c ip_vs_leave: port unreachable (#75262)", modes=IPVS_ONLY)
 def empty_virtual_server(flow: Flow) -> Course | None:
-    """A Service without endpoints is a virtual server without real ones: refused by ICMP."""
+    """In IPVS mode, a virtual server without endpoints rejects packets (ICMP port unreachable)."""
     return None if anywhere(flow) else Fate.REJECTED
 
 
 @rule(
     "R6.6",
-    "#106497 (bug), pkg/proxy/topology.go FilterEndpoints (datapath-rules 6.3)",
+    "#106497 (bug); pkg/proxy/topology.go FilterEndpoints; "
+    'docs/observations.md "internalTrafficPolicy: Local in 1.22 and 1.23"',
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
     modes=IPVS_ONLY,
 )
 def stripped(flow: Flow) -> Course | None:
-    """Under internalTrafficPolicy Local every frontend gives local endpoints only; without one it refuses by ICMP."""
+    """In IPVS mode with internalTrafficPolicy: Local, every frontend uses only node-local endpoints.
+
+    A node without a local endpoint rejects packets (ICMP port unreachable).
+    """
     if not internal_local(flow):
         return None
     return Pool.LOCAL if here(flow) else Fate.REJECTED
@@ -136,7 +156,7 @@ def stripped(flow: Flow) -> Course | None:
     modes=IPVS_ONLY,
 )
 def internal_to_local(flow: Flow) -> Course | None:
-    """Under internalTrafficPolicy Local the ClusterIP gives local endpoints, if there are any."""
+    """In IPVS mode with internalTrafficPolicy: Local, a ClusterIP uses only node-local endpoints, if there are any."""
     return Pool.LOCAL if internal(flow) and internal_local(flow) and here(flow) else None
 
 
@@ -147,40 +167,53 @@ def internal_to_local(flow: Flow) -> Course | None:
     modes=IPVS_ONLY,
 )
 def internal_refused(flow: Flow) -> Course | None:
-    """With internalTrafficPolicy: Local, a ClusterIP-only Service without a local endpoint refuses by ICMP."""
+    """In IPVS mode with internalTrafficPolicy: Local, a node without a local endpoint rejects ClusterIP packets.
+
+    This applies to Services without a NodePort, load balancer IP or externalIP.
+    """
     alone = internal(flow) and internal_local(flow) and not externally_accessible(flow)
     return Fate.REJECTED if alone else None
 
 
 @rule(
     "R6.9",
-    f"#106497, #97081; {IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints",
+    f"#106497, #97081; {IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints; "
+    'docs/observations.md "internalTrafficPolicy: Local in IPVS mode from 1.24 on"',
     since=upstream.INTERNAL_POLICY_APART,
     modes=IPVS_ONLY,
 )
 def internal_leaks(flow: Flow) -> Course | None:
-    """With internalTrafficPolicy: Local, the ClusterIP of a Service with a NodePort, LB or external address leaks.
+    """In IPVS mode, a node without a local endpoint does not enforce internalTrafficPolicy: Local.
 
-    On a node without a local endpoint it gives all endpoints.
+    The ClusterIP uses all endpoints. This applies to Services with a NodePort, load balancer IP or externalIP.
     """
     return Pool.ALL if internal(flow) and internal_local(flow) else None
 
 
 @rule("R4i.1", f"{IPVS} syncEndpoint(onlyNodeLocal)", modes=IPVS_ONLY)
 def only_local(flow: Flow) -> Course | None:
-    """Under Local every client, pods and node processes too, gets the endpoints of this node, if there are any."""
+    """In IPVS mode with externalTrafficPolicy: Local, all clients use only node-local endpoints, if there are any.
+
+    This includes pods and host-network processes.
+    """
     return Pool.LOCAL if external_local(flow) and here(flow) else None
 
 
 @rule("R4i.2", f"{IPVS} syncEndpoint: no real server", until=upstream.LOCAL_FALLS_BACK, modes=IPVS_ONLY)
 def local_refused(flow: Flow) -> Course | None:
-    """Under Local a node without endpoint has an empty virtual server: it refuses everybody by ICMP."""
+    """In IPVS mode with externalTrafficPolicy: Local, a node without a local endpoint rejects all packets.
+
+    Its virtual server is empty (ICMP port unreachable).
+    """
     return Fate.REJECTED if external_local(flow) else None
 
 
 @rule("R4i.3", f"#97081; {IPVS} 1.24:1990-2010, 1.36:1625-1640", since=upstream.LOCAL_FALLS_BACK, modes=IPVS_ONLY)
 def local_falls_back(flow: Flow) -> Course | None:
-    """Under Local a node without endpoint gives everybody all endpoints, without masquerade."""
+    """In IPVS mode with externalTrafficPolicy: Local, a node without a local endpoint uses all endpoints.
+
+    kube-proxy does not masquerade the packets.
+    """
     return Pool.ALL if external_local(flow) else None
 
 

@@ -1,4 +1,4 @@
-"""nftables mode, 1.29 to 1.36: what it does otherwise than iptables mode, and its chain of rules for the pool."""
+"""Rules of nftables mode, 1.29 to 1.36, that differ from iptables mode, and its chain of rules."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 
 
 def _dropped_before_translation(flow: Flow) -> bool:
-    """The drop for "Local without a local endpoint" sits before the short circuit for the node's own processes."""
+    """Return whether the drop for externalTrafficPolicy: Local precedes the translation for host-network processes."""
     return flow.local and external_local(flow) and anywhere(flow) and not here(flow)
 
 
 @rule("R8.4", f"{NFTABLES} cluster-ips-check (#122692)", since=upstream.CLUSTER_IP_REJECT, modes=NFTABLES_ONLY)
 def cluster_ip_refuses(flow: Flow) -> Course | None:
-    """A ClusterIP refuses by ICMP at a port that its Service does not declare."""
+    """In nftables mode, kube-proxy rejects packets to a ClusterIP at a port that its Service does not declare."""
     return Fate.REJECTED if internal(flow) and not flow.declared else None
 
 
 @rule("R7.3", f"{NFTABLES}: ip daddr != 127.0.0.0/8", modes=NFTABLES_ONLY)
 def loopback_closed(flow: Flow) -> Course | None:
-    """There are no NodePorts at 127.0.0.1."""
+    """In nftables mode, NodePorts are closed at 127.0.0.1."""
     return Fate.CLOSED if flow.kind is FrontendKind.NODE_PORT and flow.target.is_loopback else None
 
 
@@ -57,7 +57,7 @@ def loopback_closed(flow: Flow) -> Course | None:
     modes=NFTABLES_ONLY,
 )
 def primary_only(flow: Flow) -> Course | None:
-    """Unless nodePortAddresses says otherwise, NodePorts are at a node's primary address only."""
+    """In nftables mode without nodePortAddresses, NodePorts are closed at all addresses except a node's primary one."""
     if flow.kind is not FrontendKind.NODE_PORT or flow.environment.node_port_addresses:
         return None
     return None if flow.reached == flow.node.address else Fate.CLOSED
@@ -65,7 +65,7 @@ def primary_only(flow: Flow) -> Course | None:
 
 @rule("R7.5", f"{NFTABLES} nodeport-ips; --nodeport-addresses", modes=NFTABLES_ONLY)
 def address_left_out(flow: Flow) -> Course | None:
-    """A NodePort at an address that nodePortAddresses leaves out is a closed port."""
+    """In nftables mode, a NodePort is closed at addresses outside nodePortAddresses."""
     return Fate.CLOSED if node_port_left_out(flow) else None
 
 
@@ -76,18 +76,24 @@ def address_left_out(flow: Flow) -> Course | None:
     modes=NFTABLES_ONLY,
 )
 def node_dropped_at_virtual_address(flow: Flow) -> Course | None:
-    """Under Local without a local endpoint a node process's packet to an LB or external address is dropped."""
+    """In nftables mode with externalTrafficPolicy: Local, a node without a local endpoint drops its own packets.
+
+    This applies to packets of host-network processes to a load balancer IP or externalIP.
+    """
     return Fate.DROPPED if flow.virtual and _dropped_before_translation(flow) else None
 
 
 @rule(
     "R5.2",
-    f"{NFTABLES} 1.29: nodeport-endpoints-check from output (datapath-rules 6.7)",
+    f'{NFTABLES} 1.29: nodeport-endpoints-check from output; docs/observations.md "NodePort in nftables mode"',
     until=upstream.NODE_PORT_CHECK_IN_INPUT,
     modes=NFTABLES_ONLY,
 )
 def node_dropped_at_own_node_port(flow: Flow) -> Course | None:
-    """Under Local without a local endpoint a node process's packet to its own NodePort is dropped."""
+    """In nftables mode with externalTrafficPolicy: Local, a node without a local endpoint drops its own packets.
+
+    This applies to packets of host-network processes to a NodePort of their own node.
+    """
     own = flow.kind is FrontendKind.NODE_PORT
     return Fate.DROPPED if own and _dropped_before_translation(flow) else None
 

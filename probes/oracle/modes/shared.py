@@ -1,4 +1,4 @@
-"""Which endpoints a packet may get, or how it ends: the rules that more than one kube-proxy mode has."""
+"""Rules for endpoint selection or refusal that more than one kube-proxy mode has."""
 
 from __future__ import annotations
 
@@ -22,25 +22,34 @@ NFTABLES = "pkg/proxy/nftables/proxier.go"
 
 
 def node_port_left_out(flow: Flow) -> bool:
-    """A NodePort asked at an address that `--nodeport-addresses` leaves out."""
+    """Return whether the target is a NodePort at an address outside `--nodeport-addresses`."""
     return flow.kind is FrontendKind.NODE_PORT and not flow.environment.serves_node_ports_at(flow.reached)
 
 
 @rule("R0.3", "KEP-1860, #119937; pkg/proxy/util IsVIPMode", since=upstream.BALANCER_IP_MODE)
 def not_a_vip(flow: Flow) -> Course | None:
-    """A balancer's address with ipMode Proxy gets no rules: the packet goes to the real load balancer."""
+    """kube-proxy has no rules for a load balancer IP with ipMode: Proxy.
+
+    Packets go to the real load balancer.
+    """
     return Fate.LEAVES if flow.kind is FrontendKind.LOAD_BALANCER and proxied(flow) else None
 
 
 @rule("R0.12", "pkg/proxy ServicePort: only status.loadBalancer.ingress[].ip is read")
 def hostname_only(flow: Flow) -> Course | None:
-    """A balancer whose status tells a hostname only gets no rules: the packet goes to the real load balancer."""
+    """kube-proxy has no rules for a load balancer whose status has only a hostname.
+
+    Packets go to the real load balancer.
+    """
     return Fate.LEAVES if leads_to_balancer(flow) else None
 
 
 @rule("R8.1", f"{PROXIER}, {NFTABLES} syncProxyRules: rules are made per declared port", modes=BY_RULES)
 def undeclared_port(flow: Flow) -> Course | None:
-    """No rule covers a port that no Service declares: a ClusterIP leads nowhere, any other address to its owner."""
+    """kube-proxy has no rules for a port that no Service declares.
+
+    At a ClusterIP, packets have no route. At other addresses, they go to the host or load balancer that owns it.
+    """
     if flow.declared:
         return None
     return Fate.ASTRAY if internal(flow) else Fate.LEAVES
@@ -50,13 +59,13 @@ def undeclared_port(flow: Flow) -> Course | None:
     "R1.2", f"{PROXIER} REJECT in table filter; {NFTABLES} no-endpoint-services, no-endpoint-nodeports", modes=BY_RULES
 )
 def no_endpoints(flow: Flow) -> Course | None:
-    """A Service without endpoints refuses by ICMP."""
+    """kube-proxy rejects packets to a Service without endpoints (ICMP port unreachable)."""
     return None if anywhere(flow) else Fate.REJECTED
 
 
 @rule("R6.3", f"#106497; {PROXIER} KUBE-SVL; {NFTABLES}", since=upstream.INTERNAL_POLICY_APART, modes=BY_RULES)
 def internal_to_local(flow: Flow) -> Course | None:
-    """Under internalTrafficPolicy Local the ClusterIP gives local endpoints only."""
+    """With internalTrafficPolicy: Local, a ClusterIP uses only node-local endpoints."""
     return Pool.LOCAL if internal(flow) and internal_local(flow) and here(flow) else None
 
 
@@ -67,31 +76,37 @@ def internal_to_local(flow: Flow) -> Course | None:
     modes=BY_RULES,
 )
 def internal_drop(flow: Flow) -> Course | None:
-    """With internalTrafficPolicy: Local, a node without a local endpoint drops the packet to a ClusterIP."""
+    """With internalTrafficPolicy: Local, a node without a local endpoint drops packets to the ClusterIP."""
     return Fate.DROPPED if internal(flow) and internal_local(flow) else None
 
 
-@rule("R2.1", f"{PROXIER} 1.20.2:1067, 1.36:1099; pkg/proxy/ipvs/proxier.go; {NFTABLES} 1.36:633")
+@rule("R2.1", f"{PROXIER} 1.20.2:1067, 1.36:1099; {IPVS}; {NFTABLES} 1.36:633")
 def internal_to_all(flow: Flow) -> Course | None:
-    """A ClusterIP gives all endpoints; externalTrafficPolicy never matters there."""
+    """A ClusterIP uses all endpoints. externalTrafficPolicy has no effect on it."""
     return Pool.ALL if internal(flow) else None
 
 
 @rule("R4.1", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-EXT (1.24, #106497 #109060); {NFTABLES}", modes=BY_RULES)
 def pod_short_circuit(flow: Flow) -> Course | None:
-    """Under Local, a packet known to be a pod's gets all endpoints, as at the ClusterIP."""
+    """With externalTrafficPolicy: Local, pod traffic that detect-local recognizes uses all endpoints.
+
+    The ClusterIP treats it the same way.
+    """
     return Pool.ALL if external_local(flow) and known_as_pod(flow) else None
 
 
 @rule("R4.2", f"#77523 (1.15, #65387): masquerade and route LOCAL traffic; {NFTABLES}", modes=BY_RULES)
 def node_short_circuit(flow: Flow) -> Course | None:
-    """Under Local, a packet of a process of this node gets all endpoints."""
+    """With externalTrafficPolicy: Local, packets of host-network processes on the node use all endpoints."""
     return Pool.ALL if external_local(flow) and flow.local else None
 
 
 @rule("R4.3", f"{PROXIER} 1.20.2:1427-1500, 1.24:1163-1200, 1.36:1131-1172; {NFTABLES} 1.36:1492", modes=BY_RULES)
 def only_local(flow: Flow) -> Course | None:
-    """Under Local, any other packet gets the endpoints of this node only."""
+    """With externalTrafficPolicy: Local, packets use only node-local endpoints.
+
+    This does not apply to pod traffic or to packets of host-network processes on the node.
+    """
     return Pool.LOCAL if external_local(flow) and here(flow) else None
 
 
@@ -102,11 +117,14 @@ def only_local(flow: Flow) -> Course | None:
     modes=BY_RULES,
 )
 def local_drop(flow: Flow) -> Course | None:
-    """With externalTrafficPolicy: Local, a node without a local endpoint drops the packet."""
+    """With externalTrafficPolicy: Local, a node without a local endpoint drops the packet.
+
+    This does not apply to pod traffic or to packets of host-network processes on the node.
+    """
     return Fate.DROPPED if external_local(flow) else None
 
 
-@rule("R3.3", f"{PROXIER} KUBE-FW, KUBE-NODEPORTS, KUBE-SVC (<= 1.23), KUBE-EXT (1.24); ipvs; {NFTABLES}")
+@rule("R3.3", f"{PROXIER} KUBE-FW, KUBE-NODEPORTS, KUBE-SVC (<= 1.23), KUBE-EXT (1.24); {IPVS}; {NFTABLES}")
 def external_to_all(_flow: Flow) -> Course:
-    """Under externalTrafficPolicy Cluster every endpoint may answer."""
+    """With externalTrafficPolicy: Cluster, a NodePort, load balancer IP or externalIP uses all endpoints."""
     return Pool.ALL

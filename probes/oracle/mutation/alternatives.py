@@ -1,18 +1,18 @@
-"""The natural alternative of a rule's answer: what would happen if the rule did not hold.
+"""The natural alternative of a rule's decision: what would happen without the rule.
 
-A recording confirms a rule only if it contradicts this alternative (`python -m tests.confirmed`). It is never an answer
-that no kube-proxy gives, such as an empty pool or an address that nobody has; `mutations.py` has those, to prove that
-the suites notice any change at all.
+A recording confirms a rule only if it contradicts this alternative (`python -m tests.confirmed`). The alternative is
+always a result that some kube-proxy gives. Results that no kube-proxy gives, such as an address without an owner, are
+in `mutations.py`, which proves that the suites detect any change.
 
-| the rule answers | the natural alternative |
+| decision of the rule | natural alternative |
 |---|---|
 | a pool | the other pool |
-| marked, or known as a pod's | the negation |
-| the endpoints that count | all candidates, ready or not |
-| an address, or a packet from one | the source as it was, if the rule rewrites it; rewritten, if the rule keeps it |
-| an ending (refused, dropped ...), a listener | what the next rule of the chain says; if none, the other ending |
-| the nodes that a load balancer picks from | all nodes, if it picks some; those with an endpoint, if it picks all |
-| whether the answer comes back | the opposite |
+| marked, or pod traffic | the negation |
+| the usable endpoints | all candidates, ready or not |
+| an address, or a packet with one | the original source if the rule rewrites it; if not, a rewritten one |
+| a result without endpoint, a listener | the decision of the next rule in the chain; if none, the other result |
+| the nodes of a target pool | all nodes if the pool has some, the nodes with an endpoint if it has all |
+| whether the reply arrives | the opposite |
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def assume_alternative(rule: str) -> Iterator[None]:
-    """Within it the oracle answers as if this rule did not hold."""
+    """Replace the decisions of one rule by their natural alternatives within the context."""
     with bent(NaturalAlternative(rule)):
         yield
 
 
 @dataclass(frozen=True, slots=True)
 class NaturalAlternative:
-    """The bend that gives the natural alternative wherever one rule answers."""
+    """A replacement of one rule's decisions by their natural alternatives."""
 
     rule: str
 
@@ -55,20 +55,20 @@ class NaturalAlternative:
 
     @singledispatchmethod
     def to(self, answer: Any, flow: Flow) -> object:  # noqa: ANN401 - one case per type below
-        """Return what would be so instead of this answer."""
+        """Return the natural alternative of a decision."""
         message = f"no natural alternative for {type(answer).__name__} of {flow.state.name}"
         raise TypeError(message)
 
     @to.register
-    def _(self, answer: bool, flow: Flow) -> object:  # noqa: ARG002 - the signature is the dispatcher's
+    def _(self, answer: bool, flow: Flow) -> object:  # noqa: ARG002 - the dispatcher defines the signature
         return not answer
 
     @to.register
-    def _(self, answer: Pool, flow: Flow) -> object:  # noqa: ARG002 - likewise
+    def _(self, answer: Pool, flow: Flow) -> object:  # noqa: ARG002 - as above
         return Pool.LOCAL if answer is Pool.ALL else Pool.ALL
 
     @to.register
-    def _(self, answer: Outcome, flow: Flow) -> object:  # noqa: ARG002 - likewise
+    def _(self, answer: Outcome, flow: Flow) -> object:  # noqa: ARG002 - as above
         return Outcome.TIMEOUT if answer is Outcome.OK else Outcome.OK
 
     @to.register
@@ -76,11 +76,11 @@ class NaturalAlternative:
         return self._next(flow, OTHER_END[answer])
 
     @to.register
-    def _(self, answer: Path, flow: Flow) -> object:  # noqa: ARG002 - likewise
+    def _(self, answer: Path, flow: Flow) -> object:  # noqa: ARG002 - as above
         return self._next(flow, Fate.CLOSED)
 
     @to.register
-    def _(self, answer: Flow, flow: Flow) -> object:  # noqa: ARG002 - likewise
+    def _(self, answer: Flow, flow: Flow) -> object:  # noqa: ARG002 - as above
         return Fate.DROPPED
 
     @to.register
@@ -94,13 +94,13 @@ class NaturalAlternative:
         return self._next(flow, replace(answer, source=_masqueraded_on_the_way(flow)))
 
     @to.register
-    def _(self, answer: tuple, flow: Flow) -> object:  # type: ignore[type-arg] # singledispatch wants the bare class
+    def _(self, answer: tuple, flow: Flow) -> object:  # type: ignore[type-arg] # singledispatch requires the bare class
         if any(isinstance(one, Flow) for one in answer):
             return _other_nodes(answer, flow)
         return self._next(flow, ()) if self.rule != endpoints.ready_only.id else flow.candidates
 
     def _next(self, flow: Flow, otherwise: object) -> object:
-        """Return what the rules after this one answer, in the chain that the packet is in."""
+        """Return the decision of the rules after this one in the same chain."""
         chain = _chain(self.rule, flow)
         after = [one.id for one in chain].index(self.rule) + 1
         covering = (one for one in chain[after:] if one.covers(flow.environment.mode, flow.version))
@@ -109,7 +109,7 @@ class NaturalAlternative:
 
 
 def _leads_on(answer: object, flow: Flow) -> bool:
-    """Return whether it is an answer: not to no node, and not round and round between a node and the load balancer."""
+    """Return whether a decision has a next hop, and does not loop between a node and the load balancer."""
     if isinstance(answer, Packet):
         return bool(answer.node)
     if isinstance(answer, tuple):
@@ -124,14 +124,17 @@ def _chain(name: str, flow: Flow) -> tuple[Rule[Any], ...]:
 
 
 def _rewritten(flow: Flow) -> IPAddress:
-    """Return the address that a masquerade would give: towards the endpoint, or on the way to the load balancer."""
+    """Return the source address after masquerade, towards the endpoint or the load balancer."""
     if flow.endpoint is not None:
         return towards_endpoint(flow)
     return _masqueraded_on_the_way(flow)
 
 
 def _masqueraded_on_the_way(flow: Flow) -> IPAddress:
-    """Return the address of a pod's node, or of the gateway of an outside client; a node process has no other."""
+    """Return the address of a pod's node, or of an outside client's gateway.
+
+    A host-network process has no other address.
+    """
     if flow.packet.origin is Origin.EXTERNAL:
         return flow.world.topology.load_balancer.address or flow.packet.source
     return flow.home.address if flow.packet.origin is Origin.POD else flow.packet.source

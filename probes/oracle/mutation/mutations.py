@@ -1,4 +1,4 @@
-"""Every rule flipped, one at a time: what a test suite must notice (issue: the mutated oracle)."""
+"""Mutations of the oracle: each inverts the decisions of one rule. The suites must detect every mutation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OTHER_END = {
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One rule that answers wrongly: the other pool, a negated mark, another address, a refusal for a timeout."""
+    """A rule with a wrong decision: the other pool, a negated mark, another address, a refusal for a timeout."""
 
     rule: str
 
@@ -45,21 +45,24 @@ class Mutation:
         return f"{self.rule} flipped"
 
 
-def all() -> tuple[Mutation, ...]:  # noqa: A001 - read as mutations.all()
-    """One mutation per rule of the catalogue, in its order."""
+def all() -> tuple[Mutation, ...]:  # noqa: A001 - used as mutations.all()
+    """Return one mutation per rule, in the order of the catalogue."""
     return tuple(Mutation(rule.id) for rule in CATALOGUE)
 
 
 @contextmanager
 def applied(mutation: Mutation) -> Iterator[Mutation]:
-    """Within it the oracle answers with this rule flipped."""
+    """Invert the decisions of one rule within the context."""
     with bent(mutation):
         yield mutation
 
 
 @contextmanager
 def heard() -> Iterator[set[str]]:
-    """Collects the ids of the rules that speak within it: one that never speaks in a world cannot be noticed there."""
+    """Collect the ids of the rules that decide within the context.
+
+    A mutation of a rule that decides nothing for a topology cannot be detected with that topology.
+    """
     names: set[str] = set()
 
     def note(name: str, answer: object, _flow: Flow) -> object:
@@ -72,7 +75,7 @@ def heard() -> Iterator[set[str]]:
 
 @singledispatch
 def flipped(answer: Any, flow: Flow) -> object:  # noqa: ANN401 - one case per type below
-    """The opposite of a rule's answer, by its type."""
+    """Return the opposite of a rule's decision, by its type."""
     message = f"no mutation for {type(answer).__name__} of {flow.state.name}"
     raise TypeError(message)
 
@@ -83,33 +86,33 @@ def _(answer: bool, flow: Flow) -> object:  # noqa: ARG001 - singledispatch need
 
 
 @flipped.register
-def _(answer: Pool, flow: Flow) -> object:  # noqa: ARG001 - likewise
+def _(answer: Pool, flow: Flow) -> object:  # noqa: ARG001 - as above
     return Pool.LOCAL if answer is Pool.ALL else Pool.ALL
 
 
 @flipped.register
-def _(answer: Fate, flow: Flow) -> object:  # noqa: ARG001 - likewise
+def _(answer: Fate, flow: Flow) -> object:  # noqa: ARG001 - as above
     return OTHER_END[answer]
 
 
 @flipped.register
-def _(answer: IPAddress, flow: Flow) -> object:  # noqa: ARG001 - likewise
+def _(answer: IPAddress, flow: Flow) -> object:  # noqa: ARG001 - as above
     return NOBODY
 
 
 @flipped.register
 def _(answer: Packet, flow: Flow) -> object:
-    """Another source; where it would be rewritten anyway, the packet is lost."""
+    """Return the packet with another source, or a drop for a host-network process, whose source is rewritten later."""
     return replace(answer, source=NOBODY) if flow.packet.origin != "node" else Fate.DROPPED
 
 
 @flipped.register
-def _(answer: Flow, flow: Flow) -> object:  # noqa: ARG001 - likewise
+def _(answer: Flow, flow: Flow) -> object:  # noqa: ARG001 - as above
     return Fate.DROPPED
 
 
 @flipped.register
-def _(answer: Outcome, flow: Flow) -> object:  # noqa: ARG001 - likewise
+def _(answer: Outcome, flow: Flow) -> object:  # noqa: ARG001 - as above
     return Outcome.TIMEOUT if answer is Outcome.OK else Outcome.OK
 
 
@@ -120,8 +123,8 @@ def _(answer: Path, flow: Flow) -> object:
 
 
 @flipped.register
-def _(answer: tuple, flow: Flow) -> object:  # type: ignore[type-arg] # singledispatch wants the bare class
-    """Endpoints: all the others of the same candidates. Flows of the balancer: a refusal."""
+def _(answer: tuple, flow: Flow) -> object:  # type: ignore[type-arg] # singledispatch requires the bare class
+    """Return the other candidates for endpoints, and a refusal for next hops of the load balancer."""
     if any(isinstance(one, Flow) for one in answer):
         return Fate.CLOSED
     return tuple(one for one in flow.candidates if one not in answer)

@@ -1,4 +1,4 @@
-"""The client's side: which node's rules see the packet, and from which address it arrives there (R0)."""
+"""Rules for arrival: the node that processes the packet, and the source address on arrival there."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ Arrival = Packet | Fate
 
 
 def departing(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> Packet:
-    """The client's packet before it goes anywhere. A hostNetwork backend that asks is a process of its node.
+    """Return the client's packet before any rule. A hostNetwork backend as client is a host-network process.
 
-    UnresolvedError where the client is a pod without an address.
+    Raises:
+        UnresolvedError: The client is a pod without an address.
+
     """
     if vantage.kind is VantageKind.EXTERNAL:
         hosts = {external.name: external.address for external in topology.external}
@@ -57,76 +59,102 @@ def _arrived(flow: Flow, source: IPAddress) -> Packet:
     return replace(flow.packet, node=flow.asked_node, source=source)
 
 
-@rule("R0.14", "ipvs writeIptablesRules: the service VIP is picked as the source IP", modes=IPVS_ONLY)
+@rule(
+    "R0.14", "pkg/proxy/ipvs/proxier.go writeIptablesRules: the service VIP is picked as the source IP", modes=IPVS_ONLY
+)
 def node_to_bound_address(flow: Flow) -> Arrival | None:
-    """A node process that asks an address bound to kube-ipvs0 comes from that very address."""
+    """In IPVS mode, a host-network process reaches an address bound to kube-ipvs0 from that same address."""
     local = flow.packet.origin is Origin.NODE and bound(flow)
     return replace(flow.packet, source=flow.target) if local else None
 
 
 @rule("R0.19", "kernel: a packet to a local address has that address as its source")
 def node_to_own_virtual_address(flow: Flow) -> Arrival | None:
-    """A process that asks an LB address or externalIP of its own node comes from that very address."""
+    """A host-network process reaches a load balancer IP or externalIP of its own node from that same address.
+
+    The node has the address on one of its interfaces.
+    """
     local = flow.packet.origin is Origin.NODE and flow.at_own_address
     return replace(flow.packet, source=flow.target) if local else None
 
 
-@rule("R0.1", "pkg/proxy: rules sit in OUTPUT and PREROUTING of every node")
+@rule("R0.1", "pkg/proxy: every node has the rules in OUTPUT and PREROUTING")
 def own_node_translates(flow: Flow) -> Arrival | None:
-    """A virtual address asked inside the cluster is translated by the client's own node."""
+    """Inside the cluster, the client's own node processes packets to a ClusterIP, load balancer IP or externalIP."""
     return None if _node_port(flow) or _outside(flow) else flow.packet
 
 
-@rule("R0.2", "no route to the service CIDR outside the cluster")
+@rule("R0.2", "IP routing: no route to the service CIDR outside the cluster")
 def cluster_ip_from_outside(flow: Flow) -> Arrival | None:
-    """A ClusterIP leads nowhere from outside the cluster."""
+    """Clients outside the cluster have no route to a ClusterIP."""
     return Fate.ASTRAY if _outside(flow) and flow.kind is FrontendKind.CLUSTER_IP else None
 
 
-@rule("R0.20", "plain routing")
+@rule("R0.20", "IP routing")
 def held_from_outside(flow: Flow) -> Arrival | None:
-    """From outside the cluster, an LB address or externalIP that is a host's own leads to that host."""
+    """From outside the cluster, packets to a load balancer IP or externalIP that a host owns go to that host.
+
+    The host is a node or an external host.
+    """
     return Fate.LEAVES if _outside(flow) and is_held(flow) else None
 
 
-@rule("R0.4", "the balancer's addresses are routed to it")
+@rule("R0.4", "IP routing: the load balancer's addresses are routed to it")
 def balancer_from_outside(flow: Flow) -> Arrival | None:
-    """From outside the cluster, an LB or external address that no other host has leads to the load balancer."""
+    """From outside the cluster, packets to a load balancer IP or externalIP go to the load balancer.
+
+    This does not apply to addresses that a node or an external host owns.
+    """
     return None if _node_port(flow) else Fate.LEAVES
 
 
 @rule("R0.5", "RFC 1122 3.2.1.3: 127/8 never leaves the host")
 def loopback_elsewhere(flow: Flow) -> Arrival | None:
-    """127.0.0.1 of a pod or of an external host is its own, and nobody listens there."""
+    """A pod or external host that connects to 127.0.0.1 reaches itself, and no process listens there."""
     return Fate.CLOSED if flow.at is At.LOOPBACK and flow.packet.origin is not Origin.NODE else None
 
 
-@rule("R0.6", "no such device without an overlay or a bridge; no route to the pod network outside")
+@rule(
+    "R0.6", "kernel: no such interface without an overlay or a bridge; IP routing: no route to the pod network outside"
+)
 def no_way_to_pod_network(flow: Flow) -> Arrival | None:
-    """The address of a vxlan device or bridge that is not there, or one without a route from outside, leads nowhere."""
+    """Packets to a cni0 or VXLAN address have no route if the node does not have that interface.
+
+    Clients outside the cluster also need a route to the pod network.
+    """
     no_vtep = flow.at is At.VTEP and not flow.environment.overlay
     no_device = no_vtep or (flow.at is At.CNI0 and not flow.environment.bridged)
     no_route = _outside(flow) and _on_pod_network(flow) and not flow.environment.external_routes_to_pods
     return Fate.ASTRAY if no_device or no_route else None
 
 
-@rule("R0.15", "1:1 NAT in the network (an EIP), both ways")
+@rule("R0.15", "1:1 NAT in the network (a cloud's elastic IP), in both directions")
 def public_from_inside(flow: Flow) -> Arrival | None:
-    """Asked at a public address, a node with one of its own arrives under that, as from outside; so does its pod."""
+    """Packets to a NodePort at a public address arrive from the client node's own public address, as external traffic.
+
+    The client's node has a public address. The client is a host-network process or a pod whose egress the CNI
+    masquerades.
+    """
     if flow.at is not At.PUBLIC or _outside(flow) or not (flow.home.public_address and leaves_as_node(flow)):
         return None
     return Packet(Origin.EXTERNAL, flow.home.public_address, node=flow.asked_node)
 
 
-@rule("R0.16", "1:1 NAT in the network: the answer does not pass it")
+@rule("R0.16", "1:1 NAT in the network (a cloud's elastic IP): the reply does not pass it")
 def public_answered_past(flow: Flow) -> Arrival | None:
-    """Asked at a public address, any other client inside is answered directly, from an address it never asked."""
+    """Inside the cluster, a client without a public address times out at a NodePort with a public address.
+
+    The node replies directly, from an address that the client did not connect to.
+    """
     return Fate.DROPPED if flow.at is At.PUBLIC and not _outside(flow) else None
 
 
-@rule("R0.17", "kernel rp_filter; the answer leaves by the first card, where anti-spoofing sees its source")
+@rule("R0.17", "kernel rp_filter; the reply leaves by the primary interface, where anti-spoofing checks its source")
 def guarded_second_card(flow: Flow) -> Arrival | None:
-    """With strict rp_filter or anti-spoofing a second card serves only those on its own network."""
+    """With strict rp_filter or anti-spoofing, a node's secondary address serves only clients on its own network.
+
+    Anti-spoofing does not affect pod packets that travel in a tunnel.
+    """
     if flow.at is not At.SECONDARY or flow.packet.home == flow.asked_node:
         return None
     if not _outside(flow) and flow.home.secondary_address and leaves_as_node(flow):
@@ -138,22 +166,29 @@ def guarded_second_card(flow: Flow) -> Arrival | None:
 
 @rule("R0.7", "kernel: a packet to a local address has that address as its source")
 def node_to_own_address(flow: Flow) -> Arrival | None:
-    """A node process that asks an address of its own node comes from that very address."""
+    """A host-network process reaches a NodePort at an address of its own node from that same address."""
     own = flow.packet.origin is Origin.NODE and flow.packet.home == flow.asked_node
     return _arrived(flow, flow.target) if own else None
 
 
-@rule("R0.18", "kernel source address selection, and MASQUERADE, by output device")
+@rule("R0.18", "kernel: source address selection and MASQUERADE by output interface")
 def to_second_card(flow: Flow) -> Arrival | None:
-    """To another node's second card a node, or its masqueraded pod, comes from its own second card, if it has one."""
+    """Packets to another node's secondary address come from the secondary address of the client's node.
+
+    If that node has none, they come from its primary address. This applies to host-network processes and to pods
+    whose egress the CNI masquerades.
+    """
     if flow.at is not At.SECONDARY or _outside(flow) or flow.packet.home == flow.asked_node:
         return None
     return _arrived(flow, flow.home.secondary_address or flow.home.address) if leaves_as_node(flow) else None
 
 
-@rule("R0.8", "kernel source address selection by output device")
+@rule("R0.8", "kernel: source address selection by output interface")
 def node_to_pod_network(flow: Flow) -> Arrival | None:
-    """A node process that asks another node at a pod-network address comes from its vxlan device, if there is one."""
+    """A host-network process reaches another node's cni0 or VXLAN address from its own node's VXLAN address.
+
+    Without an overlay, it uses its node's primary address.
+    """
     if flow.packet.origin is not Origin.NODE or not _on_pod_network(flow):
         return None
     return _arrived(flow, towards_pods_elsewhere(flow.home, flow.environment))
@@ -164,23 +199,26 @@ def _pod_to_primary_elsewhere(flow: Flow) -> bool:
     return flow.packet.origin is Origin.POD and elsewhere and flow.at is At.PRIMARY
 
 
-@rule("R0.9", "flannel pkg/trafficmngr/iptables masqRules M4")
+@rule("R0.9", "flannel pkg/trafficmngr/iptables masqRules: -s CLUSTER_CIDR ! -d 224.0.0.0/4 MASQUERADE (M4)")
 def pod_masqueraded_on_the_way(flow: Flow) -> Arrival | None:
-    """With the CNI's masquerade, a pod's packet to another node's address arrives from its own node's address."""
+    """If the CNI masquerades pod egress, a pod reaches another node's primary address from its own node's address."""
     rewritten = _pod_to_primary_elsewhere(flow) and masqueraded_leaving(flow, flow.target)
     return _arrived(flow, flow.home.address) if rewritten else None
 
 
-@rule("R0.10", "kernel rp_filter (datapath-rules 6.8)")
+@rule("R0.10", 'kernel rp_filter; docs/observations.md "Strict rp_filter and anti-spoofing on an overlay"')
 def pod_dropped_on_the_way(flow: Flow) -> Arrival | None:
-    """On an overlay with strict rp_filter or anti-spoofing, an unmasqueraded pod's packet dies before any rule."""
+    """On an overlay, strict rp_filter or anti-spoofing drops an unmasqueraded pod packet to another node's address.
+
+    The packet does not reach kube-proxy's rules.
+    """
     guarded = flow.environment.pod_addresses_die_between_nodes
     return Fate.DROPPED if guarded and _pod_to_primary_elsewhere(flow) else None
 
 
-@rule("R0.11", "plain routing")
+@rule("R0.11", "IP routing")
 def arrives_as_sent(flow: Flow) -> Arrival:
-    """Otherwise a NodePort's node sees the client's own address."""
+    """A NodePort packet arrives with the client's own source address if the network does not rewrite it."""
     return _arrived(flow, flow.packet.source)
 
 
@@ -207,45 +245,48 @@ TRAVEL: tuple[Rule[Arrival], ...] = (
 )
 
 
-@rule("B1", "kubelet: a pod that is not ready or has ended promises nothing")
+@rule("B1", "Kubernetes docs: Pod lifecycle, container probes (readiness) and termination")
 def not_serving(flow: Flow) -> Arrival | None:
-    """An echo pod that does not serve is expected to answer nobody."""
+    """A direct connection to an echo pod that is neither ready nor serving fails.
+
+    It is refused, times out or is unreachable.
+    """
     return None if flow.chosen.ready or flow.chosen.serving else Fate.UNSERVED
 
 
-@rule("B2", "no route to the pod network outside the cluster")
+@rule("B2", "IP routing: no route to the pod network outside the cluster")
 def pod_from_outside(flow: Flow) -> Arrival | None:
-    """A pod's own address leads nowhere from outside the cluster, unless the pod network is routed there."""
+    """Clients outside the cluster have no route to a pod IP, unless the pod network is routed there."""
     hidden = not flow.chosen.host_network and not flow.environment.external_routes_to_pods
     return Fate.ASTRAY if _outside(flow) and hidden else None
 
 
-@rule("B3", "plain routing")
+@rule("B3", "IP routing")
 def backend_from_outside(flow: Flow) -> Arrival | None:
-    """Asked directly from outside, an echo pod sees the client's address."""
+    """A direct connection from outside the cluster reaches the echo pod's node with the client's own source address."""
     return replace(flow.packet, node=flow.chosen.node) if _outside(flow) else None
 
 
-@rule("B4", "plain routing inside the cluster")
+@rule("B4", "IP routing inside the cluster")
 def backend_from_inside(flow: Flow) -> Arrival:
-    """Asked directly inside the cluster, the packet is the client's node's to send."""
+    """A direct connection inside the cluster leaves the client's node without Service address translation."""
     return flow.packet
 
 
 BASELINE: tuple[Rule[Arrival], ...] = (not_serving, pod_from_outside, backend_from_outside, backend_from_inside)
 
 
-@rule("L0", "flannel M4; KUBE-POSTROUTING")
+@rule("L0", "flannel masqRules (M4); pkg/proxy KUBE-POSTROUTING MASQUERADE")
 def masqueraded_towards_balancer(flow: Flow) -> IPAddress | None:
-    """A pod's packet that leaves the cluster has its node's address if the CNI masquerades, or if it was marked."""
+    """A pod's packet to the load balancer has its node's address if kube-proxy or the CNI masquerades it."""
     if flow.packet.origin is not Origin.POD or not (flow.marked or masqueraded_leaving(flow, flow.target)):
         return None
     return flow.node.address
 
 
-@rule("L1", "plain routing")
+@rule("L1", "IP routing")
 def kept_towards_balancer(flow: Flow) -> IPAddress:
-    """Any other packet reaches the load balancer from the client's own address."""
+    """A packet to the load balancer has the client's own source address, unless it comes from a masqueraded pod."""
     return flow.packet.source
 
 
@@ -253,7 +294,7 @@ LEAVING: tuple[Rule[IPAddress], ...] = (masqueraded_towards_balancer, kept_towar
 
 
 def lost_answer(flow: Flow) -> bool:
-    """Whether nobody off the nodes can answer it: a pod's own address, routed nowhere or dropped on its way."""
+    """Return whether hosts outside the cluster cannot reply: the source is a pod IP without a route, or dropped."""
     environment = flow.environment
     lost = not environment.pods_routed_outside or (environment.overlay and environment.anti_spoof)
     return from_pod_network(flow, flow.packet.source) and lost

@@ -1,4 +1,4 @@
-"""How kube-proxy tells a pod's packet from others: detect-local."""
+"""Rules for detect-local: how kube-proxy recognizes pod traffic."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DETECTOR = "pkg/proxy/util/iptables/traffic.go LocalTrafficDetector"
 
 @rule("D1", DETECTOR)
 def not_configured(flow: Flow) -> bool | None:
-    """Without a cluster CIDR or another detect-local mode, no packet is known to be a pod's."""
+    """Without a cluster CIDR or another detect-local mode, kube-proxy treats no packet as pod traffic."""
     return False if flow.environment.detect_local is DetectLocal.NONE else None
 
 
 def _from_a_pod_network_device(flow: Flow) -> bool:
-    """The source is the address of a node's bridge or vxlan device, which the cluster's pod CIDR contains."""
+    """Return whether the source is the address of a cni0 or VXLAN interface in the cluster's pod CIDR."""
     devices = {address for node in flow.world.topology.nodes for address in (node.cni0, node.vtep)}
     source = flow.packet.source
     return source in devices and source in flow.environment.pod_cidr
@@ -28,19 +28,16 @@ def _from_a_pod_network_device(flow: Flow) -> bool:
 
 @rule("D5", DETECTOR)
 def from_a_device_in_cluster_cidr(flow: Flow) -> bool | None:
-    """ClusterCIDR: a packet from the address of a bridge or vxlan device counts as a pod's.
-
-    The cluster's pod CIDR contains that address.
-    """
+    """With detect-local mode ClusterCIDR, packets from a cni0 or VXLAN address in the cluster CIDR are pod traffic."""
     by_cidr = flow.environment.detect_local is DetectLocal.CLUSTER_CIDR
     return True if by_cidr and _from_a_pod_network_device(flow) else None
 
 
 @rule("D2", DETECTOR)
 def in_cluster_cidr(flow: Flow) -> bool | None:
-    """ClusterCIDR: a packet is a pod's exactly if the cluster's pod CIDR contains its source.
+    """With detect-local mode ClusterCIDR, a packet is pod traffic if and only if its source is in the cluster CIDR.
 
-    So is a node's or a host's, where pods have addresses of the same range.
+    Packets of nodes and hosts are pod traffic too if their addresses are in that range.
     """
     if flow.environment.detect_local is not DetectLocal.CLUSTER_CIDR:
         return None
@@ -49,7 +46,7 @@ def in_cluster_cidr(flow: Flow) -> bool | None:
 
 @rule("D3", DETECTOR)
 def in_node_cidr(flow: Flow) -> bool | None:
-    """NodeCIDR: a source in the processing node's own pod CIDR is a pod's."""
+    """With detect-local mode NodeCIDR, a packet is pod traffic if its source is in the processing node's pod CIDR."""
     if flow.environment.detect_local is not DetectLocal.NODE_CIDR:
         return None
     own = flow.node.pod_cidr
@@ -58,7 +55,10 @@ def in_node_cidr(flow: Flow) -> bool | None:
 
 @rule("D4", f"{DETECTOR}; BridgeInterface and InterfaceNamePrefix came in 1.24")
 def by_interface(flow: Flow) -> bool:
-    """BridgeInterface and InterfaceNamePrefix: what comes in by the pods' interface is a pod's of this node."""
+    """With detect-local mode BridgeInterface or InterfaceNamePrefix, packets from the node's own pods are pod traffic.
+
+    kube-proxy recognizes them by the interface on which they arrive.
+    """
     return flow.pod_here
 
 
@@ -72,5 +72,5 @@ IDENTITY: tuple[Rule[bool], ...] = (
 
 
 def known_as_pod(flow: Flow) -> bool:
-    """Whether the processing node's rules take the packet for a pod's."""
+    """Return whether the processing node treats the packet as pod traffic."""
     return decide(IDENTITY, flow).value

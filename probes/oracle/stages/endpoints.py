@@ -1,4 +1,4 @@
-"""Which endpoints kube-proxy counts: ready ones, and from 1.26 those that still serve while terminating if none is."""
+"""Rules for usable endpoints: ready ones, or from 1.26 on serving and terminating ones if none is ready."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Endpoints = tuple["Endpoint", ...]
     since=upstream.TERMINATING_ENDPOINTS,
 )
 def serving_while_terminating(flow: Flow) -> Endpoints | None:
-    """With no ready endpoint in reach, endpoints that are terminating and still serving are used."""
+    """If no endpoint in the pool is ready, kube-proxy uses endpoints that are terminating and still serving."""
     if any(endpoint.ready for endpoint in flow.candidates):
         return None
     return tuple(endpoint for endpoint in flow.candidates if endpoint.serving and endpoint.terminating) or None
@@ -33,7 +33,7 @@ def serving_while_terminating(flow: Flow) -> Endpoints | None:
     "pkg/proxy/topology.go FilterEndpoints (<= 1.23), CategorizeEndpoints (>= 1.24)",
 )
 def ready_only(flow: Flow) -> Endpoints:
-    """Only ready endpoints get traffic."""
+    """kube-proxy sends traffic only to ready endpoints."""
     return tuple(endpoint for endpoint in flow.candidates if endpoint.ready)
 
 
@@ -41,17 +41,17 @@ READINESS: tuple[Rule[Endpoints], ...] = (serving_while_terminating, ready_only)
 
 
 def pooled(flow: Flow, pool: Pool) -> Endpoints:
-    """The usable endpoints of a pool, as the processing node counts them."""
+    """Return the usable endpoints of a pool on the processing node."""
     near = flow.packet.node
     among = tuple(one for one in flow.state.endpoints if pool is Pool.ALL or one.node == near)
     return decide(READINESS, replace(flow, candidates=among)).value
 
 
 def anywhere(flow: Flow) -> bool:
-    """Whether the Service has a usable endpoint on any node."""
+    """Return whether the Service has a usable endpoint on any node."""
     return bool(pooled(flow, Pool.ALL))
 
 
 def here(flow: Flow) -> bool:
-    """Whether the processing node has a usable endpoint of its own."""
+    """Return whether the processing node has a usable node-local endpoint."""
     return bool(pooled(flow, Pool.LOCAL))

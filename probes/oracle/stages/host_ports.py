@@ -1,4 +1,4 @@
-"""A port of the node itself: whatever process of its network listens there."""
+"""Rules for ports of the node itself, where a host-network process may listen."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ if TYPE_CHECKING:
 Listener = Path | Fate
 
 
-@rule("H1", "kernel: a socket bound to 0.0.0.0 has every local address (datapath-rules R8)")
+@rule("H1", "ip(7): a socket bound to INADDR_ANY is bound to all local addresses")
 def host_listener(flow: Flow) -> Listener | None:
-    """A hostNetwork backend of the node that listens on that port answers as itself, and sees the packet as it came."""
+    """A host-network backend on the node answers if it listens on the port.
+
+    It sees the source address with which the packet arrived.
+    """
     for backend in flow.world.topology.workload.backends:
         if backend.host_network and backend.node == flow.packet.node and backend.port == flow.port:
             return Path(Outcome.OK, frozenset({flow.packet.source}), backend.name)
     return None
 
 
-@rule("H2", "kernel: RST")
+@rule("H2", "RFC 9293 3.10.7.1: a segment to a closed port is answered with RST")
 def nobody_listens(_flow: Flow) -> Listener:
-    """A port where nobody listens is closed."""
+    """The kernel refuses connections to a port where no process listens (TCP RST)."""
     return Fate.CLOSED
 
 

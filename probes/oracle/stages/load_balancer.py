@@ -1,8 +1,9 @@
-"""The load balancer as declared: the nodes' default gateway, or a host that gives everybody its own address (R9).
+"""Rules for the load balancer that a topology declares: the nodes' default gateway (inline), or full NAT.
 
-It translates LB address:port to a NodePort of a node in the Service's pool, answers at its own listeners, and hands
-externalIPs on to the first node. In line it keeps an outside client's address; with `masquerade_inside` what came from
-the nodes' side and goes back to it gets the balancer's own, without it a node may be sent its own packet.
+It translates load balancer IP and port to a NodePort of a node in the Service's target pool. It answers at its own
+listeners, and routes externalIPs to the first node. Inline, it preserves the address of outside clients. With
+`masquerade_inside` it uses its own address for packets from the nodes that return to the nodes. Without
+`masquerade_inside` a node may receive its own packet.
 """
 
 from __future__ import annotations
@@ -30,24 +31,27 @@ if TYPE_CHECKING:
 NAME = "lb"
 Answer = Fate | Path | tuple[Flow, ...]
 Sent = Fate | Flow
-DESIGN = "topologies/lab/load_balancer/config.py, topologies/lab/network/plan.py"
+DOCS = "docs/topology.md load_balancer"
 
 
-@rule("L2", "datapath-rules R9: nobody owns the address")
+@rule("L2", f"{DOCS}.kind: none; IP routing: no host owns the address")
 def no_balancer(flow: Flow) -> Answer | None:
-    """Without a load balancer, a packet to its address leads nowhere."""
+    """Without a load balancer, packets to a load balancer IP or externalIP have no route."""
     return Fate.ASTRAY if flow.environment.balancer is LoadBalancerKind.NONE else None
 
 
-@rule("L3", "no route back to the pod network")
+@rule("L3", "IP routing: no route back to the pod network")
 def no_answer_to_pod(flow: Flow) -> Answer | None:
-    """A pod's own address that is routed nowhere outside gets no answer from the load balancer."""
+    """A pod IP that is not routed outside the cluster gets no reply from the load balancer.
+
+    The same applies on an overlay with anti-spoofing.
+    """
     return Fate.DROPPED if flow.packet.origin is Origin.POD and lost_answer(flow) else None
 
 
-@rule("L14", "CCE: an ELB shared with an Ingress, another cluster or a port range (datapath-rules R8)")
+@rule("L14", f"{DOCS}.listeners; Huawei CCE: an ELB shared with an Ingress, another cluster or a port range")
 def listener_leads(flow: Flow) -> Answer | None:
-    """A listener that leads to a Service takes the nodes of that Service's pool in turn."""
+    """A load balancer listener that forwards to a Service uses the nodes in that Service's target pool in turn."""
     listener = _listener(flow)
     if listener is None or not listener.leads_to:
         return None
@@ -55,52 +59,58 @@ def listener_leads(flow: Flow) -> Answer | None:
     return _to_nodes(flow, state) or _nobody(flow)
 
 
-@rule("L15", "datapath-rules R8")
+@rule("L15", f"{DOCS}.listeners")
 def listener_answers(flow: Flow) -> Answer | None:
-    """At a listener of its own the load balancer answers under the listener's name."""
+    """At a listener of its own, the load balancer answers under the listener's name."""
     listener = _listener(flow)
     return Path(Outcome.OK, frozenset({flow.packet.source}), listener.name) if listener else None
 
 
-@rule("L4", "datapath-rules R8")
+@rule("L4", f"{DOCS}.listens")
 def own_answer(flow: Flow) -> Answer | None:
-    """At a port of its address that no Service declares the load balancer answers itself, if it listens there."""
+    """At a port of its address that no Service declares, the load balancer answers if it listens there."""
     mine = flow.kind is FrontendKind.LOAD_BALANCER and not flow.declared
     if not mine or not flow.environment.balancer_listens:
         return None
     return Path(Outcome.OK, frozenset({flow.packet.source}), NAME)
 
 
-@rule("L5", "datapath-rules R8")
+@rule("L5", f"{DOCS}.listens")
 def own_refusal(flow: Flow) -> Answer | None:
-    """At a port of its address where it does not listen the load balancer refuses by RST."""
+    """At a port of its address where it does not listen, the load balancer refuses connections (TCP RST)."""
     return Fate.CLOSED if flow.kind is FrontendKind.LOAD_BALANCER and not flow.declared else None
 
 
 @rule("L6", "kernel: TTL exceeded in transit")
 def circles(flow: Flow) -> Answer | None:
-    """An external address's packet that no node translates circles between balancer and node until it dies."""
+    """A packet to an externalIP that no node translates loops between load balancer and node until its TTL expires."""
     return Fate.ASTRAY if flow.kind is FrontendKind.EXTERNAL_IP and flow.returned else None
 
 
-@rule("L8", DESIGN)
+@rule("L8", DOCS)
 def handed_to_first_node(flow: Flow) -> Answer | None:
-    """An external address's packet is routed to the first node, its destination untouched."""
+    """The load balancer routes packets to an externalIP to the first node, with the destination unchanged."""
     if flow.kind is not FrontendKind.EXTERNAL_IP:
         return None
     first = flow.world.topology.nodes[0].name
     return (replace(flow, packet=_onward(flow, first), marked=False, returned=True),)
 
 
-@rule("L9", f"{DESIGN}; load_balancer.empty_pool")
+@rule("L9", f"{DOCS}.empty_pool")
 def empty_pool(flow: Flow) -> Answer | None:
-    """With no node left in the pool the load balancer refuses by RST, or drops."""
+    """If no node is in the target pool, the load balancer refuses connections (TCP RST) or drops packets."""
     return None if _pool(flow, flow.state) else _nobody(flow)
 
 
-@rule("L10", "docs: externalTrafficPolicy; healthCheckNodePort answers 200 on nodes with a ready endpoint")
+@rule(
+    "L10",
+    "Kubernetes docs: Service externalTrafficPolicy; pkg/proxy/healthcheck/service_health.go: healthCheckNodePort",
+)
 def to_node_ports(flow: Flow) -> Answer:
-    """The load balancer takes each node of the pool in turn; under Local only those with an endpoint, if it asks."""
+    """The load balancer uses the nodes in its target pool in turn.
+
+    With externalTrafficPolicy: Local and health checks, the pool contains only nodes with a ready endpoint.
+    """
     return _to_nodes(flow, flow.state)
 
 
@@ -118,25 +128,28 @@ RECEIVING: tuple[Rule[Answer], ...] = (
 )
 
 
-@rule("L16", "vendors: full NAT")
+@rule("L16", f"{DOCS}.kind: full-nat")
 def full_nat(flow: Flow) -> IPAddress | None:
-    """With full NAT every client gets the load balancer's address."""
+    """A full-NAT load balancer replaces the client's address with its own.
+
+    This does not apply to packets to an externalIP.
+    """
     translated = flow.kind is not FrontendKind.EXTERNAL_IP
     return _own_address(flow) if translated and flow.environment.balancer is LoadBalancerKind.FULL_NAT else None
 
 
-@rule("L11", f"{DESIGN}: iifname in0 oifname in0 masquerade")
+@rule("L11", f"{DOCS}.masquerade_inside")
 def back_to_the_nodes(flow: Flow) -> IPAddress | None:
-    """What came from the nodes' side and goes back to it gets the load balancer's address, if it masquerades inside."""
+    """An inline load balancer with masquerade_inside uses its own address as the source of packets from the nodes."""
     inside = flow.packet.origin is not Origin.EXTERNAL
     masquerades = flow.world.topology.load_balancer.masquerade_inside
     inline = flow.environment.balancer is LoadBalancerKind.INLINE
     return _own_address(flow) if inside and masquerades and inline else None
 
 
-@rule("L12", DESIGN)
+@rule("L12", f"{DOCS}.kind: inline")
 def client_kept(flow: Flow) -> IPAddress:
-    """Else the client's address is kept by the load balancer."""
+    """The load balancer preserves the client's source IP."""
     return flow.packet.source
 
 
@@ -147,31 +160,43 @@ def _keeps_an_inside_client(flow: Flow) -> bool:
     return bool(flow.packet.home) and flow.packet.source != _own_address(flow)
 
 
-@rule("L19", "netfilter: only a connection's first packet is translated; kernel: TTL exceeded in transit")
+@rule(
+    "L19",
+    "netfilter: NAT only for the first packet of a connection; kernel: TTL exceeded in transit; "
+    'docs/observations.md "externalIP loop on the pod\'s own node"',
+)
 def circles_at_home(flow: Flow) -> Sent | None:
-    """A kept pod's packet to an external address is no new connection on its own node: untranslated, it circles."""
+    """A pod's packet to an externalIP loops if the load balancer returns it, with the pod IP, to the pod's node.
+
+    conntrack already has the connection, so no NAT rule translates the packet. It loops until its TTL expires.
+    """
     home = flow.packet.home == flow.packet.node and from_pod_network(flow, flow.packet.source)
     return Fate.ASTRAY if home and flow.kind is FrontendKind.EXTERNAL_IP else None
 
 
-@rule("L13", "kernel: martian source; the answer never passes the balancer (datapath-rules R9)")
+@rule(
+    "L13", 'kernel: martian source; the reply bypasses the load balancer; docs/observations.md "Load balancer loopback"'
+)
 def sent_home(flow: Flow) -> Sent | None:
-    """A kept client on the very node that is picked gets its own packet back: timeout."""
+    """A connection times out if the load balancer preserves the client's source IP and picks the client's own node."""
     home = flow.packet.home == flow.packet.node
     return Fate.DROPPED if _keeps_an_inside_client(flow) and home else None
 
 
-@rule("L17", "the answer goes through the tunnel, past the balancer")
+@rule("L17", "IP routing: the reply uses the tunnel and bypasses the load balancer")
 def answered_past(flow: Flow) -> Sent | None:
-    """On an overlay a kept pod's address is answered over the pod network, from an address it never asked: timeout."""
+    """On an overlay, a pod times out if the load balancer preserves its pod IP.
+
+    The reply returns over the pod network, from an address that the pod did not connect to.
+    """
     bare = _keeps_an_inside_client(flow) and from_pod_network(flow, flow.packet.source)
     translated = flow.kind is not FrontendKind.EXTERNAL_IP
     return Fate.DROPPED if bare and translated and flow.environment.overlay else None
 
 
-@rule("L18", "datapath-rules R9")
+@rule("L18", DOCS)
 def arrives(flow: Flow) -> Sent:
-    """Any other packet arrives at the node that was picked, as from outside."""
+    """A packet from the load balancer arrives at the selected node as external traffic."""
     return flow
 
 
@@ -182,7 +207,7 @@ class Declared:
     """The load balancer that the topology declares."""
 
     def receive(self, flow: Flow) -> Iterator[Onward]:
-        """What becomes of a packet that reached the balancer: one way, or one per node, decided as asked for."""
+        """Yield the next hop of a packet that reached the load balancer, or one per node of the target pool."""
         decision = decide(RECEIVING, flow)
         answer, rules = decision.value, (decision.rule.id,)
         if isinstance(answer, Fate):
@@ -202,13 +227,13 @@ def _sent(flow: Flow, rules: tuple[str, ...], share: float) -> Onward:
 
 
 def _own_address(flow: Flow) -> IPAddress:
-    """As declared, else the first host of the nodes' /24, where the lab puts it."""
+    """Return the declared address, or the first host of the nodes' /24, which the lab uses."""
     topology = flow.world.topology
     return topology.load_balancer.address or IPNetwork((topology.nodes[0].address, 24), strict=False)[1]
 
 
 def _listener(flow: Flow) -> Listener | None:
-    """The listener at this port of the balancer's address, if no Service declares the port."""
+    """Return the listener at this port of the load balancer IP, if no Service declares the port."""
     if flow.kind is not FrontendKind.LOAD_BALANCER or flow.declared:
         return None
     services = flow.world.snapshot.services.values()
@@ -220,10 +245,10 @@ def _listener(flow: Flow) -> Listener | None:
 
 
 def _pool(flow: Flow, state: ServiceState) -> tuple[str, ...]:
-    """The nodes it may send this packet to.
+    """Return the nodes to which it may send this packet.
 
-    A health check says which nodes may serve under Local; kube-proxy's counts ready endpoints only. One that excludes
-    the source leaves out the node that the packet is from.
+    With externalTrafficPolicy: Local the health check selects the nodes, and kube-proxy's healthCheckNodePort counts
+    only ready endpoints. With `excludes_source` the node that sent the packet is excluded.
     """
     balancer = flow.world.topology.load_balancer
     nodes = [node for node in flow.world.topology.nodes if not _excluded(flow, node.address)]
@@ -246,12 +271,12 @@ def _to_nodes(flow: Flow, state: ServiceState) -> tuple[Flow, ...]:
 
 
 def _onward(flow: Flow, node: str) -> Packet:
-    """To the processing node whoever sent it is now somebody from outside."""
+    """Return the packet as the selected node receives it: as external traffic."""
     return Packet(Origin.EXTERNAL, decide(REWRITING, flow).value, node=node, home=flow.packet.home)
 
 
 def _at_node_port(flow: Flow, state: ServiceState, node: str) -> Flow:
-    """The same connection as a NodePort's of that node."""
+    """Return the connection as one to a NodePort of that node."""
     return replace(
         flow,
         state=state,

@@ -1,4 +1,4 @@
-"""Whether kube-proxy marks a packet for masquerade (KUBE-MARK-MASQ, 0x4000), in every mode."""
+"""Rules of all modes for the mark for masquerade (KUBE-MARK-MASQ, 0x4000)."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ if TYPE_CHECKING:
 
 @rule("R2.2", f"{PROXIER}, {IPVS}, {NFTABLES} masqueradeAll")
 def masquerade_all(flow: Flow) -> bool | None:
-    """With --masquerade-all everything to a ClusterIP is masqueraded."""
+    """With --masquerade-all, kube-proxy marks every packet to a ClusterIP for masquerade (KUBE-MARK-MASQ)."""
     return True if internal(flow) and flow.environment.masquerade_all else None
 
 
 @rule("R2.4", f"{IPVS} 1.20.2:1706-1733: KUBE-CLUSTER-IP src,dst", modes=IPVS_ONLY)
 def internal_from_virtual_address(flow: Flow) -> bool | None:
-    """At a ClusterIP without detect-local, only a node process's packet is masqueraded: its source is the ClusterIP."""
+    """In IPVS mode without detect-local, kube-proxy marks ClusterIP packets of host-network processes for masquerade.
+
+    Their source is the ClusterIP itself. Other packets to a ClusterIP are not marked.
+    """
     return flow.local if internal(flow) and flow.environment.detect_local is DetectLocal.NONE else None
 
 
 @rule("R2.5", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {NFTABLES} 1.36:633", modes=BY_RULES)
 def internal_without_detector(flow: Flow) -> bool | None:
-    """At a ClusterIP without detect-local, nothing is masqueraded."""
+    """Without detect-local, kube-proxy marks no packet to a ClusterIP for masquerade."""
     return False if internal(flow) and flow.environment.detect_local is DetectLocal.NONE else None
 
 
 @rule("R2.3", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {IPVS} KUBE-CLUSTER-IP; {NFTABLES} 1.36:633")
 def internal_from_no_pod(flow: Flow) -> bool | None:
-    """At a ClusterIP with detect-local, a packet is masqueraded exactly if it is not a pod's."""
+    """With detect-local, kube-proxy marks ClusterIP packets for masquerade if and only if they are not pod traffic."""
     return not known_as_pod(flow) if internal(flow) else None
 
 
@@ -46,25 +49,31 @@ def internal_from_no_pod(flow: Flow) -> bool | None:
     modes=BY_RULES,
 )
 def pod_under_local(flow: Flow) -> bool | None:
-    """Under Local, a packet known to be a pod's keeps its source."""
+    """With externalTrafficPolicy: Local, kube-proxy does not mark pod traffic for masquerade."""
     return False if external_local(flow) and known_as_pod(flow) else None
 
 
 @rule("R4.7", f"#77523: masquerade LOCAL traffic; {NFTABLES}", modes=BY_RULES)
 def node_under_local(flow: Flow) -> bool | None:
-    """Under Local, a packet of a process of this node is masqueraded."""
+    """With externalTrafficPolicy: Local, kube-proxy marks packets of host-network processes for masquerade.
+
+    The process runs on the node that processes the packet.
+    """
     return True if external_local(flow) and flow.local else None
 
 
 @rule("R4.8", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-SVL (1.24); {NFTABLES}", modes=BY_RULES)
 def client_under_local(flow: Flow) -> bool | None:
-    """Under Local, any other client keeps its source."""
+    """With externalTrafficPolicy: Local, kube-proxy preserves the source IP.
+
+    This does not apply to packets of host-network processes on the node.
+    """
     return False if external_local(flow) else None
 
 
 @rule("R4i.4", f"{IPVS} 1.20.2:178-190: the -LOCAL sets RETURN before KUBE-MARK-MASQ", modes=IPVS_ONLY)
 def never_under_local(flow: Flow) -> bool | None:
-    """Under Local nothing is masqueraded, whoever asks and wherever the endpoint is."""
+    """In IPVS mode with externalTrafficPolicy: Local, kube-proxy marks no packet for masquerade."""
     return False if external_local(flow) else None
 
 
@@ -76,7 +85,10 @@ def never_under_local(flow: Flow) -> bool | None:
     modes=IPTABLES_ONLY,
 )
 def pod_to_external_ip(flow: Flow) -> bool | None:
-    """Under Cluster, a pod's packet to an externalIP keeps its source."""
+    """In iptables mode, kube-proxy does not mark pod traffic to an externalIP for masquerade.
+
+    This applies with externalTrafficPolicy: Cluster.
+    """
     return False if flow.kind is FrontendKind.EXTERNAL_IP and known_as_pod(flow) else None
 
 
@@ -86,7 +98,10 @@ def pod_to_external_ip(flow: Flow) -> bool | None:
     f"{IPVS} KUBE-LOAD-BALANCER, KUBE-NODE-PORT-TCP, KUBE-EXTERNAL-IP; {NFTABLES} external chain",
 )
 def external_always(_flow: Flow) -> bool:
-    """Under Cluster, everything to a NodePort, LB or external address is masqueraded, pods included."""
+    """With externalTrafficPolicy: Cluster, kube-proxy marks external packets for masquerade (KUBE-MARK-MASQ).
+
+    These are all packets to a NodePort, load balancer IP or externalIP, pod traffic included.
+    """
     return True
 
 

@@ -1,8 +1,8 @@
-"""LB addresses and externalIPs that are a host's own: k3s' servicelb, and `externalIPs` that lists the nodes.
+"""Rules for load balancer IPs and externalIPs that a host owns: k3s ServiceLB, or `externalIPs` that lists nodes.
 
-The packet goes to the host that has the address, and not to the load balancer. On that node the address is local
-(`addrtype --dst-type LOCAL`), so INPUT sees what no rule translates. In IPVS mode every other node has the address
-too, on kube-ipvs0, and can no longer exchange packets with the node whose address it is.
+The packet goes to the host that owns the address, and not to the load balancer. On that node the address is local
+(`addrtype --dst-type LOCAL`), so a packet that no rule translates traverses INPUT. In IPVS mode every other node has
+the address too, on kube-ipvs0. It can no longer exchange packets with the node that owns the address.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BOUND = "kube-ipvs0 of every other node has the address (#93175, #104679, #12741
 
 
 def is_held(flow: Flow) -> bool:
-    """Return whether a node or another host has the LB address or externalIP that is asked."""
+    """Return whether a node or an external host owns the load balancer IP or externalIP."""
     return flow.holder is not None or _of_another_host(flow)
 
 
@@ -38,13 +38,13 @@ def _of_another_host(flow: Flow) -> bool:
 
 @rule("N1", "kernel: table local")
 def own_port(flow: Flow) -> Fate | None:
-    """A packet to an address of its own node that no rule translates is for that node's own port."""
+    """A packet that no rule translates reaches the node's own port at a load balancer IP or externalIP of that node."""
     return Fate.HOST if flow.at_own_address else None
 
 
-@rule("N2", "plain routing")
+@rule("N2", "IP routing")
 def to_its_node(flow: Flow) -> Flow | None:
-    """A packet to an LB address or externalIP that is a node's own goes straight to that node."""
+    """A packet to a load balancer IP or externalIP that another node owns goes directly to that node."""
     if flow.holder is None or flow.at_own_address:
         return None
     packet = replace(flow.packet, origin=Origin.NODE, source=flow.home.address) if flow.marked else flow.packet
@@ -53,9 +53,12 @@ def to_its_node(flow: Flow) -> Flow | None:
     )
 
 
-@rule("N3", "plain routing")
+@rule("N3", "IP routing")
 def to_its_host(_flow: Flow) -> Fate:
-    """An LB address or externalIP that another host has leads to that host, of which nothing is known."""
+    """A packet to a load balancer IP or externalIP that an external host owns goes to that host.
+
+    No process is known to serve it there.
+    """
     return Fate.UNSERVED
 
 
@@ -63,22 +66,22 @@ HOLDING: tuple[Rule[Fate | Flow], ...] = (own_port, to_its_node, to_its_host)
 
 
 def bound_on_its_node(flow: Flow) -> bool:
-    """Return whether kube-ipvs0 of the node itself has the node's own address too."""
+    """Return whether a node binds its own address to kube-ipvs0 (before #115019)."""
     return not upstream.NODE_IPS_WITH_OWN.is_in(flow.version)
 
 
 def _bound_here(flow: Flow, node: Node, address: IPAddress) -> bool:
-    """Whether kube-ipvs0 of this node has an address that is another node's."""
+    """Return whether kube-ipvs0 of this node has an address that another node owns."""
     holders = flow.world.holders
     others = address in holders.nodes and not holders.has(node.name, address)
     return others and address in holders.virtual
 
 
 def _cut_off(flow: Flow, node: Node, other: Node, source: IPAddress) -> bool:
-    """Whether packets between two nodes are lost, as the one has the other's address on kube-ipvs0.
+    """Return whether packets between two nodes are lost because kube-ipvs0 of one has the other's address.
 
-    A tunnel's packets carry both nodes' addresses, and neighbours on a LAN must answer each other's ARP requests. Where
-    the network routes, only a packet from such an address is lost: its source is a martian.
+    Tunnel packets carry the addresses of both nodes, and nodes on one LAN must answer each other's ARP requests. On a
+    network with a router between the nodes, only a packet from such an address is lost: its source is martian.
     """
     meeting = flow.environment.overlay or flow.world.topology.cni.kind is CniKind.ROUTED
     if meeting:
@@ -86,9 +89,12 @@ def _cut_off(flow: Flow, node: Node, other: Node, source: IPAddress) -> bool:
     return _bound_here(flow, other, source)
 
 
-@rule("R0.21", f"ipvs syncService; {BOUND}", modes=IPVS_ONLY)
+@rule("R0.21", f"pkg/proxy/ipvs/proxier.go syncService; {BOUND}", modes=IPVS_ONLY)
 def taken_for_own(flow: Flow) -> Packet | None:
-    """A NodePort at another node's address is asked at the client's own node if kube-ipvs0 has that address there."""
+    """In IPVS mode, the client's node processes a packet to another node's NodePort if its kube-ipvs0 has the address.
+
+    The address is also a load balancer IP or externalIP.
+    """
     if flow.kind is not FrontendKind.NODE_PORT or not flow.packet.home or flow.at in {At.LOOPBACK, At.PUBLIC}:
         return None
     if not _bound_here(flow, flow.home, flow.target):
@@ -99,7 +105,10 @@ def taken_for_own(flow: Flow) -> Packet | None:
 
 @rule("R0.22", f"kernel: martian source, ARP; {BOUND}", modes=IPVS_ONLY)
 def cut_off_on_the_way(flow: Flow) -> Fate | None:
-    """A NodePort of a node is not reached from another node if one has the other's address on kube-ipvs0."""
+    """In IPVS mode, another node's NodePort times out if kube-ipvs0 of one node has the other node's address.
+
+    On VPC-routed and ENI networks, kube-ipvs0 of the target node must have the packet's source address.
+    """
     if flow.kind is not FrontendKind.NODE_PORT or flow.packet.home in {"", flow.asked_node} or flow.at is At.LOOPBACK:
         return None
     other = flow.world.topology.node(flow.asked_node)
@@ -111,7 +120,10 @@ def _source_on_the_way(flow: Flow) -> IPAddress:
 
 
 def _without_server(flow: Flow) -> Fate:
-    """A port without virtual server: kube-proxy may hold it open, later KUBE-IPVS-FILTER rejects."""
+    """Return the result at a port without a virtual server.
+
+    KUBE-IPVS-FILTER rejects the packet. Before that chain existed, kube-proxy could hold a socket at the port.
+    """
     if upstream.VIP_FILTER.is_in(flow.version):
         return Fate.REJECTED
     held = not upstream.PORT_OPENER_REMOVED.is_in(flow.version) and not flow.environment.node_port_addresses
@@ -122,41 +134,47 @@ def _node_port_also_virtual(flow: Flow) -> bool:
     return flow.kind is FrontendKind.NODE_PORT and flow.reached in flow.world.holders.virtual
 
 
-@rule("R7.11", f"ipvs NodeIPs; {BOUND}", modes=IPVS_ONLY)
+@rule("R7.11", f"pkg/proxy/ipvs NodeIPs; {BOUND}", modes=IPVS_ONLY)
 def node_port_taken_for_own(flow: Flow) -> Fate | None:
-    """A NodePort at another node's address that kube-ipvs0 has here is a port without virtual server."""
+    """In IPVS mode, another node's NodePort has no virtual server on a node whose kube-ipvs0 has that address."""
     own = flow.world.holders.has(flow.packet.node, flow.reached)
     return _without_server(flow) if _node_port_also_virtual(flow) and not own else None
 
 
 @rule(
     "R7.12",
-    "ipvs NodeIPs without those of kube-ipvs0: #114815",
+    "pkg/proxy/ipvs NodeIPs without the addresses of kube-ipvs0: #114815",
     since=upstream.NODE_IPS_WITHOUT_BOUND,
     until=upstream.NODE_IPS_WITH_OWN,
     modes=IPVS_ONLY,
 )
 def node_port_at_bound_address(flow: Flow) -> Fate | None:
-    """A NodePort at an address of the node that is an LB address or externalIP too is a port without virtual server."""
+    """In IPVS mode, a NodePort has no virtual server at a node address that is a load balancer IP or externalIP too."""
     return _without_server(flow) if _node_port_also_virtual(flow) else None
 
 
-@rule("R8.6", "#115019: KUBE-IPVS-IPS without the node's own", since=upstream.NODE_IPS_WITH_OWN, modes=IPVS_ONLY)
+@rule("R8.6", "#115019: KUBE-IPVS-IPS without the node's addresses", since=upstream.NODE_IPS_WITH_OWN, modes=IPVS_ONLY)
 def own_undeclared(flow: Flow) -> Fate | None:
-    """At a port that no Service declares, an LB address or externalIP that is the node's own is the node's port."""
+    """In IPVS mode, a load balancer IP or externalIP that the node owns leads to the node's own port.
+
+    This applies to ports that no Service declares.
+    """
     return Fate.HOST if flow.at_own_address and not flow.declared else None
 
 
 @rule("R11.12", f"kernel: table local; {BOUND}", modes=IPVS_ONLY)
 def endpoint_taken_for_own(flow: Flow) -> Outcome | None:
-    """A hostNetwork endpoint whose address kube-ipvs0 of the processing node has is not reached: refused there."""
+    """In IPVS mode, a node refuses connections to a remote host-network endpoint if its kube-ipvs0 has the address."""
     elsewhere = flow.chosen.node != flow.packet.node and flow.chosen.host_network
     return Outcome.REFUSED if elsewhere and _bound_here(flow, flow.node, flow.chosen.address) else None
 
 
 @rule("R11.11", f"kernel: martian source, ARP; {BOUND}", modes=IPVS_ONLY)
 def cut_off(flow: Flow) -> Outcome | None:
-    """An endpoint on another node does not answer if one node has the other's address on kube-ipvs0."""
+    """In IPVS mode, a remote endpoint times out if kube-ipvs0 of one node has the other node's address.
+
+    On VPC-routed and ENI networks, kube-ipvs0 of the endpoint's node must have the packet's source address.
+    """
     if flow.chosen.node == flow.packet.node:
         return None
     there = flow.world.topology.node(flow.chosen.node)

@@ -1,4 +1,4 @@
-"""Whether the endpoint's answer comes back the way it must: through the processing node's conntrack (R11)."""
+"""Rules for the return path: the reply must pass the processing node's conntrack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from topologies.common.addresses import IPAddress
 
 
-MEASURED = "measured in namespaces (datapath-rules R11)"
+MEASURED = 'docs/observations.md "Return path in network namespaces"'
 
 
 def _seen(flow: Flow) -> IPAddress:
@@ -34,7 +34,7 @@ def _endpoint_here(flow: Flow) -> bool:
 
 @rule("R11.1", f"kernel br_netfilter, bridge port hairpin_mode; {MEASURED}")
 def bridge_hairpin_off(flow: Flow) -> Outcome | None:
-    """With br_netfilter on and the bridge port's hairpin off, a pod cannot reach itself through a Service."""
+    """With br_netfilter, a pod cannot reach itself through a Service if hairpin mode of its bridge port is off."""
     to_itself = flow.pod_here and flow.packet.source == flow.chosen.address and _through_service(flow)
     broken = flow.environment.bridged and flow.environment.bridge_nf_call_iptables and not flow.environment.hairpin
     return Outcome.TIMEOUT if to_itself and broken else None
@@ -42,7 +42,7 @@ def bridge_hairpin_off(flow: Flow) -> Outcome | None:
 
 @rule("R11.2", f"kernel net.bridge.bridge-nf-call-iptables; {MEASURED}")
 def switched_past_conntrack(flow: Flow) -> Outcome | None:
-    """Without br_netfilter an unmasqueraded answer between two pods of one node is switched past conntrack."""
+    """Without br_netfilter, an unmasqueraded reply between two pods on one node bypasses conntrack."""
     unseen = flow.environment.bridged and not flow.environment.bridge_nf_call_iptables
     if not unseen or not _through_service(flow):
         return None
@@ -50,16 +50,19 @@ def switched_past_conntrack(flow: Flow) -> Outcome | None:
     return Outcome.TIMEOUT if one_bridge and _seen(flow) == flow.packet.source else None
 
 
-@rule("R11.3", "kernel rp_filter (datapath-rules 6.8)")
+@rule("R11.3", 'kernel rp_filter; docs/observations.md "Strict rp_filter and anti-spoofing on an overlay"')
 def pod_address_on_underlay(flow: Flow) -> Outcome | None:
-    """On an overlay with strict rp_filter or anti-spoofing, a pod's own address is dropped on the nodes' network."""
+    """On an overlay, strict rp_filter or anti-spoofing drops packets from a pod IP on the nodes' network.
+
+    A remote host-network endpoint therefore times out.
+    """
     bare = flow.chosen.host_network and not _endpoint_here(flow) and from_pod_network(flow, _seen(flow))
     return Outcome.TIMEOUT if bare and flow.environment.pod_addresses_die_between_nodes else None
 
 
 @rule("R11.4", f"kernel rp_filter; {MEASURED}")
 def answer_on_underlay(flow: Flow) -> Outcome | None:
-    """On an overlay with strict rp_filter or anti-spoofing, a remote pod's answer to a primary address is dropped."""
+    """On an overlay, strict rp_filter or anti-spoofing drops a remote pod's reply to a node's primary address."""
     remote_pod = not flow.chosen.host_network and not _endpoint_here(flow)
     bare = remote_pod and _seen(flow) == flow.node.address
     return Outcome.TIMEOUT if bare and flow.environment.pod_addresses_die_between_nodes else None
@@ -72,45 +75,57 @@ def answer_on_underlay(flow: Flow) -> Outcome | None:
     modes=IPVS_ONLY,
 )
 def loopback_leaves(flow: Flow) -> Outcome | None:
-    """Asked at 127.0.0.1, only a hostNetwork endpoint of this very node answers: the kernel sends it nowhere else."""
+    """In IPVS mode, a NodePort at 127.0.0.1 reaches only a host-network endpoint on the same node.
+
+    The kernel does not send packets with a loopback source to a non-local address.
+    """
     inside = flow.chosen.host_network and _endpoint_here(flow)
     return Outcome.TIMEOUT if flow.at is At.LOOPBACK and not inside else None
 
 
-@rule("R11.10", "source check of the network: topologies/lab/network/nat.py, clouds' source/destination check")
+@rule(
+    "R11.10",
+    'source/destination check of the network; docs/observations.md "Source check drops replies from an externalIP"',
+)
 def foreign_address_leaves(flow: Flow) -> Outcome | None:
-    """With anti-spoofing, a node's answer from an external address dies on its way to the client."""
+    """With anti-spoofing, the network drops a node's reply from an externalIP.
+
+    This applies to packets that the load balancer forwards to the node.
+    """
     handed_on = flow.kind is FrontendKind.EXTERNAL_IP and flow.returned
     return Outcome.TIMEOUT if handed_on and flow.environment.anti_spoof else None
 
 
 @rule("R11.5", "netfilter conntrack")
 def endpoint_here(flow: Flow) -> Outcome | None:
-    """The answer of an endpoint on the processing node passes its conntrack."""
+    """The reply of an endpoint on the processing node passes that node's conntrack."""
     return Outcome.OK if _endpoint_here(flow) else None
 
 
 @rule("R11.9", "kernel: kube-ipvs0 of the endpoint's node has the address too (#93456)", modes=IPVS_ONLY)
 def to_a_bound_address(flow: Flow) -> Outcome | None:
-    """An answer to the Service's own address, which is bound on every node, never leaves the endpoint's node."""
+    """In IPVS mode, a reply to an address bound to kube-ipvs0 does not leave the endpoint's node."""
     return Outcome.TIMEOUT if bound(flow) and _seen(flow) == flow.target else None
 
 
 @rule("R11.6", "netfilter conntrack")
 def to_the_node(flow: Flow) -> Outcome | None:
-    """An answer to an address of the processing node comes back to it."""
+    """A reply to an address of the processing node returns through that node's conntrack."""
     return Outcome.OK if _seen(flow) in owned(flow.node, flow.environment) else None
 
 
 @rule("R11.7", "netfilter conntrack")
 def to_a_pod_here(flow: Flow) -> Outcome | None:
-    """An answer to a pod of the processing node is routed back through it."""
+    """A reply to a pod on the processing node is routed back through that node."""
     return Outcome.OK if flow.pod_here else None
 
 
 @rule("R11.8", f"netfilter conntrack: five-tuple mismatch, RST to the endpoint; {MEASURED}")
 def past_the_node(_flow: Flow) -> Outcome:
-    """An answer that goes straight to a client elsewhere comes from an address it never asked: timeout."""
+    """A reply that bypasses the processing node times out.
+
+    It reaches the client directly, from an address that the client did not connect to.
+    """
     return Outcome.TIMEOUT
 
 

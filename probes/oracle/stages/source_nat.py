@@ -1,4 +1,4 @@
-"""Which address the chosen endpoint sees: POSTROUTING of the processing node (R10)."""
+"""Rules for the source address that the endpoint sees: POSTROUTING of the processing node."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _back_to_itself(flow: Flow) -> bool:
 
 @rule("R10.1", f"{PROXIER} KUBE-SEP: -s endpoint KUBE-MARK-MASQ", modes=IPTABLES_ONLY)
 def hairpin(flow: Flow) -> IPAddress | None:
-    """An endpoint that gets its own packet back sees the node's address towards it."""
+    """In iptables mode, an endpoint that receives its own packet sees the node's interface address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) else None
 
 
 @rule("R10.7", f"{NFTABLES} endpoint chains", until=upstream.HAIRPIN_SET, modes=NFTABLES_ONLY)
 def hairpin_nftables(flow: Flow) -> IPAddress | None:
-    """An endpoint that gets its own packet back sees the node's address towards it."""
+    """In nftables mode, an endpoint that receives its own packet sees the node's interface address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) else None
 
 
@@ -36,26 +36,35 @@ def hairpin_nftables(flow: Flow) -> IPAddress | None:
     "R10.8", f"{IPVS} KUBE-LOOP-BACK dst,dst,src; {NFTABLES} 1.36 set hairpin-connections (#136499)", modes=NO_IPTABLES
 )
 def hairpin_here(flow: Flow) -> IPAddress | None:
-    """An endpoint of this node that gets its own packet back sees the node's address towards it."""
+    """A node-local endpoint that receives its own packet sees the node's interface address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) and flow.chosen.node == flow.packet.node else None
 
 
 @rule("R10.2", "netfilter: INPUT has no POSTROUTING")
 def delivered_here(flow: Flow) -> IPAddress | None:
-    """A hostNetwork endpoint on the processing node sees the client of every packet that came in from elsewhere."""
+    """A host-network endpoint on the processing node sees the preserved source IP of packets from pods and other hosts.
+
+    These packets do not pass POSTROUTING.
+    """
     inside = flow.chosen.host_network and flow.chosen.node == flow.packet.node
     return flow.packet.source if inside and not flow.local else None
 
 
 @rule("R10.3", "pkg/proxy KUBE-POSTROUTING MASQUERADE")
 def marked(flow: Flow) -> IPAddress | None:
-    """A marked packet gets the address of the node's device towards the endpoint: cni0, the vxlan device or primary."""
+    """A packet marked for masquerade gets the node's interface address towards the endpoint.
+
+    This is the address of cni0, of the VXLAN interface or of the primary interface.
+    """
     return towards_endpoint(flow) if flow.marked else None
 
 
 @rule("R10.4", f"{FLANNEL} M1 M2 M3 M5")
 def entering_elsewhere(flow: Flow) -> IPAddress | None:
-    """With the CNI's masquerade, a source outside the pod network that goes to a pod of another node is rewritten."""
+    """If the CNI masquerades traffic into the pod network, a pod on another node sees the processing node's address.
+
+    This applies to sources outside the pod CIDR.
+    """
     elsewhere = flow.chosen.node != flow.packet.node and not flow.chosen.host_network
     entering = flow.packet.source not in flow.environment.pod_cidr
     if not flow.environment.masquerades_entering or not elsewhere or not entering:
@@ -63,11 +72,12 @@ def entering_elsewhere(flow: Flow) -> IPAddress | None:
     return towards_endpoint(flow)
 
 
-@rule("R10.5", f"{FLANNEL} M4")
+@rule("R10.5", f'{FLANNEL} M4; docs/observations.md "flannel masquerades packets on the loopback interface"')
 def leaving_pod_network(flow: Flow) -> IPAddress | None:
-    """With the CNI's masquerade, a packet from the pod network that leaves it gets the processing node's address.
+    """If the CNI masquerades pod egress, a host-network endpoint sees the processing node's primary address.
 
-    A node process that asked its own bridge or vxlan device comes from there, and leaves for its own node too.
+    This applies to sources in the pod CIDR. They include a host-network process that connects to its own node's
+    cni0 or VXLAN address.
     """
     leaving = flow.chosen.host_network and masqueraded_leaving(flow, flow.chosen.address)
     return flow.node.address if leaving else None
@@ -75,7 +85,7 @@ def leaving_pod_network(flow: Flow) -> IPAddress | None:
 
 @rule("R10.6", "netfilter: no rule matches")
 def kept(flow: Flow) -> IPAddress:
-    """Otherwise the source is kept."""
+    """An endpoint sees the preserved source IP if no masquerade rule matches."""
     return flow.packet.source
 
 

@@ -1,10 +1,10 @@
-"""loadBalancerSourceRanges: who may ask a balancer's address, as kube-proxy sees to it on the client's own node.
+"""Rules for loadBalancerSourceRanges, as kube-proxy enforces them on the client's own node.
 
-A packet that a balancer translates to a NodePort never meets these rules; then the ranges are the balancer's to keep,
-and the one a topology declares keeps none.
+A packet that a load balancer translates to a NodePort does not meet these rules. A load balancer has to enforce the
+ranges itself, and the one that a topology declares does not.
 
-In every mode kube-proxy also admits the LB address itself as a source if a range contains the node's address
-(`allowFromNode`): a process of a node that has the LB address on a device comes from there.
+In every mode kube-proxy also admits the load balancer IP itself as a source if a range contains the node's address
+(`allowFromNode`). A host-network process has that source if its node has the load balancer IP on an interface.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _restricted(flow: Flow) -> bool:
-    """The client asks an LB address of a Service that has loadBalancerSourceRanges."""
+    """Return whether the target is a load balancer IP of a Service with loadBalancerSourceRanges."""
     return flow.kind is FrontendKind.LOAD_BALANCER and bool(flow.state.load_balancer_source_ranges)
 
 
@@ -34,35 +34,35 @@ def _in_ranges(flow: Flow, address: IPAddress) -> bool:
 
 
 def _fenced_out(flow: Flow) -> bool:
-    """The Service has ranges, and the packet's source is in none of them."""
+    """Return whether the Service has ranges and none contains the packet's source."""
     return _restricted(flow) and not _in_ranges(flow, flow.packet.source)
 
 
 def _fenced_out_by_rules(flow: Flow) -> bool:
-    """As `_fenced_out`, but the LB address itself is admitted as a source if the ranges have the node's address.
+    """Return whether the packet is outside the ranges, with kube-proxy's exception `allowFromNode`.
 
-    kube-proxy calls it allowFromNode: a process of the node that has the LB address comes from there.
+    The load balancer IP itself is admitted as a source if the ranges contain the node's address.
     """
     admitted = flow.packet.source == flow.target and _in_ranges(flow, flow.node.address)
     return _fenced_out(flow) and not admitted
 
 
 def _node_fenced_out(flow: Flow) -> bool:
-    """In ipvs mode a node process comes from the VIP; the ranges must have the node's address to admit it."""
+    """Return whether no range contains the node's address: in IPVS mode its processes connect from the VIP."""
     return _restricted(flow) and not _in_ranges(flow, flow.node.address)
 
 
 @rule(
     "F1",
-    f"{PROXIER} KUBE-FW: KUBE-MARK-DROP; kubelet's KUBE-FIREWALL; until #110289",
+    f"{PROXIER} KUBE-FW: KUBE-MARK-DROP, until #110289; pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL",
     until=upstream.NO_MARK_DROP_FOR_RANGES,
     modes=IPTABLES_ONLY,
 )
 def marked_for_drop(flow: Flow) -> Course | None:
-    """Outside loadBalancerSourceRanges, a packet to an LB address is only marked for drop.
+    """In iptables mode, kube-proxy only marks packets from outside loadBalancerSourceRanges for drop.
 
-    Kubelet's firewall drops the packet of a process on the node, and any packet to an address of the node itself. Any
-    other packet is forwarded to the real load balancer; with externalTrafficPolicy: Cluster it is masqueraded.
+    kubelet's firewall drops them if a host-network process sent them or the node owns the load balancer IP. All
+    other packets go to the real load balancer. With externalTrafficPolicy: Cluster they are masqueraded.
     """
     if not _fenced_out_by_rules(flow):
         return None
@@ -78,7 +78,7 @@ def marked_for_drop(flow: Flow) -> Course | None:
     modes=IPTABLES_ONLY,
 )
 def dropped(flow: Flow) -> Course | None:
-    """Outside loadBalancerSourceRanges, a packet to an LB address is dropped."""
+    """In iptables mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges."""
     return Fate.DROPPED if _fenced_out_by_rules(flow) else None
 
 
@@ -89,7 +89,7 @@ def dropped(flow: Flow) -> Course | None:
     modes=NFTABLES_ONLY,
 )
 def dropped_before_translation(flow: Flow) -> Course | None:
-    """Outside loadBalancerSourceRanges, a packet to an LB address is dropped."""
+    """In nftables mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges."""
     return Fate.DROPPED if _fenced_out_by_rules(flow) else None
 
 
@@ -100,15 +100,16 @@ def dropped_before_translation(flow: Flow) -> Course | None:
     modes=NFTABLES_ONLY,
 )
 def dropped_in_output(flow: Flow) -> Course | None:
-    """Outside loadBalancerSourceRanges, only packets of a process on the node are dropped at an LB address.
+    """In nftables mode, loadBalancerSourceRanges apply only to packets of host-network processes on the node.
 
-    Any other packet is translated before the check.
+    kube-proxy drops those packets if their source is outside the ranges. It translates other packets before the
+    check.
     """
     return Fate.DROPPED if _fenced_out_by_rules(flow) and flow.local else None
 
 
 def _served(flow: Flow) -> bool:
-    """The virtual server of this node has a real one: of all endpoints, or of its own under a Local policy."""
+    """Return whether this node's virtual server has a real server, which must be node-local with a Local policy."""
     internal_counts = upstream.INTERNAL_POLICY.is_in(flow.version)
     own_only = not upstream.LOCAL_FALLS_BACK.is_in(flow.version) and (
         external_local(flow) or (internal_local(flow) and internal_counts)
@@ -118,16 +119,17 @@ def _served(flow: Flow) -> bool:
 
 @rule(
     "F5",
-    f"{IPVS} 1.20.2:1361: KUBE-LOAD-BALANCER-FW, KUBE-MARK-DROP; ip_vs_core.c: LOCAL_OUT before the filter table; "
-    "until #110628",
+    f"{IPVS} 1.20.2:1361: KUBE-LOAD-BALANCER-FW, KUBE-MARK-DROP, until #110628; "
+    "kernel net/netfilter/ipvs/ip_vs_core.c ip_vs_ops4: LOCAL_OUT before the filter table; "
+    'docs/observations.md "loadBalancerSourceRanges and host-network processes in IPVS mode"',
     until=upstream.NO_MARK_DROP_IN_IPVS,
     modes=IPVS_ONLY,
 )
 def marked_before_ipvs(flow: Flow) -> Course | None:
-    """Outside loadBalancerSourceRanges, a packet to an LB address is marked, and kubelet's firewall drops it.
+    """In IPVS mode, kubelet's firewall drops packets from outside loadBalancerSourceRanges, which kube-proxy marks.
 
-    The packet of a process on the node reaches kubelet's firewall only after ipvs has translated it: a virtual server
-    without endpoints refuses it before.
+    Packets of a host-network process pass IPVS before that firewall. A virtual server without endpoints therefore
+    refuses them.
     """
     out = _node_fenced_out(flow) and _fenced_out(flow) if flow.local else _fenced_out(flow)
     meets = not flow.local or _served(flow)
@@ -142,7 +144,10 @@ def marked_before_ipvs(flow: Flow) -> Course | None:
     modes=IPVS_ONLY,
 )
 def dropped_in_input(flow: Flow) -> Course | None:
-    """Outside loadBalancerSourceRanges, packets to an LB address are dropped, except those of a process on the node."""
+    """In IPVS mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges.
+
+    This does not apply to packets of host-network processes on the node.
+    """
     return Fate.DROPPED if _fenced_out(flow) and not flow.local else None
 
 
@@ -153,10 +158,10 @@ def dropped_in_input(flow: Flow) -> Course | None:
     modes=IPVS_ONLY,
 )
 def dropped_in_input_and_output(flow: Flow) -> Course | None:
-    """Outside loadBalancerSourceRanges, packets to an LB address are dropped.
+    """In IPVS mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges.
 
-    Packets of a process on the node are dropped unless the ranges contain the node's address. They are checked after
-    ipvs has translated them: a virtual server without endpoints refuses them before.
+    For host-network processes, the ranges must contain their node's address. Their packets pass IPVS before the
+    check, so a virtual server without endpoints refuses them.
     """
     out = _node_fenced_out(flow) and _served(flow) if flow.local else _fenced_out(flow)
     return Fate.DROPPED if out else None

@@ -1,4 +1,4 @@
-"""Single promises of the oracle, each with the line of datapath-rules it stands on."""
+"""Single predictions of the oracle."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def asked(topology: Topology, vantage: str, service: str, kind: FrontendKind, **
 
 
 def seen(topology: Topology, expectation: Expectation) -> set[str]:
-    """Each path as `web-a from 10.244.1.1 (cni0 of n1)` or as its outcome."""
+    """Return each path as `web-a from 10.244.1.1 (cni0 of n1)` or as its outcome."""
     snapshot = declared(topology)
     told = set()
     for path in expectation.paths:
@@ -51,7 +51,7 @@ def test_a_local_node_port_of_a_node_without_endpoint_drops_strangers() -> None:
     flannel = changed("lab-flannel")
     expectation = asked(flannel, "ext-e1", *LOCAL_NODE_PORT, node="n3")
     assert expectation.outcomes == {Outcome.TIMEOUT}
-    assert "only marks a NodePort's packet for drop" in expectation.because
+    assert "only marks packets for drop" in expectation.because
     assert "kube-proxy 1.20.2 iptables" in expectation.because
 
 
@@ -127,7 +127,7 @@ def test_ipvs_under_local_gives_local_endpoints_or_none_and_since_1_24_all(
     [
         ("host-n1", {"listener from 10.96.0.50 (ClusterIP of web)"}),
         ("pod-n1", {"listener from 10.244.1.11 (pod-n1)"}),
-        ("host-n3", {"refused"}),  # nobody listens there
+        ("host-n3", {"refused"}),  # no process listens there
     ],
 )
 def test_ipvs_until_1_25_leaves_an_undeclared_port_to_whoever_listens_on_the_node(vantage: str, told: set[str]) -> None:
@@ -148,7 +148,7 @@ def test_on_a_bare_overlay_strict_rp_filter_kills_a_pods_packet_on_the_way() -> 
     strict = changed("lab-flannel", cni=BARE, kernel={"rp_filter": 1})
     assert seen(loose, asked(loose, "pod-n3", *LOCAL_NODE_PORT, node="n1")) == {
         "web-a from 10.244.3.10 (pod-n3)",
-        "timeout",  # web-b on n2 answers past n1
+        "timeout",  # the reply of web-b on n2 bypasses n1
     }
     assert seen(strict, asked(strict, "pod-n3", *LOCAL_NODE_PORT, node="n1")) == {"timeout"}
 
@@ -157,7 +157,7 @@ def test_another_nodes_bridge_address_is_reached_over_the_pod_network() -> None:
     flannel = changed("lab-flannel")
     assert seen(flannel, asked(flannel, "host-n3", *LOCAL_NODE_PORT, node="n1", at=At.CNI0)) == {
         "web-a from 10.244.3.0 (vtep of n3)",
-        "timeout",  # taken for a pod's packet, so web-b too may be picked, and it answers past n1
+        "timeout",  # treated as pod traffic, so web-b may be selected too, and its reply bypasses n1
     }
 
 

@@ -1,14 +1,25 @@
-"""The catalogue is whole, and docs/rules.md is what it prints."""
+"""The catalogue is complete and readable, and docs/rules.md is what it prints."""
 
 from __future__ import annotations
 
 import json
+import re
+
+import pytest
 
 from probes.oracle.catalogue import CATALOGUE, CONFIRMED, markdown, versions
 from tests.confirmed import by_recordings
 from tests.unit.support.paths import ROOT
 
-PAGE = ROOT / "docs" / "rules.md"
+DOCS = ROOT / "docs"
+PAGE = DOCS / "rules.md"
+LONGEST_SENTENCE = 22  # words
+NOT_STANDING_ALONE = re.compile(r"\b(any other|else|otherwise|likewise|alike|nobody|somebody|whoever)\b", re.IGNORECASE)
+PERSONIFYING = re.compile(
+    r"\b(told|tells?|says?|said|hears?|heard|wants?|owe[sd]?|kept|asks?|asked|dies)\b", re.IGNORECASE
+)
+UNREADABLE_SOURCE = re.compile(r"datapath-rules|design\.md|documented-tables|\bfacts/")
+MODE_NAMES = {"iptables": "iptables mode", "ipvs": "IPVS mode", "nftables": "nftables mode"}
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -16,7 +27,7 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_what_the_recordings_confirm_is_up_to_date() -> None:
-    """Of the files it was made from: one that is dropped in beside them is tested, but confirms nothing yet."""
+    """Compare only the files it was made from. A file added later is tested, but confirms nothing yet."""
     told = json.loads(CONFIRMED.read_text())
     made = by_recordings(told["files"])
     assert {key: told[key] for key in ("files", "recordings", "spoken")} == made, "run: python -m tests.confirmed"
@@ -27,6 +38,33 @@ def test_ids_are_unique_and_every_rule_has_its_sentence_and_source() -> None:
     for rule in CATALOGUE:
         assert rule.sentence.endswith("."), rule.id
         assert rule.citation, rule.id
+
+
+@pytest.mark.parametrize("rule", CATALOGUE, ids=lambda rule: rule.id)
+def test_a_sentence_can_be_printed_alone(rule) -> None:
+    for sentence in re.split(r"(?<=\.)\s+", rule.sentence):
+        assert len(sentence.split()) <= LONGEST_SENTENCE, sentence
+    assert not NOT_STANDING_ALONE.search(rule.sentence)
+    assert not PERSONIFYING.search(rule.sentence)
+
+
+@pytest.mark.parametrize("rule", CATALOGUE, ids=lambda rule: rule.id)
+def test_a_sentence_names_its_mode_if_only_one_mode_has_the_rule(rule) -> None:
+    named = {mode for mode, name in MODE_NAMES.items() if name in rule.sentence}
+    assert named == ({str(mode) for mode in rule.modes} if len(rule.modes) == 1 else set())
+
+
+def test_every_source_can_be_opened_by_a_reader_of_the_repository() -> None:
+    headings = {
+        line.lstrip("# ") for line in (DOCS / "observations.md").read_text().splitlines() if line.startswith("#")
+    }
+    for rule in CATALOGUE:
+        assert not UNREADABLE_SOURCE.search(rule.citation), rule.id
+        cited = re.findall(r'docs/observations\.md "([^"]+)"', rule.citation)
+        assert len(cited) == rule.citation.count("docs/observations.md"), (
+            f"{rule.id} cites an entry without its heading"
+        )
+        assert set(cited) <= headings, rule.id
 
 
 def test_version_ranges_read_as_they_should() -> None:
