@@ -158,7 +158,7 @@ def markdown() -> str:
         "",
         "A recording or run confirms a rule if it contradicts the rule's *natural alternative*. This is the result",
         "without the rule: the other endpoints, no masquerade, endpoints that are not ready, or the result of the next",
-        "rule (`probes/oracle/mutation/alternatives.py`, `python -m tests.confirmed`). Three entries mean less than that:",
+        "rule (`probes/oracle/mutation/alternatives.py`, `python -m tests.confirmed`). Three entries mean less:",
         "",
         "- *not distinguished*: the rule applied in recordings, but its natural alternative gives the same result;",
         "- *observed*: an entry of docs/observations.md describes it, but no recording is in the repository;",

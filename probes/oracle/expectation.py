@@ -1,4 +1,4 @@
-"""What should come back: a set of ways the datapath may take, each with the rules that say so."""
+"""The expected result of a cell: the set of allowed paths, each with the rules that it follows from."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from topologies.common.addresses import IPAddress  # noqa: TC001 - dataclasses a
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One way a connection may take. Every attempt must match one path in outcome, source and backend together.
-
-    `sources`: the client addresses the backend may see (empty unless ok). `backend`: who answers (None unless ok).
-    `share`: the probability of this way, the shares of an expectation add up to 1.
-    `by_icmp`: a refusal that kernels may rate-limit (datapath-rules.md section 6.9): siblings may look like timeouts.
-    """
+    """One path that a connection may take. Every attempt must match one path in outcome, source and backend."""
 
     outcome: Outcome
     sources: frozenset[IPAddress] = frozenset()
+    """The source addresses that the backend may see. Empty unless the outcome is ok."""
     backend: str | None = None
+    """The backend that answers. None unless the outcome is ok."""
     share: float = 1.0
+    """The probability of this path. The shares of an expectation add up to 1."""
     rules: tuple[str, ...] = ()
+    """The ids of the rules that it follows from, in the order of their decisions."""
     by_icmp: bool = False
+    """A refusal by ICMP. Kernels rate-limit these, so other attempts may time out (docs/observations.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The set of allowed paths of a cell, the ids of all rules that made it, and the reason in one sentence.
-
-    `sticky`: all attempts must reach the same backend (session affinity).
-    """
+    """The expected result of a cell."""
 
     paths: tuple[Path, ...]
+    """The allowed paths."""
     rules: tuple[str, ...]
+    """The ids of the rules of all paths."""
     because: str
+    """The reason in words: the sentences of the decisive rules, the nodes with endpoints, and the kube-proxy."""
     sticky: bool = False
+    """All attempts must reach the same backend (session affinity)."""
 
     @property
     def outcomes(self) -> frozenset[Outcome]:

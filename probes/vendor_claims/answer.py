@@ -1,6 +1,6 @@
-"""What a claim promises, in a few words: `ok from kept`, `refused`, `fails`, `from primary(n3)`, `ok by lb`.
+"""The result that a claim states: `ok from kept`, `refused`, `fails`, `from primary(n3)`, `ok by lb`.
 
-An answer is held against what the rules allow and against what a run saw alike: both are a set of endings.
+It is compared with the predicted and with the observed results. Both are a set of endings.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GRAMMAR = re.compile(r"^(?P<reach>[a-z]+)?\s*(?:from (?P<source>\S+))?\s*(?:by (
 
 
 class Reach(StrEnum):
-    """Whether it gets through. `FAILS`: in no attempt, however; `SPORADIC`: in some attempts and not in others."""
+    """The reachability. `FAILS`: no attempt is ok. `SPORADIC`: some attempts are ok and others are not."""
 
     OK = "ok"
     FAILS = "fails"
@@ -33,7 +33,7 @@ class Reach(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """One way a connection ended or may end. `sources`: what the backend's view of the client is called there."""
+    """One observed or allowed result of a connection. `sources` are the names of the source that the backend sees."""
 
     outcome: Outcome
     sources: frozenset[str] = frozenset()
@@ -41,15 +41,13 @@ class Ending:
 
 
 class Answer(Model):
-    """Reachability, source and backend, each only where the vendor says it.
-
-    `source` is a name (`primary(n3)`, `vip`: the virtual address asked, `node`: any address of a node), `kept` or
-    `changed`; `backend` a name, or several with `|` between them.
-    """
+    """Reachability, source and backend. A part is None if the vendor does not state it."""
 
     reach: Reach | None = None
     source: str | None = None
+    """`kept`, `changed`, or a name: `primary(n3)`, `vip` (the target), `node` (any address of a node)."""
     backend: str | None = None
+    """A name, or several separated by `|`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -63,7 +61,7 @@ class Answer(Model):
         return match.groupdict()
 
     def holds(self, endings: Iterable[Ending]) -> bool:
-        """Whether every one of these endings, and all together, are as promised. Of no ending nothing holds."""
+        """Return whether these endings, each and together, match the claim. Return False without endings."""
         all_of_them = tuple(endings)
         if not all_of_them or not self._reached(all_of_them):
             return False
@@ -91,6 +89,6 @@ class Answer(Model):
         return self.source is None or self.source in ending.sources
 
     def __str__(self) -> str:
-        """As it is written."""
+        """Return the text from which it was parsed."""
         parts = [self.reach.value if self.reach else "", f"from {self.source}" if self.source else ""]
         return " ".join(part for part in [*parts, f"by {self.backend}" if self.backend else ""] if part)

@@ -1,4 +1,4 @@
-"""A claim against the rules: what the oracle says to each of its cases, and whether that is our standing. Pure."""
+"""Compares a claim with the oracle's predictions for its cases, and with our standing. Does no I/O."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the oracle says to one asked cell of a case at one version."""
+    """The prediction for one cell of a case at one version."""
 
     case: Case
     version: Version
@@ -38,7 +38,7 @@ class Prediction:
 
 
 def predictions(page: Page, cases: Iterable[Case]) -> Iterator[Prediction]:
-    """Every asked cell of these cases at every version they are about."""
+    """Yield a prediction for every cell of these cases at every version that they cover."""
     predict = _predict.__wrapped__ if is_bent() else _predict
     for case in cases:
         for version, realm in realms(page, case):
@@ -47,20 +47,20 @@ def predictions(page: Page, cases: Iterable[Case]) -> Iterator[Prediction]:
                 yield Prediction(case, version, cell, *predict(realm, cell))
 
 
-@cache  # the tests, the pages and a run's own table ask the same
+@cache  # tests, pages and a run's own table request the same predictions
 def _predict(realm: Realm, cell: Cell) -> tuple[Expectation, tuple[Ending, ...]]:
     expectation = expect(realm.topology, realm.snapshot, cell)
     return expectation, endings(realm, cell, expectation)
 
 
 def complaints(page: Page, claim: Claim) -> list[str]:
-    """Where the oracle does not say what our standing says it says; empty if it holds everywhere."""
+    """Return the contradictions between the oracle and our standing, or an empty list."""
     asked = predictions(page, (*claim.cases, *claim.otherwise))
     return [wrong for prediction in asked for wrong in _wrong(prediction, claim)]
 
 
 def promised(claim: Claim, case: Case) -> bool | None:
-    """Whether the vendor's promise must hold in this case, or must not; None where our standing leaves it open."""
+    """Return whether the claim must or must not hold in this case, or None if our standing leaves it open."""
     if claim.claim is None or claim.standing is Standing.UNDERIVABLE:
         return None
     return (case in claim.cases) is not (claim.standing is Standing.CONTRADICTS)
@@ -80,7 +80,7 @@ def _wrong(prediction: Prediction, claim: Claim) -> Iterator[str]:
 
 
 def endings(realm: Realm, cell: Cell, expectation: Expectation) -> tuple[Ending, ...]:
-    """The ways an expectation allows, their sources by every name they have in this cell."""
+    """Return the results that an expectation allows, with all names of their sources in this cell."""
     target = resolve(cell.frontend, realm.topology, realm.snapshot).address
     own = own_address(realm, cell)
     found = []
@@ -93,20 +93,23 @@ def endings(realm: Realm, cell: Cell, expectation: Expectation) -> tuple[Ending,
 
 
 def own_address(realm: Realm, cell: Cell) -> IPAddress | None:
-    """The client's own address."""
+    """Return the client's own address."""
     vantage = cell.vantage
     return host_address(realm.topology, vantage) or realm.snapshot.pods.get(vantage.backend or vantage.name)
 
 
 def host_address(topology: Topology, vantage: Vantage) -> IPAddress | None:
-    """The own address of a client on a host, whichever of its addresses a socket takes; None for a pod's."""
+    """Return the address of a client on a host, or None for a pod.
+
+    A socket may use another address of the host.
+    """
     if vantage.kind is VantageKind.EXTERNAL:
         return next(host.address for host in topology.external if host.name == vantage.external)
     return topology.node(vantage.node or "").address if vantage.on_host_network else None
 
 
 def names(address: IPAddress, topology: Topology, target: IPAddress | None, own: IPAddress | None) -> frozenset[str]:
-    """Every name a source may be claimed by: `kept`, `vip`, `node`, `primary(n1)` …, `lb`, or the address itself."""
+    """Return every name of a source in claims: `kept`, `vip`, `node`, `primary(n1)` …, `lb`, and the address."""
     known = {str(address)}
     known |= {"kept"} if address == own else set()
     known |= {"lb"} if address == topology.load_balancer.address else set()
@@ -118,7 +121,7 @@ def names(address: IPAddress, topology: Topology, target: IPAddress | None, own:
 
 
 def describe(endings: Iterable[Ending]) -> frozenset[str]:
-    """Endings in words, each source by its best name: `ok from vtep(n3) by web-a`."""
+    """Return endings as text, each source with its best name: `ok from vtep(n3) by web-a`."""
     told = ((one.outcome.value, called(one), one.backend) for one in endings)
     return frozenset(
         " ".join([outcome, *([f"from {source}"] if source else []), *([f"by {backend}"] if backend else [])])
@@ -130,13 +133,13 @@ BEST_FIRST = ("kept", "vip", "lb", "primary", "cni0", "vtep", "public")
 
 
 def called(ending: Ending) -> str:
-    """The best name of an ending's source, empty if it has none."""
+    """Return the best name of an ending's source, or an empty string without a source."""
     ranked = (name for best in BEST_FIRST for name in sorted(ending.sources) if name.startswith(best))
     return next(ranked, min(ending.sources - {"node"}, default=""))
 
 
 def telling(expectation: Expectation) -> tuple[str, ...]:
-    """The rules that weigh most: pool and mark where it is answered, else the rule that ended it."""
+    """Return the decisive rules: endpoint selection and mark of an ok path, or the rule that ended it."""
     found: dict[str, None] = {}
     for path in expectation.paths:
         if path.outcome is Outcome.OK:

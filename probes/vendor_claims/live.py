@@ -1,4 +1,4 @@
-"""Claims against a run: which of them this cluster can show, by which cells of its plan, and what they showed."""
+"""Compares claims with a run: the claims that this cluster can test, the cells for them, and the results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A claim that this cluster can show: one asked cell of a case, and whether the promise must hold there."""
+    """A claim that this cluster can test: one cell of a case, and whether the claim must hold there."""
 
     page: str
     claim_id: str
@@ -37,11 +37,11 @@ class Trial:
 
     @property
     def id(self) -> str:
-        """As a pytest id: `ack-000-D.r1.outcome-pod-n1-to-web-np.nodeport.n1`."""
+        """Return the pytest id: `ack-000-D.r1.outcome-pod-n1-to-web-np.nodeport.n1`."""
         return f"{self.page}-{self.claim_id}-{self.cell.id.removesuffix('-v4-tcp')}"
 
     def complaint(self, seen: Iterable[Ending]) -> str:
-        """What is not as it must be, or empty."""
+        """Return the contradiction between these endings and the claim, or an empty string."""
         found = tuple(seen)
         told = " or ".join(sorted(describe(found)))
         claim = self.claim.claim
@@ -53,7 +53,7 @@ class Trial:
 
 
 def trials(topology: Topology) -> list[Trial]:
-    """Every claim's cells in a cluster of this topology, each once, in the pages' order."""
+    """Return the cells of every claim that a cluster of this topology can test, in the order of the pages."""
     here = realm_of(topology)
     found: dict[tuple[str, str], Trial] = {}
     for page in pages():
@@ -68,7 +68,7 @@ def trials(topology: Topology) -> list[Trial]:
 
 
 def _alike(page: Page, case: Case, here: Realm) -> Iterator[Cell]:
-    """The asked cells that this cluster has too, and for which its own rules say what the world's do."""
+    """Yield the cells of a case that this cluster has too, if its prediction is the same as in the claim's world."""
     there = {version[:2]: realm for version, realm in realms(page, case)}[here.topology.proxy_version[:2]]
     for asked in case.ask:
         theirs = there.cell(asked)
@@ -81,7 +81,15 @@ def _told(realm: Realm, cell: Cell) -> frozenset[str]:
 
 
 def seen(realm: Realm, cell: Cell, attempts: Iterable[Attempt], *, by_icmp: bool) -> tuple[Ending, ...]:
-    """What attempts got, as endings. `by_icmp`: timeouts among refusals are refusals that a kernel rate-limited."""
+    """Return the results of attempts as endings.
+
+    Args:
+        realm: The cluster.
+        cell: The cell of the attempts.
+        attempts: The attempts.
+        by_icmp: Whether timeouts among refusals count as refusals that a kernel rate-limited.
+
+    """
     all_of_them = tuple(attempts)
     outcomes = Counter(attempt.outcome for attempt in all_of_them)
     limited = by_icmp and outcomes[Outcome.REFUSED]

@@ -1,7 +1,6 @@
-"""data/*.yaml -> pages.
+"""Loads the pages in data/*.yaml.
 
-DocumentedError
-    A page cannot be read or does not describe tables: which file, where, got, want.
+Raises DocumentedError if a page cannot be read or does not describe tables.
 """
 
 from __future__ import annotations
@@ -15,20 +14,25 @@ from pydantic import ValidationError
 from probes.vendor_claims.model import Page
 
 FOLDER = Path(__file__).with_name("data")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with libyaml
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with libyaml
 NAMES = ("ack", "tke", "cce", "flannel", "huawei-incidents")
 
 
 class DocumentedError(Exception):
-    """A page that cannot be used; the message lists every complaint."""
+    """A page is not valid. The message lists every error with its place."""
 
 
 @cache
 def load(name: str) -> Page:
-    """The page of that name, one of NAMES."""
+    """Return the page with this name, which is one of NAMES.
+
+    Raises:
+        DocumentedError: The page cannot be read or is not valid.
+
+    """
     path = FOLDER / f"{name}.yaml"
     try:
-        return Page.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))  # noqa: S506 - a safe one
+        return Page.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))  # noqa: S506 - a safe loader
     except (OSError, yaml.YAMLError) as error:
         message = f"{path}: {error}; want one of {', '.join(NAMES)}"
         raise DocumentedError(message) from error
@@ -39,7 +43,7 @@ def load(name: str) -> Page:
 
 
 def pages() -> tuple[Page, ...]:
-    """Every vendor's page, in a fixed order."""
+    """Return every vendor's page, in a fixed order."""
     return tuple(load(name) for name in NAMES)
 
 

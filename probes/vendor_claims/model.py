@@ -1,7 +1,7 @@
-"""A vendor's page as data: tables of claims, the worlds they need, and how our rules stand to each. Frozen.
+"""The data model of a vendor's page: tables of claims, the worlds that they need, and our standing to each.
 
-A claim is one cell of a table or one statement of the text. It says what the vendor wrote, what that promises
-(`claim`), where it can be tried (`cases`: cells of a plan in a world), and our `standing`, with what that needs.
+A claim is one cell of a table or one statement of the text. It has the vendor's words, the stated result (`claim`),
+the cells that test it (`cases`: cells of a plan in a world), and our `standing` with its justification.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OLDEST, NEWEST = (1, 20), (1, 36)
 
 
 class Standing(StrEnum):
-    """How the rules stand to a claim. `CONDITION`: the claim leaves out a condition without which it is not so."""
+    """The assessment of a claim by the rules. `CONDITION`: the claim omits a condition without which it is wrong."""
 
     AGREES = "agrees"
     CONDITION = "agrees-under-a-condition"
@@ -28,7 +28,7 @@ class Standing(StrEnum):
 
 
 def _range(value: object) -> object:
-    """`1.20-1.23`, `1.24-`, `-1.23` or `1.26`: the first and last minor version."""
+    """Return the first and last minor version of `1.20-1.23`, `1.24-`, `-1.23` or `1.26`."""
     if not isinstance(value, str):
         return value
     first, dash, last = value.partition("-")
@@ -38,7 +38,7 @@ def _range(value: object) -> object:
 
 
 class Versions(Model):
-    """Minor versions of Kubernetes, both ends included."""
+    """A range of minor versions of Kubernetes, both ends included."""
 
     first: tuple[int, int] = OLDEST
     last: tuple[int, int] = NEWEST
@@ -58,7 +58,7 @@ class Versions(Model):
         return isinstance(version, tuple) and self.first <= version[:2] <= self.last
 
     def __str__(self) -> str:
-        """`1.20-1.23`, `>= 1.24`, `all`."""
+        """Return `1.20-1.23`, `>= 1.24` or `all`."""
         first, last = (".".join(map(str, end)) for end in (self.first, self.last))
         if (self.first, self.last) == (OLDEST, NEWEST):
             return "all"
@@ -70,9 +70,10 @@ class Versions(Model):
 
 
 class World(Model):
-    """A cluster a claim needs: `base`, a topology of the library, with `stated` and `unstated` conditions as overrides.
+    """A cluster that a claim needs. A run can test the claim if its topology meets all conditions.
 
-    The conditions are what makes the world: a run realises it where its topology has them all.
+    `base` is a topology of the library. `stated` conditions are in the vendor's text, `unstated` ones are not. Both are
+    overrides of the base.
     """
 
     base: str
@@ -92,9 +93,10 @@ def _listed(value: object) -> object:
 
 
 class Case(Model):
-    """Cells of a plan to ask in a world, by their ids without family and protocol; `gives`: what comes, in full.
+    """Cells of a plan in a world.
 
-    `versions` narrows the world's. `rules`: ids that must be among those the oracle names.
+    `ask` has the ids of the cells without family and protocol. `gives` is the complete result. `versions` narrows the
+    world's versions. `rules` are ids that the prediction must contain.
     """
 
     world: str
@@ -110,9 +112,9 @@ Cases = Annotated[tuple[Case, ...], BeforeValidator(_listed)]
 class Claim(Model):
     """One cell of a table, or one statement.
 
-    `says`: the vendor's words. `claim`: what they promise of every case. `otherwise`: cases in which it is the other
-    way round: without the `condition` of an agreement, or where what is contradicted does hold. `why`: our reason, with
-    its proof (rule, PR, kernel). `checked_by`: a test of ours (path::name) that holds a claim no Service cell can.
+    `says` has the vendor's words. `claim` is the result that they state for every case. In the cases of `otherwise` the
+    opposite holds: the `condition` of an agreement is not met, or a contradicted claim is right there. `why` is our
+    reason with its proof (rule, PR, kernel). `checked_by` is a test (path::name) for a claim that no cell covers.
     """
 
     says: str
@@ -149,14 +151,14 @@ class Claim(Model):
 
 
 class Row(Model):
-    """A row: its head cells as the vendor has them, then a claim or a plain text for each further column."""
+    """A row: the vendor's head cells, then a claim or plain text for each further column."""
 
     head: tuple[str, ...] = ()
     cells: tuple[Claim | str, ...]
 
 
 class Table(Model):
-    """A vendor's table (or list of statements, where there are no columns)."""
+    """A vendor's table, or a list of statements if there are no columns."""
 
     id: str
     title: str
@@ -177,11 +179,11 @@ class Table(Model):
         return self
 
     def id_of(self, row: int, column: str) -> str:
-        """The id of the claim in that row (from 1) and column."""
+        """Return the id of the claim in this row (from 1) and column."""
         return f"{self.id}.r{row}.{slug(column)}"
 
     def claims(self) -> Iterator[tuple[str, Claim]]:
-        """(id, claim) of every cell and statement, row by row: `000-D.r2.outcome`, `000-D.s1`."""
+        """Yield (id, claim) of every cell and statement, row by row: `000-D.r2.outcome`, `000-D.s1`."""
         for number, row in enumerate(self.rows, start=1):
             for column, cell in zip(self.columns[len(row.head) :], row.cells, strict=True):
                 if isinstance(cell, Claim):
@@ -191,7 +193,7 @@ class Table(Model):
 
 
 class Page(Model):
-    """All tables of one vendor, and the worlds they need."""
+    """All tables of one vendor, and the worlds that they need."""
 
     name: Name
     title: str
@@ -210,12 +212,12 @@ class Page(Model):
         return self
 
     def claims(self) -> Iterator[tuple[str, Claim]]:
-        """(id, claim) of the whole page, in the vendor's order."""
+        """Yield (id, claim) of the whole page, in the vendor's order."""
         for table in self.tables:
             yield from table.claims()
 
 
 def slug(text: str) -> str:
-    """A column's title as a part of an id: `VPC IPVS` -> `vpc-ipvs`, `>=1.24` -> `from-1-24`."""
+    """Return a column's title as a part of an id: `VPC IPVS` -> `vpc-ipvs`, `>=1.24` -> `from-1-24`."""
     words = text.lower().replace(">=", "from ").replace("<", "before ")
     return "-".join("".join(c if c.isalnum() else " " for c in words).split())

@@ -1,4 +1,4 @@
-"""A claim's world made real: the topology it declares, its cells, and whether another topology is such a world."""
+"""Builds the topology and cells of a claim's world, and checks whether another topology meets its conditions."""
 
 from __future__ import annotations
 
@@ -25,14 +25,19 @@ PLAIN = "-v4-tcp"
 
 @dataclass(frozen=True, eq=False)
 class Realm:
-    """A world at one version: all that the oracle needs to predict a cell there. Equal to itself alone."""
+    """A world at one version, with the input for predictions of its cells. Compared by identity."""
 
     topology: Topology
     snapshot: Snapshot
     cells: dict[str, Cell]
 
     def cell(self, asked: str) -> Cell:
-        """The plan's cell of that id (family and protocol may be left out); LookupError names those that come near."""
+        """Return the plan's cell with this id, in which family and protocol are optional.
+
+        Raises:
+            LookupError: The plan has no such cell. The message lists similar ids.
+
+        """
         found = self.cells.get(asked) or self.cells.get(asked + PLAIN)
         if found is None:
             vantage = asked.partition("-to-")[0]
@@ -43,7 +48,12 @@ class Realm:
 
 
 def realms(page: Page, case: Case) -> Iterator[tuple[Version, Realm]]:
-    """The case's world at every minor version it is about, oldest first; LookupError if it is about none."""
+    """Yield the case's world at every minor version that it covers, oldest first.
+
+    Raises:
+        LookupError: The versions of the case and its world do not overlap.
+
+    """
     world = page.worlds[case.world]
     minors = [minor for minor in world.versions.minors if minor in case.versions]
     if not minors:
@@ -56,7 +66,7 @@ def realms(page: Page, case: Case) -> Iterator[tuple[Version, Realm]]:
 
 
 def lacks(world: World, topology: Topology) -> tuple[str, ...]:
-    """What a topology lacks to be this world, condition by condition: empty where it realises it."""
+    """Return the conditions of the world that a topology does not meet."""
     lacking = _lacking(topology, json.dumps(world.conditions))
     if topology.proxy_version in world.versions:
         return lacking
@@ -72,12 +82,12 @@ def _lacking(topology: Topology, conditions: str) -> tuple[str, ...]:
 
 
 def said(path: str, value: object) -> str:
-    """A condition in words: `proxy.mode ipvs`, `load_balancer.masquerade_inside false`."""
+    """Return a condition as text: `proxy.mode ipvs`, `load_balancer.masquerade_inside false`."""
     return f"{path} {str(value).lower() if isinstance(value, bool) else value}"
 
 
 def _has(declared_as: dict[str, Any], path: str, value: object) -> bool:
-    """Whether setting it changes nothing."""
+    """Return whether the topology meets the condition: setting the value changes nothing."""
     try:
         return apply(declared_as, {path: value}) == declared_as
     except TopologyError:
@@ -85,7 +95,7 @@ def _has(declared_as: dict[str, Any], path: str, value: object) -> bool:
 
 
 def realm_of(topology: Topology, snapshot: Snapshot | None = None) -> Realm:
-    """A topology with its plan's cells by id, and the snapshot of a fresh cluster unless another is given."""
+    """Return a topology with its plan's cells by id. The default snapshot is that of a new cluster."""
     cells = {cell.id: cell for cell in plan(topology).cells}
     return Realm(topology, snapshot or snapshot_of(topology), cells)
 
