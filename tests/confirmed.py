@@ -1,13 +1,13 @@
-"""`python -m tests.confirmed [run.json ...]`: which rules real kube-proxies have confirmed, and where.
+"""`python -m tests.confirmed [run.json ...]` lists the rules that real kube-proxies have confirmed, and where.
 
-Writes probes/oracle/confirmed.json, which the catalogue shows. A rule is confirmed where what was seen contradicts its
-natural alternative (probes/oracle/mutation/alternatives.py): what would happen if the rule did not hold.
+It writes probes/oracle/confirmed.json, which the catalogue prints. An observation confirms a rule if it contradicts the
+rule's natural alternative (probes/oracle/mutation/alternatives.py): the result without the rule.
 
-- A recorded file confirms a rule if a cell agrees with the oracle and disagrees with the alternative.
-- A live run confirms a rule if a passing cell would have to be answered otherwise under the alternative.
+- A recording confirms a rule if a cell agrees with the oracle and disagrees with the alternative.
+- A live run confirms a rule if a passing cell would need another result under the alternative.
 
-Where a rule only had a part in the answers, its alternative would have looked the same: "not told apart". Simulated
-runs are refused. What earlier runs confirmed is kept, unless no rule has that id any more.
+A rule that only took part in the results is "not distinguished". Simulated runs are rejected. Entries of earlier runs
+stay, unless no rule has that id any more.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Places = dict[str, list[str]]
 
 
 def by_recordings(files: Iterable[str] = FILES) -> dict[str, Any]:
-    """Return rule id -> the files that contradict its alternative; and, where none does, those it had a part in."""
+    """Return for each rule the files that contradict its alternative, or those in which it only took part."""
     files = sorted(files)
     contradicted: Places = defaultdict(list)
     spoken: Places = defaultdict(list)
@@ -70,7 +70,7 @@ def _heard_and_confirmed(recording: Recording) -> tuple[set[str], set[str]]:
 
 
 def confirmed_by(topology: Topology, cells: Iterable[Cell]) -> set[str]:
-    """Return the rules whose alternative these cells contradict; a real kube-proxy answered each as predicted."""
+    """Return the rules whose alternative these cells contradict. Every cell had the predicted result in a live run."""
     there = world_of(topology, declared(topology))
     speaking: dict[str, list[tuple[Cell, Expectation]]] = defaultdict(list)
     for cell in cells:
@@ -94,10 +94,10 @@ def _contradicted(there: World, rule: str, asked: list[tuple[Cell, Expectation]]
 
 
 def contradicts(seen: Expectation, alternative: Expectation) -> bool:
-    """Return whether answers that are all as expected cannot be as the alternative says.
+    """Return whether results that match the expectation contradict the alternative.
 
-    Samples are large enough to meet every backend, so an answer that only one of the two allows tells them apart. A
-    timeout and an unreachable may be one ending told in two ways: endings without an answer must have none in common.
+    Samples are large enough to reach every backend, so a result that only one of the two allows distinguishes them. A
+    timeout and an unreachable may have the same cause. Results without an answer must therefore have none in common.
     """
     if _answers(seen) != _answers(alternative):
         return True
@@ -110,7 +110,7 @@ def _answers(expectation: Expectation) -> set[tuple[object, ...]]:
 
 
 def by_runs(runs: list[dict[str, Any]], before: Places) -> Places:
-    """Return rule id -> the live runs whose passing cells contradict its alternative, those known before among them."""
+    """Return for each rule the live runs whose passing cells contradict its alternative, earlier runs included."""
     known = {rule.id for rule in CATALOGUE}
     found: Places = defaultdict(list, {rule: list(places) for rule, places in before.items() if rule in known})
     for run in runs:
@@ -124,7 +124,7 @@ def by_runs(runs: list[dict[str, Any]], before: Places) -> Places:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file; 2 for a run that nobody really ran."""
+    """Write the file. Return 2 if a run is simulated."""
     runs = [json.loads(Path(path).read_text()) for path in arguments]
     if made_up := [path for path, run in zip(arguments, runs, strict=True) if "--simulate" in run["command"]]:
         sys.stderr.write(f"simulated, so it confirms nothing: {', '.join(made_up)}\n")

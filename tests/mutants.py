@@ -1,7 +1,7 @@
-"""`python -m tests.mutants`: flip every rule of the oracle, one at a time; the suite must notice each.
+"""`python -m tests.mutants` inverts every rule of the oracle, one at a time. The suites must detect each mutation.
 
-The world is simulated by the true oracle, the suites' own test functions are called with a judge that uses the flipped
-one. Prints each rule with the topology and the first test that failed; exits 1 if a flip went unnoticed.
+The correct oracle simulates the results. The suites' own test functions run with a judge that uses the mutated oracle.
+Prints each rule with the topology and the first test that failed. Exits with 1 if a mutation was not detected.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ ENOUGH = 60
 
 @dataclass(frozen=True)
 class World:
-    """A topology, its simulated answers to some cells, and every (test, cell) the suites would run on them."""
+    """A topology, simulated results of some cells, and every (test, cell) that the suites run on them."""
 
     name: str
     judge: Judge
     items: tuple[tuple[SuiteTest, Cell], ...]
 
     def first_failure(self) -> str:
-        """The first item that fails as `test[cell]`, or an empty string.
+        """Return the first item that fails as `test[cell]`, or an empty string.
 
-        The judge forgets what it expected before: an expectation kept from the last flip would be taken for this one's.
+        Clears the judge's cached expectations, which belong to the previous mutation.
         """
         self.judge.derived.clear()
         for test, cell in self.items:
@@ -51,7 +51,7 @@ class World:
 
 
 def world(variant: Variant, cells: Iterable[Cell]) -> World:
-    """The world of a variant: its answers to these cells, and the items of the suites on them."""
+    """Return the world of a variant: simulated results of these cells, and the items of the suites on them."""
     there, asked = variant.topology, tuple(cells)
     answers = session.simulate(there, asked, lambda cell, known: expect(there, known, cell), variant.snapshot)
     judged = tuple(items(tests_of(suites), asked, there))
@@ -59,7 +59,7 @@ def world(variant: Variant, cells: Iterable[Cell]) -> World:
 
 
 def spoken(variant: Variant, among: set[str]) -> dict[str, list[Cell]]:
-    """Where these rules speak: of each rule the first cells of the variant."""
+    """Return for each of these rules the first cells of the variant in which it decides."""
     places: dict[str, list[Cell]] = defaultdict(list)
     for cell in variant.cells:
         with mutations.heard() as names:
@@ -71,7 +71,7 @@ def spoken(variant: Variant, among: set[str]) -> dict[str, list[Cell]]:
 
 
 def noticed() -> Iterator[tuple[str, str]]:
-    """(rule, where the suite notices its flip) for each that is noticed, world after world until none is left."""
+    """Yield each detected mutation: the rule, and the topology and test that detect it."""
     pending = {mutation.rule: mutation for mutation in mutations.all()}
     for variant in variants():
         places = spoken(variant, set(pending)) if pending else {}
@@ -85,7 +85,7 @@ def noticed() -> Iterator[tuple[str, str]]:
 
 
 def main() -> int:
-    """Print what notices each flip; 1 if anything went unnoticed."""
+    """Print what detects each mutation. Return 1 if one is not detected."""
     found = {}
     for rule, where in noticed():
         found[rule] = where

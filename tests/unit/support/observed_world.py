@@ -1,4 +1,4 @@
-"""The world of the recorded observations (observed/README.md): Topology, Snapshot, cells and its own load balancer."""
+"""The world of the recordings (observed/README.md): topology, snapshot, cells and load balancer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TARGETS = {
 
 OWN = {"NodePort@own-cni0": At.CNI0, "NodePort@own-vtep": At.VTEP}
 CLUSTER, LOCAL = TrafficPolicy.CLUSTER, TrafficPolicy.LOCAL
-POLICIES = {  # by the end of a Service's name: externalTrafficPolicy, internalTrafficPolicy
+POLICIES = {  # end of a Service's name: externalTrafficPolicy, internalTrafficPolicy
     "c": (CLUSTER, CLUSTER),
     "l": (LOCAL, CLUSTER),
     "cip": (CLUSTER, LOCAL),
@@ -63,7 +63,7 @@ OUTCOMES = {outcome.value for outcome in Outcome}
 
 @dataclass(frozen=True)
 class Recorded:
-    """One line of a file: a cell, and the set of what its tries got."""
+    """One line of a file: a cell, and the outcomes of its attempts."""
 
     id: str
     cell: Cell
@@ -73,7 +73,12 @@ class Recorded:
 
 
 def topology(recording: Recording) -> Topology:
-    """Return the recorded world as a topology; RecordingError if a value of the header is none of a topology."""
+    """Return the recorded world as a topology.
+
+    Raises:
+        RecordingError: A value of the header is not valid in a topology.
+
+    """
     try:
         return declare(recording.values)
     except ValidationError as error:
@@ -85,7 +90,7 @@ def topology(recording: Recording) -> Topology:
 
 
 def declare(values: dict[str, Any]) -> Topology:
-    """Return the world of the recordings with a kube-proxy, a network and flags."""
+    """Return the world of the recordings with this kube-proxy, network and flags."""
     kind = NETWORKS.get(values["network"], values["network"])
     tunnelled = kind in {"flannel-vxlan", "tunnel"}
     parts: dict[str, dict[str, Any]] = {"cni": {"kind": kind}, "kernel": {}, "proxy": {"mode": values["mode"]}}
@@ -128,7 +133,7 @@ def declare(values: dict[str, Any]) -> Topology:
 
 
 def snapshot(recording: Recording | None = None) -> Snapshot:
-    """Return the API's side of the world; a file may say other policies, backends and source ranges of a Service."""
+    """Return the snapshot. A file may have other policies, backends and source ranges for a Service."""
     pods = {f"c{x}": IPv4Address(f"10.244.{x}.20") for x in (1, 2, 3)} | {"pod-b": IPv4Address("10.244.2.10")}
     ranges = recording.values.get("load_balancer_source_ranges", {}) if recording else {}
     said = {row["service"]: row for row in reversed(recording.rows)} if recording else {}
@@ -171,7 +176,7 @@ def _endpoints(backend: str) -> tuple[Endpoint, ...]:
 
 
 class RecordedBalancer:
-    """It sends outside clients to n1 or n2, and answers the nodes' side itself, at whatever port."""
+    """A load balancer that sends outside clients to n1 or n2, and answers clients inside the cluster at any port."""
 
     def receive(self, flow: Flow) -> tuple[Onward, ...]:
         if lost_answer(flow):
@@ -190,12 +195,12 @@ def world(recording: Recording) -> World:
 
 
 def snapshot_like() -> Snapshot:
-    """The API's side of this world, without source ranges."""
+    """Return the snapshot without source ranges."""
     return snapshot()
 
 
 def world_of(version: str, cni: dict[str, Any], mode: str = "iptables", **changes: dict[str, Any]) -> World:
-    """The same world with another kube-proxy, network or kernel."""
+    """Return the world with another kube-proxy, network or kernel."""
     declared = declare({"network": "flannel", "version": version, "mode": mode})
     raw = declared.model_dump(mode="json")
     changed = {key: {**raw[key], **value} for key, value in changes.items()}
@@ -204,7 +209,12 @@ def world_of(version: str, cni: dict[str, Any], mode: str = "iptables", **change
 
 
 def recorded(recording: Recording) -> Iterator[Recorded]:
-    """Return the cells of a file; RecordingError for a client, Service or target that this world has not."""
+    """Yield the cells of a file.
+
+    Raises:
+        RecordingError: The world does not have a client, Service or target of the file.
+
+    """
     for row in recording.rows:
         _known(recording, row)
         vantage = Vantage.model_validate({"name": row["client"], **CLIENTS[row["client"]]})
@@ -218,7 +228,7 @@ def recorded(recording: Recording) -> Iterator[Recorded]:
 
 
 def _known(recording: Recording, row: dict[str, Any]) -> None:
-    """Raise RecordingError if the line says anything that this world does not have."""
+    """Raise RecordingError if the line names something that this world does not have."""
     values = {
         "client": (row["client"], CLIENTS.keys()),
         "service": (row["service"], SERVICES),
@@ -243,7 +253,7 @@ def _frontend(row: dict[str, Any]) -> Frontend:
 
 
 def complaint(one: Recorded, expectation: Expectation) -> str:
-    """What the oracle and the recording disagree about, or an empty string."""
+    """Return the difference between the oracle and the recording, or an empty string."""
     wrong = one.outcomes - expectation.outcomes
     if wrong or (one.outcomes == {Outcome.OK} and expectation.outcomes != {Outcome.OK}):
         return f"{sorted(one.outcomes)} where {sorted(expectation.outcomes)} was expected"
@@ -253,5 +263,5 @@ def complaint(one: Recorded, expectation: Expectation) -> str:
 
 
 def disturbed(one: Recorded, expectation: Expectation) -> bool:
-    """Return whether its tries disagree among themselves, and one of them is as expected: it tells of no rule."""
+    """Return whether its attempts differ and one is as expected. Such a cell is no evidence for a rule."""
     return len(one.outcomes) > 1 and len(expectation.outcomes) == 1 and expectation.outcomes < one.outcomes

@@ -1,7 +1,7 @@
-"""Recordings of real kube-proxies as files: what a file says of its kube-proxy, its cells, and its known noise.
+"""Reads recordings of real kube-proxies: the kube-proxy and its network, the cells, and the known noise.
 
-The format is in docs/observations.md. A file is JSON lines: one header, which may be left out, and one line a cell.
-Everything that is constant in a file may be said in its header or on every line.
+docs/observations.md describes the format. A file is JSON lines: an optional header, and one line per cell. Keys that
+are constant in a file are in its header or on every line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NETWORKS = {
     "eni": "eni",
     "vpc": "vpc-routed",
 }
-FLAGS = {  # key of a header -> the part of a topology that has it
+FLAGS = {  # key of a header -> section of a topology that has it
     "detect_local": "proxy",
     "masquerade_all": "proxy",
     "node_port_addresses": "proxy",
@@ -50,7 +50,7 @@ WORLD = {
 }
 HEADER = {*WORLD, *FLAGS, "about", "noise"}
 CELL = ("service", "client", "target", "outcome")
-VARIANTS: dict[str, Values] = {  # names that a file may give a variant instead of its flags
+VARIANTS: dict[str, Values] = {  # names of variants that a file may use instead of flags
     "strict": {"rp_filter": 1},
     "no-kubelet": {"kubelet_rules": False},
     "masquerade-all": {"masquerade_all": True},
@@ -77,25 +77,25 @@ SYNONYMS = {
 
 
 class RecordingError(ValueError):
-    """A file that cannot be read as a recording; the message says where, what it has and what it should have."""
+    """A file is not a valid recording. The message has the place, the value and the valid values."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One file: a kube-proxy in its network, and the cells that were asked there."""
+    """One file: a kube-proxy, its network, and the recorded cells."""
 
     name: str
     """The file's name without `.jsonl`."""
     values: Values
-    """What the file says of its kube-proxy: keys of a header, the flags of a named variant among them."""
+    """The keys of the header, with the flags of a named variant."""
     rows: tuple[Values, ...]
     """The cells, in the order of the file."""
     noise: dict[str, str]
-    """Cells known to be disturbed, `pod-c NodePort@n1 from b`, each with its reason."""
+    """Cells with known noise, `pod-c NodePort@n1 from b`, each with its reason."""
 
     @property
     def title(self) -> str:
-        """`ipvs 1.20.2 flannel`, followed by what is special."""
+        """`ipvs 1.20.2 flannel`, followed by the variant."""
         values = self.values
         words = [values["mode"], values["version"], values["network"]]
         words += [] if values.get("cluster_cidr", True) else ["without cluster CIDR"]
@@ -122,7 +122,7 @@ def read(name: str, folder: Path = FOLDER) -> Recording:
 
 
 def cell_id(row: Values) -> str:
-    """`pod-c NodePort@n1 from b`."""
+    """Return `pod-c NodePort@n1 from b`."""
     return f"{row['service']} {row['target']} from {row['client']}"
 
 
@@ -140,7 +140,7 @@ def _lines(path: Path) -> list[tuple[int, Values]]:
 
 
 def _header(name: str, first: Values) -> Values | None:
-    """Return the first line if it is a header: `{"header": {...}}`, or an object without a cell."""
+    """Return the first line if it is a header: `{"header": {...}}`, or an object without the keys of a cell."""
     if "header" not in first and any(key in first for key in CELL):
         return None
     header = dict(first.get("header", first))
@@ -157,7 +157,7 @@ def _row(name: str, number: int, row: Values) -> Values:
 
 
 def _values(name: str, header: Values, rows: list[tuple[int, Values]]) -> Values:
-    """Return the header with what the lines say alike; a named variant gives its flags."""
+    """Return the header, the keys that are constant on all lines, and the flags of a named variant."""
     values = {key: value for key, value in header.items() if key not in {"about", "noise"}}
     for number, row in rows:
         for key in (*WORLD, *FLAGS):
@@ -172,9 +172,9 @@ def _values(name: str, header: Values, rows: list[tuple[int, Values]]) -> Values
 
 
 def _flags_of(name: str, variant: str, values: Values) -> Values:
-    """Return the flags of a variant: names and `key=value`, parted by `+`, comma or space."""
+    """Return the flags of a variant: names and `key=value`, separated by `+`, comma or space."""
     if values.keys() & FLAGS.keys():
-        return {}  # the file says its flags itself: the variant is a name alone
+        return {}  # the file has its own flags: the variant is only a name
     flags: Values = {}
     for word in filter(None, re.split(r"[+,\s]+", variant)):
         spelt = word.lower().replace("_", "-")
@@ -198,7 +198,7 @@ def _parsed(text: str) -> Any:
 
 @cache
 def _listed(folder: Path) -> dict[str, dict[str, str]]:
-    """The noise of files without a header: file -> cell -> reason."""
+    """Return the noise in noise.json: file -> cell -> reason."""
     path = folder / NOISE.name
     listed: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
     return listed

@@ -1,4 +1,4 @@
-"""Addresses: no pod shares one with anything else, and no expectation names a source that belongs to nobody."""
+"""Addresses: no pod shares its address, and every source in an expectation has an owner."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ DRAWN = 60
 
 @cache
 def clusters() -> tuple[Topology, ...]:
-    """Small clusters with and without pod ranges, pods among the nodes, and Services at the addresses of nodes."""
-    random = Random(904)  # noqa: S311 - drawn alike each time, nothing is kept secret
+    """Yield small clusters with and without pod ranges, pods on the nodes' network, and Services at node addresses."""
+    random = Random(904)  # noqa: S311 - reproducible, not for secrets
     drawn = (Topology.model_validate(_drawn(random)) for _ in count())
     return tuple(islice((topology for topology in drawn if not complaints(topology)), DRAWN))
 
@@ -66,7 +66,7 @@ def _node(number: int, part: str, random: Random) -> dict[str, Any]:
 
 
 def _workload(one: str, other: str) -> dict[str, Any]:
-    """Services at a node's address each; the LB pool may hold addresses of nodes too."""
+    """Return Services, each at a node's address. The load balancer's range may contain addresses of nodes too."""
     local = {"external_traffic_policy": "Local"}
     return {
         "backends": [
@@ -145,7 +145,7 @@ def test_a_range_without_room_is_named() -> None:
 
 
 def test_a_range_holds_as_many_pods_as_it_has_addresses() -> None:
-    """13 pods fit into a /28: its network is the vxlan device's, .1 the bridge's, .15 the broadcast."""
+    """Fit 13 pods into a /28: its network address is the VXLAN interface's, .1 is cni0's, .15 is the broadcast."""
     pods = ", ".join(f"{{name: p{number}, app: a, node: n1}}" for number in range(12))
     text = """{name: small, kubernetes: "1.30.3", cni: {kind: flannel-vxlan},
         nodes: [{name: n1, address: 192.0.2.1, pod_cidr: 10.244.1.0/28}],

@@ -1,4 +1,4 @@
-"""What really goes to the load balancer: kinds, pools, listeners, shared addresses, and the share that loops (R9)."""
+"""Packets to the load balancer: kinds, target pools, listeners, shared addresses, and the share that loops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEEPS: dict[str, Any] = {"status": "hostname", "masquerade_inside": False}
 
 
 def told(topology: Topology, vantage: str, frontend: Frontend) -> dict[str, float]:
-    """Each ending with its share: `web-a from cni0 of n1`, `timeout`."""
+    """Return each result with its share: `web-a from cni0 of n1`, `timeout`."""
     snapshot = declared(topology)
     client = next(one for one in topology.workload.vantages if one.name == vantage)
     endings: dict[str, float] = {}
@@ -40,7 +40,7 @@ def routed(balancer: dict[str, Any], **more: Any) -> Topology:
 
 
 def test_a_kept_client_on_the_node_that_is_picked_gets_nothing_back() -> None:
-    """Four nodes in turn under Cluster; n1's own turn is a quarter."""
+    """Use four nodes in turn with externalTrafficPolicy: Cluster. The share of n1 is a quarter."""
     endings = told(routed(KEEPS), "host-n1", Frontend("web-lb", LB))
     assert endings.pop("timeout") == pytest.approx(1 / 4)
     assert sum(endings.values()) == pytest.approx(3 / 4)
@@ -59,14 +59,14 @@ def test_under_local_the_share_that_loops_is_that_of_the_nodes_with_an_endpoint(
 
 
 def with_client(topology: Topology, node: str) -> Topology:
-    """And a process of that node that asks."""
+    """Use a host-network process of that node as client."""
     client = Vantage.model_validate({"name": f"host-{node}", "kind": "node", "node": node})
     work = topology.workload.model_copy(update={"vantages": (*topology.workload.vantages, client)})
     return topology.model_copy(update={"workload": work})
 
 
 def test_the_node_of_the_only_backend_loops_always() -> None:
-    """CCE: pass-through, Local, asked from the node of the only backend."""
+    """Use CCE pass-through with externalTrafficPolicy: Local, from the node of the only backend."""
     topology = with_client(routed(KEEPS), "n2")
     assert told(topology, "host-n2", Frontend("host-lb-local", LB)) == {"timeout": 1.0}
     assert told(topology, "pod-n1", Frontend("host-lb-local", LB)) == {"host-a from pod-n1": 1.0}
@@ -74,7 +74,7 @@ def test_the_node_of_the_only_backend_loops_always() -> None:
 
 @pytest.mark.parametrize("masquerade", ["none", "egress"])
 def test_excluding_the_source_helps_only_a_client_that_has_its_nodes_address(masquerade: str) -> None:
-    """TKE: a pod that keeps its address under Local loops; one that left with its node's is not sent home."""
+    """Use TKE: a pod whose pod IP is preserved loops, a masqueraded one does not."""
     topology = changed(
         "lab-routed",
         load_balancer={**KEEPS, "excludes_source": True},
@@ -120,7 +120,7 @@ def test_ip_mode_proxy_is_not_honoured_before_1_30() -> None:
 
 
 def ending(endings: dict[str, float]) -> str:
-    """The only one, or `ok` where some backend answered each time."""
+    """Return the only result, or `ok` if a backend answered each time."""
     outcomes = {"ok" if " from " in one else one for one in endings}
     return " or ".join(sorted(outcomes))
 
@@ -128,7 +128,7 @@ def ending(endings: dict[str, float]) -> str:
 @pytest.mark.parametrize(
     ("mode", "versions", "kubelet", "pod", "host"),
     [
-        ("iptables", (20, 24), True, "ok", "timeout"),  # the pod's packet leaves for the real balancer
+        ("iptables", (20, 24), True, "ok", "timeout"),  # the pod's packet goes to the real load balancer
         ("iptables", (20, 24), False, "ok", "ok"),
         ("iptables", (25, 36), False, "timeout", "timeout"),
         ("nftables", (29, 29), True, "ok", "timeout"),
@@ -142,7 +142,7 @@ def ending(endings: dict[str, float]) -> str:
 def test_source_ranges_are_kept_on_the_clients_own_node(
     mode: str, versions: tuple[int, int], kubelet: bool, pod: str, host: str
 ) -> None:
-    """n1 and its pods may ask; n3 and its pods may not; from outside the balancer translates past the rules."""
+    """Admit n1 and its pods, not n3 and its pods. From outside, the load balancer's translation bypasses the rules."""
     frontend = Frontend("web-lb-fenced", LB)
     for minor in range(versions[0], versions[1] + 1):
         topology = changed(
@@ -156,7 +156,7 @@ def test_source_ranges_are_kept_on_the_clients_own_node(
 
 @pytest.mark.parametrize(("version", "host"), [("1.20.2", "refused"), ("1.23.9", "refused"), ("1.24.3", "timeout")])
 def test_a_node_process_meets_an_empty_virtual_server_before_the_drop(version: str, host: str) -> None:
-    """Seen in lab-ipvs-fences: ipvs' hook in OUTPUT is called before the filter table. In 1.24 none is empty there."""
+    """Observed in lab-ipvs-fences: IPVS' hook in OUTPUT precedes the filter table. From 1.24 on no server is empty."""
     topology = changed("lab-routed", kubernetes=version, proxy={"mode": "ipvs"})
     local = topology.service("web-lb-fenced").model_copy(update={"external_traffic_policy": TrafficPolicy.LOCAL})
     services = tuple(local if one.name == local.name else one for one in topology.workload.services)
@@ -188,7 +188,7 @@ LISTENERS = [
 def test_a_listener_of_the_balancers_own_is_captured_where_the_address_is_bound(
     mode: str, version: str, listener: str, inside: set[str], outside: set[str]
 ) -> None:
-    """Documents 000-A, 003-2 and 003-3: another port, an Ingress, another cluster's Service on the same address."""
+    """Vendor claims ack 000-A, cce 003-2 and 003-3: another port, Ingress or cluster's Service on one address."""
     topology = routed({"listeners": LISTENERS}, kubernetes=version, proxy={"mode": mode})
     frontend = Frontend("web-lb", LB, declared=False, listener=listener)
     for vantage, wanted in (("host-n1", inside), ("pod-n3", inside), ("ext-e1", outside)):
@@ -219,11 +219,11 @@ def test_services_that_share_an_address_are_told_apart_by_port() -> None:
         ("host-n1", "n1", {"web-a from public of n1"}),
         ("host-n3", "n3", {"timeout"}),
         ("pod-n1", "n1", {"web-a from public of n1"}),
-        ("node-last", "n1", {"timeout"}),  # n4 has no public address: answered past the translation
+        ("node-last", "n1", {"timeout"}),  # n4 has no public address: the reply bypasses the 1:1 NAT
     ],
 )
 def test_a_public_address_is_asked_as_from_outside(vantage: str, node: str, wanted: set[str]) -> None:
-    """Document 003: a node's EIP under Local, the client's own included."""
+    """Vendor claims of cce: a node's EIP with externalTrafficPolicy: Local, the client's own node included."""
     topology = changed("lab-flannel", nodes=CARDS, kubernetes="1.25.1")
     frontend = Frontend("web-np-local", FrontendKind.NODE_PORT, node=node, at=At.PUBLIC)
     assert set(told(topology, vantage, frontend)) == wanted

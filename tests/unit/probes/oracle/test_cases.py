@@ -1,4 +1,4 @@
-"""Clusters from public reports: what must be predicted for each, as its file and its report say."""
+"""Clusters from public reports: the predictions that its file and its report require."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ OF_RULES = ("iptables", "nftables")
 
 
 def case(file: str, **proxy: Any) -> Topology:
-    """The topology of a case, with another kube-proxy."""
+    """Return the topology of a case with another kube-proxy."""
     raw = load(str(CASES / f"{file}.yaml")).model_dump(mode="json", exclude_unset=True)
     return Topology.model_validate({**raw, "proxy": {**raw.get("proxy", {}), **proxy}})
 
 
 def predicted(topology: Topology, ids: str) -> str:
-    """What is expected of the cell with that id, its paths joined: `ok traefik 10.42.0.1 (cni0 of pi)`."""
+    """Return the expected paths of the cell with that id, joined: `ok traefik 10.42.0.1 (cni0 of pi)`."""
     snapshot = declared(topology)
     cell = next(one for one in plan(topology).cells if one.id == f"{ids}-v4-tcp")
     return " | ".join(sorted(_path(path, topology, snapshot) for path in expect(topology, snapshot, cell).paths))
@@ -93,9 +93,9 @@ def test_pods_may_have_addresses_of_the_nodes_network() -> None:
     topology = case("eks-vpc-pods")
     pods = declared(topology).pods
     assert not {pods[name] for name in ("web-a", "pod-w1", "pod-w2")} & {node.address for node in topology.nodes}
-    # within the range that the CNI does not masquerade to, a pod keeps its address
+    # the CNI does not masquerade to this range, so the pod IP is preserved
     assert predicted(topology, "pod-w2-to-host.nodeport.w1") == "ok host-a 10.0.0.12 (pod-w2)"
-    # kube-proxy takes any source in the cluster CIDR for a pod's: all endpoints, unmasqueraded
+    # kube-proxy treats any source in the cluster CIDR as pod traffic: all endpoints, not masqueraded
     assert predicted(topology, "ext-to-web-local.nodeport.w2") == "timeout"
     assert predicted(topology, "ext-to-web-local.nodeport.w1") == "ok web-a 10.0.9.9 (bastion)"
 

@@ -1,4 +1,4 @@
-"""What "confirmed" means: a real kube-proxy contradicted the natural alternative of the rule, not an absurd one."""
+"""A rule is confirmed if a real kube-proxy contradicted its natural alternative, not an impossible one."""
 
 from __future__ import annotations
 
@@ -66,12 +66,15 @@ def test_asking_a_nodes_own_bridge_under_local_would_tell_a_pods_address_from_a_
         otherwise = predict(there, cell).sources
 
     assert "D5" in heard
-    assert (seen, otherwise) == ({IPv4Address("10.244.1.1")}, {IPv4Address("10.244.1.0")})  # kept, the vxlan device's
+    assert (seen, otherwise) == (
+        {IPv4Address("10.244.1.1")},
+        {IPv4Address("10.244.1.0")},
+    )  # preserved; the VXLAN interface's
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_every_rule_has_a_natural_alternative_that_some_kube_proxy_could_give(rule: str) -> None:
-    """Wherever it speaks in the standard matrix: no address that nobody has, and some ending."""
+    """Check every decision in the standard matrix: each address has an owner, and each packet a result."""
     for variant, cell, _ in spoken_in_the_matrix()[rule][::10]:
         with alternatives.assume_alternative(rule):
             expectation = expect(variant.topology, variant.snapshot, cell)
@@ -81,7 +84,7 @@ def test_every_rule_has_a_natural_alternative_that_some_kube_proxy_could_give(ru
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_live_run_confirms_only_what_its_cells_contradict(place: str) -> None:
-    """By the topology as the library has it now, all of whose cells passed in that run (docs/observations.md)."""
+    """Use the library's present topology. All of its cells passed in that run (docs/observations.md)."""
     mode, version, name = place.split()
     if name not in names():
         pytest.skip(f"{name} is not in the library")

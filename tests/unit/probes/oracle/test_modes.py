@@ -1,4 +1,4 @@
-"""Rule by rule, what no recorded file covers: other versions, networks and flags in the world of the recordings."""
+"""Rules in versions, networks and flags that no recording covers, in the world of the recordings."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ ROWS = [line.split(maxsplit=9) for line in TABLE.strip().splitlines() if not lin
 
 @cache
 def told(mode: str, minor: int, network: str, flags: str, question: tuple[str, str, str]) -> str:
-    """What the oracle says, as the table's last column has it."""
+    """Return the prediction in the form of the table's last column."""
     client, service, target = question
     there = world_of(f"1.{minor}.0", NETWORKS[network], mode, **FLAGS[flags])
     kind, more = TARGETS.get(target, (FrontendKind.NODE_PORT, {"node": client, "at": At.CNI0}))

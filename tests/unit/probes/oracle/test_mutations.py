@@ -1,4 +1,4 @@
-"""Every rule speaks somewhere in the standard matrix, and flipping it changes what is expected there."""
+"""Every rule decides somewhere in the standard matrix, and its mutation changes the expectation there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENOUGH = 400
 
 @cache
 def spoken() -> Places:
-    """Where each rule answers, and what is expected there."""
+    """Return for each rule the cells in which it decides, with their expectations."""
     places: Places = defaultdict(list)
     for variant in variants():
         for cell in variant.cells:
@@ -36,7 +36,7 @@ def spoken() -> Places:
 
 
 def looks(expectation: Expectation) -> set[object]:
-    """What can be seen of it: not the rules and words, but the paths."""
+    """Return the observable part of an expectation: the paths, without rules and text."""
     return {(path.outcome, path.sources, path.backend) for path in expectation.paths}
 
 

@@ -1,7 +1,7 @@
-"""The oracle against what real kube-proxies did: every recorded cell agrees, or its disturbance is known.
+"""Compares the oracle with recordings of real kube-proxies: every cell agrees, or its disturbance is known.
 
-Three classes of cells, never mixed: those that agree; those whose tries were disturbed, which say nothing of a rule;
-and those that disagree, which fail. docs/observations.md says how a file is made.
+There are three classes of cells. They agree, or their attempts were disturbed and are no evidence for a rule, or they
+disagree and fail. docs/observations.md describes the format of a file.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tests.unit.support.observed_world import complaint, disturbed, recorded, wo
 if TYPE_CHECKING:
     from tests.unit.probes.oracle.recordings import Recording
 
-MOST_DISTURBED = 0.01  # of a file's cells, by tries of one cell that disagree among themselves
+MOST_DISTURBED = 0.01  # share of a file's cells whose attempts differ among themselves
 
 
 def held_against_the_oracle(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the cells that disagree, and those whose tries disagree among themselves, each with what was wrong."""
+    """Return the cells that disagree, and those whose attempts differ, each with the difference."""
     there, wrong, mixed = world(recording), {}, {}
     for one in recorded(recording):
         expectation = predict(there, one.cell)

@@ -1,4 +1,4 @@
-"""Over more than 10,000 clusters: each cell asked has one whole expectation, which names nobody who may not answer."""
+"""Properties over more than 10,000 clusters: each cell has one expectation, and only usable backends answer."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ CLUSTERS, CELLS_EACH = 10_500, 3
 
 
 def clusters() -> Iterator[tuple[str, Topology, Snapshot]]:
-    """Drawn from the space by a fixed seed, each another environment; endpoints in every condition."""
-    random, seen = Random(1202), set()  # noqa: S311 - drawn alike each time, nothing is kept secret
+    """Yield different environments, drawn with a fixed seed, with endpoints in every condition."""
+    random, seen = Random(1202), set()  # noqa: S311 - reproducible, not for secrets
     while len(seen) < CLUSTERS:
         lab, (mode, version) = random.choice(sorted(BASES)), random.choice(PROXIES)
         drawn = {part: {key: random.choice(values) for key, values in keys.items()} for part, keys in SPACE.items()}
@@ -103,8 +103,8 @@ def _made(
 
 @cache
 def _snapshots(lab: str, status: BalancerStatus) -> tuple[Snapshot, ...]:
-    """Twenty, each endpoint in some condition; addresses are there also where the balancer was taken away."""
-    random = Random(lab + status)  # noqa: S311 - likewise
+    """Return twenty cells, each endpoint in some condition. Addresses exist even without a load balancer."""
+    random = Random(lab + status)  # noqa: S311 - as above
     base = BASES[lab]
     there = declared(
         base.model_copy(update={"load_balancer": base.load_balancer.model_copy(update={"status": status})})
@@ -147,7 +147,7 @@ def _is_whole(topology: Topology, snapshot: Snapshot, cell: Cell) -> None:
 
 
 def _allowed(topology: Topology, snapshot: Snapshot, frontend: Frontend) -> set[str]:
-    """Who may answer: ready backends; from 1.26 or asked directly, those that serve while ending.
+    """Return the backends that may answer: ready ones, and from 1.26 on or directly those serving while terminating.
 
     At a port that no Service declares: the balancer, its listeners, the Service one leads to, a host's listener.
     """

@@ -1,4 +1,4 @@
-"""Recordings dropped in beside the others: what a file may say of itself, and one clear error for the rest."""
+"""The format of recordings: what a file may contain, and one clear error for everything else."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_node_port_addresses_and_source_ranges_of_a_header_are_the_worlds(tmp_pa
 def test_what_the_oracle_says_of_any_world_can_be_dropped_in(
     tmp_path: Path, network: str, mode: str, variant: str
 ) -> None:
-    """Written out as a file and read again, its cells agree: no value is lost on the way."""
+    """Write a world to a file and read it again. Its cells agree, so no value is lost."""
     header = {"version": "1.30.3", "mode": mode, "network": network, "variant": variant}
     clients = ("n1", "c1", "b", "ext")
     asked = [
@@ -203,7 +203,7 @@ def test_a_cell_whose_tries_disagree_is_neither_right_nor_wrong(tmp_path: Path) 
 
 
 def test_a_new_file_confirms_nothing_until_confirmed_json_is_made_anew() -> None:
-    """A file dropped in must not break the test that holds confirmed.json to the files it was made from."""
+    """A new file must not break the test that compares confirmed.json with the files it was made from."""
     assert by_recordings(["1.20.2-ipvs-routed-cc"])["files"] == ["1.20.2-ipvs-routed-cc"]
 
 

@@ -1,4 +1,4 @@
-"""loadBalancerSourceRanges in ipvs mode: a node process comes from the VIP; 1.29 is the first to drop it."""
+"""loadBalancerSourceRanges in IPVS mode: a host-network process connects from the VIP; 1.29 is the first to drop it."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def test_a_pod_outside_the_ranges_is_dropped_from_1_25_on(version: str, rule: st
     ("ranges", "outcome"),
     [
         (["198.18.1.0/24"], "ok"),  # the nodes' network
-        (["198.18.1.11/32"], "ok"),  # the asking node alone
+        (["198.18.1.11/32"], "ok"),  # the client's node alone
         (["198.18.1.12/32"], "timeout"),  # another node
-        ([VIP], "timeout"),  # the packet's source, which does not count for a node process
+        ([VIP], "timeout"),  # the packet's source, which does not admit a host-network process
     ],
 )
 def test_from_1_29_on_the_ranges_admit_a_node_process_by_the_address_of_its_node(

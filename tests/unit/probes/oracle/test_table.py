@@ -1,4 +1,4 @@
-"""datapath-rules section 2: externalTrafficPolicy Local with one pod on n2, for networks no recorded file covers."""
+"""externalTrafficPolicy: Local with one pod on n2, in iptables mode with detect-local, on three kinds of network."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from topologies.frontends import Frontend, FrontendKind
 from topologies.schema.topology import Vantage
 
 F = {"kind": "flannel-vxlan"}
-O = {"kind": "flannel-vxlan", "masquerade": False}  # noqa: E741 - the table's own letter: an overlay without masquerade
+O = {"kind": "flannel-vxlan", "masquerade": False}  # noqa: E741 - O for an overlay without masquerade
 R = {"kind": "routed"}
 N1, N2, N3, ANY = "primary of n1", "primary of n2", "primary of n3", "timeout"
 TABLE = [
-    # network, client, what n1, n2 and n3 answer at their NodePort, what the LB address does
+    # network, client, source or outcome at the NodePorts of n1, n2 and n3, and at the load balancer IP
     (F, "n1", "vtep of n1", N1, ANY, "vtep of n1"),
     (O, "n1", "vtep of n1", N1, ANY, "vtep of n1"),
     (R, "n1", N1, N1, ANY, N1),
@@ -56,7 +56,7 @@ def _told(kind: str, masquerade: bool | None, client: str, label: str, minor: in
 
 @pytest.mark.parametrize("minor", [20, 23, 24, 36])
 @pytest.mark.parametrize(("cni", "client", "n1", "n2", "n3", "balancer"), TABLE)
-def test_the_compact_table_holds(  # noqa: PLR0913 - one column each
+def test_the_compact_table_holds(  # noqa: PLR0913 - one argument per column
     minor: int, cni: dict[str, object], client: str, n1: str, n2: str, n3: str, balancer: str
 ) -> None:
     kind, masquerade = str(cni["kind"]), False if "masquerade" in cni else None

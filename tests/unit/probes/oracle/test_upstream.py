@@ -1,4 +1,4 @@
-"""The bounds of rules are changes of kube-proxy whose backports were looked up."""
+"""Rules are bounded by changes of kube-proxy whose backports were looked up."""
 
 from __future__ import annotations
 

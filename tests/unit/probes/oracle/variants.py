@@ -1,4 +1,4 @@
-"""The standard matrix over all the rules can tell apart: versions, flags, networks, kernels, balancers, endpoints."""
+"""The standard matrix of variants: versions, flags, networks, kernels, load balancers, endpoints."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ OTHER_MODES: tuple[dict[str, Any], ...] = (
     },
     {**NFTABLES, "kubernetes": "1.36.2", "cni": BARE_OVERLAY},
 )
-HELD: tuple[tuple[str, dict[str, Any]], ...] = (  # LB addresses and externalIPs that are hosts' own
+HELD: tuple[tuple[str, dict[str, Any]], ...] = (  # load balancer IPs and externalIPs that hosts own
     ("address", {"kubernetes": "1.20.2"}),
     ("public_address", {"kubernetes": "1.20.2"}),
     ("secondary_address", {"kubernetes": "1.24.3", "proxy": {"detect_local": "none"}}),
@@ -100,7 +100,7 @@ HELD: tuple[tuple[str, dict[str, Any]], ...] = (  # LB addresses and externalIPs
 
 @dataclass(frozen=True)
 class Variant:
-    """A topology, what its API says, and every cell that is asked of it."""
+    """A topology, its snapshot, and the cells that are predicted for it."""
 
     name: str
     topology: Topology
@@ -145,7 +145,7 @@ def _variant(
 
 
 def more_cells(topology: Topology) -> list[Cell]:
-    """What the standard plan leaves out: another node's cni0 and vtep, and everybody's 127.0.0.1."""
+    """Return cells that the standard plan omits: another node's cni0 and VXLAN address, and 127.0.0.1 of any client."""
     frontends = [Frontend("web-np-local", FrontendKind.NODE_PORT, node="n2", at=at) for at in (At.CNI0, At.VTEP)]
     frontends.append(Frontend("web-np-local", FrontendKind.NODE_PORT, at=At.LOOPBACK))
     frontends.append(Frontend("web", FrontendKind.CLUSTER_IP, declared=False))
@@ -153,7 +153,7 @@ def more_cells(topology: Topology) -> list[Cell]:
 
 
 def _ending(version: str) -> tuple[Variant, ...]:
-    """The first backend is terminating and serves still, the others are not ready; and the same, nothing serving."""
+    """Return two variants whose backends all terminate: in the first variant the first backend is still serving."""
 
     def with_serving(serving: bool) -> Callable[[ServiceState], ServiceState]:
         def ended(one: Endpoint) -> Endpoint:
@@ -166,7 +166,10 @@ def _ending(version: str) -> tuple[Variant, ...]:
 
 
 def _held(kind: str, **how: Any) -> Variant:
-    """LB addresses and externalIPs are those of nodes and of an external host, `kind` says which of n1's."""
+    """Return a variant whose load balancer IPs and externalIPs belong to nodes and an external host.
+
+    `kind` is the attribute of n1 that has the address.
+    """
     topology = changed("lab-flannel", **{"nodes": CARDS, **how})
     first, second, *_ = topology.nodes
     own = {"web-lb": first.address, "web-lb-fenced": first.address}
@@ -189,7 +192,7 @@ def _proxied(version: str) -> Variant:
 
 
 def _without_balancer() -> Variant:
-    """The balancer is gone, its addresses are still in the API."""
+    """Return a variant without load balancer whose addresses are still in the API."""
     before = changed("lab-flannel")
     after = changed("lab-flannel", load_balancer={"kind": "none"})
     return replace(_variant("lab-flannel, no balancer", before), topology=after)
