@@ -1,7 +1,7 @@
 """Cells of every vantage -> observations. Never sees what is expected.
 
 Kernels limit the ICMP errors that they send to one client to a burst of 6, then one a second
-(net.ipv4.icmp_ratelimit; facts/datapath-rules.md section 6.9). kube-proxy's REJECT is such an error, so an asker that
+(net.ipv4.icmp_ratelimit; docs/observations.md "ICMP rate limit"). kube-proxy's REJECT is such an error. A prober that
 sends everything at once turns refusals into timeouts. All vantages are asked at once, in this order:
 
 1. **ahead**: one attempt of every cell whose Service declares no backend, and of every cell with session affinity.

@@ -1,8 +1,8 @@
 """Expectation + observation -> verdict. Pure: compares, never asks and never derives an expectation.
 
-A refusal that comes by ICMP is rate-limited by kernels (`net.ipv4.icmp_ratelimit`; datapath-rules.md section 6.9), so
-where one is expected, timeouts among refusals are the same answer (the account says so); only timeouts, where the
-limit was being hit, are inconclusive.
+Kernels rate-limit refusals by ICMP (`net.ipv4.icmp_ratelimit`; docs/observations.md "ICMP rate limit"). If such a
+refusal is expected, timeouts among refusals count as refusals, and the account mentions them. If a cell only timed out
+while the limit was in effect, it is inconclusive.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def _verdict(case: Case, facet: Facet | None, result: Result, headline: str) -> 
 
 
 def _account(case: Case) -> tuple[tuple[str, str], ...]:
-    """The lines of design.md section 4: asked, because, expected, observed, evidence."""
+    """Return the lines of an account: asked, because, expected, observed, evidence."""
     cell, observation = case.cell, case.observation
     asked = f"{_asked(case)} x {cell.protocol}  {cell.vantage.name} -> {cell.frontend.service}.{cell.frontend.label}"
     lines = [

@@ -28,7 +28,7 @@ class Facet(StrEnum):
 class Verdict:
     """pass, fail or inconclusive for one facet (or for all: `facet` None), and the lines that justify it.
 
-    `account`: (label, text) pairs as design.md section 4 shows: asked, because, expected, observed, evidence,
+    `account`: (label, text) pairs with the labels asked, because, expected, observed, evidence,
     and `perhaps` where a lost connection has a cause that is not the cluster's configuration.
     """
 

@@ -1,4 +1,4 @@
-"""The words a topology chooses from: every closed set of values, spelled as Kubernetes or design.md does."""
+"""The enums of a topology: every closed set of values, spelled as in Kubernetes where it has a name for them."""
 
 from __future__ import annotations
 

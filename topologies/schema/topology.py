@@ -1,7 +1,7 @@
 """The declared cluster, frozen: what `load.py` makes of a topology file and everything else reads.
 
 Addresses are `ipaddress` objects, versions compare as tuples. Nothing here talks to a cluster or to pytest.
-Names follow the Kubernetes API (`externalTrafficPolicy` is spelled `external_traffic_policy`) and design.md section 2.
+Names follow the Kubernetes API: `externalTrafficPolicy` is spelled `external_traffic_policy`.
 Each field's docstring is its row in docs/topology.md (`python -m topologies.loading.key_tables`).
 """
 
