@@ -232,13 +232,16 @@ def _labelled(record: _Reported, bodies: bytes, part: bytes | None) -> bytes | N
     """Return the body without its label and the header that follows.
 
     If the label is not there, the body is `part`, what the order of the bodies says, which may be None. An echo that
-    lacks the label, or comes twice, is no echo: then the body is empty.
+    lacks the label, or comes twice, is no echo: then the body is empty. If `bodies` ends before the body does, it was cut
+    off at its limit: then the body is None.
     """
     label = record.label + b"HTTP/"
-    start = bodies.find(label)
+    start, size = bodies.find(label), record.transfer.size
     if start < 0:
         return b"" if part is not None and _ECHO.fullmatch(part) else part
-    body = bodies[start + len(record.label) : start + record.transfer.size]
+    if start + size > len(bodies):
+        return None
+    body = bodies[start + len(record.label) : start + size]
     header = _HEADER.match(body)
     return body[header.end() :] if header and bodies.count(label) == 1 else b""
 

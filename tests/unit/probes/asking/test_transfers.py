@@ -146,6 +146,22 @@ def test_a_labelled_body_is_found_among_others(bodies: str, outcome: Outcome | N
     assert attempt(long).outcome is Outcome.WRONG_BACKEND
 
 
+@pytest.mark.parametrize("kept", [1, 25, 80])
+def test_a_labelled_body_that_is_cut_off_is_lost(kept: int) -> None:
+    # a fuzz of hostile answers: `head` ended the stream within an honest body, which curl wrote whole
+    asks = [Ask(TARGET)] * 2
+    body = f"00ff.0.1HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{ECHO}"
+    records = [
+        record("00fe.1.1", code=23, size=100_000, path="echo?msg="),
+        record("00ff.0.1", code=0, size=len(body), path="echo?msg="),
+    ]
+    bodies = "x" * (curl.bodies_max(asks) - kept) + body[:kept]
+    [[found], [long]] = read(output(*records, bodies=bodies), asks)
+
+    assert found.lost == "its answer could not be distinguished from others of the same batch"
+    assert attempt(long).outcome is Outcome.WRONG_BACKEND
+
+
 COULD_NOT = "Failed to connect to 127.0.0.1 port 80 after 0 ms: Couldn't connect to server"
 COULD_NOT_8 = "Failed to connect to 127.0.0.1 port 80 after 0 ms: Could not connect to server"
 
