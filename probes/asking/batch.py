@@ -97,8 +97,8 @@ def carry_out(
     """Run one batch and read it: the transfers of each want, in order.
 
     A cut transport is tried three times in all, torn output twice, what cannot get better once. Attempts whose answer
-    cannot be read beside that of a server that is no echo are asked again, labelled: first together, without the cells
-    of such servers, then each cell alone. What is known of the other attempts stays.
+    was cut off, or that curl ended because of another transfer, are asked again: first together, without the cells of
+    servers that cause this, then each cell alone. What is known of the other attempts stays.
 
     Args:
         spot: The vantage and its client ports.
@@ -111,13 +111,13 @@ def carry_out(
         TransportError: If the batch cannot be run, or its output is not whole.
 
     """
-    found = _carry_out(spot, wants, _Round(connect_timeout, parallel), gate)
-    again = _Round(connect_timeout, parallel, labelled=True)
-    _reask(spot, wants, again, found, [number for number in _unread(found) if not _spoils(found[number])])
+    round_ = _Round(connect_timeout, parallel)
+    found = _carry_out(spot, wants, round_, gate)
+    _reask(spot, wants, round_, found, [number for number in _unread(found) if not _spoils(found[number])])
     deadline = Deadline(_ALONE_S)
     for number in _unread(found):
         if not deadline.passed:
-            _reask(spot, wants, again, found, [number])
+            _reask(spot, wants, round_, found, [number])
     return found
 
 
@@ -127,7 +127,6 @@ class _Round:
 
     connect_timeout: float
     parallel: int
-    labelled: bool = False
 
 
 def _reask(
@@ -156,7 +155,7 @@ def _carry_out(
 ) -> list[list[curl.Transfer]]:
     asks = [curl.Ask(want.question.target, want.times) for want in wants]
     parallel = round_.parallel
-    batch = curl.compose(asks, round_.connect_timeout, spot.ports, parallel=parallel, labelled=round_.labelled)
+    batch = curl.compose(asks, round_.connect_timeout, spot.ports, parallel=parallel)
     turns = 1 + sum(ask.times for ask in asks) // parallel
     timeout = (round_.connect_timeout + curl.ANSWER_TIME) * turns + _SLACK
     for attempt in stamina.retry_context(on=TornError, attempts=_TORN_TRIES, wait_initial=0.1, wait_jitter=0.1):

@@ -121,7 +121,7 @@ def _answer(transfer: Transfer) -> tuple[Outcome, IPAddress | None, str | None, 
     text = transfer.body.decode("utf-8", "replace")
     echo = _ECHO.match(text)
     if transfer.http_status != HTTP_OK or not echo:
-        return _not_an_echo(transfer, repr(text[:80]))
+        return _not_an_echo(transfer, repr((text or transfer.quote.decode("utf-8", "replace"))[:80]))
     source = _address(echo[1])
     if source is None or not 0 < int(echo[2]) <= PORT_MAX:
         return _not_an_echo(transfer, f"it saw the client as {echo[1]}:{echo[2]}, want an IPv4 address and a port")

@@ -3,11 +3,14 @@ r"""Compose one parallel curl batch as a shell script and its standard input. Pu
 `transfers.py` reads what the batch prints. Needs curl >= 7.75 (`exitcode`, `errormsg`, `parallel-immediate`), `sh`,
 `head -c`, `grep -a -E`, `tr` (dash, busybox and bash go with any of them) and /dev/fd.
 
-**One connection answers both questions.** Each transfer opens its own TCP connection and pipelines two GETs:
-`/clientip` is curl's request, and `GET /hostname` is its "body". `Content-Length` is removed, so the server reads that
-body as the next request. The second request carries `Connection: close`, so no transfer can reuse the connection.
-With `ignore-content-length` curl takes all bytes until the end as one body: `10.244.1.7:46586HTTP/1.1 200
-OK\r\n...\r\n\r\nweb-a` (agnhost netexec).
+**One connection answers all questions.** Each transfer opens its own TCP connection and pipelines three GETs:
+`/echo?msg=LABEL` is curl's request; `GET /clientip` and `GET /hostname` are its "body". `Content-Length` is removed, so
+the server reads that body as the next requests. The last request carries `Connection: close`, so no transfer can reuse
+the connection. With `ignore-content-length` curl takes all bytes until the end as one body: `LABELHTTP/1.1 200
+OK\r\n...\r\n\r\n10.244.1.7:46586HTTP/1.1 200 OK\r\n...\r\n\r\nweb-a` (agnhost netexec).
+
+**Each body names its transfer.** The label holds a nonce that is drawn for each ask, the ask's number and the attempt's
+number. `transfers.py` binds a body to its record by this label alone.
 
 **Two streams, one pipe each.** Every small write of curl would be a message of its own through shim, kubelet and API
 server. curl's reports (verbose lines and `write-out` records) go through its buffered stdout (`--stderr -`) to `grep`,
@@ -77,7 +80,7 @@ FIELDS = (
 )
 _WRITE_OUT = "\\n{mark}\\t" + "\\t".join(f"%{{{name}}}" for name in FIELDS) + "\\n"
 _SECTION = """\
-url="http://{target}/{path}{number}.[1-{times}]"
+url="http://{target}/echo?msg={nonce}.{number}.[1-{times}]"
 request="GET"
 http1.1
 raw
@@ -88,14 +91,17 @@ header="Content-Length:"
 header="Content-Type:"
 header="Accept:"
 header="User-Agent:"
-data-binary="{pipelined}GET /hostname HTTP/1.1\\r\\nHost: e\\r\\nConnection: close\\r\\n\\r\\n"
+data-binary="{pipelined}"
 local-port="{ports}"
 connect-timeout={connect_timeout:g}
 max-time={max_time:g}
 output="/dev/fd/4"
 write-out="{write_out}"
 """
-_CLIENT_IP = "GET /clientip HTTP/1.1\\r\\nHost: e\\r\\n\\r\\n"
+_PIPELINED = (
+    "GET /clientip HTTP/1.1\\r\\nHost: e\\r\\n\\r\\n"
+    "GET /hostname HTTP/1.1\\r\\nHost: e\\r\\nConnection: close\\r\\n\\r\\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +150,9 @@ class Transfer:
     """One connection as curl reports it.
 
     Times in seconds from the start, 0 if never reached; `local`, `remote`: address:port or empty; `reason`: the
-    system's words for a connection that failed (exit 7); `body`: the bytes after the server's first header, if they
-    are known to be this transfer's; `lost`: why the transfer cannot be read, or empty.
+    system's words for a connection that failed (exit 7); `body`: the bytes after the label and the header that follows
+    it, empty if the server did not repeat the label; `lost`: why the transfer cannot be read, or empty; `quote`: what a
+    server sent that did not repeat the label, for messages only.
     """
 
     exit_code: int
@@ -160,6 +167,7 @@ class Transfer:
     body: bytes = b""
     reason: str = ""
     lost: str = ""
+    quote: bytes = b""
 
 
 def compose(
@@ -168,7 +176,6 @@ def compose(
     ports: Ports | None = None,
     *,
     parallel: int = PARALLEL_MAX,
-    labelled: bool = False,
 ) -> Batch:
     """Return the batch that asks all of `asks` (at least one) at once.
 
@@ -177,16 +184,14 @@ def compose(
         connect_timeout: Seconds.
         ports: The client ports of the host that runs the batch.
         parallel: At most so many connections at a time. The caller keeps the silent ones below that.
-        labelled: Whether a third request (`/echo?msg=LABEL`, pipelined as the first) makes the server repeat a label
-            that is drawn for each ask. Then `transfers.py` finds each body by its label, among whatever other bodies.
 
     """
     mark = f"@@hairpin-{secrets.token_hex(8)}"
     stdin = "next\n".join(
         _SECTION.format(
             target=ask.target,
-            path=f"echo?msg={secrets.token_hex(8)}." if labelled else "clientip?",
-            pipelined=_CLIENT_IP if labelled else "",
+            pipelined=_PIPELINED,
+            nonce=secrets.token_hex(8),
             number=number,
             ports=span,
             times=ask.times,

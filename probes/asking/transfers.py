@@ -2,11 +2,11 @@ r"""Read what a curl batch printed: one Transfer for each attempt. Pure.
 
 **Which report belongs to which attempt**: each `write-out` record holds its URL, which holds the ask's number.
 
-**Which body belongs to which record**: every transfer has an `output` of its own, which curl closes right before it
-prints the record. A body below SHORT bytes is one write, so bodies and records come in one order, and `size_download`
-says where a body ends. A longer body is written in pieces, between those of others, and spoils that order. An answer
-with status 200 that is not found in that order, or is no echo there, is `lost`: the caller asks for it again, labelled.
-A labelled body begins with the label of its own URL, and is found wherever it is.
+**Which body belongs to which record**: an echo repeats the label of the transfer's own URL at the start of its body.
+Every transfer has an `output` of its own. curl writes a body below SHORT bytes to it in one piece, so the reader finds
+the body by its label, and `size_download` says where it ends. The order of the bodies does not matter, and neither does
+what other servers send. An answer with status 200 is `lost` if bytes are missing and its body is not there as a whole:
+the caller asks for it again. If no bytes are missing, an answer without its label shows that the server is no echo.
 The rest is known without a body: a failed connection, a status other than 200, an answer longer than any echo.
 
 **Why a connection failed** is not in `%{errormsg}` of every curl: 7.75 prints "Failed to connect to A port P:
@@ -30,7 +30,7 @@ from probes.asking.curl import FIELDS, SHORT, Transfer, bodies_max
 from probes.asking.vantages.base import TornError, UnusableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from probes.asking.curl import Ask
 
@@ -45,10 +45,9 @@ HTTP_OK = 200
 _USAGE = 2  # curl's exit code for an option it does not know
 _CANNOT_RUN = {126, 127}  # the shell's exit codes
 _NEVER_REPORTED = -1
-_ASKED = re.compile(r"[?.](\d+)\.\d+$", re.ASCII)
-_LABEL = re.compile(r"/echo\?msg=([0-9a-f.]+)$")
+_LABEL = re.compile(r"/echo\?msg=([0-9a-f]+\.(\d+)\.\d+)$", re.ASCII)
+_LABELLED = re.compile(rb"([0-9a-f]{16}\.\d+\.\d+)HTTP/")
 _HEADER = re.compile(rb"HTTP/1\.[01] 200 .*?\r\n\r\n", re.DOTALL)
-_ECHO = re.compile(rb"[^\r\n]{1,64}HTTP/1\.[01] 200 .*?\r\n\r\n[A-Za-z0-9.-]{1,253}\s*", re.DOTALL)
 _IDS = r"(?:\[[^]]*\] )?"  # curl --trace-ids, if a later curl makes it the default
 _REASON = re.compile(_IDS + r"\* (?:connect to .* failed|Immediate connect fail for [^:]*): (.+)")
 _FAILED = re.compile(_IDS + r"\* Failed to connect to (\S+) port (\d+)")
@@ -70,7 +69,7 @@ class _Printed:
 
 @dataclass(frozen=True, slots=True)
 class _Reported:
-    """A transfer and where it belongs: the ask's number, its target, its label if it has one."""
+    """A transfer and where it belongs: the ask's number, its target, its label."""
 
     number: int
     target: str
@@ -140,16 +139,16 @@ def _record(line: str, asks: Sequence[Ask]) -> _Reported:
         if not field["exitcode"]:
             message = "curl does not know the write-out variable exitcode"
             raise OutdatedError(message)
-        number = int((_ASKED.search(field["url_effective"]) or ("", "-1"))[1])
+        named = _LABEL.search(field["url_effective"])
+        number = int(named[2]) if named else -1
         transfer = _transfer(field)
     except ValueError as error:
         message = f"a line of curl's output cannot be read ({error}): {line[:200]!r}"
         raise TornError(message) from error
-    if not 0 <= number < len(asks):
+    if named is None or not 0 <= number < len(asks):
         message = f"curl reports a question that was not asked: {field['url_effective'][:200]}"
         raise TornError(message)
-    label = (_LABEL.search(field["url_effective"]) or ("", ""))[1].encode()
-    return _Reported(number, str(asks[number].target), label, transfer)
+    return _Reported(number, str(asks[number].target), named[1].encode(), transfer)
 
 
 def _transfer(field: dict[str, str]) -> Transfer:
@@ -203,53 +202,70 @@ def _reasons(reports: str) -> dict[str, deque[str]]:
 
 
 def _with_bodies(records: Sequence[_Reported], bodies: bytes, limit: int) -> list[Transfer]:
-    parts = _in_order(records, bodies)
-    if any(record.label for record in records):
-        if len(bodies) < limit:  # then none was cut off: a body that is not found has no label
-            parts = [part or b"" for part in parts]
-        parts = [_labelled(record, bodies, part) for record, part in zip(records, parts, strict=True)]
-    else:
-        parts = [_confirmed(record.transfer, part) for record, part in zip(records, parts, strict=True)]
-    return [_with_body(record.transfer, part) for record, part in zip(records, parts, strict=True)]
+    written = sum(record.transfer.size for record in records if record.transfer.exit_code == 0)
+    cut = len(bodies) >= limit or len(bodies) < written
+    spans = _spans(bodies)
+    return [
+        _with_body(record.transfer, _labelled(record, bodies, spans[record.label], cut=cut), quote)
+        for record, quote in zip(records, _in_order(records, bodies, spans), strict=True)
+    ]
 
 
-def _in_order(records: Sequence[_Reported], bodies: bytes) -> list[bytes | None]:
-    """Return each record's body; None for all of them if one was written in pieces, or any byte is missing."""
-    sizes = [record.transfer.size for record in records]
-    if sum(sizes) != len(bodies) or max(sizes, default=0) >= SHORT:
-        return [None] * len(records)
-    ends = accumulate(sizes)
-    return [bodies[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+def _spans(bodies: bytes) -> dict[bytes, list[tuple[int, int]]]:
+    """Return for each label where it begins, and where the next label or the end of `bodies` is."""
+    labels = list(_LABELLED.finditer(bodies))
+    ends = [*(label.start() for label in labels[1:]), len(bodies)]
+    spans: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
+    for label, end in zip(labels, ends, strict=False):
+        spans[label[1]].append((label.start(), end))
+    return spans
 
 
-def _confirmed(transfer: Transfer, part: bytes | None) -> bytes | None:
-    """Return the body, or None if it should be an echo and is none: then the order may be wrong."""
-    should = transfer.exit_code == 0 and transfer.http_status == HTTP_OK and transfer.size
-    return None if should and part is not None and not _ECHO.fullmatch(part) else part
-
-
-def _labelled(record: _Reported, bodies: bytes, part: bytes | None) -> bytes | None:
+def _labelled(record: _Reported, bodies: bytes, spans: Sequence[tuple[int, int]], *, cut: bool) -> bytes | None:
     """Return the body without its label and the header that follows.
 
-    If the label is not there, the body is `part`, what the order of the bodies says, which may be None. An echo that
-    lacks the label, or comes twice, is no echo: then the body is empty. If `bodies` ends before the body does, it was cut
-    off at its limit: then the body is None.
+    Args:
+        record: A transfer.
+        bodies: What was collected of the bodies of all transfers.
+        spans: Where its label is: see `_spans`.
+        cut: Whether bytes of bodies are missing.
+
+    Returns:
+        Empty if the server is no echo: its label is not there or comes twice, no header follows, or another label
+        comes before the body ends. None if that cannot be known, because bytes are missing.
+
     """
-    label = record.label + b"HTTP/"
-    start, size = bodies.find(label), record.transfer.size
-    if start < 0:
-        return b"" if part is not None and _ECHO.fullmatch(part) else part
-    if start + size > len(bodies):
+    if not spans:
+        return None if cut else b""
+    start, most = spans[0]
+    end = start + record.transfer.size
+    if end > len(bodies) and cut:
         return None
-    body = bodies[start + len(record.label) : start + size]
-    header = _HEADER.match(body)
-    return body[header.end() :] if header and bodies.count(label) == 1 else b""
+    header = _HEADER.match(bodies, start + len(record.label), end)
+    return bodies[header.end() : end] if header and len(spans) == 1 and end <= most else b""
 
 
-def _with_body(transfer: Transfer, body: bytes | None) -> Transfer:
+def _in_order(
+    records: Sequence[_Reported], bodies: bytes, spans: Mapping[bytes, Sequence[tuple[int, int]]]
+) -> list[bytes]:
+    """Return each record's body by the order of the records; all empty if that order is in doubt.
+
+    Good enough to quote a server that is no echo: nothing else is concluded from it.
+    """
+    sizes = [record.transfer.size for record in records]
+    parts = [bodies[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
+    misplaced = any(
+        spans[record.label] and not part.startswith(record.label) for record, part in zip(records, parts, strict=True)
+    )
+    if misplaced or sum(sizes) != len(bodies) or max(sizes, default=0) >= SHORT:
+        return [b""] * len(records)
+    return parts
+
+
+def _with_body(transfer: Transfer, body: bytes | None, quote: bytes) -> Transfer:
     if why := _why_lost(transfer, body):
         return replace(transfer, lost=why)
-    return transfer if transfer.size >= SHORT else replace(transfer, body=body or b"")
+    return transfer if transfer.size >= SHORT else replace(transfer, body=body or b"", quote=b"" if body else quote)
 
 
 def _why_lost(transfer: Transfer, body: bytes | None) -> str:

@@ -18,7 +18,7 @@ from probes.asking.vantages.base import OUTPUT_MAX, TornError, UnusableError
 from probes.observation import Outcome
 from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
 from tests.unit.probes.asking.test_hostile import CELL, HONEST, REFUSED, BoundedVantage, meaning
-from tests.unit.support.hostile import ANSWERS, ECHO, FORGED, OK, hostile
+from tests.unit.support.hostile import ANSWERS, ECHO, FORGED, LABELLED, OK, hostile
 from tests.unit.support.servers import LOOPBACK, closed, echo
 from topologies.frontends import Target
 
@@ -68,7 +68,18 @@ STATUS = [
     b"HTTP/9 1\r\n",
     b"",
 ]
-BODIES = [ECHO, ECHO * 3, FORGED, b"<html>" * 300, b"<html>" * 1_000, bytes(900), b"", b"5\r\nhello\r\n0\r\n\r\n"]
+BODIES = [
+    ECHO,
+    ECHO * 3,
+    LABELLED,
+    LABELLED * 3,
+    FORGED,
+    b"<html>" * 300,
+    b"<html>" * 1_000,
+    bytes(900),
+    b"",
+    b"5\r\nhello\r\n0\r\n\r\n",
+]
 
 
 def seeded(seed: int) -> random.Random:
@@ -92,8 +103,8 @@ def mutated(chance: random.Random, text: bytes) -> bytes:
 
 
 def record(chance: random.Random, number: int, attempt_number: int, body: bytes, label: str) -> bytes:
-    code = chance.choice([0, 0, 0, 7, 23, 27, 28, 42, 52, 56, 63]) if not label else 0
-    path = f"echo?msg={label}.{number}.{attempt_number}" if label else f"clientip?{number}.{attempt_number}"
+    code = chance.choice([0, 0, 0, 7, 23, 27, 28, 42, 52, 56, 63])
+    path = f"echo?msg={label}.{number}.{attempt_number}"
     message = f"Failed to connect to 127.0.0.1 port {1000 + number} after 0 ms: Couldn't connect to server"
     fields = (f"http://127.0.0.1:{1000 + number}/{path}", code, 200, 0.1, 0.2, "127.0.0.1", 1, "127.0.0.1", 2, 1)
     line = "\t".join(map(str, (MARK, *fields, len(body), message))) + "\n"
@@ -103,11 +114,11 @@ def record(chance: random.Random, number: int, attempt_number: int, body: bytes,
 
 def printed(chance: random.Random) -> bytes:
     """What a batch prints, with bodies that are echoes or mutated ones."""
-    label = chance.choice(["", "00ff00ff00ff00ff"])
+    label = "00ff00ff00ff00ff"
     reports, bodies = b"", b""
     for number, ask in enumerate(ASKS):
         for attempt_number in range(1, ask.times + 1):
-            head = f"{label}.{number}.{attempt_number}".encode() + OK + b"\r\n" if label else b""
+            head = f"{label}.{number}.{attempt_number}".encode() + OK + b"\r\n" if chance.random() < 0.9 else b""
             body = head + (ECHO if chance.random() < 0.5 else mutated(chance, chance.choice(BODIES)))
             reports, bodies = reports + record(chance, number, attempt_number, body, label), bodies + body
     begin, end = f"\n{MARK}-begin\n".encode(), f"{MARK}-end 0\n{MARK}-bodies\n".encode()

@@ -7,8 +7,6 @@ import socket
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from probes.asking import curl, transfers
 from probes.asking.classify import attempt
 from probes.observation import Outcome
@@ -19,8 +17,7 @@ from topologies.lab.build import binaries
 from topologies.loading.load import load
 
 
-@pytest.mark.parametrize("labelled", [False, True])
-def test_a_real_agnhost_answers_as_the_parser_wants(labelled: bool) -> None:
+def test_a_real_agnhost_answers_as_the_parser_wants() -> None:
     given = os.environ.get("HAIRPIN_KUBERNETES_BIN")
     version = load("lab-small").kubernetes
     agnhost = binaries.find(Path(given) if given else None, version, cache=binaries.cache_dir(), say=print).path(
@@ -33,7 +30,7 @@ def test_a_real_agnhost_answers_as_the_parser_wants(labelled: bool) -> None:
     try:
         until(lambda: _not_open(ports[0]), Deadline(10), "agnhost listens")
         asks = [curl.Ask(Target(LOOPBACK, ports[0]), 50)]
-        batch = curl.compose(asks, 0.5, labelled=labelled)
+        batch = curl.compose(asks, 0.5)
         [found] = transfers.read(LocalVantage().run(batch.command, batch.stdin, 30).stdout, asks, batch.mark)
     finally:
         server.kill()

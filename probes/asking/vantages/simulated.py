@@ -18,7 +18,7 @@ from topologies.frontends import Target
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_URL = re.compile(r'^url="http://([\d.]+):(\d+)/clientip\?(\d+)\.\[1-(\d+)\]"$', re.MULTILINE)
+_URL = re.compile(r'^url="http://([\d.]+):(\d+)/echo\?msg=([0-9a-f]+)\.(\d+)\.\[1-(\d+)\]"$', re.MULTILINE)
 _MARK = re.compile(r'^write-out="\\n(@@hairpin-[0-9a-f]+)', re.MULTILINE)
 _EXIT = {
     Outcome.OK: 0,
@@ -32,6 +32,7 @@ _EXIT = {
 _STATUS = {Outcome.OK: "200", Outcome.WRONG_BACKEND: "404"}
 _REASON = {Outcome.REFUSED: "Connection refused", Outcome.UNREACHABLE: "No route to host"}
 _CONNECTED = {Outcome.OK, Outcome.WRONG_BACKEND, Outcome.HANG, Outcome.RESET}
+_HEADER = "HTTP/1.1 200 OK\r\n\r\n"
 _LOCAL = IPAddress("192.0.2.1")  # TEST-NET-1, RFC 5737
 _LOCAL_PORT = 40000
 
@@ -51,26 +52,27 @@ class SimulatedVantage:
         del command, timeout
         mark = (_MARK.search(stdin) or ("", ""))[1]
         said, bodies = f"\n{mark}-begin\n", ""
-        for address, port, number, times in _URL.findall(stdin):
+        for address, port, nonce, number, times in _URL.findall(stdin):
             target = Target(IPAddress(address), int(port))
             for n in range(1, int(times) + 1):
                 attempt = self._answer(target)
-                said += _say(mark, target, f"{number}.{n}", attempt)
-                bodies += _body(attempt)
+                label = f"{nonce}.{number}.{n}"
+                said += _say(mark, target, label, attempt)
+                bodies += _body(label, attempt)
         return Completed(f"{said}{mark}-end 0\n{mark}-bodies\n{bodies}.\n{mark}-done\n".encode())
 
 
-def _say(mark: str, target: Target, query: str, attempt: Attempt) -> str:
+def _say(mark: str, target: Target, label: str, attempt: Attempt) -> str:
     """Return what curl reports of this attempt: verbose reason, record."""
     exit_code = _EXIT[attempt.outcome]
     connected = attempt.outcome in _CONNECTED
     reason = _REASON.get(attempt.outcome)
     failed = f"Failed to connect to {target.address} port {target.port} after 0 ms: Couldn't connect to server"
     verbose = f"* connect to {target.address} port {target.port} failed: {reason}\n* {failed}\n" if reason else ""
-    size = len(_body(attempt))
+    size = len(_body(label, attempt))
     record = (
         mark,
-        f"http://{target}/clientip?{query}",
+        f"http://{target}/echo?msg={label}",
         exit_code,
         _STATUS.get(attempt.outcome, "000"),
         attempt.seconds / 2 or 0.0001 if connected else 0,
@@ -86,7 +88,7 @@ def _say(mark: str, target: Target, query: str, attempt: Attempt) -> str:
     return verbose + "\t".join(map(str, record)) + "\n"
 
 
-def _body(attempt: Attempt) -> str:
+def _body(label: str, attempt: Attempt) -> str:
     if attempt.outcome is Outcome.OK:
-        return f"{attempt.source or _LOCAL}:{_LOCAL_PORT}HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{attempt.backend}"
+        return _HEADER.join((label, f"{attempt.source or _LOCAL}:{_LOCAL_PORT}", str(attempt.backend)))
     return "welcome" if attempt.outcome is Outcome.WRONG_BACKEND else ""

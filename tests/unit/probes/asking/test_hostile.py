@@ -16,7 +16,7 @@ from probes.asking.classify import UnclearError, attempt
 from probes.asking.vantages.base import OUTPUT_MAX, Completed, at_once
 from probes.observation import Outcome
 from probes.plan.cell import Cell
-from tests.unit.support.hostile import ANSWERS, ECHO, OK, hostile
+from tests.unit.support.hostile import ANSWERS, LABELLED, OK, hostile
 from tests.unit.support.servers import LOOPBACK, closed, echo
 from topologies.frontends import Frontend, FrontendKind
 from topologies.schema.enums import VantageKind
@@ -107,7 +107,7 @@ def test_what_is_known_without_a_body_is_not_asked_again() -> None:
 
 def test_a_backend_that_streams_leaves_the_answers_of_another_backend_of_its_service() -> None:
     turns = iter(range(1000))
-    honest = OK + b"\r\n" + ECHO
+    honest = OK + b"\r\n" + LABELLED
 
     def by_turns() -> list[bytes]:
         return [honest] if next(turns) % 2 else [OK + b"\r\n" + b"<html>" * 2000]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 import pytest
 
 from probes.asking import curl, transfers
@@ -13,16 +15,17 @@ from tests.unit.support.servers import LOOPBACK
 from topologies.frontends import Target
 
 MARK = "@@hairpin-0123456789abcdef"
-RECORD = MARK + "\thttp://10.0.0.1:80/{path}{id}\t{code}\t{status}\t0\t0.1\t\t0\t\t0\t1\t{size}\t{message}\n"
+RECORD = (
+    MARK
+    + "\thttp://10.0.0.1:80/echo?msg=00ff00ff00ff00ff.{id}\t{code}\t{status}\t0\t0.1\t\t0\t\t0\t1\t{size}\t{message}\n"
+)
 TARGET = Target(LOOPBACK, 80)
 ASK = [Ask(TARGET)]
 ECHO = "10.0.0.7:4000HTTP/1.1 200 OK\r\n\r\nweb-a"
 
 
-def record(
-    attempt_id: str = "0.1", code: object = 28, size: int = 0, message: str = "", path: str = "clientip?"
-) -> str:
-    return RECORD.format(path=path, id=attempt_id, code=code, status=200, size=size, message=message)
+def record(attempt_id: str = "0.1", code: object = 28, size: int = 0, message: str = "") -> str:
+    return RECORD.format(id=attempt_id, code=code, status=200, size=size, message=message)
 
 
 def output(*records: str, code: int = 0, bodies: str = "", banner: str = "") -> bytes:
@@ -106,59 +109,88 @@ def test_attempts_that_curl_did_not_report_are_lost_alone() -> None:
 
 
 LONG = "x" * 2000
+NONCE = "00ff00ff00ff00ff"
+NOT_FOUND = "its answer could not be distinguished from others of the same batch"
+HEADER = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+
+
+def labelled(number: int, body: str = ECHO) -> str:
+    return f"{NONCE}.{number}.1{HEADER}{body}"
+
+
+def answered(number: int, size: int) -> str:
+    return record(f"{number}.1", code=0, size=size)
+
+
+@pytest.mark.parametrize("before", ["", "<html>" * 3, LONG, labelled(7)])
+@pytest.mark.parametrize("after", ["", "<html>" * 3, LONG, labelled(7)])
+def test_a_body_is_found_by_its_label_whatever_is_around_it(before: str, after: str) -> None:
+    records = [answered(0, len(labelled(0))), answered(1, len(before + after))]
+    [[found], [other]] = read(output(*records, bodies=before + labelled(0) + after), [Ask(TARGET)] * 2)
+
+    assert (attempt(found).outcome, attempt(found).backend) == (Outcome.OK, "web-a")
+    assert attempt(other).outcome is Outcome.WRONG_BACKEND
+
+
+@pytest.mark.parametrize("shift", range(1, 14))
+def test_an_order_that_the_sizes_only_seem_to_confirm_gives_nobody_the_body_of_another(shift: int) -> None:
+    # `shift` bytes written beyond those that curl counted, and as many counted later that were never written:
+    # by their order, each echo would lack its first bytes and end with those of the next one
+    bodies = "a" * shift + labelled(1) + labelled(2) + "b"
+    records = [answered(0, 0), *(answered(number, len(labelled(number))) for number in (1, 2))]
+    records.append(record("3.1", code=28, size=1 + shift))
+    [[first], *echoes, _] = read(output(*records, bodies=bodies), [Ask(TARGET)] * 4)
+
+    assert [attempt(one).source for [one] in echoes] == [IPv4Address("10.0.0.7")] * 2
+    assert [attempt(one).backend for [one] in echoes] == ["web-a"] * 2
+    assert attempt(first).outcome is Outcome.WRONG_BACKEND
 
 
 @pytest.mark.parametrize(
-    ("size", "bodies", "lost"),
-    [(len(ECHO), ECHO, False), (len(ECHO), ECHO[:-1], True), (len(ECHO), LONG[:50] + ECHO + LONG[50:], True)],
+    "body",
+    [
+        "",
+        ECHO,
+        labelled(5),
+        labelled(0) * 2,
+        labelled(0) + labelled(5),
+        f"{NONCE}.0.1{ECHO}",
+        "xyz" + labelled(0),
+        labelled(0).replace(" 200 ", " 404 "),
+    ],
 )
-def test_a_body_that_cannot_be_told_from_others_is_lost(size: int, bodies: str, lost: bool) -> None:
-    records = [record(code=0, size=size)]
-    if len(bodies) > 1000:
-        records.append(record("1.1", code=0, size=len(LONG)))
-    found = read(output(*records, bodies=bodies), [Ask(TARGET)] * len(records))
+def test_an_answer_without_its_label_at_the_start_is_no_echo(body: str) -> None:
+    records = [answered(0, len(body)), answered(1, len(labelled(1)))]
+    [[found], [honest]] = read(output(*records, bodies=body + labelled(1)), [Ask(TARGET)] * 2)
 
-    assert bool(found[0][0].lost) == lost
-    if len(found) > 1:
-        assert (found[1][0].lost, attempt(found[1][0]).outcome) == ("", Outcome.WRONG_BACKEND)
+    assert attempt(found).outcome is Outcome.WRONG_BACKEND
+    assert attempt(honest).outcome is Outcome.OK
 
 
-def test_an_order_that_sizes_only_seem_to_confirm_blames_nobody() -> None:
-    # chunks counted without their frames, and as many bytes missing elsewhere
-    records = [record(code=0, size=4), record("1.1", code=0, size=len(ECHO)), record("2.1", code=0, size=9)]
-    found = read(output(*records, bodies="2\r\nno\r\n" + ECHO + "12345"), [Ask(TARGET)] * 3)
+@pytest.mark.parametrize("bodies", [labelled(0)[:-1], labelled(0)[:40], labelled(0)[:10], ""])
+def test_a_body_of_which_bytes_are_missing_is_lost(bodies: str) -> None:
+    [[found]] = read(output(answered(0, len(labelled(0))), bodies=bodies))
 
-    assert all(one.lost for ones in found for one in ones)
+    assert found.lost == NOT_FOUND
 
 
-@pytest.mark.parametrize(("bodies", "outcome"), [("{body}", Outcome.OK), ("", None), ("{body}{body}", None)])
-def test_a_labelled_body_is_found_among_others(bodies: str, outcome: Outcome | None) -> None:
-    label = "00ff.0.1"
-    body = f"{label}HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{ECHO}"
-    records = [
-        record("00ff.0.1", code=0, size=len(body), path="echo?msg="),
-        record("00fe.1.1", code=0, size=2000, path="echo?msg="),
-    ]
-    printed = output(*records, bodies=LONG[:50] + bodies.format(body=body) + LONG[50:])
-    [[found], [long]] = read(printed, [Ask(TARGET)] * 2)
+def test_a_server_that_is_no_echo_is_quoted() -> None:
+    records = [answered(0, len(labelled(0))), answered(1, 7)]
+    [_, [other]] = read(output(*records, bodies=labelled(0) + "welcome"), [Ask(TARGET)] * 2)
 
-    assert attempt(found).outcome is (outcome or Outcome.WRONG_BACKEND)
-    assert attempt(long).outcome is Outcome.WRONG_BACKEND
+    assert attempt(other).message == "HTTP 200, not an echo: 'welcome'"
 
 
 @pytest.mark.parametrize("kept", [1, 25, 80])
-def test_a_labelled_body_that_is_cut_off_is_lost(kept: int) -> None:
+def test_a_body_that_is_cut_off_at_the_limit_is_lost(kept: int) -> None:
     # a fuzz of hostile answers: `head` ended the stream within an honest body, which curl wrote whole
     asks = [Ask(TARGET)] * 2
-    body = f"00ff.0.1HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{ECHO}"
-    records = [
-        record("00fe.1.1", code=23, size=100_000, path="echo?msg="),
-        record("00ff.0.1", code=0, size=len(body), path="echo?msg="),
-    ]
+    body = labelled(0)
+    records = [record("1.1", code=23, size=100_000), answered(0, len(body))]
     bodies = "x" * (curl.bodies_max(asks) - kept) + body[:kept]
     [[found], [long]] = read(output(*records, bodies=bodies), asks)
 
-    assert found.lost == "its answer could not be distinguished from others of the same batch"
+    assert found.lost == NOT_FOUND
     assert attempt(long).outcome is Outcome.WRONG_BACKEND
 
 
