@@ -41,7 +41,7 @@ def _stripped(flow: Flow) -> bool:
 
 @rule("R1.1", f"{PROXIER} iptablesJumpChains: KUBE-EXTERNAL-SERVICES", modes=IPTABLES_ONLY)
 def reject_not_in_output(flow: Flow) -> Course | None:
-    """In iptables mode, a host-network process gets no refusal at a load balancer IP or externalIP without endpoints.
+    """In iptables mode, a host-network process is not refused at a load balancer IP or externalIP without endpoints.
 
     Its packet leaves the node, because the REJECT rule is not in OUTPUT. If the node owns the address, the packet
     returns through INPUT and is refused.
@@ -58,10 +58,10 @@ def reject_not_in_output(flow: Flow) -> Course | None:
     modes=IPTABLES_ONLY,
 )
 def stripped_to_nothing(flow: Flow) -> Course | None:
-    """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint rejects at every frontend.
+    """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint rejects all packets.
 
-    This includes NodePorts and load balancer IPs, unless externalTrafficPolicy is Local too. Packets of host-
-    network processes to a load balancer IP or externalIP leave the node, unless the node owns the address.
+    This includes packets to NodePorts and load balancer IPs, unless externalTrafficPolicy is Local too. Packets of
+    host-network processes to a load balancer IP or externalIP leave the node, unless the node owns the address.
     """
     if not _stripped(flow) or here(flow):
         return None
@@ -202,8 +202,8 @@ def marked_for_drop(flow: Flow) -> Course | None:
 def marked_and_forwarded(flow: Flow) -> Course | None:
     """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint forwards the packet.
 
-    This applies to a load balancer IP or externalIP. The packet is only marked for drop, and it goes to the real
-    load balancer.
+    This applies to a load balancer IP or externalIP that the node does not own. The packet is only marked for drop,
+    and it goes to the real load balancer.
     """
     return Fate.LEAVES if external_local(flow) and flow.off_node else None
 

@@ -48,7 +48,8 @@ def hostname_only(flow: Flow) -> Course | None:
 def undeclared_port(flow: Flow) -> Course | None:
     """kube-proxy has no rules for a port that no Service declares.
 
-    At a ClusterIP, packets have no route. At other addresses, they go to the host or load balancer that owns it.
+    At a ClusterIP, packets have no route. At other addresses, they go to the host or load balancer that owns the
+    address.
     """
     if flow.declared:
         return None

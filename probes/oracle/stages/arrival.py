@@ -247,7 +247,7 @@ TRAVEL: tuple[Rule[Arrival], ...] = (
 
 @rule("B1", "Kubernetes docs: Pod lifecycle, container probes (readiness) and termination")
 def not_serving(flow: Flow) -> Arrival | None:
-    """A direct connection to an echo pod that is neither ready nor serving fails.
+    """A direct connection to an echo pod fails if the pod is not ready and not serving.
 
     It is refused, times out or is unreachable.
     """

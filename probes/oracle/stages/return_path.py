@@ -42,7 +42,10 @@ def bridge_hairpin_off(flow: Flow) -> Outcome | None:
 
 @rule("R11.2", f"kernel net.bridge.bridge-nf-call-iptables; {MEASURED}")
 def switched_past_conntrack(flow: Flow) -> Outcome | None:
-    """Without br_netfilter, an unmasqueraded reply between two pods on one node bypasses conntrack."""
+    """Without br_netfilter, an unmasqueraded reply between two pods on one node bypasses conntrack.
+
+    The connection times out.
+    """
     unseen = flow.environment.bridged and not flow.environment.bridge_nf_call_iptables
     if not unseen or not _through_service(flow):
         return None
@@ -104,7 +107,10 @@ def endpoint_here(flow: Flow) -> Outcome | None:
 
 @rule("R11.9", "kernel: kube-ipvs0 of the endpoint's node has the address too (#93456)", modes=IPVS_ONLY)
 def to_a_bound_address(flow: Flow) -> Outcome | None:
-    """In IPVS mode, a reply to an address bound to kube-ipvs0 does not leave the endpoint's node."""
+    """In IPVS mode, a reply to an address bound to kube-ipvs0 does not leave the endpoint's node.
+
+    The connection times out.
+    """
     return Outcome.TIMEOUT if bound(flow) and _seen(flow) == flow.target else None
 
 

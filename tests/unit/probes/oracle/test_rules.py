@@ -46,6 +46,7 @@ def test_a_sentence_can_be_printed_alone(rule) -> None:
         assert len(sentence.split()) <= LONGEST_SENTENCE, sentence
     assert not NOT_STANDING_ALONE.search(rule.sentence)
     assert not PERSONIFYING.search(rule.sentence)
+    assert "- " not in rule.sentence, "a word was broken at its hyphen"
 
 
 @pytest.mark.parametrize("rule", CATALOGUE, ids=lambda rule: rule.id)
