@@ -17,6 +17,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from hairpin.verb import CommandError
+from topologies.common.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ CLOSED_PIPE = 141  # 128 + SIGPIPE, likewise
 def parser(wanted: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     """The command line with these verbs."""
     main_parser = argparse.ArgumentParser(prog="hairpin", description="Who reaches what, and who must.")
+    main_parser.add_argument("--version", action="version", version=f"hairpin {VERSION}")
     verbs = main_parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name in wanted:
         import_module(f"hairpin.{name}").add(verbs)

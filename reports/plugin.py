@@ -26,6 +26,7 @@ from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Header, Left, Run, Timings
 from reports.terminal import failure, matrix, summary
 from topologies.cluster_state.snapshot import Snapshot
+from topologies.common.version import VERSION
 from topologies.plugin import TOPOLOGY
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ JOURNAL = pytest.StashKey[journal.Journal]()
 TOLD = pytest.StashKey[bool]()
 EPILOGUE = pytest.StashKey[Epilogue]()
 REPORT = "report.html"
-HAIRPIN = "0.1.0"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -124,7 +124,7 @@ def _header(config: pytest.Config, answers: Answers | None = None, timings: Timi
     return Header(
         environment=TypeAdapter(Environment).dump_python(Environment.of(topology), mode="json"),
         topology=DeclaredTopology.of(topology),
-        versions={"hairpin": HAIRPIN, "python": platform.python_version(), **known, **asked.versions},
+        versions={"hairpin": VERSION, "python": platform.python_version(), **known, **asked.versions},
         started=config.stash[STARTED],
         command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
         plan=tuple(cell.id for cell in plan.cells),
