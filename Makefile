@@ -9,13 +9,17 @@ SIMULATED := example-kubeadm $(notdir $(basename $(wildcard topologies/library/l
 LAB ?= yes
 VENV_PACKAGE = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv)
 
-.PHONY: demo test check unit fuzz simulated lab setup system down bench lock
+.PHONY: demo test quick check unit coverage fuzz simulated lab setup system down bench lock
 
 demo: setup
 	@$(PY) -m pytest --topology=$(TOPOLOGY); status=$$?; $(PY) -m topologies.lab down --topology=$(TOPOLOGY); exit $$status
 
 # Cheap checks first, the real lab last. A machine that cannot hold a lab fails here; `make test LAB=no` leaves it out.
 test: setup check unit simulated lab
+
+# What a change is checked with while it is made: no root, no lab, less than two minutes on two cores.
+quick: check
+	$(PY) -m pytest -q -n auto -m "not slow" tests/unit
 
 setup: system $(VENV)/.installed
 
@@ -39,6 +43,9 @@ check: $(VENV)/.installed
 
 unit: $(VENV)/.installed
 	$(PY) -m pytest -n auto tests/unit tests/fuzz tests/browser
+
+coverage: $(VENV)/.installed
+	$(PY) -m pytest -q -n auto --cov --cov-report=term:skip-covered tests/unit
 
 fuzz: $(VENV)/.installed
 	HAIRPIN_FUZZ=whole $(PY) -m pytest -n auto tests/fuzz
