@@ -16,7 +16,8 @@ import yaml
 
 from tests.lab.broken import SLOW
 from tests.lab.machine import Sniffer, changes, traces
-from topologies.common.subprocesses import ProcessError, run, until
+from topologies.common.subprocesses import ProcessError, run
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import lab
 from topologies.lab.guest import guest
 from topologies.lab.guest.guest import GuestError
@@ -123,7 +124,7 @@ def test_a_run_that_is_ended_leaves_no_guest(
     child.stdout.read()
 
     assert child.wait(60) != 0
-    until(lambda: not changes(before, left()), "the guest to go", seconds=15)
+    until(unmet(lambda: not changes(before, left())), Deadline(15), "the end of the guest")
 
 
 @pytest.fixture
@@ -202,7 +203,7 @@ def test_a_killed_island_takes_its_guest_along(living: Path, before: dict[str, s
     process = locate(NAME).process
     assert process
     process.kill()
-    until(lambda: not process.alive, "the island to end", seconds=5)
+    until(unmet(lambda: not process.alive), Deadline(5), "the end of the lab")
     lab.down(NAME)
 
     assert not changes(before, left())

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.machine import Sniffer, changes, traces
-from topologies.common.subprocesses import ProcessError, run, until
+from topologies.common.subprocesses import ProcessError, run
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import lab
 from topologies.lab.control_plane.kubeconfigs import token
 from topologies.lab.sandbox import Island, locate
@@ -153,11 +154,11 @@ def test_a_service_gets_an_address_is_refused_without_backends_and_gives_it_back
         return "198.18.100.1" in str(api(small.name, "GET", f"{path}/empty").get("status"))
 
     api(small.name, "POST", path, service)
-    until(told, "an address", seconds=5)
+    until(unmet(told), Deadline(5), "an address")
     with pytest.raises(ProcessError, match="status 7"):
         inside(small.name, "e1", "curl", "-sS", "--max-time", "5", "http://198.18.100.1")
     api(small.name, "DELETE", f"{path}/empty")
-    until(lambda: "198.18.100.1" not in inside(small.name, "lb", "ip", "address"), "the address to go", seconds=5)
+    until(unmet(lambda: "198.18.100.1" not in inside(small.name, "lb", "ip", "address")), Deadline(5), "removal")
 
 
 def test_the_balancer_answers_itself_on_a_port_nobody_declared(small: lab.Lab) -> None:
@@ -213,7 +214,7 @@ def test_what_exec_started_ends_with_the_lab(verb: list[str], small: lab.Lab) ->
         done = subprocess.run(["pgrep", "-f", f"sleep {mark}$"], capture_output=True, text=True, check=False)  # noqa: S603, S607
         return done.stdout.split()
 
-    until(lambda: len(sleeping()) >= 2, "both programs", seconds=20)
+    until(unmet(lambda: len(sleeping()) >= 2), Deadline(20), "both programs")
     lab.down(small.name)
 
     assert child.wait(10) == -signal.SIGKILL

@@ -21,7 +21,8 @@ import yaml
 
 from tests.lab.broken import ROOT, small
 from tests.lab.test_lab import api
-from topologies.common.subprocesses import run, until
+from topologies.common.subprocesses import run
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.sandbox import Island, locate
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def give_quotas(ended: threading.Event) -> None:
 
 
 def test_afterwards_the_lab_is_as_declared_and_passes(file: Path) -> None:
-    until(lambda: not ours(), "the end of the other runs", seconds=30)
+    until(unmet(lambda: not ours()), Deadline(30), "the end of the other runs")
     ran = ask(file, "-k", "pod-n1 and (web-np or host)")
 
     assert ran.code == 0, ran.printed[-3000:]

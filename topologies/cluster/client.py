@@ -6,7 +6,6 @@ Waiting is done by the caller. Calls go through `api.call`, so that ClusterError
 from __future__ import annotations
 
 import datetime as dt
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from topologies.cluster_state.pod_states import PodState, classify
 from topologies.cluster_state.real_cluster import RealCluster, read_node
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import Endpoint, Snapshot
+from topologies.common.waiting import pause
 from topologies.schema.enums import Registers, ServiceType
 
 if TYPE_CHECKING:
@@ -109,11 +109,11 @@ class Cluster:
 
     def _own_uid(self) -> str:
         """Return the UID of a namespace whose creation was asked for and not answered (interrupted, or timed out)."""
-        for pause in (0.5, 0.0):
+        for wait_s in (0.5, 0.0):
             for one in run_namespaces(self.api, REMOVE_TIMEOUT):
                 if one.name == self.namespace and one.run == self.run and one.owner == owner():
                     return one.uid
-            time.sleep(pause)
+            pause(wait_s)
         message = f"the API did not answer its creation, and lists no namespace {self.namespace} of this run"
         raise ClusterError(message)
 

@@ -11,11 +11,10 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 PROC = Path("/proc")
 FATAL = re.compile(r"F\d{4} \d\d:\d\d:")
@@ -127,16 +126,6 @@ def reap() -> None:
             signal.pause()
         else:
             print(f"process {pid} ended with {os.waitstatus_to_exitcode(status)}", flush=True)  # noqa: T201 - our log
-
-
-def until(done: Callable[[], bool], what: str, *, seconds: float, every: float = 0.05) -> None:
-    """Wait for something of the lab's own; ProcessError that says what did not come."""
-    end = monotonic() + seconds
-    while not done():
-        if monotonic() > end:
-            message = f"waited {seconds:.0f} s in vain for {what}"
-            raise ProcessError(message)
-        sleep(every)
 
 
 def tail(log: Path, lines: int = 12) -> str:

@@ -1,4 +1,7 @@
-"""Deadlines and waiting: the only file that waits. A wait in vain says what it waited for and what it saw last."""
+"""Deadlines and waiting. The only module of the product that sleeps; ruff TID251 refuses `time.sleep` in all others.
+
+A wait that times out raises WaitTimeoutError, which names what was awaited and the last reason.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ Item = TypeVar("Item")
 
 
 class WaitTimeoutError(TimeoutError):
-    """Something did not come true in time; the message ends with the last reason."""
+    """A condition was not met in time. The message ends with the last reason."""
 
 
 class Deadline:
@@ -34,24 +37,35 @@ class Deadline:
 
 
 class Unchanged:
-    """How long a value that is looked at now and then has been the same."""
+    """How long a value that is read now and then has been the same."""
 
     def __init__(self) -> None:
         self._value: object = None
         self._since = time.monotonic()
 
     def seconds(self, value: object) -> float:
-        """Seconds since the value was first seen as it is now; 0 the first time and after every change."""
+        """Return the seconds since `value` was first passed; 0 the first time and after every change."""
         if value != self._value:
             self._value, self._since = value, time.monotonic()
         return time.monotonic() - self._since
 
 
 def until(check: Callable[[], str], deadline: Deadline, what: str, *, successes: int = 1, every: float = 0.1) -> None:
-    """Wait until `check()` returned an empty string `successes` times in a row; a string is the reason why not yet.
+    """Wait until `check` has returned an empty string `successes` times in a row.
 
-    Looks at least once, then every `every` seconds, or where looking takes longer as long again, a second at most.
-    WaitTimeoutError names `what` and the last reason.
+    Calls `check` at least once. Between two calls it sleeps `every` seconds, or as long as the last call took if that
+    was longer, but at most 1 s.
+
+    Args:
+        check: Returns an empty string when the condition is met, and the reason why not as long as it is not.
+        deadline: When to give up.
+        what: What is awaited, for the error message.
+        successes: How often in a row the condition must be met.
+        every: Seconds between two calls.
+
+    Raises:
+        WaitTimeoutError: The deadline has passed.
+
     """
     good, reason = 0, ""
     while True:
@@ -61,17 +75,31 @@ def until(check: Callable[[], str], deadline: Deadline, what: str, *, successes:
         if good >= successes:
             return
         if deadline.passed:
-            reason = reason or f"it was so {good} times in a row, want {successes}"
+            reason = reason or f"got {good} successes in a row, want {successes}"
             message = f"{what}: not after {deadline.seconds:g} s: {reason}"
             raise WaitTimeoutError(message)
         took = time.monotonic() - began
-        time.sleep(min(max(every, min(took, 1.0)), deadline.left))
+        pause(min(max(every, min(took, 1.0)), deadline.left))
+
+
+def unmet(condition: Callable[[], object], reason: str = "it is not there") -> Callable[[], str]:
+    """Return a check for `until` that returns `reason` as long as `condition` is false.
+
+    >>> unmet(lambda: False, "n1 is late")()
+    'n1 is late'
+    """
+    return lambda: "" if condition() else reason
+
+
+def pause(seconds: float) -> None:
+    """Sleep, to pace a loop. Use `until` to wait for a condition."""
+    time.sleep(seconds)
 
 
 def spaced(items: Iterable[Item], seconds: float) -> Iterator[Item]:
-    """The items, each handed out `seconds` after the one before; the first at once."""
+    """Yield the items, each `seconds` after the one before; the first one immediately."""
     next_at = time.monotonic()
     for item in items:
-        time.sleep(max(0.0, next_at - time.monotonic()))
+        pause(max(0.0, next_at - time.monotonic()))
         next_at = time.monotonic() + seconds
         yield item

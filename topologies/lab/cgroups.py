@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import Process
+from topologies.common.waiting import Deadline, pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,14 +120,14 @@ def _make(group: Path) -> None:
 
 def remove(bases: Iterable[Path], *, seconds: float = 60) -> list[Path]:
     """End whatever is still in these groups and remove them; what could not be removed in time is returned."""
-    end = monotonic() + seconds
+    deadline = Deadline(seconds)
     left = [base for base in bases if base.exists()]
-    while left and monotonic() < end:
+    while left and not deadline.passed:
         for base in left:
             _empty(base)
         left = [base for base in left if base.exists()]
         if left:
-            sleep(0.02)
+            pause(0.02)
     return left
 
 

@@ -8,10 +8,11 @@ or cgroup that is not proven to be the lab's), and those of `requirements.py`, `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import monotonic, sleep, time
+from time import time
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import ProcessError, tail
+from topologies.common.waiting import Deadline, WaitTimeoutError, pause, until
 from topologies.lab import cgroups, ownership, requirements, teardown_on_exit
 from topologies.lab.build import binaries, images
 from topologies.lab.control_plane import kubeconfigs, pki
@@ -93,7 +94,7 @@ def up(
             _follow(state, island, say)
         except BaseException as error:
             _clear(state, topology.name)
-            if isinstance(error, ProcessError):
+            if isinstance(error, ProcessError | WaitTimeoutError):
                 raise LabError(str(error)) from error
             raise
     return Lab(topology.name, state.root)
@@ -174,24 +175,37 @@ def _make(island: Island, topology: Topology, programs: Path, golden: Path) -> N
 
 
 def _follow(state: State, island: Island, say: Callable[[str], None]) -> None:
-    """Tell the supervisor's steps until it is ready; ProcessError with the last lines of what failed."""
-    end, told = monotonic() + START, 0
-    while True:
-        done = state.ready.exists()
+    """Print the supervisor's steps until the lab is ready.
+
+    Raises:
+        LabError: It failed, or its first process ended; with the last lines of the right log.
+        WaitTimeoutError: It was not ready in time.
+
+    """
+    shown = 0
+
+    def check() -> str:
+        nonlocal shown
+        ready = state.ready.exists()
         lines = state.progress.read_text().splitlines() if state.progress.exists() else []
-        for line in lines[told:]:
+        for line in lines[shown:]:
             say(line)
-        told = len(lines)
-        if done:
-            return
-        if failed := read(state.failed):
-            sleep(LOGGED if state.guest.exists() else 0)
-            message = f"the lab did not start: {failed['message']}\n{_last_words(state, failed['message'])}"
-            raise ProcessError(message)
-        if island.first is None or monotonic() > end:
-            message = f"the lab did not start: its first process ended\n{tail(state.logs / 'island.log')}"
-            raise ProcessError(message)
-        sleep(FOLLOW_EVERY)
+        shown = len(lines)
+        if not ready:
+            _raise_if_failed(state, island)
+        return "" if ready else f"the last step was: {lines[-1] if lines else 'none'}"
+
+    until(check, Deadline(START), f"start of lab {island.name}", every=FOLLOW_EVERY)
+
+
+def _raise_if_failed(state: State, island: Island) -> None:
+    if failed := read(state.failed):
+        pause(LOGGED if state.guest.exists() else 0)
+        message = f"the lab did not start: {failed['message']}\n{_last_words(state, failed['message'])}"
+        raise LabError(message)
+    if island.first is None:
+        message = f"the lab did not start: its first process ended\n{tail(state.logs / 'island.log')}"
+        raise LabError(message)
 
 
 def _last_words(state: State, message: str) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.common.subprocesses import Process, ProcessError, children, spawn, until
+from topologies.common.subprocesses import Process, ProcessError, children, spawn
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import cgroups
 from topologies.lab.build.binaries import cache_dir
 from topologies.lab.network import plan, ssh
@@ -80,7 +81,8 @@ class Island:
             message = "the island ended at once"
             raise ProcessError(message)
         write(self.state.island, {"pid": process.pid, "started": process.started, "boot": boot_id()})
-        until(lambda: self.first is not None or child.poll() is not None, "the island's first process", seconds=10)
+        begun = unmet(lambda: self.first is not None or child.poll() is not None, "it has not started")
+        until(begun, Deadline(10), f"first process of lab {self.name}", every=0.05)
 
     def end(self) -> None:
         """Kill its first process and its holder: the kernel ends all the rest. Nothing to do if it is gone."""
@@ -89,7 +91,8 @@ class Island:
             if process:
                 process.kill()
         if holder:
-            until(lambda: not holder.alive, "the island to end", seconds=END, every=0.01)
+            gone = unmet(lambda: not holder.alive, f"process {holder.pid} is still alive")
+            until(gone, Deadline(END), f"end of lab {self.name}", every=0.01)
 
     def door(self, host: str, argv: Sequence[str]) -> list[str]:
         """The command that runs `argv` on a host; IslandError if there is no such host."""

@@ -16,7 +16,8 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from topologies.common.subprocesses import ProcessError, reap, spawn, until
+from topologies.common.subprocesses import ProcessError, reap, spawn
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import mounts
 from topologies.lab.control_plane.api import Api
 from topologies.lab.control_plane.components import ControlPlane
@@ -61,7 +62,9 @@ class Supervisor:
         theirs = {node.name for node in self.topology.nodes}
         netns.prepare((plan.NODES, plan.SECOND, plan.OUTSIDE))
         netns.build([self.hosts[plan.CONTROL_PLANE]])
-        until(self.state.prepared.exists, "keys and containerd roots, which `up` makes", seconds=PREPARATION)
+        until(
+            unmet(self.state.prepared.exists), Deadline(PREPARATION), "keys and containerd roots of the lab", every=0.05
+        )
         plane.start_api()
         netns.build(host for name, host in self.hosts.items() if name not in {plan.CONTROL_PLANE, *theirs})
         workers.make()

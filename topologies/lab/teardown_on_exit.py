@@ -14,7 +14,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from topologies.common.subprocesses import spawn, until
+from topologies.common.subprocesses import spawn
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.sandbox import END, locate
 from topologies.lab.state import read
 
@@ -41,7 +42,10 @@ def held() -> int | None:
 def cut(number: int, name: str) -> None:
     """End the lab that hangs on this descriptor, and wait until it is gone; ProcessError."""
     os.close(number)
-    until(lambda: not locate(name).root.exists(), f"lab {name} to end", seconds=END)
+    root = locate(name).root
+    until(
+        unmet(lambda: not root.exists(), f"{root} is still there"), Deadline(END), f"removal of lab {name}", every=0.05
+    )
 
 
 def main(name: str, began: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import ProcessError, spawn
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.component_flags import arguments
 from topologies.lab.control_plane.api import Api, ApiError
 from topologies.lab.network import netns, plan
@@ -160,18 +160,15 @@ class ControlPlane:
             )
 
     def _until(self, done: Callable[[], bool], what: str, seconds: float) -> None:
-        end, last = monotonic() + seconds, ""
+        def check() -> str:
+            try:
+                reason = unmet(done, "not yet")()
+            except ApiError as error:
+                reason = str(error)
+            if reason and (ended := [name for name, daemon in self.daemons.items() if daemon.poll() is not None]):
+                message = f"{ended[0]} ended"
+                raise ProcessError(message)
+            return reason
+
         with netns.inside(plan.CONTROL_PLANE):
-            while True:
-                try:
-                    if done():
-                        return
-                except ApiError as error:
-                    last = f": {error}"
-                if ended := [name for name, daemon in self.daemons.items() if daemon.poll() is not None]:
-                    message = f"{ended[0]} ended"
-                    raise ProcessError(message)
-                if monotonic() > end:
-                    message = f"waited {seconds:.0f} s in vain for {what}{last}"
-                    raise ProcessError(message)
-                sleep(0.05)
+            until(check, Deadline(seconds), what, every=0.05)

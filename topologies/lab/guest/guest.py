@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.common.subprocesses import ProcessError, spawn, until
+from topologies.common.subprocesses import ProcessError, spawn
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.build.apt import DebianError
 from topologies.lab.build.binaries import cache_dir
 from topologies.lab.build.kubernetes import BuildError
@@ -63,7 +64,7 @@ class Guest:
 
     def await_modes(self) -> None:
         """Until its first process has heard every kube-proxy tell the right mode; ProcessError."""
-        until(self.state.modes_told.exists, "the guest's kube-proxies to tell their modes", seconds=START)
+        until(unmet(self.state.modes_told.exists), Deadline(START), "modes of the guest's kube-proxies", every=0.05)
 
 
 def image(say: Callable[[str], None]) -> Path:

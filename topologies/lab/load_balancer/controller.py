@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from topologies.cluster.lb_targets import ANNOTATION
 from topologies.cluster.manifests import ADDRESS_ANNOTATION
 from topologies.common.subprocesses import ProcessError, run, spawn
+from topologies.common.waiting import pause
 from topologies.lab import mounts
 from topologies.lab.control_plane.api import Api, ApiError
 from topologies.lab.control_plane.kubeconfigs import token
@@ -184,7 +185,7 @@ def main(root: str) -> None:
             controller.sync()
         except (ApiError, ProcessError) as error:
             print(error, flush=True)  # noqa: T201 - our log
-        sleep(max(EVERY, 3 * (monotonic() - began)))
+        pause(max(EVERY, 3 * (monotonic() - began)))
 
 
 if __name__ == "__main__":

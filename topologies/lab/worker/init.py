@@ -14,7 +14,8 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from topologies.common.subprocesses import ProcessError, run, spawn, until
+from topologies.common.subprocesses import ProcessError, run, spawn
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import mounts
 from topologies.lab.state import State, read, write
 from topologies.lab.worker import fake_docker
@@ -122,7 +123,7 @@ def start(state: State, plan: dict[str, Any]) -> dict[str, Popen[bytes]]:
     started: dict[str, Popen[bytes]] = {}  # kept: a forgotten Popen is reaped behind our back
     for daemon in plan["daemons"]:
         for path in daemon.get("awaits", ()):
-            until(Path(path).exists, path, seconds=PATIENCE)
+            until(unmet(Path(path).exists), Deadline(PATIENCE), path, every=0.05)
         env = {**os.environ, **daemon["env"], "TMPDIR": "/run/tmp"}
         started[daemon["name"]] = spawn(daemon["argv"], state.log(plan["name"], daemon["name"]), env=env)
         pids = {name: child.pid for name, child in started.items()}

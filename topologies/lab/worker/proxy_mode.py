@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-from topologies.common.subprocesses import ProcessError, until
+from topologies.common.subprocesses import ProcessError
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.network import netns
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ def await_mode(topology: Topology) -> None:
     """Until every node's kube-proxy tells its mode; ProcessError if it is not the topology's."""
     for node in topology.nodes:
         with netns.inside(node.name):
-            until(lambda: bool(_mode()), f"kube-proxy of {node.name} to tell its mode", seconds=PATIENCE)
+            until(
+                unmet(_mode, f"no answer at {MODE}"),
+                Deadline(PATIENCE),
+                f"mode of kube-proxy of {node.name}",
+                every=0.05,
+            )
             told = _mode()
         if told != topology.proxy.mode.value:
             message = f"kube-proxy of {node.name} took mode {told}, the topology declares {topology.proxy.mode}"

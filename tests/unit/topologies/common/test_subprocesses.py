@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from topologies.common.subprocesses import Process, ProcessError, run, spawn, tail, until
+from topologies.common.subprocesses import Process, ProcessError, run, spawn, tail
 from topologies.lab.control_plane import pki
 from topologies.lab.state import State, hidden, read, write
 
@@ -67,11 +67,6 @@ def test_a_daemon_that_cannot_enter_its_cgroup_does_not_start(tmp_path: Path) ->
 
     assert child.wait() == 125
     assert not (tmp_path / "ran").exists()
-
-
-def test_waiting_in_vain_says_for_what() -> None:
-    with pytest.raises(ProcessError, match="in vain for the moon"):
-        until(lambda: False, "the moon", seconds=0.05, every=0.01)
 
 
 def test_the_state_knows_its_process_only_while_it_lives(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:

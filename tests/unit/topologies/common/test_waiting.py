@@ -4,12 +4,21 @@ import time
 
 import pytest
 
-from topologies.common.waiting import Deadline, WaitTimeoutError, spaced, until
+from topologies.common.waiting import Deadline, WaitTimeoutError, spaced, unmet, until
 
 
 def test_a_wait_in_vain_tells_its_last_reason() -> None:
     with pytest.raises(WaitTimeoutError, match=r"pods ready: not after 0\.05 s: web-a is Pending"):
         until(lambda: "web-a is Pending", Deadline(0.05), "pods ready", every=0.01)
+
+
+def test_an_unmet_condition_is_the_reason() -> None:
+    with pytest.raises(WaitTimeoutError, match=r"removal of lab x: not after 0\.05 s: it is still there"):
+        until(unmet(lambda: False, "it is still there"), Deadline(0.05), "removal of lab x", every=0.01)
+
+
+def test_a_met_condition_ends_the_wait() -> None:
+    until(unmet(lambda: ["any", "truth"]), Deadline(0), "nothing")
 
 
 def test_a_wait_looks_once_even_after_its_deadline() -> None:
@@ -27,7 +36,7 @@ def test_successes_must_come_in_a_row() -> None:
 def test_too_few_successes_are_told() -> None:
     answers = iter(["n1 is late", *[""] * 99])
 
-    with pytest.raises(WaitTimeoutError, match=r"n1 is late|times in a row, want 1000"):
+    with pytest.raises(WaitTimeoutError, match=r"n1 is late|successes in a row, want 1000"):
         until(lambda: next(answers), Deadline(0.03), "synced", successes=1000, every=0.01)
 
 

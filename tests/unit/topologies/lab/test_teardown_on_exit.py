@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.support.paths import ROOT
-from topologies.common.subprocesses import until
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import teardown_on_exit
 from topologies.lab.state import State, write
 
@@ -58,7 +58,7 @@ def test_a_lab_ends_with_what_its_holder_became(state: State, number: signal.Sig
     child.send_signal(number)
     child.wait()
     child.stdout.close()
-    until(lambda: not state.root.exists(), "the lab to end", seconds=20)
+    until(unmet(lambda: not state.root.exists()), Deadline(20), "the end of the lab")
 
 
 def test_cutting_it_waits_until_the_lab_is_gone(state: State) -> None:
@@ -79,7 +79,7 @@ def test_a_later_lab_of_the_same_name_stays(state: State) -> None:
     def over() -> bool:
         return not any(path.exists() and waiting in _read(path) for path in lines)
 
-    until(over, "the process that waits to end", seconds=20)
+    until(unmet(over), Deadline(20), "the end of the waiting process")
     assert state.ready.exists()
 
 
