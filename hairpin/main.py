@@ -16,7 +16,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from hairpin.verb import CommandError
+from topologies.common.errors import HairpinError
 from topologies.common.version import VERSION
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _run(given: list[str]) -> int:
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
-    except CommandError as error:
+    except HairpinError as error:
         sys.stderr.write(f"hairpin {options.verb}: {error}\n")
         return UNUSABLE
 

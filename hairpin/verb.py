@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from topologies.common.errors import HairpinError
 from topologies.schema.complaints import nearest, squash
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[Any]  # noqa: SLF001 - the type argparse has no public name for
 
 
-class CommandError(Exception):
+class CommandError(HairpinError):
     """What the user gave cannot be used; the message says what, where, got, want. Exit code 2."""
 
 

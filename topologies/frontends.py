@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from topologies.common.addresses import IPAddress
+from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
     from topologies.cluster_state.snapshot import ServiceState, Snapshot
@@ -79,7 +80,7 @@ class Target:
         return f"{self.address}:{self.port}"
 
 
-class UnresolvedError(LookupError):
+class UnresolvedError(HairpinError, LookupError):
     """The live cluster has not (yet) given this frontend an address; the message says what was missing."""
 
 

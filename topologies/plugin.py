@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from topologies.cluster.client import ClusterError
+from topologies.common.errors import HairpinError
 from topologies.loading.load import TopologyError, load, names
 from topologies.schema.topology import Ssh
 
@@ -79,7 +80,6 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if topology.lab is None or _stays_outside(config):
         return
     from topologies.lab import lab, sandbox, teardown_on_exit  # noqa: PLC0415 - only a lab topology pays for the lab
-    from topologies.lab.__main__ import TOLD  # noqa: PLC0415 - likewise
 
     if sandbox.is_inside(topology.name):
         if (number := teardown_on_exit.held()) is not None:
@@ -90,7 +90,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say, stay=False)
             sandbox.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
-    except TOLD as error:
+    except HairpinError as error:
         raise pytest.UsageError(str(error)) from error
 
 

@@ -16,6 +16,7 @@ from probes.asking.curl import SHORT
 from probes.asking.transfers import COULD_NOT_CONNECT, HTTP_OK, WRITE_FAILED
 from probes.observation import Attempt, Outcome
 from topologies.common.addresses import IPAddress
+from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
     from probes.asking.curl import Transfer
@@ -46,7 +47,7 @@ _ECHO = re.compile(
 )
 
 
-class UnclearError(Exception):
+class UnclearError(HairpinError):
     """The transfer shows nothing of the network (curl or the vantage itself failed): its cell is in trouble."""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
 from probes.oracle.stages.arrival import departing
+from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
     from probes.oracle.expectation import Expectation
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 UNANSWERED = "unanswered"
 
 
-class PromiseError(ValueError):
+class PromiseError(HairpinError, ValueError):
     """An `expects=` that cannot be read: what was given, what is possible."""
 
 

@@ -18,6 +18,7 @@ from probes.oracle.predict import expect
 from topologies.cluster_state.declared_workload import declared_workload
 from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
 from topologies.common.addresses import IPAddress
+from topologies.common.errors import HairpinError
 from topologies.frontends import UnresolvedError, resolve
 from topologies.schema.enums import ProxyMode
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Deviation, Topology
 
 
-class NotTestedError(Exception):
+class NotTestedError(HairpinError):
     """The cell could not be asked: a fault of the measurement, not of the cluster. Carries the verdict's account."""
 
 

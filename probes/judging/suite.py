@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from probes.judging.promise import Promise
 from probes.judging.verdict import Facet, Result
 from probes.plan.selection import select
+from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,7 +31,7 @@ MARK = "cells"
 DEVIATION = "deviation"  # the only rule of an expectation that a declared deviation makes
 
 
-class MarkerError(ValueError):
+class MarkerError(HairpinError, ValueError):
     """A `@pytest.mark.cells` without a facet: what was given, what is wanted."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
 from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import (
     BalancerStatus,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 
-class SelectionError(ValueError):
+class SelectionError(HairpinError, ValueError):
     """A selector that no cell could ever answer to: which one, what was given, what is possible."""
 
 

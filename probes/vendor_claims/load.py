@@ -12,13 +12,14 @@ import yaml
 from pydantic import ValidationError
 
 from probes.vendor_claims.model import Page
+from topologies.common.errors import HairpinError
 
 FOLDER = Path(__file__).with_name("data")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with libyaml
 NAMES = ("ack", "tke", "cce", "flannel", "huawei-incidents")
 
 
-class DocumentedError(Exception):
+class DocumentedError(HairpinError):
     """A page is not valid. The message lists every error with its place."""
 
 

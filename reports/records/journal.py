@@ -29,6 +29,7 @@ from reports.records.reading import JournalContent, UnreadableError, read_run
 from reports.records.record import Record, merge
 from reports.records.run import FILE, Header, Run
 from topologies.cluster_state.snapshot import Snapshot
+from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +41,7 @@ RUN = FILE
 _OBSERVATION, _SNAPSHOT = TypeAdapter(Observation), TypeAdapter(Snapshot)
 
 
-class JournalError(OSError):
+class JournalError(HairpinError, OSError):
     """A record or a run could not be written or read: what, where, why, and how much room is left there.
 
     `run` is the run that could not be saved, so that the terminal can still tell it.

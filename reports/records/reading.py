@@ -15,6 +15,7 @@ from probes.observation import Observation
 from reports.records.record import Record
 from reports.records.run import SCHEMA_VERSION, Header, Run
 from topologies.cluster_state.snapshot import Snapshot
+from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ _WANTED = {
 }
 
 
-class UnreadableError(ValueError):
+class UnreadableError(HairpinError, ValueError):
     """A file or a line that is not what hairpin writes: where, what was got, what is wanted."""
 
 

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from topologies.common.errors import HairpinError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -27,7 +29,7 @@ ERROR_MAX = 2000  # characters of a whole error: a kubeconfig can make a server'
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 
 
-class ClusterError(Exception):
+class ClusterError(HairpinError):
     """The cluster could not be tested. The message is one line and names the next step.
 
     `status`: the HTTP status that the API answered; None if it did not answer.

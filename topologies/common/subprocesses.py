@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -21,7 +23,7 @@ FATAL = re.compile(r"F\d{4} \d\d:\d\d:")
 ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
 
 
-class ProcessError(Exception):
+class ProcessError(HairpinError):
     """A command ended with another status than 0, or what was waited for did not come; says which."""
 
 

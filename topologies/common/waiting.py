@@ -8,13 +8,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from topologies.common.errors import HairpinError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 Item = TypeVar("Item")
 
 
-class WaitTimeoutError(TimeoutError):
+class WaitTimeoutError(HairpinError, TimeoutError):
     """A condition was not met in time. The message ends with the last reason."""
 
 

@@ -11,36 +11,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.common.subprocesses import ProcessError
+from topologies.common.errors import HairpinError
 from topologies.lab import lab
-from topologies.lab.build.binaries import BinariesError
-from topologies.lab.build.images import ImagesError
-from topologies.lab.component_flags import VersionError
-from topologies.lab.guest.guest import GuestError
 from topologies.lab.network import plan
-from topologies.lab.ownership import OwnershipError, lab_name
-from topologies.lab.requirements import RequirementError
+from topologies.lab.ownership import lab_name
 from topologies.lab.sandbox import Island, IslandError, locate
 from topologies.lab.state import State
-from topologies.loading.load import SUFFIXES, TopologyError, load
+from topologies.loading.load import SUFFIXES, load
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT = "lab-flannel"
-TOLD = (
-    BinariesError,
-    GuestError,
-    ImagesError,
-    IslandError,
-    lab.LabError,
-    OwnershipError,
-    ProcessError,
-    RequirementError,
-    TopologyError,
-    VersionError,
-)
 
 
 def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
@@ -184,7 +167,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m topologies.la
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an `up` that is told to end cleans up
     try:
         COMMANDS[options.command](options)
-    except TOLD as error:
+    except HairpinError as error:
         sys.exit(f"{error}")
     except PermissionError as error:
         sys.exit(f"{error.filename}: {error.strerror}: a lab and its state belong to root: try again with sudo")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from topologies.common.errors import HairpinError
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ OLDEST = Version(1, 20)
 NEWEST = Version(1, 36)
 
 
-class VersionError(Exception):
+class VersionError(HairpinError):
     """A flag nobody declared, a version out of range, or a wish that the version cannot fulfil."""
 
 

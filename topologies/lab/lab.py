@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from time import time
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import ProcessError, tail
 from topologies.common.waiting import Deadline, WaitTimeoutError, pause, until
 from topologies.lab import cgroups, ownership, requirements, teardown_on_exit
@@ -35,7 +36,7 @@ FOLLOW_EVERY = 0.05
 LOGGED = 1.5  # seconds until what a guest's daemons wrote is in the machine's files: `guest/init.py` SYSCTLS
 
 
-class LabError(Exception):
+class LabError(HairpinError):
     """The lab could not be made, or not be taken away; says what failed and ends with the right log's last lines."""
 
 

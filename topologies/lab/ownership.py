@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from topologies.common.errors import HairpinError
 from topologies.lab.cgroups import CGROUPS, PREFIX, label
 from topologies.lab.state import State, read, write
 from topologies.schema.topology import DNS_LABEL
@@ -24,7 +25,7 @@ LEAVE = "Nothing was removed. Remove it yourself if it is yours"
 MARK = ".hairpin"
 
 
-class OwnershipError(Exception):
+class OwnershipError(HairpinError):
     """Something is not proven to be this lab's; says what, where, and that it was left alone."""
 
 

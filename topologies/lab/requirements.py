@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import ProcessError, run
 from topologies.lab.component_flags import check_runtime
 from topologies.schema.enums import ProxyMode
@@ -34,7 +35,7 @@ MOUNT = ("mount", "-t", "tmpfs", "tmpfs", "/mnt")
 PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
-class RequirementError(Exception):
+class RequirementError(HairpinError):
     """The machine cannot hold a lab as it is; the message says what to do."""
 
 

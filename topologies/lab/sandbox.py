@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import Process, ProcessError, children, spawn
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import cgroups
@@ -32,7 +33,7 @@ END = 60  # seconds; the kernel takes a moment for hundreds of processes on a bu
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--")
 
 
-class IslandError(Exception):
+class IslandError(HairpinError):
     """There is no such lab, or no such host in it; says which there are."""
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
+from topologies.common.errors import HairpinError
 from topologies.schema import limits
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Complaint(NamedTuple):
         return f"{self.path}: got {self.got}, want {self.want}"
 
 
-class TopologyError(Exception):
+class TopologyError(HairpinError):
     """A topology that cannot be used; `complaints` holds every reason found."""
 
     def __init__(self, source: str, found: list[Complaint]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.common.addresses import IPAddress, IPNetwork
+from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,7 @@ FIRST = 10  # the first ones of a range are the bridge's and other devices'
 RESERVED = 3  # addresses of a node's range that no pod gets: the network (vxlan device), the bridge, the broadcast
 
 
-class NoRoomError(ValueError):
+class NoRoomError(HairpinError, ValueError):
     """A range has no address left for a pod; the message names the range and the pod."""
 
 

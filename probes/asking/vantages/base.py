@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from topologies.common.errors import HairpinError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 OUTPUT_MAX = 4 * 1024 * 1024
 
 
-class TransportError(Exception):
+class TransportError(HairpinError):
     """The question did not reach the vantage, or its answer did not come back whole."""
 
 

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from topologies.common.errors import HairpinError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 SIZE_MAX = 16 * 1024 * 1024  # bytes of a file
 
 
-class LoginFileError(Exception):
+class LoginFileError(HairpinError):
     """A file cannot be used: what it is, where, what was found, what is needed."""
 
 

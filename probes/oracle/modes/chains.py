@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle.modes import iptables, ipvs, nftables, shared
 from probes.oracle.stages import masquerade_mark, return_path, source_nat
+from topologies.common.errors import HairpinError
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ OLDEST = {ProxyMode.IPTABLES: (1, 20), ProxyMode.IPVS: (1, 20), ProxyMode.NFTABL
 NEWEST = (1, 36)
 
 
-class UnsupportedMode(NotImplementedError):  # noqa: N818 - named like its base NotImplementedError
+class UnsupportedMode(HairpinError, NotImplementedError):  # noqa: N818 - named like its base NotImplementedError
     """The oracle has no rules for this kube-proxy. The message lists the supported modes and versions."""
 
 

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import run as ask
 from topologies.lab.build.long_commands import Shown, run
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-class DebianError(Exception):
+class DebianError(HairpinError):
     """The machine's apt knows no repository of the wanted suite; says which it knows and what to do."""
 
 

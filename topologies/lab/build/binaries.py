@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import ProcessError, run
 from topologies.lab.build.apt import DebianError
 from topologies.lab.build.kubernetes import NEEDED, PACKAGED, Build, BuildError, locked
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 ADVICE = "give --kubernetes-bin DIRECTORY with " + ", ".join(NEEDED)
 
 
-class BinariesError(Exception):
+class BinariesError(HairpinError):
     """The programs of a Kubernetes version are not to be had; lists all that is missing and the next step."""
 
 

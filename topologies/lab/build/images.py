@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import run as ask
 from topologies.lab.build.apt import Debian, DebianError
 from topologies.lab.build.archive import Image, Link, write_archive
@@ -88,7 +89,7 @@ wait $daemon || true
 """
 
 
-class ImagesError(Exception):
+class ImagesError(HairpinError):
     """Something the images are made of is missing; says what and what to do."""
 
 

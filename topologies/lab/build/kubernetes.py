@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
 from topologies.lab.build.apt import Debian, upstream
 from topologies.lab.build.long_commands import PATH, Shown, run
 from topologies.lab.ownership import claim, discard
@@ -54,7 +55,7 @@ PREREQUISITES = {
 ROOM = 5 * 2**30
 
 
-class BuildError(Exception):
+class BuildError(HairpinError):
     """Kubernetes cannot be built here; the message says why and what to do."""
 
 

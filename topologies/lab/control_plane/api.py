@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any
 
+from topologies.common.errors import HairpinError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -19,7 +21,7 @@ TIMEOUT = 5.0
 HTTP_ERROR = 400
 
 
-class ApiError(Exception):
+class ApiError(HairpinError):
     """The API server did not answer, or not with what was asked for; `status` is 0 if it did not answer at all."""
 
     def __init__(self, message: str, status: int = 0) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import ProcessError, spawn
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.build.apt import DebianError
@@ -39,7 +40,7 @@ START = 180
 PACKAGE = Path(__file__).parents[3]
 
 
-class GuestError(Exception):
+class GuestError(HairpinError):
     """No guest here: what is missing and the next step."""
 
 
