@@ -9,8 +9,8 @@ kubectl. Ours is the whole matrix by `pytest`. Same lab, same minute, same machi
 
 from __future__ import annotations
 
+import os
 import secrets
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -24,6 +24,7 @@ from probes.plan.plan import plan
 from reports.records import journal
 from topologies.cluster import client as clusters
 from topologies.common import waiting
+from topologies.common.subprocesses import start, tail
 from topologies.frontends import resolve
 from topologies.lab import lab, sandbox
 from topologies.loading.load import load
@@ -69,13 +70,14 @@ def whole(name: str) -> tuple[Run, float]:
     with TemporaryDirectory() as out:
         began = time.monotonic()
         command = [sys.executable, "-m", "pytest", f"--topology={name}", f"--out={out}", "-q", "--tb=no"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        log = Path(out) / "pytest.log"
+        start(command, log, env=os.environ).wait()
         wall = time.monotonic() - began
         folders = [
             folder for folder in Path(out).iterdir() if (folder / journal.RUN).exists() and not folder.is_symlink()
         ]
         if not folders:
-            sys.exit(f"the matrix was not asked:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            sys.exit(f"the matrix was not asked:\n{tail(log, lines=40)}")
         return journal.load(folders[0]), wall
 
 

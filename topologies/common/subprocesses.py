@@ -1,6 +1,7 @@
-"""Starting, finding and ending processes; the lab's one door to subprocesses (besides long builds: `commands.py`).
+"""Start, find and end processes. The product's one door to `subprocess`; .importlinter lists the exceptions.
 
-A process is known by its pid *and* the time it started (`/proc/PID/stat`): a pid that was used again is never touched.
+A process is identified by its pid *and* its start time (`/proc/PID/stat`), so that a reused pid is never signalled.
+Standard library only: the first process of every node imports it.
 """
 
 from __future__ import annotations
@@ -16,27 +17,29 @@ from typing import TYPE_CHECKING
 from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import NoReturn
 
+Child = subprocess.Popen[bytes]
 PROC = Path("/proc")
 FATAL = re.compile(r"F\d{4} \d\d:\d\d:")
 ENTER = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
 
 
 class ProcessError(HairpinError):
-    """A command ended with another status than 0, or what was waited for did not come; says which."""
+    """A command could not be started, or its exit code was not 0. The message has the command and its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process of this machine, told from a later one with the same pid by its start time in clock ticks."""
+    """A process of this machine. Its start time, in clock ticks, distinguishes it from a later one with its pid."""
 
     pid: int
     started: int
 
     @classmethod
-    def of(cls, pid: int) -> Process | None:
-        """The process that has this pid now; None if there is none, or only a zombie."""
+    def find(cls, pid: int) -> Process | None:
+        """Return the process that has this pid now; None if there is none, or only a zombie."""
         try:
             fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -45,17 +48,17 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs still."""
-        return Process.of(self.pid) == self
+        """Whether it still runs."""
+        return Process.find(self.pid) == self
 
     def kill(self) -> None:
-        """SIGKILL, if it is still the same process."""
+        """Send SIGKILL, if it is still the same process."""
         if self.alive:
             kill_pid(self.pid)
 
 
 def kill_pid(pid: int) -> None:
-    """SIGKILL a pid which may be gone by now."""
+    """Send SIGKILL to a pid that may be gone by now."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -63,17 +66,27 @@ def kill_pid(pid: int) -> None:
 
 
 def children(pid: int) -> tuple[int, ...]:
-    """The direct children of a process, as this /proc numbers them."""
+    """Return the pids of the direct children of a process, as this /proc numbers them."""
     try:
         return tuple(int(child) for child in (PROC / str(pid) / "task" / str(pid) / "children").read_text().split())
     except OSError:
         return ()
 
 
-def run(argv: Sequence[str], *, given: str = "", timeout: float = 60) -> str:
-    """Run to the end and return what it printed; ProcessError with its error output otherwise."""
+def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> str:
+    """Run a command to its end and return its standard output.
+
+    Args:
+        argv: The command.
+        stdin: What it reads from its standard input.
+        timeout: Seconds until it is killed.
+
+    Raises:
+        ProcessError: It could not be started, took too long, or its exit code was not 0.
+
+    """
     try:
-        done = subprocess.run(argv, input=given, capture_output=True, text=True, timeout=timeout, check=False)  # noqa: S603 - a list, no shell
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)  # noqa: S603 - a list, no shell
     except (OSError, subprocess.TimeoutExpired) as error:
         message = f"`{' '.join(argv)}`: {error}"
         raise ProcessError(message) from error
@@ -83,62 +96,80 @@ def run(argv: Sequence[str], *, given: str = "", timeout: float = 60) -> str:
     return done.stdout
 
 
-def call(argv: Sequence[str]) -> int:
-    """Run in the foreground with our own input and output; its exit status."""
-    return subprocess.run(argv, check=False).returncode  # noqa: S603 - a list, no shell
-
-
-def entering(cgroups: Sequence[Path], argv: Sequence[str]) -> list[str]:
-    """The command that becomes `argv` in these cgroups."""
+def enter_cgroups(cgroups: Sequence[Path], argv: Sequence[str]) -> list[str]:
+    """Return the command that enters these cgroups and then becomes `argv`; its exit code is 125 if it cannot."""
     return ["/bin/sh", "-c", ENTER, "sh", *map(str, cgroups), "--", *argv]
 
 
-def spawn(  # noqa: PLR0913 - all but two with a default that does
+def spawn(
     argv: Sequence[str],
     log: Path,
     *,
     env: Mapping[str, str] | None = None,
-    cgroups: Sequence[Path] = (),
     stdin: int = subprocess.DEVNULL,
-    given: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
-    """Start a daemon in a session of its own, its output appended to `log`, in these cgroups; `env` None: ours.
+    keep: Sequence[int] = (),
+) -> Child:
+    """Start a daemon in a session of its own.
 
-    `given`: descriptors it keeps, under their numbers.
+    Args:
+        argv: The command.
+        log: The file that its output is appended to.
+        env: Its environment; None: ours.
+        stdin: The descriptor of its standard input.
+        keep: Descriptors that it inherits, under their numbers.
+
     """
-    command = entering(cgroups, argv) if cgroups else list(argv)
-    with log.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 - a list; the shell line is ours
-            command,
-            stdin=stdin,
-            stdout=output,
-            stderr=output,
-            env=env,
-            pass_fds=given,
-            start_new_session=True,
+    with log.open("ab") as out:
+        return subprocess.Popen(  # noqa: S603 - a list, no shell
+            argv, stdin=stdin, stdout=out, stderr=out, env=env, pass_fds=keep, start_new_session=True
         )
 
 
-def reap() -> None:
-    """Wait for children and orphans for ever; our log says which one ended."""
+def start(argv: Sequence[str], log: Path, *, env: Mapping[str, str], cwd: Path | None = None) -> Child:
+    """Start a command in our own session, so that Ctrl-C reaches it; its output is appended to `log`."""
+    with log.open("ab") as out:
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=cwd)  # noqa: S603 - a list, no shell
+
+
+def wait(child: Child, seconds: float) -> int | None:
+    """Wait for a child and return its exit code; None if it still runs after `seconds`."""
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def reap_forever(report: Callable[[int, int], None]) -> NoReturn:
+    """Wait for children and orphans for ever, as the first process of a pid namespace must.
+
+    Args:
+        report: Called with the pid and the exit code of each process that has ended.
+
+    """
     while True:
         try:
             pid, status = os.wait()
         except ChildProcessError:
             signal.pause()
         else:
-            print(f"process {pid} ended with {os.waitstatus_to_exitcode(status)}", flush=True)  # noqa: T201 - our log
+            report(pid, os.waitstatus_to_exitcode(status))
+
+
+def print_end(pid: int, exit_code: int) -> None:
+    """Print that a process has ended; standard output is the log of a first process."""
+    print(f"process {pid} ended with {exit_code}", flush=True)  # noqa: T201 - our log
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    """The last lines of a log, or a word that there are none.
+    """Return the last lines of a log, or a note that it is empty.
 
-    What a Kubernetes component died of is the line klog marks `F`; the goroutines it dumps after it say nothing.
+    klog marks the line that a Kubernetes component died of with `F` and dumps its goroutines after it: the tail ends
+    with that line.
     """
     try:
-        written = log.read_text(errors="replace").splitlines()
+        content = log.read_text(errors="replace").splitlines()
     except OSError:
-        written = []
-    fatal = [number for number, line in enumerate(written, start=1) if FATAL.match(line)]
-    kept = written[: fatal[-1] if fatal else None][-lines:]
-    return "\n".join(kept) or f"({log}: nothing written)"
+        content = []
+    fatal = [number for number, line in enumerate(content, start=1) if FATAL.match(line)]
+    kept = content[: fatal[-1] if fatal else None][-lines:]
+    return "\n".join(kept) or f"({log}: empty)"

@@ -135,7 +135,7 @@ def _empty(base: Path) -> None:
     for group in _deepest_first(base):
         try:
             for pid in (group / "cgroup.procs").read_text().split():
-                if process := Process.of(int(pid)):
+                if process := Process.find(int(pid)):
                     process.kill()
             group.rmdir()
         except OSError:  # busy or gone: the next round sees

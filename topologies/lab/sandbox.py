@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
-from topologies.common.subprocesses import Process, ProcessError, children, spawn
+from topologies.common.subprocesses import Process, ProcessError, children, enter_cgroups, spawn
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import cgroups
 from topologies.lab.build.binaries import cache_dir
@@ -76,8 +76,8 @@ class Island:
         log = self.state.logs / "island.log"
         argv = [*NAMESPACES, sys.executable, "-m", "topologies.lab.supervisor", str(self.state.root)]
         env = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "PYTHONPATH": str(package)}
-        child = spawn(argv, log, env=env, cgroups=groups)
-        process = Process.of(child.pid)
+        child = spawn(enter_cgroups(groups, argv), log, env=env)
+        process = Process.find(child.pid)
         if process is None:
             message = "the island ended at once"
             raise ProcessError(message)
@@ -88,7 +88,7 @@ class Island:
     def end(self) -> None:
         """Kill its first process and its holder: the kernel ends all the rest. Nothing to do if it is gone."""
         holder, first = self.state.process, self.first
-        for process in (Process.of(first) if first else None, holder):
+        for process in (Process.find(first) if first else None, holder):
             if process:
                 process.kill()
         if holder:

@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from topologies.common.subprocesses import ProcessError, reap, spawn
+from topologies.common.subprocesses import Child, ProcessError, print_end, reap_forever, spawn
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import mounts
 from topologies.lab.control_plane.api import Api
@@ -27,9 +27,6 @@ from topologies.lab.network import netns, plan, ssh
 from topologies.lab.state import State, read, told
 from topologies.lab.worker.workers import Workers
 from topologies.schema.topology import Topology
-
-if TYPE_CHECKING:
-    import subprocess
 
 BALANCER = ("unshare", "--uts", "--")
 PREPARATION = 120
@@ -44,7 +41,7 @@ class Supervisor:
     record: dict[str, Any]
     topology: Topology
     hosts: dict[str, plan.Host]
-    daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    daemons: dict[str, Child] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: State) -> Supervisor:
@@ -136,7 +133,7 @@ def main(root: str) -> None:
         furnish(state)
         os.environ["TMPDIR"] = "/run/tmp"
         supervisor.start()
-    reap()
+    reap_forever(print_end)
 
 
 if __name__ == "__main__":

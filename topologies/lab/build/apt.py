@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
-from topologies.common.subprocesses import run as ask
-from topologies.lab.build.long_commands import Shown, run
+from topologies.common.subprocesses import run
+from topologies.lab.build.long_commands import Progress, run_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Debian:
 
     def newest(self, pattern: str) -> str:
         """The name of the newest package, by the version in its name; DebianError if none has such a name."""
-        listed = ask(("apt-cache", *self._settings(), "search", "--names-only", f"^{pattern}$")).splitlines()
+        listed = run(("apt-cache", *self._settings(), "search", "--names-only", f"^{pattern}$")).splitlines()
         names = [line.split(" ", 1)[0] for line in listed]
         if not names:
             message = f"{self.suite} has no package {pattern}"
@@ -71,7 +71,9 @@ class Debian:
 
     def _apt(self, what: str, *words: str, cwd: Path) -> None:
         self.say(what)
-        run(("apt-get", "-qq", *self._settings(), *words), Shown(self.say, what, self.home / "apt.log"), cwd=cwd)
+        run_long(
+            ("apt-get", "-qq", *self._settings(), *words), Progress(self.say, what, self.home / "apt.log"), cwd=cwd
+        )
 
     def _settings(self) -> list[str]:
         settings = (
@@ -88,7 +90,7 @@ class Debian:
 def mirror(suite: str) -> str:
     """The address the machine's own configuration names for a suite; DebianError if it names none."""
     wanted = "$(REPO_URI) $(CODENAME) $(COMPONENT)"
-    return pick(ask(("apt-get", "indextargets", "--format", wanted, "Created-By: Packages")), suite)
+    return pick(run(("apt-get", "indextargets", "--format", wanted, "Created-By: Packages")), suite)
 
 
 def pick(listing: str, suite: str) -> str:

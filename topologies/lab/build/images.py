@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
-from topologies.common.subprocesses import run as ask
+from topologies.common.subprocesses import run
 from topologies.lab.build.apt import Debian, DebianError
 from topologies.lab.build.archive import Image, Link, write_archive
 from topologies.lab.build.kubernetes import locked
-from topologies.lab.build.long_commands import Shown, run
+from topologies.lab.build.long_commands import Progress, run_long
 from topologies.lab.ownership import remove_leftovers
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def golden(binaries: Binaries, *, cache: Path, say: Callable[[str], None]) -> Pa
     with locked(cache / "golden.lock", say):
         remove_leftovers(path for place in ("golden", "images") for path in (cache / place).glob(f"{UNFINISHED}*"))
         images = (pause_image(cache), agnhost_image(binaries, cache, say))
-        inputs = [str(LAYOUT), ask(("containerd", "--version")), *(image.digest() for image in images)]
+        inputs = [str(LAYOUT), run(("containerd", "--version")), *(image.digest() for image in images)]
         place = cache / "golden" / sha256("\n".join(inputs).encode()).hexdigest()[:16]
         if not place.is_dir():
             _unpack(images, place, cache, say)
@@ -114,9 +114,9 @@ def clone(golden: Path, root: Path) -> None:
     if golden.stat().st_dev != root.parent.stat().st_dev:
         near = root.parent / ".golden"
         if not near.exists():
-            ask(["cp", "--archive", str(golden), str(near)])
+            run(["cp", "--archive", str(golden), str(near)])
         golden = near
-    ask(["cp", "--archive", "--link", str(golden), str(root)])
+    run(["cp", "--archive", "--link", str(golden), str(root)])
     for database in golden.rglob("*.db"):
         copy = root / database.relative_to(golden)
         copy.unlink()
@@ -134,7 +134,7 @@ def _unpack(images: tuple[Image, ...], place: Path, cache: Path, say: Callable[[
     with TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as folder:
         archives = [write_archive(image, Path(folder) / f"{number}.tar") for number, image in enumerate(images)]
         argv = ("unshare", "--mount", "--net", "sh", "-c", IMPORT, "sh", str(work), *map(str, archives))
-        run(argv, Shown(say, "unpacking the lab's images", cache / "images.log"))
+        run_long(argv, Progress(say, "unpacking the lab's images", cache / "images.log"))
     work.rename(place)
 
 
@@ -150,7 +150,7 @@ def agnhost_image(binaries: Binaries, cache: Path, say: Callable[[str], None]) -
         "usr/bin/curl": CURL,
         "lib": Link("usr/lib"),
         "lib64": Link("usr/lib64"),
-        **{f"usr{library}": Path(library) for library in libraries(ask(("ldd", str(CURL))))},
+        **{f"usr{library}": Path(library) for library in libraries(run(("ldd", str(CURL))))},
         "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n",
         "etc/group": b"root:x:0:\n",
     }
@@ -169,7 +169,7 @@ def pause_image(cache: Path) -> Image:
             raise ImagesError(message)
         program.parent.mkdir(parents=True, exist_ok=True)
         beside = program.with_name(f"{UNFINISHED}{program.name}")
-        ask((*GCC.split(), "-x", "c", "-o", str(beside), "-"), given=PAUSE_SOURCE)
+        run((*GCC.split(), "-x", "c", "-o", str(beside), "-"), stdin=PAUSE_SOURCE)
         beside.rename(program)
     return Image(PAUSE, "/pause", {"pause": program})
 
@@ -181,7 +181,7 @@ def busybox(cache: Path, say: Callable[[str], None]) -> Path:
         program.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=program.parent, prefix=UNFINISHED) as folder:
             package = _fetch("busybox-static", Path(folder), say)
-            ask(("dpkg-deb", "--extract", str(package), f"{folder}/x"))
+            run(("dpkg-deb", "--extract", str(package), f"{folder}/x"))
             found = next(
                 path for path in Path(folder).glob("x/**/busybox") if path.is_file() and path.parent.name == "bin"
             )

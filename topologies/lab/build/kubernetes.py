@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
 from topologies.lab.build.apt import Debian, upstream
-from topologies.lab.build.long_commands import PATH, Shown, run
+from topologies.lab.build.long_commands import PATH, Progress, run_long
 from topologies.lab.ownership import claim, discard
 from topologies.schema.topology import Version
 
@@ -105,7 +105,7 @@ class Build:
         """Stage 2: Debian's reflect2 in place of the vendored one."""
         package = next((self.work / "sources").glob(f"{REFLECT2}_*.deb"))
         unpacked = self.work / "reflect2"
-        run(("dpkg", "-x", str(package), str(unpacked)), self._shown("unpacking reflect2"))
+        run_long(("dpkg", "-x", str(package), str(unpacked)), self._progress("unpacking reflect2"))
         vendored = self.tree / "vendor/github.com/modern-go/reflect2"
         shutil.rmtree(vendored, ignore_errors=True)
         shutil.copytree(unpacked / "usr/share/gocode/src/github.com/modern-go/reflect2", vendored)
@@ -116,7 +116,7 @@ class Build:
             (self.work / folder).mkdir(exist_ok=True)
         what = f"building Kubernetes {self.version} (about 6 minutes on 2 cores)"
         self.say(what)
-        run(("make", f"WHAT={' '.join(TARGETS)}"), self._shown(what), cwd=self.tree, env=self._environment())
+        run_long(("make", f"WHAT={' '.join(TARGETS)}"), self._progress(what), cwd=self.tree, env=self._environment())
 
     def deliver(self) -> None:
         """The programs alone, into the cache: copied beside, then renamed, so that no half-written one is ever seen."""
@@ -147,8 +147,8 @@ class Build:
             "KUBE_GIT_TREE_STATE": "archive",
         }
 
-    def _shown(self, what: str) -> Shown:
-        return Shown(self.say, what, self.work / "build.log")
+    def _progress(self, what: str) -> Progress:
+        return Progress(self.say, what, self.work / "build.log")
 
 
 def check_prerequisites(path: str = BUILD_PATH) -> None:

@@ -1,17 +1,16 @@
-"""Long commands (apt, make, an import into containerd): output to a log, progress told, ended when we end.
+"""Run long commands (apt, make, an import into containerd): output to a log, progress printed, killed when we end.
 
-Errors: processes.ProcessError with the log's last lines. Short commands are `processes.run`.
+Short commands are run with topologies.common.subprocesses.run.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from topologies.common.subprocesses import ProcessError, tail
+from topologies.common.subprocesses import ProcessError, start, tail, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,41 +22,56 @@ PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """How a long command is told: `say` gets `what ... 20 s` every `every` seconds, `log` keeps its whole output."""
+class Progress:
+    """Where a long command reports to."""
 
     say: Callable[[str], None]
+    """Gets `what ... 20 s`."""
     what: str
     log: Path
+    """Gets its whole output."""
     every: float = 10.0
+    """Seconds between two reports."""
 
 
-def run(argv: Sequence[str], shown: Shown, *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
-    """Run to the end, output appended to the log; ProcessError if it fails.
+def run_long(
+    argv: Sequence[str], progress: Progress, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> None:
+    """Run a command to its end, its output appended to the log.
 
-    The command and everything it starts live in a pid namespace of their own (for root), so that a `kill -9` of this
+    For root, the command and everything it starts live in a pid namespace of their own, so that a `kill -9` of this
     process leaves no compiler behind.
+
+    Args:
+        argv: The command.
+        progress: Where it reports to.
+        cwd: Its working directory; None: ours.
+        env: What is added to its `environment`.
+
+    Raises:
+        ProcessError: Its exit code was not 0. The message has the log's last lines.
+
     """
     command = [*(DIES_WITH_US if os.geteuid() else (*DIES_WITH_US, *OWN_PIDS)), *argv]
     began = monotonic()
-    with shown.log.open("ab") as log:
-        child = subprocess.Popen(  # noqa: S603 - a list, no shell, names written in this package
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd, env=environment(env)
-        )
-        try:
-            while (status := _wait(child, shown.every)) is None:
-                shown.say(f"{shown.what} ... {monotonic() - began:.0f} s")
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
+    child = start(command, progress.log, env=environment(env), cwd=cwd)
+    try:
+        while (status := wait(child, progress.every)) is None:
+            progress.say(f"{progress.what} ... {monotonic() - began:.0f} s")
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
     if status:
-        message = f"`{' '.join(argv)}` ended with status {status}\n{tail(shown.log)}\n(whole output: {shown.log})"
+        message = f"`{' '.join(argv)}` ended with status {status}\n{tail(progress.log)}\n(whole output: {progress.log})"
         raise ProcessError(message)
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A small, known environment: the user's GOFLAGS or APT_CONFIG must not change what is built. Proxies are kept."""
+    """Return a small environment of known content: the user's GOFLAGS or APT_CONFIG must not change a build.
+
+    Proxies are kept; `more` is added.
+    """
     kept = {name: value for name, value in os.environ.items() if name == "HOME" or name.lower().endswith("_proxy")}
     return {
         "PATH": PATH,
@@ -65,10 +79,3 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
         **kept,
         **(more or {}),
     }
-
-
-def _wait(child: subprocess.Popen[bytes], seconds: float) -> int | None:
-    try:
-        return child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return None

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topologies.common.subprocesses import ProcessError, spawn
+from topologies.common.subprocesses import Child, ProcessError, spawn
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.component_flags import arguments
 from topologies.lab.control_plane.api import Api, ApiError
 from topologies.lab.network import netns, plan
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -115,7 +114,7 @@ class ControlPlane:
     state: State
     binaries: Path
     api: Api
-    daemons: dict[str, subprocess.Popen[bytes]]
+    daemons: dict[str, Child]
 
     def start_api(self) -> None:
         """Etcd and the API server, which waits for etcd by itself."""

@@ -19,10 +19,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topologies.common.subprocesses import run as ask
+from topologies.common.subprocesses import run
 from topologies.lab.build.apt import Debian
 from topologies.lab.build.kubernetes import BuildError, locked
-from topologies.lab.build.long_commands import PATH, Shown, run
+from topologies.lab.build.long_commands import PATH, Progress, run_long
 from topologies.lab.ownership import claim, discard
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ class Build:
         backports = Debian(self.work / "apt", SUITE, self.say, mirror_of=own)
         backports.update()
         package = backports.download(backports.newest("linux-source-[0-9.]+"), self.work / "packages")
-        (self.work / "version").write_text(ask(("dpkg-deb", "--field", str(package), "Version")).strip())
+        (self.work / "version").write_text(run(("dpkg-deb", "--field", str(package), "Version")).strip())
         self._unpack(package, self.work / "source")
         shutil.rmtree(self.tree, ignore_errors=True)
         self.tree.mkdir()
         archive = next((self.work / "source/usr/src").glob("linux-source-*.tar.xz"))
-        run(
+        run_long(
             ("tar", "--extract", f"--file={archive}", f"--directory={self.tree}", "--strip-components=1"),
-            self._shown("unpacking the kernel's sources"),
+            self._progress("unpacking the kernel's sources"),
         )
         tools = Debian(self.work / "apt-tools", own, self.say)
         tools.update()
@@ -119,22 +119,24 @@ class Build:
         self.say(what)
         make = ("make", "--silent", "ARCH=um", f"KCONFIG_ALLCONFIG={FRAGMENT}")
         if not (self.tree / ".config").exists():
-            run((*make, "allnoconfig"), self._shown("configuring the guest's kernel"), cwd=self.tree, env=self._env())
+            run_long(
+                (*make, "allnoconfig"), self._progress("configuring the guest's kernel"), cwd=self.tree, env=self._env()
+            )
         if gone := lost(FRAGMENT.read_text(), (self.tree / ".config").read_text()):
             message = f"Linux {self.version} no longer has {', '.join(gone)}: mend {FRAGMENT}"
             raise BuildError(message)
         jobs = f"--jobs={len(os.sched_getaffinity(0))}"
-        run((*make, jobs), self._shown(what), cwd=self.tree, env=self._env())
+        run_long((*make, jobs), self._progress(what), cwd=self.tree, env=self._env())
 
     def deliver(self, place: Path) -> None:
         """The kernel alone, without its symbols; beside first, then renamed."""
         beside = place.with_name(f".{place.name}.new")
-        ask(("strip", "-o", str(beside), str(self.tree / "linux")))
+        run(("strip", "-o", str(beside), str(self.tree / "linux")))
         beside.rename(place)
         discard(self.work)
 
     def _unpack(self, package: Path, into: Path) -> None:
-        run(("dpkg", "-x", str(package), str(into)), self._shown(f"unpacking {package.name}"))
+        run_long(("dpkg", "-x", str(package), str(into)), self._progress(f"unpacking {package.name}"))
 
     def _env(self) -> dict[str, str]:
         tools = self.work / "tools" / "usr"
@@ -145,8 +147,8 @@ class Build:
             "LD_LIBRARY_PATH": f"{tools}/lib/x86_64-linux-gnu",
         }
 
-    def _shown(self, what: str) -> Shown:
-        return Shown(self.say, what, self.work / "build.log")
+    def _progress(self, what: str) -> Progress:
+        return Progress(self.say, what, self.work / "build.log")
 
 
 def lost(fragment: str, config: str) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
-from topologies.common.subprocesses import ProcessError, spawn
+from topologies.common.subprocesses import Child, ProcessError, spawn
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.build.apt import DebianError
 from topologies.lab.build.binaries import cache_dir
@@ -27,7 +27,6 @@ from topologies.lab.network import plan as addresses
 from topologies.lab.state import State, read, write
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Mapping, Sequence
 
     from topologies.schema.topology import Topology
@@ -50,7 +49,7 @@ class Guest:
 
     topology: Topology
     state: State
-    daemons: dict[str, subprocess.Popen[bytes]]
+    daemons: dict[str, Child]
 
     def make(self) -> None:
         """Plug its cards in and boot it; its first process makes the workers. GuestError, ProcessError."""
@@ -59,7 +58,7 @@ class Guest:
         plugged = {card: wire.fileno() for card, wire in wires.items()}
         argv = command(Path(plan["image"]), self.state, plan["processor"], plugged)
         env = {"PATH": os.environ["PATH"], "TMPDIR": "/dev/shm"}  # noqa: S108 - where its memory is
-        self.daemons[f"kernel of {NAME}"] = spawn(argv, log, env=env, given=tuple(plugged.values()))
+        self.daemons[f"kernel of {NAME}"] = spawn(argv, log, env=env, keep=tuple(plugged.values()))
         for wire in wires.values():
             wire.close()
 

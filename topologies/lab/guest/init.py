@@ -13,7 +13,7 @@ import socket
 import sys
 from pathlib import Path
 
-from topologies.common.subprocesses import reap
+from topologies.common.subprocesses import print_end, reap_forever
 from topologies.lab import mounts
 from topologies.lab.cgroups import UNIFIED
 from topologies.lab.state import State, told
@@ -37,7 +37,7 @@ def main(root: str) -> None:
         from topologies.lab.guest.making import make  # noqa: PLC0415 - pyroute2 reads /proc when it is imported
 
         make(state)
-    reap()
+    reap_forever(print_end)
 
 
 def furnish(state: State) -> None:

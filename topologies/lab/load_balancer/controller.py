@@ -90,7 +90,7 @@ class Controller:
         made = config.frontends(services, given, nodes, lambda node, port: health[node, port], balancer)
         rules = config.ruleset(made, balancer, plan.routed_to_balancer(self.topology))
         if rules != self.rules:
-            run(["nft", "-f", "-"], given=rules)
+            run(["nft", "-f", "-"], stdin=rules)
             self.rules = rules
             print(rules, flush=True)  # noqa: T201 - our log
         names = {node.address: node.name for node in self.topology.nodes}

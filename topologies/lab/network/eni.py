@@ -50,7 +50,7 @@ def add(given: str) -> dict[str, Any]:
     run([*inside, "link", "add", card, "mtu", mtu, "type", "veth", "peer", "name", name, "netns", str(os.getpid())])
     run(["ip", "link", "set", name, "mtu", mtu, "up"])
     run(["ip", "route", "replace", f"{address}/32", "dev", name, "scope", "link"])
-    run([*inside, "-batch", "-"], given=pod_side(address, card, mac(name)))
+    run([*inside, "-batch", "-"], stdin=pod_side(address, card, mac(name)))
     return result(json.loads(given)["cniVersion"], address, card, name)
 
 
@@ -105,7 +105,7 @@ def mac(card: str) -> str:
 
 def address_plugin(given: str) -> str:
     """What `host-local` answers to the same command and configuration."""
-    return run([str(Path(os.environ["CNI_PATH"].partition(":")[0]) / "host-local")], given=given)
+    return run([str(Path(os.environ["CNI_PATH"].partition(":")[0]) / "host-local")], stdin=given)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def build(hosts: Iterable[Host]) -> None:
 def obey(rules: str) -> None:
     """Load an nft ruleset into the caller's namespace, if there is any; ProcessError if nft refuses it."""
     if rules:
-        run(["nft", "-f", "-"], given=rules)
+        run(["nft", "-f", "-"], stdin=rules)
 
 
 def _cable(ipr: Any, host: Host, leg: Leg) -> None:  # noqa: ANN401 - pyroute2 has no types

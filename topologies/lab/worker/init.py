@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from topologies.common.subprocesses import ProcessError, run, spawn
+from topologies.common.subprocesses import Child, ProcessError, reap_forever, run, spawn
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import mounts
 from topologies.lab.state import State, read, write
@@ -22,7 +22,7 @@ from topologies.lab.worker import fake_docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from subprocess import Popen
+    from typing import NoReturn
 
 # The kubelet would write these sysctls of the whole machine; it finds files that hold the wanted values already.
 GLOBAL = {
@@ -46,7 +46,7 @@ def main(root: str, name: str) -> None:
     (state.node(name) / "pid").write_text(str(Path("/proc/self").readlink()))  # /proc is still the island's
     furnish(state, plan)
     if plan["iptables"]:
-        run(["iptables-restore", "-n"], given=plan["iptables"])
+        run(["iptables-restore", "-n"], stdin=plan["iptables"])
     if plan["docker"]:
         Thread(target=fake_docker.serve, args=(plan["docker"],), daemon=True).start()
     reap(state, name, start(state, plan))
@@ -118,9 +118,9 @@ def groups(hierarchies: list[list[str]]) -> None:
         mounts.mount("cgroup", f"/sys/fs/cgroup/{name}", "cgroup", options=options)
 
 
-def start(state: State, plan: dict[str, Any]) -> dict[str, Popen[bytes]]:
+def start(state: State, plan: dict[str, Any]) -> dict[str, Child]:
     """The daemons in order, each after what it awaits; their pids (as this node numbers them) go to `daemons.json`."""
-    started: dict[str, Popen[bytes]] = {}  # kept: a forgotten Popen is reaped behind our back
+    started: dict[str, Child] = {}  # kept: a forgotten Popen is reaped behind our back
     for daemon in plan["daemons"]:
         for path in daemon.get("awaits", ()):
             until(unmet(Path(path).exists), Deadline(PATIENCE), path, every=0.05)
@@ -131,19 +131,17 @@ def start(state: State, plan: dict[str, Any]) -> dict[str, Popen[bytes]]:
     return started
 
 
-def reap(state: State, name: str, daemons: dict[str, Popen[bytes]]) -> None:
-    """Wait for children and orphans for ever. If a daemon ends before the lab is ready, the lab did not start."""
+def reap(state: State, name: str, daemons: dict[str, Child]) -> NoReturn:
+    """Reap children and orphans for ever. If a daemon ends before the lab is ready, the lab has failed to start."""
     names = {child.pid: daemon for daemon, child in daemons.items()}
-    while True:
-        try:
-            pid, status = os.wait()
-        except ChildProcessError:
-            signal.pause()
-        else:
-            told = f"{names.get(pid, pid)} of {name} ended with {os.waitstatus_to_exitcode(status)}"
-            print(told, flush=True)  # noqa: T201 - our log
-            if pid in names and not state.ready.exists():
-                write(state.failed, {"message": told})
+
+    def report(pid: int, exit_code: int) -> None:
+        message = f"{names.get(pid, pid)} of {name} ended with {exit_code}"
+        print(message, flush=True)  # noqa: T201 - our log
+        if pid in names and not state.ready.exists():
+            write(state.failed, {"message": message})
+
+    reap_forever(report)
 
 
 if __name__ == "__main__":

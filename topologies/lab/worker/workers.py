@@ -6,13 +6,12 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topologies.common.subprocesses import entering, spawn
+from topologies.common.subprocesses import Child, enter_cgroups, spawn
 from topologies.lab import cgroups
 from topologies.lab.network import nat, netns, plan
 from topologies.lab.worker import proxy_mode
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -30,7 +29,7 @@ class Workers:
     topology: Topology
     state: State
     groups: Sequence[Path]
-    daemons: dict[str, subprocess.Popen[bytes]]
+    daemons: dict[str, Child]
 
     def make(self) -> None:
         """Their namespaces and links, what their switch refuses, then their first processes."""
@@ -50,6 +49,6 @@ class Workers:
         """Into its cgroups, then into its namespaces, then `nodeinit.py`."""
         groups = [group / node.name for group in self.groups]
         init = [*MEMBER, sys.executable, "-m", "topologies.lab.worker.init", str(self.state.root), node.name]
-        argv = [*OWN_CGROUPS, *entering(cgroups.inner(groups), init)]
+        argv = [*OWN_CGROUPS, *enter_cgroups(cgroups.inner(groups), init)]
         with netns.inside(node.name):
-            self.daemons[f"init of {node.name}"] = spawn(argv, self.state.log(node.name, "init"), cgroups=groups)
+            self.daemons[f"init of {node.name}"] = spawn(enter_cgroups(groups, argv), self.state.log(node.name, "init"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from topologies.common.subprocesses import Process, ProcessError, run, spawn, tail
+from topologies.common.subprocesses import Process, ProcessError, enter_cgroups, run, spawn, tail
 from topologies.lab.control_plane import pki
 from topologies.lab.state import State, hidden, read, write
 
@@ -23,7 +23,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_process_is_known_by_pid_and_start_time(sleeper: subprocess.Popen[bytes]) -> None:
-    process = Process.of(sleeper.pid)
+    process = Process.find(sleeper.pid)
 
     assert process is not None
     assert process.alive
@@ -31,7 +31,7 @@ def test_a_process_is_known_by_pid_and_start_time(sleeper: subprocess.Popen[byte
 
 
 def test_a_reused_pid_is_not_killed(sleeper: subprocess.Popen[bytes]) -> None:
-    process = Process.of(sleeper.pid)
+    process = Process.find(sleeper.pid)
     assert process is not None
 
     Process(process.pid, process.started - 1).kill()
@@ -43,7 +43,7 @@ def test_a_process_that_is_gone_is_none(sleeper: subprocess.Popen[bytes]) -> Non
     sleeper.kill()
     sleeper.wait()
 
-    assert Process.of(sleeper.pid) is None
+    assert Process.find(sleeper.pid) is None
 
 
 def test_a_failed_command_is_told_with_its_own_words() -> None:
@@ -63,7 +63,7 @@ def test_a_daemon_writes_to_its_log(tmp_path: Path) -> None:
 
 
 def test_a_daemon_that_cannot_enter_its_cgroup_does_not_start(tmp_path: Path) -> None:
-    child = spawn(["touch", str(tmp_path / "ran")], tmp_path / "log", cgroups=[tmp_path / "gone"])
+    child = spawn(enter_cgroups([tmp_path / "gone"], ["touch", str(tmp_path / "ran")]), tmp_path / "log")
 
     assert child.wait() == 125
     assert not (tmp_path / "ran").exists()
@@ -71,7 +71,7 @@ def test_a_daemon_that_cannot_enter_its_cgroup_does_not_start(tmp_path: Path) ->
 
 def test_the_state_knows_its_process_only_while_it_lives(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     state = State(tmp_path)
-    process = Process.of(sleeper.pid)
+    process = Process.find(sleeper.pid)
     assert process is not None
     write(state.island, {"pid": process.pid, "started": process.started})
 

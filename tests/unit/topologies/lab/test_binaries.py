@@ -222,18 +222,18 @@ def test_the_upstream_version_is_read_out_of_debians(version: str, means: str) -
 
 def test_a_long_command_tells_its_seconds_and_keeps_its_output(tmp_path: Path) -> None:
     said: list[str] = []
-    shown = long_commands.Shown(said.append, "working", tmp_path / "log", every=0.05)
-    long_commands.run((sys.executable, "-c", "import time; print('out'); time.sleep(0.3)"), shown)
+    shown = long_commands.Progress(said.append, "working", tmp_path / "log", every=0.05)
+    long_commands.run_long((sys.executable, "-c", "import time; print('out'); time.sleep(0.3)"), shown)
 
     assert said[0] == "working ... 0 s"
     assert (tmp_path / "log").read_text() == "out\n"
 
 
 def test_a_failed_command_ends_with_its_last_words(tmp_path: Path) -> None:
-    shown = long_commands.Shown(silent, "working", tmp_path / "log")
+    shown = long_commands.Progress(silent, "working", tmp_path / "log")
 
     with pytest.raises(ProcessError, match=r"(?s)ended with status 3.*alas"):
-        long_commands.run(("sh", "-c", "echo alas >&2; exit 3"), shown)
+        long_commands.run_long(("sh", "-c", "echo alas >&2; exit 3"), shown)
 
 
 def test_the_environment_of_a_build_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,11 +131,11 @@ def test_every_option_of_the_fragment_is_named_once() -> None:
 
 def test_the_newest_package_is_the_one_with_the_highest_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = "linux-source-6.9 - x\nlinux-source-6.19 - x\nlinux-source-6.12 - x\n"
-    monkeypatch.setattr("topologies.lab.build.apt.ask", lambda _: listed)
+    monkeypatch.setattr("topologies.lab.build.apt.run", lambda _: listed)
     debian = Debian(tmp_path, "trixie-backports", print, mirror_of="bookworm")
 
     assert debian.newest("linux-source-[0-9.]+") == "linux-source-6.19"
-    monkeypatch.setattr("topologies.lab.build.apt.ask", lambda _: "")
+    monkeypatch.setattr("topologies.lab.build.apt.run", lambda _: "")
     with pytest.raises(DebianError, match=r"trixie-backports has no package linux-source"):
         debian.newest("linux-source-[0-9.]+")
 

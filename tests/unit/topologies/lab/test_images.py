@@ -165,7 +165,7 @@ def test_without_a_debian_mirror_the_error_names_the_package(
     binaries: Binaries, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (cache / "images" / "busybox").unlink()
-    monkeypatch.setattr("topologies.lab.build.apt.ask", lambda _: "http://mirror.example/ other main")
+    monkeypatch.setattr("topologies.lab.build.apt.run", lambda _: "http://mirror.example/ other main")
 
     with pytest.raises(ImagesError, match=r"needs busybox-static: apt on this machine has no repository"):
         agnhost_image(binaries, cache, silent)

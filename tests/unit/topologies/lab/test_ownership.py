@@ -154,7 +154,7 @@ def test_labs_of_one_name_in_two_caches_share_no_cgroup(tmp_path: Path) -> None:
 def test_a_process_of_an_earlier_boot_is_not_the_labs(tmp_path: Path) -> None:
     state = State(tmp_path)
     with subprocess.Popen(["/bin/sleep", "60"]) as sleeper:
-        process = Process.of(sleeper.pid)
+        process = Process.find(sleeper.pid)
         assert process
         write(state.island, {"pid": process.pid, "started": process.started, "boot": "an-earlier-one"})
         earlier = state.process
