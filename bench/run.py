@@ -14,7 +14,6 @@ import secrets
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from reports.records import journal
 from topologies.cluster import client as clusters
 from topologies.common import waiting
 from topologies.common.subprocesses import start, tail
+from topologies.common.threads import map_all
 from topologies.frontends import resolve
 from topologies.lab import lab, sandbox
 from topologies.loading.load import load
@@ -119,8 +119,7 @@ def rate(count: int, work: Callable[[], object]) -> float:
 
 
 def _at_once(ask: Callable[[Cell], object], shares: Sequence[Sequence[Cell]]) -> None:
-    with ThreadPoolExecutor(len(shares)) as pool:
-        list(pool.map(lambda share: [ask(cell) for cell in share], shares))
+    map_all(lambda share: [ask(cell) for cell in share], shares, at_once=len(shares))
 
 
 def _fresh(api: Any) -> Any:  # noqa: ANN401 - kubernetes ships no types

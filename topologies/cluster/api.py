@@ -11,12 +11,12 @@ import json
 import logging
 import os
 import re
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topologies.common.errors import HairpinError
+from topologies.common.threads import ends_within, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,24 +113,11 @@ def _logged_errors() -> Iterator[list[str]]:
 
 def _in_time(load: Callable[[], Any], where: str) -> Any:  # noqa: ANN401 - kubernetes ships no types
     """Return what `load` returns; ClusterError when it takes longer than LOGIN_TIMEOUT_S: an exec plugin may hang."""
-    results: list[Any] = []
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            results.append(load())
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=work, daemon=True, name="hairpin-kubeconfig")
-    thread.start()
-    thread.join(LOGIN_TIMEOUT_S)
-    if errors:
-        raise errors[0]
-    if not results:
+    loading = start(load)
+    if not ends_within(loading, LOGIN_TIMEOUT_S):
         message = f"{where}: got no credentials within {LOGIN_TIMEOUT_S:g} s: does its exec plugin wait for a login?"
         raise ClusterError(message)
-    return results[0]
+    return loading.result()
 
 
 def _paths(kubeconfig: str | None) -> list[Path]:

@@ -6,7 +6,6 @@ Waiting is done by the caller. Calls go through `api.call`, so that ClusterError
 from __future__ import annotations
 
 import datetime as dt
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from topologies.cluster_state.pod_states import PodState, classify
 from topologies.cluster_state.real_cluster import RealCluster, read_node
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import Endpoint, Snapshot
+from topologies.common.threads import map_all
 from topologies.common.waiting import pause
 from topologies.schema.enums import Registers, ServiceType
 
@@ -250,8 +250,8 @@ class Cluster:
         """
         listed = self._items("list Services", self.core.list_namespaced_service, self.namespace)
         balanced = [one for one in listed if one.spec.type == ServiceType.LOAD_BALANCER]
-        with reading("list Services"), ThreadPoolExecutor(max_workers=8) as asking:
-            return tuple(asking.map(self._pool, sorted(balanced, key=lambda one: str(one.metadata.name))))
+        with reading("list Services"):
+            return tuple(map_all(self._pool, sorted(balanced, key=lambda one: str(one.metadata.name)), at_once=8))
 
     def _pool(self, service: Any) -> Pool:  # noqa: ANN401 - kubernetes ships no types
         port, names = service.spec.health_check_node_port, sorted(node.name for node in self.topology.nodes)

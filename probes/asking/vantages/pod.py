@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from kubernetes.stream import stream
 from websocket import ABNF, WebSocketConnectionClosedException, WebSocketException, WebSocketTimeoutException
 
 from probes.asking.vantages.base import Completed, TransportError, UnusableError, at_once, refuse_flood
+from topologies.common.threads import ends_within, start
 from topologies.common.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -90,18 +90,13 @@ class PodVantage:
 
     def _open(self, command: Sequence[str]) -> Any:  # noqa: ANN401 - kubernetes has no types
         """Open the websocket, in a thread of its own because the library's handshake knows no time limit."""
-        box: list[Any] = []
-        thread = threading.Thread(target=lambda: box.append(self._connect(command)), daemon=True)
-        thread.start()
-        thread.join(_OPEN)
-        if not box:
+        opening = start(self._connect, command)
+        if not ends_within(opening, _OPEN):
             message = (
                 f"exec into {self} was not answered within {_OPEN:g} s: is its node up, and its kubelet reachable?"
             )
             raise UnusableError(message)
-        if isinstance(box[0], TransportError):
-            raise box[0]
-        return box[0]
+        return opening.result()
 
     def _connect(self, command: Sequence[str]) -> Any:  # noqa: ANN401 - kubernetes has no types
         try:
@@ -119,9 +114,10 @@ class PodVantage:
                 _preload_content=False,
             )
         except ApiException as error:
-            return self._refused(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told in the caller's thread
-            return TransportError(f"exec into {self} could not be started: {type(error).__name__}: {error}")
+            raise self._refused(error) from error
+        except Exception as error:
+            message = f"exec into {self} could not be started: {type(error).__name__}: {error}"
+            raise TransportError(message) from error
 
     def _refused(self, error: ApiException) -> TransportError:
         reason = str(error.reason)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from topologies.cluster.lb_targets import ANNOTATION
 from topologies.cluster.manifests import ADDRESS_ANNOTATION
 from topologies.common.subprocesses import ProcessError, run, spawn
+from topologies.common.threads import map_all
 from topologies.common.waiting import pause
 from topologies.lab import mounts
 from topologies.lab.control_plane.api import Api, ApiError
@@ -84,8 +84,7 @@ class Controller:
         nodes, balancer = tuple(node.address for node in self.topology.nodes), self.topology.load_balancer
         ports = {one["spec"]["healthCheckNodePort"] for one in services if one["spec"].get("healthCheckNodePort")}
         asked = [(node, port) for port in ports for node in nodes]
-        with ThreadPoolExecutor(max_workers=max(1, min(16, len(asked)))) as pool:
-            answers = dict(zip(asked, pool.map(lambda question: healthy(*question), asked), strict=True))
+        answers = dict(zip(asked, map_all(lambda check: healthy(*check), asked, at_once=16), strict=True))
         health = {check: self.checks.state(check, answer) for check, answer in answers.items()}
         made = config.frontends(services, given, nodes, lambda node, port: health[node, port], balancer)
         rules = config.ruleset(made, balancer, plan.routed_to_balancer(self.topology))
