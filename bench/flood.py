@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-    from topologies.lab.lab import Lab
+    from topologies.lab.lab import RunningLab
 
 UNBOUNDED: tuple[tuple[ModuleType, str, float], ...] = (
     (runner, "MOST", 10**6),  # connections
@@ -67,7 +67,7 @@ def unbounded() -> Iterator[None]:
         yield
 
 
-def once(what: str, topology: Topology, found: Lab) -> float:
+def once(what: str, topology: Topology, found: RunningLab) -> float:
     """Ask every cell once and print what came of it; returns the seconds of asking."""
     options = session.Options(
         kubeconfig=str(found.kubeconfig), ssh=Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))

@@ -21,7 +21,7 @@ from topologies.common import waiting
 from topologies.common.subprocesses import run
 from topologies.lab import lab
 from topologies.lab.network import plan
-from topologies.lab.sandbox import Island
+from topologies.lab.sandbox import Sandbox
 from topologies.loading.load import load
 from topologies.schema.topology import Topology
 
@@ -53,7 +53,7 @@ def once(topology: Topology) -> tuple[float, float, float]:
     """One lab's life: seconds until it is up, its workload runs, it is gone."""
     up = seconds(lambda: lab.up(topology, say=lambda _: None))
     inside = ["env", f"PYTHONPATH={PYTHONPATH}", sys.executable, "-m", "bench.lab", INSIDE, topology.name]
-    workload = float(run(Island.of(topology.name).door(plan.CONTROL_PLANE, inside), timeout=120))
+    workload = float(run(Sandbox.find(topology.name).enter_command(plan.CONTROL_PLANE, inside), timeout=120))
     return up, workload, seconds(lambda: lab.down(topology.name))
 
 

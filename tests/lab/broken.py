@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topologies.lab import lab
-from topologies.lab.sandbox import Island
+from topologies.lab.sandbox import Sandbox
 from topologies.loading.load import LIBRARY, load
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
 
 def asked(program: str, topology: Path, what: str) -> dict[str, Any]:
     """What `mutated.py` or `troubles.py` tells; its progress is shown if the test fails."""
-    island = Island.of(load(str(topology)).name)
-    command = island.door("cp", [sys.executable, "-m", f"tests.lab.{program}", str(topology), what])
+    sandbox = Sandbox.find(load(str(topology)).name)
+    command = sandbox.enter_command("cp", [sys.executable, "-m", f"tests.lab.{program}", str(topology), what])
     done = subprocess.run(  # noqa: S603 - our own command
-        command, cwd=ROOT, env=island.environment(), stdout=subprocess.PIPE, check=True, timeout=600
+        command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=600
     )
     return dict(json.loads(done.stdout))

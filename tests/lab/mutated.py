@@ -29,7 +29,7 @@ from topologies.common import waiting
 from topologies.common.subprocesses import run
 from topologies.frontends import FrontendKind
 from topologies.lab import lab
-from topologies.lab.sandbox import Island
+from topologies.lab.sandbox import Sandbox
 from topologies.lab.state import read
 from topologies.loading.load import load
 from topologies.schema.enums import TrafficPolicy
@@ -83,7 +83,7 @@ class There:
         return clusters.Cluster(clusters.connect(None), self.topology, f"hairpin-{self.run}", self.run)
 
     def on(self, node: str, *argv: str) -> str:
-        return run(Island.of(self.topology.name).door(node, argv))
+        return run(Sandbox.find(self.topology.name).enter_command(node, argv))
 
     def rules(self, node: str, chain: str, *words: str) -> list[str]:
         """The rules of a nat chain that hold all these words, as `-A …` lines."""
@@ -206,7 +206,7 @@ class StoppedProxy(Whole):
 
     def pid(self, there: There) -> str:
         """As the node numbers it."""
-        return str(read(Island.of(there.topology.name).state.node(self.node) / "daemons.json")["kube-proxy"])
+        return str(read(Sandbox.find(there.topology.name).state.node(self.node) / "daemons.json")["kube-proxy"])
 
     def bend(self, name: str, answer: Any, flow: Flow) -> Any:
         return untranslated(flow) if name in POOLS and flow.packet.node == self.node else answer

@@ -15,7 +15,7 @@ import pytest
 from probes.observation import BURST
 from topologies.common.subprocesses import run
 from topologies.lab import lab
-from topologies.lab.sandbox import Island
+from topologies.lab.sandbox import Sandbox
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def told(topology: Path) -> dict[str, Any]:
 
 
 def on(node: str, *argv: str) -> str:
-    return run(Island.of(NAME).door(node, argv), timeout=30)
+    return run(Sandbox.find(NAME).enter_command(node, argv), timeout=30)
 
 
 def refused_cells(told: dict[str, Any]) -> list[dict[str, Any]]:

@@ -28,14 +28,14 @@ for n in 0 1; do ip address add 198.18.$n.2/24 dev eth$n; ip link set eth$n up; 
 """
 
 
-def island(script: str) -> subprocess.CompletedProcess[str]:
+def sandbox(script: str) -> subprocess.CompletedProcess[str]:
     """Run a script in new network and mount namespaces; nothing of it outlives the call."""
     command = ["unshare", "--net", "--mount", "sh", "-c", script]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own script
 
 
 def shown(script: str) -> str:
-    ended = island(f"set -e\n{script}")
+    ended = sandbox(f"set -e\n{script}")
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -59,7 +59,7 @@ def test_the_first_of_equal_routes_is_used():
 def test_an_equal_route_is_not_added_but_appended():
     twice = "ip route add default via 198.18.0.1 dev eth0; ip route add default via 198.18.1.1 dev eth1"
 
-    assert "File exists" in island(f"{TWO_CARDS}\n{twice}").stderr
+    assert "File exists" in sandbox(f"{TWO_CARDS}\n{twice}").stderr
 
 
 def test_one_multipath_route_divides_the_destinations():

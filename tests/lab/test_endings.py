@@ -23,7 +23,7 @@ from tests.lab.broken import ROOT, small
 from tests.lab.machine import pids
 from tests.lab.test_lab import api
 from topologies.lab.build.binaries import cache_dir
-from topologies.lab.sandbox import Island, locate
+from topologies.lab.sandbox import Sandbox, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,12 +64,12 @@ class Place:
     topology: Path
 
     def start(self, out: Path, *more: str, **env: str) -> subprocess.Popen[str]:
-        island = Island.of(NAME)
+        sandbox = Sandbox.find(NAME)
         command = [sys.executable, "-m", "pytest", "-q", f"--topology={self.topology}", f"--out={out}", *more]
         return subprocess.Popen(  # noqa: S603 - our own command
-            island.door("cp", command),
+            sandbox.enter_command("cp", command),
             cwd=ROOT,
-            env=island.environment() | env,
+            env=sandbox.environment() | env,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -101,10 +101,10 @@ class Place:
         return {name for name, phase in self.namespaces().items() if phase != "Terminating"}
 
     def hairpin(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        island = Island.of(NAME)
-        command = island.door("cp", [sys.executable, "-m", "hairpin", *arguments])
+        sandbox = Sandbox.find(NAME)
+        command = sandbox.enter_command("cp", [sys.executable, "-m", "hairpin", *arguments])
         return subprocess.run(  # noqa: S603 - our own command
-            command, cwd=ROOT, env=island.environment(), text=True, capture_output=True, check=False
+            command, cwd=ROOT, env=sandbox.environment(), text=True, capture_output=True, check=False
         )
 
 
@@ -331,15 +331,15 @@ def test_a_user_without_rights_on_the_machine(place: Place, tmp_path: Path) -> N
     config = tmp_path / "kubeconfig"
     config.write_bytes((locate(NAME).kube / "admin.conf").read_bytes())
     config.chmod(0o644)
-    island = Island.of(NAME)
+    sandbox = Sandbox.find(NAME)
     reads = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *reads]
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--out={tmp_path}/out"]
     more = [f"--topology={place.topology}", f"--kubeconfig={config}", "-k", "pod-n1 and web-np"]
     done = subprocess.run(  # noqa: S603 - our own command
-        island.door("cp", [*as_nobody, *pytest_, *more]),
+        sandbox.enter_command("cp", [*as_nobody, *pytest_, *more]),
         cwd=ROOT,
-        env=island.environment() | {"HOME": "/nonexistent"},
+        env=sandbox.environment() | {"HOME": "/nonexistent"},
         text=True,
         capture_output=True,
         check=False,

@@ -21,7 +21,7 @@ from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import lab
 from topologies.lab.guest import guest
 from topologies.lab.guest.guest import GuestError
-from topologies.lab.sandbox import Island, locate
+from topologies.lab.sandbox import Sandbox, locate
 from topologies.loading.load import LIBRARY, load
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def living(declared: Path) -> Path:
 
 
 def inside(host: str, *argv: str) -> str:
-    return run(Island.of(NAME).door(host, argv), timeout=60)
+    return run(Sandbox.find(NAME).enter_command(host, argv), timeout=60)
 
 
 def test_kube_proxy_is_in_ipvs_mode(living: Path) -> None:
@@ -164,13 +164,13 @@ def test_the_workers_have_a_kernel_of_their_own_and_the_rest_has_not(living: Pat
 
 
 def test_nothing_leads_out_of_a_guest(living: Path) -> None:
-    """It is in the island's network, whose links are the lab's own; a worker has no others; its way out ends inside."""
-    island = Island.of(load(str(living)).name)
-    (kernel,) = [path for path in Path("/proc").glob("[0-9]*/cmdline") if f"uml_dir={island.state.root}" in told(path)]
-    links = run(["nsenter", "--target", str(island.first), "--net", "ip", "-o", "link"]).splitlines()
+    """It is in the sandbox's network, whose links are the lab's own. A worker has no others. Its way out ends inside"""
+    sandbox = Sandbox.find(load(str(living)).name)
+    (kernel,) = [path for path in Path("/proc").glob("[0-9]*/cmdline") if f"uml_dir={sandbox.state.root}" in told(path)]
+    links = run(["nsenter", "--target", str(sandbox.first), "--net", "ip", "-o", "link"]).splitlines()
     own = inside("n1", "ip", "-o", "link").splitlines()
 
-    assert (kernel.parent / "ns/net").readlink() == Path(f"/proc/{island.first}/ns/net").readlink()
+    assert (kernel.parent / "ns/net").readlink() == Path(f"/proc/{sandbox.first}/ns/net").readlink()
     assert {named(line).partition("-")[0] for line in links} <= {*LAB_LINKS, "guest"}
     assert {named(line) for line in own if "veth" not in line} <= {"lo", "tunl0", "eth0", *CNI_LINKS, *PROXY_LINKS}
     with pytest.raises(ProcessError, match="status 7"):
@@ -189,16 +189,16 @@ def told(path: Path) -> str:
 
 
 def test_up_again_finds_it_running_and_down_ends_it(living: Path, before: dict[str, set[str]]) -> None:
-    first = Island.of(NAME).first
+    first = Sandbox.find(NAME).first
     subprocess.run(command("topologies.lab", "up", "-t", str(living), *BINARIES), cwd=ROOT, check=True)
 
-    assert Island.of(NAME).first == first
+    assert Sandbox.find(NAME).first == first
     assert lab.down(NAME)
     assert not lab.down(NAME)
     assert not changes(before, left())
 
 
-def test_a_killed_island_takes_its_guest_along(living: Path, before: dict[str, set[str]]) -> None:
+def test_a_killed_sandbox_takes_its_guest_along(living: Path, before: dict[str, set[str]]) -> None:
     assert living.exists()
     process = locate(NAME).process
     assert process

@@ -23,7 +23,7 @@ from reports.records.journal import load
 from tests.lab.machine import changes, pids, traces
 from topologies.common.waiting import Deadline, until
 from topologies.lab import lab
-from topologies.lab.sandbox import Island, locate
+from topologies.lab.sandbox import Sandbox, locate
 from topologies.loading.load import LIBRARY
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ def kill(process: subprocess.Popen[bytes], which: str) -> None:
 
 def daemons(name: str) -> list[int]:
     """The pids of one of the lab's daemons (its first process, for `supervisor`), found in the lab's cgroups."""
-    island = Island(NAME, locate(NAME))
+    sandbox = Sandbox(NAME, locate(NAME))
     if name == "supervisor":
-        return [island.first] if island.first else []
+        return [sandbox.first] if sandbox.first else []
     return pids(NAME, name)
 
 

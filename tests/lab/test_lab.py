@@ -19,7 +19,7 @@ from topologies.common.subprocesses import ProcessError, run
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import lab
 from topologies.lab.control_plane.kubeconfigs import token
-from topologies.lab.sandbox import Island, locate
+from topologies.lab.sandbox import Sandbox, locate
 from topologies.loading.load import load
 from topologies.schema.topology import Lab as LabOptions
 
@@ -42,7 +42,7 @@ def named(name: str, **more: object) -> Topology:
 
 def inside(name: str, host: str, *argv: str) -> str:
     """What a command printed inside; ProcessError if it failed."""
-    return run(Island.of(name).door(host, argv), timeout=30)
+    return run(Sandbox.find(name).enter_command(host, argv), timeout=30)
 
 
 def api(name: str, method: str, path: str, body: object = None) -> dict[str, object]:
@@ -65,34 +65,34 @@ def before() -> Iterator[dict[str, set[str]]]:
 
 
 @pytest.fixture
-def small(before: dict[str, set[str]]) -> lab.Lab:
+def small(before: dict[str, set[str]]) -> lab.RunningLab:
     """The lab most tests look at, brought up by the first one that wants it."""
     assert before
     return lab.up(named(NAME), kubernetes_bin=PROGRAMS, say=lambda _: None)
 
 
-def test_every_node_is_ready(small: lab.Lab) -> None:
+def test_every_node_is_ready(small: lab.RunningLab) -> None:
     nodes = api(small.name, "GET", "/api/v1/nodes")["items"]
 
     assert isinstance(nodes, list)
     assert [node["metadata"]["name"] for node in nodes] == ["n1", "n2"]
 
 
-def test_up_again_finds_it_running(small: lab.Lab) -> None:
-    first = Island.of(NAME).first
+def test_up_again_finds_it_running(small: lab.RunningLab) -> None:
+    first = Sandbox.find(NAME).first
 
     assert lab.up(named(NAME), kubernetes_bin=PROGRAMS) == small
-    assert Island.of(NAME).first == first
+    assert Sandbox.find(NAME).first == first
 
 
-def test_another_topology_of_that_name_is_told(small: lab.Lab) -> None:
+def test_another_topology_of_that_name_is_told(small: lab.RunningLab) -> None:
     with pytest.raises(lab.LabError, match="another topology"):
         lab.up(named(small.name, about="changed"), kubernetes_bin=PROGRAMS)
 
 
-def test_nothing_leads_out(small: lab.Lab, before: dict[str, set[str]]) -> None:
+def test_nothing_leads_out(small: lab.RunningLab, before: dict[str, set[str]]) -> None:
     """No link of the machine's is new, no host has a link but those declared, and the default route ends inside."""
-    root = Island.of(NAME)
+    root = Sandbox.find(NAME)
     links = run(["nsenter", "--target", str(root.first), "--net", "ip", "-o", "link"])
 
     assert traces(NAME)["links"] == before["links"]
@@ -102,13 +102,13 @@ def test_nothing_leads_out(small: lab.Lab, before: dict[str, set[str]]) -> None:
         inside(small.name, "cp", "curl", "-sS", "--max-time", "5", "http://203.0.113.1")
 
 
-def test_nothing_has_ipv6(small: lab.Lab) -> None:
-    for host in Island.of(small.name).hosts():
+def test_nothing_has_ipv6(small: lab.RunningLab) -> None:
+    for host in Sandbox.find(small.name).hosts():
         assert not inside(small.name, host, "ip", "-6", "address")
 
 
 @pytest.mark.parametrize(("address", "name"), [("198.18.3.100", "hairpin-"), ("198.18.1.11", "n1")])
-def test_ssh_reaches_hosts_with_verified_keys(small: lab.Lab, address: str, name: str) -> None:
+def test_ssh_reaches_hosts_with_verified_keys(small: lab.RunningLab, address: str, name: str) -> None:
     keys = [
         "-i",
         str(small.ssh_key),
@@ -123,7 +123,7 @@ def test_ssh_reaches_hosts_with_verified_keys(small: lab.Lab, address: str, name
     assert printed.startswith(name)
 
 
-def test_the_door_keeps_the_machines_files_and_our_directory(small: lab.Lab, tmp_path: Path) -> None:
+def test_a_program_inside_keeps_the_machines_files_and_our_directory(small: lab.RunningLab, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "topologies.lab", "exec", "--topology", small.name]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
@@ -140,12 +140,12 @@ def test_the_door_keeps_the_machines_files_and_our_directory(small: lab.Lab, tmp
     assert "198.18.1.10" in done.stdout
 
 
-def test_the_machines_files_are_read_only_for_the_labs_daemons(small: lab.Lab) -> None:
+def test_the_machines_files_are_read_only_for_the_labs_daemons(small: lab.RunningLab) -> None:
     with pytest.raises(ProcessError, match="Read-only file system"):
         inside(small.name, "n1", "touch", "/usr/hairpin")
 
 
-def test_a_service_gets_an_address_is_refused_without_backends_and_gives_it_back(small: lab.Lab) -> None:
+def test_a_service_gets_an_address_is_refused_without_backends_and_gives_it_back(small: lab.RunningLab) -> None:
     ports = {"type": "LoadBalancer", "selector": {"app": "nobody"}, "ports": [{"port": 80}]}
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "empty"}, "spec": ports}
     path = "/api/v1/namespaces/default/services"
@@ -161,11 +161,11 @@ def test_a_service_gets_an_address_is_refused_without_backends_and_gives_it_back
     until(unmet(lambda: "198.18.100.1" not in inside(small.name, "lb", "ip", "address")), Deadline(5), "removal")
 
 
-def test_the_balancer_answers_itself_on_a_port_nobody_declared(small: lab.Lab) -> None:
+def test_the_balancer_answers_itself_on_a_port_nobody_declared(small: lab.RunningLab) -> None:
     assert inside(small.name, "e1", "curl", "-sS", "http://198.18.1.1:7777/hostname") == "lb"
 
 
-def test_two_labs_stand_side_by_side_and_legacy_iptables_is_a_choice(small: lab.Lab) -> None:
+def test_two_labs_stand_side_by_side_and_legacy_iptables_is_a_choice(small: lab.RunningLab) -> None:
     beside = named("test-beside", lab=LabOptions(iptables="legacy", icmp_ratelimit=0))
     try:
         lab.up(beside, kubernetes_bin=PROGRAMS, say=lambda _: None)
@@ -180,7 +180,7 @@ def test_two_labs_stand_side_by_side_and_legacy_iptables_is_a_choice(small: lab.
     assert lab.find(small.name) == small
 
 
-def test_down_leaves_no_trace_and_may_be_said_twice(small: lab.Lab, before: dict[str, set[str]]) -> None:
+def test_down_leaves_no_trace_and_may_be_said_twice(small: lab.RunningLab, before: dict[str, set[str]]) -> None:
     assert lab.down(small.name)
     assert not lab.down(small.name)
 
@@ -203,7 +203,7 @@ def test_up_may_be_killed_at_any_moment(moment: float, before: dict[str, set[str
 
 
 @pytest.mark.parametrize("verb", [["exec"], ["exec", "n1"], ["exec", "e1"]])
-def test_what_exec_started_ends_with_the_lab(verb: list[str], small: lab.Lab) -> None:
+def test_what_exec_started_ends_with_the_lab(verb: list[str], small: lab.RunningLab) -> None:
     """Also a program that left its session and its parent, as `nohup tcpdump &` does."""
     mark = f"777{os.getpid()}"
     command = [sys.executable, "-m", "topologies.lab", verb[0], "--topology", small.name, *verb[1:]]
@@ -222,12 +222,12 @@ def test_what_exec_started_ends_with_the_lab(verb: list[str], small: lab.Lab) ->
 
 
 @pytest.mark.parametrize("which", ["holder", "first", "apiserver"])
-def test_any_of_its_processes_may_be_killed(which: str, small: lab.Lab, before: dict[str, set[str]]) -> None:
-    island = Island.of(small.name)
-    assert island.first
-    assert island.state.process
+def test_any_of_its_processes_may_be_killed(which: str, small: lab.RunningLab, before: dict[str, set[str]]) -> None:
+    sandbox = Sandbox.find(small.name)
+    assert sandbox.first
+    assert sandbox.state.process
     api_server = [int(pid) for pid in run(["pgrep", "-f", f"kube-apiserver .*/labs/{small.name}/"]).split()]
-    pids = {"holder": island.state.process.pid, "first": island.first, "apiserver": api_server[0]}
+    pids = {"holder": sandbox.state.process.pid, "first": sandbox.first, "apiserver": api_server[0]}
     os.kill(pids[which], signal.SIGKILL)
 
     lab.down(small.name)

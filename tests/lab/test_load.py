@@ -20,7 +20,7 @@ import yaml
 from bench.scale import enlarged
 from topologies.common.subprocesses import run
 from topologies.lab import lab
-from topologies.lab.sandbox import Island
+from topologies.lab.sandbox import Sandbox
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def test_a_large_matrix_makes_no_cell_red(topology: Path) -> None:
 
 @pytest.mark.skipif(not SLOW, reason="HAIRPIN_SLOW=1: a real fault in a matrix of 100 Services")
 def test_a_real_fault_is_red_however_large_the_matrix(topology: Path) -> None:
-    n2 = Island.of("test-load")
-    run(n2.door("n2", ["iptables", "-I", *DROP]), timeout=30)
+    n2 = Sandbox.find("test-load")
+    run(n2.enter_command("n2", ["iptables", "-I", *DROP]), timeout=30)
     try:
         records = asked(topology)
     finally:
-        run(n2.door("n2", ["iptables", "-D", *DROP]), timeout=30)
+        run(n2.enter_command("n2", ["iptables", "-D", *DROP]), timeout=30)
 
     inside = [one for one in records if one["cell"]["vantage_kind"] != "external"]
     dropped = {one["verdict"] for one in inside if one["cell"]["frontend"] == "endpoint.web-b"}

@@ -16,7 +16,7 @@ import yaml
 from tests.lab.broken import GIVEN, ROOT
 from topologies.common.subprocesses import ProcessError, run
 from topologies.lab import lab
-from topologies.lab.sandbox import Island
+from topologies.lab.sandbox import Sandbox
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -69,15 +69,15 @@ def made(tmp_path: Path, how: dict[str, Any]) -> Iterator[Path]:
 
 def on(host: str, *argv: str) -> str:
     """What a command printed on a host of the lab; ProcessError if it failed."""
-    return run(Island.of(NAME).door(host, argv), timeout=30)
+    return run(Sandbox.find(NAME).enter_command(host, argv), timeout=30)
 
 
 def asked(topology: Path) -> dict[str, list[str]]:
     """The cells of each verdict, by verdict; what was wrong about those that did not pass."""
-    island = Island.of(NAME)
-    command = island.door("cp", [sys.executable, "-m", "tests.lab.whole", str(topology)])
+    sandbox = Sandbox.find(NAME)
+    command = sandbox.enter_command("cp", [sys.executable, "-m", "tests.lab.whole", str(topology)])
     done = subprocess.run(  # noqa: S603 - our own command
-        command, cwd=ROOT, env=island.environment(), stdout=subprocess.PIPE, check=True, timeout=300
+        command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=300
     )
     return dict(json.loads(done.stdout))
 
@@ -127,6 +127,6 @@ def test_the_network_itself_is_as_declared(tmp_path: Path) -> None:
         on("n1", "ip", "address", "add", "198.18.1.99/32", "dev", "lo")
         with pytest.raises(ProcessError, match="28"):
             on("n1", *forged)
-        switch = str(Island.of(NAME).first)
+        switch = str(Sandbox.find(NAME).first)
         run(["nsenter", "--target", switch, "--net", "nft", "delete", "table", "bridge", "hairpin"])
         on("n1", *forged)

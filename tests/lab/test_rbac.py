@@ -14,7 +14,7 @@ import yaml
 
 from tests.lab.test_lab import PROGRAMS, api
 from topologies.lab import lab
-from topologies.lab.sandbox import Island, locate
+from topologies.lab.sandbox import Sandbox, locate
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -60,7 +60,11 @@ def test_a_run_passes_with_the_documented_rights(topology: Path, kubeconfig: Pat
     pytest_run = [sys.executable, "-m", "pytest", f"--topology={topology}", f"--kubeconfig={kubeconfig}"]
     chosen = ["-q", "-k", "pod-n1 and web-np", f"--out={tmp_path}"]
     done = subprocess.run(  # noqa: S603 - our own command
-        Island.of(NAME).door("cp", [*pytest_run, *chosen]), cwd=ROOT, capture_output=True, text=True, check=False
+        Sandbox.find(NAME).enter_command("cp", [*pytest_run, *chosen]),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -23,7 +23,7 @@ from tests.lab.broken import ROOT, small
 from tests.lab.test_lab import api
 from topologies.common.subprocesses import run
 from topologies.common.waiting import Deadline, unmet, until
-from topologies.lab.sandbox import Island, locate
+from topologies.lab.sandbox import Sandbox, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,10 +62,16 @@ def ask(file: Path, *options: str, **changed: Any) -> Ran:
     out = file.parent / "out"
     kubeconfig = locate(NAME).kube / "admin.conf"
     given = [f"--topology={trap}", f"--kubeconfig={kubeconfig}", f"--out={out}", "-p", "no:cacheprovider", "-q"]
-    command = Island.of(NAME).door("cp", [sys.executable, "-m", "pytest", *given, *options])
+    command = Sandbox.find(NAME).enter_command("cp", [sys.executable, "-m", "pytest", *given, *options])
     began = monotonic()
     done = subprocess.run(  # noqa: S603 - our own suite
-        command, cwd=ROOT, env=Island.of(NAME).environment(), capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=ROOT,
+        env=Sandbox.find(NAME).environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     seconds = monotonic() - began
     lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
@@ -105,7 +111,7 @@ def ours() -> list[str]:
 @contextmanager
 def held_port() -> Iterator[None]:
     """Something that is not ours listens at port 9090 of n1, where host-a wants to, and answers nothing."""
-    command = Island.of(NAME).door("n1", [sys.executable, "-c", HELD])
+    command = Sandbox.find(NAME).enter_command("n1", [sys.executable, "-c", HELD])
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:  # noqa: S603 - ours
         assert holder.stdout
         assert holder.stdin

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab.mutated import There, Whole, main
 from topologies.common.subprocesses import run
-from topologies.lab.sandbox import Island
+from topologies.lab.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ class WrongHostKey(Whole):
 
     @contextmanager
     def inside(self, there: There) -> Iterator[None]:
-        known = Island.of(there.topology.name).state.ssh / "known_hosts"
+        known = Sandbox.find(there.topology.name).state.ssh / "known_hosts"
         text = known.read_text()
         keys = dict(line.split(" ", 1) for line in text.splitlines())
         host, node = str(there.topology.external[0].address), str(there.topology.nodes[0].address)

@@ -14,7 +14,7 @@ Exit codes: `lab` is `hairpin lab`, `pytest` a run. A class without one is caugh
     ├── ProcessError         topologies.common.subprocesses     lab 1
     ├── WaitTimeoutError     topologies.common.waiting          pytest 6, lab 1
     ├── LabError             topologies.lab.lab                 pytest 4, lab 1
-    ├── IslandError          topologies.lab.sandbox             pytest 4, lab 1
+    ├── SandboxError         topologies.lab.sandbox             pytest 4, lab 1
     ├── OwnershipError       topologies.lab.ownership           pytest 4, lab 1
     ├── RequirementError     topologies.lab.requirements        pytest 4, lab 1
     ├── VersionError         topologies.lab.component_flags     pytest 4, lab 1

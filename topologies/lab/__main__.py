@@ -15,7 +15,7 @@ from topologies.common.errors import HairpinError
 from topologies.lab import lab
 from topologies.lab.network import plan
 from topologies.lab.ownership import lab_name
-from topologies.lab.sandbox import Island, IslandError, locate
+from topologies.lab.sandbox import Sandbox, SandboxError, locate
 from topologies.lab.state import State
 from topologies.loading.load import SUFFIXES, load
 from topologies.schema.topology import Topology
@@ -105,17 +105,17 @@ def status(options: argparse.Namespace) -> None:
 def execute(options: argparse.Namespace) -> None:
     """Become a command of the machine inside the lab, on the host named first, if one is."""
     host, argv = split(options.rest)
-    Island.of(name_of(options.topology)).execute(host, argv)
+    Sandbox.find(name_of(options.topology)).execute(host, argv)
 
 
 def shell(options: argparse.Namespace) -> None:
     """Become a shell on a host of the lab."""
-    Island.of(name_of(options.topology)).execute(options.host, [os.environ.get("SHELL", "/bin/sh")])
+    Sandbox.find(name_of(options.topology)).execute(options.host, [os.environ.get("SHELL", "/bin/sh")])
 
 
 def kubectl(options: argparse.Namespace) -> None:
     """Become kubectl on the control plane's host."""
-    Island.of(name_of(options.topology)).execute(
+    Sandbox.find(name_of(options.topology)).execute(
         plan.CONTROL_PLANE, ["kubectl", *options.rest[options.rest[:1] == ["--"] :]]
     )
 
@@ -146,7 +146,7 @@ def split(rest: Sequence[str]) -> tuple[str, list[str]]:
     before, argv = (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else ([], rest)
     if len(before) > 1 or not argv:
         message = "want [HOST] -- COMMAND ..."
-        raise IslandError(message)
+        raise SandboxError(message)
     return (before[0] if before else plan.CONTROL_PLANE), argv
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "hairpin-"
-ISLAND = "island"
+SANDBOX = "sandbox"
 COMMANDS = "commands"  # what `exec`, `shell` and `kubectl` start
 INIT = "init"
 

@@ -19,7 +19,7 @@ from topologies.lab.build import binaries, images
 from topologies.lab.control_plane import kubeconfigs, pki
 from topologies.lab.guest import guest, ipvs_support
 from topologies.lab.network import plan, ssh
-from topologies.lab.sandbox import INSIDE, Island, labs_dir, locate
+from topologies.lab.sandbox import INSIDE, Sandbox, labs_dir, locate
 from topologies.lab.state import State, hidden, read
 from topologies.lab.worker import node
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from topologies.schema.topology import Topology
 
-__all__ = ["INSIDE", "Lab", "LabError", "down", "find", "running", "up"]
+__all__ = ["INSIDE", "LabError", "RunningLab", "down", "find", "running", "up"]
 
 START = 400
 FOLLOW_EVERY = 0.05
@@ -41,7 +41,7 @@ class LabError(HairpinError):
 
 
 @dataclass(frozen=True, slots=True)
-class Lab:
+class RunningLab:
     """A running lab: where its state, kubeconfig and SSH keys are."""
 
     name: str
@@ -69,7 +69,7 @@ def up(
     kubernetes_bin: Path | None = None,
     say: Callable[[str], None] = print,
     stay: bool = True,
-) -> Lab:
+) -> RunningLab:
     """Make the lab, or find it running; LabError if another topology of that name runs, or if it could not be made.
 
     `stay`: a lab with a guest outlives this process, and the command it becomes (`lifeline.py`); a lab on the machine's
@@ -86,19 +86,19 @@ def up(
         golden = images.golden(programs, cache=binaries.cache_dir(), say=say)
         try:
             guest_kernel = _guest_kernel(topology, say)
-            island = _declare(topology, state, programs.directory, golden)
+            sandbox = _declare(topology, state, programs.directory, golden)
             if guest_kernel:
                 guest.declare(state, guest_kernel)
                 if not stay:
                     teardown_on_exit.tie(topology.name, read(state.record)["began"])
-            _make(island, topology, programs.directory, golden)
-            _follow(state, island, say)
+            _make(sandbox, topology, programs.directory, golden)
+            _follow(state, sandbox, say)
         except BaseException as error:
             _clear(state, topology.name)
             if isinstance(error, ProcessError | WaitTimeoutError):
                 raise LabError(str(error)) from error
             raise
-    return Lab(topology.name, state.root)
+    return RunningLab(topology.name, state.root)
 
 
 def down(name: str) -> bool:
@@ -110,10 +110,10 @@ def down(name: str) -> bool:
         return _clear(state, name)
 
 
-def find(name: str) -> Lab | None:
+def find(name: str) -> RunningLab | None:
     """The running lab of that name; None if it is not up."""
     state = locate(name)
-    return Lab(name, state.root) if state.process and state.ready.exists() else None
+    return RunningLab(name, state.root) if state.process and state.ready.exists() else None
 
 
 def running() -> list[str]:
@@ -121,11 +121,11 @@ def running() -> list[str]:
     return sorted(path.name for path in labs_dir().glob("*/") if State(path).process)
 
 
-def _same(topology: Topology, state: State) -> Lab:
+def _same(topology: Topology, state: State) -> RunningLab:
     if state.topology.read_text() != topology.model_dump_json():
         message = f"a lab {topology.name} runs with another topology: python -m topologies.lab down {topology.name}"
         raise LabError(message)
-    return Lab(topology.name, state.root)
+    return RunningLab(topology.name, state.root)
 
 
 def _guest_kernel(topology: Topology, say: Callable[[str], None]) -> Path | None:
@@ -138,8 +138,8 @@ def _guest_kernel(topology: Topology, say: Callable[[str], None]) -> Path | None
     return guest.image(say)
 
 
-def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> Island:
-    """What the island's first process starts from, and `down`, written before anything is made."""
+def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> Sandbox:
+    """What the sandbox's first process starts from, and `down`, written before anything is made."""
     for path in (state.root, programs):
         if place := hidden(path):
             message = f"{path} is below {place}, which a node covers with its own: choose another place"
@@ -150,18 +150,18 @@ def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> 
     ownership.create(state, {"name": topology.name, "began": time(), **places})
     state.logs.mkdir()
     state.topology.write_text(topology.model_dump_json())
-    return Island(topology.name, state)
+    return Sandbox(topology.name, state)
 
 
-def _make(island: Island, topology: Topology, programs: Path, golden: Path) -> None:
-    """Start the island; meanwhile make keys, configurations and, unless a guest does, the workers' containerd roots."""
-    state, here = island.state, not island.state.guest.exists()
+def _make(sandbox: Sandbox, topology: Topology, programs: Path, golden: Path) -> None:
+    """Start the sandbox. Meanwhile write keys, configurations and the containerd roots of workers outside a guest."""
+    state, here = sandbox.state, not sandbox.state.guest.exists()
     groups = cgroups.found()
     bases = [group.base(cgroups.label(topology.name, state.root)) for group in groups]
-    members = [cgroups.ISLAND, *(worker.name for worker in topology.nodes if here)]
+    members = [cgroups.SANDBOX, *(worker.name for worker in topology.nodes if here)]
     for group, base in zip(groups, bases, strict=True):
         cgroups.create(base, members, unified=group.unified)
-    island.start([base / cgroups.ISLAND for base in bases])
+    sandbox.start([base / cgroups.SANDBOX for base in bases])
     services = topology.service_cidr[1]
     kubelets = [worker.address for worker in topology.nodes]
     pki.write(state.pki, api=[services, plan.control_plane(topology)], kubelets=kubelets)
@@ -175,7 +175,7 @@ def _make(island: Island, topology: Topology, programs: Path, golden: Path) -> N
     state.prepared.touch()
 
 
-def _follow(state: State, island: Island, say: Callable[[str], None]) -> None:
+def _follow(state: State, sandbox: Sandbox, say: Callable[[str], None]) -> None:
     """Print the supervisor's steps until the lab is ready.
 
     Raises:
@@ -193,19 +193,19 @@ def _follow(state: State, island: Island, say: Callable[[str], None]) -> None:
             say(line)
         shown = len(lines)
         if not ready:
-            _raise_if_failed(state, island)
+            _raise_if_failed(state, sandbox)
         return "" if ready else f"the last step was: {lines[-1] if lines else 'none'}"
 
-    until(check, Deadline(START), f"start of lab {island.name}", every=FOLLOW_EVERY)
+    until(check, Deadline(START), f"start of lab {sandbox.name}", every=FOLLOW_EVERY)
 
 
-def _raise_if_failed(state: State, island: Island) -> None:
+def _raise_if_failed(state: State, sandbox: Sandbox) -> None:
     if failed := read(state.failed):
         pause(LOGGED if state.guest.exists() else 0)
         message = f"the lab did not start: {failed['message']}\n{_last_words(state, failed['message'])}"
         raise LabError(message)
-    if island.first is None:
-        message = f"the lab did not start: its first process ended\n{tail(state.logs / 'island.log')}"
+    if sandbox.first is None:
+        message = f"the lab did not start: its first process ended\n{tail(state.logs / 'sandbox.log')}"
         raise LabError(message)
 
 
@@ -217,7 +217,7 @@ def _last_words(state: State, message: str) -> str:
 
 
 def _clear(state: State, name: str) -> bool:
-    """End the island and every process in its cgroups; remove the cgroups and the state. Return whether it existed.
+    """End the sandbox and every process in its cgroups; remove the cgroups and the state. Return whether it existed.
 
     Raises:
         LabError: A cgroup could not be emptied.
@@ -228,7 +228,7 @@ def _clear(state: State, name: str) -> bool:
     if record is None:
         return False
     bases = ownership.own_cgroups(state, record)
-    Island(name, state).end()
+    Sandbox(name, state).end()
     if left := cgroups.remove(bases):
         message = f"these cgroups could not be removed: {', '.join(map(str, left))}"
         raise LabError(message)

@@ -1,6 +1,6 @@
-"""The island and its door: the closed set of namespaces a lab lives in, and the one way to run a command inside.
+"""The sandbox and its door: the closed set of namespaces a lab lives in, and the one way to run a command inside.
 
-The island has no link to the machine's own network namespace, so nothing can leave it. The door joins only the network
+The sandbox has no link to the machine's own network namespace, so nothing can leave it. The door joins only the network
 (and the host name) of a host: a program keeps its working directory and sees the machine's own files, so that pytest
 run through it can write its reports. A worker is the exception: its shell gets all of the worker's namespaces, and
 where a guest holds the worker, it is reached by SSH, with the guest's view of the machine's files (read-only).
@@ -33,7 +33,7 @@ END = 60  # seconds; the kernel takes a moment for hundreds of processes on a bu
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--")
 
 
-class IslandError(HairpinError):
+class SandboxError(HairpinError):
     """There is no such lab, or no such host in it; says which there are."""
 
 
@@ -49,39 +49,39 @@ def locate(name: str) -> State:
 
 
 @dataclass(frozen=True, slots=True)
-class Island:
+class Sandbox:
     """A lab's namespaces, found by its state directory."""
 
     name: str
     state: State
 
     @classmethod
-    def of(cls, name: str) -> Island:
-        """The running island of a lab; IslandError if it is not up."""
-        island = cls(name, locate(name))
-        if island.first is None:
+    def find(cls, name: str) -> Sandbox:
+        """The running sandbox of a lab; SandboxError if it is not up."""
+        sandbox = cls(name, locate(name))
+        if sandbox.first is None:
             message = f"lab {name} is not up: python -m topologies.lab up --topology {name}"
-            raise IslandError(message)
-        return island
+            raise SandboxError(message)
+        return sandbox
 
     @property
     def first(self) -> int | None:
-        """The pid of the island's first process, as the machine numbers it."""
+        """The pid of the sandbox's first process, as the machine numbers it."""
         process = self.state.process
         return next(iter(children(process.pid)), None) if process else None
 
     def start(self, groups: Sequence[Path]) -> None:
         """Start it and write down who holds it; ProcessError if it ended at once."""
         package = Path(__file__).parents[2]
-        log = self.state.logs / "island.log"
+        log = self.state.logs / "sandbox.log"
         argv = [*NAMESPACES, sys.executable, "-m", "topologies.lab.supervisor", str(self.state.root)]
         env = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "PYTHONPATH": str(package)}
         child = spawn(enter_cgroups(groups, argv), log, env=env)
         process = Process.find(child.pid)
         if process is None:
-            message = "the island ended at once"
+            message = "the sandbox ended at once"
             raise ProcessError(message)
-        write(self.state.island, {"pid": process.pid, "started": process.started, "boot": boot_id()})
+        write(self.state.sandbox, {"pid": process.pid, "started": process.started, "boot": boot_id()})
         begun = unmet(lambda: self.first is not None or child.poll() is not None, "it has not started")
         until(begun, Deadline(10), f"first process of lab {self.name}", every=0.05)
 
@@ -95,16 +95,16 @@ class Island:
             gone = unmet(lambda: not holder.alive, f"process {holder.pid} is still alive")
             until(gone, Deadline(END), f"end of lab {self.name}", every=0.01)
 
-    def door(self, host: str, argv: Sequence[str]) -> list[str]:
-        """The command that runs `argv` on a host; IslandError if there is no such host."""
+    def enter_command(self, host: str, argv: Sequence[str]) -> list[str]:
+        """The command that runs `argv` on a host; SandboxError if there is no such host."""
         first, names = self.first, self.hosts()
         if first is None or host not in names:
             message = f"lab {self.name} has no host {host}: there are {', '.join(names)}"
-            raise IslandError(message)
+            raise SandboxError(message)
         if self.state.guest.exists() and host in self.workers():
             terminal = os.isatty(0) and os.isatty(1)
             away = ssh.client(self.topology(), self.state, host, argv, terminal=terminal)
-            return self.door(plan.CONTROL_PLANE, away)
+            return self.enter_command(plan.CONTROL_PLANE, away)
         pid = self.state.node(host) / "pid"
         if pid.exists():
             whole = ["nsenter", "--target", str(first), "--mount", "--net", "--pid", "--ipc", "--uts"]
@@ -141,19 +141,19 @@ class Island:
     def execute(self, host: str, argv: Sequence[str]) -> None:
         """Become that command, on that host, in the lab's cgroups: it ends with the lab.
 
-        Never returns; IslandError if there is no such program, OSError if the cgroups cannot be entered.
+        Never returns; SandboxError if there is no such program, OSError if the cgroups cannot be entered.
         """
-        command = self.door(host, argv)
+        command = self.enter_command(host, argv)
         cgroups.enter(Path(base) for base in read(self.state.record)["cgroups"])
         self.become(command)
 
     def become(self, command: Sequence[str]) -> None:
-        """Become a command, which is told where it is. Never returns; IslandError if there is no such program."""
+        """Become a command, which is told where it is. Never returns; SandboxError if there is no such program."""
         try:
             os.execvpe(command[0], list(command), self.environment())  # noqa: S606 - a list, no shell
         except OSError as error:
             message = f"{command[0]}: {error.strerror}"
-            raise IslandError(message) from error
+            raise SandboxError(message) from error
 
 
 def is_inside(name: str | None = None) -> bool:
@@ -163,9 +163,9 @@ def is_inside(name: str | None = None) -> bool:
 
 
 def reenter(topology_name: str, argv: Sequence[str]) -> None:
-    """Become `argv` inside the lab, on the control plane's host, from where every address is reached; IslandError.
+    """Become `argv` inside the lab, on the control plane's host, from where every address is reached; SandboxError.
 
     It is not in the lab's cgroups, so it outlives the lab and can report that the lab was taken down.
     """
-    inside = Island.of(topology_name)
-    inside.become(inside.door(plan.CONTROL_PLANE, argv))
+    inside = Sandbox.find(topology_name)
+    inside.become(inside.enter_command(plan.CONTROL_PLANE, argv))

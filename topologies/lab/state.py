@@ -39,8 +39,8 @@ class State:
         return self.root / "lab.json"
 
     @property
-    def island(self) -> Path:
-        """The process that holds the island: pid and start time."""
+    def sandbox(self) -> Path:
+        """The process that holds the sandbox: pid and start time."""
         return self.root / "island.json"
 
     @property
@@ -117,8 +117,8 @@ class State:
 
     @property
     def process(self) -> Process | None:
-        """The process that holds the island, if it lives."""
-        written = read(self.island)
+        """The process that holds the sandbox, if it lives."""
+        written = read(self.sandbox)
         if not written or written.get("boot", boot_id()) != boot_id():  # pids of an earlier boot are others' now
             return None
         process = Process(written["pid"], written["started"])

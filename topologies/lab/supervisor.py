@@ -1,4 +1,4 @@
-"""The first process of the island: builds the hosts, starts everything, tells its progress, then reaps for ever.
+"""The first process of the sandbox: builds the hosts, starts everything, tells its progress, then reaps for ever.
 
     python -m topologies.lab.supervisor STATE      in new mount, net, pid, ipc and uts namespaces
 
@@ -35,7 +35,7 @@ KERNELS = ("/proc", "/sys", "/dev", "/run")
 
 @dataclass(slots=True)
 class Supervisor:
-    """What the island's first process knows while it starts the lab."""
+    """What the sandbox's first process knows while it starts the lab."""
 
     state: State
     record: dict[str, Any]

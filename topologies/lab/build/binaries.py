@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import ProcessError, run
 from topologies.lab.build.apt import DebianError
-from topologies.lab.build.kubernetes import NEEDED, PACKAGED, Build, BuildError, locked
+from topologies.lab.build.kubernetes import NEEDED, PACKAGED, BuildError, KubernetesBuild, locked
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def make(version: Version, kept: Path, say: Callable[[str], None]) -> None:
         if not complaints(kept):
             return
         try:
-            Build(version, kept.with_name(f"{version}.build"), kept, say).run()
+            KubernetesBuild(version, kept.with_name(f"{version}.build"), kept, say).run()
         except (BuildError, ProcessError, DebianError) as error:
             message = (
                 f"Kubernetes {version} could not be built: {error}\nMend that and try again (it goes on), or {ADVICE}"

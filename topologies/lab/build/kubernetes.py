@@ -60,7 +60,7 @@ class BuildError(HairpinError):
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
+class KubernetesBuild:
     """One build: `work` holds the big tree while it runs, `into` receives the programs."""
 
     version: Version

@@ -37,7 +37,7 @@ def apiserver(topology: Topology, state: State) -> list[str]:
     address, pki = str(plan.control_plane(topology)), state.pki
     values = {
         "etcd-servers": ETCD,
-        "bind-address": "0.0.0.0",  # noqa: S104 - of the island
+        "bind-address": "0.0.0.0",  # noqa: S104 - of the sandbox
         "secure-port": "6443",
         "insecure-port": "0",
         "advertise-address": address,

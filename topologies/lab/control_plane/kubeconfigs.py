@@ -37,7 +37,7 @@ contexts:
 
 
 def token(user: str) -> str:
-    """The static token of a user of this lab; no secret, since nobody outside the island reaches the API server."""
+    """The static token of a user of this lab; no secret, since nobody outside the sandbox reaches the API server."""
     return f"token-{user}"
 
 

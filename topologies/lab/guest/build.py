@@ -43,7 +43,7 @@ def kernel(cache: Path, say: Callable[[str], None]) -> Path:
     with locked(place / f"{mark()}.lock", say):
         if kept := _kept(place):
             return kept
-        build = Build(place / f"{mark()}.build", say)
+        build = KernelBuild(place / f"{mark()}.build", say)
         build.run()
         made = place / f"{build.version}-{mark()}"
         made.mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ def _kept(place: Path) -> Path | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Build:
+class KernelBuild:
     """One build in `work`, which goes when its kernel is delivered."""
 
     work: Path

@@ -1,6 +1,6 @@
-"""A guest's life: `declare` writes down, before there is an island, how it is booted; `Guest` boots it from inside.
+"""A guest's life: `declare` writes down, before there is an sandbox, how it is booted; `Guest` boots it from inside.
 
-It ends with the island, whose process it is.
+It ends with the sandbox, whose process it is.
 
 Errors: GuestError (this machine cannot hold a guest: what is missing and the way out).
 Source: `arch/um`, `Documentation/virt/uml/user_mode_linux_howto_v2.rst` of Linux.
@@ -45,7 +45,7 @@ class GuestError(HairpinError):
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """The workers in a guest; as `workers.Workers`, from within the island. `daemons`: `kernel of guest`."""
+    """The workers in a guest; as `workers.Workers`, from within the sandbox. `daemons`: `kernel of guest`."""
 
     topology: Topology
     state: State
@@ -105,7 +105,7 @@ def cards(topology: Topology) -> dict[str, str]:
 
 
 def command(image: Path, state: State, processor: int, plugged: Mapping[str, int]) -> list[str]:
-    """The kernel's command line: one processor, the island's files as its own, `init.py` first; GuestError.
+    """The kernel's command line: one processor, the sandbox's files as its own, `init.py` first; GuestError.
 
     `plugged`: its cards, each with the descriptor of the socket that it is. (The driver's own ways to open one do not
     serve a bridge: `tap` faults in Linux 7.3, `vector_poll` without a queue; `raw` and `hybrid` hear what they said.)

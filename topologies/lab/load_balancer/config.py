@@ -29,7 +29,7 @@ OWN_PORTS = 20001  # where the host answers for its first listener of its own
 
 
 @dataclass(frozen=True, slots=True)
-class Frontend:
+class ForwardingRule:
     """Ports of a balanced address and where they lead: a NodePort of the nodes in the pool, or a port of the host's."""
 
     address: IPAddress
@@ -108,14 +108,14 @@ def frontends(
     nodes: tuple[IPAddress, ...],
     healthy: Callable[[IPAddress, int], bool],
     balancer: LoadBalancer,
-) -> list[Frontend]:
+) -> list[ForwardingRule]:
     """All ports of all balanced Services, and the listeners that belong to none.
 
     The pool of a Local Service is the nodes whose healthCheckNodePort says 200, unless the balancer registers all.
     """
     known = {key(service): service for service in services}
     pools = {name: _pool(service, nodes, healthy, balancer.registers) for name, service in known.items()}
-    made: dict[tuple[IPAddress, str, int], Frontend] = {}
+    made: dict[tuple[IPAddress, str, int], ForwardingRule] = {}
     for name, address in given.items():
         for one in _declared(known[name], address, pools[name]):
             made[one.address, one.protocol, one.port] = one
@@ -142,10 +142,10 @@ def _pool(
     return tuple(node for node in nodes if healthy(node, port))
 
 
-def _declared(service: Service, address: IPAddress, pool: tuple[IPAddress, ...]) -> Iterator[Frontend]:
+def _declared(service: Service, address: IPAddress, pool: tuple[IPAddress, ...]) -> Iterator[ForwardingRule]:
     for port in service["spec"]["ports"]:
         if port.get("nodePort"):
-            yield Frontend(address, port.get("protocol", "TCP").lower(), port["port"], port["nodePort"], pool)
+            yield ForwardingRule(address, port.get("protocol", "TCP").lower(), port["port"], port["nodePort"], pool)
 
 
 def _listening(
@@ -154,15 +154,15 @@ def _listening(
     own_port: int,
     target: Service | None,
     pools: dict[str, tuple[IPAddress, ...]],
-) -> Frontend | None:
+) -> ForwardingRule | None:
     """The listener at one address: the host's own answer, or as the Service's first port; None without that Service."""
     until = listener.until or 0
     if not listener.leads_to:
-        return Frontend(address, "tcp", listener.port, until=until, own_port=own_port)
+        return ForwardingRule(address, "tcp", listener.port, until=until, own_port=own_port)
     if target is None or not balanced(target):
         return None
     node_port = target["spec"]["ports"][0].get("nodePort", 0)
-    return Frontend(address, "tcp", listener.port, node_port, pools[key(target)], until) if node_port else None
+    return ForwardingRule(address, "tcp", listener.port, node_port, pools[key(target)], until) if node_port else None
 
 
 def own_listeners(balancer: LoadBalancer) -> dict[str, int]:
@@ -170,7 +170,7 @@ def own_listeners(balancer: LoadBalancer) -> dict[str, int]:
     return {one.name: OWN_PORTS + number for number, one in enumerate(balancer.listeners) if not one.leads_to}
 
 
-def pools(services: Iterable[Service], given: Given, made: Iterable[Frontend], names: Names) -> dict[str, str]:
+def pools(services: Iterable[Service], given: Given, made: Iterable[ForwardingRule], names: Names) -> dict[str, str]:
     """What every balanced Service's first port leads to, as `topologies.cluster.lb_targets.ANNOTATION` tells it."""
     led = {(one.address, one.port): one.pool for one in made}
     found = {}
@@ -195,7 +195,7 @@ def status(service: Service, address: IPAddress, balancer: LoadBalancer) -> dict
     return {"ip": str(address)} | ({"ipMode": "Proxy"} if wanted is BalancerStatus.PROXY else {})
 
 
-def ruleset(made: Iterable[Frontend], balancer: LoadBalancer, external: IPNetwork) -> str:
+def ruleset(made: Iterable[ForwardingRule], balancer: LoadBalancer, external: IPNetwork) -> str:
     """The whole nft table, replaced in one transaction. `external`: the addresses that are handed on untranslated.
 
     An empty pool has no rule: the address is the balancer's own and nobody listens, so a connection is refused; with
@@ -232,7 +232,7 @@ def _masquerades(balancer: LoadBalancer, external: IPNetwork) -> list[str]:
     return [f"{inside} ct status dnat masquerade", f"{inside} ip daddr {external} masquerade"]
 
 
-def _choices(one: Frontend, *, excludes: bool) -> Iterator[str]:
+def _choices(one: ForwardingRule, *, excludes: bool) -> Iterator[str]:
     """Where its packets go; a client among the pool first, if it is not to get itself."""
     if one.own_port:
         yield f"{one.match} redirect to :{one.own_port}"
@@ -244,7 +244,7 @@ def _choices(one: Frontend, *, excludes: bool) -> Iterator[str]:
         yield f"{one.match} dnat to {_choice(one.pool)} : {one.node_port}"
 
 
-def _silences(one: Frontend, balancer: LoadBalancer) -> Iterator[str]:
+def _silences(one: ForwardingRule, balancer: LoadBalancer) -> Iterator[str]:
     """What is left unanswered rather than refused, where nobody is left to take it."""
     if balancer.empty_pool is not EmptyPool.DROP or one.own_port:
         return

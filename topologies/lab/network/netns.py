@@ -1,6 +1,6 @@
 """Network namespaces: builds the hosts that `addresses.py` describes, and runs things inside one. The door to pyroute2.
 
-Everything happens in the network namespace of the caller, which must be the island's own: a bridge each for the nodes,
+Everything happens in the network namespace of the caller, which must be the sandbox's own: a bridge each for the nodes,
 for their second cards and for the outside live there, and nothing else.
 """
 

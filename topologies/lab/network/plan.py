@@ -36,7 +36,7 @@ VXLAN_MTU = 1450
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A network card: one end of a veth pair, the other end in a bridge of the island or in another host."""
+    """A network card: one end of a veth pair, the other end in a bridge of the sandbox or in another host."""
 
     name: str
     address: IPInterface

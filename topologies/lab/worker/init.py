@@ -43,7 +43,7 @@ def main(root: str, name: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     state = State(Path(root))
     plan = read(state.node(name) / "plan.json")
-    (state.node(name) / "pid").write_text(str(Path("/proc/self").readlink()))  # /proc is still the island's
+    (state.node(name) / "pid").write_text(str(Path("/proc/self").readlink()))  # /proc is still the sandbox's
     furnish(state, plan)
     if plan["iptables"]:
         run(["iptables-restore", "-n"], stdin=plan["iptables"])

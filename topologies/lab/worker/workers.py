@@ -1,4 +1,4 @@
-"""The workers, made by whose kernel holds them: the island's first process, or a guest's (`guest/`)."""
+"""The workers, made by whose kernel holds them: the sandbox's first process, or a guest's (`guest/`)."""
 
 from __future__ import annotations
 

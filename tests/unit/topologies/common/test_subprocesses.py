@@ -73,7 +73,7 @@ def test_the_state_knows_its_process_only_while_it_lives(tmp_path: Path, sleeper
     state = State(tmp_path)
     process = Process.find(sleeper.pid)
     assert process is not None
-    write(state.island, {"pid": process.pid, "started": process.started})
+    write(state.sandbox, {"pid": process.pid, "started": process.started})
 
     assert state.process == process
     sleeper.kill()

@@ -14,7 +14,7 @@ import pytest
 from topologies.common.subprocesses import ProcessError
 from topologies.lab.build import apt, kubernetes, long_commands
 from topologies.lab.build.binaries import BinariesError, cache_dir, find
-from topologies.lab.build.kubernetes import NEEDED, Build, BuildError, locked
+from topologies.lab.build.kubernetes import NEEDED, BuildError, KubernetesBuild, locked
 from topologies.lab.ownership import OwnershipError
 from topologies.schema.topology import Version
 
@@ -79,11 +79,11 @@ def test_a_version_that_debian_has_not_asks_for_a_directory(tmp_path: Path) -> N
 
 
 def test_a_failed_build_says_why_and_what_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Build) -> None:
+    def fail(_: KubernetesBuild) -> None:
         message = "no room"
         raise BuildError(message)
 
-    monkeypatch.setattr(kubernetes.Build, "run", fail)
+    monkeypatch.setattr(kubernetes.KubernetesBuild, "run", fail)
     with pytest.raises(BinariesError, match=r"could not be built: no room\n.*try again.*--kubernetes-bin"):
         find(None, V, cache=tmp_path, say=silent)
 
@@ -106,7 +106,7 @@ def test_an_interrupted_build_goes_on_at_its_first_unfinished_stage(
 ) -> None:
     done: list[str] = []
 
-    def compile_(task: Build) -> None:
+    def compile_(task: KubernetesBuild) -> None:
         done.append("compile")
         if done.count("compile") == 1:
             raise KeyboardInterrupt
@@ -114,10 +114,10 @@ def test_an_interrupted_build_goes_on_at_its_first_unfinished_stage(
 
     monkeypatch.setattr(kubernetes, "check_prerequisites", lambda: None)
     monkeypatch.setattr(kubernetes, "check_room", silent)
-    monkeypatch.setattr(Build, "fetch", lambda _: done.append("fetch"))
-    monkeypatch.setattr(Build, "patch", lambda _: done.append("patch"))
-    monkeypatch.setattr(Build, "compile", compile_)
-    task = Build(V, tmp_path / "1.20.2.build", tmp_path / "1.20.2", silent)
+    monkeypatch.setattr(KubernetesBuild, "fetch", lambda _: done.append("fetch"))
+    monkeypatch.setattr(KubernetesBuild, "patch", lambda _: done.append("patch"))
+    monkeypatch.setattr(KubernetesBuild, "compile", compile_)
+    task = KubernetesBuild(V, tmp_path / "1.20.2.build", tmp_path / "1.20.2", silent)
     with pytest.raises(KeyboardInterrupt):
         task.run()
     assert not task.into.exists()
@@ -141,7 +141,7 @@ def test_kubernetes_is_built_with_debians_go_whatever_go_is_first_in_the_path(
 ) -> None:
     (tmp_path / "go").touch(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    task = Build(V, tmp_path / "x.build", tmp_path / "x", silent)
+    task = KubernetesBuild(V, tmp_path / "x.build", tmp_path / "x", silent)
 
     found = shutil.which("go", path=long_commands.environment(task._environment())["PATH"])
 
@@ -152,7 +152,7 @@ def test_kubernetes_is_built_with_debians_go_whatever_go_is_first_in_the_path(
 
 def test_a_build_directory_of_somebody_else_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "check_prerequisites", lambda: None)
-    task = Build(V, tmp_path / "1.20.2.build", tmp_path / "1.20.2", silent)
+    task = KubernetesBuild(V, tmp_path / "1.20.2.build", tmp_path / "1.20.2", silent)
     (task.work / "sources").mkdir(parents=True)
     (task.work / "sources" / "thesis.tex").touch()
 

@@ -49,7 +49,7 @@ def test_a_topology_that_insists_on_the_machines_kernel_is_told_what_lacks(monke
         ipvs_support.guest_because(topology(kernels=Kernels.MACHINE))
 
 
-def test_a_guest_has_one_processor_the_islands_files_and_the_cards_it_is_given() -> None:
+def test_a_guest_has_one_processor_the_sandboxs_files_and_the_cards_it_is_given() -> None:
     words = guest.command(Path("/cache/linux"), State(Path("/labs/x")), 1, {"vec0": 7, "vec1": 9})
 
     assert words[:4] == ["taskset", "--cpu-list", "1", "/cache/linux"]

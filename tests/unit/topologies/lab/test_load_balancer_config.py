@@ -38,7 +38,7 @@ def made(
     *services: dict[str, Any],
     healthy: Callable[[IPv4Address, int], bool] = always,
     balancer: LoadBalancer = INLINE,
-) -> list[config.Frontend]:
+) -> list[config.ForwardingRule]:
     return config.frontends(services, config.assign(services, NETWORK), NODES, healthy, balancer)
 
 

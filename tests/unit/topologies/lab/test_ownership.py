@@ -156,9 +156,9 @@ def test_a_process_of_an_earlier_boot_is_not_the_labs(tmp_path: Path) -> None:
     with subprocess.Popen(["/bin/sleep", "60"]) as sleeper:
         process = Process.find(sleeper.pid)
         assert process
-        write(state.island, {"pid": process.pid, "started": process.started, "boot": "an-earlier-one"})
+        write(state.sandbox, {"pid": process.pid, "started": process.started, "boot": "an-earlier-one"})
         earlier = state.process
-        write(state.island, {"pid": process.pid, "started": process.started, "boot": boot_id()})
+        write(state.sandbox, {"pid": process.pid, "started": process.started, "boot": boot_id()})
         now = state.process
         sleeper.kill()
 

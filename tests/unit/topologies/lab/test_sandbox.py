@@ -6,7 +6,7 @@ import pytest
 
 from topologies.lab import __main__ as command
 from topologies.lab import sandbox
-from topologies.lab.sandbox import Island, IslandError
+from topologies.lab.sandbox import Sandbox, SandboxError
 from topologies.lab.state import State, write
 from topologies.loading.load import load
 
@@ -26,7 +26,7 @@ def test_exec_takes_a_host_and_a_command(rest: list[str], host: str, argv: list[
 
 @pytest.mark.parametrize("rest", [[], ["--"], ["a", "b", "--", "ls"]])
 def test_exec_without_a_command_is_told(rest: list[str]) -> None:
-    with pytest.raises(IslandError, match="COMMAND"):
+    with pytest.raises(SandboxError, match="COMMAND"):
         command.split(rest)
 
 
@@ -38,23 +38,23 @@ def test_what_follows_kubectl_is_its_own(given: list[str]) -> None:
     assert options.topology == ("x" if len(given) > 1 else command.DEFAULT)
 
 
-def test_a_lab_that_is_not_up_has_no_door(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_lab_that_is_not_up_has_no_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HAIRPIN_CACHE", str(tmp_path))
 
-    with pytest.raises(IslandError, match="not up"):
-        Island.of("nobody")
+    with pytest.raises(SandboxError, match="not up"):
+        Sandbox.find("nobody")
 
 
 def test_a_proxy_of_the_users_stays_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
 
-    told = Island("x", State(Path("/state"))).environment()
+    told = Sandbox("x", State(Path("/state"))).environment()
 
     assert "HTTPS_PROXY" not in told
     assert told["KUBECONFIG"] == "/state/kube/admin.conf"
 
 
-def test_inside_is_what_the_door_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_inside_knows_its_lab(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(sandbox.INSIDE, raising=False)
     assert not sandbox.is_inside()
 
@@ -77,11 +77,11 @@ def test_a_worker_in_a_guest_is_reached_by_ssh_from_the_control_plane(
     state = State(tmp_path)
     state.topology.write_text(load("lab-ipvs-flannel").model_dump_json())
     write(state.guest, {})
-    monkeypatch.setattr(Island, "first", 7)
-    monkeypatch.setattr(Island, "hosts", lambda _: ["cp", "n1"])
+    monkeypatch.setattr(Sandbox, "first", 7)
+    monkeypatch.setattr(Sandbox, "hosts", lambda _: ["cp", "n1"])
     monkeypatch.chdir("/usr")
 
-    command = Island("x", state).door("n1", ["ip", "route", "show", "a b"])
+    command = Sandbox("x", state).enter_command("n1", ["ip", "route", "show", "a b"])
 
     assert command[:2] == ["nsenter", "--net=/proc/7/root/run/netns/cp"]
     assert command[command.index("--") + 1] == "ssh"
