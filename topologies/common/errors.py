@@ -13,7 +13,7 @@ Exit codes: `lab` is `hairpin lab`, `pytest` a run. A class without one is caugh
     ├── ClusterError         topologies.cluster.api             pytest 6, hairpin 2
     ├── ProcessError         topologies.common.subprocesses     lab 1
     ├── WaitTimeoutError     topologies.common.waiting          pytest 6, lab 1
-    ├── LabError             topologies.lab.lab                 pytest 4, lab 1
+    ├── LabError             topologies.lab.teardown            pytest 4, lab 1
     ├── SandboxError         topologies.lab.sandbox             pytest 4, lab 1
     ├── OwnershipError       topologies.lab.ownership           pytest 4, lab 1
     ├── RequirementError     topologies.lab.requirements        pytest 4, lab 1

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from time import time
 from typing import TYPE_CHECKING
 
-from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import ProcessError, tail
 from topologies.common.waiting import Deadline, WaitTimeoutError, pause, until
 from topologies.lab import cgroups, ownership, requirements, teardown_on_exit
@@ -21,6 +20,7 @@ from topologies.lab.guest import guest, ipvs_support
 from topologies.lab.network import plan, ssh
 from topologies.lab.sandbox import INSIDE, Sandbox, labs_dir, locate
 from topologies.lab.state import State, hidden, read
+from topologies.lab.teardown import LabError, clear, down
 from topologies.lab.worker import node
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ __all__ = ["INSIDE", "LabError", "RunningLab", "down", "find", "running", "up"]
 START = 400
 FOLLOW_EVERY = 0.05
 LOGGED = 1.5  # seconds until what a guest's daemons wrote is in the machine's files: `guest/init.py` SYSCTLS
-
-
-class LabError(HairpinError):
-    """The lab could not be made, or not be taken away; says what failed and ends with the right log's last lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,7 @@ def up(
         if state.process and state.ready.exists():
             return _same(topology, state)
         requirements.check(topology.kubernetes, topology.proxy.mode)
-        _clear(state, topology.name)
+        clear(state, topology.name)
         programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), say=say)
         golden = images.golden(programs, cache=binaries.cache_dir(), say=say)
         try:
@@ -94,20 +90,11 @@ def up(
             _make(sandbox, topology, programs.directory, golden)
             _follow(state, sandbox, say)
         except BaseException as error:
-            _clear(state, topology.name)
+            clear(state, topology.name)
             if isinstance(error, ProcessError | WaitTimeoutError):
                 raise LabError(str(error)) from error
             raise
     return RunningLab(topology.name, state.root)
-
-
-def down(name: str) -> bool:
-    """Take the lab away; whether there was anything. LabError if something would not go."""
-    state = locate(name)
-    if not state.root.exists() and not state.root.with_name(f"{state.root.name}.lock").exists():
-        return False
-    with state.lock():
-        return _clear(state, name)
 
 
 def find(name: str) -> RunningLab | None:
@@ -214,23 +201,3 @@ def _last_words(state: State, message: str) -> str:
     logs = [log for log in sorted(state.logs.iterdir(), key=lambda log: log.stat().st_mtime) if log.stat().st_size]
     named = [log for log in logs if set(log.name.split(".")[:-1]) <= set(message.split())]
     return "\n".join(f"{log.name}:\n{tail(log)}" for log in (named or logs)[-1:])
-
-
-def _clear(state: State, name: str) -> bool:
-    """End the sandbox and every process in its cgroups; remove the cgroups and the state. Return whether it existed.
-
-    Raises:
-        LabError: A cgroup could not be emptied.
-        OwnershipError: What is there is not proven to be this lab's; nothing was touched.
-
-    """
-    record = ownership.proven(state, name)
-    if record is None:
-        return False
-    bases = ownership.own_cgroups(state, record)
-    Sandbox(name, state).end()
-    if left := cgroups.remove(bases):
-        message = f"these cgroups could not be removed: {', '.join(map(str, left))}"
-        raise LabError(message)
-    ownership.remove(state, name)
-    return True

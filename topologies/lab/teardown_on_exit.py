@@ -18,6 +18,7 @@ from topologies.common.subprocesses import spawn
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.sandbox import END, locate
 from topologies.lab.state import read
+from topologies.lab.teardown import LabError, down
 
 HELD = "HAIRPIN_LIFELINE"
 PACKAGE = Path(__file__).parents[2]
@@ -50,15 +51,13 @@ def cut(number: int, name: str) -> None:
 
 def main(name: str, began: str) -> None:
     """Wait, then take it away, unless another has taken its name."""
-    from topologies.lab import lab  # noqa: PLC0415 - which imports this module
-
     os.read(0, 1)
     state = locate(name)
     record = read(state.record)
     if record is None or record["began"] == float(began):
         state.ready.unlink(missing_ok=True)  # nobody may find it any more
-        with suppress(lab.LabError):
-            lab.down(name)
+        with suppress(LabError):
+            down(name)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import ProcessError, run
+from topologies.lab.worker.node import IPVS_MODULES
 from topologies.schema.enums import Kernels, ProxyMode
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
-IPVS_MODULES = ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack")
 MODULES = (*IPVS_MODULES, "dummy", "ip_set", "ip_set_hash_ip", "ip_set_hash_ipport", "ip_set_hash_net", "xt_set")
 TRIALS = """\
 modprobe -aq "$@"

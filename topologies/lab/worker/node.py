@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from topologies.lab import component_config
 from topologies.lab.component_config import KubeletFiles
 from topologies.lab.component_flags import arguments
-from topologies.lab.guest.ipvs_support import IPVS_MODULES
 from topologies.lab.network import plan as addresses
 from topologies.lab.network import ssh
 from topologies.lab.state import State, write
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from topologies.lab.cgroups import Hierarchy
     from topologies.schema.topology import Node, Topology
 
+IPVS_MODULES = ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack")
 PAUSE = "hairpin.local/pause:1"
 SOCKET = "/run/containerd/containerd.sock"
 DOCKER = "/run/docker.sock"

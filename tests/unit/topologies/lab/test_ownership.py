@@ -12,7 +12,7 @@ import pytest
 from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import Process
 from topologies.lab import __main__ as command
-from topologies.lab import lab, ownership
+from topologies.lab import lab, ownership, teardown
 from topologies.lab.build import images
 from topologies.lab.cgroups import CGROUPS, label
 from topologies.lab.ownership import OwnershipError
@@ -143,7 +143,7 @@ def test_no_cgroup_is_emptied_but_the_labs_own(group: str, tmp_path: Path) -> No
     state = declared(State(tmp_path / "x"), cgroups=[group])
 
     with pytest.raises(OwnershipError, match="cgroups: got"):
-        lab._clear(state, "x")
+        teardown.clear(state, "x")
     assert state.record.exists()
 
 
