@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from probes.oracle.catalogue import CATALOGUE
+from probes.oracle.catalogue import CATALOGUE, modes_of
 from topologies.common.addresses import IPNetwork
 from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
 from topologies.schema.topology import Version
@@ -98,7 +98,7 @@ def _patch(what: str, topology: Topology, declared: Version, real: str, where: s
 def rules_between(topology: Topology, one: Version, other: Version) -> tuple[str, ...]:
     """Return the ids of the rules that hold for one of two kube-proxy versions and not for the other."""
     mode = topology.proxy.mode
-    return tuple(rule.id for rule in CATALOGUE if rule.covers(mode, one) != rule.covers(mode, other))
+    return tuple(rule.id for rule in CATALOGUE if mode in modes_of(rule) and rule.covers(one) != rule.covers(other))
 
 
 def _nodes(topology: Topology, real: RealCluster) -> Iterator[Contradiction | str]:

@@ -11,22 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.oracle.modes import iptables, ipvs, nftables
-from probes.oracle.modes.chains import NEWEST, OLDEST
-from probes.oracle.rule import EVERY_MODE
-from probes.oracle.stages import (
-    arrival,
-    detect_local,
-    endpoints,
-    host_ports,
-    load_balancer,
-    masquerade_mark,
-    node_owned_addresses,
-    return_path,
-    source_nat,
-    source_ranges,
-)
+from probes.oracle.modes.chains import MODES, NEWEST, OLDEST, Chain, merge_chains
+from probes.oracle.stages import arrival, host_ports, load_balancer, node_owned_addresses
 from probes.oracle.upstream import format_release
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.rule import Rule
@@ -35,17 +23,23 @@ if TYPE_CHECKING:
 MINOR = 2  # parts of a release without its patch
 OLDEST_MINOR = min(OLDEST.values())[1]
 
-STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
-    ("Processing node and source address on arrival", arrival.TRAVEL),
-    ("Usable endpoints", endpoints.READINESS),
-    ("Pod traffic (detect-local)", detect_local.IDENTITY),
-    ("loadBalancerSourceRanges (part of each mode's endpoint selection)", source_ranges.FENCES),
-    ("Endpoint selection or refusal: iptables mode", iptables.POOL),
-    ("Endpoint selection or refusal: nftables mode", nftables.POOL),
-    ("Endpoint selection or refusal: IPVS mode", ipvs.POOL),
-    ("Mark for masquerade (KUBE-MARK-MASQ)", masquerade_mark.MARK),
-    ("Source address at the endpoint", source_nat.SOURCE),
-    ("Return path", return_path.REPLY),
+
+def _of_modes(name: str) -> Chain:
+    """Return the chain of this name of every mode as one chain."""
+    return merge_chains(getattr(chains, name) for chains in MODES.values())
+
+
+STEPS: tuple[tuple[str, Chain], ...] = (
+    ("Processing node and source address on arrival", _of_modes("arrival")),
+    ("Usable endpoints", _of_modes("readiness")),
+    ("Pod traffic (detect-local)", _of_modes("detect_local")),
+    ("loadBalancerSourceRanges (part of each mode's endpoint selection)", _of_modes("source_ranges")),
+    ("Endpoint selection or refusal: iptables mode", MODES[ProxyMode.IPTABLES].pool),
+    ("Endpoint selection or refusal: nftables mode", MODES[ProxyMode.NFTABLES].pool),
+    ("Endpoint selection or refusal: IPVS mode", MODES[ProxyMode.IPVS].pool),
+    ("Mark for masquerade (KUBE-MARK-MASQ)", _of_modes("mark")),
+    ("Source address at the endpoint", _of_modes("source")),
+    ("Return path", _of_modes("reply")),
     ("Untranslated packets to a load balancer IP or externalIP that a host owns", node_owned_addresses.HOLDING),
     ("Untranslated packets to the load balancer", arrival.LEAVING),
     ("Node selection or refusal by the load balancer", load_balancer.RECEIVING),
@@ -57,6 +51,18 @@ STEPS: tuple[tuple[str, tuple[Rule[Any], ...]], ...] = (
 CONFIRMED = Path(__file__).with_name("confirmed.json")  # written by tests/confirmed.py
 REPORTED = "docs/observations.md"  # a rule that was observed, but whose recording is not in the repository
 CATALOGUE: tuple[Rule[Any], ...] = tuple(dict.fromkeys(rule for _, chain in STEPS for rule in chain))
+
+
+_RULES_OF = {mode: chains.rules for mode, chains in MODES.items()}
+
+
+def modes_of(rule: Rule[Any]) -> tuple[ProxyMode, ...]:
+    """Return the kube-proxy modes whose chains list the rule.
+
+    A rule that no mode lists is not kube-proxy's, but the network's, the load balancer's or the node's own. It holds in
+    every mode.
+    """
+    return tuple(mode for mode in ProxyMode if rule in _RULES_OF[mode]) or tuple(ProxyMode)
 
 
 SENTENCES = {rule.id: rule.sentence for rule in CATALOGUE}
@@ -185,7 +191,8 @@ def markdown() -> str:
 
 
 def _row(rule: Rule[Any]) -> str:
-    modes = "all" if rule.modes == EVERY_MODE else ", ".join(rule.modes)
+    having = modes_of(rule)
+    modes = "all" if len(having) == len(MODES) else ", ".join(having)
     untold = f"not distinguished: {_grouped(spoken(rule))}" if spoken(rule) else ""
     seen = _grouped(confirmed(rule)) or untold or ("observed" if REPORTED in rule.citation else "source only")
     backports = "; ".join(rule.backports)

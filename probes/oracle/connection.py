@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from probes.oracle.environment import Environment
+    from probes.oracle.modes.mode_chains import ModeChains
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node, Topology, Version
@@ -99,6 +100,8 @@ class World:
     snapshot: Snapshot
     environment: Environment
     balancer: Balancer
+    chains: ModeChains
+    """The rules of the cluster's kube-proxy mode."""
     holders: Holders = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

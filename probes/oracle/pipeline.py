@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from probes.observation import Outcome
 from probes.oracle.connection import Fate, Flow, Origin
 from probes.oracle.expectation import Path
-from probes.oracle.modes import chains
 from probes.oracle.node_addresses import towards_endpoint
 from probes.oracle.rule import decide
-from probes.oracle.stages.arrival import BASELINE, LEAVING, TRAVEL
+from probes.oracle.stages.arrival import BASELINE, LEAVING
 from probes.oracle.stages.endpoints import pooled
 from probes.oracle.stages.host_ports import LISTENING
 from probes.oracle.stages.node_owned_addresses import HOLDING, is_held
@@ -21,6 +20,8 @@ from topologies.frontends import FrontendKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from probes.oracle.modes.mode_chains import ModeChains
+
 Paths = tuple[Path, ...]
 
 
@@ -28,7 +29,7 @@ def paths(flow: Flow) -> Paths:
     """Return all paths that this connection may take, with their shares and rules."""
     if flow.kind is FrontendKind.ENDPOINT:
         return _directly(flow)
-    arrival = decide(TRAVEL, flow)
+    arrival = decide(flow.world.chains.arrival, flow)
     rules = (arrival.rule.id,)
     if isinstance(arrival.value, Fate):
         return _ended(flow, arrival.value, rules)
@@ -42,7 +43,7 @@ def told(ways: Iterable[Path], rules: tuple[str, ...], share: float = 1.0) -> Pa
 
 def _processed(flow: Flow) -> Paths:
     """Return the paths from the processing node on: endpoint selection, mark, then each endpoint."""
-    mode = chains.of(flow.environment)
+    mode = flow.world.chains
     course = decide(mode.pool, flow)
     rules = (course.rule.id,)
     if isinstance(course.value, Fate):
@@ -56,12 +57,12 @@ def _processed(flow: Flow) -> Paths:
     return tuple(way for one in each for way in told([one], (*rules, mark.rule.id), 1 / len(endpoints)))
 
 
-def _to_endpoint(flow: Flow, mode: chains.Mode) -> Path:
+def _to_endpoint(flow: Flow, mode: ModeChains) -> Path:
     source = decide(mode.source, flow)
     return told([_answered(replace(flow, seen=source.value), mode)], (source.rule.id,))[0]
 
 
-def _answered(flow: Flow, mode: chains.Mode) -> Path:
+def _answered(flow: Flow, mode: ModeChains) -> Path:
     reply = decide(mode.reply, flow)
     if reply.value is not Outcome.OK or flow.seen is None:
         return Path(reply.value, rules=(reply.rule.id,))
@@ -105,7 +106,7 @@ def _to_its_holder(flow: Flow) -> Paths:
 
 def _to_another_node(flow: Flow, towards: Flow) -> Paths:
     """Return the paths to another node. The packet travels like one to that node's NodePort, with its own target."""
-    arrival = decide(TRAVEL, towards)
+    arrival = decide(flow.world.chains.arrival, towards)
     rules = (arrival.rule.id,)
     if isinstance(arrival.value, Fate):
         return _ended(towards, arrival.value, rules)
@@ -119,7 +120,7 @@ def _directly(flow: Flow) -> Paths:
     rules = (arrival.rule.id,)
     if isinstance(arrival.value, Fate):
         return told(arrival.value.paths(), rules)
-    mode = chains.of(flow.environment)
+    mode = flow.world.chains
     there = replace(flow, packet=arrival.value)
     if there.packet.origin is Origin.NODE:
         return told([_answered(replace(there, seen=towards_endpoint(there)), mode)], rules)

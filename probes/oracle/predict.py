@@ -15,13 +15,13 @@ from probes.oracle.modes import chains
 from probes.oracle.stages.arrival import BASELINE, departing
 from probes.oracle.stages.host_ports import LISTENING
 from probes.oracle.stages.load_balancer import RECEIVING, Declared
-from probes.oracle.stages.masquerade_mark import MARK
 from probes.oracle.stages.node_owned_addresses import HOLDING
 from topologies.frontends import At, FrontendKind, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from probes.oracle.connection import Balancer
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.schema.topology import Topology
@@ -38,9 +38,20 @@ def expect(topology: Topology, snapshot: Snapshot, cell: Cell) -> Expectation:
     return predict(world_of(topology, snapshot), cell)
 
 
-def world_of(topology: Topology, snapshot: Snapshot) -> World:
-    """Return the input that all cells of a cluster share: topology, snapshot, environment and load balancer."""
-    return World(topology, snapshot, Environment.of(topology), Declared())
+def world_of(topology: Topology, snapshot: Snapshot, balancer: Balancer | None = None) -> World:
+    """Return the input that all cells of a cluster share.
+
+    Args:
+        topology: The declared cluster.
+        snapshot: What the cluster's API reports.
+        balancer: Another load balancer than the one that the topology declares.
+
+    Raises:
+        UnsupportedMode: The oracle has no rules for this kube-proxy.
+
+    """
+    environment = Environment.of(topology)
+    return World(topology, snapshot, environment, balancer or Declared(), chains.of(environment))
 
 
 def predict(world: World, cell: Cell) -> Expectation:
@@ -101,7 +112,8 @@ def _sticky(flow: Flow, rules: tuple[str, ...]) -> bool:
 
 
 POOLS = {rule.id for mode in chains.MODES.values() for rule in mode.pool}
-TELLING = POOLS | {rule.id for rule in MARK} | {rule.id for chain in (LISTENING, RECEIVING, HOLDING) for rule in chain}
+MARKS = {rule.id for mode in chains.MODES.values() for rule in mode.mark}
+TELLING = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, HOLDING) for rule in chain}
 TELLING |= {rule.id for rule in BASELINE}
 
 

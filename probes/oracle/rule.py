@@ -1,7 +1,8 @@
 """Rules and chains of rules.
 
 A rule is a small function of a Flow. A step is a chain of rules, and the first rule that applies decides, as in
-iptables. A rule does not apply if it does not cover the kube-proxy's mode and version, or if it returns None.
+iptables. A rule does not apply if it does not cover the kube-proxy's version, or if it returns None. Which mode has
+which rules is not a property of the rule: each mode lists its chains (modes/).
 """
 
 from __future__ import annotations
@@ -13,22 +14,11 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from topologies.schema.enums import ProxyMode
-
 if TYPE_CHECKING:
     from probes.oracle.connection import Flow
     from probes.oracle.upstream import KubeProxyChange, Release
 
 T = TypeVar("T")
-EVERY_MODE = tuple(ProxyMode)
-IPTABLES_ONLY = (ProxyMode.IPTABLES,)
-IPVS_ONLY = (ProxyMode.IPVS,)
-NFTABLES_ONLY = (ProxyMode.NFTABLES,)
-NO_IPTABLES = (ProxyMode.IPVS, ProxyMode.NFTABLES)
-BY_RULES = (
-    ProxyMode.IPTABLES,
-    ProxyMode.NFTABLES,
-)  # modes in which kube-proxy's own rules translate addresses; in IPVS mode the kernel's IPVS does
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +32,6 @@ class Rule(Generic[T]):
     """`R4.5`; reports and docs/rules.md use it."""
     sentence: str
     """The behaviour in words. It is printed alone."""
-    modes: tuple[ProxyMode, ...]
-    """The kube-proxy modes that have the behaviour."""
     since: KubeProxyChange | None
     """The change that introduced the behaviour; None if the oldest version has it."""
     until: KubeProxyChange | None
@@ -53,11 +41,11 @@ class Rule(Generic[T]):
     step: Callable[[Flow], T | None]
     """Returns the decision, or None if the rule does not apply to this flow."""
 
-    def covers(self, mode: ProxyMode, version: Release) -> bool:
-        """Return whether a kube-proxy of this mode and version has the behaviour."""
+    def covers(self, version: Release) -> bool:
+        """Return whether a kube-proxy of this version has the behaviour, in a mode that lists the rule."""
         begun = self.since is None or self.since.is_in(version)
         ended = self.until is not None and self.until.is_in(version)
-        return mode in self.modes and begun and not ended
+        return begun and not ended
 
     @property
     def backports(self) -> tuple[str, ...]:
@@ -71,13 +59,12 @@ def rule(
     *,
     since: KubeProxyChange | None = None,
     until: KubeProxyChange | None = None,
-    modes: tuple[ProxyMode, ...] = EVERY_MODE,
 ) -> Callable[[Callable[[Flow], Any]], Rule[Any]]:
     """Return a decorator that makes a rule of a function. The function's docstring is the rule's sentence."""
 
     def made(step: Callable[[Flow], Any]) -> Rule[Any]:
         sentence = " ".join(cleandoc(step.__doc__ or "").split())
-        return Rule(name, sentence, modes, since, until, citation, step)
+        return Rule(name, sentence, since, until, citation, step)
 
     return made
 
@@ -98,7 +85,7 @@ def decide(chain: Sequence[Rule[T]], flow: Flow) -> Decision[T]:
 
     """
     for one in chain:
-        value = one.step(flow) if one.covers(flow.environment.mode, flow.version) else None
+        value = one.step(flow) if one.covers(flow.version) else None
         if value is not None:
             return Decision(_bent(one.id, value, flow), one)
     message = f"no rule of {[one.id for one in chain]} covers {flow.kind} {flow.packet} of {flow.state.name}"

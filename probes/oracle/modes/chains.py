@@ -1,51 +1,37 @@
-"""The kube-proxy modes. A mode is four chains of rules: endpoint selection, mark, source address, return path."""
+"""The kube-proxy modes that the oracle knows. Each mode's module lists its chains."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from probes.oracle.modes import iptables, ipvs, nftables, shared
-from probes.oracle.stages import masquerade_mark, return_path, source_nat
+from probes.oracle.modes import iptables, ipvs, nftables
+from probes.oracle.rule import Rule
 from topologies.common.errors import HairpinError
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
-    from probes.observation import Outcome
+    from collections.abc import Iterable
+
     from probes.oracle.environment import Environment
-    from probes.oracle.rule import Rule
-    from topologies.common.addresses import IPAddress
+    from probes.oracle.modes.mode_chains import ModeChains
 
 OLDEST = {ProxyMode.IPTABLES: (1, 20), ProxyMode.IPVS: (1, 20), ProxyMode.NFTABLES: (1, 29)}
 NEWEST = (1, 36)
+Chain = tuple[Rule[Any], ...]
 
 
 class UnsupportedMode(HairpinError, NotImplementedError):  # noqa: N818 - named like its base NotImplementedError
     """The oracle has no rules for this kube-proxy. The message lists the supported modes and versions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """The chains of one kube-proxy mode for a packet at the processing node."""
-
-    pool: tuple[Rule[shared.Course], ...]
-    mark: tuple[Rule[bool], ...]
-    source: tuple[Rule[IPAddress], ...]
-    reply: tuple[Rule[Outcome], ...]
-
-
-def _mode(pool: tuple[Rule[shared.Course], ...]) -> Mode:
-    return Mode(pool=pool, mark=masquerade_mark.MARK, source=source_nat.SOURCE, reply=return_path.REPLY)
-
-
-MODES = {
-    ProxyMode.IPTABLES: _mode(iptables.POOL),
-    ProxyMode.IPVS: _mode(ipvs.POOL),
-    ProxyMode.NFTABLES: _mode(nftables.POOL),
+MODES: dict[ProxyMode, ModeChains] = {
+    ProxyMode.IPTABLES: iptables.CHAINS,
+    ProxyMode.NFTABLES: nftables.CHAINS,
+    ProxyMode.IPVS: ipvs.CHAINS,
 }
 
 
-def of(environment: Environment) -> Mode:
+def of(environment: Environment) -> ModeChains:
     """Return the chains of a mode.
 
     Raises:
@@ -58,3 +44,31 @@ def of(environment: Environment) -> Mode:
         message = f"no rules for {environment}: the oracle knows {known}"
         raise UnsupportedMode(message)
     return MODES[environment.mode]
+
+
+def merge_chains(chains: Iterable[Chain]) -> Chain:
+    """Return all rules of several chains in one order that keeps the order of each chain.
+
+    If two rules are in no common chain, the rule of the earlier chain comes first.
+
+    Raises:
+        ValueError: Two chains have the same rules in different orders.
+
+    """
+    left = [chain for chain in chains if chain]
+    merged: Chain = ()
+    while left:
+        first = _first(left)
+        merged += (first,)
+        left = [rest for chain in left if (rest := chain[1:] if chain[0] is first else chain)]
+    return merged
+
+
+def _first(chains: list[Chain]) -> Rule[Any]:
+    """Return the first rule of a chain that no chain has at a later place."""
+    for rule in (chain[0] for chain in chains):
+        if not any(rule in chain[1:] for chain in chains):
+            return rule
+    names = ", ".join(chain[0].id for chain in chains)
+    message = f"cannot merge the chains of the modes: {names}: got two orders of these rules, want one."
+    raise ValueError(message)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.connection import Fate, Pool
+from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
     PROXIER,
     Course,
@@ -23,9 +24,10 @@ from probes.oracle.modes.shared import (
     pod_short_circuit,
     undeclared_port,
 )
-from probes.oracle.rule import IPTABLES_ONLY, Rule, rule
-from probes.oracle.stages.endpoints import anywhere, here
-from probes.oracle.stages.source_ranges import FENCES
+from probes.oracle.rule import Rule, rule
+from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
+from probes.oracle.stages.detect_local import DETECT_LOCAL
+from probes.oracle.stages.endpoints import READINESS, anywhere, here
 from probes.oracle.stages.traffic_policies import external_local, internal, internal_local
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import TrafficPolicy
@@ -39,7 +41,7 @@ def _stripped(flow: Flow) -> bool:
     return internal_local(flow) and flow.state.external_traffic_policy is not TrafficPolicy.LOCAL
 
 
-@rule("R1.1", f"{PROXIER} iptablesJumpChains: KUBE-EXTERNAL-SERVICES", modes=IPTABLES_ONLY)
+@rule("R1.1", f"{PROXIER} iptablesJumpChains: KUBE-EXTERNAL-SERVICES")
 def reject_not_in_output(flow: Flow) -> Course | None:
     """In iptables mode, a host-network process is not refused at a load balancer IP or externalIP without endpoints.
 
@@ -55,7 +57,6 @@ def reject_not_in_output(flow: Flow) -> Course | None:
     'docs/observations.md "internalTrafficPolicy: Local in 1.22 and 1.23"',
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
-    modes=IPTABLES_ONLY,
 )
 def stripped_to_nothing(flow: Flow) -> Course | None:
     """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint rejects all packets.
@@ -72,7 +73,6 @@ def stripped_to_nothing(flow: Flow) -> Course | None:
     "R3.1",
     f'{PROXIER} addrtype --dst-type LOCAL; #96296; docs/observations.md "externalIPs in iptables mode up to 1.20"',
     until=upstream.EXTERNAL_IPS_CAPTURED,
-    modes=IPTABLES_ONLY,
 )
 def external_ip_from_node(flow: Flow) -> Course | None:
     """In iptables mode, kube-proxy does not capture packets of host-network processes to an externalIP.
@@ -86,7 +86,6 @@ def external_ip_from_node(flow: Flow) -> Course | None:
     "R3.2",
     f'{PROXIER} addrtype --dst-type LOCAL; #96296; docs/observations.md "externalIPs in iptables mode up to 1.20"',
     until=upstream.EXTERNAL_IPS_CAPTURED,
-    modes=IPTABLES_ONLY,
 )
 def external_ip_from_bridge(flow: Flow) -> Course | None:
     """In iptables mode with br_netfilter, kube-proxy does not capture packets from bridged pods to an externalIP.
@@ -104,7 +103,6 @@ def external_ip_from_bridge(flow: Flow) -> Course | None:
     "R7.1",
     f"#110290; {PROXIER} KUBE-EXTERNAL-SERVICES DROP",
     since=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
-    modes=IPTABLES_ONLY,
 )
 def drop_at_unserved_address(flow: Flow) -> Course | None:
     """In iptables mode, the drop for externalTrafficPolicy: Local also applies at addresses outside nodePortAddresses.
@@ -114,7 +112,7 @@ def drop_at_unserved_address(flow: Flow) -> Course | None:
     return Fate.DROPPED if node_port_left_out(flow) and external_local(flow) and not here(flow) else None
 
 
-@rule("R7.2", f"{PROXIER} GetNodeAddresses; --iptables-localhost-nodeports (1.26)", modes=IPTABLES_ONLY)
+@rule("R7.2", f"{PROXIER} GetNodeAddresses; --iptables-localhost-nodeports (1.26)")
 def unserved_address(flow: Flow) -> Course | None:
     """In iptables mode, a NodePort is closed at addresses outside nodePortAddresses.
 
@@ -129,7 +127,6 @@ def unserved_address(flow: Flow) -> Course | None:
     'docs/observations.md "internalTrafficPolicy: Local in 1.22 and 1.23"',
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
-    modes=IPTABLES_ONLY,
 )
 def stripped_to_local(flow: Flow) -> Course | None:
     """In iptables mode with internalTrafficPolicy: Local, every frontend uses only node-local endpoints.
@@ -145,7 +142,6 @@ def stripped_to_local(flow: Flow) -> Course | None:
     'docs/observations.md "internalTrafficPolicy: Local in iptables mode 1.24"',
     since=upstream.INTERNAL_POLICY_APART,
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
-    modes=IPTABLES_ONLY,
 )
 def internal_mark_drop(flow: Flow) -> Course | None:
     """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
@@ -162,7 +158,6 @@ def internal_mark_drop(flow: Flow) -> Course | None:
     "R4.9",
     f'{PROXIER} openPort, removed by #108496; docs/observations.md "NodePort without kubelet\'s firewall"',
     until=upstream.PORT_OPENER_REMOVED,
-    modes=IPTABLES_ONLY,
 )
 def held_without_local_endpoint(flow: Flow) -> Course | None:
     """In iptables mode with externalTrafficPolicy: Local, kube-proxy's own socket may accept a NodePort connection.
@@ -178,7 +173,6 @@ def held_without_local_endpoint(flow: Flow) -> Course | None:
     "R4.4",
     f"{PROXIER} KUBE-MARK-DROP, until #110290; pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL",
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
-    modes=IPTABLES_ONLY,
 )
 def marked_for_drop(flow: Flow) -> Course | None:
     """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
@@ -197,7 +191,6 @@ def marked_for_drop(flow: Flow) -> Course | None:
     "pkg/kubelet/kubelet_network_linux.go syncNetworkUtil: KUBE-FIREWALL in INPUT and OUTPUT; "
     'docs/observations.md "KUBE-MARK-DROP does not drop forwarded packets"',
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
-    modes=IPTABLES_ONLY,
 )
 def marked_and_forwarded(flow: Flow) -> Course | None:
     """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint forwards the packet.
@@ -208,6 +201,7 @@ def marked_and_forwarded(flow: Flow) -> Course | None:
     return Fate.LEAVES if external_local(flow) and flow.off_node else None
 
 
+SOURCE_RANGES: tuple[Rule[Course], ...] = (source_ranges.marked_for_drop, source_ranges.dropped)
 POOL: tuple[Rule[Course], ...] = (
     not_a_vip,
     hostname_only,
@@ -215,7 +209,7 @@ POOL: tuple[Rule[Course], ...] = (
     reject_not_in_output,
     no_endpoints,
     stripped_to_nothing,
-    *FENCES,
+    *SOURCE_RANGES,
     external_ip_from_node,
     external_ip_from_bridge,
     drop_at_unserved_address,
@@ -233,4 +227,22 @@ POOL: tuple[Rule[Course], ...] = (
     marked_and_forwarded,
     local_drop,
     external_to_all,
+)
+CHAINS = ModeChains(
+    oldest=(1, 20),
+    arrival=arrival.WITHOUT_BOUND_ADDRESSES,
+    readiness=READINESS,
+    detect_local=DETECT_LOCAL,
+    source_ranges=SOURCE_RANGES,
+    pool=POOL,
+    mark=(
+        masquerade_mark.masquerade_all,
+        masquerade_mark.internal_without_detector,
+        masquerade_mark.internal_from_no_pod,
+        *masquerade_mark.NODE_LOCAL,
+        masquerade_mark.pod_to_external_ip,
+        masquerade_mark.external_always,
+    ),
+    source=(source_nat.hairpin, *source_nat.POSTROUTING),
+    reply=return_path.WITHOUT_BOUND_ADDRESSES,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.connection import Fate, Pool
+from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
     IPVS,
     Course,
@@ -20,15 +21,20 @@ from probes.oracle.modes.shared import (
     node_port_left_out,
     not_a_vip,
 )
-from probes.oracle.rule import IPVS_ONLY, Rule, rule
-from probes.oracle.stages.endpoints import anywhere, here
+from probes.oracle.rule import Rule, rule
+from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
+from probes.oracle.stages.detect_local import DETECT_LOCAL
+from probes.oracle.stages.endpoints import READINESS, anywhere, here
 from probes.oracle.stages.node_owned_addresses import (
     bound_on_its_node,
+    cut_off,
+    cut_off_on_the_way,
+    endpoint_taken_for_own,
     node_port_at_bound_address,
     node_port_taken_for_own,
     own_undeclared,
+    taken_for_own,
 )
-from probes.oracle.stages.source_ranges import FENCES
 from probes.oracle.stages.traffic_policies import bound, external_local, externally_accessible, internal, internal_local
 from topologies.frontends import At, FrontendKind
 
@@ -45,7 +51,7 @@ def _unserved_loopback(flow: Flow) -> bool:
     return _at_loopback(flow) and (upstream.NO_LOOPBACK_SERVER.is_in(flow.version) or node_port_left_out(flow))
 
 
-@rule("R8.2", "kernel: the address is local to every node (kube-ipvs0)", until=upstream.VIP_FILTER, modes=IPVS_ONLY)
+@rule("R8.2", "kernel: the address is local to every node (kube-ipvs0)", until=upstream.VIP_FILTER)
 def undeclared_is_the_nodes(flow: Flow) -> Course | None:
     """In IPVS mode, an address on kube-ipvs0 is local to the node at ports that no Service declares.
 
@@ -54,7 +60,7 @@ def undeclared_is_the_nodes(flow: Flow) -> Course | None:
     return Fate.HOST if bound(flow) and not flow.declared else None
 
 
-@rule("R8.3", f"#108460; {IPVS} KUBE-IPVS-FILTER", since=upstream.VIP_FILTER, modes=IPVS_ONLY)
+@rule("R8.3", f"#108460; {IPVS} KUBE-IPVS-FILTER", since=upstream.VIP_FILTER)
 def undeclared_refused(flow: Flow) -> Course | None:
     """In IPVS mode, an address on kube-ipvs0 rejects packets at ports that no Service declares.
 
@@ -69,7 +75,6 @@ def undeclared_refused(flow: Flow) -> Course | None:
     f"{IPVS}: -s 127/8 RETURN since #112950; "
     'docs/observations.md "NodePort at 127.0.0.1 in IPVS mode"',
     until=upstream.LOOPBACK_RETURN,
-    modes=IPVS_ONLY,
 )
 def loopback_martian(flow: Flow) -> Course | None:
     """In IPVS mode, kubelet's firewall drops NodePort packets to 127.0.0.1 with externalTrafficPolicy: Cluster.
@@ -85,7 +90,6 @@ def loopback_martian(flow: Flow) -> Course | None:
     f'#101023; {IPVS} openPort, removed by #108496; docs/observations.md "NodePort at 127.0.0.1 in IPVS mode"',
     since=upstream.NO_LOOPBACK_SERVER,
     until=upstream.PORT_OPENER_REMOVED,
-    modes=IPVS_ONLY,
 )
 def loopback_held(flow: Flow) -> Course | None:
     """In IPVS mode, connections to a NodePort at 127.0.0.1 hang, because the address has no virtual server.
@@ -95,13 +99,13 @@ def loopback_held(flow: Flow) -> Course | None:
     return Fate.HANGS if _unserved_loopback(flow) and not flow.environment.node_port_addresses else None
 
 
-@rule("R7.8", f"#101023; {IPVS} GetNodeAddresses without loopback", since=upstream.NO_LOOPBACK_SERVER, modes=IPVS_ONLY)
+@rule("R7.8", f"#101023; {IPVS} GetNodeAddresses without loopback", since=upstream.NO_LOOPBACK_SERVER)
 def loopback_unserved(flow: Flow) -> Course | None:
     """In IPVS mode, a NodePort is closed at 127.0.0.1, because the address has no virtual server."""
     return Fate.CLOSED if _unserved_loopback(flow) else None
 
 
-@rule("R7.9", f"{IPVS} GetNodeAddresses: --nodeport-addresses", modes=IPVS_ONLY)
+@rule("R7.9", f"{IPVS} GetNodeAddresses: --nodeport-addresses")
 def address_left_out(flow: Flow) -> Course | None:
     """In IPVS mode, a NodePort is closed at addresses outside nodePortAddresses."""
     return Fate.CLOSED if node_port_left_out(flow) else None
@@ -113,7 +117,6 @@ def address_left_out(flow: Flow) -> Course | None:
     'docs/observations.md "externalIP with externalTrafficPolicy: Local in IPVS mode"',
     since=upstream.VIP_FILTER,
     until=upstream.EXTERNAL_IP_LOCAL_ADMITTED,
-    modes=IPVS_ONLY,
 )
 def external_ip_filtered(flow: Flow) -> Course | None:
     """In IPVS mode with externalTrafficPolicy: Local, an externalIP on kube-ipvs0 rejects packets.
@@ -125,7 +128,7 @@ def external_ip_filtered(flow: Flow) -> Course | None:
     return Fate.REJECTED if filtered and not flow.local else None
 
 
-@rule("R1.3", "kernel net/netfilter/ipvs/ip_vs_core.c ip_vs_leave: port unreachable (#75262)", modes=IPVS_ONLY)
+@rule("R1.3", "kernel net/netfilter/ipvs/ip_vs_core.c ip_vs_leave: port unreachable (#75262)")
 def empty_virtual_server(flow: Flow) -> Course | None:
     """In IPVS mode, a virtual server without endpoints rejects packets (ICMP port unreachable)."""
     return None if anywhere(flow) else Fate.REJECTED
@@ -137,7 +140,6 @@ def empty_virtual_server(flow: Flow) -> Course | None:
     'docs/observations.md "internalTrafficPolicy: Local in 1.22 and 1.23"',
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
-    modes=IPVS_ONLY,
 )
 def stripped(flow: Flow) -> Course | None:
     """In IPVS mode with internalTrafficPolicy: Local, every frontend uses only node-local endpoints.
@@ -153,7 +155,6 @@ def stripped(flow: Flow) -> Course | None:
     "R6.7",
     f"#106497; {IPVS} syncEndpoint(onlyNodeLocal), 1.24:1990",
     since=upstream.INTERNAL_POLICY_APART,
-    modes=IPVS_ONLY,
 )
 def internal_to_local(flow: Flow) -> Course | None:
     """In IPVS mode with internalTrafficPolicy: Local, a ClusterIP uses only node-local endpoints, if there are any."""
@@ -164,7 +165,6 @@ def internal_to_local(flow: Flow) -> Course | None:
     "R6.8",
     f"#106497, #97081; {IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints",
     since=upstream.INTERNAL_POLICY_APART,
-    modes=IPVS_ONLY,
 )
 def internal_refused(flow: Flow) -> Course | None:
     """In IPVS mode with internalTrafficPolicy: Local, a node without a local endpoint rejects ClusterIP packets.
@@ -180,7 +180,6 @@ def internal_refused(flow: Flow) -> Course | None:
     f"#106497, #97081; {IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints; "
     'docs/observations.md "internalTrafficPolicy: Local in IPVS mode from 1.24 on"',
     since=upstream.INTERNAL_POLICY_APART,
-    modes=IPVS_ONLY,
 )
 def internal_leaks(flow: Flow) -> Course | None:
     """In IPVS mode, a node without a local endpoint does not enforce internalTrafficPolicy: Local.
@@ -190,7 +189,7 @@ def internal_leaks(flow: Flow) -> Course | None:
     return Pool.ALL if internal(flow) and internal_local(flow) else None
 
 
-@rule("R4i.1", f"{IPVS} syncEndpoint(onlyNodeLocal)", modes=IPVS_ONLY)
+@rule("R4i.1", f"{IPVS} syncEndpoint(onlyNodeLocal)")
 def only_local(flow: Flow) -> Course | None:
     """In IPVS mode with externalTrafficPolicy: Local, all clients use only node-local endpoints, if there are any.
 
@@ -199,7 +198,7 @@ def only_local(flow: Flow) -> Course | None:
     return Pool.LOCAL if external_local(flow) and here(flow) else None
 
 
-@rule("R4i.2", f"{IPVS} syncEndpoint: no real server", until=upstream.LOCAL_FALLS_BACK, modes=IPVS_ONLY)
+@rule("R4i.2", f"{IPVS} syncEndpoint: no real server", until=upstream.LOCAL_FALLS_BACK)
 def local_refused(flow: Flow) -> Course | None:
     """In IPVS mode with externalTrafficPolicy: Local, a node without a local endpoint rejects all packets.
 
@@ -208,7 +207,7 @@ def local_refused(flow: Flow) -> Course | None:
     return Fate.REJECTED if external_local(flow) else None
 
 
-@rule("R4i.3", f"#97081; {IPVS} 1.24:1990-2010, 1.36:1625-1640", since=upstream.LOCAL_FALLS_BACK, modes=IPVS_ONLY)
+@rule("R4i.3", f"#97081; {IPVS} 1.24:1990-2010, 1.36:1625-1640", since=upstream.LOCAL_FALLS_BACK)
 def local_falls_back(flow: Flow) -> Course | None:
     """In IPVS mode with externalTrafficPolicy: Local, a node without a local endpoint uses all endpoints.
 
@@ -217,6 +216,11 @@ def local_falls_back(flow: Flow) -> Course | None:
     return Pool.ALL if external_local(flow) else None
 
 
+SOURCE_RANGES: tuple[Rule[Course], ...] = (
+    source_ranges.marked_before_ipvs,
+    source_ranges.dropped_in_input,
+    source_ranges.dropped_in_input_and_output,
+)
 POOL: tuple[Rule[Course], ...] = (
     not_a_vip,
     hostname_only,
@@ -230,7 +234,7 @@ POOL: tuple[Rule[Course], ...] = (
     loopback_unserved,
     address_left_out,
     external_ip_filtered,
-    *FENCES,
+    *SOURCE_RANGES,
     empty_virtual_server,
     stripped,
     internal_to_local,
@@ -241,4 +245,38 @@ POOL: tuple[Rule[Course], ...] = (
     local_refused,
     local_falls_back,
     external_to_all,
+)
+CHAINS = ModeChains(
+    oldest=(1, 20),
+    arrival=(
+        arrival.node_to_own_virtual_address,
+        arrival.node_to_bound_address,
+        *arrival.TO_SERVICE_ADDRESS,
+        arrival.loopback_elsewhere,
+        taken_for_own,
+        cut_off_on_the_way,
+        *arrival.TO_NODE_PORT,
+    ),
+    readiness=READINESS,
+    detect_local=DETECT_LOCAL,
+    source_ranges=SOURCE_RANGES,
+    pool=POOL,
+    mark=(
+        masquerade_mark.masquerade_all,
+        masquerade_mark.internal_from_virtual_address,
+        masquerade_mark.internal_from_no_pod,
+        masquerade_mark.never_under_local,
+        masquerade_mark.external_always,
+    ),
+    source=(source_nat.hairpin_here, *source_nat.POSTROUTING),
+    reply=(
+        endpoint_taken_for_own,
+        cut_off,
+        *return_path.LOST_ON_THE_WAY,
+        return_path.loopback_leaves,
+        return_path.foreign_address_leaves,
+        return_path.endpoint_here,
+        return_path.to_a_bound_address,
+        *return_path.FROM_ELSEWHERE,
+    ),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.connection import Fate
+from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
     NFTABLES,
     Course,
@@ -23,9 +24,10 @@ from probes.oracle.modes.shared import (
     pod_short_circuit,
     undeclared_port,
 )
-from probes.oracle.rule import NFTABLES_ONLY, Rule, rule
-from probes.oracle.stages.endpoints import anywhere, here
-from probes.oracle.stages.source_ranges import FENCES
+from probes.oracle.rule import Rule, rule
+from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
+from probes.oracle.stages.detect_local import DETECT_LOCAL
+from probes.oracle.stages.endpoints import READINESS, anywhere, here
 from probes.oracle.stages.traffic_policies import external_local, internal
 from topologies.frontends import FrontendKind
 
@@ -38,13 +40,13 @@ def _dropped_before_translation(flow: Flow) -> bool:
     return flow.local and external_local(flow) and anywhere(flow) and not here(flow)
 
 
-@rule("R8.4", f"{NFTABLES} cluster-ips-check (#122692)", since=upstream.CLUSTER_IP_REJECT, modes=NFTABLES_ONLY)
+@rule("R8.4", f"{NFTABLES} cluster-ips-check (#122692)", since=upstream.CLUSTER_IP_REJECT)
 def cluster_ip_refuses(flow: Flow) -> Course | None:
     """In nftables mode, kube-proxy rejects packets to a ClusterIP at a port that its Service does not declare."""
     return Fate.REJECTED if internal(flow) and not flow.declared else None
 
 
-@rule("R7.3", f"{NFTABLES}: ip daddr != 127.0.0.0/8", modes=NFTABLES_ONLY)
+@rule("R7.3", f"{NFTABLES}: ip daddr != 127.0.0.0/8")
 def loopback_closed(flow: Flow) -> Course | None:
     """In nftables mode, NodePorts are closed at 127.0.0.1."""
     return Fate.CLOSED if flow.kind is FrontendKind.NODE_PORT and flow.target.is_loopback else None
@@ -54,7 +56,6 @@ def loopback_closed(flow: Flow) -> Course | None:
     "R7.4",
     f"#122724, #123105; {NFTABLES} nodeport-ips; --nodeport-addresses primary",
     since=upstream.PRIMARY_NODE_PORTS,
-    modes=NFTABLES_ONLY,
 )
 def primary_only(flow: Flow) -> Course | None:
     """In nftables mode without nodePortAddresses, NodePorts are closed at all addresses except a node's primary one."""
@@ -63,7 +64,7 @@ def primary_only(flow: Flow) -> Course | None:
     return None if flow.reached == flow.node.address else Fate.CLOSED
 
 
-@rule("R7.5", f"{NFTABLES} nodeport-ips; --nodeport-addresses", modes=NFTABLES_ONLY)
+@rule("R7.5", f"{NFTABLES} nodeport-ips; --nodeport-addresses")
 def address_left_out(flow: Flow) -> Course | None:
     """In nftables mode, a NodePort is closed at addresses outside nodePortAddresses."""
     return Fate.CLOSED if node_port_left_out(flow) else None
@@ -73,7 +74,6 @@ def address_left_out(flow: Flow) -> Course | None:
     "R5.1",
     f"{NFTABLES} 1.32:394: filter-output before dstnat; #132456",
     until=upstream.NODE_SHORT_CIRCUIT,
-    modes=NFTABLES_ONLY,
 )
 def node_dropped_at_virtual_address(flow: Flow) -> Course | None:
     """In nftables mode with externalTrafficPolicy: Local, a node without a local endpoint drops its own packets.
@@ -87,7 +87,6 @@ def node_dropped_at_virtual_address(flow: Flow) -> Course | None:
     "R5.2",
     f'{NFTABLES} 1.29: nodeport-endpoints-check from output; docs/observations.md "NodePort in nftables mode"',
     until=upstream.NODE_PORT_CHECK_IN_INPUT,
-    modes=NFTABLES_ONLY,
 )
 def node_dropped_at_own_node_port(flow: Flow) -> Course | None:
     """In nftables mode with externalTrafficPolicy: Local, a node without a local endpoint drops its own packets.
@@ -98,6 +97,10 @@ def node_dropped_at_own_node_port(flow: Flow) -> Course | None:
     return Fate.DROPPED if own and _dropped_before_translation(flow) else None
 
 
+SOURCE_RANGES: tuple[Rule[Course], ...] = (
+    source_ranges.dropped_before_translation,
+    source_ranges.dropped_in_output,
+)
 POOL: tuple[Rule[Course], ...] = (
     not_a_vip,
     hostname_only,
@@ -107,7 +110,7 @@ POOL: tuple[Rule[Course], ...] = (
     primary_only,
     address_left_out,
     no_endpoints,
-    *FENCES,
+    *SOURCE_RANGES,
     node_dropped_at_virtual_address,
     node_dropped_at_own_node_port,
     internal_to_local,
@@ -118,4 +121,21 @@ POOL: tuple[Rule[Course], ...] = (
     only_local,
     local_drop,
     external_to_all,
+)
+CHAINS = ModeChains(
+    oldest=(1, 29),
+    arrival=arrival.WITHOUT_BOUND_ADDRESSES,
+    readiness=READINESS,
+    detect_local=DETECT_LOCAL,
+    source_ranges=SOURCE_RANGES,
+    pool=POOL,
+    mark=(
+        masquerade_mark.masquerade_all,
+        masquerade_mark.internal_without_detector,
+        masquerade_mark.internal_from_no_pod,
+        *masquerade_mark.NODE_LOCAL,
+        masquerade_mark.external_always,
+    ),
+    source=(source_nat.hairpin_nftables, source_nat.hairpin_here, *source_nat.POSTROUTING),
+    reply=return_path.WITHOUT_BOUND_ADDRESSES,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.connection import Fate, Pool
-from probes.oracle.rule import BY_RULES, rule
+from probes.oracle.rule import rule
 from probes.oracle.stages.detect_local import known_as_pod
 from probes.oracle.stages.endpoints import anywhere, here
 from probes.oracle.stages.traffic_policies import external_local, internal, internal_local, leads_to_balancer, proxied
@@ -44,7 +44,7 @@ def hostname_only(flow: Flow) -> Course | None:
     return Fate.LEAVES if leads_to_balancer(flow) else None
 
 
-@rule("R8.1", f"{PROXIER}, {NFTABLES} syncProxyRules: rules are made per declared port", modes=BY_RULES)
+@rule("R8.1", f"{PROXIER}, {NFTABLES} syncProxyRules: rules are made per declared port")
 def undeclared_port(flow: Flow) -> Course | None:
     """kube-proxy has no rules for a port that no Service declares.
 
@@ -57,14 +57,15 @@ def undeclared_port(flow: Flow) -> Course | None:
 
 
 @rule(
-    "R1.2", f"{PROXIER} REJECT in table filter; {NFTABLES} no-endpoint-services, no-endpoint-nodeports", modes=BY_RULES
+    "R1.2",
+    f"{PROXIER} REJECT in table filter; {NFTABLES} no-endpoint-services, no-endpoint-nodeports",
 )
 def no_endpoints(flow: Flow) -> Course | None:
     """kube-proxy rejects packets to a Service without endpoints (ICMP port unreachable)."""
     return None if anywhere(flow) else Fate.REJECTED
 
 
-@rule("R6.3", f"#106497; {PROXIER} KUBE-SVL; {NFTABLES}", since=upstream.INTERNAL_POLICY_APART, modes=BY_RULES)
+@rule("R6.3", f"#106497; {PROXIER} KUBE-SVL; {NFTABLES}", since=upstream.INTERNAL_POLICY_APART)
 def internal_to_local(flow: Flow) -> Course | None:
     """With internalTrafficPolicy: Local, a ClusterIP uses only node-local endpoints."""
     return Pool.LOCAL if internal(flow) and internal_local(flow) and here(flow) else None
@@ -74,7 +75,6 @@ def internal_to_local(flow: Flow) -> Course | None:
     "R6.5",
     f"#110290; {PROXIER} DROP in table filter; {NFTABLES} drop",
     since=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
-    modes=BY_RULES,
 )
 def internal_drop(flow: Flow) -> Course | None:
     """With internalTrafficPolicy: Local, a node without a local endpoint drops packets to the ClusterIP."""
@@ -87,7 +87,7 @@ def internal_to_all(flow: Flow) -> Course | None:
     return Pool.ALL if internal(flow) else None
 
 
-@rule("R4.1", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-EXT (1.24, #106497 #109060); {NFTABLES}", modes=BY_RULES)
+@rule("R4.1", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-EXT (1.24, #106497 #109060); {NFTABLES}")
 def pod_short_circuit(flow: Flow) -> Course | None:
     """With externalTrafficPolicy: Local, pod traffic that detect-local recognizes uses all endpoints.
 
@@ -96,13 +96,13 @@ def pod_short_circuit(flow: Flow) -> Course | None:
     return Pool.ALL if external_local(flow) and known_as_pod(flow) else None
 
 
-@rule("R4.2", f"#77523 (1.15, #65387): masquerade and route LOCAL traffic; {NFTABLES}", modes=BY_RULES)
+@rule("R4.2", f"#77523 (1.15, #65387): masquerade and route LOCAL traffic; {NFTABLES}")
 def node_short_circuit(flow: Flow) -> Course | None:
     """With externalTrafficPolicy: Local, packets of host-network processes on the node use all endpoints."""
     return Pool.ALL if external_local(flow) and flow.local else None
 
 
-@rule("R4.3", f"{PROXIER} 1.20.2:1427-1500, 1.24:1163-1200, 1.36:1131-1172; {NFTABLES} 1.36:1492", modes=BY_RULES)
+@rule("R4.3", f"{PROXIER} 1.20.2:1427-1500, 1.24:1163-1200, 1.36:1131-1172; {NFTABLES} 1.36:1492")
 def only_local(flow: Flow) -> Course | None:
     """With externalTrafficPolicy: Local, packets use only node-local endpoints.
 
@@ -115,7 +115,6 @@ def only_local(flow: Flow) -> Course | None:
     "R4.5",
     f"#110290; {PROXIER} DROP in table filter; {NFTABLES} drop",
     since=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
-    modes=BY_RULES,
 )
 def local_drop(flow: Flow) -> Course | None:
     """With externalTrafficPolicy: Local, a node without a local endpoint drops the packet.

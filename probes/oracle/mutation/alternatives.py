@@ -26,7 +26,6 @@ from probes.observation import Outcome
 from probes.oracle.catalogue import STEPS
 from probes.oracle.connection import Fate, Flow, Origin, Packet, Pool
 from probes.oracle.expectation import Path
-from probes.oracle.modes import chains as modes
 from probes.oracle.mutation.mutations import OTHER_END
 from probes.oracle.node_addresses import towards_endpoint
 from probes.oracle.rule import Rule, bent
@@ -103,7 +102,7 @@ class NaturalAlternative:
         """Return the decision of the rules after this one in the same chain."""
         chain = _chain(self.rule, flow)
         after = [one.id for one in chain].index(self.rule) + 1
-        covering = (one for one in chain[after:] if one.covers(flow.environment.mode, flow.version))
+        covering = (one for one in chain[after:] if one.covers(flow.version))
         answers = (one.step(flow) for one in covering)
         return next((answer for answer in answers if _leads_on(answer, flow)), otherwise)
 
@@ -118,8 +117,8 @@ def _leads_on(answer: object, flow: Flow) -> bool:
 
 
 def _chain(name: str, flow: Flow) -> tuple[Rule[Any], ...]:
-    pool = modes.of(flow.environment).pool
-    chains = [pool, *(chain for _, chain in STEPS)]
+    network = (chain for _, chain in STEPS)
+    chains = (*flow.world.chains.all, *network)
     return next(chain for chain in chains if name in {one.id for one in chain})
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from probes.oracle.connection import Fate, Origin, Packet
 from probes.oracle.node_addresses import from_pod_network, leaves_as_node, masqueraded_leaving, towards_pods_elsewhere
-from probes.oracle.rule import IPVS_ONLY, Rule, rule
-from probes.oracle.stages.node_owned_addresses import cut_off_on_the_way, is_held, taken_for_own
+from probes.oracle.rule import Rule, rule
+from probes.oracle.stages.node_owned_addresses import is_held
 from probes.oracle.stages.traffic_policies import bound
 from topologies.frontends import At, FrontendKind, UnresolvedError
 from topologies.schema.enums import VantageKind
@@ -60,7 +60,8 @@ def _arrived(flow: Flow, source: IPAddress) -> Packet:
 
 
 @rule(
-    "R0.14", "pkg/proxy/ipvs/proxier.go writeIptablesRules: the service VIP is picked as the source IP", modes=IPVS_ONLY
+    "R0.14",
+    "pkg/proxy/ipvs/proxier.go writeIptablesRules: the service VIP is picked as the source IP",
 )
 def node_to_bound_address(flow: Flow) -> Arrival | None:
     """In IPVS mode, a host-network process reaches an address bound to kube-ipvs0 from that same address."""
@@ -222,16 +223,13 @@ def arrives_as_sent(flow: Flow) -> Arrival:
     return _arrived(flow, flow.packet.source)
 
 
-TRAVEL: tuple[Rule[Arrival], ...] = (
-    node_to_own_virtual_address,
-    node_to_bound_address,
+TO_SERVICE_ADDRESS: tuple[Rule[Arrival], ...] = (
     own_node_translates,
     cluster_ip_from_outside,
     held_from_outside,
     balancer_from_outside,
-    loopback_elsewhere,
-    taken_for_own,
-    cut_off_on_the_way,
+)
+TO_NODE_PORT: tuple[Rule[Arrival], ...] = (
     no_way_to_pod_network,
     public_from_inside,
     public_answered_past,
@@ -242,6 +240,12 @@ TRAVEL: tuple[Rule[Arrival], ...] = (
     pod_masqueraded_on_the_way,
     pod_dropped_on_the_way,
     arrives_as_sent,
+)
+WITHOUT_BOUND_ADDRESSES: tuple[Rule[Arrival], ...] = (
+    node_to_own_virtual_address,
+    *TO_SERVICE_ADDRESS,
+    loopback_elsewhere,
+    *TO_NODE_PORT,
 )
 
 

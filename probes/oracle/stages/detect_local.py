@@ -62,7 +62,7 @@ def by_interface(flow: Flow) -> bool:
     return flow.pod_here
 
 
-IDENTITY: tuple[Rule[bool], ...] = (
+DETECT_LOCAL: tuple[Rule[bool], ...] = (
     not_configured,
     from_a_device_in_cluster_cidr,
     in_cluster_cidr,
@@ -73,4 +73,4 @@ IDENTITY: tuple[Rule[bool], ...] = (
 
 def known_as_pod(flow: Flow) -> bool:
     """Return whether the processing node treats the packet as pod traffic."""
-    return decide(IDENTITY, flow).value
+    return decide(flow.world.chains.detect_local, flow).value

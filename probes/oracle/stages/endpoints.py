@@ -44,7 +44,7 @@ def pooled(flow: Flow, pool: Pool) -> Endpoints:
     """Return the usable endpoints of a pool on the processing node."""
     near = flow.packet.node
     among = tuple(one for one in flow.state.endpoints if pool is Pool.ALL or one.node == near)
-    return decide(READINESS, replace(flow, candidates=among)).value
+    return decide(flow.world.chains.readiness, replace(flow, candidates=among)).value
 
 
 def anywhere(flow: Flow) -> bool:

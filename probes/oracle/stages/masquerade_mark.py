@@ -1,4 +1,4 @@
-"""Rules of all modes for the mark for masquerade (KUBE-MARK-MASQ, 0x4000)."""
+"""Rules for the mark for masquerade (KUBE-MARK-MASQ, 0x4000)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER
-from probes.oracle.rule import BY_RULES, IPTABLES_ONLY, IPVS_ONLY, Rule, rule
+from probes.oracle.rule import Rule, rule
 from probes.oracle.stages.detect_local import known_as_pod
 from probes.oracle.stages.traffic_policies import external_local, internal
 from topologies.frontends import FrontendKind
@@ -22,7 +22,7 @@ def masquerade_all(flow: Flow) -> bool | None:
     return True if internal(flow) and flow.environment.masquerade_all else None
 
 
-@rule("R2.4", f"{IPVS} 1.20.2:1706-1733: KUBE-CLUSTER-IP src,dst", modes=IPVS_ONLY)
+@rule("R2.4", f"{IPVS} 1.20.2:1706-1733: KUBE-CLUSTER-IP src,dst")
 def internal_from_virtual_address(flow: Flow) -> bool | None:
     """In IPVS mode without detect-local, kube-proxy marks ClusterIP packets of host-network processes for masquerade.
 
@@ -31,7 +31,7 @@ def internal_from_virtual_address(flow: Flow) -> bool | None:
     return flow.local if internal(flow) and flow.environment.detect_local is DetectLocal.NONE else None
 
 
-@rule("R2.5", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {NFTABLES} 1.36:633", modes=BY_RULES)
+@rule("R2.5", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {NFTABLES} 1.36:633")
 def internal_without_detector(flow: Flow) -> bool | None:
     """Without detect-local, kube-proxy marks no packet to a ClusterIP for masquerade."""
     return False if internal(flow) and flow.environment.detect_local is DetectLocal.NONE else None
@@ -46,14 +46,13 @@ def internal_from_no_pod(flow: Flow) -> bool | None:
 @rule(
     "R4.6",
     f"{PROXIER} KUBE-XLB, KUBE-EXT: pods go to the cluster-wide chain unmarked; {NFTABLES}",
-    modes=BY_RULES,
 )
 def pod_under_local(flow: Flow) -> bool | None:
     """With externalTrafficPolicy: Local, kube-proxy does not mark pod traffic for masquerade."""
     return False if external_local(flow) and known_as_pod(flow) else None
 
 
-@rule("R4.7", f"#77523: masquerade LOCAL traffic; {NFTABLES}", modes=BY_RULES)
+@rule("R4.7", f"#77523: masquerade LOCAL traffic; {NFTABLES}")
 def node_under_local(flow: Flow) -> bool | None:
     """With externalTrafficPolicy: Local, kube-proxy marks packets of host-network processes for masquerade.
 
@@ -62,7 +61,7 @@ def node_under_local(flow: Flow) -> bool | None:
     return True if external_local(flow) and flow.local else None
 
 
-@rule("R4.8", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-SVL (1.24); {NFTABLES}", modes=BY_RULES)
+@rule("R4.8", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-SVL (1.24); {NFTABLES}")
 def client_under_local(flow: Flow) -> bool | None:
     """With externalTrafficPolicy: Local, kube-proxy preserves the source IP.
 
@@ -71,7 +70,7 @@ def client_under_local(flow: Flow) -> bool | None:
     return False if external_local(flow) else None
 
 
-@rule("R4i.4", f"{IPVS} 1.20.2:178-190: the -LOCAL sets RETURN before KUBE-MARK-MASQ", modes=IPVS_ONLY)
+@rule("R4i.4", f"{IPVS} 1.20.2:178-190: the -LOCAL sets RETURN before KUBE-MARK-MASQ")
 def never_under_local(flow: Flow) -> bool | None:
     """In IPVS mode with externalTrafficPolicy: Local, kube-proxy marks no packet for masquerade."""
     return False if external_local(flow) else None
@@ -82,7 +81,6 @@ def never_under_local(flow: Flow) -> bool | None:
     f"{PROXIER} JumpIfNotLocal for externalIPs (#96296), KUBE-EXT (#109060)",
     since=upstream.EXTERNAL_IPS_CAPTURED,
     until=upstream.EXTERNAL_CHAINS,
-    modes=IPTABLES_ONLY,
 )
 def pod_to_external_ip(flow: Flow) -> bool | None:
     """In iptables mode, kube-proxy does not mark pod traffic to an externalIP for masquerade.
@@ -105,15 +103,4 @@ def external_always(_flow: Flow) -> bool:
     return True
 
 
-MARK: tuple[Rule[bool], ...] = (
-    masquerade_all,
-    internal_from_virtual_address,
-    internal_without_detector,
-    internal_from_no_pod,
-    pod_under_local,
-    node_under_local,
-    client_under_local,
-    never_under_local,
-    pod_to_external_ip,
-    external_always,
-)
+NODE_LOCAL: tuple[Rule[bool], ...] = (pod_under_local, node_under_local, client_under_local)

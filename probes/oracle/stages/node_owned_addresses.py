@@ -14,7 +14,7 @@ from probes.observation import Outcome
 from probes.oracle import upstream
 from probes.oracle.connection import Fate, Origin
 from probes.oracle.node_addresses import leaves_as_node
-from probes.oracle.rule import IPVS_ONLY, Rule, rule
+from probes.oracle.rule import Rule, rule
 from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import CniKind
 
@@ -89,7 +89,7 @@ def _cut_off(flow: Flow, node: Node, other: Node, source: IPAddress) -> bool:
     return _bound_here(flow, other, source)
 
 
-@rule("R0.21", f"pkg/proxy/ipvs/proxier.go syncService; {BOUND}", modes=IPVS_ONLY)
+@rule("R0.21", f"pkg/proxy/ipvs/proxier.go syncService; {BOUND}")
 def taken_for_own(flow: Flow) -> Packet | None:
     """In IPVS mode, the client's node processes a packet to another node's NodePort if its kube-ipvs0 has the address.
 
@@ -103,7 +103,7 @@ def taken_for_own(flow: Flow) -> Packet | None:
     return replace(flow.packet, node=flow.packet.home, source=source)
 
 
-@rule("R0.22", f"kernel: martian source, ARP; {BOUND}", modes=IPVS_ONLY)
+@rule("R0.22", f"kernel: martian source, ARP; {BOUND}")
 def cut_off_on_the_way(flow: Flow) -> Fate | None:
     """In IPVS mode, another node's NodePort times out if kube-ipvs0 of one node has the other node's address.
 
@@ -134,7 +134,7 @@ def _node_port_also_virtual(flow: Flow) -> bool:
     return flow.kind is FrontendKind.NODE_PORT and flow.reached in flow.world.holders.virtual
 
 
-@rule("R7.11", f"pkg/proxy/ipvs NodeIPs; {BOUND}", modes=IPVS_ONLY)
+@rule("R7.11", f"pkg/proxy/ipvs NodeIPs; {BOUND}")
 def node_port_taken_for_own(flow: Flow) -> Fate | None:
     """In IPVS mode, another node's NodePort has no virtual server on a node whose kube-ipvs0 has that address."""
     own = flow.world.holders.has(flow.packet.node, flow.reached)
@@ -146,14 +146,13 @@ def node_port_taken_for_own(flow: Flow) -> Fate | None:
     "pkg/proxy/ipvs NodeIPs without the addresses of kube-ipvs0: #114815",
     since=upstream.NODE_IPS_WITHOUT_BOUND,
     until=upstream.NODE_IPS_WITH_OWN,
-    modes=IPVS_ONLY,
 )
 def node_port_at_bound_address(flow: Flow) -> Fate | None:
     """In IPVS mode, a NodePort has no virtual server at a node address that is a load balancer IP or externalIP too."""
     return _without_server(flow) if _node_port_also_virtual(flow) else None
 
 
-@rule("R8.6", "#115019: KUBE-IPVS-IPS without the node's addresses", since=upstream.NODE_IPS_WITH_OWN, modes=IPVS_ONLY)
+@rule("R8.6", "#115019: KUBE-IPVS-IPS without the node's addresses", since=upstream.NODE_IPS_WITH_OWN)
 def own_undeclared(flow: Flow) -> Fate | None:
     """In IPVS mode, a load balancer IP or externalIP that the node owns leads to the node's own port.
 
@@ -162,14 +161,14 @@ def own_undeclared(flow: Flow) -> Fate | None:
     return Fate.HOST if flow.at_own_address and not flow.declared else None
 
 
-@rule("R11.12", f"kernel: table local; {BOUND}", modes=IPVS_ONLY)
+@rule("R11.12", f"kernel: table local; {BOUND}")
 def endpoint_taken_for_own(flow: Flow) -> Outcome | None:
     """In IPVS mode, a node refuses connections to a remote host-network endpoint if its kube-ipvs0 has the address."""
     elsewhere = flow.chosen.node != flow.packet.node and flow.chosen.host_network
     return Outcome.REFUSED if elsewhere and _bound_here(flow, flow.node, flow.chosen.address) else None
 
 
-@rule("R11.11", f"kernel: martian source, ARP; {BOUND}", modes=IPVS_ONLY)
+@rule("R11.11", f"kernel: martian source, ARP; {BOUND}")
 def cut_off(flow: Flow) -> Outcome | None:
     """In IPVS mode, a remote endpoint times out if kube-ipvs0 of one node has the other node's address.
 

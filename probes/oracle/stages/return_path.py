@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from probes.observation import Outcome
 from probes.oracle import upstream
 from probes.oracle.node_addresses import from_pod_network, owned
-from probes.oracle.rule import IPVS_ONLY, Rule, rule
-from probes.oracle.stages.node_owned_addresses import cut_off, endpoint_taken_for_own
+from probes.oracle.rule import Rule, rule
 from probes.oracle.stages.traffic_policies import bound
 from topologies.frontends import At, FrontendKind
 
@@ -75,7 +74,6 @@ def answer_on_underlay(flow: Flow) -> Outcome | None:
     "R7.10",
     "kernel: loopback source to a non-local address (#67730, #96879)",
     until=upstream.NO_LOOPBACK_SERVER,
-    modes=IPVS_ONLY,
 )
 def loopback_leaves(flow: Flow) -> Outcome | None:
     """In IPVS mode, a NodePort at 127.0.0.1 reaches only a host-network endpoint on the same node.
@@ -105,7 +103,7 @@ def endpoint_here(flow: Flow) -> Outcome | None:
     return Outcome.OK if _endpoint_here(flow) else None
 
 
-@rule("R11.9", "kernel: kube-ipvs0 of the endpoint's node has the address too (#93456)", modes=IPVS_ONLY)
+@rule("R11.9", "kernel: kube-ipvs0 of the endpoint's node has the address too (#93456)")
 def to_a_bound_address(flow: Flow) -> Outcome | None:
     """In IPVS mode, a reply to an address bound to kube-ipvs0 does not leave the endpoint's node.
 
@@ -135,18 +133,16 @@ def past_the_node(_flow: Flow) -> Outcome:
     return Outcome.TIMEOUT
 
 
-REPLY: tuple[Rule[Outcome], ...] = (
-    endpoint_taken_for_own,
-    cut_off,
+LOST_ON_THE_WAY: tuple[Rule[Outcome], ...] = (
     bridge_hairpin_off,
     switched_past_conntrack,
     pod_address_on_underlay,
     answer_on_underlay,
-    loopback_leaves,
+)
+FROM_ELSEWHERE: tuple[Rule[Outcome], ...] = (to_the_node, to_a_pod_here, past_the_node)
+WITHOUT_BOUND_ADDRESSES: tuple[Rule[Outcome], ...] = (
+    *LOST_ON_THE_WAY,
     foreign_address_leaves,
     endpoint_here,
-    to_a_bound_address,
-    to_the_node,
-    to_a_pod_here,
-    past_the_node,
+    *FROM_ELSEWHERE,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from probes.oracle import upstream
 from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER
 from probes.oracle.node_addresses import masqueraded_leaving, towards_endpoint
-from probes.oracle.rule import IPTABLES_ONLY, NFTABLES_ONLY, NO_IPTABLES, Rule, rule
+from probes.oracle.rule import Rule, rule
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Flow
@@ -20,20 +20,21 @@ def _back_to_itself(flow: Flow) -> bool:
     return flow.packet.source == flow.chosen.address
 
 
-@rule("R10.1", f"{PROXIER} KUBE-SEP: -s endpoint KUBE-MARK-MASQ", modes=IPTABLES_ONLY)
+@rule("R10.1", f"{PROXIER} KUBE-SEP: -s endpoint KUBE-MARK-MASQ")
 def hairpin(flow: Flow) -> IPAddress | None:
     """In iptables mode, an endpoint that receives its own packet sees the node's interface address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) else None
 
 
-@rule("R10.7", f"{NFTABLES} endpoint chains", until=upstream.HAIRPIN_SET, modes=NFTABLES_ONLY)
+@rule("R10.7", f"{NFTABLES} endpoint chains", until=upstream.HAIRPIN_SET)
 def hairpin_nftables(flow: Flow) -> IPAddress | None:
     """In nftables mode, an endpoint that receives its own packet sees the node's interface address towards it."""
     return towards_endpoint(flow) if _back_to_itself(flow) else None
 
 
 @rule(
-    "R10.8", f"{IPVS} KUBE-LOOP-BACK dst,dst,src; {NFTABLES} 1.36 set hairpin-connections (#136499)", modes=NO_IPTABLES
+    "R10.8",
+    f"{IPVS} KUBE-LOOP-BACK dst,dst,src; {NFTABLES} 1.36 set hairpin-connections (#136499)",
 )
 def hairpin_here(flow: Flow) -> IPAddress | None:
     """A node-local endpoint that receives its own packet sees the node's interface address towards it."""
@@ -89,14 +90,5 @@ def kept(flow: Flow) -> IPAddress:
     return flow.packet.source
 
 
-SOURCE: tuple[Rule[IPAddress], ...] = (
-    hairpin,
-    hairpin_nftables,
-    hairpin_here,
-    delivered_here,
-    marked,
-    entering_elsewhere,
-    leaving_pod_network,
-    kept,
-)
+POSTROUTING: tuple[Rule[IPAddress], ...] = (delivered_here, marked, entering_elsewhere, leaving_pod_network, kept)
 UNTOUCHED_BY_PROXY: tuple[Rule[IPAddress], ...] = (delivered_here, entering_elsewhere, leaving_pod_network, kept)

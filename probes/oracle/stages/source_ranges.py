@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from probes.oracle import upstream
 from probes.oracle.connection import Fate
 from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER, Course
-from probes.oracle.rule import IPTABLES_ONLY, IPVS_ONLY, NFTABLES_ONLY, Rule, rule
+from probes.oracle.rule import rule
 from probes.oracle.stages.endpoints import anywhere, here
 from probes.oracle.stages.traffic_policies import external_local, internal_local
 from topologies.frontends import FrontendKind
@@ -56,7 +56,6 @@ def _node_fenced_out(flow: Flow) -> bool:
     "F1",
     f"{PROXIER} KUBE-FW: KUBE-MARK-DROP, until #110289; pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL",
     until=upstream.NO_MARK_DROP_FOR_RANGES,
-    modes=IPTABLES_ONLY,
 )
 def marked_for_drop(flow: Flow) -> Course | None:
     """In iptables mode, kube-proxy only marks packets from outside loadBalancerSourceRanges for drop.
@@ -75,7 +74,6 @@ def marked_for_drop(flow: Flow) -> Course | None:
     "F2",
     f"#110289; {PROXIER} KUBE-PROXY-FIREWALL in INPUT, OUTPUT, FORWARD",
     since=upstream.NO_MARK_DROP_FOR_RANGES,
-    modes=IPTABLES_ONLY,
 )
 def dropped(flow: Flow) -> Course | None:
     """In iptables mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges."""
@@ -86,7 +84,6 @@ def dropped(flow: Flow) -> Course | None:
     "F3",
     f"#122614; {NFTABLES} firewall-check in prerouting and output",
     since=upstream.RANGES_BEFORE_DNAT,
-    modes=NFTABLES_ONLY,
 )
 def dropped_before_translation(flow: Flow) -> Course | None:
     """In nftables mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges."""
@@ -97,7 +94,6 @@ def dropped_before_translation(flow: Flow) -> Course | None:
     "F4",
     f"{NFTABLES} 1.29: firewall-check after translation; until #122614",
     until=upstream.RANGES_BEFORE_DNAT,
-    modes=NFTABLES_ONLY,
 )
 def dropped_in_output(flow: Flow) -> Course | None:
     """In nftables mode, loadBalancerSourceRanges apply only to packets of host-network processes on the node.
@@ -123,7 +119,6 @@ def _served(flow: Flow) -> bool:
     "kernel net/netfilter/ipvs/ip_vs_core.c ip_vs_ops4: LOCAL_OUT before the filter table; "
     'docs/observations.md "loadBalancerSourceRanges and host-network processes in IPVS mode"',
     until=upstream.NO_MARK_DROP_IN_IPVS,
-    modes=IPVS_ONLY,
 )
 def marked_before_ipvs(flow: Flow) -> Course | None:
     """In IPVS mode, kubelet's firewall drops packets from outside loadBalancerSourceRanges, which kube-proxy marks.
@@ -141,7 +136,6 @@ def marked_before_ipvs(flow: Flow) -> Course | None:
     f"#110628; {IPVS} KUBE-PROXY-FIREWALL in INPUT, FORWARD; until #119791",
     since=upstream.NO_MARK_DROP_IN_IPVS,
     until=upstream.NODE_OUT_FILTER,
-    modes=IPVS_ONLY,
 )
 def dropped_in_input(flow: Flow) -> Course | None:
     """In IPVS mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges.
@@ -155,7 +149,6 @@ def dropped_in_input(flow: Flow) -> Course | None:
     "F7",
     f"#119791 (#119656); {IPVS} KUBE-PROXY-FIREWALL in INPUT, FORWARD, KUBE-IPVS-OUT-FILTER in OUTPUT",
     since=upstream.NODE_OUT_FILTER,
-    modes=IPVS_ONLY,
 )
 def dropped_in_input_and_output(flow: Flow) -> Course | None:
     """In IPVS mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges.
@@ -165,14 +158,3 @@ def dropped_in_input_and_output(flow: Flow) -> Course | None:
     """
     out = _node_fenced_out(flow) and _served(flow) if flow.local else _fenced_out(flow)
     return Fate.DROPPED if out else None
-
-
-FENCES: tuple[Rule[Course], ...] = (
-    marked_for_drop,
-    dropped,
-    dropped_before_translation,
-    dropped_in_output,
-    marked_before_ipvs,
-    dropped_in_input,
-    dropped_in_input_and_output,
-)

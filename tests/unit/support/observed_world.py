@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from probes.observation import Outcome
-from probes.oracle.connection import Flow, Onward, Origin, Packet, World
-from probes.oracle.environment import Environment
+from probes.oracle import predict
+from probes.oracle.connection import Flow, Onward, Origin, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.stages.arrival import lost_answer
 from probes.plan.cell import Cell
@@ -23,6 +23,7 @@ from topologies.schema.topology import Topology, Vantage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from probes.oracle.connection import World
     from probes.oracle.expectation import Expectation
     from tests.unit.probes.oracle.recordings import Recording
 
@@ -191,7 +192,7 @@ class RecordedBalancer:
 
 def world(recording: Recording) -> World:
     declared = topology(recording)
-    return World(declared, snapshot(recording), Environment.of(declared), RecordedBalancer())
+    return predict.world_of(declared, snapshot(recording), RecordedBalancer())
 
 
 def snapshot_like() -> Snapshot:
@@ -205,7 +206,7 @@ def world_of(version: str, cni: dict[str, Any], mode: str = "iptables", **change
     raw = declared.model_dump(mode="json")
     changed = {key: {**raw[key], **value} for key, value in changes.items()}
     declared = Topology.model_validate({**raw, **changed, "cni": cni})
-    return World(declared, snapshot_like(), Environment.of(declared), RecordedBalancer())
+    return predict.world_of(declared, snapshot_like(), RecordedBalancer())
 
 
 def recorded(recording: Recording) -> Iterator[Recorded]:

@@ -11,9 +11,8 @@ import pytest
 
 from probes.oracle import upstream
 from probes.oracle.catalogue import CATALOGUE, versions
-from probes.oracle.rule import IPVS_ONLY, Rule
+from probes.oracle.rule import Rule
 from probes.oracle.upstream import Backport, KubeProxyChange
-from topologies.schema.enums import ProxyMode
 from topologies.schema.topology import Version
 
 CHANGES = {name: value for name, value in vars(upstream).items() if isinstance(value, KubeProxyChange)}
@@ -41,7 +40,7 @@ def test_a_backported_change_is_in_a_branch_from_its_patch_on(version: str, has:
 
 
 def bounded(since: KubeProxyChange | None, until: KubeProxyChange | None) -> Rule[Any]:
-    return Rule("X", "A sentence.", IPVS_ONLY, since, until, "#1", lambda _flow: None)
+    return Rule("X", "A sentence.", since, until, "#1", lambda _flow: None)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +69,7 @@ def test_a_rule_covers_the_versions_between_its_changes(
         for patch in range(20):
             version = Version(1, minor, patch)
             wanted = (since is None or since.is_in(version)) and not (until and until.is_in(version))
-            assert rule.covers(ProxyMode.IPVS, version) is wanted, version
-            assert not rule.covers(ProxyMode.IPTABLES, version)
+            assert rule.covers(version) is wanted, version
 
 
 def test_every_bounded_rule_says_whether_backports_were_looked_up() -> None:
