@@ -98,7 +98,11 @@ def _patch(what: str, topology: Topology, declared: Version, real: str, where: s
 def rules_between(topology: Topology, one: Version, other: Version) -> tuple[str, ...]:
     """Return the ids of the rules that hold for one of two kube-proxy versions and not for the other."""
     mode = topology.proxy.mode
-    return tuple(rule.id for rule in CATALOGUE if mode in modes_of(rule) and rule.covers(one) != rule.covers(other))
+    return tuple(
+        rule.id
+        for rule in CATALOGUE
+        if mode in modes_of(rule) and rule.versions.includes(one) != rule.versions.includes(other)
+    )
 
 
 def _nodes(topology: Topology, real: RealCluster) -> Iterator[Contradiction | str]:

@@ -11,17 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.oracle.modes.chains import MODES, NEWEST, OLDEST, Chain, merge_chains
+from probes.oracle.modes.chains import MODES, Chain, merge_chains
 from probes.oracle.stages import arrival, host_ports, load_balancer, node_owned_addresses
-from probes.oracle.upstream import format_release
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.rule import Rule
-    from probes.oracle.upstream import Release
-
-MINOR = 2  # parts of a release without its patch
-OLDEST_MINOR = min(OLDEST.values())[1]
 
 
 def _of_modes(name: str) -> Chain:
@@ -79,47 +74,8 @@ def sentence(name: str) -> str:
 
 
 def versions(rule: Rule[Any]) -> str:
-    """Return `all`, `<= 1.20`, `>= 1.25`, or with patch releases if a backport bounds it: `1.22.0-1.22.9`."""
-    spans = [_format_span(first, last) for first, last in _spans(rule)]
-    return ", ".join(spans) if spans != ["-"] else "all"
-
-
-Span = tuple["Release", "Release"]  # first and last version; a minor release without a patch means all its patches
-
-
-def _spans(rule: Rule[Any]) -> list[Span]:
-    """Return the rule's versions, with adjacent minor releases joined."""
-    spans: list[Span] = []
-    for minor in range(OLDEST_MINOR, NEWEST[1] + 1):
-        if (found := _span_in((NEWEST[0], minor), rule)) is None:
-            continue
-        first, last = found
-        joins = spans and len(first) == MINOR and spans[-1][1] == (NEWEST[0], minor - 1)
-        if joins:
-            first = spans.pop()[0]
-        spans.append((first, last))
-    return spans
-
-
-def _span_in(minor: Release, rule: Rule[Any]) -> Span | None:
-    """Return the rule's versions within one minor release, or None if no patch of it has the rule."""
-    begin = rule.since.first_patch(minor) if rule.since else 0
-    end = rule.until.first_patch(minor) if rule.until else None
-    if begin is None or end == 0:
-        return None
-    return (*minor, begin) if begin else minor, minor if end is None else (*minor, end - 1)
-
-
-def _format_span(first: Release, last: Release) -> str:
-    oldest, newest = first == (NEWEST[0], OLDEST_MINOR), last == NEWEST
-    if oldest or newest:
-        return "-" if oldest and newest else f"<= {format_release(last)}" if oldest else f">= {format_release(first)}"
-    if first == last:
-        return format_release(first)
-    if len(first) > len(last):
-        return f"{format_release(first)}+"
-    first = (*first, 0) if first == last[:MINOR] else first
-    return f"{format_release(first)}-{format_release(last)}"
+    """Return the versions of a rule as text: `all`, `<= 1.20`, `1.22.0-1.22.9`."""
+    return str(rule.versions)
 
 
 @cache

@@ -14,43 +14,34 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from probes.oracle.upstream import VersionRange
+
 if TYPE_CHECKING:
     from probes.oracle.connection import Flow
-    from probes.oracle.upstream import KubeProxyChange, Release
+    from probes.oracle.upstream import KubeProxyChange
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[T]):
-    """A documented behaviour.
-
-    Changes of kube-proxy bound a rule, not release numbers. A backport changes the behaviour within a minor release.
-    """
+    """A documented behaviour."""
 
     id: str
     """`R4.5`; reports and docs/rules.md use it."""
     sentence: str
     """The behaviour in words. It is printed alone."""
-    since: KubeProxyChange | None
-    """The change that introduced the behaviour; None if the oldest version has it."""
-    until: KubeProxyChange | None
-    """The change that removed the behaviour; None if the newest version has it."""
+    versions: VersionRange
+    """The kube-proxy versions that have the behaviour, in a mode that lists the rule."""
     citation: str
     """The source: upstream code, pull request, KEP, kernel, or an entry of docs/observations.md."""
     step: Callable[[Flow], T | None]
     """Returns the decision, or None if the rule does not apply to this flow."""
 
-    def covers(self, version: Release) -> bool:
-        """Return whether a kube-proxy of this version has the behaviour, in a mode that lists the rule."""
-        begun = self.since is None or self.since.is_in(version)
-        ended = self.until is not None and self.until.is_in(version)
-        return begun and not ended
-
     @property
     def backports(self) -> tuple[str, ...]:
         """For each change that bounds the rule, its backports or the result of the search for them."""
-        return tuple(change.summary for change in (self.since, self.until) if change)
+        return tuple(change.summary for change in self.versions.changes)
 
 
 def rule(
@@ -64,7 +55,7 @@ def rule(
 
     def made(step: Callable[[Flow], Any]) -> Rule[Any]:
         sentence = " ".join(cleandoc(step.__doc__ or "").split())
-        return Rule(name, sentence, since, until, citation, step)
+        return Rule(name, sentence, VersionRange(since, until), citation, step)
 
     return made
 
@@ -85,7 +76,7 @@ def decide(chain: Sequence[Rule[T]], flow: Flow) -> Decision[T]:
 
     """
     for one in chain:
-        value = one.step(flow) if one.covers(flow.version) else None
+        value = one.step(flow) if one.versions.includes(flow.version) else None
         if value is not None:
             return Decision(_bent(one.id, value, flow), one)
     message = f"no rule of {[one.id for one in chain]} covers {flow.kind} {flow.packet} of {flow.state.name}"

@@ -1,7 +1,8 @@
 """Changes of kube-proxy that bound a rule, each with its first release and its backports.
 
-Every version bound of a rule, and every version check inside one, names a change from this module. Two rules that
-name the same change therefore agree on the release. This module imports nothing of this project.
+This is the only module of the oracle that compares versions. Every version bound of a rule or of a mode, and every
+version check inside a rule, names a change from this module. Two rules that name the same change therefore agree on the
+release. This module imports nothing of this project.
 
 The facts come from the pull requests at github.com/kubernetes/kubernetes, the CHANGELOG files, and the dates of the
 release tags. A cherry-pick without a release note is in no CHANGELOG. Its patch release is the first one tagged after
@@ -13,6 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Release = tuple[int, ...]
+Span = tuple[Release, Release]  # first and last version; a minor release without a patch means all its patches
+
+OLDEST, NEWEST = (1, 20), (1, 36)  # the minor releases whose kube-proxy the rules describe
+MINOR = 2  # parts of a release without its patch
 
 LOOKED_UP = "2026-11-25"
 NONE_FOUND = f"none found (cherry-picks of the pull request, {LOOKED_UP})"
@@ -48,15 +53,15 @@ class KubeProxyChange:
 
     def is_in(self, version: Release) -> bool:
         """Return whether a kube-proxy of this version has the change."""
-        if version[:2] >= self.release:
+        if version[:MINOR] >= self.release:
             return True
-        return any(version[:2] == one.release[:2] and version >= one.release for one in self.backports)
+        return any(version[:MINOR] == one.release[:MINOR] and version >= one.release for one in self.backports)
 
     def first_patch(self, minor: Release) -> int | None:
         """Return the first patch of a minor release that has the change, or None if no patch of it has."""
         if minor >= self.release:
             return 0
-        return next((one.release[2] for one in self.backports if one.release[:2] == minor), None)
+        return next((one.release[2] for one in self.backports if one.release[:MINOR] == minor), None)
 
     @property
     def summary(self) -> str:
@@ -64,6 +69,82 @@ class KubeProxyChange:
         found = ", ".join(str(one) for one in self.backports)
         text = f"backported to {found}" if found else self.looked_up
         return f"{self.source} ({format_release(self.release)}): {text}"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRange:
+    """The versions between two changes of kube-proxy.
+
+    Changes bound a range, not release numbers: a backport changes the behaviour within a minor release.
+    """
+
+    since: KubeProxyChange | None = None
+    """The change that introduced the behaviour; None if the oldest version has it."""
+    until: KubeProxyChange | None = None
+    """The change that removed the behaviour; None if the newest version has it."""
+
+    @property
+    def changes(self) -> tuple[KubeProxyChange, ...]:
+        """The changes that bound the range."""
+        return tuple(change for change in (self.since, self.until) if change)
+
+    @property
+    def first_minor(self) -> Release:
+        """The first minor release that is in the range from its first patch on."""
+        return self.since.release if self.since else OLDEST
+
+    def includes(self, version: Release) -> bool:
+        """Return whether a kube-proxy of this version has the behaviour."""
+        begun = self.since is None or self.since.is_in(version)
+        ended = self.until is not None and self.until.is_in(version)
+        return begun and not ended
+
+    def __str__(self) -> str:
+        """Return `all`, `<= 1.20`, `>= 1.25`, or with patch releases if a backport bounds it: `1.22.0-1.22.9`."""
+        spans = [_format_span(first, last) for first, last in self._spans()]
+        return ", ".join(spans) if spans != ["-"] else "all"
+
+    def _spans(self) -> list[Span]:
+        """Return the spans of the range, with adjacent minor releases joined."""
+        spans: list[Span] = []
+        for minor in known_minors():
+            if (found := self._span_in(minor)) is None:
+                continue
+            first, last = found
+            if spans and len(first) == MINOR and spans[-1][1] == (minor[0], minor[1] - 1):
+                first = spans.pop()[0]
+            spans.append((first, last))
+        return spans
+
+    def _span_in(self, minor: Release) -> Span | None:
+        """Return the versions of one minor release in the range, or None if it has none."""
+        begin = self.since.first_patch(minor) if self.since else 0
+        end = self.until.first_patch(minor) if self.until else None
+        if begin is None or end == 0:
+            return None
+        return (*minor, begin) if begin else minor, minor if end is None else (*minor, end - 1)
+
+
+def _format_span(first: Release, last: Release) -> str:
+    oldest, newest = first == OLDEST, last == NEWEST
+    if oldest or newest:
+        return "-" if oldest and newest else f"<= {format_release(last)}" if oldest else f">= {format_release(first)}"
+    if first == last:
+        return format_release(first)
+    if len(first) > len(last):
+        return f"{format_release(first)}+"
+    first = (*first, 0) if first == last[:MINOR] else first
+    return f"{format_release(first)}-{format_release(last)}"
+
+
+def known_minors() -> tuple[Release, ...]:
+    """Return the minor releases that the rules describe, oldest first."""
+    return tuple((OLDEST[0], minor) for minor in range(OLDEST[1], NEWEST[1] + 1))
+
+
+def is_known(version: Release) -> bool:
+    """Return whether the rules describe the minor release of this version."""
+    return version[:MINOR] in known_minors()
 
 
 def format_release(release: Release) -> str:
@@ -114,6 +195,7 @@ EXTERNAL_IP_LOCAL_ADMITTED = KubeProxyChange(
 )
 
 # nftables
+NFTABLES_MODE = KubeProxyChange("KEP-3866 (NFTablesProxyMode)", (1, 29), looked_up="none: a new mode")
 RANGES_BEFORE_DNAT = KubeProxyChange("#122614", (1, 30))
 CLUSTER_IP_REJECT = KubeProxyChange("#122692", (1, 30))
 PRIMARY_NODE_PORTS = KubeProxyChange("#122724, #123105", (1, 30))

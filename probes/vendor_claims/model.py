@@ -12,10 +12,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from probes.oracle.upstream import NEWEST, OLDEST
 from probes.vendor_claims.answer import Answer  # noqa: TC001 - pydantic resolves field types at run time
 from topologies.schema.topology import Model, Name, Version
-
-OLDEST, NEWEST = (1, 20), (1, 36)
 
 
 class Standing(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from probes.oracle import upstream
 from probes.oracle.modes import iptables, ipvs, nftables
 from probes.oracle.rule import Rule
 from topologies.common.errors import HairpinError
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from probes.oracle.environment import Environment
     from probes.oracle.modes.mode_chains import ModeChains
 
-OLDEST = {ProxyMode.IPTABLES: (1, 20), ProxyMode.IPVS: (1, 20), ProxyMode.NFTABLES: (1, 29)}
-NEWEST = (1, 36)
 Chain = tuple[Rule[Any], ...]
 
 
@@ -38,12 +37,14 @@ def of(environment: Environment) -> ModeChains:
         UnsupportedMode: The oracle does not know the version, or the version does not have the mode.
 
     """
-    oldest = OLDEST[environment.mode]
-    if not oldest <= environment.version[:2] <= NEWEST:
-        known = ", ".join(f"{mode} {first[0]}.{first[1]} to 1.36" for mode, first in OLDEST.items())
+    chains = MODES[environment.mode]
+    if not (upstream.is_known(environment.version) and chains.versions.includes(environment.version)):
+        firsts = {mode: upstream.format_release(MODES[mode].versions.first_minor) for mode in ProxyMode}
+        newest = upstream.format_release(upstream.NEWEST)
+        known = ", ".join(f"{mode} {first} to {newest}" for mode, first in firsts.items())
         message = f"no rules for {environment}: the oracle knows {known}"
         raise UnsupportedMode(message)
-    return MODES[environment.mode]
+    return chains
 
 
 def merge_chains(chains: Iterable[Chain]) -> Chain:

@@ -29,6 +29,7 @@ from probes.oracle.stages import arrival, masquerade_mark, return_path, source_n
 from probes.oracle.stages.detect_local import DETECT_LOCAL
 from probes.oracle.stages.endpoints import READINESS, anywhere, here
 from probes.oracle.stages.traffic_policies import external_local, internal, internal_local
+from probes.oracle.upstream import VersionRange
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import TrafficPolicy
 
@@ -229,7 +230,7 @@ POOL: tuple[Rule[Course], ...] = (
     external_to_all,
 )
 CHAINS = ModeChains(
-    oldest=(1, 20),
+    versions=VersionRange(),
     arrival=arrival.WITHOUT_BOUND_ADDRESSES,
     readiness=READINESS,
     detect_local=DETECT_LOCAL,

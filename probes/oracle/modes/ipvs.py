@@ -36,6 +36,7 @@ from probes.oracle.stages.node_owned_addresses import (
     taken_for_own,
 )
 from probes.oracle.stages.traffic_policies import bound, external_local, externally_accessible, internal, internal_local
+from probes.oracle.upstream import VersionRange
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ POOL: tuple[Rule[Course], ...] = (
     external_to_all,
 )
 CHAINS = ModeChains(
-    oldest=(1, 20),
+    versions=VersionRange(),
     arrival=(
         arrival.node_to_own_virtual_address,
         arrival.node_to_bound_address,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from probes.oracle.rule import Rule
     from probes.oracle.stages.arrival import Arrival
     from probes.oracle.stages.endpoints import Endpoints
-    from probes.oracle.upstream import Release
+    from probes.oracle.upstream import VersionRange
     from topologies.common.addresses import IPAddress
 
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class ModeChains:
     """The chains of one kube-proxy mode, one for each decision."""
 
-    oldest: Release
-    """The first minor release in which the oracle knows the mode."""
+    versions: VersionRange
+    """The kube-proxy versions that have the mode."""
     arrival: tuple[Rule[Arrival], ...]
     """The processing node, and the source address on arrival there."""
     readiness: tuple[Rule[Endpoints], ...]

@@ -29,6 +29,7 @@ from probes.oracle.stages import arrival, masquerade_mark, return_path, source_n
 from probes.oracle.stages.detect_local import DETECT_LOCAL
 from probes.oracle.stages.endpoints import READINESS, anywhere, here
 from probes.oracle.stages.traffic_policies import external_local, internal
+from probes.oracle.upstream import VersionRange
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ POOL: tuple[Rule[Course], ...] = (
     external_to_all,
 )
 CHAINS = ModeChains(
-    oldest=(1, 29),
+    versions=VersionRange(since=upstream.NFTABLES_MODE),
     arrival=arrival.WITHOUT_BOUND_ADDRESSES,
     readiness=READINESS,
     detect_local=DETECT_LOCAL,

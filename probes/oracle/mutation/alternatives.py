@@ -102,7 +102,7 @@ class NaturalAlternative:
         """Return the decision of the rules after this one in the same chain."""
         chain = _chain(self.rule, flow)
         after = [one.id for one in chain].index(self.rule) + 1
-        covering = (one for one in chain[after:] if one.covers(flow.version))
+        covering = (one for one in chain[after:] if one.versions.includes(flow.version))
         answers = (one.step(flow) for one in covering)
         return next((answer for answer in answers if _leads_on(answer, flow)), otherwise)
 

@@ -13,8 +13,9 @@ import pytest
 
 from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE
-from probes.oracle.modes.chains import OLDEST
+from probes.oracle.modes.chains import MODES
 from probes.oracle.predict import expect
+from probes.oracle.upstream import known_minors
 from probes.plan.plan import plan
 from tests.unit.probes.oracle.variants import CARDS, LISTENERS, changed, more_cells, variants
 from topologies.cluster_state.snapshot import Endpoint, Snapshot, declared
@@ -44,7 +45,10 @@ BASES = {
 }
 CELLS = {lab: (*plan(topology).cells, *more_cells(topology)) for lab, topology in BASES.items()}
 PROXIES = [
-    (mode, Version(1, minor, patch)) for mode in ProxyMode for minor in range(OLDEST[mode][1], 37) for patch in (1, 6)
+    (mode, version)
+    for mode in ProxyMode
+    for version in (Version(*minor, patch) for minor in known_minors() for patch in (1, 6))
+    if MODES[mode].versions.includes(version)
 ]
 YES_OR_NO = (True, False)
 NETWORKS = ((), (IPv4Network("198.18.1.0/24"),), (IPv4Network("127.0.0.0/8"), IPv4Network("10.244.0.0/16")))

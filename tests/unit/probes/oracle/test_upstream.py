@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,13 @@ import pytest
 
 from probes.oracle import upstream
 from probes.oracle.catalogue import CATALOGUE, versions
+from probes.oracle.environment import Environment
+from probes.oracle.modes import chains
 from probes.oracle.rule import Rule
-from probes.oracle.upstream import Backport, KubeProxyChange
+from probes.oracle.upstream import Backport, KubeProxyChange, VersionRange
+from topologies.loading.load import load
+from topologies.schema import validation
+from topologies.schema.enums import ProxyMode
 from topologies.schema.topology import Version
 
 CHANGES = {name: value for name, value in vars(upstream).items() if isinstance(value, KubeProxyChange)}
@@ -40,7 +46,7 @@ def test_a_backported_change_is_in_a_branch_from_its_patch_on(version: str, has:
 
 
 def bounded(since: KubeProxyChange | None, until: KubeProxyChange | None) -> Rule[Any]:
-    return Rule("X", "A sentence.", since, until, "#1", lambda _flow: None)
+    return Rule("X", "A sentence.", VersionRange(since, until), "#1", lambda _flow: None)
 
 
 @pytest.mark.parametrize(
@@ -69,20 +75,20 @@ def test_a_rule_covers_the_versions_between_its_changes(
         for patch in range(20):
             version = Version(1, minor, patch)
             wanted = (since is None or since.is_in(version)) and not (until and until.is_in(version))
-            assert rule.covers(version) is wanted, version
+            assert rule.versions.includes(version) is wanted, version
 
 
 def test_every_bounded_rule_says_whether_backports_were_looked_up() -> None:
-    found = [rule for rule in CATALOGUE if rule.since or rule.until]
+    found = [rule for rule in CATALOGUE if rule.versions.changes]
     assert len(found) > 30
     for rule in found:
-        assert len(rule.backports) == sum(1 for change in (rule.since, rule.until) if change), rule.id
+        assert len(rule.backports) == len(rule.versions.changes), rule.id
         for text in rule.backports:
             assert re.search(r"\): (backported to \d|none)", text), (rule.id, text)
 
 
 def test_every_bound_is_a_change_of_the_module_and_every_change_bounds_something() -> None:
-    bounds = {change for rule in CATALOGUE for change in (rule.since, rule.until) if change}
+    bounds = {change for rule in CATALOGUE for change in rule.versions.changes}
     assert bounds <= set(CHANGES.values())
     sources = "\n".join(path.read_text() for path in ORACLE.rglob("*.py") if path.name != "upstream.py")
     assert [name for name in CHANGES if f"upstream.{name}" not in sources] == []
@@ -98,16 +104,47 @@ def test_a_backport_is_a_patch_release_of_an_older_branch(change: KubeProxyChang
         assert re.fullmatch(r"#\d+", one.pull)
 
 
-KNOW_VERSIONS = {"upstream.py", "chains.py"}  # the changes themselves, and the range of versions that the oracle knows
-RULES = sorted(path for path in ORACLE.rglob("*.py") if path.name not in {*KNOW_VERSIONS, "__init__.py"})
+RULES = sorted(path for path in ORACLE.rglob("*.py") if path.name not in {"upstream.py", "__init__.py"})
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
-def test_no_rule_compares_a_version_with_numbers_of_its_own(path: Path) -> None:
+def test_no_other_module_compares_a_version(path: Path) -> None:
     """A literal release in a rule would miss the backports."""
-    tree = ast.parse(path.read_text())
-    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
-    assert not [ast.unparse(node) for node in compared if re.search(r"version\b", ast.unparse(node))]
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    compared = [ast.unparse(node) for node in nodes if isinstance(node, ast.Compare)]
+    assert not [text for text in compared if re.search(r"version\b", text)]
+    tuples = [ast.unparse(node) for node in nodes if isinstance(node, ast.Tuple)]
+    assert not [text for text in tuples if re.fullmatch(r"\(1, \d+(, \d+)?\)", text)]
+
+
+def test_the_check_of_a_topology_has_the_same_bounds() -> None:
+    """topologies must not import the oracle, so it has these four releases of its own."""
+    assert (validation.OLDEST, validation.NEWEST[:2]) == (upstream.OLDEST, upstream.NEWEST)
+    assert upstream.NFTABLES_MODE.release == validation.NFTABLES
+    assert upstream.PRIMARY_NODE_PORTS.release == validation.PRIMARY_SINCE
+
+
+@pytest.mark.parametrize(
+    ("mode", "version", "known"),
+    [
+        ("iptables", "1.19.16", False),
+        ("iptables", "1.20.0", True),
+        ("ipvs", "1.36.9", True),
+        ("ipvs", "1.37.0", False),
+        ("nftables", "1.28.15", False),
+        ("nftables", "1.29.0", True),
+    ],
+)
+def test_a_mode_is_known_from_its_first_release_on(mode: str, version: str, known: bool) -> None:
+    topology = load("lab-small")
+    environment = replace(Environment.of(topology), mode=ProxyMode(mode), version=Version.parse(version))
+    if known:
+        assert chains.of(environment) is chains.MODES[environment.mode]
+        return
+    with pytest.raises(
+        chains.UnsupportedMode, match=r"knows iptables 1\.20 to 1\.36, ipvs 1\.20 to 1\.36, nftables 1\.29 to 1\.36$"
+    ):
+        chains.of(environment)
 
 
 @pytest.mark.parametrize(
