@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from probes.observation import Outcome
 from probes.oracle.address_holders import Holders, NodeAddress, find_holders
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from probes.oracle.environment import Environment
     from probes.oracle.modes.mode_chains import ModeChains
+    from probes.oracle.rule import Decision
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node, Topology, Version
@@ -213,10 +214,11 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Onward:
-    """One next hop of a packet, or one way in which it ends, with its probability and its rules."""
+    """One next hop of a packet, or one way in which it ends, with its probability."""
 
     next: Flow | tuple[Path, ...]
-    rules: tuple[str, ...] = ()
+    decisions: tuple[Decision[Any], ...] = ()
+    """The load balancer's decisions."""
     share: float = 1.0
 
 

@@ -1,15 +1,18 @@
-"""Runs a connection through the steps: arrival, endpoint selection, mark, source address, return path."""
+"""Runs a connection through the steps: arrival, endpoint selection, mark, source address, return path.
+
+Every function returns the paths from its step on. A path has the decisions of the rules that lead to its end.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
 from probes.oracle.connection import Fate, Flow, Origin
 from probes.oracle.expectation import Path
 from probes.oracle.node_addresses import towards_endpoint
-from probes.oracle.rule import decide
+from probes.oracle.rule import Decision, decide
 from probes.oracle.stages.arrival import BASELINE, LEAVING
 from probes.oracle.stages.endpoints import pooled
 from probes.oracle.stages.host_ports import LISTENING
@@ -20,109 +23,126 @@ from topologies.frontends import FrontendKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from probes.oracle.modes.mode_chains import ModeChains
 
-Paths = tuple[Path, ...]
+@dataclass(frozen=True, slots=True)
+class TracedPath:
+    """One path that a connection may take, with the decisions of the rules."""
+
+    end: Path
+    """The outcome, source, backend and share, without rules."""
+    decisions: tuple[Decision[Any], ...] = ()
+    """The decisions in the order in which a packet meets them."""
+
+    @property
+    def path(self) -> Path:
+        """The path with the ids of its rules."""
+        return replace(self.end, rules=tuple(decision.rule.id for decision in self.decisions))
+
+    def preceded_by(self, decisions: tuple[Decision[Any], ...], share: float) -> TracedPath:
+        """Return the path with earlier decisions, and with its share multiplied by `share`."""
+        return TracedPath(replace(self.end, share=self.end.share * share), (*decisions, *self.decisions))
+
+
+Paths = tuple[TracedPath, ...]
 
 
 def paths(flow: Flow) -> Paths:
-    """Return all paths that this connection may take, with their shares and rules."""
+    """Return all paths that this connection may take, with their shares and decisions."""
     if flow.kind is FrontendKind.ENDPOINT:
-        return _directly(flow)
+        return _connect_directly(flow)
     arrival = decide(flow.world.chains.arrival, flow)
-    rules = (arrival.rule.id,)
     if isinstance(arrival.value, Fate):
-        return _ended(flow, arrival.value, rules)
-    return told(_processed(replace(flow, packet=arrival.value)), rules)
+        return _end(flow, arrival.value, arrival)
+    return _precede(_process(replace(flow, packet=arrival.value)), arrival)
 
 
-def told(ways: Iterable[Path], rules: tuple[str, ...], share: float = 1.0) -> Paths:
-    """Return the paths with `rules` put in front, and each share multiplied by `share`."""
-    return tuple(replace(way, rules=rules + way.rules, share=way.share * share) for way in ways)
+def _precede(later: Iterable[TracedPath], *decisions: Decision[Any], share: float = 1.0) -> Paths:
+    """Return the paths with earlier decisions, and with each share multiplied by `share`."""
+    return tuple(path.preceded_by(decisions, share) for path in later)
 
 
-def _processed(flow: Flow) -> Paths:
+def _ends(ends: Iterable[Path]) -> Paths:
+    return tuple(TracedPath(end) for end in ends)
+
+
+def _process(flow: Flow) -> Paths:
     """Return the paths from the processing node on: endpoint selection, mark, then each endpoint."""
-    mode = flow.world.chains
-    course = decide(mode.pool, flow)
-    rules = (course.rule.id,)
-    if isinstance(course.value, Fate):
-        return _ended(flow, course.value, rules)
-    endpoints = pooled(flow, course.value)
+    chains = flow.world.chains
+    selection = decide(chains.pool, flow)
+    if isinstance(selection.value, Fate):
+        return _end(flow, selection.value, selection)
+    endpoints = pooled(flow, selection.value)
     if not endpoints:
-        return told(Fate.DROPPED.paths(), rules)
-    mark = decide(mode.mark, flow)
+        return _precede(_ends(Fate.DROPPED.paths()), selection)
+    mark = decide(chains.mark, flow)
     marked = replace(flow, marked=mark.value)
-    each = (_to_endpoint(replace(marked, endpoint=one), mode) for one in endpoints)
-    return tuple(way for one in each for way in told([one], (*rules, mark.rule.id), 1 / len(endpoints)))
+    each = (_send_to_endpoint(replace(marked, endpoint=endpoint)) for endpoint in endpoints)
+    return _precede(each, selection, mark, share=1 / len(endpoints))
 
 
-def _to_endpoint(flow: Flow, mode: ModeChains) -> Path:
-    source = decide(mode.source, flow)
-    return told([_answered(replace(flow, seen=source.value), mode)], (source.rule.id,))[0]
+def _send_to_endpoint(flow: Flow) -> TracedPath:
+    source = decide(flow.world.chains.source, flow)
+    return _reply(replace(flow, seen=source.value)).preceded_by((source,), 1.0)
 
 
-def _answered(flow: Flow, mode: ModeChains) -> Path:
-    reply = decide(mode.reply, flow)
+def _reply(flow: Flow) -> TracedPath:
+    reply = decide(flow.world.chains.reply, flow)
     if reply.value is not Outcome.OK or flow.seen is None:
-        return Path(reply.value, rules=(reply.rule.id,))
-    return Path(Outcome.OK, frozenset({flow.seen}), flow.chosen.backend, rules=(reply.rule.id,))
+        return TracedPath(Path(reply.value), (reply,))
+    return TracedPath(Path(Outcome.OK, frozenset({flow.seen}), flow.chosen.backend), (reply,))
 
 
-def _ended(flow: Flow, fate: Fate, rules: tuple[str, ...]) -> Paths:
+def _end(flow: Flow, fate: Fate, decision: Decision[Any]) -> Paths:
+    """Return the paths of a packet for which kube-proxy selects no endpoint."""
     if fate.leaves:
-        return told(_past_the_rules(flow, fate), rules)
-    return told(_at_the_node_itself(flow) if fate is Fate.HOST else fate.paths(), rules)
+        return _precede(_leave(flow, fate), decision)
+    return _precede(_reach_node(flow) if fate is Fate.HOST else _ends(fate.paths()), decision)
 
 
-def _at_the_node_itself(flow: Flow) -> Paths:
+def _reach_node(flow: Flow) -> Paths:
     """Return the paths of a packet that no rule translated, to an address of the node itself."""
     listener = decide(LISTENING, flow)
-    ways = listener.value.paths() if isinstance(listener.value, Fate) else (listener.value,)
-    return told(ways, (listener.rule.id,))
+    ends = listener.value.paths() if isinstance(listener.value, Fate) else (listener.value,)
+    return _precede(_ends(ends), listener)
 
 
-def _past_the_rules(flow: Flow, fate: Fate) -> Paths:
+def _leave(flow: Flow, fate: Fate) -> Paths:
     """Return the paths of a packet that no rule translated, to the host or load balancer that owns the address."""
     leaving = replace(flow, marked=fate is Fate.LEAVES_MASQUERADED)
     if is_held(leaving):
-        return _to_its_holder(leaving)
+        return _reach_owner(leaving)
     source = decide(LEAVING, leaving)
-    ways: Paths = ()
-    for onward in flow.world.balancer.receive(leaving.with_source(source.value)):
-        following = onward.next if isinstance(onward.next, tuple) else _processed(onward.next)
-        ways += told(following, (source.rule.id, *onward.rules), onward.share)
-    return ways
+    found: Paths = ()
+    for hop in flow.world.balancer.receive(leaving.with_source(source.value)):
+        following = _ends(hop.next) if isinstance(hop.next, tuple) else _process(hop.next)
+        found += _precede(following, source, *hop.decisions, share=hop.share)
+    return found
 
 
-def _to_its_holder(flow: Flow) -> Paths:
+def _reach_owner(flow: Flow) -> Paths:
     """Return the paths to a load balancer IP or externalIP that a host owns."""
-    decision = decide(HOLDING, flow)
-    rules = (decision.rule.id,)
-    if isinstance(decision.value, Fate):
-        return _ended(flow, decision.value, rules)
-    return told(_to_another_node(flow, decision.value), rules)
+    owner = decide(HOLDING, flow)
+    if isinstance(owner.value, Fate):
+        return _end(flow, owner.value, owner)
+    return _precede(_reach_other_node(flow, owner.value), owner)
 
 
-def _to_another_node(flow: Flow, towards: Flow) -> Paths:
+def _reach_other_node(flow: Flow, towards: Flow) -> Paths:
     """Return the paths to another node. The packet travels like one to that node's NodePort, with its own target."""
     arrival = decide(flow.world.chains.arrival, towards)
-    rules = (arrival.rule.id,)
     if isinstance(arrival.value, Fate):
-        return _ended(towards, arrival.value, rules)
+        return _end(towards, arrival.value, arrival)
     there = replace(flow, packet=arrival.value, target=replace(towards, packet=arrival.value).reached)
-    return told(_processed(there) if there.is_frontend else _at_the_node_itself(there), rules)
+    return _precede(_process(there) if there.is_frontend else _reach_node(there), arrival)
 
 
-def _directly(flow: Flow) -> Paths:
+def _connect_directly(flow: Flow) -> Paths:
     """Return the paths of a direct connection to an echo pod."""
     arrival = decide(BASELINE, flow)
-    rules = (arrival.rule.id,)
     if isinstance(arrival.value, Fate):
-        return told(arrival.value.paths(), rules)
-    mode = flow.world.chains
+        return _precede(_ends(arrival.value.paths()), arrival)
     there = replace(flow, packet=arrival.value)
     if there.packet.origin is Origin.NODE:
-        return told([_answered(replace(there, seen=towards_endpoint(there)), mode)], rules)
+        return _precede([_reply(replace(there, seen=towards_endpoint(there)))], arrival)
     source = decide(UNTOUCHED_BY_PROXY, there)
-    return told([_answered(replace(there, seen=source.value), mode)], (*rules, source.rule.id))
+    return _precede([_reply(replace(there, seen=source.value))], arrival, source)

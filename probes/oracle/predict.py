@@ -57,7 +57,7 @@ def world_of(topology: Topology, snapshot: Snapshot, balancer: Balancer | None =
 def predict(world: World, cell: Cell) -> Expectation:
     """Return the same as `expect` for a given world, which may have another load balancer."""
     flow = flow_of(world, cell)
-    ways = _merged(pipeline.paths(flow))
+    ways = _merged(traced.path for traced in pipeline.paths(flow))
     rules = tuple(dict.fromkeys(rule for way in ways for rule in way.rules))
     return Expectation(ways, rules, _because(flow, ways), sticky=_sticky(flow, rules))
 

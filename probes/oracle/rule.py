@@ -62,10 +62,14 @@ def rule(
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T]):
-    """A chain's decision and the rule that made it."""
+    """A chain's decision about a connection."""
 
-    value: T
     rule: Rule[T]
+    """The rule that decided: the first one of the chain that applies."""
+    value: T
+    """What it decided: a packet, a set of endpoints, a mark, an address, a listener, an outcome …"""
+    flow: Flow
+    """The connection before the decision."""
 
 
 def decide(chain: Sequence[Rule[T]], flow: Flow) -> Decision[T]:
@@ -78,7 +82,7 @@ def decide(chain: Sequence[Rule[T]], flow: Flow) -> Decision[T]:
     for one in chain:
         value = one.step(flow) if one.versions.includes(flow.version) else None
         if value is not None:
-            return Decision(_bent(one.id, value, flow), one)
+            return Decision(one, _bent(one.id, value, flow), flow)
     message = f"no rule of {[one.id for one in chain]} covers {flow.kind} {flow.packet} of {flow.state.name}"
     raise LookupError(message)
 

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from probes.oracle.rule import Rule
-    from probes.oracle.trace import Taken
+    from probes.oracle.rule import Decision, Rule
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
@@ -73,7 +72,7 @@ def why(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[Course, ...
     """Every way of this cell; ways that read the same are one, their shares added."""
     called = naming(topology, snapshot, cell)
     shares: dict[tuple[str, tuple[Step, ...]], float] = {}
-    for way in trace.ways(topology, snapshot, cell):
+    for way in trace.trace_paths(topology, snapshot, cell):
         after = (*way.decisions[1:], None)
         steps = tuple(_step(taken, then, called) for taken, then in zip(way.decisions, after, strict=True))
         key = _result(way.path, called), steps
@@ -156,8 +155,8 @@ def _result(path: Path, called: Callable[[IPAddress], str]) -> str:
     )
 
 
-def _step(taken: Taken, then: Taken | None, called: Callable[[IPAddress], str]) -> Step:
-    title, rule = _RULES[taken.rule]
+def _step(taken: Decision[Any], then: Decision[Any] | None, called: Callable[[IPAddress], str]) -> Step:
+    title, rule = _RULES[taken.rule.id]
     return Step(
         step=title,
         decided=_Decided(taken.flow, then.flow if then else None, called).told(taken.value),

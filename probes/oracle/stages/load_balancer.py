@@ -9,13 +9,13 @@ listeners, and routes externalIPs to the first node. Inline, it preserves the ad
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
 from probes.oracle.connection import Fate, Flow, Onward, Origin, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.node_addresses import from_pod_network
-from probes.oracle.rule import Rule, decide, rule
+from probes.oracle.rule import Decision, Rule, decide, rule
 from probes.oracle.stages.arrival import lost_answer
 from topologies.common.addresses import IPNetwork
 from topologies.frontends import FrontendKind
@@ -208,22 +208,22 @@ class Declared:
 
     def receive(self, flow: Flow) -> Iterator[Onward]:
         """Yield the next hop of a packet that reached the load balancer, or one per node of the target pool."""
-        decision = decide(RECEIVING, flow)
-        answer, rules = decision.value, (decision.rule.id,)
+        reception = decide(RECEIVING, flow)
+        answer = reception.value
         if isinstance(answer, Fate):
-            yield Onward(answer.paths(), rules)
+            yield Onward(answer.paths(), (reception,))
         elif isinstance(answer, Path):
-            yield Onward((answer,), rules)
+            yield Onward((answer,), (reception,))
         else:
-            told = (*rules, decide(REWRITING, flow).rule.id)
+            source = decide(REWRITING, flow)
             for one in answer:
-                yield _sent(one, told, 1 / len(answer))
+                yield _send(one, (reception, source), 1 / len(answer))
 
 
-def _sent(flow: Flow, rules: tuple[str, ...], share: float) -> Onward:
-    decision = decide(SENDING, flow)
-    sent, told = decision.value, (*rules, decision.rule.id)
-    return Onward(sent.paths() if isinstance(sent, Fate) else sent, told, share)
+def _send(flow: Flow, decisions: tuple[Decision[Any], ...], share: float) -> Onward:
+    sending = decide(SENDING, flow)
+    sent = sending.value
+    return Onward(sent.paths() if isinstance(sent, Fate) else sent, (*decisions, sending), share)
 
 
 def _own_address(flow: Flow) -> IPAddress:

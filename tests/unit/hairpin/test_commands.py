@@ -13,7 +13,7 @@ import pytest
 from hairpin.main import main
 from probes.oracle.catalogue import CATALOGUE
 from probes.oracle.predict import expect
-from probes.oracle.trace import ways
+from probes.oracle.trace import trace_paths
 from probes.plan.plan import plan
 from reports.analysis import diff
 from reports.analysis.diff import Kind
@@ -55,10 +55,11 @@ def test_the_steps_of_why_are_the_rules_of_the_expectation(name):
     topology = load(name)
     snapshot = declared(topology)
     for cell in plan(topology).cells:
-        expectation, told_ways = expect(topology, snapshot, cell), ways(topology, snapshot, cell)
+        expectation, told_ways = expect(topology, snapshot, cell), trace_paths(topology, snapshot, cell)
 
         for way in told_ways:
-            assert tuple(taken.rule for taken in way.decisions) == way.path.rules, cell.id
+            assert tuple(taken.rule.id for taken in way.decisions) == way.path.rules, cell.id
+            assert all(taken.rule.step(taken.flow) == taken.value for taken in way.decisions), cell.id
         assert {rule for way in told_ways for rule in way.path.rules} == set(expectation.rules)
         assert sum(way.path.share for way in told_ways) == pytest.approx(1)
 
