@@ -24,14 +24,17 @@ def _of_modes(name: str) -> Chain:
     return merge_chains(getattr(chains, name) for chains in MODES.values())
 
 
+POOL_STEPS = {
+    ProxyMode.IPTABLES: "Endpoint selection or refusal: iptables mode",
+    ProxyMode.NFTABLES: "Endpoint selection or refusal: nftables mode",
+    ProxyMode.IPVS: "Endpoint selection or refusal: IPVS mode",
+}
 STEPS: tuple[tuple[str, Chain], ...] = (
     ("Processing node and source address on arrival", _of_modes("arrival")),
     ("Usable endpoints", _of_modes("readiness")),
     ("Pod traffic (detect-local)", _of_modes("detect_local")),
     ("loadBalancerSourceRanges (part of each mode's endpoint selection)", _of_modes("source_ranges")),
-    ("Endpoint selection or refusal: iptables mode", MODES[ProxyMode.IPTABLES].pool),
-    ("Endpoint selection or refusal: nftables mode", MODES[ProxyMode.NFTABLES].pool),
-    ("Endpoint selection or refusal: IPVS mode", MODES[ProxyMode.IPVS].pool),
+    *((title, MODES[mode].pool) for mode, title in POOL_STEPS.items()),
     ("Mark for masquerade (KUBE-MARK-MASQ)", _of_modes("mark")),
     ("Source address at the endpoint", _of_modes("source")),
     ("Return path", _of_modes("reply")),
@@ -58,6 +61,13 @@ def modes_of(rule: Rule[Any]) -> tuple[ProxyMode, ...]:
     every mode.
     """
     return tuple(mode for mode in ProxyMode if rule in _RULES_OF[mode]) or tuple(ProxyMode)
+
+
+def step_of(rule: Rule[Any], mode: ProxyMode) -> str:
+    """Return the title of the step in which the rule decides in this mode."""
+    if rule in MODES[mode].pool:
+        return POOL_STEPS[mode]
+    return next(title for title, chain in STEPS if rule in chain)
 
 
 SENTENCES = {rule.id: rule.sentence for rule in CATALOGUE}

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from probes.observation import Outcome
 from probes.oracle import trace
-from probes.oracle.catalogue import REPORTED, STEPS, confirmed, versions
+from probes.oracle.catalogue import REPORTED, confirmed, step_of, versions
 from probes.oracle.connection import Fate, Flow, Packet, Pool
 from probes.oracle.expectation import Path
 from probes.oracle.stages.endpoints import pooled
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from probes.oracle.rule import Decision, Rule
+    from probes.oracle.rule import Decision
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 
-_RULES: dict[str, tuple[str, Rule[Any]]] = {rule.id: (title, rule) for title, chain in STEPS for rule in chain}
 _FATES = {
     Fate.REJECTED: "refused by ICMP",
     Fate.CLOSED: "refused by RST: a closed port",
@@ -156,9 +155,9 @@ def _result(path: Path, called: Callable[[IPAddress], str]) -> str:
 
 
 def _step(taken: Decision[Any], then: Decision[Any] | None, called: Callable[[IPAddress], str]) -> Step:
-    title, rule = _RULES[taken.rule.id]
+    rule = taken.rule
     return Step(
-        step=title,
+        step=step_of(rule, taken.flow.environment.mode),
         decided=_Decided(taken.flow, then.flow if then else None, called).told(taken.value),
         rule=rule.id,
         sentence=rule.sentence,

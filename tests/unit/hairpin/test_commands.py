@@ -64,6 +64,22 @@ def test_the_steps_of_why_are_the_rules_of_the_expectation(name):
         assert sum(way.path.share for way in told_ways) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("name", "mode"), [("lab-small", "iptables"), ("lab-ipvs-fences", "IPVS")])
+def test_a_step_of_why_names_the_clusters_own_mode(name, mode):
+    """Most rules of endpoint selection belong to several modes."""
+    topology = load(name)
+    steps = {
+        step.step
+        for cell in plan(topology).cells
+        for way in why(topology, declared(topology), cell)
+        for step in way.steps
+    }
+
+    assert {step for step in steps if step.startswith("Endpoint selection")} == {
+        f"Endpoint selection or refusal: {mode} mode"
+    }
+
+
 @pytest.mark.parametrize("name", [name for name in names() if "ipvs" not in name or name == "lab-ipvs-fences"])
 def test_why_says_in_words_what_each_step_decided(name):
     """No answer of a rule is left to be printed as Python would: `Flow(world=...`, `to , one of`, `None's rules`."""
