@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE, CONFIRMED
 from probes.oracle.mutation import alternatives, mutations
-from probes.oracle.predict import predict, world_of
+from probes.oracle.predict import model_cluster, predict
 from probes.plan.plan import plan
 from tests.unit.probes.oracle.recordings import FILES, read
 from tests.unit.support.observed_world import complaint, recorded, world
@@ -32,7 +32,7 @@ from topologies.schema.topology import Topology
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from probes.oracle.connection import World
+    from probes.oracle.connection import ClusterModel
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
     from tests.unit.probes.oracle.recordings import Recording
@@ -71,7 +71,7 @@ def _heard_and_confirmed(recording: Recording) -> tuple[set[str], set[str]]:
 
 def confirmed_by(topology: Topology, cells: Iterable[Cell]) -> set[str]:
     """Return the rules whose alternative these cells contradict. Every cell had the predicted result in a live run."""
-    there = world_of(topology, declared(topology))
+    there = model_cluster(topology, declared(topology))
     speaking: dict[str, list[tuple[Cell, Expectation]]] = defaultdict(list)
     for cell in cells:
         with mutations.heard() as names:
@@ -81,14 +81,14 @@ def confirmed_by(topology: Topology, cells: Iterable[Cell]) -> set[str]:
     return {rule for rule, asked in speaking.items() if _contradicted(there, rule, asked)}
 
 
-def _predicted(there: World, cell: Cell) -> Expectation | None:
+def _predicted(there: ClusterModel, cell: Cell) -> Expectation | None:
     try:
         return predict(there, cell)
     except UnresolvedError:
         return None
 
 
-def _contradicted(there: World, rule: str, asked: list[tuple[Cell, Expectation]]) -> bool:
+def _contradicted(there: ClusterModel, rule: str, asked: list[tuple[Cell, Expectation]]) -> bool:
     with alternatives.assume_alternative(rule):
         return any(contradicts(seen, predict(there, cell)) for cell, seen in asked)
 

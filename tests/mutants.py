@@ -29,7 +29,7 @@ ENOUGH = 60
 
 
 @dataclass(frozen=True)
-class World:
+class SimulatedSuite:
     """A topology, simulated results of some cells, and every (test, cell) that the suites run on them."""
 
     name: str
@@ -50,12 +50,12 @@ class World:
         return ""
 
 
-def world(variant: Variant, cells: Iterable[Cell]) -> World:
+def world(variant: Variant, cells: Iterable[Cell]) -> SimulatedSuite:
     """Return the world of a variant: simulated results of these cells, and the items of the suites on them."""
     there, asked = variant.topology, tuple(cells)
     answers = session.simulate(there, asked, lambda cell, known: expect(there, known, cell), variant.snapshot)
     judged = tuple(items(tests_of(suites), asked, there))
-    return World(variant.name, Judge.over(there, answers, asked), judged)
+    return SimulatedSuite(variant.name, Judge.over(there, answers, asked), judged)
 
 
 def spoken(variant: Variant, among: set[str]) -> dict[str, list[Cell]]:

@@ -30,14 +30,14 @@ class Origin(StrEnum):
     EXTERNAL = "external"
 
 
-class Pool(StrEnum):
+class EndpointPool(StrEnum):
     """The endpoints that kube-proxy may select: `ALL`, or those `LOCAL` to the processing node."""
 
     ALL = "all"
     LOCAL = "local"
 
 
-class Fate(StrEnum):
+class Disposition(StrEnum):
     """What happens to a packet for which kube-proxy selects no endpoint."""
 
     REJECTED = "rejected"
@@ -63,23 +63,23 @@ class Fate(StrEnum):
 
     @property
     def leaves(self) -> bool:
-        return self in {Fate.LEAVES, Fate.LEAVES_MASQUERADED}
+        return self in {Disposition.LEAVES, Disposition.LEAVES_MASQUERADED}
 
     def paths(self) -> tuple[Path, ...]:
         """Return the results that the client may observe, each with its share."""
         outcomes = ENDINGS[self]
-        icmp = self is Fate.REJECTED
+        icmp = self is Disposition.REJECTED
         return tuple(Path(outcome, share=1 / len(outcomes), by_icmp=icmp) for outcome in outcomes)
 
 
 ENDINGS = {
-    Fate.REJECTED: (Outcome.REFUSED,),
-    Fate.CLOSED: (Outcome.REFUSED,),
-    Fate.HELD: (Outcome.REFUSED, Outcome.HANG),
-    Fate.HANGS: (Outcome.HANG,),
-    Fate.DROPPED: (Outcome.TIMEOUT,),
-    Fate.ASTRAY: (Outcome.UNREACHABLE, Outcome.TIMEOUT),
-    Fate.UNSERVED: (Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.TIMEOUT),
+    Disposition.REJECTED: (Outcome.REFUSED,),
+    Disposition.CLOSED: (Outcome.REFUSED,),
+    Disposition.HELD: (Outcome.REFUSED, Outcome.HANG),
+    Disposition.HANGS: (Outcome.HANG,),
+    Disposition.DROPPED: (Outcome.TIMEOUT,),
+    Disposition.ASTRAY: (Outcome.UNREACHABLE, Outcome.TIMEOUT),
+    Disposition.UNSERVED: (Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.TIMEOUT),
 }
 
 
@@ -94,7 +94,7 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ClusterModel:
     """The cluster, as one or more cells are predicted for it."""
 
     topology: Topology
@@ -110,10 +110,10 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class Connection:
     """One connection at one step. The steps fill in the fields from `candidates` on."""
 
-    world: World
+    cluster: ClusterModel
     state: ServiceState
     kind: FrontendKind
     target: IPAddress
@@ -140,20 +140,20 @@ class Flow:
 
     @property
     def environment(self) -> Environment:
-        return self.world.environment
+        return self.cluster.environment
 
     @property
     def version(self) -> Version:
-        return self.world.environment.version
+        return self.cluster.environment.version
 
     @property
     def node(self) -> Node:
         """The processing node, whose rules the packet traverses."""
-        return self.world.topology.node(self.packet.node)
+        return self.cluster.topology.node(self.packet.node)
 
     @property
     def home(self) -> Node:
-        return self.world.topology.node(self.packet.home)
+        return self.cluster.topology.node(self.packet.home)
 
     @property
     def reached(self) -> IPAddress:
@@ -186,7 +186,7 @@ class Flow:
     @property
     def holder(self) -> NodeAddress | None:
         """The node that owns the target, if the target is a load balancer IP or externalIP."""
-        return self.world.holders.nodes.get(self.target) if self.virtual else None
+        return self.cluster.holders.nodes.get(self.target) if self.virtual else None
 
     @property
     def is_frontend(self) -> bool:
@@ -197,7 +197,7 @@ class Flow:
     @property
     def at_own_address(self) -> bool:
         """Whether the target is a load balancer IP or externalIP on an interface of the processing node."""
-        return self.virtual and self.world.holders.has(self.packet.node, self.target)
+        return self.virtual and self.cluster.holders.has(self.packet.node, self.target)
 
     @property
     def off_node(self) -> bool:
@@ -207,16 +207,16 @@ class Flow:
         """
         return self.virtual and not self.at_own_address
 
-    def with_source(self, source: IPAddress) -> Flow:
+    def with_source(self, source: IPAddress) -> Connection:
         """Return a copy whose packet has another source address."""
         return replace(self, packet=replace(self.packet, source=source))
 
 
 @dataclass(frozen=True, slots=True)
-class Onward:
+class NextHop:
     """One next hop of a packet, or one way in which it ends, with its probability."""
 
-    next: Flow | tuple[Path, ...]
+    next: Connection | tuple[Path, ...]
     decisions: tuple[Decision[Any], ...] = ()
     """The load balancer's decisions."""
     share: float = 1.0
@@ -225,6 +225,6 @@ class Onward:
 class Balancer(Protocol):
     """A load balancer that processes packets."""
 
-    def receive(self, flow: Flow) -> Iterator[Onward]:
+    def receive(self, conn: Connection) -> Iterator[NextHop]:
         """Yield the next hops of a packet that reached the load balancer. Their shares add up to 1."""
         ...

@@ -8,25 +8,25 @@ from probes.oracle.connection import Origin
 from topologies.frontends import UnresolvedError
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
     from probes.oracle.environment import Environment
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node
 
 
-def towards_endpoint(flow: Flow) -> IPAddress:
+def towards_endpoint(conn: Connection) -> IPAddress:
     """Return the address of the processing node's interface towards the selected endpoint.
 
     MASQUERADE and host-network processes use it. It is the address of cni0 for a local pod, and of the VXLAN interface
     for a remote pod on an overlay. In all other cases it is the primary address. Without a bridge the host side of a
     pod's interface has no address, so the primary one is used.
     """
-    node, endpoint = flow.node, flow.chosen
+    node, endpoint = conn.node, conn.chosen
     if endpoint.host_network:
         return node.address
     if endpoint.node == node.name:
-        return _device(node, node.cni0, "bridge") if flow.environment.bridged else node.address
-    return towards_pods_elsewhere(node, flow.environment)
+        return _device(node, node.cni0, "bridge") if conn.environment.bridged else node.address
+    return towards_pods_elsewhere(node, conn.environment)
 
 
 def towards_pods_elsewhere(node: Node, environment: Environment) -> IPAddress:
@@ -48,24 +48,24 @@ def owned(node: Node, environment: Environment) -> frozenset[IPAddress]:
     return frozenset(address for address in (node.address, node.secondary_address, cni0, vtep) if address)
 
 
-def from_pod_network(flow: Flow, address: IPAddress) -> bool:
+def from_pod_network(conn: Connection, address: IPAddress) -> bool:
     """Return whether an address belongs to a pod, a cni0 or a VXLAN interface.
 
     With `cni.kind: eni` pods have addresses of the nodes' network, so the cluster CIDR may contain hosts too.
     """
-    holders = flow.world.holders
-    return address in holders.pods or (address in flow.environment.pod_cidr and not holders.is_host(address))
+    holders = conn.cluster.holders
+    return address in holders.pods or (address in conn.environment.pod_cidr and not holders.is_host(address))
 
 
-def masqueraded_leaving(flow: Flow, towards: IPAddress) -> bool:
+def masqueraded_leaving(conn: Connection, towards: IPAddress) -> bool:
     """Return whether the CNI masquerades the packet: its source is in the cluster CIDR, and `towards` is not.
 
     These are flannel's rules M2 and M4. They match address ranges (`-s`, `-d`), not owners.
     """
-    pods = flow.environment.pod_cidr
-    return flow.environment.masquerades_leaving and flow.packet.source in pods and towards not in pods
+    pods = conn.environment.pod_cidr
+    return conn.environment.masquerades_leaving and conn.packet.source in pods and towards not in pods
 
 
-def leaves_as_node(flow: Flow) -> bool:
+def leaves_as_node(conn: Connection) -> bool:
     """Return whether the packet leaves with its node's address: from a host-network process or a masqueraded pod."""
-    return flow.packet.origin is Origin.NODE or masqueraded_leaving(flow, flow.target)
+    return conn.packet.origin is Origin.NODE or masqueraded_leaving(conn, conn.target)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
-from probes.oracle.connection import Fate, Flow, Origin
+from probes.oracle.connection import Connection, Disposition, Origin
 from probes.oracle.expectation import Path
 from probes.oracle.node_addresses import towards_endpoint
 from probes.oracle.rule import Decision, decide
@@ -46,14 +46,14 @@ class TracedPath:
 Paths = tuple[TracedPath, ...]
 
 
-def paths(flow: Flow) -> Paths:
+def paths(conn: Connection) -> Paths:
     """Return all paths that this connection may take, with their shares and decisions."""
-    if flow.kind is FrontendKind.ENDPOINT:
-        return _connect_directly(flow)
-    arrival = decide(flow.world.chains.arrival, flow)
-    if isinstance(arrival.value, Fate):
-        return _end(flow, arrival.value, arrival)
-    return _precede(_process(replace(flow, packet=arrival.value)), arrival)
+    if conn.kind is FrontendKind.ENDPOINT:
+        return _connect_directly(conn)
+    arrival = decide(conn.cluster.chains.arrival, conn)
+    if isinstance(arrival.value, Disposition):
+        return _end(conn, arrival.value, arrival)
+    return _precede(_process(replace(conn, packet=arrival.value)), arrival)
 
 
 def _precede(later: Iterable[TracedPath], *decisions: Decision[Any], share: float = 1.0) -> Paths:
@@ -65,83 +65,83 @@ def _ends(ends: Iterable[Path]) -> Paths:
     return tuple(TracedPath(end) for end in ends)
 
 
-def _process(flow: Flow) -> Paths:
+def _process(conn: Connection) -> Paths:
     """Return the paths from the processing node on: endpoint selection, mark, then each endpoint."""
-    chains = flow.world.chains
-    selection = decide(chains.pool, flow)
-    if isinstance(selection.value, Fate):
-        return _end(flow, selection.value, selection)
-    endpoints = pooled(flow, selection.value)
+    chains = conn.cluster.chains
+    selection = decide(chains.pool, conn)
+    if isinstance(selection.value, Disposition):
+        return _end(conn, selection.value, selection)
+    endpoints = pooled(conn, selection.value)
     if not endpoints:
-        return _precede(_ends(Fate.DROPPED.paths()), selection)
-    mark = decide(chains.mark, flow)
-    marked = replace(flow, marked=mark.value)
+        return _precede(_ends(Disposition.DROPPED.paths()), selection)
+    mark = decide(chains.mark, conn)
+    marked = replace(conn, marked=mark.value)
     each = (_send_to_endpoint(replace(marked, endpoint=endpoint)) for endpoint in endpoints)
     return _precede(each, selection, mark, share=1 / len(endpoints))
 
 
-def _send_to_endpoint(flow: Flow) -> TracedPath:
-    source = decide(flow.world.chains.source, flow)
-    return _reply(replace(flow, seen=source.value)).preceded_by((source,), 1.0)
+def _send_to_endpoint(conn: Connection) -> TracedPath:
+    source = decide(conn.cluster.chains.source, conn)
+    return _reply(replace(conn, seen=source.value)).preceded_by((source,), 1.0)
 
 
-def _reply(flow: Flow) -> TracedPath:
-    reply = decide(flow.world.chains.reply, flow)
-    if reply.value is not Outcome.OK or flow.seen is None:
+def _reply(conn: Connection) -> TracedPath:
+    reply = decide(conn.cluster.chains.reply, conn)
+    if reply.value is not Outcome.OK or conn.seen is None:
         return TracedPath(Path(reply.value), (reply,))
-    return TracedPath(Path(Outcome.OK, frozenset({flow.seen}), flow.chosen.backend), (reply,))
+    return TracedPath(Path(Outcome.OK, frozenset({conn.seen}), conn.chosen.backend), (reply,))
 
 
-def _end(flow: Flow, fate: Fate, decision: Decision[Any]) -> Paths:
+def _end(conn: Connection, fate: Disposition, decision: Decision[Any]) -> Paths:
     """Return the paths of a packet for which kube-proxy selects no endpoint."""
     if fate.leaves:
-        return _precede(_leave(flow, fate), decision)
-    return _precede(_reach_node(flow) if fate is Fate.HOST else _ends(fate.paths()), decision)
+        return _precede(_leave(conn, fate), decision)
+    return _precede(_reach_node(conn) if fate is Disposition.HOST else _ends(fate.paths()), decision)
 
 
-def _reach_node(flow: Flow) -> Paths:
+def _reach_node(conn: Connection) -> Paths:
     """Return the paths of a packet that no rule translated, to an address of the node itself."""
-    listener = decide(LISTENING, flow)
-    ends = listener.value.paths() if isinstance(listener.value, Fate) else (listener.value,)
+    listener = decide(LISTENING, conn)
+    ends = listener.value.paths() if isinstance(listener.value, Disposition) else (listener.value,)
     return _precede(_ends(ends), listener)
 
 
-def _leave(flow: Flow, fate: Fate) -> Paths:
+def _leave(conn: Connection, fate: Disposition) -> Paths:
     """Return the paths of a packet that no rule translated, to the host or load balancer that owns the address."""
-    leaving = replace(flow, marked=fate is Fate.LEAVES_MASQUERADED)
+    leaving = replace(conn, marked=fate is Disposition.LEAVES_MASQUERADED)
     if is_held(leaving):
         return _reach_owner(leaving)
     source = decide(LEAVING, leaving)
     found: Paths = ()
-    for hop in flow.world.balancer.receive(leaving.with_source(source.value)):
+    for hop in conn.cluster.balancer.receive(leaving.with_source(source.value)):
         following = _ends(hop.next) if isinstance(hop.next, tuple) else _process(hop.next)
         found += _precede(following, source, *hop.decisions, share=hop.share)
     return found
 
 
-def _reach_owner(flow: Flow) -> Paths:
+def _reach_owner(conn: Connection) -> Paths:
     """Return the paths to a load balancer IP or externalIP that a host owns."""
-    owner = decide(HOLDING, flow)
-    if isinstance(owner.value, Fate):
-        return _end(flow, owner.value, owner)
-    return _precede(_reach_other_node(flow, owner.value), owner)
+    owner = decide(HOLDING, conn)
+    if isinstance(owner.value, Disposition):
+        return _end(conn, owner.value, owner)
+    return _precede(_reach_other_node(conn, owner.value), owner)
 
 
-def _reach_other_node(flow: Flow, towards: Flow) -> Paths:
+def _reach_other_node(conn: Connection, towards: Connection) -> Paths:
     """Return the paths to another node. The packet travels like one to that node's NodePort, with its own target."""
-    arrival = decide(flow.world.chains.arrival, towards)
-    if isinstance(arrival.value, Fate):
+    arrival = decide(conn.cluster.chains.arrival, towards)
+    if isinstance(arrival.value, Disposition):
         return _end(towards, arrival.value, arrival)
-    there = replace(flow, packet=arrival.value, target=replace(towards, packet=arrival.value).reached)
+    there = replace(conn, packet=arrival.value, target=replace(towards, packet=arrival.value).reached)
     return _precede(_process(there) if there.is_frontend else _reach_node(there), arrival)
 
 
-def _connect_directly(flow: Flow) -> Paths:
+def _connect_directly(conn: Connection) -> Paths:
     """Return the paths of a direct connection to an echo pod."""
-    arrival = decide(BASELINE, flow)
-    if isinstance(arrival.value, Fate):
+    arrival = decide(BASELINE, conn)
+    if isinstance(arrival.value, Disposition):
         return _precede(_ends(arrival.value.paths()), arrival)
-    there = replace(flow, packet=arrival.value)
+    there = replace(conn, packet=arrival.value)
     if there.packet.origin is Origin.NODE:
         return _precede([_reply(replace(there, seen=towards_endpoint(there)))], arrival)
     source = decide(UNTOUCHED_BY_PROXY, there)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from probes.observation import Outcome
 from probes.oracle import pipeline
 from probes.oracle.catalogue import sentence
-from probes.oracle.connection import Flow, World
+from probes.oracle.connection import ClusterModel, Connection
 from probes.oracle.environment import Environment
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.modes import chains
@@ -35,10 +35,10 @@ def expect(topology: Topology, snapshot: Snapshot, cell: Cell) -> Expectation:
         UnsupportedMode: The oracle has no rules for this kube-proxy.
 
     """
-    return predict(world_of(topology, snapshot), cell)
+    return predict(model_cluster(topology, snapshot), cell)
 
 
-def world_of(topology: Topology, snapshot: Snapshot, balancer: Balancer | None = None) -> World:
+def model_cluster(topology: Topology, snapshot: Snapshot, balancer: Balancer | None = None) -> ClusterModel:
     """Return the input that all cells of a cluster share.
 
     Args:
@@ -51,18 +51,18 @@ def world_of(topology: Topology, snapshot: Snapshot, balancer: Balancer | None =
 
     """
     environment = Environment.of(topology)
-    return World(topology, snapshot, environment, balancer or Declared(), chains.of(environment))
+    return ClusterModel(topology, snapshot, environment, balancer or Declared(), chains.of(environment))
 
 
-def predict(world: World, cell: Cell) -> Expectation:
-    """Return the same as `expect` for a given world, which may have another load balancer."""
-    flow = flow_of(world, cell)
-    ways = _merged(traced.path for traced in pipeline.paths(flow))
+def predict(cluster: ClusterModel, cell: Cell) -> Expectation:
+    """Return the same as `expect` for a given model of the cluster, which may have another load balancer."""
+    conn = start_connection(cluster, cell)
+    ways = _merged(traced.path for traced in pipeline.paths(conn))
     rules = tuple(dict.fromkeys(rule for way in ways for rule in way.rules))
-    return Expectation(ways, rules, _because(flow, ways), sticky=_sticky(flow, rules))
+    return Expectation(ways, rules, _because(conn, ways), sticky=_sticky(conn, rules))
 
 
-def flow_of(world: World, cell: Cell) -> Flow:
+def start_connection(cluster: ClusterModel, cell: Cell) -> Connection:
     """Return the connection of a cell before any rule.
 
     Raises:
@@ -70,11 +70,11 @@ def flow_of(world: World, cell: Cell) -> Flow:
 
     """
     frontend = cell.frontend
-    target = resolve(frontend, world.topology, world.snapshot)
-    state = world.snapshot.services[frontend.service]
-    packet = departing(cell.vantage, world.topology, world.snapshot)
-    return Flow(
-        world=world,
+    target = resolve(frontend, cluster.topology, cluster.snapshot)
+    state = cluster.snapshot.services[frontend.service]
+    packet = departing(cell.vantage, cluster.topology, cluster.snapshot)
+    return Connection(
+        cluster=cluster,
         state=state,
         kind=frontend.kind,
         target=target.address,
@@ -102,13 +102,13 @@ def _merged(ways: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(merged.values())
 
 
-def _sticky(flow: Flow, rules: tuple[str, ...]) -> bool:
+def _sticky(conn: Connection, rules: tuple[str, ...]) -> bool:
     """Return whether session affinity applies.
 
     Each node has its own affinity table. It has no effect behind a load balancer that uses several nodes in turn.
     """
-    in_turn = "L10" in rules and len(flow.world.topology.nodes) > 1
-    return flow.state.sticky and flow.declared and flow.kind is not FrontendKind.ENDPOINT and not in_turn
+    in_turn = "L10" in rules and len(conn.cluster.topology.nodes) > 1
+    return conn.state.sticky and conn.declared and conn.kind is not FrontendKind.ENDPOINT and not in_turn
 
 
 POOLS = {rule.id for mode in chains.MODES.values() for rule in mode.pool}
@@ -117,13 +117,13 @@ TELLING = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, HOLDING) 
 TELLING |= {rule.id for rule in BASELINE}
 
 
-def _because(flow: Flow, ways: Iterable[Path]) -> str:
+def _because(conn: Connection, ways: Iterable[Path]) -> str:
     """Return the sentences of the decisive rules, the nodes with ready endpoints, and the kube-proxy."""
     names = dict.fromkeys(name for way in ways for name in _telling(way))
     words = "; ".join(sentence(name).rstrip(".") for name in names)
-    homes = sorted({one.node for one in flow.state.endpoints if one.ready})
+    homes = sorted({one.node for one in conn.state.endpoints if one.ready})
     where = f"ready endpoints on {', '.join(homes)}" if homes else "no ready endpoint"
-    return f"{words}; {where} ({flow.environment})"
+    return f"{words}; {where} ({conn.environment})"
 
 
 def _telling(way: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """Rules and chains of rules.
 
-A rule is a small function of a Flow. A step is a chain of rules, and the first rule that applies decides, as in
+A rule is a small function of a Connection. A step is a chain of rules, and the first rule that applies decides, as in
 iptables. A rule does not apply if it does not cover the kube-proxy's version, or if it returns None. Which mode has
 which rules is not a property of the rule: each mode lists its chains (modes/).
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from probes.oracle.upstream import VersionRange
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
     from probes.oracle.upstream import KubeProxyChange
 
 T = TypeVar("T")
@@ -35,8 +35,8 @@ class Rule(Generic[T]):
     """The kube-proxy versions that have the behaviour, in a mode that lists the rule."""
     citation: str
     """The source: upstream code, pull request, KEP, kernel, or an entry of docs/observations.md."""
-    step: Callable[[Flow], T | None]
-    """Returns the decision, or None if the rule does not apply to this flow."""
+    step: Callable[[Connection], T | None]
+    """Returns the decision, or None if the rule does not apply to this connection."""
 
     @property
     def backports(self) -> tuple[str, ...]:
@@ -50,10 +50,10 @@ def rule(
     *,
     since: KubeProxyChange | None = None,
     until: KubeProxyChange | None = None,
-) -> Callable[[Callable[[Flow], Any]], Rule[Any]]:
+) -> Callable[[Callable[[Connection], Any]], Rule[Any]]:
     """Return a decorator that makes a rule of a function. The function's docstring is the rule's sentence."""
 
-    def made(step: Callable[[Flow], Any]) -> Rule[Any]:
+    def made(step: Callable[[Connection], Any]) -> Rule[Any]:
         sentence = " ".join(cleandoc(step.__doc__ or "").split())
         return Rule(name, sentence, VersionRange(since, until), citation, step)
 
@@ -68,11 +68,11 @@ class Decision(Generic[T]):
     """The rule that decided: the first one of the chain that applies."""
     value: T
     """What it decided: a packet, a set of endpoints, a mark, an address, a listener, an outcome …"""
-    flow: Flow
+    connection: Connection
     """The connection before the decision."""
 
 
-def decide(chain: Sequence[Rule[T]], flow: Flow) -> Decision[T]:
+def decide(chain: Sequence[Rule[T]], conn: Connection) -> Decision[T]:
     """Return the decision of the first rule that applies.
 
     Raises:
@@ -80,20 +80,20 @@ def decide(chain: Sequence[Rule[T]], flow: Flow) -> Decision[T]:
 
     """
     for one in chain:
-        value = one.step(flow) if one.versions.includes(flow.version) else None
+        value = one.step(conn) if one.versions.includes(conn.version) else None
         if value is not None:
-            return Decision(one, _bent(one.id, value, flow), flow)
-    message = f"no rule of {[one.id for one in chain]} covers {flow.kind} {flow.packet} of {flow.state.name}"
+            return Decision(one, _bent(one.id, value, conn), conn)
+    message = f"no rule of {[one.id for one in chain]} covers {conn.kind} {conn.packet} of {conn.state.name}"
     raise LookupError(message)
 
 
-Bend = Callable[[str, Any, "Flow"], Any]
+Bend = Callable[[str, Any, "Connection"], Any]
 _BEND: ContextVar[Bend | None] = ContextVar("bend", default=None)
 
 
-def _bent(name: str, value: T, flow: Flow) -> T:
+def _bent(name: str, value: T, conn: Connection) -> T:
     bend = _BEND.get()
-    return value if bend is None else bend(name, value, flow)
+    return value if bend is None else bend(name, value, conn)
 
 
 def is_bent() -> bool:
@@ -103,7 +103,7 @@ def is_bent() -> bool:
 
 @contextmanager
 def bent(bend: Bend) -> Iterator[None]:
-    """Replace every decision of a rule by `bend(rule id, decision, flow)` within the context."""
+    """Replace every decision of a rule by `bend(rule id, decision, connection)` within the context."""
     token = _BEND.set(bend)
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import pipeline
-from probes.oracle.predict import flow_of, world_of
+from probes.oracle.predict import model_cluster, start_connection
 
 if TYPE_CHECKING:
     from probes.oracle.pipeline import TracedPath
@@ -21,4 +21,4 @@ def trace_paths(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[Tra
         UnresolvedError: The cluster gives the frontend no address.
 
     """
-    return pipeline.paths(flow_of(world_of(topology, snapshot), cell))
+    return pipeline.paths(start_connection(model_cluster(topology, snapshot), cell))

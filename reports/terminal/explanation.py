@@ -13,7 +13,7 @@ from rich.text import Text
 from probes.observation import Outcome
 from probes.oracle import trace
 from probes.oracle.catalogue import REPORTED, confirmed, step_of, versions
-from probes.oracle.connection import Fate, Flow, Packet, Pool
+from probes.oracle.connection import Connection, Disposition, EndpointPool, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.stages.endpoints import pooled
 from reports import formatting
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 _FATES = {
-    Fate.REJECTED: "refused by ICMP",
-    Fate.CLOSED: "refused by RST: a closed port",
-    Fate.HELD: "refused, or connected and never answered",
-    Fate.DROPPED: "dropped",
-    Fate.ASTRAY: "nobody owns the address where it goes",
-    Fate.UNSERVED: "an echo pod that does not serve",
-    Fate.LEAVES: "leaves the rules, towards whoever owns the address",
-    Fate.LEAVES_MASQUERADED: "leaves the rules masqueraded, towards whoever owns the address",
+    Disposition.REJECTED: "refused by ICMP",
+    Disposition.CLOSED: "refused by RST: a closed port",
+    Disposition.HELD: "refused, or connected and never answered",
+    Disposition.DROPPED: "dropped",
+    Disposition.ASTRAY: "nobody owns the address where it goes",
+    Disposition.UNSERVED: "an echo pod that does not serve",
+    Disposition.LEAVES: "leaves the rules, towards whoever owns the address",
+    Disposition.LEAVES_MASQUERADED: "leaves the rules masqueraded, towards whoever owns the address",
 }
 
 
@@ -157,8 +157,8 @@ def _result(path: Path, called: Callable[[IPAddress], str]) -> str:
 def _step(taken: Decision[Any], then: Decision[Any] | None, called: Callable[[IPAddress], str]) -> Step:
     rule = taken.rule
     return Step(
-        step=step_of(rule, taken.flow.environment.mode),
-        decided=_Decided(taken.flow, then.flow if then else None, called).told(taken.value),
+        step=step_of(rule, taken.connection.environment.mode),
+        decided=_Decided(taken.connection, then.connection if then else None, called).told(taken.value),
         rule=rule.id,
         sentence=rule.sentence,
         versions=versions(rule),
@@ -171,17 +171,17 @@ def _step(taken: Decision[Any], then: Decision[Any] | None, called: Callable[[IP
 class _Decided:
     """What a rule answered, in words, as the connection stood, and as it stood at the next decision."""
 
-    flow: Flow
-    then: Flow | None
+    conn: Connection
+    then: Connection | None
     called: Callable[[IPAddress], str]
 
     def told(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
         """Any rule's answer in words."""
         if isinstance(value, bool):
             return "marked for masquerade" if value else "not marked"
-        if isinstance(value, Fate):
+        if isinstance(value, Disposition):
             return _FATES.get(value, value.value)
-        if isinstance(value, Pool):
+        if isinstance(value, EndpointPool):
             return self._pool(value)
         if isinstance(value, Packet):
             return self._packet(value)
@@ -189,9 +189,9 @@ class _Decided:
             return "the answer comes back" if value is Outcome.OK else f"the client sees {value.value}"
         return self._other(value)
 
-    def _pool(self, pool: Pool) -> str:
-        names = [f"{one.backend} on {one.node}" for one in pooled(self.flow, pool)]
-        kind = "all endpoints" if pool is Pool.ALL else f"the endpoints of {self.flow.packet.node}"
+    def _pool(self, pool: EndpointPool) -> str:
+        names = [f"{one.backend} on {one.node}" for one in pooled(self.conn, pool)]
+        kind = "all endpoints" if pool is EndpointPool.ALL else f"the endpoints of {self.conn.packet.node}"
         return f"{kind}: {', '.join(names) or 'none'}"
 
     def _packet(self, packet: Packet) -> str:
@@ -204,7 +204,7 @@ class _Decided:
 
     def _other(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
         if isinstance(value, IPAddress):
-            endpoint = self.flow.endpoint
+            endpoint = self.conn.endpoint
             return (
                 f"{endpoint.backend} on {endpoint.node} sees {self._address(value)}"
                 if endpoint
@@ -212,13 +212,13 @@ class _Decided:
             )
         if isinstance(value, Path):
             return _result(value, self.called)
-        if isinstance(value, Flow):
+        if isinstance(value, Connection):
             return f"arrives at {value.packet.node}, from {self._address(value.packet.source)}"
-        if isinstance(value, tuple) and all(isinstance(one, Flow) for one in value):
+        if isinstance(value, tuple) and all(isinstance(one, Connection) for one in value):
             return self._onward(value)
         return str(value)
 
-    def _onward(self, ways: tuple[Flow, ...]) -> str:
+    def _onward(self, ways: tuple[Connection, ...]) -> str:
         """The node this way goes on to, and among which it was taken."""
         nodes = list(dict.fromkeys(str(one.packet.node) for one in ways))
         picked = self.then.packet.node if self.then else ""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from probes import session
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
-from probes.oracle.connection import Fate
+from probes.oracle.connection import Disposition
 from probes.oracle.predict import POOLS, expect
 from probes.oracle.rule import bent, decide
 from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
     from probes.session import Answers
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
@@ -64,7 +64,7 @@ class Mutation(Protocol):
     def topology(self, topology: Topology) -> Topology:
         """What would have to be declared then."""
 
-    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
+    def bend(self, name: str, answer: Any, conn: Connection) -> Any:
         """What the rules say then."""
 
     def kept(self, there: There) -> bool:
@@ -105,7 +105,7 @@ class Whole:
     def topology(self, topology: Topology) -> Topology:
         return topology
 
-    def bend(self, name: str, answer: Any, flow: Flow) -> Any:  # noqa: ARG002 - see Mutation
+    def bend(self, name: str, answer: Any, conn: Connection) -> Any:  # noqa: ARG002 - see Mutation
         return answer
 
     def kept(self, there: There) -> bool:  # noqa: ARG002 - see Mutation
@@ -129,9 +129,9 @@ class DeletedJump(Whole):
         for line in self.found(there):
             there.on(self.node, "iptables", "-t", "nat", *shlex.split(line.replace("-A", "-D", 1)))
 
-    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
-        here = (flow.state.name, flow.kind, flow.packet.node) == (self.service, self.kind, self.node)
-        return untranslated(flow) if name in POOLS and here else answer
+    def bend(self, name: str, answer: Any, conn: Connection) -> Any:
+        here = (conn.state.name, conn.kind, conn.packet.node) == (self.service, self.kind, self.node)
+        return untranslated(conn) if name in POOLS and here else answer
 
     def kept(self, there: There) -> bool:
         return not self.found(there)
@@ -150,9 +150,9 @@ class NoMasquerade(Whole):
         for line in self.found(there):
             there.on(self.node, "iptables", "-t", "nat", *shlex.split(line.replace("-A", "-D", 1)))
 
-    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
-        here = name in {"R10.1", "R10.3"} and flow.packet.node == self.node
-        return decide(UNTOUCHED_BY_PROXY, flow).value if here else answer
+    def bend(self, name: str, answer: Any, conn: Connection) -> Any:
+        here = name in {"R10.1", "R10.3"} and conn.packet.node == self.node
+        return decide(UNTOUCHED_BY_PROXY, conn).value if here else answer
 
     def kept(self, there: There) -> bool:
         return not self.found(there)
@@ -208,18 +208,18 @@ class StoppedProxy(Whole):
         """As the node numbers it."""
         return str(read(Sandbox.find(there.topology.name).state.node(self.node) / "daemons.json")["kube-proxy"])
 
-    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
-        return untranslated(flow) if name in POOLS and flow.packet.node == self.node else answer
+    def bend(self, name: str, answer: Any, conn: Connection) -> Any:
+        return untranslated(conn) if name in POOLS and conn.packet.node == self.node else answer
 
     def kept(self, there: There) -> bool:
         return "T" in there.on(self.node, "ps", "-o", "stat=", "-p", self.pid(there))
 
 
-def untranslated(flow: Flow) -> Fate:
+def untranslated(conn: Connection) -> Disposition:
     """What becomes of a packet of which a node's kube-proxy knows nothing."""
-    if flow.kind is FrontendKind.NODE_PORT or flow.returned:
-        return Fate.CLOSED
-    return Fate.ASTRAY if flow.kind is FrontendKind.CLUSTER_IP else Fate.LEAVES
+    if conn.kind is FrontendKind.NODE_PORT or conn.returned:
+        return Disposition.CLOSED
+    return Disposition.ASTRAY if conn.kind is FrontendKind.CLUSTER_IP else Disposition.LEAVES
 
 
 MUTATIONS: dict[str, Mutation] = {

@@ -7,14 +7,14 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from probes.oracle.connection import Fate
+from probes.oracle.connection import Disposition
 from probes.oracle.predict import POOLS
 from tests.lab.mutated import FlippedPolicy, There, Whole, main
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import Masquerade
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
     from probes.session import Answers
     from tests.lab.mutated import Mutation
     from topologies.schema.topology import Topology
@@ -30,8 +30,8 @@ class Unserved(Whole):
     def address(self, there: There) -> str:
         return str(there.cluster.snapshot().services[self.service].cluster_ip)
 
-    def here(self, flow: Flow) -> bool:
-        asked = (flow.state.name, flow.kind, flow.packet.node)
+    def here(self, conn: Connection) -> bool:
+        asked = (conn.state.name, conn.kind, conn.packet.node)
         return asked == (self.service, FrontendKind.CLUSTER_IP, self.node)
 
 
@@ -45,8 +45,8 @@ class FlushedServer(Unserved):
     def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
         there.on(self.node, "ipvsadm", "-D", "-t", self.server(there))
 
-    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
-        return Fate.CLOSED if name in POOLS and self.here(flow) and flow.declared else answer
+    def bend(self, name: str, answer: Any, conn: Connection) -> Any:
+        return Disposition.CLOSED if name in POOLS and self.here(conn) and conn.declared else answer
 
     def kept(self, there: There) -> bool:
         return self.server(there) not in there.on(self.node, "ipvsadm", "-Ln")
@@ -65,9 +65,9 @@ class UnboundAddress(Unserved):
     def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
         there.on(self.node, "ip", "address", "delete", f"{self.address(there)}/32", "dev", "kube-ipvs0")
 
-    def bend(self, name: str, answer: Any, flow: Flow) -> Any:
-        passed_by = not (flow.local and flow.declared)
-        return Fate.ASTRAY if name in POOLS and self.here(flow) and passed_by else answer
+    def bend(self, name: str, answer: Any, conn: Connection) -> Any:
+        passed_by = not (conn.local and conn.declared)
+        return Disposition.ASTRAY if name in POOLS and self.here(conn) and passed_by else answer
 
     def kept(self, there: There) -> bool:
         return not self.bound(there)

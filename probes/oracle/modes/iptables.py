@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.connection import Fate, Pool
+from probes.oracle.connection import Disposition, EndpointPool
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
     PROXIER,
@@ -34,22 +34,22 @@ from topologies.frontends import FrontendKind
 from topologies.schema.enums import TrafficPolicy
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
 
 
-def _stripped(flow: Flow) -> bool:
+def _stripped(conn: Connection) -> bool:
     """Return whether internalTrafficPolicy: Local limits every frontend, unless externalTrafficPolicy is Local too."""
-    return internal_local(flow) and flow.state.external_traffic_policy is not TrafficPolicy.LOCAL
+    return internal_local(conn) and conn.state.external_traffic_policy is not TrafficPolicy.LOCAL
 
 
 @rule("R1.1", f"{PROXIER} iptablesJumpChains: KUBE-EXTERNAL-SERVICES")
-def reject_not_in_output(flow: Flow) -> Course | None:
+def reject_not_in_output(conn: Connection) -> Course | None:
     """In iptables mode, a host-network process is not refused at a load balancer IP or externalIP without endpoints.
 
     Its packet leaves the node, because the REJECT rule is not in OUTPUT. If the node owns the address, the packet
     returns through INPUT and is refused.
     """
-    return Fate.LEAVES if flow.off_node and flow.local and not anywhere(flow) else None
+    return Disposition.LEAVES if conn.off_node and conn.local and not anywhere(conn) else None
 
 
 @rule(
@@ -59,15 +59,15 @@ def reject_not_in_output(flow: Flow) -> Course | None:
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
 )
-def stripped_to_nothing(flow: Flow) -> Course | None:
+def stripped_to_nothing(conn: Connection) -> Course | None:
     """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint rejects all packets.
 
     This includes packets to NodePorts and load balancer IPs, unless externalTrafficPolicy is Local too. Packets of
     host-network processes to a load balancer IP or externalIP leave the node, unless the node owns the address.
     """
-    if not _stripped(flow) or here(flow):
+    if not _stripped(conn) or here(conn):
         return None
-    return Fate.LEAVES if flow.off_node and flow.local else Fate.REJECTED
+    return Disposition.LEAVES if conn.off_node and conn.local else Disposition.REJECTED
 
 
 @rule(
@@ -75,12 +75,12 @@ def stripped_to_nothing(flow: Flow) -> Course | None:
     f'{PROXIER} addrtype --dst-type LOCAL; #96296; docs/observations.md "externalIPs in iptables mode up to 1.20"',
     until=upstream.EXTERNAL_IPS_CAPTURED,
 )
-def external_ip_from_node(flow: Flow) -> Course | None:
+def external_ip_from_node(conn: Connection) -> Course | None:
     """In iptables mode, kube-proxy does not capture packets of host-network processes to an externalIP.
 
     They leave the node, unless the node owns the address.
     """
-    return Fate.LEAVES if flow.kind is FrontendKind.EXTERNAL_IP and flow.off_node and flow.local else None
+    return Disposition.LEAVES if conn.kind is FrontendKind.EXTERNAL_IP and conn.off_node and conn.local else None
 
 
 @rule(
@@ -88,16 +88,16 @@ def external_ip_from_node(flow: Flow) -> Course | None:
     f'{PROXIER} addrtype --dst-type LOCAL; #96296; docs/observations.md "externalIPs in iptables mode up to 1.20"',
     until=upstream.EXTERNAL_IPS_CAPTURED,
 )
-def external_ip_from_bridge(flow: Flow) -> Course | None:
+def external_ip_from_bridge(conn: Connection) -> Course | None:
     """In iptables mode with br_netfilter, kube-proxy does not capture packets from bridged pods to an externalIP.
 
     They leave the node. With externalTrafficPolicy: Cluster they are masqueraded. If the node owns the address,
     kube-proxy captures them.
     """
-    bridged = flow.pod_here and flow.environment.bridged and flow.environment.bridge_nf_call_iptables
-    if flow.kind is not FrontendKind.EXTERNAL_IP or not flow.off_node or not bridged:
+    bridged = conn.pod_here and conn.environment.bridged and conn.environment.bridge_nf_call_iptables
+    if conn.kind is not FrontendKind.EXTERNAL_IP or not conn.off_node or not bridged:
         return None
-    return Fate.LEAVES if external_local(flow) else Fate.LEAVES_MASQUERADED
+    return Disposition.LEAVES if external_local(conn) else Disposition.LEAVES_MASQUERADED
 
 
 @rule(
@@ -105,21 +105,21 @@ def external_ip_from_bridge(flow: Flow) -> Course | None:
     f"#110290; {PROXIER} KUBE-EXTERNAL-SERVICES DROP",
     since=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
 )
-def drop_at_unserved_address(flow: Flow) -> Course | None:
+def drop_at_unserved_address(conn: Connection) -> Course | None:
     """In iptables mode, the drop for externalTrafficPolicy: Local also applies at addresses outside nodePortAddresses.
 
     It affects nodes without a local endpoint.
     """
-    return Fate.DROPPED if node_port_left_out(flow) and external_local(flow) and not here(flow) else None
+    return Disposition.DROPPED if node_port_left_out(conn) and external_local(conn) and not here(conn) else None
 
 
 @rule("R7.2", f"{PROXIER} GetNodeAddresses; --iptables-localhost-nodeports (1.26)")
-def unserved_address(flow: Flow) -> Course | None:
+def unserved_address(conn: Connection) -> Course | None:
     """In iptables mode, a NodePort is closed at addresses outside nodePortAddresses.
 
     It is closed at 127.0.0.1 with --iptables-localhost-nodeports=false.
     """
-    return Fate.CLOSED if node_port_left_out(flow) else None
+    return Disposition.CLOSED if node_port_left_out(conn) else None
 
 
 @rule(
@@ -129,12 +129,12 @@ def unserved_address(flow: Flow) -> Course | None:
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
 )
-def stripped_to_local(flow: Flow) -> Course | None:
+def stripped_to_local(conn: Connection) -> Course | None:
     """In iptables mode with internalTrafficPolicy: Local, every frontend uses only node-local endpoints.
 
     This includes NodePorts and load balancer IPs, unless externalTrafficPolicy is Local too.
     """
-    return Pool.LOCAL if _stripped(flow) else None
+    return EndpointPool.LOCAL if _stripped(conn) else None
 
 
 @rule(
@@ -144,15 +144,15 @@ def stripped_to_local(flow: Flow) -> Course | None:
     since=upstream.INTERNAL_POLICY_APART,
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
 )
-def internal_mark_drop(flow: Flow) -> Course | None:
+def internal_mark_drop(conn: Connection) -> Course | None:
     """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
 
     kubelet's firewall drops the packets of host-network processes. All other packets have no route to the
     ClusterIP.
     """
-    if not internal(flow) or not internal_local(flow):
+    if not internal(conn) or not internal_local(conn):
         return None
-    return Fate.DROPPED if flow.local and flow.environment.kubelet_rules else Fate.ASTRAY
+    return Disposition.DROPPED if conn.local and conn.environment.kubelet_rules else Disposition.ASTRAY
 
 
 @rule(
@@ -160,14 +160,14 @@ def internal_mark_drop(flow: Flow) -> Course | None:
     f'{PROXIER} openPort, removed by #108496; docs/observations.md "NodePort without kubelet\'s firewall"',
     until=upstream.PORT_OPENER_REMOVED,
 )
-def held_without_local_endpoint(flow: Flow) -> Course | None:
+def held_without_local_endpoint(conn: Connection) -> Course | None:
     """In iptables mode with externalTrafficPolicy: Local, kube-proxy's own socket may accept a NodePort connection.
 
     It never answers. This affects nodes without a local endpoint and without kubelet's firewall. If kube-proxy
     holds no socket, the port is closed. A load balancer IP or externalIP that the node owns behaves the same.
     """
-    held = external_local(flow) and not flow.off_node and not flow.environment.kubelet_rules
-    return Fate.HELD if held else None
+    held = external_local(conn) and not conn.off_node and not conn.environment.kubelet_rules
+    return Disposition.HELD if held else None
 
 
 @rule(
@@ -175,15 +175,15 @@ def held_without_local_endpoint(flow: Flow) -> Course | None:
     f"{PROXIER} KUBE-MARK-DROP, until #110290; pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL",
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
 )
-def marked_for_drop(flow: Flow) -> Course | None:
+def marked_for_drop(conn: Connection) -> Course | None:
     """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
 
     kubelet's firewall drops the NodePort packet. Without that firewall the port is closed. A load balancer IP or
     externalIP that the node owns behaves the same.
     """
-    if not external_local(flow) or flow.off_node:
+    if not external_local(conn) or conn.off_node:
         return None
-    return Fate.DROPPED if flow.environment.kubelet_rules else Fate.CLOSED
+    return Disposition.DROPPED if conn.environment.kubelet_rules else Disposition.CLOSED
 
 
 @rule(
@@ -193,13 +193,13 @@ def marked_for_drop(flow: Flow) -> Course | None:
     'docs/observations.md "KUBE-MARK-DROP does not drop forwarded packets"',
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
 )
-def marked_and_forwarded(flow: Flow) -> Course | None:
+def marked_and_forwarded(conn: Connection) -> Course | None:
     """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint forwards the packet.
 
     This applies to a load balancer IP or externalIP that the node does not own. The packet is only marked for drop,
     and it goes to the real load balancer.
     """
-    return Fate.LEAVES if external_local(flow) and flow.off_node else None
+    return Disposition.LEAVES if external_local(conn) and conn.off_node else None
 
 
 SOURCE_RANGES: tuple[Rule[Course], ...] = (source_ranges.marked_for_drop, source_ranges.dropped)

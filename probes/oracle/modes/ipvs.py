@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.connection import Fate, Pool
+from probes.oracle.connection import Disposition, EndpointPool
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
     IPVS,
@@ -40,34 +40,34 @@ from probes.oracle.upstream import VersionRange
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
 
 
-def _at_loopback(flow: Flow) -> bool:
-    return flow.kind is FrontendKind.NODE_PORT and flow.at is At.LOOPBACK
+def _at_loopback(conn: Connection) -> bool:
+    return conn.kind is FrontendKind.NODE_PORT and conn.at is At.LOOPBACK
 
 
-def _unserved_loopback(flow: Flow) -> bool:
+def _unserved_loopback(conn: Connection) -> bool:
     """Return whether 127.0.0.1 has no virtual server: since 1.22, or because nodePortAddresses excludes it."""
-    return _at_loopback(flow) and (upstream.NO_LOOPBACK_SERVER.is_in(flow.version) or node_port_left_out(flow))
+    return _at_loopback(conn) and (upstream.NO_LOOPBACK_SERVER.is_in(conn.version) or node_port_left_out(conn))
 
 
 @rule("R8.2", "kernel: the address is local to every node (kube-ipvs0)", until=upstream.VIP_FILTER)
-def undeclared_is_the_nodes(flow: Flow) -> Course | None:
+def undeclared_is_the_nodes(conn: Connection) -> Course | None:
     """In IPVS mode, an address on kube-ipvs0 is local to the node at ports that no Service declares.
 
     A process that listens there answers. If no process listens, the port is closed.
     """
-    return Fate.HOST if bound(flow) and not flow.declared else None
+    return Disposition.HOST if bound(conn) and not conn.declared else None
 
 
 @rule("R8.3", f"#108460; {IPVS} KUBE-IPVS-FILTER", since=upstream.VIP_FILTER)
-def undeclared_refused(flow: Flow) -> Course | None:
+def undeclared_refused(conn: Connection) -> Course | None:
     """In IPVS mode, an address on kube-ipvs0 rejects packets at ports that no Service declares.
 
     It does so even if a process listens there.
     """
-    return Fate.REJECTED if bound(flow) and not flow.declared else None
+    return Disposition.REJECTED if bound(conn) and not conn.declared else None
 
 
 @rule(
@@ -77,13 +77,13 @@ def undeclared_refused(flow: Flow) -> Course | None:
     'docs/observations.md "NodePort at 127.0.0.1 in IPVS mode"',
     until=upstream.LOOPBACK_RETURN,
 )
-def loopback_martian(flow: Flow) -> Course | None:
+def loopback_martian(conn: Connection) -> Course | None:
     """In IPVS mode, kubelet's firewall drops NodePort packets to 127.0.0.1 with externalTrafficPolicy: Cluster.
 
     They are masqueraded and therefore martian, because their source is not in 127.0.0.0/8.
     """
-    marked = _unserved_loopback(flow) and not external_local(flow)
-    return Fate.DROPPED if marked and flow.environment.kubelet_rules else None
+    marked = _unserved_loopback(conn) and not external_local(conn)
+    return Disposition.DROPPED if marked and conn.environment.kubelet_rules else None
 
 
 @rule(
@@ -92,24 +92,24 @@ def loopback_martian(flow: Flow) -> Course | None:
     since=upstream.NO_LOOPBACK_SERVER,
     until=upstream.PORT_OPENER_REMOVED,
 )
-def loopback_held(flow: Flow) -> Course | None:
+def loopback_held(conn: Connection) -> Course | None:
     """In IPVS mode, connections to a NodePort at 127.0.0.1 hang, because the address has no virtual server.
 
     The socket that kube-proxy holds for the NodePort accepts them and never answers.
     """
-    return Fate.HANGS if _unserved_loopback(flow) and not flow.environment.node_port_addresses else None
+    return Disposition.HANGS if _unserved_loopback(conn) and not conn.environment.node_port_addresses else None
 
 
 @rule("R7.8", f"#101023; {IPVS} GetNodeAddresses without loopback", since=upstream.NO_LOOPBACK_SERVER)
-def loopback_unserved(flow: Flow) -> Course | None:
+def loopback_unserved(conn: Connection) -> Course | None:
     """In IPVS mode, a NodePort is closed at 127.0.0.1, because the address has no virtual server."""
-    return Fate.CLOSED if _unserved_loopback(flow) else None
+    return Disposition.CLOSED if _unserved_loopback(conn) else None
 
 
 @rule("R7.9", f"{IPVS} GetNodeAddresses: --nodeport-addresses")
-def address_left_out(flow: Flow) -> Course | None:
+def address_left_out(conn: Connection) -> Course | None:
     """In IPVS mode, a NodePort is closed at addresses outside nodePortAddresses."""
-    return Fate.CLOSED if node_port_left_out(flow) else None
+    return Disposition.CLOSED if node_port_left_out(conn) else None
 
 
 @rule(
@@ -119,20 +119,20 @@ def address_left_out(flow: Flow) -> Course | None:
     since=upstream.VIP_FILTER,
     until=upstream.EXTERNAL_IP_LOCAL_ADMITTED,
 )
-def external_ip_filtered(flow: Flow) -> Course | None:
+def external_ip_filtered(conn: Connection) -> Course | None:
     """In IPVS mode with externalTrafficPolicy: Local, an externalIP on kube-ipvs0 rejects packets.
 
     This does not apply to packets of host-network processes on the node.
     """
-    listed = not flow.at_own_address or bound_on_its_node(flow)  # in KUBE-IPVS-IPS
-    filtered = flow.kind is FrontendKind.EXTERNAL_IP and external_local(flow) and listed
-    return Fate.REJECTED if filtered and not flow.local else None
+    listed = not conn.at_own_address or bound_on_its_node(conn)  # in KUBE-IPVS-IPS
+    filtered = conn.kind is FrontendKind.EXTERNAL_IP and external_local(conn) and listed
+    return Disposition.REJECTED if filtered and not conn.local else None
 
 
 @rule("R1.3", "kernel net/netfilter/ipvs/ip_vs_core.c ip_vs_leave: port unreachable (#75262)")
-def empty_virtual_server(flow: Flow) -> Course | None:
+def empty_virtual_server(conn: Connection) -> Course | None:
     """In IPVS mode, a virtual server without endpoints rejects packets (ICMP port unreachable)."""
-    return None if anywhere(flow) else Fate.REJECTED
+    return None if anywhere(conn) else Disposition.REJECTED
 
 
 @rule(
@@ -142,14 +142,14 @@ def empty_virtual_server(flow: Flow) -> Course | None:
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
 )
-def stripped(flow: Flow) -> Course | None:
+def stripped(conn: Connection) -> Course | None:
     """In IPVS mode with internalTrafficPolicy: Local, every frontend uses only node-local endpoints.
 
     A node without a local endpoint rejects packets (ICMP port unreachable).
     """
-    if not internal_local(flow):
+    if not internal_local(conn):
         return None
-    return Pool.LOCAL if here(flow) else Fate.REJECTED
+    return EndpointPool.LOCAL if here(conn) else Disposition.REJECTED
 
 
 @rule(
@@ -157,9 +157,9 @@ def stripped(flow: Flow) -> Course | None:
     f"#106497; {IPVS} syncEndpoint(onlyNodeLocal), 1.24:1990",
     since=upstream.INTERNAL_POLICY_APART,
 )
-def internal_to_local(flow: Flow) -> Course | None:
+def internal_to_local(conn: Connection) -> Course | None:
     """In IPVS mode with internalTrafficPolicy: Local, a ClusterIP uses only node-local endpoints, if there are any."""
-    return Pool.LOCAL if internal(flow) and internal_local(flow) and here(flow) else None
+    return EndpointPool.LOCAL if internal(conn) and internal_local(conn) and here(conn) else None
 
 
 @rule(
@@ -167,13 +167,13 @@ def internal_to_local(flow: Flow) -> Course | None:
     f"#106497, #97081; {IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints",
     since=upstream.INTERNAL_POLICY_APART,
 )
-def internal_refused(flow: Flow) -> Course | None:
+def internal_refused(conn: Connection) -> Course | None:
     """In IPVS mode with internalTrafficPolicy: Local, a node without a local endpoint rejects ClusterIP packets.
 
     This applies to Services without a NodePort, load balancer IP or externalIP.
     """
-    alone = internal(flow) and internal_local(flow) and not externally_accessible(flow)
-    return Fate.REJECTED if alone else None
+    alone = internal(conn) and internal_local(conn) and not externally_accessible(conn)
+    return Disposition.REJECTED if alone else None
 
 
 @rule(
@@ -182,39 +182,39 @@ def internal_refused(flow: Flow) -> Course | None:
     'docs/observations.md "internalTrafficPolicy: Local in IPVS mode from 1.24 on"',
     since=upstream.INTERNAL_POLICY_APART,
 )
-def internal_leaks(flow: Flow) -> Course | None:
+def internal_leaks(conn: Connection) -> Course | None:
     """In IPVS mode, a node without a local endpoint does not enforce internalTrafficPolicy: Local.
 
     The ClusterIP uses all endpoints. This applies to Services with a NodePort, load balancer IP or externalIP.
     """
-    return Pool.ALL if internal(flow) and internal_local(flow) else None
+    return EndpointPool.ALL if internal(conn) and internal_local(conn) else None
 
 
 @rule("R4i.1", f"{IPVS} syncEndpoint(onlyNodeLocal)")
-def only_local(flow: Flow) -> Course | None:
+def only_local(conn: Connection) -> Course | None:
     """In IPVS mode with externalTrafficPolicy: Local, all clients use only node-local endpoints, if there are any.
 
     This includes pods and host-network processes.
     """
-    return Pool.LOCAL if external_local(flow) and here(flow) else None
+    return EndpointPool.LOCAL if external_local(conn) and here(conn) else None
 
 
 @rule("R4i.2", f"{IPVS} syncEndpoint: no real server", until=upstream.LOCAL_FALLS_BACK)
-def local_refused(flow: Flow) -> Course | None:
+def local_refused(conn: Connection) -> Course | None:
     """In IPVS mode with externalTrafficPolicy: Local, a node without a local endpoint rejects all packets.
 
     Its virtual server is empty (ICMP port unreachable).
     """
-    return Fate.REJECTED if external_local(flow) else None
+    return Disposition.REJECTED if external_local(conn) else None
 
 
 @rule("R4i.3", f"#97081; {IPVS} 1.24:1990-2010, 1.36:1625-1640", since=upstream.LOCAL_FALLS_BACK)
-def local_falls_back(flow: Flow) -> Course | None:
+def local_falls_back(conn: Connection) -> Course | None:
     """In IPVS mode with externalTrafficPolicy: Local, a node without a local endpoint uses all endpoints.
 
     kube-proxy does not masquerade the packets.
     """
-    return Pool.ALL if external_local(flow) else None
+    return EndpointPool.ALL if external_local(conn) else None
 
 
 SOURCE_RANGES: tuple[Rule[Course], ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.connection import Fate
+from probes.oracle.connection import Disposition
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
     NFTABLES,
@@ -33,24 +33,24 @@ from probes.oracle.upstream import VersionRange
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
 
 
-def _dropped_before_translation(flow: Flow) -> bool:
+def _dropped_before_translation(conn: Connection) -> bool:
     """Return whether the drop for externalTrafficPolicy: Local precedes the translation for host-network processes."""
-    return flow.local and external_local(flow) and anywhere(flow) and not here(flow)
+    return conn.local and external_local(conn) and anywhere(conn) and not here(conn)
 
 
 @rule("R8.4", f"{NFTABLES} cluster-ips-check (#122692)", since=upstream.CLUSTER_IP_REJECT)
-def cluster_ip_refuses(flow: Flow) -> Course | None:
+def cluster_ip_refuses(conn: Connection) -> Course | None:
     """In nftables mode, kube-proxy rejects packets to a ClusterIP at a port that its Service does not declare."""
-    return Fate.REJECTED if internal(flow) and not flow.declared else None
+    return Disposition.REJECTED if internal(conn) and not conn.declared else None
 
 
 @rule("R7.3", f"{NFTABLES}: ip daddr != 127.0.0.0/8")
-def loopback_closed(flow: Flow) -> Course | None:
+def loopback_closed(conn: Connection) -> Course | None:
     """In nftables mode, NodePorts are closed at 127.0.0.1."""
-    return Fate.CLOSED if flow.kind is FrontendKind.NODE_PORT and flow.target.is_loopback else None
+    return Disposition.CLOSED if conn.kind is FrontendKind.NODE_PORT and conn.target.is_loopback else None
 
 
 @rule(
@@ -58,17 +58,17 @@ def loopback_closed(flow: Flow) -> Course | None:
     f"#122724, #123105; {NFTABLES} nodeport-ips; --nodeport-addresses primary",
     since=upstream.PRIMARY_NODE_PORTS,
 )
-def primary_only(flow: Flow) -> Course | None:
+def primary_only(conn: Connection) -> Course | None:
     """In nftables mode without nodePortAddresses, NodePorts are closed at all addresses except a node's primary one."""
-    if flow.kind is not FrontendKind.NODE_PORT or flow.environment.node_port_addresses:
+    if conn.kind is not FrontendKind.NODE_PORT or conn.environment.node_port_addresses:
         return None
-    return None if flow.reached == flow.node.address else Fate.CLOSED
+    return None if conn.reached == conn.node.address else Disposition.CLOSED
 
 
 @rule("R7.5", f"{NFTABLES} nodeport-ips; --nodeport-addresses")
-def address_left_out(flow: Flow) -> Course | None:
+def address_left_out(conn: Connection) -> Course | None:
     """In nftables mode, a NodePort is closed at addresses outside nodePortAddresses."""
-    return Fate.CLOSED if node_port_left_out(flow) else None
+    return Disposition.CLOSED if node_port_left_out(conn) else None
 
 
 @rule(
@@ -76,12 +76,12 @@ def address_left_out(flow: Flow) -> Course | None:
     f"{NFTABLES} 1.32:394: filter-output before dstnat; #132456",
     until=upstream.NODE_SHORT_CIRCUIT,
 )
-def node_dropped_at_virtual_address(flow: Flow) -> Course | None:
+def node_dropped_at_virtual_address(conn: Connection) -> Course | None:
     """In nftables mode with externalTrafficPolicy: Local, a node without a local endpoint drops its own packets.
 
     This applies to packets of host-network processes to a load balancer IP or externalIP.
     """
-    return Fate.DROPPED if flow.virtual and _dropped_before_translation(flow) else None
+    return Disposition.DROPPED if conn.virtual and _dropped_before_translation(conn) else None
 
 
 @rule(
@@ -89,13 +89,13 @@ def node_dropped_at_virtual_address(flow: Flow) -> Course | None:
     f'{NFTABLES} 1.29: nodeport-endpoints-check from output; docs/observations.md "NodePort in nftables mode"',
     until=upstream.NODE_PORT_CHECK_IN_INPUT,
 )
-def node_dropped_at_own_node_port(flow: Flow) -> Course | None:
+def node_dropped_at_own_node_port(conn: Connection) -> Course | None:
     """In nftables mode with externalTrafficPolicy: Local, a node without a local endpoint drops its own packets.
 
     This applies to packets of host-network processes to a NodePort of their own node.
     """
-    own = flow.kind is FrontendKind.NODE_PORT
-    return Fate.DROPPED if own and _dropped_before_translation(flow) else None
+    own = conn.kind is FrontendKind.NODE_PORT
+    return Disposition.DROPPED if own and _dropped_before_translation(conn) else None
 
 
 SOURCE_RANGES: tuple[Rule[Course], ...] = (

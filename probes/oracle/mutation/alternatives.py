@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
 from probes.oracle.catalogue import STEPS
-from probes.oracle.connection import Fate, Flow, Origin, Packet, Pool
+from probes.oracle.connection import Connection, Disposition, EndpointPool, Origin, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.mutation.mutations import OTHER_END
 from probes.oracle.node_addresses import towards_endpoint
@@ -49,104 +49,104 @@ class NaturalAlternative:
 
     rule: str
 
-    def __call__(self, name: str, answer: object, flow: Flow) -> object:
-        return self.to(answer, flow) if name == self.rule else answer
+    def __call__(self, name: str, answer: object, conn: Connection) -> object:
+        return self.to(answer, conn) if name == self.rule else answer
 
     @singledispatchmethod
-    def to(self, answer: Any, flow: Flow) -> object:  # noqa: ANN401 - one case per type below
+    def to(self, answer: Any, conn: Connection) -> object:  # noqa: ANN401 - one case per type below
         """Return the natural alternative of a decision."""
-        message = f"no natural alternative for {type(answer).__name__} of {flow.state.name}"
+        message = f"no natural alternative for {type(answer).__name__} of {conn.state.name}"
         raise TypeError(message)
 
     @to.register
-    def _(self, answer: bool, flow: Flow) -> object:  # noqa: ARG002 - the dispatcher defines the signature
+    def _(self, answer: bool, conn: Connection) -> object:  # noqa: ARG002 - the dispatcher defines the signature
         return not answer
 
     @to.register
-    def _(self, answer: Pool, flow: Flow) -> object:  # noqa: ARG002 - as above
-        return Pool.LOCAL if answer is Pool.ALL else Pool.ALL
+    def _(self, answer: EndpointPool, conn: Connection) -> object:  # noqa: ARG002 - as above
+        return EndpointPool.LOCAL if answer is EndpointPool.ALL else EndpointPool.ALL
 
     @to.register
-    def _(self, answer: Outcome, flow: Flow) -> object:  # noqa: ARG002 - as above
+    def _(self, answer: Outcome, conn: Connection) -> object:  # noqa: ARG002 - as above
         return Outcome.TIMEOUT if answer is Outcome.OK else Outcome.OK
 
     @to.register
-    def _(self, answer: Fate, flow: Flow) -> object:
-        return self._next(flow, OTHER_END[answer])
+    def _(self, answer: Disposition, conn: Connection) -> object:
+        return self._next(conn, OTHER_END[answer])
 
     @to.register
-    def _(self, answer: Path, flow: Flow) -> object:  # noqa: ARG002 - as above
-        return self._next(flow, Fate.CLOSED)
+    def _(self, answer: Path, conn: Connection) -> object:  # noqa: ARG002 - as above
+        return self._next(conn, Disposition.CLOSED)
 
     @to.register
-    def _(self, answer: Flow, flow: Flow) -> object:  # noqa: ARG002 - as above
-        return Fate.DROPPED
+    def _(self, answer: Connection, conn: Connection) -> object:  # noqa: ARG002 - as above
+        return Disposition.DROPPED
 
     @to.register
-    def _(self, answer: IPAddress, flow: Flow) -> object:
-        return flow.packet.source if answer != flow.packet.source else _rewritten(flow)
+    def _(self, answer: IPAddress, conn: Connection) -> object:
+        return conn.packet.source if answer != conn.packet.source else _rewritten(conn)
 
     @to.register
-    def _(self, answer: Packet, flow: Flow) -> object:
-        if answer.source != flow.packet.source:
-            return replace(answer, source=flow.packet.source)
-        return self._next(flow, replace(answer, source=_masqueraded_on_the_way(flow)))
+    def _(self, answer: Packet, conn: Connection) -> object:
+        if answer.source != conn.packet.source:
+            return replace(answer, source=conn.packet.source)
+        return self._next(conn, replace(answer, source=_masqueraded_on_the_way(conn)))
 
     @to.register
-    def _(self, answer: tuple, flow: Flow) -> object:  # type: ignore[type-arg] # singledispatch requires the bare class
-        if any(isinstance(one, Flow) for one in answer):
-            return _other_nodes(answer, flow)
-        return self._next(flow, ()) if self.rule != endpoints.ready_only.id else flow.candidates
+    def _(self, answer: tuple, conn: Connection) -> object:  # type: ignore[type-arg] # singledispatch requires the bare class
+        if any(isinstance(one, Connection) for one in answer):
+            return _other_nodes(answer, conn)
+        return self._next(conn, ()) if self.rule != endpoints.ready_only.id else conn.candidates
 
-    def _next(self, flow: Flow, otherwise: object) -> object:
+    def _next(self, conn: Connection, otherwise: object) -> object:
         """Return the decision of the rules after this one in the same chain."""
-        chain = _chain(self.rule, flow)
+        chain = _chain(self.rule, conn)
         after = [one.id for one in chain].index(self.rule) + 1
-        covering = (one for one in chain[after:] if one.versions.includes(flow.version))
-        answers = (one.step(flow) for one in covering)
-        return next((answer for answer in answers if _leads_on(answer, flow)), otherwise)
+        covering = (one for one in chain[after:] if one.versions.includes(conn.version))
+        answers = (one.step(conn) for one in covering)
+        return next((answer for answer in answers if _leads_on(answer, conn)), otherwise)
 
 
-def _leads_on(answer: object, flow: Flow) -> bool:
+def _leads_on(answer: object, conn: Connection) -> bool:
     """Return whether a decision has a next hop, and does not loop between a node and the load balancer."""
     if isinstance(answer, Packet):
         return bool(answer.node)
     if isinstance(answer, tuple):
-        return bool(answer) and not flow.returned
+        return bool(answer) and not conn.returned
     return answer is not None
 
 
-def _chain(name: str, flow: Flow) -> tuple[Rule[Any], ...]:
+def _chain(name: str, conn: Connection) -> tuple[Rule[Any], ...]:
     network = (chain for _, chain in STEPS)
-    chains = (*flow.world.chains.all, *network)
+    chains = (*conn.cluster.chains.all, *network)
     return next(chain for chain in chains if name in {one.id for one in chain})
 
 
-def _rewritten(flow: Flow) -> IPAddress:
+def _rewritten(conn: Connection) -> IPAddress:
     """Return the source address after masquerade, towards the endpoint or the load balancer."""
-    if flow.endpoint is not None:
-        return towards_endpoint(flow)
-    return _masqueraded_on_the_way(flow)
+    if conn.endpoint is not None:
+        return towards_endpoint(conn)
+    return _masqueraded_on_the_way(conn)
 
 
-def _masqueraded_on_the_way(flow: Flow) -> IPAddress:
+def _masqueraded_on_the_way(conn: Connection) -> IPAddress:
     """Return the address of a pod's node, or of an outside client's gateway.
 
     A host-network process has no other address.
     """
-    if flow.packet.origin is Origin.EXTERNAL:
-        return flow.world.topology.load_balancer.address or flow.packet.source
-    return flow.home.address if flow.packet.origin is Origin.POD else flow.packet.source
+    if conn.packet.origin is Origin.EXTERNAL:
+        return conn.cluster.topology.load_balancer.address or conn.packet.source
+    return conn.home.address if conn.packet.origin is Origin.POD else conn.packet.source
 
 
-def _other_nodes(answer: tuple[Flow, ...], flow: Flow) -> tuple[Flow, ...]:
-    nodes = flow.world.topology.nodes
+def _other_nodes(answer: tuple[Connection, ...], conn: Connection) -> tuple[Connection, ...]:
+    nodes = conn.cluster.topology.nodes
     served = {endpoint.node for endpoint in answer[0].state.endpoints if endpoint.ready}
     others = [node for node in nodes if node.name in served] if len(answer) == len(nodes) else list(nodes)
     return tuple(_at(answer[0], node.name) for node in others) or answer
 
 
-def _at(flow: Flow, node: str) -> Flow:
-    address = flow.world.topology.node(node).address
-    target = address if flow.target in {one.address for one in flow.world.topology.nodes} else flow.target
-    return replace(flow, target=target, asked_node=node, packet=replace(flow.packet, node=node))
+def _at(conn: Connection, node: str) -> Connection:
+    address = conn.cluster.topology.node(node).address
+    target = address if conn.target in {one.address for one in conn.cluster.topology.nodes} else conn.target
+    return replace(conn, target=target, asked_node=node, packet=replace(conn.packet, node=node))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE
-from probes.oracle.connection import Fate, Flow, Packet, Pool
+from probes.oracle.connection import Connection, Disposition, EndpointPool, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.rule import bent
 from topologies.common.addresses import IPAddress
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 NOBODY = IPAddress("192.0.2.1")
 OTHER_END = {
-    Fate.REJECTED: Fate.DROPPED,
-    Fate.CLOSED: Fate.DROPPED,
-    Fate.HELD: Fate.DROPPED,
-    Fate.HANGS: Fate.DROPPED,
-    Fate.HOST: Fate.DROPPED,
-    Fate.DROPPED: Fate.CLOSED,
-    Fate.ASTRAY: Fate.CLOSED,
-    Fate.UNSERVED: Fate.REJECTED,
-    Fate.LEAVES: Fate.DROPPED,
-    Fate.LEAVES_MASQUERADED: Fate.DROPPED,
+    Disposition.REJECTED: Disposition.DROPPED,
+    Disposition.CLOSED: Disposition.DROPPED,
+    Disposition.HELD: Disposition.DROPPED,
+    Disposition.HANGS: Disposition.DROPPED,
+    Disposition.HOST: Disposition.DROPPED,
+    Disposition.DROPPED: Disposition.CLOSED,
+    Disposition.ASTRAY: Disposition.CLOSED,
+    Disposition.UNSERVED: Disposition.REJECTED,
+    Disposition.LEAVES: Disposition.DROPPED,
+    Disposition.LEAVES_MASQUERADED: Disposition.DROPPED,
 }
 
 
@@ -38,8 +38,8 @@ class Mutation:
 
     rule: str
 
-    def __call__(self, name: str, answer: object, flow: Flow) -> object:
-        return flipped(answer, flow) if name == self.rule else answer
+    def __call__(self, name: str, answer: object, conn: Connection) -> object:
+        return flipped(answer, conn) if name == self.rule else answer
 
     def __str__(self) -> str:
         return f"{self.rule} flipped"
@@ -65,7 +65,7 @@ def heard() -> Iterator[set[str]]:
     """
     names: set[str] = set()
 
-    def note(name: str, answer: object, _flow: Flow) -> object:
+    def note(name: str, answer: object, _flow: Connection) -> object:
         names.add(name)
         return answer
 
@@ -74,57 +74,57 @@ def heard() -> Iterator[set[str]]:
 
 
 @singledispatch
-def flipped(answer: Any, flow: Flow) -> object:  # noqa: ANN401 - one case per type below
+def flipped(answer: Any, conn: Connection) -> object:  # noqa: ANN401 - one case per type below
     """Return the opposite of a rule's decision, by its type."""
-    message = f"no mutation for {type(answer).__name__} of {flow.state.name}"
+    message = f"no mutation for {type(answer).__name__} of {conn.state.name}"
     raise TypeError(message)
 
 
 @flipped.register
-def _(answer: bool, flow: Flow) -> object:  # noqa: ARG001 - singledispatch needs both
+def _(answer: bool, conn: Connection) -> object:  # noqa: ARG001 - singledispatch needs both
     return not answer
 
 
 @flipped.register
-def _(answer: Pool, flow: Flow) -> object:  # noqa: ARG001 - as above
-    return Pool.LOCAL if answer is Pool.ALL else Pool.ALL
+def _(answer: EndpointPool, conn: Connection) -> object:  # noqa: ARG001 - as above
+    return EndpointPool.LOCAL if answer is EndpointPool.ALL else EndpointPool.ALL
 
 
 @flipped.register
-def _(answer: Fate, flow: Flow) -> object:  # noqa: ARG001 - as above
+def _(answer: Disposition, conn: Connection) -> object:  # noqa: ARG001 - as above
     return OTHER_END[answer]
 
 
 @flipped.register
-def _(answer: IPAddress, flow: Flow) -> object:  # noqa: ARG001 - as above
+def _(answer: IPAddress, conn: Connection) -> object:  # noqa: ARG001 - as above
     return NOBODY
 
 
 @flipped.register
-def _(answer: Packet, flow: Flow) -> object:
+def _(answer: Packet, conn: Connection) -> object:
     """Return the packet with another source, or a drop for a host-network process, whose source is rewritten later."""
-    return replace(answer, source=NOBODY) if flow.packet.origin != "node" else Fate.DROPPED
+    return replace(answer, source=NOBODY) if conn.packet.origin != "node" else Disposition.DROPPED
 
 
 @flipped.register
-def _(answer: Flow, flow: Flow) -> object:  # noqa: ARG001 - as above
-    return Fate.DROPPED
+def _(answer: Connection, conn: Connection) -> object:  # noqa: ARG001 - as above
+    return Disposition.DROPPED
 
 
 @flipped.register
-def _(answer: Outcome, flow: Flow) -> object:  # noqa: ARG001 - as above
+def _(answer: Outcome, conn: Connection) -> object:  # noqa: ARG001 - as above
     return Outcome.TIMEOUT if answer is Outcome.OK else Outcome.OK
 
 
 @flipped.register
-def _(answer: Path, flow: Flow) -> object:
-    source = flow.packet.source + 1
+def _(answer: Path, conn: Connection) -> object:
+    source = conn.packet.source + 1
     return replace(answer, sources=frozenset({source}))
 
 
 @flipped.register
-def _(answer: tuple, flow: Flow) -> object:  # type: ignore[type-arg] # singledispatch requires the bare class
+def _(answer: tuple, conn: Connection) -> object:  # type: ignore[type-arg] # singledispatch requires the bare class
     """Return the other candidates for endpoints, and a refusal for next hops of the load balancer."""
-    if any(isinstance(one, Flow) for one in answer):
-        return Fate.CLOSED
-    return tuple(one for one in flow.candidates if one not in answer)
+    if any(isinstance(one, Connection) for one in answer):
+        return Disposition.CLOSED
+    return tuple(one for one in conn.candidates if one not in answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from probes.oracle.connection import Fate, Origin, Packet
+from probes.oracle.connection import Disposition, Origin, Packet
 from probes.oracle.node_addresses import from_pod_network, leaves_as_node, masqueraded_leaving, towards_pods_elsewhere
 from probes.oracle.rule import Rule, rule
 from probes.oracle.stages.node_owned_addresses import is_held
@@ -14,12 +14,12 @@ from topologies.frontends import At, FrontendKind, UnresolvedError
 from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Topology, Vantage
 
-Arrival = Packet | Fate
+Arrival = Packet | Disposition
 
 
 def departing(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> Packet:
@@ -43,184 +43,184 @@ def departing(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> Packe
     return Packet(Origin.POD, address, node=home, home=home)
 
 
-def _outside(flow: Flow) -> bool:
-    return flow.packet.origin is Origin.EXTERNAL
+def _outside(conn: Connection) -> bool:
+    return conn.packet.origin is Origin.EXTERNAL
 
 
-def _node_port(flow: Flow) -> bool:
-    return flow.kind is FrontendKind.NODE_PORT
+def _node_port(conn: Connection) -> bool:
+    return conn.kind is FrontendKind.NODE_PORT
 
 
-def _on_pod_network(flow: Flow) -> bool:
-    return flow.at in {At.CNI0, At.VTEP}
+def _on_pod_network(conn: Connection) -> bool:
+    return conn.at in {At.CNI0, At.VTEP}
 
 
-def _arrived(flow: Flow, source: IPAddress) -> Packet:
-    return replace(flow.packet, node=flow.asked_node, source=source)
+def _arrived(conn: Connection, source: IPAddress) -> Packet:
+    return replace(conn.packet, node=conn.asked_node, source=source)
 
 
 @rule(
     "R0.14",
     "pkg/proxy/ipvs/proxier.go writeIptablesRules: the service VIP is picked as the source IP",
 )
-def node_to_bound_address(flow: Flow) -> Arrival | None:
+def node_to_bound_address(conn: Connection) -> Arrival | None:
     """In IPVS mode, a host-network process reaches an address bound to kube-ipvs0 from that same address."""
-    local = flow.packet.origin is Origin.NODE and bound(flow)
-    return replace(flow.packet, source=flow.target) if local else None
+    local = conn.packet.origin is Origin.NODE and bound(conn)
+    return replace(conn.packet, source=conn.target) if local else None
 
 
 @rule("R0.19", "kernel: a packet to a local address has that address as its source")
-def node_to_own_virtual_address(flow: Flow) -> Arrival | None:
+def node_to_own_virtual_address(conn: Connection) -> Arrival | None:
     """A host-network process reaches a load balancer IP or externalIP of its own node from that same address.
 
     The node has the address on one of its interfaces.
     """
-    local = flow.packet.origin is Origin.NODE and flow.at_own_address
-    return replace(flow.packet, source=flow.target) if local else None
+    local = conn.packet.origin is Origin.NODE and conn.at_own_address
+    return replace(conn.packet, source=conn.target) if local else None
 
 
 @rule("R0.1", "pkg/proxy: every node has the rules in OUTPUT and PREROUTING")
-def own_node_translates(flow: Flow) -> Arrival | None:
+def own_node_translates(conn: Connection) -> Arrival | None:
     """Inside the cluster, the client's own node processes packets to a ClusterIP, load balancer IP or externalIP."""
-    return None if _node_port(flow) or _outside(flow) else flow.packet
+    return None if _node_port(conn) or _outside(conn) else conn.packet
 
 
 @rule("R0.2", "IP routing: no route to the service CIDR outside the cluster")
-def cluster_ip_from_outside(flow: Flow) -> Arrival | None:
+def cluster_ip_from_outside(conn: Connection) -> Arrival | None:
     """Clients outside the cluster have no route to a ClusterIP."""
-    return Fate.ASTRAY if _outside(flow) and flow.kind is FrontendKind.CLUSTER_IP else None
+    return Disposition.ASTRAY if _outside(conn) and conn.kind is FrontendKind.CLUSTER_IP else None
 
 
 @rule("R0.20", "IP routing")
-def held_from_outside(flow: Flow) -> Arrival | None:
+def held_from_outside(conn: Connection) -> Arrival | None:
     """From outside the cluster, packets to a load balancer IP or externalIP that a host owns go to that host.
 
     The host is a node or an external host.
     """
-    return Fate.LEAVES if _outside(flow) and is_held(flow) else None
+    return Disposition.LEAVES if _outside(conn) and is_held(conn) else None
 
 
 @rule("R0.4", "IP routing: the load balancer's addresses are routed to it")
-def balancer_from_outside(flow: Flow) -> Arrival | None:
+def balancer_from_outside(conn: Connection) -> Arrival | None:
     """From outside the cluster, packets to a load balancer IP or externalIP go to the load balancer.
 
     This does not apply to addresses that a node or an external host owns.
     """
-    return None if _node_port(flow) else Fate.LEAVES
+    return None if _node_port(conn) else Disposition.LEAVES
 
 
 @rule("R0.5", "RFC 1122 3.2.1.3: 127/8 never leaves the host")
-def loopback_elsewhere(flow: Flow) -> Arrival | None:
+def loopback_elsewhere(conn: Connection) -> Arrival | None:
     """A pod or external host that connects to 127.0.0.1 reaches itself, and no process listens there."""
-    return Fate.CLOSED if flow.at is At.LOOPBACK and flow.packet.origin is not Origin.NODE else None
+    return Disposition.CLOSED if conn.at is At.LOOPBACK and conn.packet.origin is not Origin.NODE else None
 
 
 @rule(
     "R0.6", "kernel: no such interface without an overlay or a bridge; IP routing: no route to the pod network outside"
 )
-def no_way_to_pod_network(flow: Flow) -> Arrival | None:
+def no_way_to_pod_network(conn: Connection) -> Arrival | None:
     """Packets to a cni0 or VXLAN address have no route if the node does not have that interface.
 
     Clients outside the cluster also need a route to the pod network.
     """
-    no_vtep = flow.at is At.VTEP and not flow.environment.overlay
-    no_device = no_vtep or (flow.at is At.CNI0 and not flow.environment.bridged)
-    no_route = _outside(flow) and _on_pod_network(flow) and not flow.environment.external_routes_to_pods
-    return Fate.ASTRAY if no_device or no_route else None
+    no_vtep = conn.at is At.VTEP and not conn.environment.overlay
+    no_device = no_vtep or (conn.at is At.CNI0 and not conn.environment.bridged)
+    no_route = _outside(conn) and _on_pod_network(conn) and not conn.environment.external_routes_to_pods
+    return Disposition.ASTRAY if no_device or no_route else None
 
 
 @rule("R0.15", "1:1 NAT in the network (a cloud's elastic IP), in both directions")
-def public_from_inside(flow: Flow) -> Arrival | None:
+def public_from_inside(conn: Connection) -> Arrival | None:
     """Packets to a NodePort at a public address arrive from the client node's own public address, as external traffic.
 
     The client's node has a public address. The client is a host-network process or a pod whose egress the CNI
     masquerades.
     """
-    if flow.at is not At.PUBLIC or _outside(flow) or not (flow.home.public_address and leaves_as_node(flow)):
+    if conn.at is not At.PUBLIC or _outside(conn) or not (conn.home.public_address and leaves_as_node(conn)):
         return None
-    return Packet(Origin.EXTERNAL, flow.home.public_address, node=flow.asked_node)
+    return Packet(Origin.EXTERNAL, conn.home.public_address, node=conn.asked_node)
 
 
 @rule("R0.16", "1:1 NAT in the network (a cloud's elastic IP): the reply does not pass it")
-def public_answered_past(flow: Flow) -> Arrival | None:
+def public_answered_past(conn: Connection) -> Arrival | None:
     """Inside the cluster, a client without a public address times out at a NodePort with a public address.
 
     The node replies directly, from an address that the client did not connect to.
     """
-    return Fate.DROPPED if flow.at is At.PUBLIC and not _outside(flow) else None
+    return Disposition.DROPPED if conn.at is At.PUBLIC and not _outside(conn) else None
 
 
 @rule("R0.17", "kernel rp_filter; the reply leaves by the primary interface, where anti-spoofing checks its source")
-def guarded_second_card(flow: Flow) -> Arrival | None:
+def guarded_second_card(conn: Connection) -> Arrival | None:
     """With strict rp_filter or anti-spoofing, a node's secondary address serves only clients on its own network.
 
     Anti-spoofing does not affect pod packets that travel in a tunnel.
     """
-    if flow.at is not At.SECONDARY or flow.packet.home == flow.asked_node:
+    if conn.at is not At.SECONDARY or conn.packet.home == conn.asked_node:
         return None
-    if not _outside(flow) and flow.home.secondary_address and leaves_as_node(flow):
+    if not _outside(conn) and conn.home.secondary_address and leaves_as_node(conn):
         return None
-    tunnelled = flow.packet.origin is Origin.POD and flow.environment.overlay and not leaves_as_node(flow)
-    guarded = flow.environment.strict or (flow.environment.anti_spoof and not tunnelled)
-    return Fate.DROPPED if guarded else None
+    tunnelled = conn.packet.origin is Origin.POD and conn.environment.overlay and not leaves_as_node(conn)
+    guarded = conn.environment.strict or (conn.environment.anti_spoof and not tunnelled)
+    return Disposition.DROPPED if guarded else None
 
 
 @rule("R0.7", "kernel: a packet to a local address has that address as its source")
-def node_to_own_address(flow: Flow) -> Arrival | None:
+def node_to_own_address(conn: Connection) -> Arrival | None:
     """A host-network process reaches a NodePort at an address of its own node from that same address."""
-    own = flow.packet.origin is Origin.NODE and flow.packet.home == flow.asked_node
-    return _arrived(flow, flow.target) if own else None
+    own = conn.packet.origin is Origin.NODE and conn.packet.home == conn.asked_node
+    return _arrived(conn, conn.target) if own else None
 
 
 @rule("R0.18", "kernel: source address selection and MASQUERADE by output interface")
-def to_second_card(flow: Flow) -> Arrival | None:
+def to_second_card(conn: Connection) -> Arrival | None:
     """Packets to another node's secondary address come from the secondary address of the client's node.
 
     If that node has none, they come from its primary address. This applies to host-network processes and to pods
     whose egress the CNI masquerades.
     """
-    if flow.at is not At.SECONDARY or _outside(flow) or flow.packet.home == flow.asked_node:
+    if conn.at is not At.SECONDARY or _outside(conn) or conn.packet.home == conn.asked_node:
         return None
-    return _arrived(flow, flow.home.secondary_address or flow.home.address) if leaves_as_node(flow) else None
+    return _arrived(conn, conn.home.secondary_address or conn.home.address) if leaves_as_node(conn) else None
 
 
 @rule("R0.8", "kernel: source address selection by output interface")
-def node_to_pod_network(flow: Flow) -> Arrival | None:
+def node_to_pod_network(conn: Connection) -> Arrival | None:
     """A host-network process reaches another node's cni0 or VXLAN address from its own node's VXLAN address.
 
     Without an overlay, it uses its node's primary address.
     """
-    if flow.packet.origin is not Origin.NODE or not _on_pod_network(flow):
+    if conn.packet.origin is not Origin.NODE or not _on_pod_network(conn):
         return None
-    return _arrived(flow, towards_pods_elsewhere(flow.home, flow.environment))
+    return _arrived(conn, towards_pods_elsewhere(conn.home, conn.environment))
 
 
-def _pod_to_primary_elsewhere(flow: Flow) -> bool:
-    elsewhere = flow.packet.home != flow.asked_node
-    return flow.packet.origin is Origin.POD and elsewhere and flow.at is At.PRIMARY
+def _pod_to_primary_elsewhere(conn: Connection) -> bool:
+    elsewhere = conn.packet.home != conn.asked_node
+    return conn.packet.origin is Origin.POD and elsewhere and conn.at is At.PRIMARY
 
 
 @rule("R0.9", "flannel pkg/trafficmngr/iptables masqRules: -s CLUSTER_CIDR ! -d 224.0.0.0/4 MASQUERADE (M4)")
-def pod_masqueraded_on_the_way(flow: Flow) -> Arrival | None:
+def pod_masqueraded_on_the_way(conn: Connection) -> Arrival | None:
     """If the CNI masquerades pod egress, a pod reaches another node's primary address from its own node's address."""
-    rewritten = _pod_to_primary_elsewhere(flow) and masqueraded_leaving(flow, flow.target)
-    return _arrived(flow, flow.home.address) if rewritten else None
+    rewritten = _pod_to_primary_elsewhere(conn) and masqueraded_leaving(conn, conn.target)
+    return _arrived(conn, conn.home.address) if rewritten else None
 
 
 @rule("R0.10", 'kernel rp_filter; docs/observations.md "Strict rp_filter and anti-spoofing on an overlay"')
-def pod_dropped_on_the_way(flow: Flow) -> Arrival | None:
+def pod_dropped_on_the_way(conn: Connection) -> Arrival | None:
     """On an overlay, strict rp_filter or anti-spoofing drops an unmasqueraded pod packet to another node's address.
 
     The packet does not reach kube-proxy's rules.
     """
-    guarded = flow.environment.pod_addresses_die_between_nodes
-    return Fate.DROPPED if guarded and _pod_to_primary_elsewhere(flow) else None
+    guarded = conn.environment.pod_addresses_die_between_nodes
+    return Disposition.DROPPED if guarded and _pod_to_primary_elsewhere(conn) else None
 
 
 @rule("R0.11", "IP routing")
-def arrives_as_sent(flow: Flow) -> Arrival:
+def arrives_as_sent(conn: Connection) -> Arrival:
     """A NodePort packet arrives with the client's own source address if the network does not rewrite it."""
-    return _arrived(flow, flow.packet.source)
+    return _arrived(conn, conn.packet.source)
 
 
 TO_SERVICE_ADDRESS: tuple[Rule[Arrival], ...] = (
@@ -250,55 +250,55 @@ WITHOUT_BOUND_ADDRESSES: tuple[Rule[Arrival], ...] = (
 
 
 @rule("B1", "Kubernetes docs: Pod lifecycle, container probes (readiness) and termination")
-def not_serving(flow: Flow) -> Arrival | None:
+def not_serving(conn: Connection) -> Arrival | None:
     """A direct connection to an echo pod fails if the pod is not ready and not serving.
 
     It is refused, times out or is unreachable.
     """
-    return None if flow.chosen.ready or flow.chosen.serving else Fate.UNSERVED
+    return None if conn.chosen.ready or conn.chosen.serving else Disposition.UNSERVED
 
 
 @rule("B2", "IP routing: no route to the pod network outside the cluster")
-def pod_from_outside(flow: Flow) -> Arrival | None:
+def pod_from_outside(conn: Connection) -> Arrival | None:
     """Clients outside the cluster have no route to a pod IP, unless the pod network is routed there."""
-    hidden = not flow.chosen.host_network and not flow.environment.external_routes_to_pods
-    return Fate.ASTRAY if _outside(flow) and hidden else None
+    hidden = not conn.chosen.host_network and not conn.environment.external_routes_to_pods
+    return Disposition.ASTRAY if _outside(conn) and hidden else None
 
 
 @rule("B3", "IP routing")
-def backend_from_outside(flow: Flow) -> Arrival | None:
+def backend_from_outside(conn: Connection) -> Arrival | None:
     """A direct connection from outside the cluster reaches the echo pod's node with the client's own source address."""
-    return replace(flow.packet, node=flow.chosen.node) if _outside(flow) else None
+    return replace(conn.packet, node=conn.chosen.node) if _outside(conn) else None
 
 
 @rule("B4", "IP routing inside the cluster")
-def backend_from_inside(flow: Flow) -> Arrival:
+def backend_from_inside(conn: Connection) -> Arrival:
     """A direct connection inside the cluster leaves the client's node without Service address translation."""
-    return flow.packet
+    return conn.packet
 
 
 BASELINE: tuple[Rule[Arrival], ...] = (not_serving, pod_from_outside, backend_from_outside, backend_from_inside)
 
 
 @rule("L0", "flannel masqRules (M4); pkg/proxy KUBE-POSTROUTING MASQUERADE")
-def masqueraded_towards_balancer(flow: Flow) -> IPAddress | None:
+def masqueraded_towards_balancer(conn: Connection) -> IPAddress | None:
     """A pod's packet to the load balancer has its node's address if kube-proxy or the CNI masquerades it."""
-    if flow.packet.origin is not Origin.POD or not (flow.marked or masqueraded_leaving(flow, flow.target)):
+    if conn.packet.origin is not Origin.POD or not (conn.marked or masqueraded_leaving(conn, conn.target)):
         return None
-    return flow.node.address
+    return conn.node.address
 
 
 @rule("L1", "IP routing")
-def kept_towards_balancer(flow: Flow) -> IPAddress:
+def kept_towards_balancer(conn: Connection) -> IPAddress:
     """A packet to the load balancer has the client's own source address, unless it comes from a masqueraded pod."""
-    return flow.packet.source
+    return conn.packet.source
 
 
 LEAVING: tuple[Rule[IPAddress], ...] = (masqueraded_towards_balancer, kept_towards_balancer)
 
 
-def lost_answer(flow: Flow) -> bool:
+def lost_answer(conn: Connection) -> bool:
     """Return whether hosts outside the cluster cannot reply: the source is a pod IP without a route, or dropped."""
-    environment = flow.environment
+    environment = conn.environment
     lost = not environment.pods_routed_outside or (environment.overlay and environment.anti_spoof)
-    return from_pod_network(flow, flow.packet.source) and lost
+    return from_pod_network(conn, conn.packet.source) and lost

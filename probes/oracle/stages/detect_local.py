@@ -8,58 +8,58 @@ from probes.oracle.rule import Rule, decide, rule
 from topologies.schema.enums import DetectLocal
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
 
 DETECTOR = "pkg/proxy/util/iptables/traffic.go LocalTrafficDetector"
 
 
 @rule("D1", DETECTOR)
-def not_configured(flow: Flow) -> bool | None:
+def not_configured(conn: Connection) -> bool | None:
     """Without a cluster CIDR or another detect-local mode, kube-proxy treats no packet as pod traffic."""
-    return False if flow.environment.detect_local is DetectLocal.NONE else None
+    return False if conn.environment.detect_local is DetectLocal.NONE else None
 
 
-def _from_a_pod_network_device(flow: Flow) -> bool:
+def _from_a_pod_network_device(conn: Connection) -> bool:
     """Return whether the source is the address of a cni0 or VXLAN interface in the cluster's pod CIDR."""
-    devices = {address for node in flow.world.topology.nodes for address in (node.cni0, node.vtep)}
-    source = flow.packet.source
-    return source in devices and source in flow.environment.pod_cidr
+    devices = {address for node in conn.cluster.topology.nodes for address in (node.cni0, node.vtep)}
+    source = conn.packet.source
+    return source in devices and source in conn.environment.pod_cidr
 
 
 @rule("D5", DETECTOR)
-def from_a_device_in_cluster_cidr(flow: Flow) -> bool | None:
+def from_a_device_in_cluster_cidr(conn: Connection) -> bool | None:
     """With detect-local mode ClusterCIDR, packets from a cni0 or VXLAN address in the cluster CIDR are pod traffic."""
-    by_cidr = flow.environment.detect_local is DetectLocal.CLUSTER_CIDR
-    return True if by_cidr and _from_a_pod_network_device(flow) else None
+    by_cidr = conn.environment.detect_local is DetectLocal.CLUSTER_CIDR
+    return True if by_cidr and _from_a_pod_network_device(conn) else None
 
 
 @rule("D2", DETECTOR)
-def in_cluster_cidr(flow: Flow) -> bool | None:
+def in_cluster_cidr(conn: Connection) -> bool | None:
     """With detect-local mode ClusterCIDR, a packet is pod traffic if and only if its source is in the cluster CIDR.
 
     Packets of nodes and hosts are pod traffic too if their addresses are in that range.
     """
-    if flow.environment.detect_local is not DetectLocal.CLUSTER_CIDR:
+    if conn.environment.detect_local is not DetectLocal.CLUSTER_CIDR:
         return None
-    return flow.packet.source in flow.environment.pod_cidr
+    return conn.packet.source in conn.environment.pod_cidr
 
 
 @rule("D3", DETECTOR)
-def in_node_cidr(flow: Flow) -> bool | None:
+def in_node_cidr(conn: Connection) -> bool | None:
     """With detect-local mode NodeCIDR, a packet is pod traffic if its source is in the processing node's pod CIDR."""
-    if flow.environment.detect_local is not DetectLocal.NODE_CIDR:
+    if conn.environment.detect_local is not DetectLocal.NODE_CIDR:
         return None
-    own = flow.node.pod_cidr
-    return own is not None and flow.packet.source in own
+    own = conn.node.pod_cidr
+    return own is not None and conn.packet.source in own
 
 
 @rule("D4", f"{DETECTOR}; BridgeInterface and InterfaceNamePrefix came in 1.24")
-def by_interface(flow: Flow) -> bool:
+def by_interface(conn: Connection) -> bool:
     """With detect-local mode BridgeInterface or InterfaceNamePrefix, packets from the node's own pods are pod traffic.
 
     kube-proxy recognizes them by the interface on which they arrive.
     """
-    return flow.pod_here
+    return conn.pod_here
 
 
 DETECT_LOCAL: tuple[Rule[bool], ...] = (
@@ -71,6 +71,6 @@ DETECT_LOCAL: tuple[Rule[bool], ...] = (
 )
 
 
-def known_as_pod(flow: Flow) -> bool:
+def known_as_pod(conn: Connection) -> bool:
     """Return whether the processing node treats the packet as pod traffic."""
-    return decide(flow.world.chains.detect_local, flow).value
+    return decide(conn.cluster.chains.detect_local, conn).value

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.connection import Pool
+from probes.oracle.connection import EndpointPool
 from probes.oracle.rule import Rule, decide, rule
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
     from topologies.cluster_state.snapshot import Endpoint
 
 Endpoints = tuple["Endpoint", ...]
@@ -21,37 +21,37 @@ Endpoints = tuple["Endpoint", ...]
     "KEP-1669 (ProxyTerminatingEndpoints, beta 1.26); pkg/proxy/topology.go CategorizeEndpoints",
     since=upstream.TERMINATING_ENDPOINTS,
 )
-def serving_while_terminating(flow: Flow) -> Endpoints | None:
+def serving_while_terminating(conn: Connection) -> Endpoints | None:
     """If no endpoint in the pool is ready, kube-proxy uses endpoints that are terminating and still serving."""
-    if any(endpoint.ready for endpoint in flow.candidates):
+    if any(endpoint.ready for endpoint in conn.candidates):
         return None
-    return tuple(endpoint for endpoint in flow.candidates if endpoint.serving and endpoint.terminating) or None
+    return tuple(endpoint for endpoint in conn.candidates if endpoint.serving and endpoint.terminating) or None
 
 
 @rule(
     "E2",
     "pkg/proxy/topology.go FilterEndpoints (<= 1.23), CategorizeEndpoints (>= 1.24)",
 )
-def ready_only(flow: Flow) -> Endpoints:
+def ready_only(conn: Connection) -> Endpoints:
     """kube-proxy sends traffic only to ready endpoints."""
-    return tuple(endpoint for endpoint in flow.candidates if endpoint.ready)
+    return tuple(endpoint for endpoint in conn.candidates if endpoint.ready)
 
 
 READINESS: tuple[Rule[Endpoints], ...] = (serving_while_terminating, ready_only)
 
 
-def pooled(flow: Flow, pool: Pool) -> Endpoints:
+def pooled(conn: Connection, pool: EndpointPool) -> Endpoints:
     """Return the usable endpoints of a pool on the processing node."""
-    near = flow.packet.node
-    among = tuple(one for one in flow.state.endpoints if pool is Pool.ALL or one.node == near)
-    return decide(flow.world.chains.readiness, replace(flow, candidates=among)).value
+    near = conn.packet.node
+    among = tuple(one for one in conn.state.endpoints if pool is EndpointPool.ALL or one.node == near)
+    return decide(conn.cluster.chains.readiness, replace(conn, candidates=among)).value
 
 
-def anywhere(flow: Flow) -> bool:
+def anywhere(conn: Connection) -> bool:
     """Return whether the Service has a usable endpoint on any node."""
-    return bool(pooled(flow, Pool.ALL))
+    return bool(pooled(conn, EndpointPool.ALL))
 
 
-def here(flow: Flow) -> bool:
+def here(conn: Connection) -> bool:
     """Return whether the processing node has a usable node-local endpoint."""
-    return bool(pooled(flow, Pool.LOCAL))
+    return bool(pooled(conn, EndpointPool.LOCAL))

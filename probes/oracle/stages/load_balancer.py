@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
-from probes.oracle.connection import Fate, Flow, Onward, Origin, Packet
+from probes.oracle.connection import Connection, Disposition, NextHop, Origin, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.node_addresses import from_pod_network
 from probes.oracle.rule import Decision, Rule, decide, rule
@@ -29,89 +29,89 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Listener
 
 NAME = "lb"
-Answer = Fate | Path | tuple[Flow, ...]
-Sent = Fate | Flow
+Answer = Disposition | Path | tuple[Connection, ...]
+Sent = Disposition | Connection
 DOCS = "docs/topology.md load_balancer"
 
 
 @rule("L2", f"{DOCS}.kind: none; IP routing: no host owns the address")
-def no_balancer(flow: Flow) -> Answer | None:
+def no_balancer(conn: Connection) -> Answer | None:
     """Without a load balancer, packets to a load balancer IP or externalIP have no route."""
-    return Fate.ASTRAY if flow.environment.balancer is LoadBalancerKind.NONE else None
+    return Disposition.ASTRAY if conn.environment.balancer is LoadBalancerKind.NONE else None
 
 
 @rule("L3", "IP routing: no route back to the pod network")
-def no_answer_to_pod(flow: Flow) -> Answer | None:
+def no_answer_to_pod(conn: Connection) -> Answer | None:
     """A pod IP that is not routed outside the cluster gets no reply from the load balancer.
 
     The same applies on an overlay with anti-spoofing.
     """
-    return Fate.DROPPED if flow.packet.origin is Origin.POD and lost_answer(flow) else None
+    return Disposition.DROPPED if conn.packet.origin is Origin.POD and lost_answer(conn) else None
 
 
 @rule("L14", f"{DOCS}.listeners; Huawei CCE: an ELB shared with an Ingress, another cluster or a port range")
-def listener_leads(flow: Flow) -> Answer | None:
+def listener_leads(conn: Connection) -> Answer | None:
     """A load balancer listener that forwards to a Service uses the nodes in that Service's target pool in turn."""
-    listener = _listener(flow)
+    listener = _listener(conn)
     if listener is None or not listener.leads_to:
         return None
-    state = flow.world.snapshot.services[listener.leads_to]
-    return _to_nodes(flow, state) or _nobody(flow)
+    state = conn.cluster.snapshot.services[listener.leads_to]
+    return _to_nodes(conn, state) or _nobody(conn)
 
 
 @rule("L15", f"{DOCS}.listeners")
-def listener_answers(flow: Flow) -> Answer | None:
+def listener_answers(conn: Connection) -> Answer | None:
     """At a listener of its own, the load balancer answers under the listener's name."""
-    listener = _listener(flow)
-    return Path(Outcome.OK, frozenset({flow.packet.source}), listener.name) if listener else None
+    listener = _listener(conn)
+    return Path(Outcome.OK, frozenset({conn.packet.source}), listener.name) if listener else None
 
 
 @rule("L4", f"{DOCS}.listens")
-def own_answer(flow: Flow) -> Answer | None:
+def own_answer(conn: Connection) -> Answer | None:
     """At a port of its address that no Service declares, the load balancer answers if it listens there."""
-    mine = flow.kind is FrontendKind.LOAD_BALANCER and not flow.declared
-    if not mine or not flow.environment.balancer_listens:
+    mine = conn.kind is FrontendKind.LOAD_BALANCER and not conn.declared
+    if not mine or not conn.environment.balancer_listens:
         return None
-    return Path(Outcome.OK, frozenset({flow.packet.source}), NAME)
+    return Path(Outcome.OK, frozenset({conn.packet.source}), NAME)
 
 
 @rule("L5", f"{DOCS}.listens")
-def own_refusal(flow: Flow) -> Answer | None:
+def own_refusal(conn: Connection) -> Answer | None:
     """At a port of its address where it does not listen, the load balancer refuses connections (TCP RST)."""
-    return Fate.CLOSED if flow.kind is FrontendKind.LOAD_BALANCER and not flow.declared else None
+    return Disposition.CLOSED if conn.kind is FrontendKind.LOAD_BALANCER and not conn.declared else None
 
 
 @rule("L6", "kernel: TTL exceeded in transit")
-def circles(flow: Flow) -> Answer | None:
+def circles(conn: Connection) -> Answer | None:
     """A packet to an externalIP that no node translates loops between load balancer and node until its TTL expires."""
-    return Fate.ASTRAY if flow.kind is FrontendKind.EXTERNAL_IP and flow.returned else None
+    return Disposition.ASTRAY if conn.kind is FrontendKind.EXTERNAL_IP and conn.returned else None
 
 
 @rule("L8", DOCS)
-def handed_to_first_node(flow: Flow) -> Answer | None:
+def handed_to_first_node(conn: Connection) -> Answer | None:
     """The load balancer routes packets to an externalIP to the first node, with the destination unchanged."""
-    if flow.kind is not FrontendKind.EXTERNAL_IP:
+    if conn.kind is not FrontendKind.EXTERNAL_IP:
         return None
-    first = flow.world.topology.nodes[0].name
-    return (replace(flow, packet=_onward(flow, first), marked=False, returned=True),)
+    first = conn.cluster.topology.nodes[0].name
+    return (replace(conn, packet=_onward(conn, first), marked=False, returned=True),)
 
 
 @rule("L9", f"{DOCS}.empty_pool")
-def empty_pool(flow: Flow) -> Answer | None:
+def empty_pool(conn: Connection) -> Answer | None:
     """If no node is in the target pool, the load balancer refuses connections (TCP RST) or drops packets."""
-    return None if _pool(flow, flow.state) else _nobody(flow)
+    return None if _pool(conn, conn.state) else _nobody(conn)
 
 
 @rule(
     "L10",
     "Kubernetes docs: Service externalTrafficPolicy; pkg/proxy/healthcheck/service_health.go: healthCheckNodePort",
 )
-def to_node_ports(flow: Flow) -> Answer:
+def to_node_ports(conn: Connection) -> Answer:
     """The load balancer uses the nodes in its target pool in turn.
 
     With externalTrafficPolicy: Local and health checks, the pool contains only nodes with a ready endpoint.
     """
-    return _to_nodes(flow, flow.state)
+    return _to_nodes(conn, conn.state)
 
 
 RECEIVING: tuple[Rule[Answer], ...] = (
@@ -129,35 +129,35 @@ RECEIVING: tuple[Rule[Answer], ...] = (
 
 
 @rule("L16", f"{DOCS}.kind: full-nat")
-def full_nat(flow: Flow) -> IPAddress | None:
+def full_nat(conn: Connection) -> IPAddress | None:
     """A full-NAT load balancer replaces the client's address with its own.
 
     This does not apply to packets to an externalIP.
     """
-    translated = flow.kind is not FrontendKind.EXTERNAL_IP
-    return _own_address(flow) if translated and flow.environment.balancer is LoadBalancerKind.FULL_NAT else None
+    translated = conn.kind is not FrontendKind.EXTERNAL_IP
+    return _own_address(conn) if translated and conn.environment.balancer is LoadBalancerKind.FULL_NAT else None
 
 
 @rule("L11", f"{DOCS}.masquerade_inside")
-def back_to_the_nodes(flow: Flow) -> IPAddress | None:
+def back_to_the_nodes(conn: Connection) -> IPAddress | None:
     """An inline load balancer with masquerade_inside uses its own address as the source of packets from the nodes."""
-    inside = flow.packet.origin is not Origin.EXTERNAL
-    masquerades = flow.world.topology.load_balancer.masquerade_inside
-    inline = flow.environment.balancer is LoadBalancerKind.INLINE
-    return _own_address(flow) if inside and masquerades and inline else None
+    inside = conn.packet.origin is not Origin.EXTERNAL
+    masquerades = conn.cluster.topology.load_balancer.masquerade_inside
+    inline = conn.environment.balancer is LoadBalancerKind.INLINE
+    return _own_address(conn) if inside and masquerades and inline else None
 
 
 @rule("L12", f"{DOCS}.kind: inline")
-def client_kept(flow: Flow) -> IPAddress:
+def client_kept(conn: Connection) -> IPAddress:
     """The load balancer preserves the client's source IP."""
-    return flow.packet.source
+    return conn.packet.source
 
 
 REWRITING: tuple[Rule[IPAddress], ...] = (full_nat, back_to_the_nodes, client_kept)
 
 
-def _keeps_an_inside_client(flow: Flow) -> bool:
-    return bool(flow.packet.home) and flow.packet.source != _own_address(flow)
+def _keeps_an_inside_client(conn: Connection) -> bool:
+    return bool(conn.packet.home) and conn.packet.source != _own_address(conn)
 
 
 @rule(
@@ -165,39 +165,39 @@ def _keeps_an_inside_client(flow: Flow) -> bool:
     "netfilter: NAT only for the first packet of a connection; kernel: TTL exceeded in transit; "
     'docs/observations.md "externalIP loop on the pod\'s own node"',
 )
-def circles_at_home(flow: Flow) -> Sent | None:
+def circles_at_home(conn: Connection) -> Sent | None:
     """A pod's packet to an externalIP loops if the load balancer returns it, with the pod IP, to the pod's node.
 
     conntrack already has the connection, so no NAT rule translates the packet. It loops until its TTL expires.
     """
-    home = flow.packet.home == flow.packet.node and from_pod_network(flow, flow.packet.source)
-    return Fate.ASTRAY if home and flow.kind is FrontendKind.EXTERNAL_IP else None
+    home = conn.packet.home == conn.packet.node and from_pod_network(conn, conn.packet.source)
+    return Disposition.ASTRAY if home and conn.kind is FrontendKind.EXTERNAL_IP else None
 
 
 @rule(
     "L13", 'kernel: martian source; the reply bypasses the load balancer; docs/observations.md "Load balancer loopback"'
 )
-def sent_home(flow: Flow) -> Sent | None:
+def sent_home(conn: Connection) -> Sent | None:
     """A connection times out if the load balancer preserves the client's source IP and picks the client's own node."""
-    home = flow.packet.home == flow.packet.node
-    return Fate.DROPPED if _keeps_an_inside_client(flow) and home else None
+    home = conn.packet.home == conn.packet.node
+    return Disposition.DROPPED if _keeps_an_inside_client(conn) and home else None
 
 
 @rule("L17", "IP routing: the reply uses the tunnel and bypasses the load balancer")
-def answered_past(flow: Flow) -> Sent | None:
+def answered_past(conn: Connection) -> Sent | None:
     """On an overlay, a pod times out if the load balancer preserves its pod IP.
 
     The reply returns over the pod network, from an address that the pod did not connect to.
     """
-    bare = _keeps_an_inside_client(flow) and from_pod_network(flow, flow.packet.source)
-    translated = flow.kind is not FrontendKind.EXTERNAL_IP
-    return Fate.DROPPED if bare and translated and flow.environment.overlay else None
+    bare = _keeps_an_inside_client(conn) and from_pod_network(conn, conn.packet.source)
+    translated = conn.kind is not FrontendKind.EXTERNAL_IP
+    return Disposition.DROPPED if bare and translated and conn.environment.overlay else None
 
 
 @rule("L18", DOCS)
-def arrives(flow: Flow) -> Sent:
+def arrives(conn: Connection) -> Sent:
     """A packet from the load balancer arrives at the selected node as external traffic."""
-    return flow
+    return conn
 
 
 SENDING: tuple[Rule[Sent], ...] = (circles_at_home, sent_home, answered_past, arrives)
@@ -206,84 +206,84 @@ SENDING: tuple[Rule[Sent], ...] = (circles_at_home, sent_home, answered_past, ar
 class Declared:
     """The load balancer that the topology declares."""
 
-    def receive(self, flow: Flow) -> Iterator[Onward]:
+    def receive(self, conn: Connection) -> Iterator[NextHop]:
         """Yield the next hop of a packet that reached the load balancer, or one per node of the target pool."""
-        reception = decide(RECEIVING, flow)
+        reception = decide(RECEIVING, conn)
         answer = reception.value
-        if isinstance(answer, Fate):
-            yield Onward(answer.paths(), (reception,))
+        if isinstance(answer, Disposition):
+            yield NextHop(answer.paths(), (reception,))
         elif isinstance(answer, Path):
-            yield Onward((answer,), (reception,))
+            yield NextHop((answer,), (reception,))
         else:
-            source = decide(REWRITING, flow)
+            source = decide(REWRITING, conn)
             for one in answer:
                 yield _send(one, (reception, source), 1 / len(answer))
 
 
-def _send(flow: Flow, decisions: tuple[Decision[Any], ...], share: float) -> Onward:
-    sending = decide(SENDING, flow)
+def _send(conn: Connection, decisions: tuple[Decision[Any], ...], share: float) -> NextHop:
+    sending = decide(SENDING, conn)
     sent = sending.value
-    return Onward(sent.paths() if isinstance(sent, Fate) else sent, (*decisions, sending), share)
+    return NextHop(sent.paths() if isinstance(sent, Disposition) else sent, (*decisions, sending), share)
 
 
-def _own_address(flow: Flow) -> IPAddress:
+def _own_address(conn: Connection) -> IPAddress:
     """Return the declared address, or the first host of the nodes' /24, which the lab uses."""
-    topology = flow.world.topology
+    topology = conn.cluster.topology
     return topology.load_balancer.address or IPNetwork((topology.nodes[0].address, 24), strict=False)[1]
 
 
-def _listener(flow: Flow) -> Listener | None:
+def _listener(conn: Connection) -> Listener | None:
     """Return the listener at this port of the load balancer IP, if no Service declares the port."""
-    if flow.kind is not FrontendKind.LOAD_BALANCER or flow.declared:
+    if conn.kind is not FrontendKind.LOAD_BALANCER or conn.declared:
         return None
-    services = flow.world.snapshot.services.values()
-    here = {None, *(state.name for state in services if state.balanced_at == flow.target)}
-    for listener in flow.world.topology.load_balancer.listeners:
-        if listener.service in here and listener.port <= flow.port <= (listener.until or listener.port):
+    services = conn.cluster.snapshot.services.values()
+    here = {None, *(state.name for state in services if state.balanced_at == conn.target)}
+    for listener in conn.cluster.topology.load_balancer.listeners:
+        if listener.service in here and listener.port <= conn.port <= (listener.until or listener.port):
             return listener
     return None
 
 
-def _pool(flow: Flow, state: ServiceState) -> tuple[str, ...]:
+def _pool(conn: Connection, state: ServiceState) -> tuple[str, ...]:
     """Return the nodes to which it may send this packet.
 
     With externalTrafficPolicy: Local the health check selects the nodes, and kube-proxy's healthCheckNodePort counts
     only ready endpoints. With `excludes_source` the node that sent the packet is excluded.
     """
-    balancer = flow.world.topology.load_balancer
-    nodes = [node for node in flow.world.topology.nodes if not _excluded(flow, node.address)]
+    balancer = conn.cluster.topology.load_balancer
+    nodes = [node for node in conn.cluster.topology.nodes if not _excluded(conn, node.address)]
     if state.external_traffic_policy is not TrafficPolicy.LOCAL or balancer.registers is Registers.ALL:
         return tuple(node.name for node in nodes)
     homes = {endpoint.node for endpoint in state.endpoints if endpoint.ready}
     return tuple(node.name for node in nodes if node.name in homes)
 
 
-def _excluded(flow: Flow, address: IPAddress) -> bool:
-    return flow.world.topology.load_balancer.excludes_source and flow.packet.source == address
+def _excluded(conn: Connection, address: IPAddress) -> bool:
+    return conn.cluster.topology.load_balancer.excludes_source and conn.packet.source == address
 
 
-def _nobody(flow: Flow) -> Fate:
-    return Fate.DROPPED if flow.environment.empty_pool is EmptyPool.DROP else Fate.CLOSED
+def _nobody(conn: Connection) -> Disposition:
+    return Disposition.DROPPED if conn.environment.empty_pool is EmptyPool.DROP else Disposition.CLOSED
 
 
-def _to_nodes(flow: Flow, state: ServiceState) -> tuple[Flow, ...]:
-    return tuple(_at_node_port(flow, state, node) for node in _pool(flow, state))
+def _to_nodes(conn: Connection, state: ServiceState) -> tuple[Connection, ...]:
+    return tuple(_at_node_port(conn, state, node) for node in _pool(conn, state))
 
 
-def _onward(flow: Flow, node: str) -> Packet:
+def _onward(conn: Connection, node: str) -> Packet:
     """Return the packet as the selected node receives it: as external traffic."""
-    return Packet(Origin.EXTERNAL, decide(REWRITING, flow).value, node=node, home=flow.packet.home)
+    return Packet(Origin.EXTERNAL, decide(REWRITING, conn).value, node=node, home=conn.packet.home)
 
 
-def _at_node_port(flow: Flow, state: ServiceState, node: str) -> Flow:
+def _at_node_port(conn: Connection, state: ServiceState, node: str) -> Connection:
     """Return the connection as one to a NodePort of that node."""
     return replace(
-        flow,
+        conn,
         state=state,
         kind=FrontendKind.NODE_PORT,
-        target=flow.world.topology.node(node).address,
+        target=conn.cluster.topology.node(node).address,
         asked_node=node,
-        packet=_onward(flow, node),
+        packet=_onward(conn, node),
         declared=True,
         marked=False,
         returned=True,

@@ -13,67 +13,67 @@ from topologies.frontends import FrontendKind
 from topologies.schema.enums import DetectLocal
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
 
 
 @rule("R2.2", f"{PROXIER}, {IPVS}, {NFTABLES} masqueradeAll")
-def masquerade_all(flow: Flow) -> bool | None:
+def masquerade_all(conn: Connection) -> bool | None:
     """With --masquerade-all, kube-proxy marks every packet to a ClusterIP for masquerade (KUBE-MARK-MASQ)."""
-    return True if internal(flow) and flow.environment.masquerade_all else None
+    return True if internal(conn) and conn.environment.masquerade_all else None
 
 
 @rule("R2.4", f"{IPVS} 1.20.2:1706-1733: KUBE-CLUSTER-IP src,dst")
-def internal_from_virtual_address(flow: Flow) -> bool | None:
+def internal_from_virtual_address(conn: Connection) -> bool | None:
     """In IPVS mode without detect-local, kube-proxy marks ClusterIP packets of host-network processes for masquerade.
 
     Their source is the ClusterIP itself. Other packets to a ClusterIP are not marked.
     """
-    return flow.local if internal(flow) and flow.environment.detect_local is DetectLocal.NONE else None
+    return conn.local if internal(conn) and conn.environment.detect_local is DetectLocal.NONE else None
 
 
 @rule("R2.5", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {NFTABLES} 1.36:633")
-def internal_without_detector(flow: Flow) -> bool | None:
+def internal_without_detector(conn: Connection) -> bool | None:
     """Without detect-local, kube-proxy marks no packet to a ClusterIP for masquerade."""
-    return False if internal(flow) and flow.environment.detect_local is DetectLocal.NONE else None
+    return False if internal(conn) and conn.environment.detect_local is DetectLocal.NONE else None
 
 
 @rule("R2.3", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {IPVS} KUBE-CLUSTER-IP; {NFTABLES} 1.36:633")
-def internal_from_no_pod(flow: Flow) -> bool | None:
+def internal_from_no_pod(conn: Connection) -> bool | None:
     """With detect-local, kube-proxy marks ClusterIP packets for masquerade if and only if they are not pod traffic."""
-    return not known_as_pod(flow) if internal(flow) else None
+    return not known_as_pod(conn) if internal(conn) else None
 
 
 @rule(
     "R4.6",
     f"{PROXIER} KUBE-XLB, KUBE-EXT: pods go to the cluster-wide chain unmarked; {NFTABLES}",
 )
-def pod_under_local(flow: Flow) -> bool | None:
+def pod_under_local(conn: Connection) -> bool | None:
     """With externalTrafficPolicy: Local, kube-proxy does not mark pod traffic for masquerade."""
-    return False if external_local(flow) and known_as_pod(flow) else None
+    return False if external_local(conn) and known_as_pod(conn) else None
 
 
 @rule("R4.7", f"#77523: masquerade LOCAL traffic; {NFTABLES}")
-def node_under_local(flow: Flow) -> bool | None:
+def node_under_local(conn: Connection) -> bool | None:
     """With externalTrafficPolicy: Local, kube-proxy marks packets of host-network processes for masquerade.
 
     The process runs on the node that processes the packet.
     """
-    return True if external_local(flow) and flow.local else None
+    return True if external_local(conn) and conn.local else None
 
 
 @rule("R4.8", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-SVL (1.24); {NFTABLES}")
-def client_under_local(flow: Flow) -> bool | None:
+def client_under_local(conn: Connection) -> bool | None:
     """With externalTrafficPolicy: Local, kube-proxy preserves the source IP.
 
     This does not apply to packets of host-network processes on the node.
     """
-    return False if external_local(flow) else None
+    return False if external_local(conn) else None
 
 
 @rule("R4i.4", f"{IPVS} 1.20.2:178-190: the -LOCAL sets RETURN before KUBE-MARK-MASQ")
-def never_under_local(flow: Flow) -> bool | None:
+def never_under_local(conn: Connection) -> bool | None:
     """In IPVS mode with externalTrafficPolicy: Local, kube-proxy marks no packet for masquerade."""
-    return False if external_local(flow) else None
+    return False if external_local(conn) else None
 
 
 @rule(
@@ -82,12 +82,12 @@ def never_under_local(flow: Flow) -> bool | None:
     since=upstream.EXTERNAL_IPS_CAPTURED,
     until=upstream.EXTERNAL_CHAINS,
 )
-def pod_to_external_ip(flow: Flow) -> bool | None:
+def pod_to_external_ip(conn: Connection) -> bool | None:
     """In iptables mode, kube-proxy does not mark pod traffic to an externalIP for masquerade.
 
     This applies with externalTrafficPolicy: Cluster.
     """
-    return False if flow.kind is FrontendKind.EXTERNAL_IP and known_as_pod(flow) else None
+    return False if conn.kind is FrontendKind.EXTERNAL_IP and known_as_pod(conn) else None
 
 
 @rule(
@@ -95,7 +95,7 @@ def pod_to_external_ip(flow: Flow) -> bool | None:
     f"{PROXIER} KUBE-MARK-MASQ in KUBE-FW, KUBE-NODEPORTS, KUBE-SVC, KUBE-EXT (1.24); "
     f"{IPVS} KUBE-LOAD-BALANCER, KUBE-NODE-PORT-TCP, KUBE-EXTERNAL-IP; {NFTABLES} external chain",
 )
-def external_always(_flow: Flow) -> bool:
+def external_always(_flow: Connection) -> bool:
     """With externalTrafficPolicy: Cluster, kube-proxy marks external packets for masquerade (KUBE-MARK-MASQ).
 
     These are all packets to a NodePort, load balancer IP or externalIP, pod traffic included.

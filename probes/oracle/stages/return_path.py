@@ -12,62 +12,62 @@ from probes.oracle.stages.traffic_policies import bound
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
     from topologies.common.addresses import IPAddress
 
 
 MEASURED = 'docs/observations.md "Return path in network namespaces"'
 
 
-def _seen(flow: Flow) -> IPAddress:
-    return flow.seen or flow.packet.source
+def _seen(conn: Connection) -> IPAddress:
+    return conn.seen or conn.packet.source
 
 
-def _through_service(flow: Flow) -> bool:
-    return flow.kind is not FrontendKind.ENDPOINT
+def _through_service(conn: Connection) -> bool:
+    return conn.kind is not FrontendKind.ENDPOINT
 
 
-def _endpoint_here(flow: Flow) -> bool:
-    return flow.chosen.node == flow.packet.node
+def _endpoint_here(conn: Connection) -> bool:
+    return conn.chosen.node == conn.packet.node
 
 
 @rule("R11.1", f"kernel br_netfilter, bridge port hairpin_mode; {MEASURED}")
-def bridge_hairpin_off(flow: Flow) -> Outcome | None:
+def bridge_hairpin_off(conn: Connection) -> Outcome | None:
     """With br_netfilter, a pod cannot reach itself through a Service if hairpin mode of its bridge port is off."""
-    to_itself = flow.pod_here and flow.packet.source == flow.chosen.address and _through_service(flow)
-    broken = flow.environment.bridged and flow.environment.bridge_nf_call_iptables and not flow.environment.hairpin
+    to_itself = conn.pod_here and conn.packet.source == conn.chosen.address and _through_service(conn)
+    broken = conn.environment.bridged and conn.environment.bridge_nf_call_iptables and not conn.environment.hairpin
     return Outcome.TIMEOUT if to_itself and broken else None
 
 
 @rule("R11.2", f"kernel net.bridge.bridge-nf-call-iptables; {MEASURED}")
-def switched_past_conntrack(flow: Flow) -> Outcome | None:
+def switched_past_conntrack(conn: Connection) -> Outcome | None:
     """Without br_netfilter, an unmasqueraded reply between two pods on one node bypasses conntrack.
 
     The connection times out.
     """
-    unseen = flow.environment.bridged and not flow.environment.bridge_nf_call_iptables
-    if not unseen or not _through_service(flow):
+    unseen = conn.environment.bridged and not conn.environment.bridge_nf_call_iptables
+    if not unseen or not _through_service(conn):
         return None
-    one_bridge = flow.pod_here and _endpoint_here(flow) and not flow.chosen.host_network
-    return Outcome.TIMEOUT if one_bridge and _seen(flow) == flow.packet.source else None
+    one_bridge = conn.pod_here and _endpoint_here(conn) and not conn.chosen.host_network
+    return Outcome.TIMEOUT if one_bridge and _seen(conn) == conn.packet.source else None
 
 
 @rule("R11.3", 'kernel rp_filter; docs/observations.md "Strict rp_filter and anti-spoofing on an overlay"')
-def pod_address_on_underlay(flow: Flow) -> Outcome | None:
+def pod_address_on_underlay(conn: Connection) -> Outcome | None:
     """On an overlay, strict rp_filter or anti-spoofing drops packets from a pod IP on the nodes' network.
 
     A remote host-network endpoint therefore times out.
     """
-    bare = flow.chosen.host_network and not _endpoint_here(flow) and from_pod_network(flow, _seen(flow))
-    return Outcome.TIMEOUT if bare and flow.environment.pod_addresses_die_between_nodes else None
+    bare = conn.chosen.host_network and not _endpoint_here(conn) and from_pod_network(conn, _seen(conn))
+    return Outcome.TIMEOUT if bare and conn.environment.pod_addresses_die_between_nodes else None
 
 
 @rule("R11.4", f"kernel rp_filter; {MEASURED}")
-def answer_on_underlay(flow: Flow) -> Outcome | None:
+def answer_on_underlay(conn: Connection) -> Outcome | None:
     """On an overlay, strict rp_filter or anti-spoofing drops a remote pod's reply to a node's primary address."""
-    remote_pod = not flow.chosen.host_network and not _endpoint_here(flow)
-    bare = remote_pod and _seen(flow) == flow.node.address
-    return Outcome.TIMEOUT if bare and flow.environment.pod_addresses_die_between_nodes else None
+    remote_pod = not conn.chosen.host_network and not _endpoint_here(conn)
+    bare = remote_pod and _seen(conn) == conn.node.address
+    return Outcome.TIMEOUT if bare and conn.environment.pod_addresses_die_between_nodes else None
 
 
 @rule(
@@ -75,57 +75,57 @@ def answer_on_underlay(flow: Flow) -> Outcome | None:
     "kernel: loopback source to a non-local address (#67730, #96879)",
     until=upstream.NO_LOOPBACK_SERVER,
 )
-def loopback_leaves(flow: Flow) -> Outcome | None:
+def loopback_leaves(conn: Connection) -> Outcome | None:
     """In IPVS mode, a NodePort at 127.0.0.1 reaches only a host-network endpoint on the same node.
 
     The kernel does not send packets with a loopback source to a non-local address.
     """
-    inside = flow.chosen.host_network and _endpoint_here(flow)
-    return Outcome.TIMEOUT if flow.at is At.LOOPBACK and not inside else None
+    inside = conn.chosen.host_network and _endpoint_here(conn)
+    return Outcome.TIMEOUT if conn.at is At.LOOPBACK and not inside else None
 
 
 @rule(
     "R11.10",
     'source/destination check of the network; docs/observations.md "Source check drops replies from an externalIP"',
 )
-def foreign_address_leaves(flow: Flow) -> Outcome | None:
+def foreign_address_leaves(conn: Connection) -> Outcome | None:
     """With anti-spoofing, the network drops a node's reply from an externalIP.
 
     This applies to packets that the load balancer forwards to the node.
     """
-    handed_on = flow.kind is FrontendKind.EXTERNAL_IP and flow.returned
-    return Outcome.TIMEOUT if handed_on and flow.environment.anti_spoof else None
+    handed_on = conn.kind is FrontendKind.EXTERNAL_IP and conn.returned
+    return Outcome.TIMEOUT if handed_on and conn.environment.anti_spoof else None
 
 
 @rule("R11.5", "netfilter conntrack")
-def endpoint_here(flow: Flow) -> Outcome | None:
+def endpoint_here(conn: Connection) -> Outcome | None:
     """The reply of an endpoint on the processing node passes that node's conntrack."""
-    return Outcome.OK if _endpoint_here(flow) else None
+    return Outcome.OK if _endpoint_here(conn) else None
 
 
 @rule("R11.9", "kernel: kube-ipvs0 of the endpoint's node has the address too (#93456)")
-def to_a_bound_address(flow: Flow) -> Outcome | None:
+def to_a_bound_address(conn: Connection) -> Outcome | None:
     """In IPVS mode, a reply to an address bound to kube-ipvs0 does not leave the endpoint's node.
 
     The connection times out.
     """
-    return Outcome.TIMEOUT if bound(flow) and _seen(flow) == flow.target else None
+    return Outcome.TIMEOUT if bound(conn) and _seen(conn) == conn.target else None
 
 
 @rule("R11.6", "netfilter conntrack")
-def to_the_node(flow: Flow) -> Outcome | None:
+def to_the_node(conn: Connection) -> Outcome | None:
     """A reply to an address of the processing node returns through that node's conntrack."""
-    return Outcome.OK if _seen(flow) in owned(flow.node, flow.environment) else None
+    return Outcome.OK if _seen(conn) in owned(conn.node, conn.environment) else None
 
 
 @rule("R11.7", "netfilter conntrack")
-def to_a_pod_here(flow: Flow) -> Outcome | None:
+def to_a_pod_here(conn: Connection) -> Outcome | None:
     """A reply to a pod on the processing node is routed back through that node."""
-    return Outcome.OK if flow.pod_here else None
+    return Outcome.OK if conn.pod_here else None
 
 
 @rule("R11.8", f"netfilter conntrack: five-tuple mismatch, RST to the endpoint; {MEASURED}")
-def past_the_node(_flow: Flow) -> Outcome:
+def past_the_node(_flow: Connection) -> Outcome:
     """A reply that bypasses the processing node times out.
 
     It reaches the client directly, from an address that the client did not connect to.

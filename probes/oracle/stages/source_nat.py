@@ -10,84 +10,84 @@ from probes.oracle.node_addresses import masqueraded_leaving, towards_endpoint
 from probes.oracle.rule import Rule, rule
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
     from topologies.common.addresses import IPAddress
 
 FLANNEL = "flannel pkg/trafficmngr/iptables masqRules"
 
 
-def _back_to_itself(flow: Flow) -> bool:
-    return flow.packet.source == flow.chosen.address
+def _back_to_itself(conn: Connection) -> bool:
+    return conn.packet.source == conn.chosen.address
 
 
 @rule("R10.1", f"{PROXIER} KUBE-SEP: -s endpoint KUBE-MARK-MASQ")
-def hairpin(flow: Flow) -> IPAddress | None:
+def hairpin(conn: Connection) -> IPAddress | None:
     """In iptables mode, an endpoint that receives its own packet sees the node's interface address towards it."""
-    return towards_endpoint(flow) if _back_to_itself(flow) else None
+    return towards_endpoint(conn) if _back_to_itself(conn) else None
 
 
 @rule("R10.7", f"{NFTABLES} endpoint chains", until=upstream.HAIRPIN_SET)
-def hairpin_nftables(flow: Flow) -> IPAddress | None:
+def hairpin_nftables(conn: Connection) -> IPAddress | None:
     """In nftables mode, an endpoint that receives its own packet sees the node's interface address towards it."""
-    return towards_endpoint(flow) if _back_to_itself(flow) else None
+    return towards_endpoint(conn) if _back_to_itself(conn) else None
 
 
 @rule(
     "R10.8",
     f"{IPVS} KUBE-LOOP-BACK dst,dst,src; {NFTABLES} 1.36 set hairpin-connections (#136499)",
 )
-def hairpin_here(flow: Flow) -> IPAddress | None:
+def hairpin_here(conn: Connection) -> IPAddress | None:
     """A node-local endpoint that receives its own packet sees the node's interface address towards it."""
-    return towards_endpoint(flow) if _back_to_itself(flow) and flow.chosen.node == flow.packet.node else None
+    return towards_endpoint(conn) if _back_to_itself(conn) and conn.chosen.node == conn.packet.node else None
 
 
 @rule("R10.2", "netfilter: INPUT has no POSTROUTING")
-def delivered_here(flow: Flow) -> IPAddress | None:
+def delivered_here(conn: Connection) -> IPAddress | None:
     """A host-network endpoint on the processing node sees the preserved source IP of packets from pods and other hosts.
 
     These packets do not pass POSTROUTING.
     """
-    inside = flow.chosen.host_network and flow.chosen.node == flow.packet.node
-    return flow.packet.source if inside and not flow.local else None
+    inside = conn.chosen.host_network and conn.chosen.node == conn.packet.node
+    return conn.packet.source if inside and not conn.local else None
 
 
 @rule("R10.3", "pkg/proxy KUBE-POSTROUTING MASQUERADE")
-def marked(flow: Flow) -> IPAddress | None:
+def marked(conn: Connection) -> IPAddress | None:
     """A packet marked for masquerade gets the node's interface address towards the endpoint.
 
     This is the address of cni0, of the VXLAN interface or of the primary interface.
     """
-    return towards_endpoint(flow) if flow.marked else None
+    return towards_endpoint(conn) if conn.marked else None
 
 
 @rule("R10.4", f"{FLANNEL} M1 M2 M3 M5")
-def entering_elsewhere(flow: Flow) -> IPAddress | None:
+def entering_elsewhere(conn: Connection) -> IPAddress | None:
     """If the CNI masquerades traffic into the pod network, a pod on another node sees the processing node's address.
 
     This applies to sources outside the pod CIDR.
     """
-    elsewhere = flow.chosen.node != flow.packet.node and not flow.chosen.host_network
-    entering = flow.packet.source not in flow.environment.pod_cidr
-    if not flow.environment.masquerades_entering or not elsewhere or not entering:
+    elsewhere = conn.chosen.node != conn.packet.node and not conn.chosen.host_network
+    entering = conn.packet.source not in conn.environment.pod_cidr
+    if not conn.environment.masquerades_entering or not elsewhere or not entering:
         return None
-    return towards_endpoint(flow)
+    return towards_endpoint(conn)
 
 
 @rule("R10.5", f'{FLANNEL} M4; docs/observations.md "flannel masquerades packets on the loopback interface"')
-def leaving_pod_network(flow: Flow) -> IPAddress | None:
+def leaving_pod_network(conn: Connection) -> IPAddress | None:
     """If the CNI masquerades pod egress, a host-network endpoint sees the processing node's primary address.
 
     This applies to sources in the pod CIDR. They include a host-network process that connects to its own node's
     cni0 or VXLAN address.
     """
-    leaving = flow.chosen.host_network and masqueraded_leaving(flow, flow.chosen.address)
-    return flow.node.address if leaving else None
+    leaving = conn.chosen.host_network and masqueraded_leaving(conn, conn.chosen.address)
+    return conn.node.address if leaving else None
 
 
 @rule("R10.6", "netfilter: no rule matches")
-def kept(flow: Flow) -> IPAddress:
+def kept(conn: Connection) -> IPAddress:
     """An endpoint sees the preserved source IP if no masquerade rule matches."""
-    return flow.packet.source
+    return conn.packet.source
 
 
 POSTROUTING: tuple[Rule[IPAddress], ...] = (delivered_here, marked, entering_elsewhere, leaving_pod_network, kept)

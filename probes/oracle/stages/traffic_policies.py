@@ -9,44 +9,44 @@ from topologies.frontends import FrontendKind
 from topologies.schema.enums import TrafficPolicy
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Flow
+    from probes.oracle.connection import Connection
 
 
-def internal(flow: Flow) -> bool:
+def internal(conn: Connection) -> bool:
     """Return whether the target is the ClusterIP, for which internalTrafficPolicy applies."""
-    return flow.kind is FrontendKind.CLUSTER_IP
+    return conn.kind is FrontendKind.CLUSTER_IP
 
 
-def external_local(flow: Flow) -> bool:
+def external_local(conn: Connection) -> bool:
     """Return whether externalTrafficPolicy applies to the target and is Local."""
-    return not internal(flow) and flow.state.external_traffic_policy is TrafficPolicy.LOCAL
+    return not internal(conn) and conn.state.external_traffic_policy is TrafficPolicy.LOCAL
 
 
-def internal_local(flow: Flow) -> bool:
+def internal_local(conn: Connection) -> bool:
     """Return whether the Service's internalTrafficPolicy is Local."""
-    return flow.state.internal_traffic_policy is TrafficPolicy.LOCAL
+    return conn.state.internal_traffic_policy is TrafficPolicy.LOCAL
 
 
-def externally_accessible(flow: Flow) -> bool:
+def externally_accessible(conn: Connection) -> bool:
     """Return whether the Service has a NodePort, load balancer IP or externalIP (ServicePort.ExternallyAccessible)."""
-    state = flow.state
-    return bool(state.node_port or state.external_ips or (state.load_balancer_ip and not proxied(flow)))
+    state = conn.state
+    return bool(state.node_port or state.external_ips or (state.load_balancer_ip and not proxied(conn)))
 
 
-def proxied(flow: Flow) -> bool:
+def proxied(conn: Connection) -> bool:
     """Return whether the load balancer IP has ipMode: Proxy and this kube-proxy supports it."""
-    return flow.state.load_balancer_ip_mode == "Proxy" and upstream.BALANCER_IP_MODE.is_in(flow.version)
+    return conn.state.load_balancer_ip_mode == "Proxy" and upstream.BALANCER_IP_MODE.is_in(conn.version)
 
 
-def leads_to_balancer(flow: Flow) -> bool:
+def leads_to_balancer(conn: Connection) -> bool:
     """Return whether kube-proxy has no rules for the load balancer: hostname-only status, or ipMode: Proxy."""
-    if flow.kind is not FrontendKind.LOAD_BALANCER:
+    if conn.kind is not FrontendKind.LOAD_BALANCER:
         return False
-    return flow.state.load_balancer_ip is None or proxied(flow)
+    return conn.state.load_balancer_ip is None or proxied(conn)
 
 
-def bound(flow: Flow) -> bool:
+def bound(conn: Connection) -> bool:
     """Return whether IPVS mode binds the target to kube-ipvs0: a ClusterIP, load balancer IP or externalIP."""
-    return flow.kind in {FrontendKind.CLUSTER_IP, FrontendKind.LOAD_BALANCER, FrontendKind.EXTERNAL_IP} and (
-        not leads_to_balancer(flow)
+    return conn.kind in {FrontendKind.CLUSTER_IP, FrontendKind.LOAD_BALANCER, FrontendKind.EXTERNAL_IP} and (
+        not leads_to_balancer(conn)
     )

@@ -59,7 +59,7 @@ def test_the_steps_of_why_are_the_rules_of_the_expectation(name):
 
         for way in told_ways:
             assert tuple(taken.rule.id for taken in way.decisions) == way.path.rules, cell.id
-            assert all(taken.rule.step(taken.flow) == taken.value for taken in way.decisions), cell.id
+            assert all(taken.rule.step(taken.connection) == taken.value for taken in way.decisions), cell.id
         assert {rule for way in told_ways for rule in way.path.rules} == set(expectation.rules)
         assert sum(way.path.share for way in told_ways) == pytest.approx(1)
 
@@ -82,7 +82,7 @@ def test_a_step_of_why_names_the_clusters_own_mode(name, mode):
 
 @pytest.mark.parametrize("name", [name for name in names() if "ipvs" not in name or name == "lab-ipvs-fences"])
 def test_why_says_in_words_what_each_step_decided(name):
-    """No answer of a rule is left to be printed as Python would: `Flow(world=...`, `to , one of`, `None's rules`."""
+    """No decision is printed as Python prints it: `Connection(cluster=...`, `to , one of`, `None's rules`."""
     topology = load(name)
     snapshot = declared(topology)
     decided = {

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from probes.observation import Outcome
 from probes.oracle import predict
-from probes.oracle.connection import Flow, Onward, Origin, Packet
+from probes.oracle.connection import Connection, NextHop, Origin, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.stages.arrival import lost_answer
 from probes.plan.cell import Cell
@@ -23,7 +23,7 @@ from topologies.schema.topology import Topology, Vantage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from probes.oracle.connection import World
+    from probes.oracle.connection import ClusterModel
     from probes.oracle.expectation import Expectation
     from tests.unit.probes.oracle.recordings import Recording
 
@@ -179,20 +179,20 @@ def _endpoints(backend: str) -> tuple[Endpoint, ...]:
 class RecordedBalancer:
     """A load balancer that sends outside clients to n1 or n2, and answers clients inside the cluster at any port."""
 
-    def receive(self, flow: Flow) -> tuple[Onward, ...]:
-        if lost_answer(flow):
-            return (Onward((Path(Outcome.TIMEOUT),)),)
-        if flow.packet.origin is not Origin.EXTERNAL or not flow.declared:
-            return (Onward((Path(Outcome.OK, frozenset({flow.packet.source}), REAL_LB),)),)
-        node = "n2" if flow.state.external_traffic_policy is TrafficPolicy.LOCAL else "n1"
-        packet = Packet(Origin.EXTERNAL, flow.packet.source, node=node)
-        target = flow.world.topology.node(node).address
-        return (Onward(replace(flow, kind=FrontendKind.NODE_PORT, target=target, asked_node=node, packet=packet)),)
+    def receive(self, conn: Connection) -> tuple[NextHop, ...]:
+        if lost_answer(conn):
+            return (NextHop((Path(Outcome.TIMEOUT),)),)
+        if conn.packet.origin is not Origin.EXTERNAL or not conn.declared:
+            return (NextHop((Path(Outcome.OK, frozenset({conn.packet.source}), REAL_LB),)),)
+        node = "n2" if conn.state.external_traffic_policy is TrafficPolicy.LOCAL else "n1"
+        packet = Packet(Origin.EXTERNAL, conn.packet.source, node=node)
+        target = conn.cluster.topology.node(node).address
+        return (NextHop(replace(conn, kind=FrontendKind.NODE_PORT, target=target, asked_node=node, packet=packet)),)
 
 
-def world(recording: Recording) -> World:
+def world(recording: Recording) -> ClusterModel:
     declared = topology(recording)
-    return predict.world_of(declared, snapshot(recording), RecordedBalancer())
+    return predict.model_cluster(declared, snapshot(recording), RecordedBalancer())
 
 
 def snapshot_like() -> Snapshot:
@@ -200,13 +200,13 @@ def snapshot_like() -> Snapshot:
     return snapshot()
 
 
-def world_of(version: str, cni: dict[str, Any], mode: str = "iptables", **changes: dict[str, Any]) -> World:
+def world_of(version: str, cni: dict[str, Any], mode: str = "iptables", **changes: dict[str, Any]) -> ClusterModel:
     """Return the world with another kube-proxy, network or kernel."""
     declared = declare({"network": "flannel", "version": version, "mode": mode})
     raw = declared.model_dump(mode="json")
     changed = {key: {**raw[key], **value} for key, value in changes.items()}
     declared = Topology.model_validate({**raw, **changed, "cni": cni})
-    return predict.world_of(declared, snapshot_like(), RecordedBalancer())
+    return predict.model_cluster(declared, snapshot_like(), RecordedBalancer())
 
 
 def recorded(recording: Recording) -> Iterator[Recorded]:

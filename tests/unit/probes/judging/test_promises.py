@@ -17,7 +17,7 @@ from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet, Result
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
-from probes.oracle.predict import predict, world_of
+from probes.oracle.predict import model_cluster, predict
 from probes.plan.plan import plan
 from probes.plan.selection import select
 from reports.terminal import failure
@@ -69,7 +69,7 @@ def test_the_oracle_says_what_is_promised_of_every_selected_cell(name):
     wrong = []
     for topology in (changed(name, given) for given in DECLARED):
         snapshot = declared(topology)
-        told = cache(partial(predict, world_of(topology, snapshot)))
+        told = cache(partial(predict, model_cluster(topology, snapshot)))
         for test, cell in suite.items(PROMISES, plan(topology).cells, topology):
             if differs := test.promise.contradiction(told(cell), cell, topology, snapshot):
                 wrong.append(f"{topology.proxy.mode} {topology.proxy_version} {test.name}[{cell.id}]: {differs}")
@@ -196,7 +196,9 @@ def test_an_expectation_contradicts_a_promise(text, paths, differs):
 
 
 def judge_of(topology: Topology, snapshot: object) -> Judge:
-    answers = session.simulate(topology, [CELL], lambda cell, known: predict(world_of(topology, known), cell), snapshot)
+    answers = session.simulate(
+        topology, [CELL], lambda cell, known: predict(model_cluster(topology, known), cell), snapshot
+    )
     return Judge.over(topology, answers, [CELL])
 
 

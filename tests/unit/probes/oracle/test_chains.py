@@ -13,7 +13,7 @@ from probes import oracle
 from probes.oracle.catalogue import CATALOGUE, STEPS, modes_of
 from probes.oracle.modes import iptables, ipvs, nftables, shared
 from probes.oracle.modes.chains import MODES, merge_chains
-from probes.oracle.predict import predict, world_of
+from probes.oracle.predict import model_cluster, predict
 from probes.oracle.rule import Rule
 from probes.oracle.stages import source_nat
 from probes.plan.plan import plan
@@ -73,11 +73,11 @@ def test_the_modes_of_a_rule_are_those_that_list_it(rule: Rule[Any], modes: set[
 
 def test_a_mode_has_no_rule_that_it_does_not_list() -> None:
     topology = load("lab-small")
-    world = world_of(topology, declared(topology))
-    short = replace(world, chains=replace(iptables.CHAINS, pool=(shared.external_to_all,)))
+    cluster = model_cluster(topology, declared(topology))
+    short = replace(cluster, chains=replace(iptables.CHAINS, pool=(shared.external_to_all,)))
     cells = [cell for cell in plan(topology).cells if cell.frontend.kind is FrontendKind.NODE_PORT]
     pools = {rule.id for chains in MODES.values() for rule in chains.pool}
-    assert {rule for cell in cells for rule in predict(world, cell).rules} & pools > {"R3.3"}
+    assert {rule for cell in cells for rule in predict(cluster, cell).rules} & pools > {"R3.3"}
     assert {rule for cell in cells for rule in predict(short, cell).rules} & pools == {"R3.3"}
 
 
