@@ -5,7 +5,8 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -36,11 +37,24 @@ from topologies.schema.scalars import (
     Whole,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class Model(BaseModel):
-    """A frozen mapping. An unknown key is an error: a typo must never be a silent default."""
+    """A frozen mapping. An unknown key is an error: a typo must never be a silent default.
+
+    A lookup table that a model needs is a `cached_property`. Equality and hash ignore it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __copy__(self) -> Self:
+        """Copy the fields only: `model_copy(update=...)` must not keep a table of the old values."""
+        copied = super().__copy__()
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
 
 class Proxy(Model):
@@ -224,3 +238,8 @@ class LoadBalancer(Model):
     """Whether packets from the nodes' side that go back there get the balancer's address."""
     excludes_source: bool = False
     """Whether the balancer never selects the backend that has the packet's source address (Tencent CLB)."""
+
+    @cached_property
+    def listeners_by_name(self) -> Mapping[str, Listener]:
+        """The listeners that no Service declares, by name."""
+        return {listener.name: listener for listener in self.listeners}

@@ -7,7 +7,8 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -32,6 +33,9 @@ from topologies.schema.scalars import (
     Whole,
 )
 from topologies.schema.workload import Backend, Service, Vantage, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "DNS_LABEL",
@@ -154,25 +158,34 @@ class Topology(Model):
         """kube-proxy's own version where it differs from the cluster's."""
         return self.proxy.version or self.kubernetes
 
-    @property
+    @cached_property
     def node_port_networks(self) -> tuple[IPNetwork, ...]:
         """Where kube-proxy serves NodePorts; empty: everywhere. `primary` is each node's InternalIP."""
         if self.proxy.primary_only:
             return tuple(IPNetwork(node.address) for node in self.nodes)
         return tuple(one for one in self.proxy.node_port_addresses if isinstance(one, IPNetwork))
 
+    @cached_property
+    def nodes_by_name(self) -> Mapping[str, Node]:
+        """The nodes by name."""
+        return {node.name: node for node in self.nodes}
+
     def node(self, name: str) -> Node:
-        """The node of that name; KeyError if it is not declared (load.py has checked every reference)."""
-        return {node.name: node for node in self.nodes}[name]
+        """Return the node of that name; KeyError if it is not declared (load.py has checked every reference)."""
+        return self.nodes_by_name[name]
 
     def service(self, name: str) -> Service:
-        """The Service of that name; KeyError if it is not declared."""
-        return {service.name: service for service in self.workload.services}[name]
+        """Return the Service of that name; KeyError if it is not declared."""
+        return self.workload.services_by_name[name]
 
     def balancer_status(self, service: Service) -> BalancerStatus:
-        """What the API tells of a Service's balancer: as the balancer does, unless the Service says otherwise."""
+        """Return what `status.loadBalancer` of a Service contains: the Service's own setting, else the balancer's."""
         return service.load_balancer_status or self.load_balancer.status
 
     def backends_of(self, service: Service) -> tuple[Backend, ...]:
-        """The echo pods a Service selects, in declared order."""
-        return tuple(backend for backend in self.workload.backends if backend.app == service.app)
+        """Return the echo pods that a Service selects, in declared order."""
+        return self.workload.backends_by_app.get(service.app, ())
+
+    def endpoint_nodes(self, service: Service) -> frozenset[str]:
+        """Return the names of the nodes that run an endpoint of a Service."""
+        return self.workload.endpoint_nodes_by_app.get(service.app, frozenset())

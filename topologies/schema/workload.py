@@ -5,7 +5,8 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -21,6 +22,9 @@ from topologies.schema.scalars import (  # noqa: TC001 - pydantic resolves field
     Port,
     ServiceName,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Backend(Model):
@@ -99,3 +103,32 @@ class Workload(Model):
     """Services."""
     vantages: Annotated[tuple[Vantage, ...], Field(max_length=limits.VANTAGES)]
     """Clients."""
+
+    @cached_property
+    def backends_by_name(self) -> Mapping[str, Backend]:
+        """The backends by name."""
+        return {backend.name: backend for backend in self.backends}
+
+    @cached_property
+    def backends_by_app(self) -> Mapping[str, tuple[Backend, ...]]:
+        """The backends of each app, in declared order."""
+        members: dict[str, list[Backend]] = {}
+        for backend in self.backends:
+            members.setdefault(backend.app, []).append(backend)
+        return {app: tuple(backends) for app, backends in members.items()}
+
+    @cached_property
+    def endpoint_nodes_by_app(self) -> Mapping[str, frozenset[str]]:
+        """The nodes that run a backend, for each app."""
+        return {app: frozenset(one.node for one in backends) for app, backends in self.backends_by_app.items()}
+
+    @cached_property
+    def services_by_name(self) -> Mapping[str, Service]:
+        """The Services by name."""
+        return {service.name: service for service in self.services}
+
+    @cached_property
+    def services_with_shared_address(self) -> frozenset[str]:
+        """The names of the Services that share a load balancer address with another Service."""
+        sharing = [service for service in self.services if service.shares_address_of]
+        return frozenset(name for one in sharing for name in (one.name, one.shares_address_of) if name)
