@@ -104,8 +104,10 @@ def _port(frontend: Frontend, topology: Topology, state: ServiceState) -> int:
     """The Service's; of a range of a listener's the last one."""
     if frontend.declared:
         return state.port
-    listeners = {listener.name: listener.until or listener.port for listener in topology.load_balancer.listeners}
-    return listeners[frontend.listener] if frontend.listener else topology.load_balancer.undeclared_port
+    if not frontend.listener:
+        return topology.load_balancer.undeclared_port
+    listener = topology.load_balancer.listeners_by_name[frontend.listener]
+    return listener.until or listener.port
 
 
 def _endpoint(frontend: Frontend, state: ServiceState) -> Target:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is asked, from where. `sample`: how many fresh connections it takes to see every backend (p >= 0.999)."""
+    """A client and the frontend that it probes.
+
+    `sample`: the number of new connections that reach every backend with probability 0.999.
+    """
 
     vantage: Vantage
     frontend: Frontend
@@ -25,15 +28,14 @@ class Cell:
     @property
     def id(self) -> str:
         """A pytest id, a folder name and a `-k` expression at once: `pod-n3-to-web-local.nodeport.n2-v4-tcp`."""
-        target = f"{self.frontend.service}.{self.frontend.label}"
-        return f"{self.vantage.name}-to-{target}-{self.family}-{self.protocol}"
+        return format_id(self.vantage.name, self.frontend.service, self.frontend.label, self.family, self.protocol)
 
     @property
     def place(self) -> tuple[str, str]:
-        """Who shares a count of ICMP errors: the client's node, and the node that would refuse.
+        """The key of a shared ICMP rate limit: the client's node, and the node that would refuse.
 
-        That is the node asked by name, or for a virtual address the client's own. Pods are taken together with their
-        node, for it may give them its own address.
+        The refusing node is the one whose address is probed, for a virtual address the client's own. Pods count as
+        their node, because the node may masquerade them.
         """
         here = self.vantage.node or self.vantage.name
         named = self.frontend.node if self.frontend.kind is FrontendKind.NODE_PORT else None
@@ -41,6 +43,11 @@ class Cell:
 
     def __str__(self) -> str:
         return self.id
+
+
+def format_id(vantage: str, service: str, label: str, family: str = "v4", protocol: str = "tcp") -> str:
+    """Return the id of the cell with these parts."""
+    return f"{vantage}-to-{service}.{label}-{family}-{protocol}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Known deviations of a cluster, as its topology declares them: whether each says something that can be judged."""
+"""The declared deviations of a topology: whether each names a cell, an outcome and addresses that can be judged."""
 
 from __future__ import annotations
 
 import fnmatch
+import re
 from ipaddress import AddressValueError
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def complaints(topology: Topology, cells: Iterable[Cell]) -> list[str]:
-    """What is wrong with the topology's deviations: path, got, want; empty if nothing is."""
+    """Return what is wrong with the topology's deviations, as path, got and want; empty if nothing is."""
     ids = [cell.id for cell in cells]
     return [
         f"deviations[{index}].{complaint}"
@@ -27,7 +28,7 @@ def complaints(topology: Topology, cells: Iterable[Cell]) -> list[str]:
 
 
 def _complaints(deviation: Deviation, cells: list[str]) -> Iterator[str]:
-    if not fnmatch.filter(cells, deviation.cells):
+    if not any(map(re.compile(fnmatch.translate(deviation.cells)).match, cells)):
         yield f"cells: got {deviation.cells!r}, want a pattern of a cell's id: pytest --collect-only -q shows them"
     if deviation.outcome not in {outcome.value for outcome in Outcome}:
         yield f"outcome: got {deviation.outcome!r}, want one of {', '.join(Outcome)}"

@@ -1,4 +1,4 @@
-"""`@pytest.mark.cells(...)` -> cells. A misspelt selector is an error, never an empty choice."""
+"""`@pytest.mark.cells(...)` -> cells. An unknown selector is an error, never an empty selection."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 
 class SelectionError(HairpinError, ValueError):
-    """A selector that no cell could ever answer to: which one, what was given, what is possible."""
+    """A selector that can match no cell. The message names the selector, the value and the possible values."""
 
 
-def _exposed(cell: Cell, topology: Topology) -> bool:
+def _has_endpoints(cell: Cell, topology: Topology) -> bool:
     return bool(topology.backends_of(topology.service(cell.frontend.service)))
 
 
-def _listening(cell: Cell, topology: Topology) -> str:
-    """`own`: a listener of the balancer that answers itself; `leads`: one that leads to a Service; else `none`."""
-    for listener in topology.load_balancer.listeners:
-        if listener.name == cell.frontend.listener:
-            return "leads" if listener.leads_to else "own"
-    return "none"
+def _listener(cell: Cell, topology: Topology) -> str:
+    """Return `own` if the load balancer's listener answers itself, `leads` if it forwards to a Service, else `none`."""
+    listener = topology.load_balancer.listeners_by_name.get(cell.frontend.listener or "")
+    if listener is None:
+        return "none"
+    return "leads" if listener.leads_to else "own"
 
 
 def _status(cell: Cell, topology: Topology) -> BalancerStatus:
@@ -48,41 +48,38 @@ def _status(cell: Cell, topology: Topology) -> BalancerStatus:
 
 
 def _shares_address(cell: Cell, topology: Topology) -> bool:
-    name, services = cell.frontend.service, topology.workload.services
-    return any(one.shares_address_of and name in {one.name, one.shares_address_of} for one in services)
+    return cell.frontend.service in topology.workload.services_with_shared_address
 
 
-def _beside(cell: Cell, topology: Topology) -> bool:
-    backends = topology.backends_of(topology.service(cell.frontend.service))
-    return cell.vantage.node in {backend.node for backend in backends}
+def _is_beside_endpoint(cell: Cell, topology: Topology) -> bool:
+    return cell.vantage.node in topology.endpoint_nodes(topology.service(cell.frontend.service))
 
 
-def _on_host_network(cell: Cell, topology: Topology) -> bool:
+def _has_host_network(cell: Cell, topology: Topology) -> bool:
     backends = topology.backends_of(topology.service(cell.frontend.service))
     return any(backend.host_network for backend in backends)
 
 
-def _node_asked(cell: Cell, topology: Topology) -> str | None:
-    """Return the node that a NodePort or an echo pod is asked at; None for every other frontend."""
+def _probed_node(cell: Cell, topology: Topology) -> str | None:
+    """Return the node that a NodePort or an echo pod is probed at; None for every other frontend."""
     frontend = cell.frontend
     if frontend.kind is FrontendKind.ENDPOINT:
-        return next(one.node for one in topology.workload.backends if one.name == frontend.backend)
+        return topology.workload.backends_by_name[frontend.backend or ""].node
     if frontend.kind is FrontendKind.NODE_PORT:
         return cell.vantage.node if frontend.at is At.LOOPBACK else frontend.node
     return None
 
 
-def _whose_node(cell: Cell, topology: Topology) -> str:
-    """Return `own` if the client runs on the node asked, `other` if not, `none` if the frontend names no node."""
-    node = _node_asked(cell, topology)
+def _describe_node(cell: Cell, topology: Topology) -> str:
+    """Return `own` if the client runs on the probed node, `other` if not, `none` if the frontend names no node."""
+    node = _probed_node(cell, topology)
     if node is None:
         return "none"
     return "own" if node == cell.vantage.node else "other"
 
 
-def _asked_beside(cell: Cell, topology: Topology) -> bool:
-    backends = topology.backends_of(topology.service(cell.frontend.service))
-    return _node_asked(cell, topology) in {backend.node for backend in backends}
+def _has_local_endpoint(cell: Cell, topology: Topology) -> bool:
+    return _probed_node(cell, topology) in topology.endpoint_nodes(topology.service(cell.frontend.service))
 
 
 READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]] = {
@@ -90,14 +87,14 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
     "frontend": (lambda cell, _: cell.frontend.kind, frozenset(FrontendKind)),
     "at": (lambda cell, _: cell.frontend.at, frozenset(At)),
     "declared": (lambda cell, _: cell.frontend.declared, frozenset({True, False})),
-    "endpoints": (_exposed, frozenset({True, False})),
-    "listener": (_listening, frozenset({"own", "leads", "none"})),
+    "endpoints": (_has_endpoints, frozenset({True, False})),
+    "listener": (_listener, frozenset({"own", "leads", "none"})),
     "status": (_status, frozenset(BalancerStatus)),
     "shared_address": (_shares_address, frozenset({True, False})),
-    "beside": (_beside, frozenset({True, False})),  # the client's node has an endpoint of the Service
-    "host_network": (_on_host_network, frozenset({True, False})),
-    "node": (_whose_node, frozenset({"own", "other", "none"})),
-    "local_endpoint": (_asked_beside, frozenset({True, False})),  # the node asked has an endpoint of the Service
+    "beside": (_is_beside_endpoint, frozenset({True, False})),  # the client's node has an endpoint of the Service
+    "host_network": (_has_host_network, frozenset({True, False})),
+    "node": (_describe_node, frozenset({"own", "other", "none"})),
+    "local_endpoint": (_has_local_endpoint, frozenset({True, False})),  # the probed node has one of the Service
     "internal_policy": (
         lambda cell, topology: topology.service(cell.frontend.service).internal_traffic_policy,
         frozenset(TrafficPolicy),
@@ -130,7 +127,7 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
 
 
 def select(cells: Iterable[Cell], topology: Topology, wanted: Mapping[str, object]) -> list[Cell]:
-    """The cells that have every wanted property; a property may be one value or a tuple of values."""
+    """Return the cells that match every selector; a selector's value may be one value or a tuple of values."""
     choices = {key: _checked(key, value) for key, value in wanted.items()}
     return [cell for cell in cells if all(READERS[key][0](cell, topology) in values for key, values in choices.items())]
 
