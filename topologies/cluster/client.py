@@ -212,13 +212,13 @@ class Cluster:
             return {item.metadata.name: (self._entries(item), self._others_of(item)) for item in listed}
 
     def _others_of(self, item: Any) -> tuple[str, ...]:  # noqa: ANN401 - kubernetes ships no types
-        hosts = {backend.name for backend in self.topology.workload.backends}
+        hosts = self.topology.workload.backends_by_name
         ready = [address for subset in item.subsets or [] for address in subset.addresses or []]
         return tuple(one.ip for one in ready if not one.target_ref or one.target_ref.name not in hosts)
 
     def _entries(self, item: Any) -> tuple[Endpoint, ...]:  # noqa: ANN401 - kubernetes ships no types
         """Return the echo pods among the addresses of an Endpoints object, by name."""
-        hosts = {backend.name: backend for backend in self.topology.workload.backends}
+        hosts = self.topology.workload.backends_by_name
         entries = [
             Endpoint(
                 backend=name,

@@ -71,6 +71,6 @@ class Settled:
     def nodes(self) -> list[str]:
         """The nodes that can be asked."""
         topology = self.cluster.topology
-        served = topology.node_port_networks
+        served = () if topology.proxy.primary_only else topology.node_port_networks
         nodes = topology.nodes if self.backends else ()
         return [node.name for node in nodes if not served or any(node.address in network for network in served)]

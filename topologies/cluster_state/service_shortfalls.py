@@ -45,8 +45,9 @@ def of_service(
         return
     for what in _differences(topology, service, state):
         yield _found(service, what)
+    entries = {one.backend: one for one in reversed(state.endpoints)}  # of several, the first one counts
     for backend in topology.backends_of(service):
-        if backend.name not in absent and (what := _endpoint(backend, state, snapshot)):
+        if backend.name not in absent and (what := _endpoint(backend, entries.get(backend.name), snapshot)):
             yield _found(service, what, may_settle=True)
     if strangers := sorted({*state.other_endpoints, *_unselected(topology, service, state)}):
         yield _found(service, f"has endpoints that are none of the declared backends: {', '.join(strangers)}")
@@ -87,9 +88,8 @@ def _differences(topology: Topology, service: Service, state: ServiceState) -> I
         yield "has no nodePort"
 
 
-def _endpoint(backend: Backend, state: ServiceState, snapshot: Snapshot) -> str:
-    """What is wrong with a running backend's endpoint."""
-    entry = next((one for one in state.endpoints if one.backend == backend.name), None)
+def _endpoint(backend: Backend, entry: Endpoint | None, snapshot: Snapshot) -> str:
+    """Return what is wrong with a running backend's endpoint, or an empty string."""
     if entry is None or not entry.ready:
         return f"has no ready endpoint for backend {backend.name}"
     fields = (

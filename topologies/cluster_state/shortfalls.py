@@ -7,6 +7,7 @@ found here. No expectation is made of a broken workload, so a broken cluster can
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from topologies.cluster_state.service_shortfalls import SERVICE_KINDS, Shortfall, listed, of_service
@@ -15,12 +16,12 @@ from topologies.frontends import FrontendKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from topologies.cluster_state.snapshot import PodStatus, Snapshot
+    from topologies.cluster_state.snapshot import Endpoint, PodStatus, Snapshot
     from topologies.frontends import Frontend
     from topologies.schema.topology import Topology, Vantage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shortfalls:
     """All shortfalls of a run's workload."""
 
@@ -28,10 +29,24 @@ class Shortfalls:
     found: tuple[Shortfall, ...] = ()
 
     def reason(self, vantage: Vantage, frontend: Frontend) -> str:
-        """Return why this frontend cannot be asked from there; empty if nothing is lacking."""
-        needed = self._pods(vantage, frontend)
-        reasons = (one.reason for one in self.found if one.pod in needed or self._concerns(one, frontend))
-        return "; ".join(dict.fromkeys(reasons))
+        """Return why this frontend cannot be probed from there; empty if nothing is missing."""
+        if not self.found:
+            return ""
+        services = {frontend.service, *self._services(frontend)}
+        places = [place for pod in self._pods(vantage, frontend) for place in self._by_pod.get(pod, ())]
+        places += [place for service in services for place in self._by_service.get(service, ())]
+        concerning = [one for one in (self.found[place] for place in sorted(places)) if _concerns(one, frontend)]
+        return "; ".join(dict.fromkeys(one.reason for one in concerning))
+
+    @cached_property
+    def _by_pod(self) -> dict[str, list[int]]:
+        """The places in `found` of each pod's shortfalls."""
+        return _group_places(one.pod for one in self.found)
+
+    @cached_property
+    def _by_service(self) -> dict[str, list[int]]:
+        """The places in `found` of each Service's shortfalls."""
+        return _group_places(one.service for one in self.found)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -46,7 +61,7 @@ class Shortfalls:
     @property
     def backends(self) -> tuple[str, ...]:
         """The reasons why declared backends are not there."""
-        names = {backend.name for backend in self.topology.workload.backends}
+        names = self.topology.workload.backends_by_name
         return tuple(dict.fromkeys(one.reason for one in self.found if one.pod in names))
 
     @property
@@ -55,25 +70,33 @@ class Shortfalls:
         return "; ".join(one.reason for one in self.found if one.may_settle)
 
     def _pods(self, vantage: Vantage, frontend: Frontend) -> set[str]:
-        """The vantage's own pod, and the backends that may be picked."""
-        asking = {vantage.backend or vantage.name}
+        """Return the vantage's own pod, and the backends that may be selected."""
+        client = {vantage.backend or vantage.name}
         if frontend.kind is FrontendKind.ENDPOINT:
-            return asking | {frontend.backend or ""}
-        names = self._services(frontend)
-        apps = {self.topology.service(name).app for name in names}
-        return asking | {backend.name for backend in self.topology.workload.backends if backend.app in apps}
+            return client | {frontend.backend or ""}
+        services = map(self.topology.service, self._services(frontend))
+        return client | {backend.name for service in services for backend in self.topology.backends_of(service)}
 
     def _services(self, frontend: Frontend) -> set[str]:
-        """The Services whose backends may answer; at a port that no Service declares, the listener's, if any."""
+        """Return the Services whose backends may answer; at a port that no Service declares, the listener's, if any."""
         if frontend.declared:
             return {frontend.service}
-        listeners = {listener.name: listener.leads_to for listener in self.topology.load_balancer.listeners}
-        leads_to = listeners.get(frontend.listener or "")
-        return {leads_to} if leads_to else set()
+        listener = self.topology.load_balancer.listeners_by_name.get(frontend.listener or "")
+        return {listener.leads_to} if listener and listener.leads_to else set()
 
-    def _concerns(self, one: Shortfall, frontend: Frontend) -> bool:
-        mine = one.service in {frontend.service, *self._services(frontend)}
-        return mine and frontend.kind in one.kinds
+
+def _group_places(names: Iterable[str]) -> dict[str, list[int]]:
+    """Return the places of each name that is not empty."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        if name:
+            places.setdefault(name, []).append(place)
+    return places
+
+
+def _concerns(one: Shortfall, frontend: Frontend) -> bool:
+    """Return whether a shortfall of a pod or Service that this frontend needs spoils its cells."""
+    return bool(one.pod) or frontend.kind in one.kinds
 
 
 def shortfalls(topology: Topology, snapshot: Snapshot) -> Shortfalls:
@@ -156,5 +179,5 @@ def _changed_services(topology: Topology, before: Snapshot, after: Snapshot) -> 
                 yield Shortfall(f"{prefix}: {field} was {was}, is {now}", service=service.name, kinds=SERVICE_KINDS)
 
 
-def _ready(endpoints: Iterable[object]) -> set[str]:
-    return {f"{one.backend} {one.address}" for one in endpoints if one.ready}  # type: ignore[attr-defined] # Endpoint
+def _ready(endpoints: Iterable[Endpoint]) -> set[str]:
+    return {f"{one.backend} {one.address}" for one in endpoints if one.ready}

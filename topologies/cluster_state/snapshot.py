@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are read back by type at run time
 from topologies.schema.enums import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
 from topologies.schema.pod_addresses import pod_addresses
-from topologies.schema.scalars import ASSUMED_POOL
+from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Backend, Service, Topology
@@ -96,24 +96,23 @@ class Snapshot:
 
 
 def declared(topology: Topology) -> Snapshot:
-    """The snapshot a fresh cluster of this topology would give, its addresses handed out in declared order.
+    """Return the snapshot of a fresh cluster of this topology, its addresses assigned in declared order.
 
     ClusterIPs count from the service CIDR's 50th address, NodePorts from 30080, pod addresses from the 10th of the
-    node's pod CIDR (of `cni.pod_cidr` where the node has none), balancer addresses from the pool's first host.
+    node's pod CIDR (of `cni.pod_cidr` where the node has none), load balancer addresses from the pool's first host.
     """
-    pods = pod_addresses(topology)
+    pods, balanced = pod_addresses(topology), _balanced_addresses(topology)
     services = {
-        service.name: _state(topology, service, index, pods) for index, service in enumerate(topology.workload.services)
+        service.name: _state(topology, service, index, pods, balanced.get(service.name))
+        for index, service in enumerate(topology.workload.services)
     }
     return Snapshot(pods=pods, services=services)
 
 
-def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPAddress]) -> ServiceState:
-    balancer = topology.load_balancer
-    balanced = service.type is ServiceType.LOAD_BALANCER and balancer.kind is not LoadBalancerKind.NONE
+def _state(
+    topology: Topology, service: Service, index: int, pods: dict[str, IPAddress], address: IPAddress | None
+) -> ServiceState:
     local = service.external_traffic_policy is TrafficPolicy.LOCAL
-    endpoints = tuple(Endpoint.of(backend, pods[backend.name]) for backend in topology.backends_of(service))
-    address = _balanced_address(topology, service) if balanced else None
     status = topology.balancer_status(service)
     hidden = status is BalancerStatus.HOSTNAME
     return ServiceState(
@@ -127,9 +126,9 @@ def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPA
         load_balancer_ip_mode="Proxy" if status is BalancerStatus.PROXY else "VIP",
         external_traffic_policy=service.external_traffic_policy,
         internal_traffic_policy=service.internal_traffic_policy,
-        health_check_node_port=32000 + index if balanced and local else None,
+        health_check_node_port=32000 + index if address and local else None,
         sticky=service.session_affinity == "ClientIP",
-        endpoints=endpoints,
+        endpoints=tuple(Endpoint.of(backend, pods[backend.name]) for backend in topology.backends_of(service)),
         load_balancer_hostname=hostname(service.name) if address and hidden else None,
         load_balancer_address=address if hidden else None,
         load_balancer_source_ranges=service.load_balancer_source_ranges,
@@ -137,18 +136,23 @@ def _state(topology: Topology, service: Service, index: int, pods: dict[str, IPA
 
 
 def hostname(service: str) -> str:
-    """What a balancer tells in status instead of an address."""
+    """Return the name that the lab's load balancer writes to status instead of an address."""
     return f"{service}.lb.hairpin.local"
 
 
-def _balanced_address(topology: Topology, service: Service) -> IPAddress:
-    """The pool's address of the Service's place in the list, or of the place of the one it shares with.
+def _balanced_addresses(topology: Topology) -> dict[str, IPAddress]:
+    """Assign a load balancer address to each Service of type LoadBalancer: by its place among all Services.
 
-    A pool too small for all Services is handed out to the balanced Services alone.
+    A pool too small for all Services is assigned to the LoadBalancer Services alone. A Service that shares an address
+    gets the owner's.
     """
-    owner = topology.service(service.shares_address_of) if service.shares_address_of else service
-    pool, services = topology.load_balancer.addresses or ASSUMED_POOL, topology.workload.services
-    if len(services) + 1 < pool.num_addresses:
-        return pool[1 + services.index(owner)]
-    owners = [one for one in services if one.type is ServiceType.LOAD_BALANCER and not one.shares_address_of]
-    return pool[owners.index(owner) + (pool.num_addresses > 2)]  # noqa: PLR2004 - the first of two is a host's
+    services = topology.workload.services
+    if topology.load_balancer.kind is LoadBalancerKind.NONE:
+        return {}
+    pool = topology.load_balancer.addresses or ASSUMED_POOL
+    balanced = [one for one in services if one.type is ServiceType.LOAD_BALANCER]
+    numbers = {one.name: number for number, one in enumerate(services, start=1)}
+    if len(services) + 1 >= pool.num_addresses:
+        owners = (one.name for one in balanced if not one.shares_address_of)
+        numbers = {name: number for number, name in enumerate(owners, start=int(pool.prefixlen < POINT_TO_POINT))}
+    return {one.name: pool[numbers[one.shares_address_of or one.name]] for one in balanced}

@@ -6,13 +6,14 @@ empty on EKS, terway, Calico IPAM, Cilium cluster-pool).
 
 from __future__ import annotations
 
+from ipaddress import collapse_addresses
 from typing import TYPE_CHECKING
 
 from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from topologies.schema.topology import Node, Topology
 
@@ -57,11 +58,14 @@ def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -
 
     """
     taken = _hosts(topology) | _balanced(topology)
-    parts = tuple(node.pod_cidr for node in topology.nodes if node.pod_cidr)
+    parts = [node.pod_cidr for node in topology.nodes if node.pod_cidr]
+    ranges: dict[IPNetwork, Iterator[IPAddress]] = {}
     given: dict[str, IPAddress] = {}
     for name, node in pods:
-        among, avoided = (node.pod_cidr, ()) if node.pod_cidr else (topology.cni.pod_cidr, parts)
-        address = _next_free(among, taken, avoided)
+        among, avoided = (node.pod_cidr, []) if node.pod_cidr else (topology.cni.pod_cidr, parts)
+        if among not in ranges:
+            ranges[among] = _list_addresses(among, avoided)
+        address = next((one for one in ranges[among] if one not in taken), None)
         if address is None:
             message = f"{among} has no address left for pod {name}"
             raise NoRoomError(message)
@@ -70,23 +74,22 @@ def assign_pod_addresses(topology: Topology, pods: Iterable[tuple[str, Node]]) -
     return given
 
 
-def _next_free(among: IPNetwork, taken: set[IPAddress], avoided: Iterable[IPNetwork]) -> IPAddress | None:
-    """Return the first free address from the tenth on; if there is none, from the second on."""
+def _list_addresses(among: IPNetwork, avoided: Iterable[IPNetwork]) -> Iterator[IPAddress]:
+    """Yield the addresses of a range outside `avoided`: from the tenth on, then the earlier ones from the second on."""
     start, end = int(among.network_address), int(among.broadcast_address)
     tenth = min(start + FIRST, end)
-    return _free_between(tenth, end, taken, avoided) or _free_between(start + 2, tenth, taken, avoided)
+    holes = [(int(one.network_address), int(one.broadcast_address)) for one in collapse_addresses(avoided)]
+    yield from _list_between(tenth, end, holes)
+    yield from _list_between(start + 2, tenth, holes)
 
 
-def _free_between(number: int, end: int, taken: set[IPAddress], avoided: Iterable[IPNetwork]) -> IPAddress | None:
-    while number < end:
-        address = IPAddress(number)
-        if over := next((network for network in avoided if address in network), None):
-            number = int(over.broadcast_address) + 1
-        elif address in taken:
-            number += 1
-        else:
-            return address
-    return None
+def _list_between(number: int, end: int, holes: list[tuple[int, int]]) -> Iterator[IPAddress]:
+    """Yield the addresses from `number` to before `end`; `holes`: ranges to skip, in order and disjoint."""
+    for first, last in holes:
+        if last >= number:
+            yield from map(IPAddress, range(number, min(first, end)))
+            number = last + 1
+    yield from map(IPAddress, range(number, end))
 
 
 def _hosts(topology: Topology) -> set[IPAddress]:

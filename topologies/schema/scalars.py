@@ -24,6 +24,7 @@ SERVICE_NAME = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"  # RFC 1035: the API refuses
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 NO_IPV6 = "IPv6 and dual-stack are not supported yet, see Limits in README.md"
 PRIMARY = "primary"
+POINT_TO_POINT = 31  # the prefix length from which on every address of a range is a host's (RFC 3021)
 ASSUMED_POOL = IPNetwork("203.0.113.0/24")  # of a balancer whose addresses are not declared; TEST-NET-3 (RFC 5737)
 
 

@@ -14,7 +14,7 @@ from topologies.schema import limits, workload_validation
 from topologies.schema.complaints import Complaint, duplicates, offer
 from topologies.schema.enums import BalancerStatus, DetectLocal, LoadBalancerKind, ProxyMode, ServiceType
 from topologies.schema.pod_ranges import find_missing_ranges, find_small_ranges
-from topologies.schema.scalars import ASSUMED_POOL, PRIMARY, names_registry
+from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT, PRIMARY, names_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -212,7 +212,7 @@ def _pool_size(topology: Topology) -> Iterator[Complaint]:
 
 def len_usable(pool: IPNetwork) -> int:
     """Return how many addresses of a pool a balancer hands out: not the first and last of one with more than two."""
-    return pool.num_addresses if pool.prefixlen >= 31 else pool.num_addresses - 2  # noqa: PLR2004 - RFC 3021
+    return pool.num_addresses if pool.prefixlen >= POINT_TO_POINT else pool.num_addresses - 2
 
 
 LB, WORK = "load_balancer", "workload"
