@@ -165,9 +165,9 @@ def _told(comparison: Comparison, options: argparse.Namespace) -> str:
     if output.format_of(options) == "json":
         return comparison.model_dump_json(indent=1) + "\n"
     if output.format_of(options) == "html":
-        from reports.html import page  # noqa: PLC0415 - only a page pays for jinja2
+        from reports.html import diff as diff_page  # noqa: PLC0415 - only a page pays for jinja2
 
-        return page.comparison(comparison)
+        return diff_page.render(comparison)
     from reports.terminal import diff  # noqa: PLC0415 - only text pays for rich
 
     return diff.render(comparison, output.width(), color=output.colour(options), everything=options.all)

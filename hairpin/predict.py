@@ -84,9 +84,9 @@ def _table(topology: Topology, changes: dict[str, Any], options: argparse.Namesp
     if output.format_of(options) == "json":
         return prediction.model_dump_json(indent=1) + "\n"
     if output.format_of(options) == "html":
-        from reports.html import page  # noqa: PLC0415 - only a page pays for jinja2
+        from reports.html import prediction as prediction_page  # noqa: PLC0415 - only a page pays for jinja2
 
-        return page.prediction(prediction)
+        return prediction_page.render(prediction)
     return _text(prediction, options)
 
 

@@ -1,20 +1,13 @@
-"""A run as one self-contained HTML file: heatmap per Service, filters, and every cell's account a click away.
-
-Nothing is fetched: style, script and data are inside, the data as JSON in which no `<` can end the script element.
-"""
+"""The page of a run: a matrix per Service, filters, and each cell's account one click away."""
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
-
-from jinja2 import BaseLoader, Environment, StrictUndefined
 
 from reports import formatting
 from reports.analysis.failure_groups import groups
 from reports.columns import LEGEND, Places
+from reports.html.page import embed_json, render_page
 from reports.records.journal import failed
 from reports.terminal.summary import counts
 from reports.terminal.theme import MARKS
@@ -28,25 +21,23 @@ if TYPE_CHECKING:
     from reports.records.schema import Address, Try
 
 LONGEST_S = 1e9  # what a tampered run says of one attempt must still be a number of JSON in ms
-_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 def render(run: Run) -> str:
-    """The whole page. Size: about 20 kB and 1 to 2 kB a cell."""
-    found = counts(run.records)
-    page: str = _template().render(
+    """Return the whole page. Size: about 20 kB and 1 to 2 kB a cell."""
+    return render_page(
+        "run.html.j2",
+        styles=("page.css",),
+        script="run.js",
         run=run,
         facts=_facts(run),
-        counts=found,
+        counts=counts(run.records),
         marks=MARKS,
         total=len(run.records),
         unasked=len(run.unasked),
         legend=LEGEND,
-        style=_part("report.css"),
-        script=_part("report.js"),
-        data=_embedded(_data(run)),
+        data=embed_json(_data(run)),
     )
-    return page
 
 
 def write(run: Run, path: Path) -> Path:
@@ -60,26 +51,12 @@ def write(run: Run, path: Path) -> Path:
     return path
 
 
-@cache
-def _template() -> Any:  # noqa: ANN401 - jinja2's Template
-    environment = Environment(loader=BaseLoader(), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.from_string(_part("report.html.j2"))
-
-
-def _part(name: str) -> str:
-    return resources.files("reports.html").joinpath("templates", name).read_text(encoding="utf-8")
-
-
 def _facts(run: Run) -> dict[str, object]:
     """What the page's head says of the cluster, as far as the run knows it."""
     cni = run.topology.declared.get("cni")
     known = {"cni": cni["kind"] if isinstance(cni, dict) and "kind" in cni else None, **run.environment}
     named = {"kube-proxy": known.get("mode"), "version": known.get("version"), "cni": known["cni"]}
     return {name: value for name, value in named.items() if value}
-
-
-def _embedded(data: object) -> str:
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).translate(_ESCAPES)
 
 
 def _data(run: Run) -> dict[str, Any]:

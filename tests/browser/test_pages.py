@@ -14,7 +14,8 @@ from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from reports.analysis.diff import compare
 from reports.analysis.diff_side import Side
-from reports.html import page as pages
+from reports.html import diff as diff_page
+from reports.html import prediction as prediction_page
 from reports.records import build
 from reports.records.prediction import Prediction
 from reports.records.run import DeclaredTopology, Run
@@ -38,10 +39,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Prediction.of(declared("lab-flannel", {}))
     after = Prediction.of(declared("lab-flannel", {"detect_local": "none"}))
     comparison = compare(Side.predicted("</script><b id=torn>", before), Side.predicted("after", after))
-    (folder / "predict.html").write_text(pages.prediction(before), encoding="utf-8")
-    (folder / "diff.html").write_text(pages.comparison(comparison), encoding="utf-8")
+    (folder / "predict.html").write_text(prediction_page.render(before), encoding="utf-8")
+    (folder / "diff.html").write_text(diff_page.render(comparison), encoding="utf-8")
     between = compare(Side.observed("one", _run({})), Side.observed("two", _run({PORT: _kept, IP: _silent})))
-    (folder / "runs.html").write_text(pages.comparison(between), encoding="utf-8")
+    (folder / "runs.html").write_text(diff_page.render(between), encoding="utf-8")
     return folder
 
 

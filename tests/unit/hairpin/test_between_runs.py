@@ -19,7 +19,7 @@ from probes.plan.plan import plan
 from reports.analysis.change_classes import OF_VERDICTS, Kind, of_verdicts
 from reports.analysis.diff import compare
 from reports.analysis.diff_side import Side
-from reports.html import page
+from reports.html import diff as diff_page
 from reports.records import build
 from reports.records.prediction import Prediction
 from reports.records.run import DeclaredTopology, Run
@@ -101,7 +101,7 @@ def test_a_breakage_that_keeps_the_client_address_is_newly_failing_and_not_gaine
     assert (change.cell, change.kind, change.answer) == (PORT, Kind.NEWLY_FAILING, Kind.GAINED_SOURCE)
     assert (change.before_verdict, change.after_verdict) == (PASS, FAIL)
     assert found.counts[Kind.GAINED_SOURCE] == 0
-    assert page.tone(change.kind) == "fail"
+    assert diff_page.tone(change.kind) == "fail"
     text = diff.render(found, color=True)
     assert "\x1b[1;31m1. newly-failing" in text
     assert "\x1b[1;32m" not in text
@@ -234,7 +234,7 @@ def test_a_share_counts_in_a_diff_as_it_does_in_the_verdict(answered, lost, want
 def test_an_unproven_share_is_neither_the_same_nor_by_other_rules():
     """11 of 11 timeouts where 50 % is due were `changed-because` if the rules differed, and nothing if not."""
     assert binomial.of(0, 11, 0.5) == pytest.approx(2 / 2048)
-    assert page.tone(Kind.UNPROVEN_SHARE) == "inconclusive"
+    assert diff_page.tone(Kind.UNPROVEN_SHARE) == "inconclusive"
 
 
 @pytest.mark.parametrize(

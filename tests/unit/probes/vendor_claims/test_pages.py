@@ -14,6 +14,7 @@ from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from probes.session import simulate
 from probes.vendor_claims import load
+from reports.analysis.claim_evidence import faces
 from reports.html import claims
 from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Run
@@ -78,35 +79,35 @@ def test_a_page_fetches_nothing(written, name):
 
 
 def test_a_run_shows_the_claims_of_its_cluster():
-    faces = claims.faces(load.load("ack"), [ran(topology("ack-terway"))])
+    found = faces(load.load("ack"), [ran(topology("ack-terway"))])
 
-    face = faces["000-D.r2.outcome"]
+    face = found["000-D.r2.outcome"]
     assert face.result == "pass"
     assert face.seen == {"ack-terway": "refused"}
-    assert faces["000-D.r4.outcome"].result is None
+    assert found["000-D.r4.outcome"].result is None
 
 
 def test_what_a_run_shows_otherwise_is_told_as_such():
-    faces = claims.faces(load.load("ack"), [ran(topology("ack-terway"), refused="timeout")])
+    found = faces(load.load("ack"), [ran(topology("ack-terway"), refused="timeout")])
 
-    face = faces["000-D.r2.outcome"]
+    face = found["000-D.r2.outcome"]
     assert face.result == "fail"
     assert any("want refused" in one.note for one in face.shown)
 
 
 def test_a_host_that_shows_the_balancers_address_does_not_show_its_own():
     """As IPVS has it: the address is bound to the node, so the host's own socket takes it."""
-    faces = claims.faces(load.load("ack"), [ran(topology("lab-ipvs-eni"))])
+    found = faces(load.load("ack"), [ran(topology("lab-ipvs-eni"))])
 
-    face = faces["000-E.r2.source-at-the-pod"]
+    face = found["000-E.r2.source-at-the-pod"]
     assert face.result == "pass"
     assert "vip" in face.shown[0].brief
 
 
 def test_a_claim_no_run_could_show_says_what_it_needs():
-    faces = claims.faces(load.load("cce"), [ran(topology("lab-flannel"))])
+    found = faces(load.load("cce"), [ran(topology("lab-flannel"))])
 
-    assert faces["003-1.r1.vpc-ipvs"].unshown == "needs cni.kind vpc-routed, proxy.mode ipvs, cni.masquerade none"
+    assert found["003-1.r1.vpc-ipvs"].unshown == "needs cni.kind vpc-routed, proxy.mode ipvs, cni.masquerade none"
 
 
 def test_versions_with_the_same_answer_are_told_together(written):

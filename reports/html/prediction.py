@@ -1,0 +1,95 @@
+"""The page of a prediction: what must come back for every cell of a topology."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from probes.oracle.catalogue import CATALOGUE, versions
+from reports.columns import LEGEND, Places
+from reports.html.page import embed_json, render_page
+from reports.terminal.explanation import percent
+from reports.terminal.prediction import ALWAYS, NEVER, SOMETIMES, reach, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reports.records.prediction import Predicted, Prediction
+    from reports.records.schema import Address
+
+_MARKS = {ALWAYS: "ok", SOMETIMES: "some", NEVER: "no"}
+
+
+def render(prediction: Prediction) -> str:
+    """Return the page of a topology's expected table."""
+    found = [reach(one.expected) for one in prediction.cells]
+    return render_page(
+        "prediction.html.j2",
+        styles=("page.css", "filtered.css"),
+        script="filtered.js",
+        prediction=prediction,
+        counts={kind: found.count(kind) for kind in _MARKS},
+        marks=_MARKS,
+        services=_services(prediction),
+        legend=LEGEND,
+        data=embed_json(_data(prediction)),
+    )
+
+
+def _services(prediction: Prediction) -> list[dict[str, Any]]:
+    """Per Service: name, about, columns, and a row per vantage of (number, cell, words) or None."""
+    places = Places.of(prediction.topology.declared)
+    numbered = list(enumerate(prediction.cells))
+    services = []
+    for name in dict.fromkeys(one.cell.service for one in prediction.cells):
+        own = [(number, one) for number, one in numbered if one.cell.service == name]
+        columns = places.columns(one for _, one in own)
+        at = {(one.cell.vantage, places.column(one.cell)): _face(number, one) for number, one in own}
+        rows = {vantage: [at.get((vantage, column)) for column in columns] for vantage, _ in at}
+        heads = [column.partition(".")[::2] for column in columns]
+        services.append({"name": name, "about": places.abouts.get(name, ""), "heads": heads, "rows": rows})
+    return services
+
+
+def _face(number: int, one: Predicted) -> dict[str, Any]:
+    """What a cell's button shows: the outcome (or the share that must be answered), and below it the source."""
+    words = told(one).split(" ")
+    first = {ALWAYS: 1, SOMETIMES: 2, NEVER: len(words)}[reach(one.expected)]
+    outcome, source = " ".join(words[:first]), " ".join(words[first:])
+    return {
+        "number": number,
+        "id": one.cell.id,
+        "mark": _MARKS[reach(one.expected)],
+        "outcome": outcome,
+        "source": source,
+    }
+
+
+def _data(prediction: Prediction) -> dict[str, Any]:
+    used = {rule for one in prediction.cells for rule in one.rules}
+    rules = {rule.id: [rule.sentence, versions(rule), rule.citation] for rule in CATALOGUE if rule.id in used}
+    return {"cells": [_cell(one) for one in prediction.cells], "rules": rules}
+
+
+def _cell(one: Predicted) -> dict[str, Any]:
+    return {
+        "id": one.cell.id,
+        "asks": one.target or one.trouble,
+        "expected": one.expected.summary,
+        "because": one.because,
+        "ways": _ways(one),
+    }
+
+
+def _ways(one: Predicted) -> list[list[Any]]:
+    """[share, outcome, source, backends, rules] of each way; those by the same rules to the same source are one."""
+    shares: dict[tuple[str, str, tuple[str, ...]], float] = {}
+    backends: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for way in one.expected.paths:
+        key = way.outcome.value, _full(way.sources), way.rules
+        shares[key] = shares.get(key, 0) + way.share
+        backends.setdefault(key, []).extend([way.backend] if way.backend else [])
+    return [[percent(share), *key[:2], " or ".join(backends[key]), key[2]] for key, share in shares.items()]
+
+
+def _full(sources: Iterable[Address]) -> str:
+    return " or ".join(f"{one.address} {one.said}" if one.said != str(one.address) else one.said for one in sources)
