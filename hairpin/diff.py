@@ -38,9 +38,9 @@ def add(verbs: Verbs) -> None:
     parser = verbs.add_parser("diff", help="which cells change, worst first", description=DESCRIPTION)
     parser.add_argument("before", metavar="BEFORE")
     parser.add_argument("after", metavar="AFTER", nargs="?")
-    for flags, side in ((("--with",), "after"), (("--with-before", "--with-a"), "before")):
+    for flag, side in (("--with", "after"), ("--with-before", "before")):
         parser.add_argument(
-            *flags,
+            flag,
             dest=f"{side}_overrides",
             action="append",
             default=[],

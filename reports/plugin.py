@@ -83,7 +83,7 @@ def pytest_hairpin_settled(config: pytest.Config, answers: Answers) -> None:
 def pytest_hairpin_heard(config: pytest.Config, observations: dict[str, Observation]) -> None:
     """What was observed is on disk before it is judged."""
     with _troubled(config):
-        config.stash[JOURNAL].hear(observations.values())
+        config.stash[JOURNAL].observe(observations.values())
 
 
 def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cell]) -> None:

@@ -9,7 +9,7 @@ from probes.oracle.catalogue import sentence
 from probes.vendor_claims.load import pages
 from reports.analysis.claim_evidence import STANDINGS, faces
 from reports.html.page import render_page
-from reports.records.journal import failed
+from reports.records.journal import write_error
 from reports.terminal.theme import MARKS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def write(folder: Path, runs: Sequence[Run] = ()) -> list[Path]:
             written.append(path)
     except OSError as error:
         what = "the documented tables could not be written"
-        raise failed(what, folder, error) from error
+        raise write_error(what, folder, error) from error
     return written
 
 

@@ -8,7 +8,7 @@ from reports import formatting
 from reports.analysis.failure_groups import groups
 from reports.columns import LEGEND, Places
 from reports.html.page import embed_json, render_page
-from reports.records.journal import failed
+from reports.records.journal import write_error
 from reports.terminal.summary import counts
 from reports.terminal.theme import MARKS
 
@@ -41,12 +41,16 @@ def render(run: Run) -> str:
 
 
 def write(run: Run, path: Path) -> Path:
-    """Write the page; JournalError, with the run, if there is no room for it."""
+    """Write the page.
+
+    Raises:
+        JournalError: the file cannot be written.
+
+    """
     try:
         path.write_text(render(run), encoding="utf-8")
     except OSError as error:
-        failure = failed("the report could not be written", path, error)
-        failure.run = run
+        failure = write_error("the report could not be written", path, error)
         raise failure from error
     return path
 

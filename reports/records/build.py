@@ -35,8 +35,8 @@ def records(judge: Judge, cells: Iterable[Cell]) -> Iterator[Record]:
         )
 
 
-def heard(header: Header, snapshot: Snapshot, observations: Mapping[str, Observation]) -> list[Record]:
-    """The records of what a run had observed when it ended, held against the topology its header declares."""
+def judge_observations(header: Header, snapshot: Snapshot, observations: Mapping[str, Observation]) -> list[Record]:
+    """Judge the observations of a run that has ended, by the topology that its header declares."""
     topology = Topology.model_validate(header.topology.declared)
     cells = [cell for cell in plan(topology).cells if cell.id in observations]
     answers = Answers(snapshot, dict(observations), timings={}, versions=header.versions)

@@ -73,31 +73,19 @@ class Record(Told):
             account=_account(verdicts),
         )
 
-    def merged(self, other: Record) -> Record:
-        """One record of two of the same cell: other facets, judged by another test or another worker."""
-        verdict = worst((self.verdict, other.verdict))
-        facets = {
-            facet: worst(record.facets[facet] for record in (self, other) if facet in record.facets)
-            for facet in {**self.facets, **other.facets}
-        }
-        leading = self if self.verdict is verdict else other
-        account = tuple(dict.fromkeys((*leading.account, *self.account, *other.account)))
-        return leading.model_copy(update={"verdict": verdict, "facets": facets, "account": account})
-
 
 def worst(results: Iterable[Result]) -> Result:
     """Fail before inconclusive before pass; of nothing: inconclusive."""
     return min(results, key=_WORST.index, default=Result.INCONCLUSIVE)
 
 
-def merge(records: Iterable[Record], order: Sequence[str] = ()) -> tuple[Record, ...]:
-    """One record a cell, in `order` (the plan's cell ids), others after them by id: the same for any worker count."""
-    byid: dict[str, Record] = {}
+def in_order(records: Iterable[Record], order: Sequence[str] = ()) -> tuple[Record, ...]:
+    """Return the first record of each cell, in `order` (the plan's cell ids); cells that it lacks follow by id."""
+    by_id: dict[str, Record] = {}
     for record in records:
-        known = byid.get(record.cell.id)
-        byid[record.cell.id] = known.merged(record) if known else record
+        by_id.setdefault(record.cell.id, record)
     rank = {cell: index for index, cell in enumerate(order)}
-    return tuple(sorted(byid.values(), key=lambda record: (rank.get(record.cell.id, len(rank)), record.cell.id)))
+    return tuple(sorted(by_id.values(), key=lambda record: (rank.get(record.cell.id, len(rank)), record.cell.id)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def journals(folder: Path, run: Run) -> None:
     )
     with Journal(folder, header) as pages:
         pages.settle(replace(answers.snapshot, taken_at="now"))
-        pages.hear(answers.observations.values())
+        pages.observe(answers.observations.values())
         for record in run.records[::2]:
             pages.append(record)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reports.records import journal
-from reports.records.journal import Journal, JournalError, finish, load, recover, run_folder
+from reports.records.journal import Journal, JournalError, assemble, load, recover, save
 from tests.unit.support import worlds
 
 if TYPE_CHECKING:
@@ -22,20 +22,22 @@ PLAN = worlds.cells()[:6]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return run_folder(tmp_path / "out", "lab-flannel", worlds.STARTED)
+    folder = tmp_path / "out" / "20261122T053508Z-lab-flannel"
+    folder.mkdir(parents=True)
+    return folder
 
 
-def write(folder: Path, records: list[worlds.Record], worker: str = "") -> None:
-    with Journal(folder, worlds.header(PLAN), worker) as pages:
+def write(folder: Path, records: list[worlds.Record]) -> None:
+    with Journal(folder, worlds.header(PLAN)) as pages:
         for record in records:
             pages.append(record)
 
 
 def test_a_run_is_written_whole_and_last_points_at_it(folder: Path) -> None:
     write(folder, RECORDS)
-    run = finish(folder, finished=worlds.STARTED)
+    run = assemble(folder, finished=worlds.STARTED, complete=True)
+    save(run, folder)
 
-    assert folder.name == "20261122T053508Z-lab-flannel"
     assert (folder.parent / "last").resolve() == folder.resolve()
     assert load(folder) == load(folder.parent / "last") == run
     assert run.complete
@@ -43,17 +45,11 @@ def test_a_run_is_written_whole_and_last_points_at_it(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["records.jsonl", "run.json"]
 
 
-def test_two_runs_of_one_second_have_two_folders(folder: Path) -> None:
-    assert run_folder(folder.parent, "lab-flannel", worlds.STARTED) != folder
+def test_records_come_in_plan_order_and_the_journals_before_those_in_memory(folder: Path) -> None:
+    write(folder, [RECORDS[4], RECORDS[1]])
+    other = [record.model_copy(update={"headline": "in memory"}) for record in RECORDS]
 
-
-@pytest.mark.parametrize("workers", [["gw0"], ["gw0", "gw1"], ["gw0", "gw1", "gw2", "gw3"]])
-def test_any_number_of_workers_gives_the_same_run(folder: Path, workers: list[str]) -> None:
-    write(folder, [])
-    for number, worker in enumerate(workers):
-        write(folder, RECORDS[number :: len(workers)], worker)
-
-    assert list(finish(folder).records) == RECORDS
+    assert assemble(folder, other).records == (other[0], RECORDS[1], *other[2:4], RECORDS[4], other[5])
 
 
 def test_a_torn_last_line_is_dropped_and_said(folder: Path) -> None:
@@ -80,9 +76,9 @@ def test_a_spoilt_line_in_the_middle_costs_one_record(folder: Path) -> None:
 
 
 def test_a_folder_without_a_header_is_an_error_that_lists_it(folder: Path) -> None:
-    (folder / "journal-gw0.jsonl").write_bytes(b'{"head')
+    (folder / "records.jsonl").write_bytes(b'{"head')
 
-    with pytest.raises(JournalError, match=r"no journal with a header in .*journal-gw0\.jsonl"):
+    with pytest.raises(JournalError, match=r"no journal with a header in .*records\.jsonl"):
         recover(folder)
 
 
@@ -105,7 +101,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(folder: Path, monkeypatch: pyte
         pages.append(record)
     pages.close()
 
-    assert list(finish(folder).records) == RECORDS
+    assert list(assemble(folder).records) == RECORDS
 
 
 def test_a_run_that_cannot_be_saved_can_still_be_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,10 +111,10 @@ def test_a_run_that_cannot_be_saved_can_still_be_told(folder: Path, monkeypatch:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("pathlib.Path.write_text", refuse)
-    with pytest.raises(JournalError, match="the run could not be written") as caught:
-        finish(folder)
-    assert caught.value.run is not None
-    assert list(caught.value.run.records) == RECORDS
+    run = assemble(folder)
+    with pytest.raises(JournalError, match="the run could not be written"):
+        save(run, folder)
+    assert list(run.records) == RECORDS
     assert not (folder / "run.json").exists()
 
 

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address
 
 from probes.judging.verdict import Facet, Result, Verdict
 from probes.observation import Attempt, Observation, Outcome
-from reports.records.record import Record, merge
+from reports.records.record import Record, in_order
 from tests.unit.support import worlds
 from topologies.frontends import Target
 
@@ -60,17 +60,12 @@ def test_the_clients_own_address_is_kept_and_others_have_short_names() -> None:
     assert {seen.said for seen in record.observed.sources} == {"kept", "vtep(n1)"}
 
 
-def test_facets_judged_apart_become_one_record_in_plan_order() -> None:
-    first, second = worlds.records(2)
-    source = first.model_copy(update={"facets": {Facet.SOURCE: Result.FAIL}, "verdict": Result.FAIL})
-    reach = first.model_copy(update={"facets": {Facet.REACHABILITY: Result.PASS}})
-    order = [first.cell.id, second.cell.id]
+def test_records_are_in_plan_order_and_the_first_of_a_cell_counts() -> None:
+    first, second, third = worlds.records(3)
+    again = first.model_copy(update={"headline": "again"})
 
-    merged = merge([second, reach, source], order)
-    assert merged == merge([source, second, reach], order)
-    assert [record.cell.id for record in merged] == order
-    assert merged[0].facets == {Facet.SOURCE: Result.FAIL, Facet.REACHABILITY: Result.PASS}
-    assert merged[0].verdict is Result.FAIL
+    found = in_order([third, second, first, again], [first.cell.id, second.cell.id])
+    assert found == (first, second, third)
 
 
 def test_an_attempt_leaves_its_defaults_out_of_the_json() -> None:
