@@ -23,7 +23,7 @@ from reports.html import run as html
 from reports.records import build, journal
 from reports.records.crash_recovery import Epilogue
 from reports.records.record import Record
-from reports.records.run import DeclaredTopology, Header, Left, Run, Timings
+from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timings
 from reports.terminal import failure, matrix, summary
 from topologies.cluster_state.snapshot import Snapshot
 from topologies.common.version import VERSION
@@ -128,7 +128,7 @@ def _header(config: pytest.Config, answers: Answers | None = None, timings: Timi
         started=config.stash[STARTED],
         command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
         plan=tuple(cell.id for cell in plan.cells),
-        omissions=tuple(Left.of(omission) for omission in plan.omissions),
+        omissions=tuple(OmittedCell.of(omission) for omission in plan.omissions),
         notes=asked.notes,
         timings=timings or Timings(**asked.timings),
     )

@@ -10,7 +10,7 @@ from probes.observation import Outcome
 from reports.analysis.samples import Likelihood
 
 if TYPE_CHECKING:
-    from reports.analysis.diff_side import Answer, Reply
+    from reports.analysis.diff_side import Reply, SideAnswer
 
 NEVER, SOMETIMES, ALWAYS = range(3)
 LITTLE = 0.0005  # shares are sums of fractions
@@ -74,7 +74,7 @@ def of_verdicts(before: Result, after: Result) -> Kind | None:
     return Kind.FIXED if before is Result.FAIL else Kind.NO_LONGER_INCONCLUSIVE
 
 
-def of_answers(before: Answer, after: Answer, statistics: Likelihood = SAME) -> Kind | None:
+def of_answers(before: SideAnswer, after: SideAnswer, statistics: Likelihood = SAME) -> Kind | None:
     """Return how the answer of a cell changes; None if it does not, as far as both sides can show."""
     if _differ(before, after):
         return _difference(before, after)
@@ -87,7 +87,7 @@ def of_answers(before: Answer, after: Answer, statistics: Likelihood = SAME) -> 
     return Kind.CHANGED_BECAUSE if set(before.rules) != set(after.rules) else None
 
 
-def _difference(before: Answer, after: Answer) -> Kind:
+def _difference(before: SideAnswer, after: SideAnswer) -> Kind:
     was, now = _level(before), _level(after)
     if was != now:
         lost = Kind.LOST_REACHABILITY if now == NEVER else Kind.INTERMITTENT
@@ -95,18 +95,18 @@ def _difference(before: Answer, after: Answer) -> Kind:
     return Kind.CHANGED_REFUSAL if was == NEVER else _answered_otherwise(before, after)
 
 
-def _refuted(before: Answer, after: Answer) -> Kind:
+def _refuted(before: SideAnswer, after: SideAnswer) -> Kind:
     """Every answer was possible, but the sample is not one of the other side's."""
     kind = _difference(before, after)
     return Kind.CHANGED_SHARE if kind is Kind.CHANGED_REFUSAL else kind
 
 
-def _predicted_otherwise(before: Answer, after: Answer) -> bool:
+def _predicted_otherwise(before: SideAnswer, after: SideAnswer) -> bool:
     both = before.predicted and after.predicted
     return both and any(abs(before.shares[one] - after.shares[one]) > LITTLE for one in before.shown)
 
 
-def _differ(before: Answer, after: Answer) -> bool:
+def _differ(before: SideAnswer, after: SideAnswer) -> bool:
     """Whether one side shows what the other cannot. What a failing observation did not show is not held against it."""
     return any(
         one.shown - other.may and not (one.predicted and not other.predicted and other.may == other.shown)
@@ -114,14 +114,14 @@ def _differ(before: Answer, after: Answer) -> bool:
     )
 
 
-def _level(answer: Answer) -> int:
+def _level(answer: SideAnswer) -> int:
     outcomes = {reply.outcome for reply in answer.may}
     if Outcome.OK not in outcomes:
         return NEVER
     return ALWAYS if outcomes == {Outcome.OK} else SOMETIMES
 
 
-def _answered_otherwise(before: Answer, after: Answer) -> Kind:
+def _answered_otherwise(before: SideAnswer, after: SideAnswer) -> Kind:
     """Reachable as before: other backends, other sources, or (intermittent both times) otherwise refused."""
     old_backends, new_backends = ({reply.backend for reply in _answered(one)} for one in (before, after))
     old_sources, new_sources = ({reply.source for reply in _answered(one)} for one in (before, after))
@@ -134,7 +134,7 @@ def _answered_otherwise(before: Answer, after: Answer) -> Kind:
     return Kind.CHANGED_SOURCE if _answered(before) != _answered(after) else Kind.CHANGED_REFUSAL
 
 
-def _answered(answer: Answer) -> set[Reply]:
+def _answered(answer: SideAnswer) -> set[Reply]:
     return {reply for reply in answer.may if reply.outcome is Outcome.OK}
 
 

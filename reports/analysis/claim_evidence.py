@@ -42,7 +42,7 @@ STANDINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class VersionSpan:
     """What the rules say over a range of versions, and the rules that weigh most."""
 
     versions: str
@@ -52,18 +52,18 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class PredictedCase:
     """A case, its cells with the same answer together. `otherwise`: where it is the other way round."""
 
     world: str
     conditions: tuple[str, ...]
     cells: tuple[str, ...]
-    spans: tuple[Span, ...]
+    spans: tuple[VersionSpan, ...]
     otherwise: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ObservedCell:
     """What one cell of a run showed of a claim. `otherwise`: it is a cell where it is the other way round."""
 
     run: str
@@ -76,7 +76,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class ClaimEvidence:
     """A claim as its page tells it. `short`: the rules' answer in the cell itself; `unshown`: why no run showed it."""
 
     id: str
@@ -84,8 +84,8 @@ class Face:
     standing: str
     short: tuple[str, ...]
     rules: tuple[str, ...]
-    tried: tuple[Tried, ...]
-    shown: tuple[Shown, ...]
+    tried: tuple[PredictedCase, ...]
+    shown: tuple[ObservedCell, ...]
     unshown: str
 
     @property
@@ -104,17 +104,19 @@ class Face:
         return min((one.result for one in self.shown), key=ranked.index, default=None)
 
 
-def faces(page: Page, runs: Sequence[Run] = ()) -> dict[str, Face]:
+def collect_evidence(page: Page, runs: Sequence[Run] = ()) -> dict[str, ClaimEvidence]:
     """Every claim of a page by its id, predicted, and shown by these runs where they can."""
     shown = [_shown(page, run) for run in runs]
     return {name: _face(page, name, claim, shown, runs) for name, claim in page.claims()}
 
 
-def _face(page: Page, name: str, claim: Claim, shown: Sequence[dict[str, list[Shown]]], runs: Sequence[Run]) -> Face:
+def _face(
+    page: Page, name: str, claim: Claim, shown: Sequence[dict[str, list[ObservedCell]]], runs: Sequence[Run]
+) -> ClaimEvidence:
     tried = tuple(_tried(page, claim.cases, otherwise=False)) + tuple(_tried(page, claim.otherwise, otherwise=True))
     leading = [span for one in tried if not one.otherwise for span in one.spans]
     seen = tuple(one for run in shown for one in run.get(name, ()))
-    return Face(
+    return ClaimEvidence(
         id=name,
         claim=claim,
         standing=STANDINGS[claim.standing],
@@ -126,30 +128,30 @@ def _face(page: Page, name: str, claim: Claim, shown: Sequence[dict[str, list[Sh
     )
 
 
-def _tried(page: Page, cases: Iterable[Case], *, otherwise: bool) -> Iterator[Tried]:
+def _tried(page: Page, cases: Iterable[Case], *, otherwise: bool) -> Iterator[PredictedCase]:
     for case in cases:
         by_cell: dict[str, list[Prediction]] = {}
         for prediction in check.predictions(page, [case]):
             by_cell.setdefault(prediction.cell.id.removesuffix("-v4-tcp"), []).append(prediction)
-        alike: dict[tuple[Span, ...], list[str]] = {}
+        alike: dict[tuple[VersionSpan, ...], list[str]] = {}
         for cell, predicted in by_cell.items():
             alike.setdefault(tuple(_spans(predicted)), []).append(cell)
         world = page.worlds[case.world]
         conditions = tuple(said(path, value) for path, value in world.conditions.items())
         for spans, cells in alike.items():
-            yield Tried(world.about or case.world, conditions, tuple(cells), spans, otherwise)
+            yield PredictedCase(world.about or case.world, conditions, tuple(cells), spans, otherwise)
 
 
-def _spans(predicted: Sequence[Prediction]) -> Iterator[Span]:
+def _spans(predicted: Sequence[Prediction]) -> Iterator[VersionSpan]:
     """Neighbouring versions with the same answer together."""
     alike = groupby(predicted, key=lambda one: (summary(one.endings), check.telling(one.expectation)))
     for (told, rules), group in alike:
         together = list(group)
         first, last = (f"{one.version.major}.{one.version.minor}" for one in (together[0], together[-1]))
-        yield Span(first if first == last else f"{first} to {last}", told, brief(together[0].endings), rules)
+        yield VersionSpan(first if first == last else f"{first} to {last}", told, brief(together[0].endings), rules)
 
 
-def _short(spans: Sequence[Span]) -> Iterator[str]:
+def _short(spans: Sequence[VersionSpan]) -> Iterator[str]:
     """Each answer once, with its versions where they decide."""
     versions: dict[str, list[str]] = {}
     for span in spans:
@@ -173,11 +175,11 @@ def brief(endings: Iterable[Ending]) -> str:
     return " or ".join(dict.fromkeys(f"{outcome} from {source}" if source else outcome for outcome, source in told))
 
 
-def _shown(page: Page, run: Run) -> dict[str, list[Shown]]:
+def _shown(page: Page, run: Run) -> dict[str, list[ObservedCell]]:
     """What a run shows of each claim of a page, by the claim's id."""
     topology = _topology(run)
     records = {record.cell.id: record for record in run.records}
-    found: dict[str, list[Shown]] = {}
+    found: dict[str, list[ObservedCell]] = {}
     for trial in live.trials(topology):
         if trial.page == page.name and (record := records.get(trial.cell.id)):
             found.setdefault(trial.claim_id, []).append(_held(trial, record, topology))
@@ -216,14 +218,16 @@ def _address_of(record: Record) -> IPAddress:
         raise JournalError(message) from error
 
 
-def _held(trial: live.Trial, record: Record, topology: Topology) -> Shown:
+def _held(trial: live.Trial, record: Record, topology: Topology) -> ObservedCell:
     endings = _endings(record, topology, trial.cell.vantage)
     cell, otherwise = trial.cell.id.removesuffix("-v4-tcp"), trial.case in trial.claim.otherwise
     if record.verdict is Result.INCONCLUSIVE or not endings:
-        return Shown(topology.name, cell, record.headline, "could not be told", Result.INCONCLUSIVE, "", otherwise)
+        return ObservedCell(
+            topology.name, cell, record.headline, "could not be told", Result.INCONCLUSIVE, "", otherwise
+        )
     complaint = trial.complaint(endings)
     result = Result.FAIL if complaint else Result.PASS
-    return Shown(topology.name, cell, summary(endings), brief(endings), result, complaint, otherwise)
+    return ObservedCell(topology.name, cell, summary(endings), brief(endings), result, complaint, otherwise)
 
 
 def _endings(record: Record, topology: Topology, vantage: Vantage) -> tuple[Ending, ...]:

@@ -16,21 +16,21 @@ from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field 
 from probes.oracle.catalogue import CATALOGUE, versions
 from reports.analysis.change_classes import MEANINGS, SAME, Kind, of_answers, of_verdicts
 from reports.analysis.samples import Samples
-from reports.records.schema import Told
+from reports.records.schema import ReportModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from reports.analysis.diff_side import Answer, Side
+    from reports.analysis.diff_side import Side, SideAnswer
     from reports.analysis.samples import Likelihood
 
-__all__ = ["MEANINGS", "Change", "Comparison", "Group", "Kind", "changed", "compare"]
+__all__ = ["MEANINGS", "Change", "ChangeGroup", "Comparison", "Kind", "changed", "compare"]
 
 
 OBSERVED = "observed"
 
 
-class RuleTold(Told):
+class RuleText(ReportModel):
     """A rule as the catalogue has it; only the id for a rule the catalogue no longer has."""
 
     id: str
@@ -39,7 +39,7 @@ class RuleTold(Told):
     citation: str = ""
 
 
-class ReplyTold(Told):
+class ReplyShare(ReportModel):
     """What a share of a cell's connections gets. `source`, `backend`: None unless ok."""
 
     outcome: Outcome
@@ -48,7 +48,7 @@ class ReplyTold(Told):
     share: float
 
 
-class Change(Told):
+class Change(ReportModel):
     """One cell's answer on both sides, in words and by reply, with the rules that made it in the packet's order.
 
     `answer`: between two runs, how the answer changes besides the verdict; None if it does not, or if one is not known.
@@ -65,27 +65,27 @@ class Change(Told):
     likely: float | None = None
     before: str
     after: str
-    before_replies: tuple[ReplyTold, ...] = ()
-    after_replies: tuple[ReplyTold, ...] = ()
+    before_replies: tuple[ReplyShare, ...] = ()
+    after_replies: tuple[ReplyShare, ...] = ()
     before_rules: tuple[str, ...] = ()
     after_rules: tuple[str, ...] = ()
     before_because: str = ""
     after_because: str = ""
 
 
-class Group(Told):
+class ChangeGroup(ReportModel):
     """Changes of one kind from one cause: the first rule that only one side has; what differs after it follows.
 
     None on both sides: the same rules decide, and the cluster they decide in differs.
     """
 
     kind: Kind
-    gone: RuleTold | None = None
-    come: RuleTold | None = None
+    gone: RuleText | None = None
+    come: RuleText | None = None
     changes: tuple[Change, ...]
 
 
-class SideTold(Told):
+class SideSummary(ReportModel):
     """What was compared: its name as given, predicted or observed, and what it is."""
 
     name: str
@@ -94,24 +94,24 @@ class SideTold(Told):
     cells: int
 
 
-class NotCompared(Told):
+class NotCompared(ReportModel):
     """A cell without an answer on one side at least, and why."""
 
     cell: str
     reason: str
 
 
-class Comparison(Told):
+class Comparison(ReportModel):
     """Everything that changes. `counts` has every kind; `same`: cells that answer alike."""
 
     schema_version: Literal["1"] = "1"
     kind: Literal["comparison"] = "comparison"
-    before: SideTold
-    after: SideTold
+    before: SideSummary
+    after: SideSummary
     compared: int
     same: int
     counts: dict[Kind, int] = Field(default_factory=dict)
-    groups: tuple[Group, ...] = ()
+    groups: tuple[ChangeGroup, ...] = ()
     not_compared: tuple[NotCompared, ...] = ()
 
 
@@ -137,7 +137,7 @@ def compare(before: Side, after: Side, chosen: Callable[[str], bool] = lambda _:
     )
 
 
-def _pairs(before: Side, after: Side) -> dict[str, tuple[Answer, Answer]]:
+def _pairs(before: Side, after: Side) -> dict[str, tuple[SideAnswer, SideAnswer]]:
     """Both answers of each cell that can be compared, in the order of `before`."""
     if before.kind != OBSERVED or after.kind != OBSERVED:
         return {name: (one, after.answers[name]) for name, one in before.answers.items() if name in after.answers}
@@ -147,7 +147,7 @@ def _pairs(before: Side, after: Side) -> dict[str, tuple[Answer, Answer]]:
     }
 
 
-def changed(before: Answer, after: Answer, statistics: Likelihood = SAME) -> Change | None:
+def changed(before: SideAnswer, after: SideAnswer, statistics: Likelihood = SAME) -> Change | None:
     """How one cell's answer changes; None if it does not, as far as both sides can tell."""
     known = not (before.trouble or after.trouble)
     answer = of_answers(before, after, statistics) if known else None
@@ -174,14 +174,14 @@ def changed(before: Answer, after: Answer, statistics: Likelihood = SAME) -> Cha
     )
 
 
-def _replies(answer: Answer) -> tuple[ReplyTold, ...]:
+def _replies(answer: SideAnswer) -> tuple[ReplyShare, ...]:
     return tuple(
-        ReplyTold(outcome=reply.outcome, source=reply.source or None, backend=reply.backend or None, share=share)
+        ReplyShare(outcome=reply.outcome, source=reply.source or None, backend=reply.backend or None, share=share)
         for reply, share in sorted(answer.shares.items())
     )
 
 
-def _grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
+def _grouped(changes: Iterable[Change]) -> tuple[ChangeGroup, ...]:
     found: dict[tuple[Kind, str, str], list[Change]] = {}
     for change in changes:
         gone = _first_only(change.before_rules, change.after_rules)
@@ -190,7 +190,8 @@ def _grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
     worst = list(Kind)
     ranked = sorted(found.items(), key=lambda item: (worst.index(item[0][0]), -len(item[1])))
     return tuple(
-        Group(kind=kind, gone=_rule(gone), come=_rule(come), changes=tuple(same)) for (kind, gone, come), same in ranked
+        ChangeGroup(kind=kind, gone=_rule(gone), come=_rule(come), changes=tuple(same))
+        for (kind, gone, come), same in ranked
     )
 
 
@@ -201,15 +202,15 @@ def _first_only(rules: tuple[str, ...], others: tuple[str, ...]) -> str:
 _KNOWN = {rule.id: rule for rule in CATALOGUE}
 
 
-def _rule(name: str) -> RuleTold | None:
+def _rule(name: str) -> RuleText | None:
     if not name or name not in _KNOWN:
-        return RuleTold(id=name) if name else None
+        return RuleText(id=name) if name else None
     rule = _KNOWN[name]
-    return RuleTold(id=name, sentence=rule.sentence, versions=versions(rule), citation=rule.citation)
+    return RuleText(id=name, sentence=rule.sentence, versions=versions(rule), citation=rule.citation)
 
 
-def _told(side: Side) -> SideTold:
-    return SideTold(name=side.name, kind=side.kind, about=side.about, cells=len(side.answers))
+def _told(side: Side) -> SideSummary:
+    return SideSummary(name=side.name, kind=side.kind, about=side.about, cells=len(side.answers))
 
 
 def _not_compared(before: Side, after: Side, pairs: Iterable[str]) -> Iterable[NotCompared]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reports.records.prediction import Predicted, Prediction
     from reports.records.record import Record
     from reports.records.run import Run
-    from reports.records.schema import Way
+    from reports.records.schema import ExpectedPath
 FEW = 2  # sources that are told with the backend that sees each
 
 
@@ -35,7 +35,7 @@ class Reply(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SideAnswer:
     """What one cell answers.
 
     `shares`: what it shows, with its probability (predicted) or frequency (observed). `may`: all it is known to be
@@ -75,12 +75,12 @@ class Side:
     name: str
     kind: str
     about: str
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, SideAnswer]
     missing: Mapping[str, str]
-    unknown: Mapping[str, Answer] = field(default_factory=dict)
+    unknown: Mapping[str, SideAnswer] = field(default_factory=dict)
 
     @property
-    def judged(self) -> dict[str, Answer]:
+    def judged(self) -> dict[str, SideAnswer]:
         """Every cell that has an answer or is known to have none, answers first."""
         return {**self.answers, **self.unknown}
 
@@ -103,18 +103,18 @@ class Side:
         return cls(name, "observed", about, *_split(answers, missing))
 
 
-Split = tuple[dict[str, Answer], dict[str, str], dict[str, Answer]]
+Split = tuple[dict[str, SideAnswer], dict[str, str], dict[str, SideAnswer]]
 
 
-def _split(answers: dict[str, Answer], missing: dict[str, str]) -> Split:
+def _split(answers: dict[str, SideAnswer], missing: dict[str, str]) -> Split:
     unknown = {name: answer for name, answer in answers.items() if answer.trouble}
     reasons = {name: answer.trouble for name, answer in unknown.items()}
     return {name: one for name, one in answers.items() if name not in unknown}, {**missing, **reasons}, unknown
 
 
-def _predicted(one: Predicted) -> Answer:
+def _predicted(one: Predicted) -> SideAnswer:
     shares = _expected(one.expected.paths)
-    return Answer(
+    return SideAnswer(
         cell=one.cell,
         shares=shares,
         may=frozenset(shares),
@@ -127,11 +127,11 @@ def _predicted(one: Predicted) -> Answer:
     )
 
 
-def _observed(record: Record) -> Answer:
+def _observed(record: Record) -> SideAnswer:
     if record.verdict is Result.INCONCLUSIVE or not record.observed.attempts:
         why = record.observed.trouble or record.headline
         trouble = f"inconclusive: {why}"
-        return Answer(
+        return SideAnswer(
             cell=record.cell,
             rules=record.rules,
             because=record.because,
@@ -143,7 +143,7 @@ def _observed(record: Record) -> Answer:
     counts, scouts = _attempted(record)
     shares = {reply: times / counts.total() for reply, times in counts.items()}
     expected = frozenset(_expected(record.expected.paths)) if record.verdict is Result.PASS else frozenset()
-    return Answer(
+    return SideAnswer(
         cell=record.cell,
         shares=shares,
         may=frozenset(shares) | expected,
@@ -159,7 +159,7 @@ def _observed(record: Record) -> Answer:
     )
 
 
-def _expected(paths: Iterable[Way]) -> dict[Reply, float]:
+def _expected(paths: Iterable[ExpectedPath]) -> dict[Reply, float]:
     shares: Counter[Reply] = Counter()
     for path in paths:
         sources = [source.name for source in path.sources] or [""]

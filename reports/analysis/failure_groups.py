@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FailureGroup:
     """Records that deviate alike at the same kind of frontend. The first one's account stands for all."""
 
     verdict: Result
@@ -49,7 +49,7 @@ class Group:
         return tuple(told)
 
 
-def groups(records: Iterable[Record]) -> tuple[Group, ...]:
+def group_failures(records: Iterable[Record]) -> tuple[FailureGroup, ...]:
     """What did not pass, by cause; failures before inconclusive, the largest group first.
 
     Failures share the kind of frontend, the facets that failed, and how they deviate: outcomes that came for those
@@ -60,7 +60,7 @@ def groups(records: Iterable[Record]) -> tuple[Group, ...]:
     for record in records:
         if record.verdict is not Result.PASS:
             found.setdefault(_cause(record), []).append(record)
-    made = (Group(same[0].verdict, same[0].headline, tuple(same)) for same in found.values())
+    made = (FailureGroup(same[0].verdict, same[0].headline, tuple(same)) for same in found.values())
     return tuple(sorted(made, key=lambda group: (group.verdict is not Result.FAIL, -len(group.records))))
 
 

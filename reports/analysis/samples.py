@@ -20,7 +20,7 @@ from topologies.frontends import At, FrontendKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from reports.analysis.diff_side import Answer, Reply
+    from reports.analysis.diff_side import Reply, SideAnswer
     from reports.records.schema import CellKey
 
 DOUBTFUL = 1e-2  # a sample of another share is reported as unproven up to this probability, above it as the same
@@ -58,7 +58,7 @@ class Likelihood:
 class Samples:
     """The answers of all cells that both sides have: one sample accuses a backend only together with its neighbours."""
 
-    pairs: Mapping[str, tuple[Answer, Answer]]
+    pairs: Mapping[str, tuple[SideAnswer, SideAnswer]]
     addresses: dict[str, IPAddress] = field(default_factory=dict)
     neighbours: dict[tuple[str, str], list[Comparable]] = field(default_factory=dict)
     made: dict[str, Comparable] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Samples:
             if before.predicted != after.predicted:
                 self._prepare(name, *((before, after) if before.predicted else (after, before)))
 
-    def _prepare(self, name: str, predicted: Answer, observed: Answer) -> None:
+    def _prepare(self, name: str, predicted: SideAnswer, observed: SideAnswer) -> None:
         place = picker(observed.cell)
         expectation = self._expectation(predicted)
         one = Comparable(
@@ -85,7 +85,7 @@ class Samples:
         self.made[name] = one
         self.neighbours.setdefault(place, []).append(one)
 
-    def _expectation(self, predicted: Answer) -> Expectation:
+    def _expectation(self, predicted: SideAnswer) -> Expectation:
         paths = tuple(
             Path(
                 reply.outcome,
@@ -98,7 +98,7 @@ class Samples:
         )
         return Expectation(paths, predicted.rules, predicted.because, predicted.sticky)
 
-    def _attempts(self, observed: Answer) -> Iterable[Attempt]:
+    def _attempts(self, observed: SideAnswer) -> Iterable[Attempt]:
         for reply, times in observed.counts.items():
             seen = self.addresses[reply.source] if reply.outcome is Outcome.OK else None
             one = Attempt(reply.outcome, seen, reply.backend or None)
@@ -124,7 +124,7 @@ class Samples:
         return Likelihood(likely is not None and likely <= compare.UNLIKELY, likely)
 
 
-def _of_two(before: Answer, after: Answer) -> float | None:
+def _of_two(before: SideAnswer, after: SideAnswer) -> float | None:
     """How likely chance makes two runs' counts of answers; None if neither run may show both answers and losses."""
     if before.sticky or after.sticky or not (_mixed(before.may) or _mixed(after.may)):
         return None
@@ -136,7 +136,7 @@ def _mixed(may: Iterable[Reply]) -> bool:
     return Outcome.OK in outcomes and len(outcomes) > 1
 
 
-def _answered(observed: Answer) -> int:
+def _answered(observed: SideAnswer) -> int:
     return sum(times for reply, times in observed.counts.items() if reply.outcome is Outcome.OK)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from probes.judging.verdict import Result
 from probes.oracle.catalogue import sentence
 from probes.vendor_claims.load import pages
-from reports.analysis.claim_evidence import STANDINGS, faces
+from reports.analysis.claim_evidence import STANDINGS, collect_evidence
 from reports.html.page import render_page
 from reports.records.journal import write_error
 from reports.terminal.theme import MARKS
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from probes.vendor_claims.model import Page, Table
-    from reports.analysis.claim_evidence import Face
+    from reports.analysis.claim_evidence import ClaimEvidence
     from reports.records.run import Run
 
 FOLDER = "documented"
@@ -29,7 +29,7 @@ _SCRIPT = "claims.js"
 def write(folder: Path, runs: Sequence[Run] = ()) -> list[Path]:
     """Every vendor's page and an index of them; JournalError if they cannot be written."""
     written = []
-    told = {page.name: faces(page, runs) for page in pages()}
+    told = {page.name: collect_evidence(page, runs) for page in pages()}
     documents = {f"{page.name}.html": render(page, told[page.name], runs) for page in pages()}
     documents[INDEX] = _index(told, runs)
     try:
@@ -44,7 +44,7 @@ def write(folder: Path, runs: Sequence[Run] = ()) -> list[Path]:
     return written
 
 
-def render(page: Page, told: dict[str, Face], runs: Sequence[Run] = ()) -> str:
+def render(page: Page, told: dict[str, ClaimEvidence], runs: Sequence[Run] = ()) -> str:
     """One vendor's page, self-contained."""
     tables = [(table, list(_rows(table, told))) for table in page.tables]
     statements = {
@@ -67,7 +67,9 @@ def render(page: Page, told: dict[str, Face], runs: Sequence[Run] = ()) -> str:
     )
 
 
-def _rows(table: Table, told: dict[str, Face]) -> Iterator[tuple[list[tuple[str, int]], list[Face | str]]]:
+def _rows(
+    table: Table, told: dict[str, ClaimEvidence]
+) -> Iterator[tuple[list[tuple[str, int]], list[ClaimEvidence | str]]]:
     """Each row's head as (text, rows it spans), and its other cells: a face or a plain text."""
     for number, row in enumerate(table.rows, start=1):
         named = zip(table.columns[len(row.head) :], row.cells, strict=True)
@@ -85,18 +87,18 @@ def _heads(table: Table, index: int) -> list[tuple[str, int]]:
     return [*([] if above else [(head[0], shared)]), *((text, 1) for text in head[1:])]
 
 
-def _counts(told: Iterable[Face]) -> dict[str, Any]:
+def _counts(told: Iterable[ClaimEvidence]) -> dict[str, Any]:
     every = list(told)
     standings = {name: sum(face.standing == name for face in every) for name in STANDINGS.values()}
     results = {result: sum(face.result is result for face in every) for result in Result}
     return {"claims": len(every), "standings": standings, "results": results}
 
 
-def _named(told: Iterable[Face]) -> list[str]:
+def _named(told: Iterable[ClaimEvidence]) -> list[str]:
     return sorted({rule for face in told for tried in face.tried for span in tried.spans for rule in span.rules})
 
 
-def _index(told: dict[str, dict[str, Face]], runs: Sequence[Run]) -> str:
+def _index(told: dict[str, dict[str, ClaimEvidence]], runs: Sequence[Run]) -> str:
     return render_page(
         "claims-index.html.j2",
         styles=_STYLES,

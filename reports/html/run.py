@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports import formatting
-from reports.analysis.failure_groups import groups
+from reports.analysis.failure_groups import group_failures
 from reports.columns import LEGEND, Places
 from reports.html.page import embed_json, render_page
 from reports.records.journal import write_error
@@ -82,7 +82,7 @@ def _data(run: Run) -> dict[str, Any]:
                 "shared": [*group.shared(run.records), *([f"rules {' '.join(group.rules)}"] if group.rules else [])],
                 "cells": [index[record.cell.id] for record in group.records],
             }
-            for group in groups(run.records)
+            for group in group_failures(run.records)
         ],
     }
 

@@ -18,8 +18,8 @@ from probes.oracle.stages.arrival import departing
 from probes.plan.plan import plan
 from reports import formatting
 from reports.records import record
-from reports.records.run import DeclaredTopology, Left
-from reports.records.schema import CellKey, Expected, Told
+from reports.records.run import DeclaredTopology, OmittedCell
+from reports.records.schema import CellKey, Expected, ReportModel
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 
-class Predicted(Told):
+class Predicted(ReportModel):
     """One cell and what must come back. `trouble`: why nothing can be said, then `expected` is empty."""
 
     cell: CellKey
@@ -43,7 +43,7 @@ class Predicted(Told):
     trouble: str = ""
 
 
-class Prediction(Told):
+class Prediction(ReportModel):
     """Every planned cell of a topology, in plan order, with its environment and what the plan left out."""
 
     schema_version: Literal["1"] = "1"
@@ -53,7 +53,7 @@ class Prediction(Told):
     topology: DeclaredTopology
     overrides: dict[str, JsonValue] = Field(default_factory=dict)
     cells: tuple[Predicted, ...] = ()
-    omissions: tuple[Left, ...] = ()
+    omissions: tuple[OmittedCell, ...] = ()
 
     @classmethod
     def of(cls, topology: Topology, overrides: dict[str, JsonValue] | None = None) -> Self:
@@ -66,7 +66,7 @@ class Prediction(Told):
             topology=DeclaredTopology.of(topology),
             overrides=overrides or {},
             cells=tuple(predicted(topology, snapshot, cell) for cell in planned.cells),
-            omissions=tuple(Left.of(omission) for omission in planned.omissions),
+            omissions=tuple(OmittedCell.of(omission) for omission in planned.omissions),
         )
 
 

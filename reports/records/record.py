@@ -15,7 +15,7 @@ from pydantic import Field
 
 from probes.judging.verdict import Facet, Result, Verdict
 from reports import formatting
-from reports.records.schema import Address, CellKey, Expected, Line, Observed, Seen, Told, Try, Way
+from reports.records.schema import Address, CellKey, Expected, ExpectedPath, Line, Observed, ReportModel, Seen, Try
 from topologies.common.addresses import IPAddress
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Naming = Callable[[IPAddress], str]
 _WORST = (Result.FAIL, Result.INCONCLUSIVE, Result.PASS)
 
 
-class Record(Told):
+class Record(ReportModel):
     """One judged cell. `facets` holds the verdict of every facet that was judged; `verdict` is the worst of them."""
 
     cell: CellKey
@@ -144,8 +144,8 @@ def _expected(expectation: Expectation | None, called: _Called) -> Expected:
     )
 
 
-def _way(path: Path, called: _Called) -> Way:
-    return Way(
+def _way(path: Path, called: _Called) -> ExpectedPath:
+    return ExpectedPath(
         outcome=path.outcome,
         sources=_named(path.sources, called),
         backend=path.backend,

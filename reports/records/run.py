@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, JsonValue
 
 from reports.records.record import Record  # noqa: TC001 - pydantic resolves field types at run time
-from reports.records.schema import Told
+from reports.records.schema import ReportModel
 
 if TYPE_CHECKING:
     from probes.plan.cell import Omission
@@ -23,7 +23,7 @@ SCHEMA_VERSION: Literal["1"] = "1"
 FILE = "run.json"  # in the run's folder
 
 
-class DeclaredTopology(Told):
+class DeclaredTopology(ReportModel):
     """The topology's name and the whole of what it declares, as `topologies.schema.topology.Topology` writes it."""
 
     name: str
@@ -35,7 +35,7 @@ class DeclaredTopology(Told):
         return cls(name=topology.name, declared=topology.model_dump(mode="json"))
 
 
-class Left(Told):
+class OmittedCell(ReportModel):
     """A cell that the plan left out, and why."""
 
     cell: str
@@ -47,7 +47,7 @@ class Left(Told):
         return cls(cell=omission.cell, reason=omission.reason)
 
 
-class Timings(Told):
+class Timings(ReportModel):
     """Wall time of each phase, in seconds; None for a phase that did not happen."""
 
     settle: float | None = None
@@ -56,7 +56,7 @@ class Timings(Told):
     report: float | None = None
 
 
-class Header(Told):
+class Header(ReportModel):
     """What is known when a run starts: the first line of its journal.
 
     `environment`: mode, version, cni ... as the oracle read them. `versions`: hairpin, python, pytest, kubernetes,
@@ -71,7 +71,7 @@ class Header(Told):
     started: datetime
     command: str = ""
     plan: tuple[str, ...] = ()
-    omissions: tuple[Left, ...] = ()
+    omissions: tuple[OmittedCell, ...] = ()
     notes: tuple[str, ...] = ()
     timings: Timings = Timings()
 

@@ -12,13 +12,13 @@ from topologies.common.addresses import IPAddress  # noqa: TC001 - pydantic reso
 Seconds = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
 
 
-class Told(BaseModel):
+class ReportModel(BaseModel):
     """Frozen. Unknown keys are ignored on reading: an addition to the schema must not break an older reader."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class Address(Told):
+class Address(ReportModel):
     """An IPv4 address and the name it has in this topology (`vtep(n1)`, `pod-n1`; the bare address if it has none).
 
     `kept`: it is the address the client's own socket had, so nothing on the way changed it.
@@ -40,7 +40,7 @@ class Seen(Address):
     count: int
 
 
-class CellKey(Told):
+class CellKey(ReportModel):
     """A cell's coordinates. `vantage_node` is None for an external host; `frontend` is the label in the cell id."""
 
     id: str
@@ -54,7 +54,7 @@ class CellKey(Told):
     protocol: str
 
 
-class Way(Told):
+class ExpectedPath(ReportModel):
     """One allowed path: outcome, sources and backend belong together. `share`: its probability, 0 to 1."""
 
     outcome: Outcome
@@ -65,7 +65,7 @@ class Way(Told):
     by_icmp: bool = False
 
 
-class Expected(Told):
+class Expected(ReportModel):
     """The set of allowed answers. `sticky`: all attempts reach one backend. `summary` says it in one line."""
 
     summary: str
@@ -73,10 +73,10 @@ class Expected(Told):
     sources: tuple[Address, ...] = ()
     backends: tuple[str, ...] = ()
     sticky: bool = False
-    paths: tuple[Way, ...] = ()
+    paths: tuple[ExpectedPath, ...] = ()
 
 
-class Try(Told):
+class Try(ReportModel):
     """One attempt (a fresh connection). Keys that hold their default are left out of the JSON. Times in seconds.
 
     `loaded`: lost while our own load brought answers near their time limit; it does not count.
@@ -100,7 +100,7 @@ class Try(Told):
         return {key: value for key, value in written.items() if key == "outcome" or value}
 
 
-class Observed(Told):
+class Observed(ReportModel):
     """What came back. `trouble`: why it could not be asked, or empty.
 
     `outcomes`, `sources` and `backends` are those of the attempts that count (see `Try`).
@@ -119,7 +119,7 @@ class Observed(Told):
         return tuple(one for one in self.attempts if not one.loaded)
 
 
-class Line(Told):
+class Line(ReportModel):
     """A line of the account: `asked`, `because`, `expected`, `observed`, `evidence` and its text."""
 
     label: str

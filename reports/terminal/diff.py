@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reports.analysis.diff import Change, Comparison, Group, RuleTold
+    from reports.analysis.diff import Change, ChangeGroup, Comparison, RuleText
 
 SHOWN = 6  # cells of a change that are named; the rest is counted
 STYLES = {
@@ -71,7 +71,7 @@ def compared(comparison: Comparison) -> str:
     return "cells that the runs judged" if runs else "cells that both sides answer"
 
 
-def _group(number: int, group: Group, *, everything: bool) -> list[RenderableType]:
+def _group(number: int, group: ChangeGroup, *, everything: bool) -> list[RenderableType]:
     size = len(group.changes)
     title = Text(f"\n{number}. {group.kind.value}", style=STYLES.get(group.kind, "bold"))
     blocks: list[RenderableType] = [title.append(f"   {size} cell{'s' if size > 1 else ''}", style="not bold default")]
@@ -89,7 +89,7 @@ def _group(number: int, group: Group, *, everything: bool) -> list[RenderableTyp
     return blocks
 
 
-def alike(group: Group) -> dict[tuple[str, str, str], list[str]]:
+def alike(group: ChangeGroup) -> dict[tuple[str, str, str], list[str]]:
     """Cells by (answer before, answer after, what is to be said of the change), the most common change first."""
     keys = [(change.before, change.after, _said(change)) for change in group.changes]
     found: dict[tuple[str, str, str], list[str]] = {key: [] for key, _ in Counter(keys).most_common()}
@@ -105,7 +105,7 @@ def _said(change: Change) -> str:
     return ", ".join(filter(None, [change.answer or "", likely, expected]))
 
 
-def _rule(label: str, rule: RuleTold) -> RenderableType:
+def _rule(label: str, rule: RuleText) -> RenderableType:
     text = Text(f"{rule.id}  {rule.sentence}")
     since = "" if rule.versions in {"", "all"} else f"kube-proxy {rule.versions}; "
     return _line(label, text.append(f"\n{since}{rule.citation}", style="dim") if rule.citation else text)

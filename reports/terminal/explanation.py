@@ -18,7 +18,7 @@ from probes.oracle.expectation import Path
 from probes.oracle.stages.endpoints import pooled
 from reports import formatting
 from reports.records.prediction import naming
-from reports.records.schema import Told
+from reports.records.schema import ReportModel
 from reports.terminal.theme import printed
 from topologies.common.addresses import IPAddress
 
@@ -44,7 +44,7 @@ _FATES = {
 }
 
 
-class Step(Told):
+class ExplanationStep(ReportModel):
     """One decision: the step of the journey, what was decided there, and the rule that decided it.
 
     `confirmed`: where a real kube-proxy was seen to do so; empty for a rule that rests on the source alone.
@@ -59,32 +59,32 @@ class Step(Told):
     confirmed: tuple[str, ...]
 
 
-class Course(Told):
+class ExplainedPath(ReportModel):
     """One way a connection may take: its probability, what comes of it, and its steps in the packet's order."""
 
     share: float
     result: str
-    steps: tuple[Step, ...]
+    steps: tuple[ExplanationStep, ...]
 
 
-def why(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[Course, ...]:
+def why(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[ExplainedPath, ...]:
     """Every way of this cell; ways that read the same are one, their shares added."""
     called = naming(topology, snapshot, cell)
-    shares: dict[tuple[str, tuple[Step, ...]], float] = {}
+    shares: dict[tuple[str, tuple[ExplanationStep, ...]], float] = {}
     for way in trace.trace_paths(topology, snapshot, cell):
         after = (*way.decisions[1:], None)
         steps = tuple(_step(taken, then, called) for taken, then in zip(way.decisions, after, strict=True))
         key = _result(way.path, called), steps
         shares[key] = shares.get(key, 0) + way.path.share
-    return tuple(Course(share=share, result=result, steps=steps) for (result, steps), share in shares.items())
+    return tuple(ExplainedPath(share=share, result=result, steps=steps) for (result, steps), share in shares.items())
 
 
-def render(title: str, courses: Iterable[Course], width: int = 120, *, color: bool = False) -> str:
+def render(title: str, courses: Iterable[ExplainedPath], width: int = 120, *, color: bool = False) -> str:
     """The courses as text of at most `width` columns; what a way shares with the one before is told once."""
     told = tuple(courses)
     blocks: list[RenderableType] = [Text(title, style="bold")]
     known: set[str] = set()
-    before: tuple[Step, ...] = ()
+    before: tuple[ExplanationStep, ...] = ()
     for number, course in enumerate(told, start=1):
         place = "the only way" if len(told) == 1 else f"way {number} of {len(told)}, {percent(course.share)}"
         blocks.append(Text(f"\n{place}: {course.result}", style="bold"))
@@ -98,7 +98,7 @@ def render(title: str, courses: Iterable[Course], width: int = 120, *, color: bo
     return printed(blocks, width, color=color)
 
 
-def _shared(one: tuple[Step, ...], other: tuple[Step, ...]) -> int:
+def _shared(one: tuple[ExplanationStep, ...], other: tuple[ExplanationStep, ...]) -> int:
     """How many first steps two ways share."""
     pairs = zip(one, other, strict=False)
     return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
@@ -112,7 +112,7 @@ def _line(number: str, text: Text) -> RenderableType:
     return grid
 
 
-def _told(step: Step, *, full: bool) -> Text:
+def _told(step: ExplanationStep, *, full: bool) -> Text:
     """Step, decision and rule; `full`: with the rule's sentence and source, which are told the first time."""
     text = Text(f"{re.split('[,:]', step.step)[0]}: ", style="dim").append(step.decided, style="not dim")
     if not full:
@@ -122,7 +122,7 @@ def _told(step: Step, *, full: bool) -> Text:
     return text.append(f"\n{since}{step.citation}; {_seen(step)}")
 
 
-def _seen(step: Step) -> str:
+def _seen(step: ExplanationStep) -> str:
     """`seen: iptables 1.20.2, 1.30.3; ipvs 1.24.3`: the real kube-proxies that did so."""
     modes: dict[str, set[str]] = {}
     for place in step.confirmed:
@@ -132,7 +132,7 @@ def _seen(step: Step) -> str:
     return f"seen: {told}" if told else "reported" if REPORTED in step.citation else "not seen yet"
 
 
-def written(cell: str, courses: Iterable[Course]) -> str:
+def written(cell: str, courses: Iterable[ExplainedPath]) -> str:
     """The courses as JSON."""
     told = {
         "schema_version": "1",
@@ -154,9 +154,9 @@ def _result(path: Path, called: Callable[[IPAddress], str]) -> str:
     )
 
 
-def _step(taken: Decision[Any], then: Decision[Any] | None, called: Callable[[IPAddress], str]) -> Step:
+def _step(taken: Decision[Any], then: Decision[Any] | None, called: Callable[[IPAddress], str]) -> ExplanationStep:
     rule = taken.rule
-    return Step(
+    return ExplanationStep(
         step=step_of(rule, taken.connection.environment.mode),
         decided=_Decided(taken.connection, then.connection if then else None, called).told(taken.value),
         rule=rule.id,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.judging.verdict import Result
-from reports.analysis.failure_groups import groups
+from reports.analysis.failure_groups import group_failures
 from reports.terminal.theme import COLOURS, MARKS, printed
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reports.analysis.failure_groups import Group
+    from reports.analysis.failure_groups import FailureGroup
     from reports.records.record import Record
 
 REASONS = 5  # reasons for inconclusive cells that are told first; the rest is counted
@@ -63,7 +63,7 @@ def render(records: Sequence[Record], width: int = 120, *, color: bool = False, 
             Text(),
             _counts_table("from", records, lambda record: record.cell.vantage),
         ]
-    for number, group in enumerate(groups(records), start=1):
+    for number, group in enumerate(group_failures(records), start=1):
         blocks += _group(number, group, records)
     blocks.append(_total(records))
     if evidence:
@@ -86,7 +86,7 @@ def _number(result: Result, count: int) -> Text:
     return Text(str(count), style=COLOURS[result]) if count else Text("·", style="dim")
 
 
-def _group(number: int, group: Group, records: Sequence[Record]) -> list[RenderableType]:
+def _group(number: int, group: FailureGroup, records: Sequence[Record]) -> list[RenderableType]:
     """The headline, what the cells share and which they are, then the account of the first."""
     first, *others = group.records
     mark = f"{MARKS[group.verdict]} {number}. {group.headline}"

@@ -17,7 +17,7 @@ from hairpin.main import main
 from probes import session
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
-from reports.analysis.claim_evidence import faces
+from reports.analysis.claim_evidence import collect_evidence
 from reports.html import claims
 from reports.html import run as html
 from reports.records import journal
@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = (out / "last").resolve()
     (page,) = (page for page in claims.pages() if page.name == "flannel")
     assert main(["diff", str(folder), str(folder), "-o", os.devnull]) == 0  # imports are not timed
-    assert any(face.shown for face in faces(page, [journal.load(folder)]).values())
+    assert any(face.shown for face in collect_evidence(page, [journal.load(folder)]).values())
     return folder
 
 

@@ -9,11 +9,11 @@ import pytest
 from probes.judging.verdict import Result
 from probes.observation import Outcome
 from reports.analysis.diff import Comparison, Kind, changed, compare, schema
-from reports.analysis.diff_side import Answer, Reply, Side
+from reports.analysis.diff_side import Reply, Side, SideAnswer
 from reports.records.prediction import Prediction
 from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Run
-from reports.records.schema import Address, CellKey, Expected, Observed, Try, Way
+from reports.records.schema import Address, CellKey, Expected, ExpectedPath, Observed, Try
 from topologies.loading.load import load
 from topologies.schema.topology import Topology  # noqa: TC001 - the fixture's type
 
@@ -35,20 +35,20 @@ A, B = Reply(Outcome.OK, "kept", "web-a"), Reply(Outcome.OK, "kept", "web-b")
 LOST = Reply(Outcome.OK, "vtep(n1)", "web-a")
 
 
-def predicted(*replies: Reply, rules: tuple[str, ...] = ("R3.3",), shares: tuple[float, ...] = ()) -> Answer:
+def predicted(*replies: Reply, rules: tuple[str, ...] = ("R3.3",), shares: tuple[float, ...] = ()) -> SideAnswer:
     weights = shares or (1 / len(replies),) * len(replies)
-    return Answer(CELL, dict(zip(replies, weights, strict=True)), frozenset(replies), rules)
+    return SideAnswer(CELL, dict(zip(replies, weights, strict=True)), frozenset(replies), rules)
 
 
-def way(outcome: Outcome, source: Address | None = None, backend: str | None = None, **more) -> Way:
-    return Way(outcome=outcome, sources=(source,) if source else (), backend=backend, **more)
+def way(outcome: Outcome, source: Address | None = None, backend: str | None = None, **more) -> ExpectedPath:
+    return ExpectedPath(outcome=outcome, sources=(source,) if source else (), backend=backend, **more)
 
 
 def attempt(outcome: Outcome, source: Address | None = None, backend: str | None = None) -> Try:
     return Try(outcome=outcome, source=source, backend=backend)
 
 
-def side(verdict: Result, ways: list[Way], attempts: list[Try], *, sticky: bool = False) -> Side:
+def side(verdict: Result, ways: list[ExpectedPath], attempts: list[Try], *, sticky: bool = False) -> Side:
     """A run of one cell with these attempts, where these ways were expected."""
     outcomes = {one.outcome: sum(other.outcome is one.outcome for other in attempts) for one in attempts}
     record = Record(
@@ -64,11 +64,11 @@ def side(verdict: Result, ways: list[Way], attempts: list[Try], *, sticky: bool 
     return Side.observed("run", run)
 
 
-def answer(*arguments, **named) -> Answer:
+def answer(*arguments, **named) -> SideAnswer:
     return side(*arguments, **named).answers[CELL.id]
 
 
-def kind(before: Answer, after: Answer) -> Kind | None:
+def kind(before: SideAnswer, after: SideAnswer) -> Kind | None:
     found = changed(before, after)
     return found.kind if found else None
 

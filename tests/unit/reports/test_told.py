@@ -104,7 +104,7 @@ def test_a_nodes_name_may_hold_hyphens(node: str) -> None:
 
 
 def test_failures_of_one_cause_are_told_once() -> None:
-    groups = failure_groups.groups(RECORDS)
+    groups = failure_groups.group_failures(RECORDS)
 
     silent = sum(record.verdict == "inconclusive" for record in RECORDS)
     assert [(group.verdict, len(group.records)) for group in groups] == [

@@ -13,7 +13,7 @@ from probes.oracle.address_names import name
 from probes.oracle.expectation import Expectation, Path
 from probes.plan.plan import plan
 from reports.records.record import Record
-from reports.records.run import DeclaredTopology, Header, Left
+from reports.records.run import DeclaredTopology, Header, OmittedCell
 from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
 from topologies.schema.default_workload import standard
@@ -54,7 +54,7 @@ def header(cells: list[Cell] | None = None) -> Header:
         started=STARTED,
         command="pytest --topology lab-flannel",
         plan=tuple(cell.id for cell in cells or ()),
-        omissions=tuple(map(Left.of, plan(world).omissions[:3])),
+        omissions=tuple(map(OmittedCell.of, plan(world).omissions[:3])),
     )
 
 

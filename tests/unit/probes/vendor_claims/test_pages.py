@@ -14,7 +14,7 @@ from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from probes.session import simulate
 from probes.vendor_claims import load
-from reports.analysis.claim_evidence import faces
+from reports.analysis.claim_evidence import collect_evidence
 from reports.html import claims
 from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Run
@@ -79,7 +79,7 @@ def test_a_page_fetches_nothing(written, name):
 
 
 def test_a_run_shows_the_claims_of_its_cluster():
-    found = faces(load.load("ack"), [ran(topology("ack-terway"))])
+    found = collect_evidence(load.load("ack"), [ran(topology("ack-terway"))])
 
     face = found["000-D.r2.outcome"]
     assert face.result == "pass"
@@ -88,7 +88,7 @@ def test_a_run_shows_the_claims_of_its_cluster():
 
 
 def test_what_a_run_shows_otherwise_is_told_as_such():
-    found = faces(load.load("ack"), [ran(topology("ack-terway"), refused="timeout")])
+    found = collect_evidence(load.load("ack"), [ran(topology("ack-terway"), refused="timeout")])
 
     face = found["000-D.r2.outcome"]
     assert face.result == "fail"
@@ -97,7 +97,7 @@ def test_what_a_run_shows_otherwise_is_told_as_such():
 
 def test_a_host_that_shows_the_balancers_address_does_not_show_its_own():
     """As IPVS has it: the address is bound to the node, so the host's own socket takes it."""
-    found = faces(load.load("ack"), [ran(topology("lab-ipvs-eni"))])
+    found = collect_evidence(load.load("ack"), [ran(topology("lab-ipvs-eni"))])
 
     face = found["000-E.r2.source-at-the-pod"]
     assert face.result == "pass"
@@ -105,7 +105,7 @@ def test_a_host_that_shows_the_balancers_address_does_not_show_its_own():
 
 
 def test_a_claim_no_run_could_show_says_what_it_needs():
-    found = faces(load.load("cce"), [ran(topology("lab-flannel"))])
+    found = collect_evidence(load.load("cce"), [ran(topology("lab-flannel"))])
 
     assert found["003-1.r1.vpc-ipvs"].unshown == "needs cni.kind vpc-routed, proxy.mode ipvs, cni.masquerade none"
 

@@ -26,7 +26,7 @@ def pages() -> dict[str, str]:
         "run": run.render(Run(topology=DeclaredTopology.of(worlds.topology()), started=worlds.STARTED)),
         "prediction": prediction.render(predicted),
         "diff": diff.render(compare(side, side)),
-        "claims": claims.render(claims.pages()[-1], claims.faces(claims.pages()[-1])),
+        "claims": claims.render(claims.pages()[-1], claims.collect_evidence(claims.pages()[-1])),
     }
 
 
