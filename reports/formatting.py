@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from probes.judging.verdict import Result
 from probes.observation import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+MARKS = {Result.PASS: "✓", Result.FAIL: "✗", Result.INCONCLUSIVE: "?"}
 _TOLD = {
     Outcome.REFUSED: "refused",
     Outcome.TIMEOUT: "timed out",
@@ -21,7 +23,7 @@ _TOLD = {
 _PLACED = re.compile(r"^(?P<kind>[^()]+?)\s?\((?P<place>[^()]*)\)$")
 
 
-def observed(outcomes: Mapping[Outcome, int], backends: Mapping[str, int], trouble: str = "") -> str:
+def summarize_observed(outcomes: Mapping[Outcome, int], backends: Mapping[str, int], trouble: str = "") -> str:
     """The split of a sample: `17 of 20 ok (web-a 9, web-b 8); 3 timed out`; trouble comes first."""
     total = sum(outcomes.values())
     if not total:
@@ -38,7 +40,7 @@ def observed(outcomes: Mapping[Outcome, int], backends: Mapping[str, int], troub
     return f"{trouble}; as far as it came: {told}" if trouble else told
 
 
-def expected(ways: Iterable[tuple[Outcome, Sequence[str], str | None]], *, sticky: bool) -> str:
+def summarize_expected(ways: Iterable[tuple[Outcome, Sequence[str], str | None]], *, sticky: bool) -> str:
     """The allowed answers, (outcome, sources, backend) each, in one line: `ok from web-a or web-b, source kept`."""
     backends: dict[tuple[Outcome, str], list[str]] = {}
     for outcome, sources, backend in ways:
@@ -59,7 +61,7 @@ def short_name(address: str, name: str) -> str:
     return f"{kind}({place})" if of else told or address
 
 
-def joined(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Names of one kind share it, kinds of one place that: `vtep(n1,n2) kept`, `vtep/cni0(n1)`."""
     places: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
@@ -74,7 +76,7 @@ def joined(names: Iterable[str]) -> str:
     )
 
 
-def short(outcomes: Mapping[Outcome, int], sources: Iterable[str], trouble: str = "") -> str:
+def format_cell(outcomes: Mapping[Outcome, int], sources: Iterable[str], trouble: str = "") -> str:
     """A matrix cell: `ok kept`, `ok vtep(n1)`, `timeout`, `17/20 ok kept, timeout`, `not asked`."""
     total = sum(outcomes.values())
     if trouble or not total:
@@ -82,6 +84,11 @@ def short(outcomes: Mapping[Outcome, int], sources: Iterable[str], trouble: str 
     parts = []
     if good := outcomes.get(Outcome.OK, 0):
         split = "" if good == total else f"{good}/{total} "
-        parts.append(f"{split}ok {joined(sources)}".rstrip())
+        parts.append(f"{split}ok {join_names(sources)}".rstrip())
     parts += [outcome.value for outcome in Outcome if outcome is not Outcome.OK and outcomes.get(outcome)]
     return ", ".join(parts)
+
+
+def format_percent(share: float) -> str:
+    """Return a probability in percent: `50 %`, `8.3 %`."""
+    return f"{100 * share:.3g} %"

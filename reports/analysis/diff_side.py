@@ -205,6 +205,6 @@ def _alike(same: Sequence[Reply]) -> str:
     sources = list(dict.fromkeys(reply.source for reply in same))
     backends = list(dict.fromkeys(reply.backend for reply in same))
     if len(sources) > FEW:
-        return f"{same[0].outcome} from {' or '.join(sorted(backends))}, source {formatting.joined(sources)}"
+        return f"{same[0].outcome} from {' or '.join(sorted(backends))}, source {formatting.join_names(sources)}"
     ways = [(one.outcome, [one.source] if one.source else [], one.backend or None) for one in same]
-    return formatting.expected(ways, sticky=False)
+    return formatting.summarize_expected(ways, sticky=False)

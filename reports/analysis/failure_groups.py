@@ -75,7 +75,7 @@ def _cause(record: Record) -> tuple[object, ...]:
 def _strange(record: Record) -> frozenset[str]:
     """The kinds of source that were seen and not expected: `cni0`, `kept`, or a bare address."""
     allowed = {source.address for source in record.expected.sources}
-    return frozenset(seen.said.partition("(")[0] for seen in record.observed.sources if seen.address not in allowed)
+    return frozenset(seen.label.partition("(")[0] for seen in record.observed.sources if seen.address not in allowed)
 
 
 def _absent(record: Record, facets: frozenset[Facet]) -> frozenset[str]:

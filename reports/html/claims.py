@@ -8,9 +8,9 @@ from probes.judging.verdict import Result
 from probes.oracle.catalogue import sentence
 from probes.vendor_claims.load import pages
 from reports.analysis.claim_evidence import STANDINGS, collect_evidence
+from reports.formatting import MARKS
 from reports.html.page import render_page
 from reports.records.journal import write_error
-from reports.terminal.theme import MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

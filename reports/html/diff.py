@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.analysis.change_classes import MEANINGS, OF_VERDICTS, Kind
+from reports.analysis.diff_summary import describe_compared, group_by_answer, group_by_reason
 from reports.html.page import render_page
-from reports.terminal.diff import alike, compared
 
 if TYPE_CHECKING:
     from reports.analysis.diff import Comparison
@@ -36,10 +36,10 @@ def render(comparison: Comparison) -> str:
         comparison=comparison,
         meanings=MEANINGS,
         tone=tone,
-        alike=alike,
-        compared=compared(comparison),
+        group_by_answer=group_by_answer,
+        compared=describe_compared(comparison),
         of_verdicts=OF_VERDICTS,
-        reasons=_reasons(comparison),
+        reasons=group_by_reason(comparison),
     )
 
 
@@ -50,10 +50,3 @@ def tone(kind: Kind) -> str:
     if kind in _WARN:
         return "inconclusive"
     return "pass" if kind in _GOOD else "plain"
-
-
-def _reasons(comparison: Comparison) -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {}
-    for left in comparison.not_compared:
-        reasons.setdefault(left.reason, []).append(left.cell)
-    return dict(sorted(reasons.items(), key=lambda item: -len(item[1])))

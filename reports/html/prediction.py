@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from probes.oracle.catalogue import CATALOGUE, versions
+from reports.analysis.reachability import ALWAYS, NEVER, SOMETIMES, classify_reachability, describe_prediction
 from reports.columns import LEGEND, Places
+from reports.formatting import format_percent
 from reports.html.page import embed_json, render_page
-from reports.terminal.explanation import percent
-from reports.terminal.prediction import ALWAYS, NEVER, SOMETIMES, reach, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ _MARKS = {ALWAYS: "ok", SOMETIMES: "some", NEVER: "no"}
 
 def render(prediction: Prediction) -> str:
     """Return the page of a topology's expected table."""
-    found = [reach(one.expected) for one in prediction.cells]
+    found = [classify_reachability(one.expected) for one in prediction.cells]
     return render_page(
         "prediction.html.j2",
         styles=("page.css", "filtered.css"),
@@ -52,13 +52,13 @@ def _services(prediction: Prediction) -> list[dict[str, Any]]:
 
 def _face(number: int, one: Predicted) -> dict[str, Any]:
     """What a cell's button shows: the outcome (or the share that must be answered), and below it the source."""
-    words = told(one).split(" ")
-    first = {ALWAYS: 1, SOMETIMES: 2, NEVER: len(words)}[reach(one.expected)]
+    words = describe_prediction(one).split(" ")
+    first = {ALWAYS: 1, SOMETIMES: 2, NEVER: len(words)}[classify_reachability(one.expected)]
     outcome, source = " ".join(words[:first]), " ".join(words[first:])
     return {
         "number": number,
         "id": one.cell.id,
-        "mark": _MARKS[reach(one.expected)],
+        "mark": _MARKS[classify_reachability(one.expected)],
         "outcome": outcome,
         "source": source,
     }
@@ -88,8 +88,8 @@ def _ways(one: Predicted) -> list[list[Any]]:
         key = way.outcome.value, _full(way.sources), way.rules
         shares[key] = shares.get(key, 0) + way.share
         backends.setdefault(key, []).extend([way.backend] if way.backend else [])
-    return [[percent(share), *key[:2], " or ".join(backends[key]), key[2]] for key, share in shares.items()]
+    return [[format_percent(share), *key[:2], " or ".join(backends[key]), key[2]] for key, share in shares.items()]
 
 
 def _full(sources: Iterable[Address]) -> str:
-    return " or ".join(f"{one.address} {one.said}" if one.said != str(one.address) else one.said for one in sources)
+    return " or ".join(f"{one.address} {one.label}" if one.label != str(one.address) else one.label for one in sources)

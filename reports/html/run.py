@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports import formatting
+from reports.analysis.counts import count_verdicts
 from reports.analysis.failure_groups import group_failures
 from reports.columns import LEGEND, Places
+from reports.formatting import MARKS
 from reports.html.page import embed_json, render_page
 from reports.records.journal import write_error
-from reports.terminal.summary import counts
-from reports.terminal.theme import MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +31,7 @@ def render(run: Run) -> str:
         script="run.js",
         run=run,
         facts=_facts(run),
-        counts=counts(run.records),
+        counts=count_verdicts(run.records),
         marks=MARKS,
         total=len(run.records),
         unasked=len(run.unasked),
@@ -97,7 +97,7 @@ def _cell(record: Record, places: Places) -> dict[str, Any]:
         "column": places.column(record.cell),
         "verdict": record.verdict,
         "mark": MARKS[record.verdict],
-        "outcome": formatting.short(observed.outcomes, (), observed.trouble),
+        "outcome": formatting.format_cell(observed.outcomes, (), observed.trouble),
         "source": _said(observed.sources),
         "answered": "ok" in observed.outcomes,
         "headline": record.headline,
@@ -126,13 +126,13 @@ def _attempt(one: Try) -> list[Any]:
 
 
 def _said(sources: Iterable[Address]) -> str:
-    return formatting.joined(source.said for source in sources)
+    return formatting.join_names(source.label for source in sources)
 
 
 def _full(sources: Iterable[Address]) -> str:
     """Addresses with what they are: `10.244.1.0 vtep(n1)`, `10.244.1.11 pod-n1, kept`."""
     told = []
     for source in sources:
-        names = [name for name in dict.fromkeys((source.name, source.said)) if name != str(source.address)]
+        names = [name for name in dict.fromkeys((source.name, source.label)) if name != str(source.address)]
         told.append(f"{source.address} {', '.join(names)}".rstrip())
     return " or ".join(told)

@@ -133,9 +133,9 @@ def _expected(expectation: Expectation | None, called: _Called) -> Expected:
     if expectation is None:
         return Expected(summary="not predicted")
     paths = tuple(_way(path, called) for path in expectation.paths)
-    ways = ((way.outcome, [source.said for source in way.sources], way.backend) for way in paths)
+    ways = ((way.outcome, [source.label for source in way.sources], way.backend) for way in paths)
     return Expected(
-        summary=formatting.expected(ways, sticky=expectation.sticky),
+        summary=formatting.summarize_expected(ways, sticky=expectation.sticky),
         outcomes=tuple(sorted(expectation.outcomes)),
         sources=_named(expectation.sources, called),
         backends=tuple(sorted(expectation.backends)),
@@ -161,7 +161,7 @@ def _observed(observation: Observation, called: _Called) -> Observed:
     backends = Counter(attempt.backend for attempt in attempts if attempt.backend)
     sources = Counter(attempt.source for attempt in attempts if attempt.source)
     return Observed(
-        summary=formatting.observed(outcomes, backends, observation.trouble),
+        summary=formatting.summarize_observed(outcomes, backends, observation.trouble),
         outcomes=dict(sorted(outcomes.items())),
         sources=tuple(Seen(**called.address(a).model_dump(), count=sources[a]) for a in sorted(sources)),
         backends=dict(sorted(backends.items())),

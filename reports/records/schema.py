@@ -29,7 +29,7 @@ class Address(ReportModel):
     kept: bool = False
 
     @property
-    def said(self) -> str:
+    def label(self) -> str:
         """The name, or `kept`."""
         return "kept" if self.kept else self.name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.padding import Padding
@@ -10,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.analysis.change_classes import MEANINGS, OF_VERDICTS, Kind
-from reports.analysis.diff import OBSERVED
+from reports.analysis.diff_summary import describe_compared, group_by_answer, group_by_reason
 from reports.terminal.theme import printed
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reports.analysis.diff import Change, ChangeGroup, Comparison, RuleText
+    from reports.analysis.diff import ChangeGroup, Comparison, RuleText
 
 SHOWN = 6  # cells of a change that are named; the rest is counted
 STYLES = {
@@ -61,14 +60,10 @@ def _counts(comparison: Comparison) -> RenderableType:
             grid.add_row(
                 Text(str(count), style=STYLES.get(kind, "bold")), kind.value, Text(MEANINGS[kind], style="dim")
             )
-    grid.add_row(str(comparison.same), "same", Text(f"of {comparison.compared} {compared(comparison)}", style="dim"))
+    grid.add_row(
+        str(comparison.same), "same", Text(f"of {comparison.compared} {describe_compared(comparison)}", style="dim")
+    )
     return grid
-
-
-def compared(comparison: Comparison) -> str:
-    """Return in words which cells were compared."""
-    runs = comparison.before.kind == comparison.after.kind == OBSERVED
-    return "cells that the runs judged" if runs else "cells that both sides answer"
 
 
 def _group(number: int, group: ChangeGroup, *, everything: bool) -> list[RenderableType]:
@@ -79,7 +74,7 @@ def _group(number: int, group: ChangeGroup, *, everything: bool) -> list[Rendera
     if not group.gone and not group.come and group.kind not in OF_VERDICTS:
         rules = dict.fromkeys(rule for change in group.changes for rule in change.after_rules)
         blocks.append(_line("rules", Text(f"the same on both sides: {' '.join(rules)}")))
-    for (before, after, classed), cells in alike(group).items():
+    for (before, after, classed), cells in group_by_answer(group).items():
         blocks.append(Padding(Text(f"{before}  →  {after}").append(classed and f"   {classed}", "dim"), (0, 0, 0, 3)))
         shown = cells if everything else cells[:SHOWN]
         blocks += [Padding(Text(cell, style="dim"), (0, 0, 0, 7)) for cell in shown]
@@ -87,22 +82,6 @@ def _group(number: int, group: ChangeGroup, *, everything: bool) -> list[Rendera
             more = f"and {len(cells) - len(shown)} more (--all)"
             blocks.append(Padding(Text(more, style="dim"), (0, 0, 0, 7)))
     return blocks
-
-
-def alike(group: ChangeGroup) -> dict[tuple[str, str, str], list[str]]:
-    """Cells by (answer before, answer after, what is to be said of the change), the most common change first."""
-    keys = [(change.before, change.after, _said(change)) for change in group.changes]
-    found: dict[tuple[str, str, str], list[str]] = {key: [] for key, _ in Counter(keys).most_common()}
-    for key, change in zip(keys, group.changes, strict=True):
-        found[key].append(change.cell)
-    return found
-
-
-def _said(change: Change) -> str:
-    """What was expected of a failing cell, the class of its change of answer, the probability of an unproven share."""
-    expected = f"expected {change.expected}" if change.expected not in {"", change.before} else ""
-    likely = "" if change.likely is None else f"p = {change.likely:.1g}"
-    return ", ".join(filter(None, [change.answer or "", likely, expected]))
 
 
 def _rule(label: str, rule: RuleText) -> RenderableType:
@@ -124,9 +103,6 @@ def _not_compared(comparison: Comparison, *, everything: bool) -> Iterable[Rende
     if not left:
         return
     yield Text(f"{len(left)} cells could not be compared", style="bold")
-    reasons: dict[str, list[str]] = {}
-    for one in left:
-        reasons.setdefault(one.reason, []).append(one.cell)
-    for reason, cells in sorted(reasons.items(), key=lambda item: -len(item[1])):
+    for reason, cells in group_by_reason(comparison).items():
         yield Padding(Text(f"{len(cells)}  {reason}"), (0, 0, 0, 3))
         yield from (Padding(Text(cell, style="dim"), (0, 0, 0, 7)) for cell in (cells if everything else cells[:2]))

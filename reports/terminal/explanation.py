@@ -86,7 +86,11 @@ def render(title: str, courses: Iterable[ExplainedPath], width: int = 120, *, co
     known: set[str] = set()
     before: tuple[ExplanationStep, ...] = ()
     for number, course in enumerate(told, start=1):
-        place = "the only way" if len(told) == 1 else f"way {number} of {len(told)}, {percent(course.share)}"
+        place = (
+            "the only way"
+            if len(told) == 1
+            else f"way {number} of {len(told)}, {formatting.format_percent(course.share)}"
+        )
         blocks.append(Text(f"\n{place}: {course.result}", style="bold"))
         shared = _shared(before, course.steps)
         if shared:
@@ -143,13 +147,8 @@ def written(cell: str, courses: Iterable[ExplainedPath]) -> str:
     return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
-def percent(share: float) -> str:
-    """A probability as people read it: `50 %`, `8.3 %`."""
-    return f"{100 * share:.3g} %"
-
-
 def _result(path: Path, called: Callable[[IPAddress], str]) -> str:
-    return formatting.expected(
+    return formatting.summarize_expected(
         [(path.outcome, [called(source) for source in sorted(path.sources)], path.backend)], sticky=False
     )
 

@@ -12,7 +12,8 @@ from rich.text import Text
 from probes.judging.verdict import Result
 from reports import formatting
 from reports.columns import LEGEND, Placed, Places
-from reports.terminal.theme import COLOURS, MARKS, printed
+from reports.formatting import MARKS
+from reports.terminal.theme import COLOURS, printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,7 +65,7 @@ def tables(
 def told(record: Record) -> str:
     """One cell in words: `ok kept`, `ok vtep(n1)`, `timeout`, `refused`."""
     observed = record.observed
-    return formatting.short(observed.outcomes, (source.said for source in observed.sources), observed.trouble)
+    return formatting.format_cell(observed.outcomes, (source.label for source in observed.sources), observed.trouble)
 
 
 def _service(items: Sequence[T], face: Callable[[T], Text], width: int, places: Places) -> list[RenderableType]:

@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.judging.verdict import Result
+from reports.analysis.counts import count_verdicts
 from reports.analysis.failure_groups import group_failures
-from reports.terminal.theme import COLOURS, MARKS, printed
+from reports.formatting import MARKS
+from reports.terminal.theme import COLOURS, printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,14 +26,6 @@ if TYPE_CHECKING:
 
 REASONS = 5  # reasons for inconclusive cells that are told first; the rest is counted
 SHOWN = 12  # frontends of a group that are named; the rest is counted
-
-
-def counts(records: Iterable[Record]) -> dict[Result, int]:
-    """How many records have each verdict; all three are always there."""
-    found = dict.fromkeys(Result, 0)
-    for record in records:
-        found[record.verdict] += 1
-    return found
 
 
 def untested(records: Iterable[Record], missing: Iterable[str] = ()) -> tuple[str, ...]:
@@ -77,7 +71,7 @@ def _counts_table(title: str, records: Sequence[Record], key: Callable[[Record],
     for result in Result:
         table.add_column(f"{MARKS[result]} {result}", justify="right")
     for name in dict.fromkeys(key(record) for record in records if record.verdict is not Result.PASS):
-        found = counts(record for record in records if key(record) == name)
+        found = count_verdicts(record for record in records if key(record) == name)
         table.add_row(name, *(_number(result, count) for result, count in found.items()))
     return table
 
@@ -115,7 +109,7 @@ def _line(label: str, text: str) -> RenderableType:
 
 
 def _total(records: Sequence[Record]) -> Text:
-    found = counts(records)
+    found = count_verdicts(records)
     parts = [f"{count} {result}" for result, count in found.items() if count]
     worst = next((result for result in (Result.FAIL, Result.INCONCLUSIVE) if found[result]), Result.PASS)
     return Text(f"\n{len(records)} cells: {', '.join(parts) or 'none asked'}", style=COLOURS[worst])

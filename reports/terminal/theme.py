@@ -1,4 +1,4 @@
-"""How verdicts look in a terminal: a colour, and a mark that says the same without one."""
+"""The colours of verdicts in a terminal, and plain or coloured text of renderables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from probes.judging.verdict import Result
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-MARKS = {Result.PASS: "✓", Result.FAIL: "✗", Result.INCONCLUSIVE: "?"}
 COLOURS = {Result.PASS: "green", Result.FAIL: "bold red", Result.INCONCLUSIVE: "yellow"}
 
 

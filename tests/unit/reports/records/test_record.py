@@ -57,7 +57,7 @@ def test_the_clients_own_address_is_kept_and_others_have_short_names() -> None:
     attempts = tuple(Attempt(Outcome.OK, one, "web-a", local="198.18.3.100:4711") for one in (source, vtep))
     record = Record.of(CELL, None, None, Observation(CELL.id, attempts=attempts), [], lambda one: f"{one} (vtep of n1)")
 
-    assert {seen.said for seen in record.observed.sources} == {"kept", "vtep(n1)"}
+    assert {seen.label for seen in record.observed.sources} == {"kept", "vtep(n1)"}
 
 
 def test_records_are_in_plan_order_and_the_first_of_a_cell_counts() -> None:
