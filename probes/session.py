@@ -27,7 +27,7 @@ from topologies.schema.topology import Images, Ssh
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from probes.asking.vantages.base import Vantage as Asker
+    from probes.asking.vantages.base import Prober
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
     from topologies.schema.topology import Topology, Vantage
@@ -216,7 +216,7 @@ def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question
     )
 
 
-def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Asker:
+def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Prober:
     """The way to run a command there."""
     from probes.asking.vantages.pod import PodVantage  # noqa: PLC0415 - kubernetes and paramiko take 1.3 s to import
 
@@ -235,7 +235,7 @@ def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, opti
     )
 
 
-def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> Asker:
+def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> Prober:
     from probes.asking.vantages.ssh import SshVantage  # noqa: PLC0415 - see _asker
 
     return SshVantage(

@@ -1,4 +1,7 @@
-"""What is wanted of one vantage -> curl batches of the right size -> transfers. Retries transport, never an attempt."""
+"""Turn the requests of one vantage into curl batches of the right size, run them and read the transfers.
+
+Retries transport, never an attempt.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from topologies.common.waiting import Deadline
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from probes.asking.vantages.base import Completed, Vantage
+    from probes.asking.vantages.base import Completed, Prober
     from probes.plan.cell import Cell
     from topologies.frontends import Target
 
@@ -26,7 +29,7 @@ _SLACK = 10.0  # seconds a batch may take beside its attempts: exec, login, 1 MB
 _TORN_TRIES = 2
 _ALONE_S = 60.0  # seconds for asking cells alone whose answers could not be read together with others
 
-stamina.instrumentation.set_on_retry_hooks([])  # a retry of transport is no news for a user; what stays is told
+stamina.instrumentation.set_on_retry_hooks([])  # retries of transport are not logged; the last error is reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,71 +56,71 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ProbeRequest:
     """`times` attempts of a question."""
 
     question: Question
     times: int = 1
 
 
-def shards(wants: Sequence[Want]) -> Iterator[list[Want]]:
+def chunks(requests: Sequence[ProbeRequest]) -> Iterator[list[ProbeRequest]]:
     """Batches of at most ATTEMPTS_MAX attempts; a sample that is larger is split."""
-    shard: list[Want] = []
+    chunk: list[ProbeRequest] = []
     size = 0
-    for want in chain.from_iterable(map(_split, wants)):
-        if shard and size + want.times > ATTEMPTS_MAX:
-            yield shard
-            shard, size = [], 0
-        shard.append(want)
-        size += want.times
-    if shard:
-        yield shard
+    for request in chain.from_iterable(map(_split, requests)):
+        if chunk and size + request.times > ATTEMPTS_MAX:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(request)
+        size += request.times
+    if chunk:
+        yield chunk
 
 
-def _split(want: Want) -> Iterator[Want]:
-    for start in range(0, want.times, ATTEMPTS_MAX):
-        yield Want(want.question, min(ATTEMPTS_MAX, want.times - start))
+def _split(request: ProbeRequest) -> Iterator[ProbeRequest]:
+    for start in range(0, request.times, ATTEMPTS_MAX):
+        yield ProbeRequest(request.question, min(ATTEMPTS_MAX, request.times - start))
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class ClientHost:
     """Where a batch is carried out: by whom, and with which client ports."""
 
-    vantage: Vantage
+    vantage: Prober
     ports: curl.Ports
 
 
-def carry_out(
-    spot: Spot,
-    wants: Sequence[Want],
+def run_batch(
+    host: ClientHost,
+    requests: Sequence[ProbeRequest],
     connect_timeout: float,
     gate: Callable[[], object] = at_once,
-    parallel: int = curl.PARALLEL_MAX,
+    max_parallel: int = curl.PARALLEL_MAX,
 ) -> list[list[curl.Transfer]]:
-    """Run one batch and read it: the transfers of each want, in order.
+    """Run one batch and read it: the transfers of each request, in order.
 
     A cut transport is tried three times in all, torn output twice, what cannot get better once. Attempts whose answer
     was cut off, or that curl ended because of another transfer, are asked again: first together, without the cells of
     servers that cause this, then each cell alone. What is known of the other attempts stays.
 
     Args:
-        spot: The vantage and its client ports.
-        wants: What to ask.
+        host: The vantage and its client ports.
+        requests: What to ask.
         connect_timeout: Seconds.
-        gate: See `base.Vantage.run`.
-        parallel: So many connections at a time.
+        gate: See `base.Prober.run`.
+        max_parallel: How many connections may be open at a time.
 
     Raises:
         TransportError: If the batch cannot be run, or its output is not whole.
 
     """
-    round_ = _Round(connect_timeout, parallel)
-    found = _carry_out(spot, wants, round_, gate)
-    _reask(spot, wants, round_, found, [number for number in _unread(found) if not _spoils(found[number])])
+    round_ = _Round(connect_timeout, max_parallel)
+    found = _run_once(host, requests, round_, gate)
+    _reask(host, requests, round_, found, [number for number in _unread(found) if not _spoils(found[number])])
     deadline = Deadline(_ALONE_S)
     for number in _unread(found):
         if not deadline.passed:
-            _reask(spot, wants, round_, found, [number])
+            _reask(host, requests, round_, found, [number])
     return found
 
 
@@ -126,18 +129,24 @@ class _Round:
     """How a batch is composed: see `curl.compose`."""
 
     connect_timeout: float
-    parallel: int
+    max_parallel: int
 
 
 def _reask(
-    spot: Spot, wants: Sequence[Want], round_: _Round, found: list[list[curl.Transfer]], numbers: Sequence[int]
+    host: ClientHost,
+    requests: Sequence[ProbeRequest],
+    round_: _Round,
+    found: list[list[curl.Transfer]],
+    numbers: Sequence[int],
 ) -> None:
-    """Ask for the lost attempts of these wants, and put what comes back in their place."""
-    again = [Want(wants[number].question, sum(bool(one.lost) for one in found[number])) for number in numbers]
+    """Ask for the lost attempts of these requests, and put what comes back in their place."""
+    again = [
+        ProbeRequest(requests[number].question, sum(bool(one.lost) for one in found[number])) for number in numbers
+    ]
     if not again:
         return
     with suppress(TransportError):  # then they stay lost, and only they
-        for number, replies in zip(numbers, _carry_out(spot, again, round_, at_once), strict=True):
+        for number, replies in zip(numbers, _run_once(host, again, round_, at_once), strict=True):
             found[number] = [one for one in found[number] if not one.lost] + replies
 
 
@@ -150,22 +159,22 @@ def _spoils(ones: Sequence[curl.Transfer]) -> bool:
     return any(map(transfers.disturbs, ones))
 
 
-def _carry_out(
-    spot: Spot, wants: Sequence[Want], round_: _Round, gate: Callable[[], object]
+def _run_once(
+    host: ClientHost, requests: Sequence[ProbeRequest], round_: _Round, gate: Callable[[], object]
 ) -> list[list[curl.Transfer]]:
-    asks = [curl.Ask(want.question.target, want.times) for want in wants]
-    parallel = round_.parallel
-    batch = curl.compose(asks, round_.connect_timeout, spot.ports, parallel=parallel)
-    turns = 1 + sum(ask.times for ask in asks) // parallel
+    asks = [curl.Ask(request.question.target, request.times) for request in requests]
+    max_parallel = round_.max_parallel
+    batch = curl.compose(asks, round_.connect_timeout, host.ports, parallel=max_parallel)
+    turns = 1 + sum(ask.times for ask in asks) // max_parallel
     timeout = (round_.connect_timeout + curl.ANSWER_TIME) * turns + _SLACK
     for attempt in stamina.retry_context(on=TornError, attempts=_TORN_TRIES, wait_initial=0.1, wait_jitter=0.1):
         with attempt:
-            output = _run(spot.vantage, batch, timeout, gate)
-            return _read(spot.vantage, output, asks, batch, partial=attempt.num == _TORN_TRIES)
+            output = _run(host.vantage, batch, timeout, gate)
+            return _read(host.vantage, output, asks, batch, partial=attempt.num == _TORN_TRIES)
     raise AssertionError  # stamina either returns or raises
 
 
-def _run(vantage: Vantage, batch: curl.Batch, timeout: float, gate: Callable[[], object]) -> bytes:
+def _run(vantage: Prober, batch: curl.Batch, timeout: float, gate: Callable[[], object]) -> bytes:
     for attempt in stamina.retry_context(on=_cut, attempts=3, wait_initial=0.2, wait_max=1.0, wait_jitter=0.2):
         with attempt:
             done = vantage.run(batch.command, batch.stdin, timeout, gate)
@@ -183,7 +192,7 @@ def _refuse_unstarted(done: Completed, batch: curl.Batch) -> None:
 
 
 def _read(
-    vantage: Vantage, output: bytes, asks: Sequence[curl.Ask], batch: curl.Batch, *, partial: bool
+    vantage: Prober, output: bytes, asks: Sequence[curl.Ask], batch: curl.Batch, *, partial: bool
 ) -> list[list[curl.Transfer]]:
     try:
         return transfers.read(output, asks, batch.mark, partial=partial)
@@ -192,7 +201,7 @@ def _read(
         raise UnusableError(message) from error
 
 
-def _version(vantage: Vantage) -> str:
+def _version(vantage: Prober) -> str:
     try:
         printed = vantage.run(("sh", "-c", "curl -q -V"), "", _SLACK).stdout
     except TransportError:

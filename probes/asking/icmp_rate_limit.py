@@ -13,8 +13,8 @@ import time
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from probes.asking.batch import Question, Want
-from probes.asking.vantage_run import Sheet
+from probes.asking.batch import ProbeRequest, Question
+from probes.asking.vantage_run import VantageRun
 from probes.observation import BURST, Outcome
 from topologies.common.threads import run_all
 from topologies.common.waiting import spaced
@@ -32,35 +32,35 @@ EARLY_WINDOW = 8  # the same while the sample is asked
 EARLY_PACE = 1.1  # seconds
 
 Place = tuple[str, str]
-Asked = list[tuple[Sheet, Question]]
+Asked = list[tuple[VantageRun, Question]]
 
 
-def early_waves(sheets: Iterable[Sheet], connect_timeout: float, sampled: Event) -> None:
+def early_waves(runs: Iterable[VantageRun], connect_timeout: float, sampled: Event) -> None:
     """Ask cells that declare no backend and are silent again, while the others are being sampled.
 
     This confirms no timeout, because the traffic of the sample may take a node's tokens. It saves waves later.
     """
-    known = list(sheets)
+    known = list(runs)
     began = time.monotonic()
     while not sampled.wait(max(0.0, began + EARLY_PACE - time.monotonic())):
         began = time.monotonic()
         owed: dict[Place, Asked] = defaultdict(list)
-        for sheet in known:
-            for question in sheet.questions:
-                if question.limited and sheet.silent(question):
-                    owed[question.cell.place].append((sheet, question))
+        for run in known:
+            for question in run.questions:
+                if question.limited and run.silent(question):
+                    owed[question.cell.place].append((run, question))
         if not owed:
             return
         _ask({where: _window(asked, EARLY_WINDOW) for where, asked in owed.items()}, min(connect_timeout, TIMEOUT_MAX))
 
 
-def waves(sheets: Iterable[Sheet], connect_timeout: float, progress: Callable[[str], None]) -> None:
+def waves(runs: Iterable[VantageRun], connect_timeout: float, progress: Callable[[str], None]) -> None:
     """Ask suspects wave by wave until each is answered or confirmed; what WAVES_MAX waves leave is `unsure`.
 
     One wave without a refusal is not enough: a redirect caused by the asking itself takes a client's tokens for a
     second. A wave in which curl was late itself, or that could not be asked, confirms nothing.
     """
-    suspects = _suspects(sheets)
+    suspects = _suspects(runs)
     barren: dict[Place, set[str]] = {}
     left = [0] * IDLE_MAX
     for _ in spaced(range(WAVES_MAX), PACE):
@@ -75,20 +75,20 @@ def waves(sheets: Iterable[Sheet], connect_timeout: float, progress: Callable[[s
         _confirm(asked, {where: ids & barren.get(where, set()) for where, ids in now.items()})
         suspects = {where: rest for where, cells in suspects.items() if (rest := _unconfirmed(cells))}
         barren = now
-    for sheet, question in (pair for cells in suspects.values() for pair in cells):
-        sheet.unsure.add(question.cell.id)
+    for run, question in (pair for cells in suspects.values() for pair in cells):
+        run.unsure.add(question.cell.id)
 
 
-def _suspects(sheets: Iterable[Sheet]) -> dict[Place, Asked]:
+def _suspects(runs: Iterable[VantageRun]) -> dict[Place, Asked]:
     """Per place where the limit was or may have been hit: its silent cells, those that declare no backend first.
 
     It was hit where a whole burst was refused, and may have been (by what others asked) where a cell that declares no
     backend is silent.
     """
     places: dict[Place, Asked] = defaultdict(list)
-    for sheet in sheets:
-        for question in sheet.questions:
-            places[question.cell.place].append((sheet, question))
+    for run in runs:
+        for question in run.questions:
+            places[question.cell.place].append((run, question))
     found: dict[Place, Asked] = {}
     for where, asked in places.items():
         silent = _silent(asked)
@@ -98,37 +98,37 @@ def _suspects(sheets: Iterable[Sheet]) -> dict[Place, Asked]:
 
 
 def _refused(asked: Asked) -> int:
-    return sum(one.outcome is Outcome.REFUSED for sheet, question in asked for one in sheet.attempts[question.cell.id])
+    return sum(one.outcome is Outcome.REFUSED for run, question in asked for one in run.attempts[question.cell.id])
 
 
 def _window(asked: Asked, size: int) -> Asked:
     """The first `size` cells of each vantage."""
     taken: Counter[int] = Counter()
     window: Asked = []
-    for sheet, question in asked:
-        taken[id(sheet)] += 1
-        if taken[id(sheet)] <= size:
-            window.append((sheet, question))
+    for run, question in asked:
+        taken[id(run)] += 1
+        if taken[id(run)] <= size:
+            window.append((run, question))
     return window
 
 
 def _ask(places: Mapping[Place, Asked], timeout: float) -> bool:
     """Ask every cell once, all vantages together; whether every curl noticed its time limits in time."""
-    by_sheet: dict[int, tuple[Sheet, list[Want]]] = {}
-    for sheet, question in (pair for asked in places.values() for pair in asked):
-        by_sheet.setdefault(id(sheet), (sheet, []))[1].append(Want(question))
-    meter = next(iter(by_sheet.values()))[0].meter
+    by_run: dict[int, tuple[VantageRun, list[ProbeRequest]]] = {}
+    for run, question in (pair for asked in places.values() for pair in asked):
+        by_run.setdefault(id(run), (run, []))[1].append(ProbeRequest(question))
+    meter = next(iter(by_run.values()))[0].meter
     earlier = len(meter.timings)
-    run_all(lambda pair: pair[0].ask(pair[1], timeout), by_sheet.values(), len(by_sheet))
+    run_all(lambda pair: pair[0].ask(pair[1], timeout), by_run.values(), len(by_run))
     return not any(timing.middle.is_near for timing in meter.timings[earlier:])
 
 
 def _silent(asked: Asked) -> Asked:
-    return [(sheet, question) for sheet, question in asked if sheet.silent(question)]
+    return [(run, question) for run, question in asked if run.silent(question)]
 
 
 def _unconfirmed(asked: Asked) -> Asked:
-    return [(sheet, question) for sheet, question in _silent(asked) if question.cell.id not in sheet.sure]
+    return [(run, question) for run, question in _silent(asked) if question.cell.id not in run.sure]
 
 
 def _ids(asked: Asked) -> set[str]:
@@ -138,6 +138,6 @@ def _ids(asked: Asked) -> set[str]:
 def _confirm(places: Mapping[Place, Asked], cells: Mapping[Place, set[str]]) -> None:
     """Silence where its node twice had a token to spare and nobody to refuse."""
     for where, asked in places.items():
-        for sheet, question in asked:
+        for run, question in asked:
             if question.cell.id in cells.get(where, ()):
-                sheet.sure.add(question.cell.id)
+                run.sure.add(question.cell.id)

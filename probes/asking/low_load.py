@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from probes.asking.batch import Question, Want
+from probes.asking.batch import ProbeRequest, Question
 from probes.asking.load_meter import NEAR, Reading, worst
-from probes.asking.vantage_run import NO_ANSWER, Sheet
+from probes.asking.vantage_run import NO_ANSWER, VantageRun
 
 LOW = 400  # connections of the whole run, of which most are silent and cost no processor time
 SILENT_BATCH = 100  # connections of a batch of silent cells: four vantages at once
@@ -29,43 +29,43 @@ FEW = 3  # attempts that show whether a silent cell is silent at low load, too; 
 class Again:
     """The cells of one vantage that are asked again."""
 
-    sheet: Sheet
+    run: VantageRun
     chosen: dict[str, Question] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
 
     def choose(self) -> int:
         """Choose the cells that lost connections under load, mark their attempts, and return how many they are."""
-        losses, self.sheet.losses = self.sheet.losses, {}
-        for question in self.sheet.questions:
+        losses, self.run.losses = self.run.losses, {}
+        for question in self.run.questions:
             timings = losses.get(question.cell.id, [])
-            reading = self.sheet.meter.worst_during(timings) if timings else Reading()
+            reading = self.run.meter.worst_during(timings) if timings else Reading()
             near = STALL if self._silent(question) else NEAR
             if reading.strain >= near and not self._may_be_limited(question):
                 self._take(question, reading)
         return len(self.chosen)
 
-    def few(self) -> list[Want]:
+    def few(self) -> list[ProbeRequest]:
         """A few attempts of each cell that was never answered at all."""
         silent = [question for cell, question in self.chosen.items() if cell in self.silent]
-        return [Want(question, min(FEW, question.cell.sample)) for question in silent]
+        return [ProbeRequest(question, min(FEW, question.cell.sample)) for question in silent]
 
-    def whole(self) -> list[Want]:
+    def whole(self) -> list[ProbeRequest]:
         """The whole sample of the others, and what a sample lacks of those that were answered at low load."""
         lacking = {
             cell: question.cell.sample - (min(FEW, question.cell.sample) if cell in self.silent else 0)
             for cell, question in self.chosen.items()
             if cell not in self.silent or not self._silent(question)
         }
-        return [Want(self.chosen[cell], times) for cell, times in lacking.items() if times]
+        return [ProbeRequest(self.chosen[cell], times) for cell, times in lacking.items() if times]
 
     def settle(self) -> None:
         """Note as trouble what was lost at low load while answers were slow all the same."""
-        losses, self.sheet.losses = self.sheet.losses, {}
+        losses, self.run.losses = self.run.losses, {}
         for cell in self.chosen.keys() & losses.keys():
             reading = worst(timing.middle for timing in losses[cell])
-            if reading.is_near and cell not in self.sheet.troubles:
-                self.sheet.troubles[cell] = (
-                    f"{self.sheet.vantage.name}: answers are slow even with few connections open ({reading}): "
+            if reading.is_near and cell not in self.run.troubles:
+                self.run.troubles[cell] = (
+                    f"{self.run.vantage.name}: answers are slow even with few connections open ({reading}): "
                     "ask from an idle machine, or with a longer --connect-timeout"
                 )
 
@@ -74,12 +74,12 @@ class Again:
         self.chosen[cell] = question
         if self._silent(question):
             self.silent.add(cell)
-        self.sheet.discount(question, reading)
+        self.run.discount(question, reading)
 
     def _may_be_limited(self, question: Question) -> bool:
         """Whether the cell was refused as its Service declares, or is asked again at the pace of the ICMP limit."""
-        return question.limited and self.sheet.outcomes(question) <= NO_ANSWER
+        return question.limited and self.run.outcomes(question) <= NO_ANSWER
 
     def _silent(self, question: Question) -> bool:
         """Whether every attempt that was not made under load was lost."""
-        return all(one.lost for one in self.sheet.attempts[question.cell.id] if not one.loaded)
+        return all(one.lost for one in self.run.attempts[question.cell.id] if not one.loaded)

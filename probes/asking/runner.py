@@ -46,7 +46,7 @@ from probes.asking.icmp_rate_limit import early_waves, waves
 from probes.asking.load_meter import LoadMeter
 from probes.asking.low_load import LOW, LOW_BATCH, SILENT_BATCH, Again
 from probes.asking.schedule import AT_ONCE
-from probes.asking.vantage_run import Sheet
+from probes.asking.vantage_run import VantageRun
 from probes.observation import Observation
 from topologies.common.threads import join, start
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from probes.asking.vantages.base import Vantage
+    from probes.asking.vantages.base import Prober
 
 __all__ = ["Question", "ask"]
 
@@ -63,7 +63,7 @@ HEAD_START = 0.8  # seconds
 
 def ask(  # noqa: PLR0913 - three of them with a default that does
     questions: Mapping[str, Sequence[Question]],
-    vantages: Mapping[str, Vantage],
+    vantages: Mapping[str, Prober],
     *,
     connect_timeout: float = 2.0,
     together: int = 0,
@@ -86,18 +86,18 @@ def ask(  # noqa: PLR0913 - three of them with a default that does
             threads; cells that have not been asked yet are not among them.
 
     """
-    sheets = _sheets(questions, vantages)
-    asking = _Asking(sheets, connect_timeout, Semaphore(together or max(1, len(sheets))), progress, done)
+    runs = _runs(questions, vantages)
+    asking = _Asking(runs, connect_timeout, Semaphore(together or max(1, len(runs))), progress, done)
     try:
         asking.first()
-        for turn in sorted({question.turn for sheet in sheets.values() for question in sheet.questions} - {0}):
+        for turn in sorted({question.turn for run in runs.values() for question in run.questions} - {0}):
             asking.later(turn)
-        waves(sheets.values(), connect_timeout, progress)
+        waves(runs.values(), connect_timeout, progress)
     finally:
         asking.end()
     found: dict[str, Observation] = {}
     for name, asked in questions.items():
-        found |= sheets[name].observations() if name in sheets else _unasked(name, asked)
+        found |= runs[name].observations() if name in runs else _unasked(name, asked)
     done(found)
     return found
 
@@ -111,7 +111,7 @@ class _Asking:
     whatever reason.
     """
 
-    sheets: Mapping[str, Sheet]
+    runs: Mapping[str, VantageRun]
     connect_timeout: float
     places: Semaphore
     progress: Callable[[str], None]
@@ -124,14 +124,14 @@ class _Asking:
 
     def first(self) -> None:
         """What goes ahead, the sample of the first turn, the rest of what went ahead, and step 4 for all of them."""
-        wants = {name: sheet.ahead() for name, sheet in self.sheets.items()}
-        with self.budget.connections("ahead", sum(map(len, wants.values()))):
-            ahead = [start(self.sheets[name].ask, wants[name], self.connect_timeout, scout=True) for name in wants]
-            samples = [start(self._sample, sheet) for sheet in self.sheets.values()]
+        requests = {name: run.ahead() for name, run in self.runs.items()}
+        with self.budget.connections("ahead", sum(map(len, requests.values()))):
+            ahead = [start(self.runs[name].ask, requests[name], self.connect_timeout, scout=True) for name in requests]
+            samples = [start(self._sample, run) for run in self.runs.values()]
             wait(ahead, timeout=HEAD_START)
             self.begin.set()
             join(ahead)
-        early = start(early_waves, self.sheets.values(), self.connect_timeout, self.sampled)
+        early = start(early_waves, self.runs.values(), self.connect_timeout, self.sampled)
         join(samples)
         self.sampled.set()
         join([early])
@@ -140,9 +140,9 @@ class _Asking:
 
     def later(self, turn: int) -> None:
         """The sample of a later turn; one vantage of a node after the other."""
-        nodes = {sheet.node: Lock() for sheet in self.sheets.values()}
-        drawn = any(one.drawn and one.turn == turn for sheet in self.sheets.values() for one in sheet.questions)
-        self._each(lambda sheet: self._later(sheet, turn, nodes[sheet.node]))
+        nodes = {run.node: Lock() for run in self.runs.values()}
+        drawn = any(one.drawn and one.turn == turn for run in self.runs.values() for one in run.questions)
+        self._each(lambda run: self._later(run, turn, nodes[run.node]))
         self._ask_again(AT_ONCE if drawn else PARALLEL_MAX, nodes)
 
     def end(self) -> None:
@@ -153,60 +153,60 @@ class _Asking:
         self.budget.abort()
         self.low.abort()
 
-    def _each(self, work: Callable[[Sheet], None]) -> None:
-        join([start(work, sheet) for sheet in self.sheets.values()])
+    def _each(self, work: Callable[[VantageRun], None]) -> None:
+        join([start(work, run) for run in self.runs.values()])
 
     def _gate(self) -> None:
         self.begin.wait()
         if self.over.is_set():
             raise AbortedError
 
-    def _sample(self, sheet: Sheet) -> None:
+    def _sample(self, run: VantageRun) -> None:
         with self.places:
-            sheet.ask(sheet.sample(), self.connect_timeout, gate=self._gate, budget=self.budget)
-        self._tell(sheet)
+            run.ask(run.sample(), self.connect_timeout, gate=self._gate, budget=self.budget)
+        self._tell(run)
 
-    def _late(self, sheet: Sheet) -> None:
-        if wants := sheet.late():
-            sheet.ask(wants, self.connect_timeout, budget=self.budget)
-            self._tell(sheet)
+    def _late(self, run: VantageRun) -> None:
+        if requests := run.late():
+            run.ask(requests, self.connect_timeout, budget=self.budget)
+            self._tell(run)
 
-    def _later(self, sheet: Sheet, turn: int, alone: AbstractContextManager[object]) -> None:
-        if not (wants := sheet.sample(turn)):
+    def _later(self, run: VantageRun, turn: int, alone: AbstractContextManager[object]) -> None:
+        if not (requests := run.sample(turn)):
             return
-        parallel = AT_ONCE if any(want.question.drawn for want in wants) else PARALLEL_MAX
+        parallel = AT_ONCE if any(request.question.drawn for request in requests) else PARALLEL_MAX
         with alone, self.places:
-            sheet.ask(wants, self.connect_timeout, parallel=parallel, budget=self.budget)
-        self._tell(sheet)
+            run.ask(requests, self.connect_timeout, parallel=parallel, budget=self.budget)
+        self._tell(run)
 
     def _ask_again(self, parallel: int, nodes: Mapping[str | None, AbstractContextManager[object]]) -> None:
         """Step 4: once more, at low load, what our own load may have lost."""
-        again = [one for one in map(Again, self.sheets.values()) if one.choose()]
+        again = [one for one in map(Again, self.runs.values()) if one.choose()]
         if again:
             count = sum(len(one.chosen) for one in again)
             self.progress(f"{count} cells lost connections while answers were slow: asked again at low load")
-        join([start(self._again, one, parallel, nodes[one.sheet.node]) for one in again])
+        join([start(self._again, one, parallel, nodes[one.run.node]) for one in again])
 
     def _again(self, again: Again, parallel: int, alone: AbstractContextManager[object]) -> None:
         with alone, self.places:
-            for wants, most in ((again.few, SILENT_BATCH), (again.whole, LOW_BATCH)):
-                again.sheet.ask(wants(), self.connect_timeout, parallel=min(parallel, most), budget=self.low)
+            for requests, most in ((again.few, SILENT_BATCH), (again.whole, LOW_BATCH)):
+                again.run.ask(requests(), self.connect_timeout, parallel=min(parallel, most), budget=self.low)
         again.settle()
-        self._tell(again.sheet)
+        self._tell(again.run)
 
-    def _tell(self, sheet: Sheet) -> None:
+    def _tell(self, run: VantageRun) -> None:
         if self.over.is_set():
             return
-        self.progress(str(sheet))
-        self.done({cell: one for cell, one in sheet.observations().items() if one.attempts or one.trouble})
+        self.progress(str(run))
+        self.done({cell: one for cell, one in run.observations().items() if one.attempts or one.trouble})
 
 
-def _sheets(questions: Mapping[str, Sequence[Question]], vantages: Mapping[str, Vantage]) -> dict[str, Sheet]:
+def _runs(questions: Mapping[str, Sequence[Question]], vantages: Mapping[str, Prober]) -> dict[str, VantageRun]:
     """One for each vantage that can be asked; those on one host share its client ports."""
     ports: dict[str, Ports] = defaultdict(Ports)
     meter = LoadMeter()
     return {
-        name: Sheet(vantages[name], asked, ports[asked[0].cell.vantage.host], meter)
+        name: VantageRun(vantages[name], asked, ports[asked[0].cell.vantage.host], meter)
         for name, asked in questions.items()
         if name in vantages and asked
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from probes.asking import curl
-from probes.asking.batch import Question, Spot, Want, carry_out, shards
+from probes.asking.batch import ClientHost, ProbeRequest, Question, chunks, run_batch
 from probes.asking.classify import UnclearError, attempt
 from probes.asking.load_meter import BatchTiming, Fastest, LoadMeter, Reading, is_lost
 from probes.asking.vantages.base import TransportError, at_once
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from probes.asking.budget import Budget
-    from probes.asking.vantages.base import Vantage
+    from probes.asking.vantages.base import Prober
     from probes.plan.cell import Cell
 
 NO_ANSWER = {Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE}
@@ -28,7 +28,7 @@ BATCHES_MAX = 5  # of a round at once at one vantage: an sshd grants 10 sessions
 
 
 @dataclass(slots=True)
-class Sheet:
+class VantageRun:
     """One vantage's questions and answers.
 
     `ports`: those of the vantage's host, shared with whoever else asks from there. `meter`: the readings of the whole
@@ -37,7 +37,7 @@ class Sheet:
     `loads`: why a cell was asked again at low load. `fastest`: the fastest answer so far.
     """
 
-    vantage: Vantage
+    vantage: Prober
     questions: Sequence[Question]
     ports: curl.Ports = field(default_factory=curl.Ports)
     meter: LoadMeter = field(default_factory=LoadMeter)
@@ -57,24 +57,26 @@ class Sheet:
         """The node it asks from; None outside the cluster."""
         return self.questions[0].cell.vantage.node
 
-    def ahead(self) -> list[Want]:
+    def ahead(self) -> list[ProbeRequest]:
         """The attempts that go ahead of all others."""
-        return [Want(question) for question in self.questions if question.limited or question.sticky]
+        return [ProbeRequest(question) for question in self.questions if question.limited or question.sticky]
 
-    def sample(self, turn: int = 0) -> list[Want]:
+    def sample(self, turn: int = 0) -> list[ProbeRequest]:
         """Everything else of that turn, but for cells that may be limited; what may be silent comes first."""
         unlimited = [question for question in self.questions if not question.limited and question.turn == turn]
-        wants = [Want(question, question.cell.sample - question.sticky) for question in unlimited]
-        return sorted((want for want in wants if want.times), key=lambda want: not want.question.silent)
+        requests = [ProbeRequest(question, question.cell.sample - question.sticky) for question in unlimited]
+        return sorted(
+            (request for request in requests if request.times), key=lambda request: not request.question.silent
+        )
 
-    def late(self) -> list[Want]:
+    def late(self) -> list[ProbeRequest]:
         """The rest of the sample of cells that might have been limited, and were answered instead."""
         answered = [q for q in self.questions if q.limited and not self.outcomes(q) <= NO_ANSWER]
-        return [Want(question, question.cell.sample - 1) for question in answered if question.cell.sample > 1]
+        return [ProbeRequest(question, question.cell.sample - 1) for question in answered if question.cell.sample > 1]
 
     def ask(  # noqa: PLR0913 - how a round is asked, by keyword
         self,
-        wants: Iterable[Want],
+        requests: Iterable[ProbeRequest],
         connect_timeout: float,
         *,
         scout: bool = False,
@@ -84,12 +86,12 @@ class Sheet:
     ) -> None:
         """One round, in as many batches as it takes; a batch that stays lost is trouble of its cells.
 
-        `gate`: see `base.Vantage.run`; `parallel`: connections of a batch at a time; `budget`: where each batch takes
+        `gate`: see `base.Prober.run`; `parallel`: connections of a batch at a time; `budget`: where each batch takes
         its connections from, or None where others have taken them.
         """
         run_all(
             lambda part: self._ask(part, connect_timeout, gate, parallel, budget, scout=scout),
-            shards(list(wants)),
+            chunks(list(requests)),
             BATCHES_MAX,
         )
 
@@ -131,7 +133,7 @@ class Sheet:
 
     def _ask(  # noqa: PLR0913 - see ask
         self,
-        wants: Sequence[Want],
+        requests: Sequence[ProbeRequest],
         connect_timeout: float,
         gate: Callable[[], object],
         parallel: int,
@@ -139,23 +141,23 @@ class Sheet:
         *,
         scout: bool,
     ) -> None:
-        size = min(parallel, sum(want.times for want in wants))
+        size = min(parallel, sum(request.times for request in requests))
         try:
             with budget.connections(self.vantage.name, size) if budget else nullcontext(size) as granted:
                 began = time.monotonic()
                 fewer = parallel if granted == size else granted
-                found = carry_out(Spot(self.vantage, self.ports), wants, connect_timeout, gate, fewer)
+                found = run_batch(ClientHost(self.vantage, self.ports), requests, connect_timeout, gate, fewer)
         except TransportError as error:
-            self.troubles |= {want.question.cell.id: f"{self.vantage.name}: {error}" for want in wants}
+            self.troubles |= {request.question.cell.id: f"{self.vantage.name}: {error}" for request in requests}
             return
         timing = self._time(began, found, connect_timeout, budget)
-        for want, transfers in zip(wants, found, strict=True):
-            self._note(want.question.cell, transfers, timing, scout=scout)
+        for request, transfers in zip(requests, found, strict=True):
+            self._note(request.question.cell, transfers, timing, scout=scout)
 
     def _time(
         self, began: float, found: Iterable[Iterable[curl.Transfer]], connect_timeout: float, budget: Budget | None
     ) -> BatchTiming:
-        transfers = [transfer for of_want in found for transfer in of_want]
+        transfers = [transfer for of_request in found for transfer in of_request]
         self.fastest = self.fastest.including(transfers)
         timing = BatchTiming.of(began, time.monotonic(), transfers, connect_timeout, self.fastest)
         self.meter.note(timing)

@@ -16,7 +16,7 @@ from topologies.schema.enums import VantageKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from probes.asking.vantages.base import Vantage as Asker
+    from probes.asking.vantages.base import Prober
     from probes.lifecycle.contradictions import ClusterComparison
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology, Vantage
@@ -38,7 +38,7 @@ def check_cluster(cluster: Cluster, say: Callable[[str], None]) -> Real:
 
 
 def check_nodes(
-    topology: Topology, snapshot: Snapshot, askers: Mapping[str, Asker], say: Callable[[str], None]
+    topology: Topology, snapshot: Snapshot, askers: Mapping[str, Prober], say: Callable[[str], None]
 ) -> Real:
     """Compare with the addresses of pods and with what the kube-proxies of these nodes say; ClusterError as above."""
     pods = _checked(contradictions.compare_pods(topology, snapshot), say)

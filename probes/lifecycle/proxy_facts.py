@@ -18,7 +18,7 @@ from topologies.common.threads import run_all
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from probes.asking.vantages.base import Vantage
+    from probes.asking.vantages.base import Prober
 
 TIMEOUT_S = 10.0  # for the three requests and the way there
 LARGEST = 64 * 1024  # bytes of /configz, which has about 2 KiB
@@ -54,7 +54,7 @@ class ProxyFacts:
         return " ".join(filter(None, (self.version, self.mode)))
 
 
-def read_proxies(vantages: Mapping[str, Vantage]) -> tuple[tuple[ProxyFacts, ...], tuple[str, ...]]:
+def read_proxies(vantages: Mapping[str, Prober]) -> tuple[tuple[ProxyFacts, ...], tuple[str, ...]]:
     """Ask the kube-proxy of each node, by node name; return the facts, and the nodes of which nothing could be read."""
     found: dict[str, ProxyFacts] = {}
 
@@ -66,7 +66,7 @@ def read_proxies(vantages: Mapping[str, Vantage]) -> tuple[tuple[ProxyFacts, ...
     return known, tuple(sorted(set(vantages) - {facts.node for facts in known}))
 
 
-def _ask(node: str, vantage: Vantage) -> ProxyFacts:
+def _ask(node: str, vantage: Prober) -> ProxyFacts:
     try:
         done = vantage.run(["sh", "-c", SCRIPT], "", TIMEOUT_S)
     except TransportError:  # its cells say so too, with the reason

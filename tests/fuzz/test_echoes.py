@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.asking import curl, transfers
-from probes.asking.batch import Question, Spot, Want, carry_out
+from probes.asking.batch import ClientHost, ProbeRequest, Question, run_batch
 from probes.asking.classify import UnclearError, attempt
 from probes.asking.curl import Ask, Transfer
 from probes.asking.vantages.base import OUTPUT_MAX, TornError, UnusableError
@@ -180,9 +180,10 @@ def test_ten_thousand_hostile_answers_harm_their_own_cells_only(monkeypatch: pyt
         with echo() as good, closed() as nobody, hostile(lambda n=numbers: answer(next(n))) as bad, in_time(BATCH_S):
             targets = [good, bad, nobody, good, bad, good]
             wants = [
-                Want(Question(CELL, target), HOSTILE_PER_BATCH // 2 if target == bad else 20) for target in targets
+                ProbeRequest(Question(CELL, target), HOSTILE_PER_BATCH // 2 if target == bad else 20)
+                for target in targets
             ]
-            found = carry_out(Spot(vantage, ports), wants, 2.0)
+            found = run_batch(ClientHost(vantage, ports), wants, 2.0)
         seen = [set(map(meaning, ones)) for ones in found]
 
         honest = [one for one, target in zip(seen, targets, strict=True) if target == good]

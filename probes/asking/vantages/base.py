@@ -54,7 +54,7 @@ def at_once() -> None:
     """The gate that is open."""
 
 
-class Vantage(Protocol):
+class Prober(Protocol):
     """A place commands can be run at. `run` may be called from several threads at once."""
 
     @property

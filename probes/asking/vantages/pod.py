@@ -54,7 +54,7 @@ class PodVantage:
     def run(
         self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
     ) -> Completed:
-        """See `base.Vantage.run`.
+        """See `base.Prober.run`.
 
         An exec that is refused for good (401, 403, 404) or not opened in 10 s is an UnusableError.
         """

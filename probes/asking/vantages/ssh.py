@@ -66,7 +66,7 @@ class SshVantage:
     def run(
         self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
     ) -> Completed:
-        """See `base.Vantage.run`; the connection is opened at first use and again after it broke."""
+        """See `base.Prober.run`; the connection is opened at first use and again after it broke."""
         deadline = Deadline(timeout)
         try:
             channel = self._transport().open_session(timeout=self._timeout)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.asking import curl, transfers
-from probes.asking.batch import Question, Spot, Want, carry_out
+from probes.asking.batch import ClientHost, ProbeRequest, Question, run_batch
 from probes.asking.classify import attempt
 from probes.observation import Attempt, Outcome
 from probes.plan.cell import Cell
@@ -93,8 +93,8 @@ def test_a_long_answer_of_somebody_else_mixes_up_no_bodies() -> None:
     with echo() as target, other(b"<html>" * 5000) as stranger:
         here = Vantage(name="here", kind=VantageKind.POD)
         cell = Cell(here, Frontend("web", FrontendKind.CLUSTER_IP))
-        wants = [Want(Question(cell, one), 20) for one in (target, stranger, target)]
-        found = carry_out(Spot(LocalVantage(), curl.Ports()), wants, TIMEOUT)
+        wants = [ProbeRequest(Question(cell, one), 20) for one in (target, stranger, target)]
+        found = run_batch(ClientHost(LocalVantage(), curl.Ports()), wants, TIMEOUT)
 
     outcomes = [{(one.outcome, one.backend) for one in map(attempt, transfers)} for transfers in found]
     assert outcomes == [{(Outcome.OK, "web-a")}, {(Outcome.WRONG_BACKEND, None)}, {(Outcome.OK, "web-a")}]

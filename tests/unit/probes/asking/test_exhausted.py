@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.asking import curl, runner
-from probes.asking.vantage_run import Sheet
+from probes.asking.vantage_run import VantageRun
 from tests.unit.support.questions import question
 from tests.unit.support.servers import LocalVantage, hanging
 
 if TYPE_CHECKING:
-    from probes.asking.batch import Want
+    from probes.asking.batch import ProbeRequest
 
 OPEN_FILES = 64
 SPARE_PORTS = 200
@@ -41,10 +41,10 @@ def test_a_host_without_a_free_client_port_is_in_trouble() -> None:
             with suppress(OSError):
                 taken.bind(("0.0.0.0", port))  # noqa: S104 - the port is taken at every address
                 taken.listen()
-        sheet = Sheet(LocalVantage(), [replace(question(80, sample=5), target=target)], ports)
-        wants: list[Want] = sheet.sample()
-        sheet.ask(wants, 1.0)
-        [seen] = sheet.observations().values()
+        run = VantageRun(LocalVantage(), [replace(question(80, sample=5), target=target)], ports)
+        requests: list[ProbeRequest] = run.sample()
+        run.ask(requests, 1.0)
+        [seen] = run.observations().values()
 
     assert "curl ended 45, which says nothing about the network" in seen.trouble
     assert seen.attempts == ()

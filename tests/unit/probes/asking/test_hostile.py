@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.asking import curl
-from probes.asking.batch import Question, Spot, Want, carry_out
+from probes.asking.batch import ClientHost, ProbeRequest, Question, run_batch
 from probes.asking.classify import UnclearError, attempt
 from probes.asking.vantages.base import OUTPUT_MAX, Completed, at_once
 from probes.observation import Outcome
@@ -65,8 +65,8 @@ class BoundedVantage:
 def ask(targets: Sequence[Target], times: int = 5, timeout: float = 1.0) -> list[set[object]]:
     """Ask all of them in one batch; what came of each, or why nothing did."""
     vantage = BoundedVantage()
-    wants = [Want(Question(CELL, target), times) for target in targets]
-    found = carry_out(Spot(vantage, curl.Ports()), wants, timeout)
+    wants = [ProbeRequest(Question(CELL, target), times) for target in targets]
+    found = run_batch(ClientHost(vantage, curl.Ports()), wants, timeout)
     assert max(vantage.printed) < OUTPUT_MAX
     assert [len(transfers) for transfers in found] == [times] * len(targets)
     return [set(map(meaning, transfers)) for transfers in found]
@@ -97,7 +97,11 @@ def test_a_hostile_answer_harms_its_own_cell_only(monkeypatch: pytest.MonkeyPatc
 def test_what_is_known_without_a_body_is_not_asked_again() -> None:
     vantage = BoundedVantage()
     with echo() as good, closed() as nobody, hostile(lambda: [OK + b"\r\n" + b"<html>" * 30_000]) as bad:
-        carry_out(Spot(vantage, curl.Ports()), [Want(Question(CELL, one), 3) for one in (good, nobody, bad)], 2.0)
+        run_batch(
+            ClientHost(vantage, curl.Ports()),
+            [ProbeRequest(Question(CELL, one), 3) for one in (good, nobody, bad)],
+            2.0,
+        )
 
     again = "".join(vantage.asked[1:])
     assert str(nobody) not in again
@@ -121,7 +125,7 @@ def test_a_backend_that_streams_leaves_the_answers_of_another_backend_of_its_ser
 
 def test_an_ipv6_client_is_named_in_the_message() -> None:
     with hostile(ANSWERS["an IPv6 client"]) as bad:
-        [transfers] = carry_out(Spot(BoundedVantage(), curl.Ports()), [Want(Question(CELL, bad))], 1.0)
+        [transfers] = run_batch(ClientHost(BoundedVantage(), curl.Ports()), [ProbeRequest(Question(CELL, bad))], 1.0)
 
     assert attempt(transfers[0]).message == (
         "HTTP 200, not an echo: it saw the client as [::1]:4000, want an IPv4 address and a port"

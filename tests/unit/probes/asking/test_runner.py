@@ -208,9 +208,9 @@ def test_all_vantages_are_asked_at_once() -> None:
 
 
 def test_a_large_matrix_is_asked_in_several_batches() -> None:
-    wants = [batch.Want(question(port, sample=10), 10) for port in range(1, 601)]
+    wants = [batch.ProbeRequest(question(port, sample=10), 10) for port in range(1, 601)]
 
-    parts = list(batch.shards(wants))
+    parts = list(batch.chunks(wants))
 
     assert [want for part in parts for want in part] == wants
     assert max(sum(want.times for want in part) for part in parts) <= batch.ATTEMPTS_MAX

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.asking import curl
-from probes.asking.batch import Question, Spot, Want, carry_out, shards
+from probes.asking.batch import ClientHost, ProbeRequest, Question, chunks, run_batch
 from probes.asking.classify import attempt
 from probes.asking.vantages.base import Completed, TransportError, UnusableError, at_once
 from probes.observation import Outcome
@@ -34,8 +34,8 @@ SHELL = shutil.which("sh") or "sh"
 
 def ask(vantage: LocalVantage) -> list[set[Outcome]]:
     with echo() as good, closed() as nobody:
-        wants = [Want(Question(CELL, target), 3) for target in (good, nobody)]
-        found = carry_out(Spot(vantage, curl.Ports()), wants, 1.0)
+        wants = [ProbeRequest(Question(CELL, target), 3) for target in (good, nobody)]
+        found = run_batch(ClientHost(vantage, curl.Ports()), wants, 1.0)
     return [{attempt(one).outcome for one in transfers} for transfers in found]
 
 
@@ -173,7 +173,7 @@ def test_a_login_that_prints_something_else_is_quoted() -> None:
 
 def test_a_large_sample_is_asked_in_several_batches() -> None:
     with closed() as nobody:
-        parts = list(shards([Want(Question(CELL, nobody), 30_000)]))
+        parts = list(chunks([ProbeRequest(Question(CELL, nobody), 30_000)]))
 
     assert sum(want.times for part in parts for want in part) == 30_000
     assert max(sum(want.times for want in part) for part in parts) == 900
@@ -189,6 +189,6 @@ def test_client_ports_that_others_hold_cost_no_attempt() -> None:
             with suppress(OSError):  # somebody else holds it
                 one.bind(("127.0.0.1", port))
                 one.listen()
-        [found] = carry_out(Spot(LocalVantage(), ports), [Want(Question(CELL, good), 3)], 1.0)
+        [found] = run_batch(ClientHost(LocalVantage(), ports), [ProbeRequest(Question(CELL, good), 3)], 1.0)
 
     assert [attempt(one).outcome for one in found] == [Outcome.OK] * 3
