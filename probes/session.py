@@ -20,8 +20,8 @@ from topologies.cluster.api import again
 from topologies.cluster.run_namespaces import PREFIX, Lease
 from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
 from topologies.cluster_state.snapshot import Snapshot, declared
-from topologies.frontends import FrontendKind, Target, UnresolvedError, resolve
-from topologies.schema.enums import SessionAffinity, TrafficPolicy, VantageKind
+from topologies.frontends import Target, UnresolvedError, resolve
+from topologies.schema.enums import VantageKind
 from topologies.schema.topology import Images, Ssh
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _ask(  # noqa: PLR0913 - see conduct
         except UnresolvedError as error:
             observations[cell.id] = Observation(cell.id, trouble=str(error))
         else:
-            questions.setdefault(cell.vantage.name, []).append(_question(topology, cell, target))
+            questions.setdefault(cell.vantage.name, []).append(schedule.build_question(topology, cell, target))
     heard(observations)
     asked = {cell.vantage.name: cell.vantage for cell in cells}
     askers = {name: _asker(vantage, topology, cluster, options) for name, vantage in asked.items()}
@@ -196,23 +196,6 @@ def _ask(  # noqa: PLR0913 - see conduct
         together=options.together,
         progress=say,
         done=heard,
-    )
-
-
-def _question(topology: Topology, cell: Cell, target: Target) -> runner.Question:
-    """The question with what is declared of its Service."""
-    service, frontend = topology.service(cell.frontend.service), cell.frontend
-    backends = topology.backends_of(service)
-    inner = frontend.kind in {FrontendKind.CLUSTER_IP, FrontendKind.ENDPOINT}
-    nowhere = cell.vantage.kind is VantageKind.EXTERNAL and inner
-    local = service.external_traffic_policy is TrafficPolicy.LOCAL and frontend.node is not None
-    return runner.Question(
-        cell,
-        target,
-        limited=frontend.declared and not (nowhere or backends),
-        silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
-        sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
-        turn=schedule.turn(topology, cell),
     )
 
 

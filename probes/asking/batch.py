@@ -36,10 +36,9 @@ stamina.instrumentation.set_on_retry_hooks([])  # retries of transport are not l
 class Question:
     """A cell and the address and port it is asked at. The flags are declared facts, no expectations.
 
-    `limited`: its Service has no backend, so it may be refused by ICMP, of which a kernel sends few (`runner.py`).
-    `sticky`: its Service has session affinity, which a first connection sets. `silent`: nobody may be there who could
-    answer, so its attempts go first: each may last as long as the connect timeout. `turn`: asked after all those of
-    lesser turns (`turns.py`).
+    `limited`: its Service has no backend, so ICMP may refuse it, at a limited rate (`icmp_rate_limit.py`). `sticky`:
+    its Service has session affinity, which the first connection sets. `silent`: it is likely that nobody answers, so
+    its attempts go first. `turn`: it is probed after all cells of lower turns (`schedule.py`).
     """
 
     cell: Cell
@@ -48,11 +47,6 @@ class Question:
     sticky: bool = False
     silent: bool = False
     turn: int = 0
-
-    @property
-    def drawn(self) -> bool:
-        """Its client ports are the node's to draw: a pod's, masqueraded, which is why it has a later turn."""
-        return self.turn > 0 and not self.cell.vantage.on_host_network
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
-"""Ask silent cells again, at the pace at which kernels send ICMP errors, until their silence is explained.
+"""Probe silent cells again, at the pace at which kernels send ICMP errors, until their silence is explained.
 
-A *place* is a client's node and the node that may refuse it: kernels send one client a burst of 6 ICMP errors, then one
-a second (`runner.py`). So a wave reveals one refusal a client, whoever is asked: n refusals beyond the burst take n
-waves, 1.1 s apart. A wave asks a window of each vantage's suspects at a place, those whose Service declares no backend
-first. Two waves in a row that asked a cell, and in which its place refused nobody, confirm its timeouts: there was an
-error to spare.
+Linux sends one client a burst of 6 ICMP errors, then one a second (net.ipv4.icmp_ratelimit; docs/observations.md "ICMP
+rate limit"). The limit is counted between a client's node and the node that may refuse it: a *node pair*. A round
+reveals one refusal per client, however many cells it probes. So n refusals beyond the burst take n rounds, 1.1 s apart.
+A round probes a window of each vantage's silent cells at a node pair. Cells whose Service declares no backend come
+first. If a node pair has no refusal in two rounds in a row, the cells probed in both rounds are confirmed as timeouts:
+the kernel had an ICMP error to spare.
 """
 
 from __future__ import annotations
@@ -14,130 +15,132 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from probes.asking.batch import ProbeRequest, Question
+from probes.asking.phase import Connections, Phase, Step
 from probes.asking.vantage_run import VantageRun
 from probes.observation import BURST, Outcome
-from topologies.common.threads import run_all
 from topologies.common.waiting import spaced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from threading import Event
 
-WAVES_MAX = 110  # about two minutes: 116 refusals that one node owes one client
-IDLE_MAX = 10  # waves in a row that explain nothing; two do so where no wave is late
-PACE = 1.1  # seconds between two waves; the kernel gives one token a second
-TIMEOUT_MAX = 1.0  # seconds; a refusal needs one round trip, and a second SYN would take the next wave's token
-WINDOW = 40  # cells of one vantage and place in a wave: one of them is refused, so that more would only cost attempts
-EARLY_WINDOW = 8  # the same while the sample is asked
-EARLY_PACE = 1.1  # seconds
+ROUNDS_MAX = 110  # about two minutes: the time of 116 refusals at one node pair
+IDLE_MAX = 10  # rounds in a row that explain nothing; two are enough unless curl was late
+PACE_S = 1.1  # between two rounds; the kernel gives one token a second
+TIMEOUT_MAX_S = 1.0  # a refusal needs one round trip, and a second SYN would take the next round's token
+WINDOW = 40  # cells of one vantage and node pair in a round: one of them is refused, so more would only cost attempts
+EARLY_WINDOW = 8  # the same while the sample is probed
+EARLY_PACE_S = 1.1
 
-Place = tuple[str, str]
-Asked = list[tuple[VantageRun, Question]]
+NodePair = tuple[str, str]
+Cells = list[tuple[VantageRun, Question]]
 
 
-def early_waves(runs: Iterable[VantageRun], connect_timeout: float, sampled: Event) -> None:
-    """Ask cells that declare no backend and are silent again, while the others are being sampled.
+def reprobe_early(runs: Sequence[VantageRun], sampled: Event) -> Iterator[Phase]:
+    """Yield rounds of silent cells that declare no backend, until `sampled` is set.
 
-    This confirms no timeout, because the traffic of the sample may take a node's tokens. It saves waves later.
+    They confirm no timeout, because the sample's traffic may take a node's tokens. They save rounds later.
     """
-    known = list(runs)
     began = time.monotonic()
-    while not sampled.wait(max(0.0, began + EARLY_PACE - time.monotonic())):
+    while not sampled.wait(max(0.0, began + EARLY_PACE_S - time.monotonic())):
         began = time.monotonic()
-        owed: dict[Place, Asked] = defaultdict(list)
-        for run in known:
-            for question in run.questions:
-                if question.limited and run.silent(question):
-                    owed[question.cell.place].append((run, question))
-        if not owed:
+        limited = [(run, question) for run in runs for question in run.questions if question.limited]
+        if not (silent := _by_node_pair(_silent(limited))):
             return
-        _ask({where: _window(asked, EARLY_WINDOW) for where, asked in owed.items()}, min(connect_timeout, TIMEOUT_MAX))
+        yield _round({pair: _window(cells, EARLY_WINDOW) for pair, cells in silent.items()})
 
 
-def waves(runs: Iterable[VantageRun], connect_timeout: float, progress: Callable[[str], None]) -> None:
-    """Ask suspects wave by wave until each is answered or confirmed; what WAVES_MAX waves leave is `unsure`.
+def reprobe_silent_cells(runs: Sequence[VantageRun]) -> Iterator[Phase]:
+    """Yield rounds until each silent cell is refused, answered or confirmed; mark what ROUNDS_MAX rounds leave.
 
-    One wave without a refusal is not enough: a redirect caused by the asking itself takes a client's tokens for a
-    second. A wave in which curl was late itself, or that could not be asked, confirms nothing.
+    One round without a refusal is not enough: a redirect that the probes cause takes a client's tokens for a second. A
+    round in which curl was late, or that could not be run, confirms nothing.
     """
-    suspects = _suspects(runs)
-    barren: dict[Place, set[str]] = {}
-    left = [0] * IDLE_MAX
-    for _ in spaced(range(WAVES_MAX), PACE):
-        count = sum(map(len, suspects.values()))
-        if not suspects or set(left) == {count}:
+    silent = _possibly_limited(runs)
+    unrefused: dict[NodePair, set[str]] = {}
+    counts = [0] * IDLE_MAX
+    for _ in spaced(range(ROUNDS_MAX), PACE_S):
+        count = sum(map(len, silent.values()))
+        if not silent or set(counts) == {count}:
             break
-        left = [*left[1:], count]
-        progress(f"{count} silent cells where refusals are limited: asked once more")
-        asked = {where: _window(cells, WINDOW) for where, cells in suspects.items()}
-        in_time = _ask(asked, min(connect_timeout, TIMEOUT_MAX))
-        now = {where: _ids(cells) for where, cells in asked.items() if in_time and len(_silent(cells)) == len(cells)}
-        _confirm(asked, {where: ids & barren.get(where, set()) for where, ids in now.items()})
-        suspects = {where: rest for where, cells in suspects.items() if (rest := _unconfirmed(cells))}
-        barren = now
-    for run, question in (pair for cells in suspects.values() for pair in cells):
-        run.unsure.add(question.cell.id)
+        counts = [*counts[1:], count]
+        probed = {pair: _window(cells, WINDOW) for pair, cells in silent.items()}
+        measured = len(runs[0].meter.timings)
+        yield _round(probed, f"{count} silent cells where refusals are limited: asked once more")
+        in_time = not any(timing.middle.is_near for timing in runs[0].meter.timings[measured:])
+        now = {pair: _ids(cells) for pair, cells in probed.items() if in_time and len(_silent(cells)) == len(cells)}
+        _confirm(probed, {pair: ids & unrefused.get(pair, set()) for pair, ids in now.items()})
+        silent = {pair: rest for pair, cells in silent.items() if (rest := _unconfirmed(cells))}
+        unrefused = now
+    for run, question in (one for cells in silent.values() for one in cells):
+        run.silence_unexplained.add(question.cell.id)
 
 
-def _suspects(runs: Iterable[VantageRun]) -> dict[Place, Asked]:
-    """Per place where the limit was or may have been hit: its silent cells, those that declare no backend first.
+def _possibly_limited(runs: Iterable[VantageRun]) -> dict[NodePair, Cells]:
+    """Return the silent cells of each node pair that may have reached the limit; no declared backend comes first.
 
-    It was hit where a whole burst was refused, and may have been (by what others asked) where a cell that declares no
+    A node pair reached it if a whole burst was refused. It may have, through other traffic, if a cell that declares no
     backend is silent.
     """
-    places: dict[Place, Asked] = defaultdict(list)
-    for run in runs:
-        for question in run.questions:
-            places[question.cell.place].append((run, question))
-    found: dict[Place, Asked] = {}
-    for where, asked in places.items():
-        silent = _silent(asked)
-        if silent and (_refused(asked) >= BURST or any(question.limited for _, question in silent)):
-            found[where] = sorted(silent, key=lambda pair: not pair[1].limited)
+    found: dict[NodePair, Cells] = {}
+    for pair, cells in _by_node_pair((run, question) for run in runs for question in run.questions).items():
+        silent = _silent(cells)
+        if silent and (_refusals(cells) >= BURST or any(question.limited for _, question in silent)):
+            found[pair] = sorted(silent, key=lambda one: not one[1].limited)
     return found
 
 
-def _refused(asked: Asked) -> int:
-    return sum(one.outcome is Outcome.REFUSED for run, question in asked for one in run.attempts[question.cell.id])
+def _by_node_pair(cells: Iterable[tuple[VantageRun, Question]]) -> dict[NodePair, Cells]:
+    found: dict[NodePair, Cells] = defaultdict(list)
+    for run, question in cells:
+        found[question.cell.place].append((run, question))
+    return found
 
 
-def _window(asked: Asked, size: int) -> Asked:
-    """The first `size` cells of each vantage."""
+def _refusals(cells: Cells) -> int:
+    return sum(one.outcome is Outcome.REFUSED for run, question in cells for one in run.attempts[question.cell.id])
+
+
+def _window(cells: Cells, size: int) -> Cells:
+    """Return the first `size` cells of each vantage."""
     taken: Counter[int] = Counter()
-    window: Asked = []
-    for run, question in asked:
+    window: Cells = []
+    for run, question in cells:
         taken[id(run)] += 1
         if taken[id(run)] <= size:
             window.append((run, question))
     return window
 
 
-def _ask(places: Mapping[Place, Asked], timeout: float) -> bool:
-    """Ask every cell once, all vantages together; whether every curl noticed its time limits in time."""
-    by_run: dict[int, tuple[VantageRun, list[ProbeRequest]]] = {}
-    for run, question in (pair for asked in places.values() for pair in asked):
-        by_run.setdefault(id(run), (run, []))[1].append(ProbeRequest(question))
-    meter = next(iter(by_run.values()))[0].meter
-    earlier = len(meter.timings)
-    run_all(lambda pair: pair[0].ask(pair[1], timeout), by_run.values(), len(by_run))
-    return not any(timing.middle.is_near for timing in meter.timings[earlier:])
+def _round(probed: Mapping[NodePair, Cells], note: str = "") -> Phase:
+    """Return a phase that probes every cell once, all vantages together."""
+    requests: dict[int, list[ProbeRequest]] = defaultdict(list)
+    for run, question in (one for cells in probed.values() for one in cells):
+        requests[id(run)].append(ProbeRequest(question))
+    return Phase(
+        "silent cells again",
+        lambda run: [Step(requests[id(run)])] if id(run) in requests else [],
+        connections=Connections.NONE,
+        connect_timeout_max_s=TIMEOUT_MAX_S,
+        note=note,
+    )
 
 
-def _silent(asked: Asked) -> Asked:
-    return [(run, question) for run, question in asked if run.silent(question)]
+def _silent(cells: Cells) -> Cells:
+    return [(run, question) for run, question in cells if run.is_silent(question)]
 
 
-def _unconfirmed(asked: Asked) -> Asked:
-    return [(run, question) for run, question in _silent(asked) if question.cell.id not in run.sure]
+def _unconfirmed(cells: Cells) -> Cells:
+    return [(run, question) for run, question in _silent(cells) if question.cell.id not in run.silence_confirmed]
 
 
-def _ids(asked: Asked) -> set[str]:
-    return {question.cell.id for _, question in asked}
+def _ids(cells: Cells) -> set[str]:
+    return {question.cell.id for _, question in cells}
 
 
-def _confirm(places: Mapping[Place, Asked], cells: Mapping[Place, set[str]]) -> None:
-    """Silence where its node twice had a token to spare and nobody to refuse."""
-    for where, asked in places.items():
-        for run, question in asked:
-            if question.cell.id in cells.get(where, ()):
-                run.sure.add(question.cell.id)
+def _confirm(probed: Mapping[NodePair, Cells], confirmed: Mapping[NodePair, set[str]]) -> None:
+    """Mark the cells whose node twice had a token to spare and refused nobody."""
+    for pair, cells in probed.items():
+        for run, question in cells:
+            if question.cell.id in confirmed.get(pair, ()):
+                run.silence_confirmed.add(question.cell.id)

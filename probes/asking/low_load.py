@@ -1,20 +1,29 @@
-"""Ask those cells again, once and at low load, that may have lost connections to our own load.
+"""Probe those cells again, once and at low load, that may have lost connections to our own load.
 
-Whether a cell is asked again depends on measured latencies alone, never on what is expected of it. A cell that lost a
-connection (timeout, hang, reset) while one answer in a hundred took more than a third of its time limit is asked its
-sample again, with few connections open. A cell that lost every attempt is asked again only if those answers took more
-than 0.6 of the limit: this spares most cells that are silent anyway. Earlier attempts stay in the record, and those of
-them that were lost do not count (`loaded`). What is lost at low load counts, unless answers are slow even then: in that
-case the time limits are too short for this cluster or this machine, and the cell is in trouble (inconclusive).
+Measured latencies alone decide which cells these are, never what is expected of them. Two kinds of cells are chosen:
+
+- A cell lost a connection (timeout, hang, reset) while one answer in a hundred took more than a third of its time
+  limit. Its sample is probed again with few connections open.
+- A cell lost every attempt. It is chosen only if those answers took more than 0.6 of the limit. This spares most cells
+  that are silent in any case.
+
+Earlier attempts stay in the record. Those of them that were lost do not count (`loaded`). What is lost at low load
+counts, unless answers are slow even then. In that case the time limits are too short for this cluster or this machine,
+and the cell is inconclusive.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from probes.asking.batch import ProbeRequest, Question
 from probes.asking.load_meter import NEAR, Reading, worst
+from probes.asking.phase import Step
 from probes.asking.vantage_run import NO_ANSWER, VantageRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOW = 400  # connections of the whole run, of which most are silent and cost no processor time
 SILENT_BATCH = 100  # connections of a batch of silent cells: four vantages at once
@@ -26,42 +35,49 @@ FEW = 3  # attempts that show whether a silent cell is silent at low load, too; 
 
 
 @dataclass(slots=True)
-class Again:
-    """The cells of one vantage that are asked again."""
+class LowLoad:
+    """The cells of one vantage that are probed again. `silent`: the ids of those that lost every attempt."""
 
     run: VantageRun
-    chosen: dict[str, Question] = field(default_factory=dict)
+    cells: dict[str, Question] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
 
-    def choose(self) -> int:
-        """Choose the cells that lost connections under load, mark their attempts, and return how many they are."""
-        losses, self.run.losses = self.run.losses, {}
-        for question in self.run.questions:
+    @classmethod
+    def choose(cls, run: VantageRun) -> LowLoad:
+        """Choose the cells that lost connections under load, and mark their attempts."""
+        low, losses = cls(run), run.take_losses()
+        for question in run.questions:
             timings = losses.get(question.cell.id, [])
-            reading = self.run.meter.worst_during(timings) if timings else Reading()
-            near = STALL if self._silent(question) else NEAR
-            if reading.strain >= near and not self._may_be_limited(question):
-                self._take(question, reading)
-        return len(self.chosen)
+            reading = run.meter.worst_during(timings) if timings else Reading()
+            near = STALL if low._lost_all(question) else NEAR
+            if reading.strain >= near and not low._may_be_limited(question):
+                low._take(question, reading)
+        return low
 
-    def few(self) -> list[ProbeRequest]:
-        """A few attempts of each cell that was never answered at all."""
-        silent = [question for cell, question in self.chosen.items() if cell in self.silent]
+    def steps(self, max_parallel: int) -> Iterator[Step]:
+        """Yield a few attempts of silent cells, then the samples; mark cells whose answers were slow all the same."""
+        yield Step(self._few(), min(max_parallel, SILENT_BATCH))
+        yield Step(self._samples(), min(max_parallel, LOW_BATCH))
+        self._mark_slow()
+
+    def _few(self) -> list[ProbeRequest]:
+        """Return a few attempts of each cell that was never answered at all."""
+        silent = [question for cell, question in self.cells.items() if cell in self.silent]
         return [ProbeRequest(question, min(FEW, question.cell.sample)) for question in silent]
 
-    def whole(self) -> list[ProbeRequest]:
-        """The whole sample of the others, and what a sample lacks of those that were answered at low load."""
+    def _samples(self) -> list[ProbeRequest]:
+        """Return the whole sample of the others, and the rest of the sample of cells that were answered at low load."""
         lacking = {
             cell: question.cell.sample - (min(FEW, question.cell.sample) if cell in self.silent else 0)
-            for cell, question in self.chosen.items()
-            if cell not in self.silent or not self._silent(question)
+            for cell, question in self.cells.items()
+            if cell not in self.silent or not self._lost_all(question)
         }
-        return [ProbeRequest(self.chosen[cell], times) for cell, times in lacking.items() if times]
+        return [ProbeRequest(self.cells[cell], times) for cell, times in lacking.items() if times]
 
-    def settle(self) -> None:
+    def _mark_slow(self) -> None:
         """Note as trouble what was lost at low load while answers were slow all the same."""
-        losses, self.run.losses = self.run.losses, {}
-        for cell in self.chosen.keys() & losses.keys():
+        losses = self.run.take_losses()
+        for cell in self.cells.keys() & losses.keys():
             reading = worst(timing.middle for timing in losses[cell])
             if reading.is_near and cell not in self.run.troubles:
                 self.run.troubles[cell] = (
@@ -71,15 +87,15 @@ class Again:
 
     def _take(self, question: Question, reading: Reading) -> None:
         cell = question.cell.id
-        self.chosen[cell] = question
-        if self._silent(question):
+        self.cells[cell] = question
+        if self._lost_all(question):
             self.silent.add(cell)
         self.run.discount(question, reading)
 
     def _may_be_limited(self, question: Question) -> bool:
-        """Whether the cell was refused as its Service declares, or is asked again at the pace of the ICMP limit."""
+        """Return whether the cell's refusal or silence is left to `icmp_rate_limit.py`."""
         return question.limited and self.run.outcomes(question) <= NO_ANSWER
 
-    def _silent(self, question: Question) -> bool:
-        """Whether every attempt that was not made under load was lost."""
+    def _lost_all(self, question: Question) -> bool:
+        """Return whether every attempt that was not made under load was lost."""
         return all(one.lost for one in self.run.attempts[question.cell.id] if not one.loaded)

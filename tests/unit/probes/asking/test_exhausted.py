@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.asking import curl, runner
-from probes.asking.vantage_run import VantageRun
+from probes.asking.vantage_run import Limits, VantageRun
 from tests.unit.support.questions import question
 from tests.unit.support.servers import LocalVantage, hanging
 
@@ -43,7 +43,7 @@ def test_a_host_without_a_free_client_port_is_in_trouble() -> None:
                 taken.listen()
         run = VantageRun(LocalVantage(), [replace(question(80, sample=5), target=target)], ports)
         requests: list[ProbeRequest] = run.sample()
-        run.ask(requests, 1.0)
+        run.probe(requests, Limits(1.0))
         [seen] = run.observations().values()
 
     assert "curl ended 45, which says nothing about the network" in seen.trouble

@@ -49,7 +49,7 @@ class Kernel:
 
 @pytest.fixture
 def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(icmp_rate_limit, "PACE", 0.0)
+    monkeypatch.setattr(icmp_rate_limit, "PACE_S", 0.0)
 
 
 def ask_kernel(kernel: Kernel, *questions: runner.Question) -> list[Observation]:
@@ -103,12 +103,12 @@ def test_every_refusal_is_found_however_many_one_node_owes_one_client() -> None:
 
 @pytest.mark.usefixtures("no_pace")
 def test_waves_are_bounded_and_what_is_left_is_unsure() -> None:
-    owed = icmp_rate_limit.WAVES_MAX + 5
+    owed = icmp_rate_limit.ROUNDS_MAX + 5
     questions = [question(port % 99, limited=True, service=f"web-{port}") for port in range(owed)]
 
     found = ask_kernel(Kernel(tokens=0), *questions)
 
-    assert sum(Outcome.REFUSED in outcomes(one) for one in found) == icmp_rate_limit.WAVES_MAX
+    assert sum(Outcome.REFUSED in outcomes(one) for one in found) == icmp_rate_limit.ROUNDS_MAX
     assert [one.unsure for one in found] == [Outcome.REFUSED not in outcomes(one) for one in found]
     assert not any(one.sure for one in found)
 
@@ -137,7 +137,7 @@ def test_silent_cells_of_several_windows_are_all_confirmed() -> None:
 @pytest.mark.usefixtures("no_pace")
 def test_a_wave_in_which_curl_was_late_confirms_nothing() -> None:
     """A refusal that arrived while curl did not run looks like a timeout."""
-    late = replace(TIMEOUT, seconds=icmp_rate_limit.TIMEOUT_MAX + 0.6)
+    late = replace(TIMEOUT, seconds=icmp_rate_limit.TIMEOUT_MAX_S + 0.6)
 
     [silent] = ask([question(80, limited=True)], lambda _: late)
 
@@ -146,7 +146,7 @@ def test_a_wave_in_which_curl_was_late_confirms_nothing() -> None:
 
 
 def test_cells_that_were_rate_limited_are_asked_again_while_others_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(icmp_rate_limit, "EARLY_PACE", 0.01)
+    monkeypatch.setattr(icmp_rate_limit, "EARLY_PACE_S", 0.01)
     asked: Counter[int] = Counter()
     told = threading.Event()
 

@@ -103,7 +103,7 @@ def test_a_fault_of_our_own_while_asking_is_raised_and_wakes_the_others() -> Non
 
 
 def test_nobody_is_asked_early_after_a_run_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(icmp_rate_limit, "EARLY_PACE", 0.01)
+    monkeypatch.setattr(icmp_rate_limit, "EARLY_PACE_S", 0.01)
     silent_asked = threading.Semaphore(0)
 
     def answer(target: Target) -> Attempt:

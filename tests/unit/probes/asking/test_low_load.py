@@ -123,7 +123,7 @@ def test_answers_that_are_slow_at_low_load_too_make_a_lost_cell_inconclusive() -
 
 
 def test_silence_that_an_icmp_limit_may_explain_is_left_to_the_waves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probes.asking.icmp_rate_limit.PACE", 0.0)
+    monkeypatch.setattr("probes.asking.icmp_rate_limit.PACE_S", 0.0)
 
     seen = observe(TIMEOUT, TIMEOUT, limited=True)
 

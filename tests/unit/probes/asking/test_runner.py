@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.asking import batch, curl, runner
+from probes.asking import batch, curl, runner, schedule
 from probes.asking.vantages.base import Completed, TransportError, UnusableError, at_once
 from probes.asking.vantages.simulated import SimulatedVantage
 from probes.observation import Attempt, Observation, Outcome
@@ -94,7 +94,7 @@ def test_a_command_runs_before_it_may_be_fed() -> None:
 
 
 def test_the_others_do_not_wait_long_for_a_silent_scout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "HEAD_START", 0.01)
+    monkeypatch.setattr(schedule, "HEAD_START_S", 0.01)
     others_asked = threading.Event()
 
     def answer(target: Target) -> Attempt:

@@ -1,4 +1,4 @@
-"""When a cell's turn comes in ipvs mode, and that it is kept."""
+"""The order of the phases, and the turns of cells in IPVS mode."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.asking import runner, schedule
+from probes.asking.vantage_run import VantageRun
 from probes.asking.vantages.base import Completed, at_once
 from probes.asking.vantages.simulated import SimulatedVantage
 from probes.plan.plan import plan
 from tests.unit.support.questions import OK, question
+from topologies.cluster_state.snapshot import declared
+from topologies.frontends import resolve
 from topologies.loading.load import load
 from topologies.schema.enums import VantageKind
 
@@ -21,8 +24,40 @@ if TYPE_CHECKING:
     from probes.observation import Attempt, Observation
     from topologies.frontends import Target
 
+FLANNEL = load("lab-flannel")
 MASQUERADED = load("lab-ipvs-tke")
 CELLS = {name: {cell.id: cell for cell in plan(load(name)).cells} for name in ("lab-ipvs-tke", "lab-ipvs-eni")}
+
+
+def test_the_phases_are_probed_in_one_order() -> None:
+    """Without results there are no silent cells and no load, so that the phases made from results are missing."""
+    questions = [question(80), question(81, turn=3), question(82, turn=1)]
+    run = VantageRun(SimulatedVantage("pod-n1", lambda _: OK), questions)
+
+    names = [phase.name for phase in schedule.phases([run])]
+
+    assert names == ["first attempts", "sample", "rest of the sample", "turn 1", "turn 3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("pod-n1-to-none-lb.clusterip-v4-tcp", {"limited"}),
+        ("pod-n1-to-none-lb-local.nodeport.n2-v4-tcp", {"limited", "silent"}),
+        ("ext-e1-to-none-lb.loadbalancer-v4-tcp", {"limited"}),
+        ("ext-e1-to-none-lb.clusterip-v4-tcp", {"silent"}),  # leads nowhere, so nobody refuses
+        ("pod-n1-to-none-lb.loadbalancer.undeclared-v4-tcp", set()),  # no port of that Service
+        ("pod-n1-to-web-affinity.clusterip-v4-tcp", {"sticky"}),
+        ("pod-n1-to-web-lb-local.nodeport.n1-v4-tcp", set()),
+        ("pod-n1-to-web-lb-local.nodeport.n3-v4-tcp", {"silent"}),
+    ],
+)
+def test_a_question_has_the_declared_facts_that_decide_its_phase(name, flags):
+    [cell] = [one for one in plan(FLANNEL).cells if one.id == name]
+
+    asked = schedule.build_question(FLANNEL, cell, resolve(cell.frontend, FLANNEL, declared(FLANNEL)))
+
+    assert {flag for flag in ("limited", "sticky", "silent") if getattr(asked, flag)} == flags
 
 
 @pytest.mark.parametrize(
@@ -43,14 +78,17 @@ CELLS = {name: {cell.id: cell for cell in plan(load(name)).cells} for name in ("
 def test_what_comes_to_other_nodes_comes_later(name, turn):
     cell = CELLS["lab-ipvs-tke"][name]
 
-    assert schedule.turn(MASQUERADED, cell) == turn
+    assert schedule.assign_turn(MASQUERADED, cell) == turn
 
 
 def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
     there, cells = load("lab-ipvs-eni"), CELLS["lab-ipvs-eni"]
     asked = [(who, node) for who in ("pod-n1", "host-n1") for node in ("n2", "n3")]
 
-    found = {asking: schedule.turn(there, cells["{}-to-web-np.nodeport.{}-v4-tcp".format(*asking)]) for asking in asked}
+    found = {
+        asking: schedule.assign_turn(there, cells["{}-to-web-np.nodeport.{}-v4-tcp".format(*asking)])
+        for asking in asked
+    }
 
     assert found == {("pod-n1", "n2"): 0, ("pod-n1", "n3"): 0, ("host-n1", "n2"): 3, ("host-n1", "n3"): 0}
 
@@ -58,7 +96,7 @@ def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
 def test_only_ipvs_finds_a_connection_without_the_address_that_was_asked():
     there = load("lab-flannel")
 
-    assert {schedule.turn(there, cell) for cell in plan(there).cells} == {0}
+    assert {schedule.assign_turn(there, cell) for cell in plan(there).cells} == {0}
 
 
 def test_a_later_turn_comes_when_every_vantage_is_through_with_those_before() -> None:
@@ -100,7 +138,7 @@ def test_in_a_later_turn_pods_ask_few_at_a_time_and_one_vantage_of_a_node(kind, 
         def run(
             self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
         ) -> Completed:
-            parallel.append(any(f"--parallel-max {schedule.AT_ONCE} " in word for word in command))
+            parallel.append(any(f"--parallel-max {schedule.MASQUERADED_PARALLEL_MAX} " in word for word in command))
             try:
                 both.wait(0.5)
                 met.append(True)
