@@ -51,4 +51,4 @@ def test_what_is_documented_is_what_the_cluster_shows(
 
     complaint = trial.complaint(live.seen(realm, cell, case.observation.counted, by_icmp=by_icmp))
 
-    assert not complaint, f"{trial.claim.says}\n{trial.claim.why}\n{complaint}"
+    assert not complaint, f"{trial.claim.quote}\n{trial.claim.why}\n{complaint}"

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from probes.asking.batch import ProbeRequest, Question
-from probes.asking.phase import Connections, Phase, Step
+from probes.asking.phase import Connections, Phase, PhaseStep
 from probes.asking.vantage_run import VantageRun
 from probes.observation import BURST, Outcome
 from topologies.common.waiting import spaced
@@ -119,7 +119,7 @@ def _round(probed: Mapping[NodePair, Cells], note: str = "") -> Phase:
         requests[id(run)].append(ProbeRequest(question))
     return Phase(
         "silent cells again",
-        lambda run: [Step(requests[id(run)])] if id(run) in requests else [],
+        lambda run: [PhaseStep(requests[id(run)])] if id(run) in requests else [],
         connections=Connections.NONE,
         connect_timeout_max_s=TIMEOUT_MAX_S,
         note=note,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from probes.asking.batch import ProbeRequest, Question
 from probes.asking.load_meter import NEAR, Reading, worst
-from probes.asking.phase import Step
+from probes.asking.phase import PhaseStep
 from probes.asking.vantage_run import NO_ANSWER, VantageRun
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ class LowLoad:
                 low._take(question, reading)
         return low
 
-    def steps(self, max_parallel: int) -> Iterator[Step]:
+    def steps(self, max_parallel: int) -> Iterator[PhaseStep]:
         """Yield a few attempts of silent cells, then the samples; mark cells whose answers were slow all the same."""
-        yield Step(self._few(), min(max_parallel, SILENT_BATCH))
-        yield Step(self._samples(), min(max_parallel, LOW_BATCH))
+        yield PhaseStep(self._few(), min(max_parallel, SILENT_BATCH))
+        yield PhaseStep(self._samples(), min(max_parallel, LOW_BATCH))
         self._mark_slow()
 
     def _few(self) -> list[ProbeRequest]:

@@ -31,7 +31,7 @@ class Connections(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PhaseStep:
     """Requests that one vantage probes together, at most `max_parallel` at a time."""
 
     requests: list[ProbeRequest]
@@ -43,7 +43,7 @@ class Phase:
     """One part of a run. All vantages probe it at once, and a phase begins when all have finished the one before."""
 
     name: str
-    steps: Callable[[VantageRun], Iterable[Step]]
+    steps: Callable[[VantageRun], Iterable[PhaseStep]]
     """Returns the steps of one vantage. Each step is made when the vantage has finished the one before."""
     connections: Connections = Connections.BATCH
     first: bool = False

@@ -35,7 +35,7 @@ from probes.asking.batch import Question
 from probes.asking.curl import PARALLEL_MAX
 from probes.asking.icmp_rate_limit import reprobe_early, reprobe_silent_cells
 from probes.asking.low_load import LowLoad
-from probes.asking.phase import Connections, Phase, Step
+from probes.asking.phase import Connections, Phase, PhaseStep
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import BalancerStatus, Masquerade, ProxyMode, SessionAffinity, TrafficPolicy, VantageKind
 
@@ -66,22 +66,22 @@ def phases(runs: Sequence[VantageRun]) -> Iterator[Phase]:
     yield from reprobe_silent_cells(runs)
 
 
-def _first(run: VantageRun) -> list[Step]:
-    return [Step(run.first_attempts())]
+def _first(run: VantageRun) -> list[PhaseStep]:
+    return [PhaseStep(run.first_attempts())]
 
 
-def _sample(run: VantageRun) -> list[Step]:
-    return [Step(run.sample())]
+def _sample(run: VantageRun) -> list[PhaseStep]:
+    return [PhaseStep(run.sample())]
 
 
-def _rest(run: VantageRun) -> list[Step]:
+def _rest(run: VantageRun) -> list[PhaseStep]:
     requests = run.rest_of_answered()
-    return [Step(requests)] if requests else []
+    return [PhaseStep(requests)] if requests else []
 
 
-def _later(turn: int, run: VantageRun) -> list[Step]:
+def _later(turn: int, run: VantageRun) -> list[PhaseStep]:
     requests = run.sample(turn)
-    return [Step(requests, _parallel_max([request.question for request in requests]))] if requests else []
+    return [PhaseStep(requests, _parallel_max([request.question for request in requests]))] if requests else []
 
 
 def _low_load(runs: Sequence[VantageRun], turn: int = 0) -> Iterator[Phase]:

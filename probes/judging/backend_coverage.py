@@ -22,7 +22,7 @@ UNSEEN = 1e-4  # a backend is missing where chance hides it from the whole pool 
 
 
 @dataclass(slots=True)
-class Pool:
+class BackendPool:
     """Attempts of one or several cells. `hidden`: for each backend the probability that none of them met it."""
 
     attempts: int = 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from probes.judging import binomial
-from probes.judging.backend_coverage import Pool
+from probes.judging.backend_coverage import BackendPool
 from probes.judging.verdict import Facet, Result, Verdict
 from probes.observation import LOST, Attempt, Observation, Outcome
 
@@ -53,12 +53,12 @@ class Sample(Protocol):
         """How an address is called in a complaint."""
 
     @property
-    def pool(self) -> Callable[[], Pool] | None:
+    def pool(self) -> Callable[[], BackendPool] | None:
         """All attempts that picked from the same backends at the same node; None: the sample's own only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class JudgedCell:
     """One cell with what was expected and what was observed.
 
     `limited`: ICMP refusals may have been dropped there. `mixes`: kube-proxy's mode is ipvs. `pool`: all attempts that
@@ -71,11 +71,11 @@ class Case:
     naming: Callable[[IPAddress], str] = str
     limited: bool = False
     mixes: bool = False
-    pool: Callable[[], Pool] | None = None
+    pool: Callable[[], BackendPool] | None = None
     evidence: str = ""
 
 
-def judge(case: Case, facet: Facet | None = None) -> Verdict:
+def judge(case: JudgedCell, facet: Facet | None = None) -> Verdict:
     """The verdict on one facet, or with None on all of them together."""
     unforeseen = "" if case.expectation.paths else case.expectation.because
     if case.observation.trouble or unforeseen or not case.observation.attempts:
@@ -141,10 +141,10 @@ def _backends(case: Sample) -> str:
     return ""
 
 
-def _pool(case: Sample) -> Pool:
+def _pool(case: Sample) -> BackendPool:
     if case.pool:
         return case.pool()
-    alone = Pool()
+    alone = BackendPool()
     alone.add(case.expectation, case.observation)
     return alone
 
@@ -171,7 +171,7 @@ def likelihood(case: Sample) -> float | None:
     answered = sum(path.share for path in case.expectation.paths if path.outcome is Outcome.OK)
     if case.expectation.sticky or answered < CERTAIN or answered > 1 - CERTAIN:
         return None
-    return binomial.of(*_unloaded(case), answered)
+    return binomial.two_sided_p_value(*_unloaded(case), answered)
 
 
 def _unloaded(case: Sample) -> tuple[int, int]:
@@ -210,11 +210,11 @@ def _listed(words: Iterable[object]) -> str:
     return " and ".join(sorted(str(word) for word in words))
 
 
-def _verdict(case: Case, facet: Facet | None, result: Result, headline: str) -> Verdict:
+def _verdict(case: JudgedCell, facet: Facet | None, result: Result, headline: str) -> Verdict:
     return Verdict(case.cell.id, result, headline, _account(case), facet)
 
 
-def _account(case: Case) -> tuple[tuple[str, str], ...]:
+def _account(case: JudgedCell) -> tuple[tuple[str, str], ...]:
     """Return the lines of an account: asked, because, expected, observed, evidence."""
     cell, observation = case.cell, case.observation
     asked = f"{_asked(case)} x {cell.protocol}  {cell.vantage.name} -> {cell.frontend.service}.{cell.frontend.label}"
@@ -234,14 +234,14 @@ def _account(case: Case) -> tuple[tuple[str, str], ...]:
     return tuple(lines)
 
 
-def _one_lost(case: Case) -> bool:
+def _one_lost(case: JudgedCell) -> bool:
     """A single connection of several was lost where none may be."""
     counted = case.observation.counted
     lost = [attempt.outcome for attempt in counted if attempt.outcome is not Outcome.OK]
     return len(lost) == 1 < len(counted) and lost[0] in LOST and case.expectation.outcomes == {Outcome.OK}
 
 
-def _expected(case: Case) -> str:
+def _expected(case: JudgedCell) -> str:
     ways = []
     for path in case.expectation.paths:
         sources = " or ".join(sorted(case.naming(source) for source in path.sources))
@@ -249,7 +249,7 @@ def _expected(case: Case) -> str:
     return "; or ".join(dict.fromkeys(ways))
 
 
-def _observed(case: Case) -> str:
+def _observed(case: JudgedCell) -> str:
     if case.observation.trouble:
         return f"nothing: {case.observation.trouble}"
     counts: Counter[str] = Counter()

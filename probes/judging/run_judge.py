@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from probes.judging import compare as judges
-from probes.judging.backend_coverage import Pool, picker
+from probes.judging.backend_coverage import BackendPool, picker
 from probes.observation import BURST, Observation, Outcome
 from probes.oracle.address_names import name
 from probes.oracle.expectation import Expectation, Path
@@ -64,10 +64,10 @@ class Judge:
         """The verdict on one facet of a cell, or on all of them."""
         return judges.judge(self.case(cell), facet)
 
-    def case(self, cell: Cell) -> judges.Case:
+    def case(self, cell: Cell) -> judges.JudgedCell:
         """What was expected and what was observed, side by side."""
         seen, expectation = self.observation(cell), self.expectation(cell)
-        return judges.Case(
+        return judges.JudgedCell(
             cell=cell,
             expectation=expectation,
             observation=seen,
@@ -130,9 +130,9 @@ class Judge:
         aliases = {backend.node: backend.name for backend in self.topology.workload.backends if backend.host_network}
         return judges.with_names(self.answers.observations.get(cell.id, missing), aliases)
 
-    def pool(self, cell: Cell, expectation: Expectation) -> Pool:
+    def pool(self, cell: Cell, expectation: Expectation) -> BackendPool:
         """All attempts of this run that picked from the same backends where this cell's did; affinity is no picking."""
-        pool = Pool()
+        pool = BackendPool()
         for other in self.neighbours.get(picker(cell), [cell]):
             expected = self.expectation(other)
             if expected.backends == expectation.backends and not expected.sticky:

@@ -40,7 +40,7 @@ class Ending:
     backend: str | None = None
 
 
-class Answer(Model):
+class ClaimedAnswer(Model):
     """Reachability, source and backend. A part is None if the vendor does not state it."""
 
     reach: Reach | None = None

@@ -1,4 +1,4 @@
-"""Compares a claim with the oracle's predictions for its cases, and with our standing. Does no I/O."""
+"""Compare a claim with the oracle's predictions for its cases, and with our standing. Does no I/O."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """The prediction for one cell of a case at one version."""
+class Assessment:
+    """The oracle's prediction for one cell of a case at one version."""
 
     case: Case
     version: Version
@@ -37,14 +37,14 @@ class Prediction:
     endings: tuple[Ending, ...]
 
 
-def predictions(page: Page, cases: Iterable[Case]) -> Iterator[Prediction]:
-    """Yield a prediction for every cell of these cases at every version that they cover."""
+def assess(page: Page, cases: Iterable[Case]) -> Iterator[Assessment]:
+    """Yield an assessment for every cell of these cases at every version that they cover."""
     predict = _predict.__wrapped__ if is_bent() else _predict
     for case in cases:
         for version, realm in realms(page, case):
             for asked in case.ask:
                 cell = realm.cell(asked)
-                yield Prediction(case, version, cell, *predict(realm, cell))
+                yield Assessment(case, version, cell, *predict(realm, cell))
 
 
 @cache  # tests, pages and a run's own table request the same predictions
@@ -55,8 +55,8 @@ def _predict(realm: Realm, cell: Cell) -> tuple[Expectation, tuple[Ending, ...]]
 
 def complaints(page: Page, claim: Claim) -> list[str]:
     """Return the contradictions between the oracle and our standing, or an empty list."""
-    asked = predictions(page, (*claim.cases, *claim.otherwise))
-    return [wrong for prediction in asked for wrong in _wrong(prediction, claim)]
+    asked = assess(page, (*claim.cases, *claim.otherwise))
+    return [wrong for assessment in asked for wrong in _wrong(assessment, claim)]
 
 
 def promised(claim: Claim, case: Case) -> bool | None:
@@ -66,14 +66,14 @@ def promised(claim: Claim, case: Case) -> bool | None:
     return (case in claim.cases) is not (claim.standing is Standing.CONTRADICTS)
 
 
-def _wrong(prediction: Prediction, claim: Claim) -> Iterator[str]:
-    case, rules = prediction.case, prediction.expectation.rules
-    told = " or ".join(sorted(describe(prediction.endings)))
-    where = f"{prediction.cell.id} in {case.world} at {prediction.version}: {told} ({', '.join(rules)})"
+def _wrong(assessment: Assessment, claim: Claim) -> Iterator[str]:
+    case, rules = assessment.case, assessment.expectation.rules
+    told = " or ".join(sorted(describe(assessment.endings)))
+    where = f"{assessment.cell.id} in {case.world} at {assessment.version}: {told} ({', '.join(rules)})"
     must = promised(claim, case)
-    if claim.claim and must is not None and claim.claim.holds(prediction.endings) is not must:
+    if claim.claim and must is not None and claim.claim.holds(assessment.endings) is not must:
         yield f"{where}, want {'' if must else 'not '}{claim.claim}"
-    if case.gives and not case.gives.holds(prediction.endings):
+    if case.gives and not case.gives.holds(assessment.endings):
         yield f"{where}, want {case.gives}"
     if missing := set(case.rules) - set(rules):
         yield f"{where}, want the rules {', '.join(sorted(missing))}"

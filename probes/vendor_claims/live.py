@@ -1,4 +1,4 @@
-"""Compares claims with a run: the claims that this cluster can test, the cells for them, and the results."""
+"""Compare claims with a run: the claims that this cluster can test, the cells for them, and the results."""
 
 from __future__ import annotations
 

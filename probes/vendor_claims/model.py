@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from probes.oracle.upstream import NEWEST, OLDEST
-from probes.vendor_claims.answer import Answer  # noqa: TC001 - pydantic resolves field types at run time
+from probes.vendor_claims.answer import ClaimedAnswer  # noqa: TC001 - pydantic resolves field types at run time
 from topologies.schema.topology import Model, Name, Version
 
 
@@ -68,7 +68,7 @@ class Versions(Model):
         return f">= {first}" if self.last == NEWEST else f"{first}-{last}"
 
 
-class World(Model):
+class Scenario(Model):
     """A cluster that a claim needs. A run can test the claim if its topology meets all conditions.
 
     `base` is a topology of the library. `stated` conditions are in the vendor's text, `unstated` ones are not. Both are
@@ -100,7 +100,7 @@ class Case(Model):
 
     world: str
     ask: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
-    gives: Answer | None = None
+    gives: ClaimedAnswer | None = None
     versions: Versions = Versions()
     rules: tuple[str, ...] = ()
 
@@ -111,13 +111,13 @@ Cases = Annotated[tuple[Case, ...], BeforeValidator(_listed)]
 class Claim(Model):
     """One cell of a table, or one statement.
 
-    `says` has the vendor's words. `claim` is the result that they state for every case. In the cases of `otherwise` the
-    opposite holds: the `condition` of an agreement is not met, or a contradicted claim is right there. `why` is our
+    `quote` has the words of the vendor. `claim` is the result that they state for every case. In the cases of
+    `otherwise` the opposite holds: the `condition` of an agreement is not met, or a contradicted claim is right there. `why` is our
     reason with its proof (rule, PR, kernel). `checked_by` is a test (path::name) for a claim that no cell covers.
     """
 
-    says: str
-    claim: Answer | None = None
+    quote: str
+    claim: ClaimedAnswer | None = None
     standing: Standing
     cases: Cases = ()
     condition: str = ""
@@ -138,13 +138,13 @@ class Claim(Model):
         }
         held, want = wants[self.standing]
         if not held:
-            message = f"{self.standing.value} of {self.says!r}: want {want}"
+            message = f"{self.standing.value} of {self.quote!r}: want {want}"
             raise ValueError(message)
         if any(not (self.claim or case.gives) for case in (*self.cases, *self.otherwise)):
-            message = f"a case of {self.says!r} promises nothing: want a claim, or what the case gives"
+            message = f"a case of {self.quote!r} promises nothing: want a claim, or what the case gives"
             raise ValueError(message)
         if self.standing is Standing.CONTRADICTS and any(not (self.claim and case.rules) for case in self.cases):
-            message = f"{self.says!r} is contradicted by its cases: want a claim, and the rules that contradict"
+            message = f"{self.quote!r} is contradicted by its cases: want a claim, and the rules that contradict"
             raise ValueError(message)
         return self
 
@@ -198,7 +198,7 @@ class Page(Model):
     title: str
     source: str
     about: str = ""
-    worlds: dict[str, World] = Field(default_factory=dict)
+    worlds: dict[str, Scenario] = Field(default_factory=dict)
     tables: tuple[Table, ...]
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Builds the topology and cells of a claim's world, and checks whether another topology meets its conditions."""
+"""Build the topology and cells of a claim's scenario, and check whether another topology meets its conditions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from probes.plan.cell import Cell
-    from probes.vendor_claims.model import Case, Page, World
+    from probes.vendor_claims.model import Case, Page, Scenario
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology, Version
 
@@ -65,7 +65,7 @@ def realms(page: Page, case: Case) -> Iterator[tuple[Version, Realm]]:
         yield minor, _realm(world.base, json.dumps(world.conditions, sort_keys=True), minor)
 
 
-def lacks(world: World, topology: Topology) -> tuple[str, ...]:
+def lacks(world: Scenario, topology: Topology) -> tuple[str, ...]:
     """Return the conditions of the world that a topology does not meet."""
     lacking = _lacking(topology, json.dumps(world.conditions))
     if topology.proxy_version in world.versions:

@@ -27,7 +27,7 @@ from topologies.schema.validation import complaints
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from probes.vendor_claims.check import Prediction
+    from probes.vendor_claims.check import Assessment
     from probes.vendor_claims.model import Case, Claim, Page
     from reports.records.record import Record
     from reports.records.run import Run
@@ -130,8 +130,8 @@ def _face(
 
 def _tried(page: Page, cases: Iterable[Case], *, otherwise: bool) -> Iterator[PredictedCase]:
     for case in cases:
-        by_cell: dict[str, list[Prediction]] = {}
-        for prediction in check.predictions(page, [case]):
+        by_cell: dict[str, list[Assessment]] = {}
+        for prediction in check.assess(page, [case]):
             by_cell.setdefault(prediction.cell.id.removesuffix("-v4-tcp"), []).append(prediction)
         alike: dict[tuple[VersionSpan, ...], list[str]] = {}
         for cell, predicted in by_cell.items():
@@ -142,7 +142,7 @@ def _tried(page: Page, cases: Iterable[Case], *, otherwise: bool) -> Iterator[Pr
             yield PredictedCase(world.about or case.world, conditions, tuple(cells), spans, otherwise)
 
 
-def _spans(predicted: Sequence[Prediction]) -> Iterator[VersionSpan]:
+def _spans(predicted: Sequence[Assessment]) -> Iterator[VersionSpan]:
     """Neighbouring versions with the same answer together."""
     alike = groupby(predicted, key=lambda one: (summary(one.endings), check.telling(one.expectation)))
     for (told, rules), group in alike:

@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from probes.judging import binomial, compare
-from probes.judging.backend_coverage import Pool
+from probes.judging.backend_coverage import BackendPool
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
 from reports.columns import split
@@ -33,7 +33,7 @@ class Comparable:
     expectation: Expectation
     observation: Observation
     naming: Callable[[IPAddress], str]
-    pool: Callable[[], Pool] | None = None
+    pool: Callable[[], BackendPool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ class Samples:
             scouts = observed.scouts[reply]
             yield from [replace(one, scout=True)] * scouts + [one] * (times - scouts)
 
-    def _pool(self, place: tuple[str, str], expectation: Expectation) -> Pool:
-        pool = Pool()
+    def _pool(self, place: tuple[str, str], expectation: Expectation) -> BackendPool:
+        pool = BackendPool()
         for other in self.neighbours[place]:
             if other.expectation.backends == expectation.backends and not other.expectation.sticky:
                 pool.add(other.expectation, other.observation)
@@ -128,7 +128,7 @@ def _of_two(before: SideAnswer, after: SideAnswer) -> float | None:
     """How likely chance makes two runs' counts of answers; None if neither run may show both answers and losses."""
     if before.sticky or after.sticky or not (_mixed(before.may) or _mixed(after.may)):
         return None
-    return binomial.of_two(_answered(before), before.counts.total(), _answered(after), after.counts.total())
+    return binomial.fisher_p_value(_answered(before), before.counts.total(), _answered(after), after.counts.total())
 
 
 def _mixed(may: Iterable[Reply]) -> bool:

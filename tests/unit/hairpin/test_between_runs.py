@@ -233,7 +233,7 @@ def test_a_share_counts_in_a_diff_as_it_does_in_the_verdict(answered, lost, want
 
 def test_an_unproven_share_is_neither_the_same_nor_by_other_rules():
     """11 of 11 timeouts where 50 % is due were `changed-because` if the rules differed, and nothing if not."""
-    assert binomial.of(0, 11, 0.5) == pytest.approx(2 / 2048)
+    assert binomial.two_sided_p_value(0, 11, 0.5) == pytest.approx(2 / 2048)
     assert diff_page.tone(Kind.UNPROVEN_SHARE) == "inconclusive"
 
 
@@ -242,7 +242,7 @@ def test_an_unproven_share_is_neither_the_same_nor_by_other_rules():
     [((5, 10, 5, 10), 1.0), ((0, 10, 10, 10), 2 / 184756), ((1, 10, 11, 14), 0.002759), ((0, 5, 0, 7), 1.0)],
 )
 def test_two_samples_are_compared_by_fishers_exact_test(counts, likely):
-    assert binomial.of_two(*counts) == pytest.approx(likely, rel=1e-3)
+    assert binomial.fisher_p_value(*counts) == pytest.approx(likely, rel=1e-3)
 
 
 @pytest.mark.parametrize(("then", "wanted"), [(30, {Kind.CHANGED_SHARE}), (20, {Kind.UNPROVEN_SHARE}), (16, set())])

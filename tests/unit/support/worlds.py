@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from probes.judging.compare import Case, judge
+from probes.judging.compare import JudgedCell, judge
 from probes.judging.verdict import Facet
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.address_names import name
@@ -107,7 +107,7 @@ def record(cell: Cell, bend: Callable[[Observation], Observation] = lambda seen:
     def named(address: IPv4Address) -> str:
         return name(address, world, snapshot)
 
-    case = Case(cell, wanted, seen, named, evidence=f"out/last/cells/{cell.id}/")
+    case = JudgedCell(cell, wanted, seen, named, evidence=f"out/last/cells/{cell.id}/")
     verdicts = [judge(case, facet) for facet in Facet] if split else [judge(case)]
     return Record.of(cell, target, wanted, seen, verdicts, named)
 

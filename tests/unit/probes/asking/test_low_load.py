@@ -10,7 +10,7 @@ import pytest
 
 from probes.asking import low_load
 from probes.asking.load_meter import is_lost
-from probes.judging.compare import Case, judge
+from probes.judging.compare import JudgedCell, judge
 from probes.judging.verdict import Facet, Result
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
@@ -45,7 +45,7 @@ def observe(first: Attempt, again: Attempt, *, busy: Attempt = SLOW, sample: int
 
 def verdict(observation: Observation, expectation: Expectation = EXPECTED, facet: Facet | None = None) -> Result:
     cell = question(80).cell
-    return judge(Case(cell, expectation, replace(observation, cell=cell.id)), facet).result
+    return judge(JudgedCell(cell, expectation, replace(observation, cell=cell.id)), facet).result
 
 
 @pytest.mark.parametrize("lost", [HANG, TIMEOUT, Attempt(Outcome.RESET)])
@@ -188,7 +188,7 @@ def test_a_share_is_counted_at_low_load_alone() -> None:
 
 def test_the_account_says_what_did_not_count_and_why() -> None:
     cell = question(80).cell
-    account = dict(judge(Case(cell, EXPECTED, seen_as(loaded(HANG), loaded(OK), OK, OK))).account)
+    account = dict(judge(JudgedCell(cell, EXPECTED, seen_as(loaded(HANG), loaded(OK), OK, OK))).account)
 
     assert account["load"] == (
         "asked again at low load; before, connections took 1.50 s (limit 2 s), so 1 lost do not count"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.judging.backend_coverage import UNSEEN, Pool, picker
+from probes.judging.backend_coverage import UNSEEN, BackendPool, picker
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet, Result
 from probes.observation import Attempt, Observation, Outcome
@@ -41,7 +41,7 @@ def observation(*names: str) -> Observation:
 @given(samples=st.lists(st.lists(st.sampled_from("abcd"), max_size=30), max_size=8), others=st.integers(0, 3))
 def test_missing_is_what_nobody_met_and_chance_cannot_explain(samples: list[list[str]], others: int) -> None:
     names = "abcdefg"[: 4 + others]
-    pool = Pool()
+    pool = BackendPool()
     for sample in samples:
         pool.add(expectation(*names), observation(*sample))
 
@@ -55,7 +55,7 @@ def test_missing_is_what_nobody_met_and_chance_cannot_explain(samples: list[list
 @settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 20), min_size=1, max_size=6))
 def test_a_pool_is_as_one_large_sample(sizes: list[int]) -> None:
-    pooled, large = Pool(), Pool()
+    pooled, large = BackendPool(), BackendPool()
     for size in sizes:
         pooled.add(expectation("a", "b"), observation(*"a" * size))
     large.add(expectation("a", "b"), observation(*"a" * sum(sizes)))
@@ -66,7 +66,7 @@ def test_a_pool_is_as_one_large_sample(sizes: list[int]) -> None:
 
 def test_several_ways_to_one_backend_add_up() -> None:
     two_ways = replace(expectation("a"), paths=tuple(Path(Outcome.OK, SEEN, "a", 0.5) for _ in range(2)))
-    pool = Pool()
+    pool = BackendPool()
     pool.add(two_ways, observation("b"))
 
     assert pool.missing == {"a"}

@@ -17,4 +17,4 @@ from probes.judging import binomial
     ],
 )
 def test_it_is_the_two_sided_exact_probability(got: int, tries: int, share: float, expected: float) -> None:
-    assert binomial.of(got, tries, share) == pytest.approx(expected)
+    assert binomial.two_sided_p_value(got, tries, share) == pytest.approx(expected)

@@ -3,7 +3,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from probes.judging.compare import Case, judge, with_names
+from probes.judging.compare import JudgedCell, judge, with_names
 from probes.judging.verdict import Facet, Result
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
@@ -29,7 +29,7 @@ def ok(backend="web-a", source=KEPT, scout=False):
 
 
 def case(expectation, *attempts, limited=False, trouble=""):
-    return Case(CELL, expectation, Observation(CELL.id, "10.0.0.1:80", attempts, trouble), limited=limited)
+    return JudgedCell(CELL, expectation, Observation(CELL.id, "10.0.0.1:80", attempts, trouble), limited=limited)
 
 
 BOTH = (*[ok("web-a")] * 6, *[ok("web-b")] * 6)

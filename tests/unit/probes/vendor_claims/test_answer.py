@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from probes.observation import Outcome
-from probes.vendor_claims.answer import Answer, Ending
+from probes.vendor_claims.answer import ClaimedAnswer, Ending
 
 KEPT = Ending(Outcome.OK, frozenset({"kept", "node", "primary(n1)"}), "web-a")
 POD = Ending(Outcome.OK, frozenset({"kept", "10.244.1.10"}), "web-b")
@@ -40,7 +40,7 @@ REFUSED, TIMEOUT = Ending(Outcome.REFUSED), Ending(Outcome.TIMEOUT)
     ],
 )
 def test_an_answer_holds_where_every_ending_is_as_promised(text, endings, holds):
-    answer = Answer.model_validate(text)
+    answer = ClaimedAnswer.model_validate(text)
 
     assert str(answer) == text
     assert answer.holds(endings) is holds
@@ -49,4 +49,4 @@ def test_an_answer_holds_where_every_ending_is_as_promised(text, endings, holds)
 @pytest.mark.parametrize("text", ["", "works", "ok kept", "from", "ok from kept from vtep(n1)"])
 def test_what_is_no_answer_is_refused(text):
     with pytest.raises(ValidationError):
-        Answer.model_validate(text)
+        ClaimedAnswer.model_validate(text)

@@ -9,7 +9,7 @@ import pytest
 
 from probes.observation import Attempt, Outcome
 from probes.vendor_claims import check, live, load
-from probes.vendor_claims.answer import Answer, Ending
+from probes.vendor_claims.answer import ClaimedAnswer, Ending
 from probes.vendor_claims.model import Standing
 from probes.vendor_claims.scenario import lacks, realm_of
 from topologies.loading.load import load as topology
@@ -38,7 +38,7 @@ def test_the_opposite_standing_is_complained_of(page, claim):
 
 def test_a_complaint_tells_cell_world_version_answer_rules_and_what_was_wanted():
     claim = dict(PAGE.claims())["000-D.r2.outcome"]
-    (first, *_) = check.complaints(PAGE, claim.model_copy(update={"claim": Answer.model_validate("ok")}))
+    (first, *_) = check.complaints(PAGE, claim.model_copy(update={"claim": ClaimedAnswer.model_validate("ok")}))
 
     assert first.startswith("ext-e1-to-web-np-local.nodeport.n3-v4-tcp in terway at 1.20.0: refused (")
     assert first.endswith(", want ok")

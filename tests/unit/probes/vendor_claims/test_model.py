@@ -41,7 +41,7 @@ def test_a_range_of_versions(text, told, first, last, count):
 )
 def test_a_standing_without_what_it_needs_is_refused(wrong):
     with pytest.raises(ValidationError):
-        Claim.model_validate({"says": "ok", **wrong})
+        Claim.model_validate({"quote": "ok", **wrong})
 
 
 def test_a_row_that_does_not_fill_its_columns_is_refused():
@@ -52,7 +52,7 @@ def test_a_row_that_does_not_fill_its_columns_is_refused():
 
 
 def test_a_world_nobody_declared_is_refused():
-    claim = {"says": "ok", "claim": "ok", "standing": "agrees", "cases": CASE}
+    claim = {"quote": "ok", "claim": "ok", "standing": "agrees", "cases": CASE}
     table = {"id": "t", "title": "t", "statements": [claim]}
     with pytest.raises(ValidationError, match=r"t\.s1: got the world 'w'"):
         Page.model_validate({"name": "p", "title": "p", "source": "s", "tables": [table]})
