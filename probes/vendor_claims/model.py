@@ -112,8 +112,9 @@ class Claim(Model):
     """One cell of a table, or one statement.
 
     `quote` has the words of the vendor. `claim` is the result that they state for every case. In the cases of
-    `otherwise` the opposite holds: the `condition` of an agreement is not met, or a contradicted claim is right there. `why` is our
-    reason with its proof (rule, PR, kernel). `checked_by` is a test (path::name) for a claim that no cell covers.
+    `otherwise` the opposite holds: the `condition` of an agreement is not met, or a contradicted claim is right
+    there. `why` is our reason with its proof (rule, PR, kernel). `checked_by` is a test (path::name) for a claim that
+    no cell covers.
     """
 
     quote: str
