@@ -33,7 +33,7 @@ def code_of(page: Path) -> str:
 def named_paths(code: str) -> set[str]:
     """Return the paths of this repository in a piece of code: those that begin with one of its folders, and modules."""
     words = {word.rstrip(".") for word in WORD.findall(code)}
-    return {word for word in words if word.endswith(".py") or (word.startswith(FOLDERS) and "/" in word)}
+    return {word for word in words if word.endswith(".py") or ("/" in word and word.partition("/")[0] in FOLDERS)}
 
 
 def exists(path: str) -> bool:
