@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hairpin.main import VERBS
+from hairpin.main import FORMER, VERBS
 from tests.unit.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -44,9 +43,10 @@ def exists(path: str) -> bool:
 
 
 def is_runnable(module: str) -> bool:
-    """Return whether `python -m` can run a module: a package needs a `__main__`."""
-    spec = find_spec(module)
-    return spec is not None and (not spec.submodule_search_locations or find_spec(f"{module}.__main__") is not None)
+    """Return whether `python -m` can run a module; those of other projects are not looked for."""
+    path = ROOT / module.replace(".", "/")
+    ours = module.partition(".")[0] in FOLDERS
+    return not ours or path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
 
 
 def anchors(page: Path) -> set[str]:
@@ -78,7 +78,7 @@ def test_every_command_exists(page: Path) -> None:
     code = code_of(page)
     modules = [name for name in re.findall(r"python -m ([\w.]+)", code) if not is_runnable(name)]
     targets = set(re.findall(r"^(?:HAIRPIN_SLOW=1 )?make ([a-z]+)", code, re.MULTILINE)) - TARGETS
-    verbs = set(re.findall(r"^(?:\$ )?hairpin ([a-z]+)", code, re.MULTILINE)) - set(VERBS)
+    verbs = set(re.findall(r"^(?:\$ )?hairpin ([a-z]+)", code, re.MULTILINE)) - {*VERBS, *FORMER}
 
     assert (modules, targets, verbs) == ([], set(), set())
 
@@ -88,3 +88,12 @@ def test_a_missing_file_is_found() -> None:
 
     assert paths == {"probes/plan/plan.py", "probes/none.py", "none.py", "docs/*.md"}
     assert sorted(path for path in paths if not exists(path)) == ["none.py", "probes/none.py"]
+
+
+def test_a_package_without_a_main_module_is_not_runnable() -> None:
+    assert [is_runnable(name) for name in ("hairpin", "tests.prose", "probes", "tests.none")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
