@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.lab.broken import ROOT, small
-from tests.lab.test_lab import api
+from tests.lab.support.broken import small
+from tests.lab.support.small import api
+from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import run
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.sandbox import Sandbox, locate

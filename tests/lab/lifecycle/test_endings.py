@@ -19,9 +19,10 @@ import pytest
 import yaml
 
 from reports.records.journal import load
-from tests.lab.broken import ROOT, small
-from tests.lab.machine import pids
-from tests.lab.test_lab import api
+from tests.lab.support.broken import small
+from tests.lab.support.machine import pids
+from tests.lab.support.small import api
+from tests.unit.support.paths import ROOT
 from topologies.lab.build.binaries import cache_dir
 from topologies.lab.sandbox import Sandbox, locate
 

@@ -11,13 +11,14 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from bench.scale import enlarged
+from tests.lab.support.settings import PROGRAMS
+from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import run
 from topologies.lab import lab
 from topologies.lab.sandbox import Sandbox
@@ -25,9 +26,9 @@ from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
-ROOT = Path(__file__).parents[2]
 SLOW = bool(os.environ.get("HAIRPIN_SLOW"))
 SERVICES, RUNS = (100, 3) if SLOW else (40, 1)
 DROP = ("FORWARD", "-p", "tcp", "--dport", "8080", "-j", "DROP")
@@ -39,8 +40,7 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     raw = enlarged(load("lab-flannel"), SERVICES) | {"name": "test-load"}
     path = tmp_path_factory.mktemp("load") / "test-load.yaml"
     path.write_text(yaml.safe_dump(raw))
-    given = os.environ.get("HAIRPIN_KUBERNETES_BIN")
-    lab.up(load(str(path)), kubernetes_bin=Path(given) if given else None, say=lambda _: None)
+    lab.up(load(str(path)), kubernetes_bin=PROGRAMS, say=lambda _: None)
     yield path
     lab.down("test-load")
 

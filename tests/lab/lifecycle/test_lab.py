@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.machine import Sniffer, changes, traces
+from tests.lab.support.machine import Sniffer, changes, traces
+from tests.lab.support.settings import PROGRAMS
+from tests.lab.support.small import api, inside, named
+from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import ProcessError, run
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import lab
-from topologies.lab.control_plane.kubeconfigs import token
-from topologies.lab.sandbox import Sandbox, locate
-from topologies.loading.load import load
+from topologies.lab.sandbox import Sandbox
 from topologies.schema.topology import Lab as LabOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from topologies.schema.topology import Topology
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
-GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
-PROGRAMS = Path(GIVEN) if GIVEN else None
 NAME = "test-small"
 KNOWN = {"lo", "nodes", "second", "outside", "cp", "n1", "n2", "lb", "rt", "e1"}
 SEED = int(os.environ.get("HAIRPIN_SEED", "1"))
-
-
-def named(name: str, **more: object) -> Topology:
-    return load("lab-small").model_copy(update={"name": name, **more})
-
-
-def inside(name: str, host: str, *argv: str) -> str:
-    """What a command printed inside; ProcessError if it failed."""
-    return run(Sandbox.find(name).enter_command(host, argv), timeout=30)
-
-
-def api(name: str, method: str, path: str, body: object = None) -> dict[str, object]:
-    """One call of the lab's API, made with curl from `cp`."""
-    state = locate(name)
-    argv = ["curl", "-sS", "--fail", "--cacert", f"{state.pki}/ca.crt", "-X", method, f"https://198.18.1.10:6443{path}"]
-    argv += ["-H", f"Authorization: Bearer {token('admin')}", "-H", "Content-Type: application/json"]
-    return dict(json.loads(inside(name, "cp", *argv, *(["-d", json.dumps(body)] if body else []))))
+UP = f"""
+from tests.lab.support.settings import PROGRAMS
+from tests.lab.support.small import named
+from topologies.lab import lab
+lab.up(named({NAME!r}), kubernetes_bin=PROGRAMS)
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -125,7 +111,7 @@ def test_ssh_reaches_hosts_with_verified_keys(small: lab.RunningLab, address: st
 
 def test_a_program_inside_keeps_the_machines_files_and_our_directory(small: lab.RunningLab, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "topologies.lab", "exec", "--topology", small.name]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     done = subprocess.run(  # noqa: S603 - our own command
         [*command, "--", "sh", "-c", "echo $HAIRPIN_INSIDE > written; ip -o address"],
@@ -189,9 +175,8 @@ def test_down_leaves_no_trace_and_may_be_said_twice(small: lab.RunningLab, befor
 
 @pytest.mark.parametrize("moment", [round(random.Random(SEED + n).uniform(0.1, 7), 2) for n in range(6)])  # noqa: S311
 def test_up_may_be_killed_at_any_moment(moment: float, before: dict[str, set[str]]) -> None:
-    script = f"from tests.lab.test_lab import *; lab.up(named({NAME!r}), kubernetes_bin=PROGRAMS)"
     child = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL
+        [sys.executable, "-c", UP], cwd=ROOT, stdout=subprocess.DEVNULL
     )
     sleep(moment)
     child.send_signal(signal.SIGKILL)
@@ -208,7 +193,7 @@ def test_what_exec_started_ends_with_the_lab(verb: list[str], small: lab.Running
     mark = f"777{os.getpid()}"
     command = [sys.executable, "-m", "topologies.lab", verb[0], "--topology", small.name, *verb[1:]]
     script = f"setsid sleep {mark} & sleep {mark}"
-    child = subprocess.Popen([*command, "--", "sh", "-c", script], cwd=Path(__file__).parents[2])  # noqa: S603 - ours
+    child = subprocess.Popen([*command, "--", "sh", "-c", script], cwd=ROOT)  # noqa: S603 - ours
 
     def sleeping() -> list[str]:
         done = subprocess.run(["pgrep", "-f", f"sleep {mark}$"], capture_output=True, text=True, check=False)  # noqa: S603, S607

@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from tests.lab.broken import GIVEN, ROOT
+from tests.lab.support.settings import PROGRAMS
+from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import ProcessError, run
 from topologies.lab import lab
 from topologies.lab.sandbox import Sandbox
@@ -21,6 +21,7 @@ from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 NAME = "test-network"
@@ -61,7 +62,7 @@ def made(tmp_path: Path, how: dict[str, Any]) -> Iterator[Path]:
     file = tmp_path / f"{NAME}.yaml"
     file.write_text(yaml.safe_dump(declared))
     try:
-        lab.up(load(str(file)), kubernetes_bin=Path(GIVEN) if GIVEN else None, say=lambda _: None)
+        lab.up(load(str(file)), kubernetes_bin=PROGRAMS, say=lambda _: None)
         yield file
     finally:
         lab.down(NAME)
@@ -75,7 +76,7 @@ def on(host: str, *argv: str) -> str:
 def asked(topology: Path) -> dict[str, list[str]]:
     """The cells of each verdict, by verdict; what was wrong about those that did not pass."""
     sandbox = Sandbox.find(NAME)
-    command = sandbox.enter_command("cp", [sys.executable, "-m", "tests.lab.whole", str(topology)])
+    command = sandbox.enter_command("cp", [sys.executable, "-m", "tests.lab.support.whole", str(topology)])
     done = subprocess.run(  # noqa: S603 - our own command
         command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=300
     )
@@ -92,7 +93,7 @@ def test_a_cluster_on_this_network_does_what_the_rules_say(network: str, tmp_pat
     print(network, len(verdicts["pass"]), "cells")  # noqa: T201 - with -s
 
 
-OWN = ROOT / "tests" / "unit" / "oracle" / "cases" / "lab-node-ips.yaml"
+OWN = ROOT / "tests" / "unit" / "probes" / "oracle" / "cases" / "lab-node-ips.yaml"
 
 
 def test_external_ips_that_are_nodes_own_lead_to_those_nodes(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.lab.broken import SLOW
-from tests.lab.machine import Sniffer, changes, traces
+from tests.lab.support.machine import Sniffer, changes, traces
+from tests.lab.support.settings import GIVEN, SLOW
+from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import ProcessError, run
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import lab
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "test-guest"
-ROOT = Path(__file__).parents[2]
-GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
 BINARIES = [f"--kubernetes-bin={GIVEN}"] if GIVEN else []
 FEW = "web-np-local"  # the Service asked about, where one will do
 LAB_LINKS = {"lo", "nodes", "second", "outside", "cp", "lb", "rt", "e1"}

@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from probes.observation import BURST
+from tests.lab.support.settings import PROGRAMS
+from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import run
 from topologies.lab import lab
 from topologies.lab.sandbox import Sandbox
@@ -20,10 +21,10 @@ from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 NAME = "test-asking"
-ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "topologies" / "library"
 NODES = ("n1", "n2")
 
@@ -33,8 +34,7 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """lab-small under a name of its own, so that nobody else's lab is asked; taken down afterwards."""
     path = tmp_path_factory.mktemp("asking") / f"{NAME}.yaml"
     path.write_text((LIBRARY / "lab-small.yaml").read_text().replace("name: lab-small", f"name: {NAME}"))
-    given = os.environ.get("HAIRPIN_KUBERNETES_BIN")
-    lab.up(load(str(path)), kubernetes_bin=Path(given) if given else None, say=lambda _: None)
+    lab.up(load(str(path)), kubernetes_bin=PROGRAMS, say=lambda _: None)
     yield path
     lab.down(NAME)
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.lab.support.settings import PROGRAMS
+from tests.unit.support.paths import ROOT
 from topologies.lab import lab
 from topologies.lab.sandbox import Sandbox
 from topologies.loading.load import LIBRARY, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-SLOW = "HAIRPIN_SLOW"  # what takes many minutes in a guest kernel runs only where this is set
-GIVEN = os.environ.get("HAIRPIN_KUBERNETES_BIN")
-ROOT = Path(__file__).parents[2]
+    from pathlib import Path
 
 
 @contextmanager
@@ -32,7 +29,7 @@ def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
         changed += "patience: {connect: 5, settle: 180, together: 2}\n"
     file.write_text(changed, encoding="utf-8")
     lab.down(name)
-    lab.up(load(str(file)), kubernetes_bin=Path(GIVEN) if GIVEN else None, say=lambda _: None)
+    lab.up(load(str(file)), kubernetes_bin=PROGRAMS, say=lambda _: None)
     try:
         yield file
     finally:
@@ -42,7 +39,7 @@ def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
 def asked(program: str, topology: Path, what: str) -> dict[str, Any]:
     """What `mutated.py` or `troubles.py` tells; its progress is shown if the test fails."""
     sandbox = Sandbox.find(load(str(topology)).name)
-    command = sandbox.enter_command("cp", [sys.executable, "-m", f"tests.lab.{program}", str(topology), what])
+    command = sandbox.enter_command("cp", [sys.executable, "-m", f"tests.lab.support.{program}", str(topology), what])
     done = subprocess.run(  # noqa: S603 - our own command
         command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=600
     )

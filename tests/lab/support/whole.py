@@ -1,4 +1,4 @@
-"""`python -m tests.lab.whole TOPOLOGY` inside a lab: ask every cell once and tell the verdicts as JSON."""
+"""`python -m tests.lab.support.whole TOPOLOGY` inside a lab: ask every cell once and tell the verdicts as JSON."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.broken import SLOW, asked, small
-from tests.lab.test_mutations import differences
+from tests.lab.faults.test_mutations import differences
+from tests.lab.support.broken import asked, small
+from tests.lab.support.settings import SLOW
 from topologies.lab.guest.ipvs_support import missing
 
 if TYPE_CHECKING:

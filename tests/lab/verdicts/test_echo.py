@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from pathlib import Path
 
 from probes.asking import curl, transfers
 from probes.asking.classify import attempt
 from probes.observation import Outcome
+from tests.lab.support.settings import PROGRAMS
 from tests.unit.support.servers import LOOPBACK, LocalVantage, closed
 from topologies.common.waiting import Deadline, until
 from topologies.frontends import Target
@@ -18,11 +18,8 @@ from topologies.loading.load import load
 
 
 def test_a_real_agnhost_answers_as_the_parser_wants() -> None:
-    given = os.environ.get("HAIRPIN_KUBERNETES_BIN")
     version = load("lab-small").kubernetes
-    agnhost = binaries.find(Path(given) if given else None, version, cache=binaries.cache_dir(), say=print).path(
-        "agnhost"
-    )
+    agnhost = binaries.find(PROGRAMS, version, cache=binaries.cache_dir(), say=print).path("agnhost")
     with closed() as http, closed() as udp:
         ports = http.port, udp.port
     command = [str(agnhost), "netexec", f"--http-port={ports[0]}", f"--udp-port={ports[1]}"]

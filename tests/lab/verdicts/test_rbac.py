@@ -6,21 +6,22 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from tests.lab.test_lab import PROGRAMS, api
+from tests.lab.support.settings import PROGRAMS
+from tests.lab.support.small import api
+from tests.unit.support.paths import ROOT
 from topologies.lab import lab
 from topologies.lab.sandbox import Sandbox, locate
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 NAME = "test-rbac"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"

@@ -1,4 +1,6 @@
-"""`python -m tests.lab.mutated TOPOLOGY MUTATION` inside a lab: break one thing, ask every cell, tell the red ones.
+"""Break one thing in a lab, probe every cell, print the failed ones.
+
+Runs inside a lab: `python -m tests.lab.support.mutated TOPOLOGY MUTATION`.
 
 Prints JSON: `seen`, the cells that failed; `foreseen`, those that must, from an oracle in which the same thing is
 broken at the same place; `unclear`, those that could not be told; `kept`, whether the damage was still there at the

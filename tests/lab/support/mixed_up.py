@@ -1,4 +1,6 @@
-"""`python -m tests.lab.mixed_up TOPOLOGY PORT` inside a lab: one client port, a NodePort, then each endpoint itself.
+"""Connect from one client port to a NodePort, then to each endpoint.
+
+Runs inside a lab: `python -m tests.lab.support.mixed_up TOPOLOGY PORT`.
 
 Prints JSON: `node_port`, whether n2's question at a NodePort of n1 was answered; `same` and `other`, for each endpoint
 of the Service whether it answered at its own address, asked from that client port and from the next one.
@@ -12,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from probes import session
-from tests.lab.mutated import There, tell
+from tests.lab.support.mutated import There, tell
 from topologies.loading.load import load
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""`python -m tests.lab.troubles TOPOLOGY TROUBLE` inside a lab: take away what asking needs, and ask all the same."""
+"""Take away something that a run needs, then run.
+
+Runs inside a lab: `python -m tests.lab.support.troubles TOPOLOGY TROUBLE`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.lab.mutated import There, Whole, main
+from tests.lab.support.mutated import There, Whole, main
 from topologies.common.subprocesses import run
 from topologies.lab.sandbox import Sandbox
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab.broken import ROOT, asked, small
+from tests.lab.support.broken import asked, small
+from tests.unit.support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

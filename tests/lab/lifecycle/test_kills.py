@@ -1,7 +1,7 @@
 """`make demo` may be killed at any moment: then `down` leaves the machine as it was, and the run is readable.
 
-`HAIRPIN_KILLS=40 HAIRPIN_KILLS_TOPOLOGY=lab-flannel pytest tests/lab/test_kills.py -s` kills as often as wanted; each
-prints what was killed, when, and how far the run had come. `HAIRPIN_SEED` chooses other moments.
+`HAIRPIN_KILLS=40 HAIRPIN_KILLS_TOPOLOGY=lab-flannel pytest tests/lab/lifecycle/test_kills.py -s` kills 40 times. Each
+test prints what was killed, when, and how far the run had come. `HAIRPIN_SEED` chooses other moments.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reports.records.journal import load
-from tests.lab.machine import changes, pids, traces
+from tests.lab.support.machine import changes, pids, traces
+from tests.unit.support.paths import ROOT
 from topologies.common.waiting import Deadline, until
 from topologies.lab import lab
 from topologies.lab.sandbox import Sandbox, locate
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
-ROOT = Path(__file__).parents[2]
 NAME = "test-kills"
 KILLS = int(os.environ.get("HAIRPIN_KILLS", "3"))
 SEED = int(os.environ.get("HAIRPIN_SEED", "1"))

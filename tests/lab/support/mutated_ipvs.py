@@ -1,4 +1,7 @@
-"""`python -m tests.lab.mutated_ipvs TOPOLOGY MUTATION`: as `mutated.py`, what can break where kube-proxy uses IPVS."""
+"""Break one thing in a lab whose kube-proxy uses IPVS. The rest is `mutated.py`.
+
+Runs inside a lab: `python -m tests.lab.support.mutated_ipvs TOPOLOGY MUTATION`.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from probes.oracle.connection import Disposition
 from probes.oracle.predict import POOLS
-from tests.lab.mutated import FlippedPolicy, There, Whole, main
+from tests.lab.support.mutated import FlippedPolicy, There, Whole, main
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import Masquerade
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection
     from probes.session import Answers
-    from tests.lab.mutated import Mutation
+    from tests.lab.support.mutated import Mutation
     from topologies.schema.topology import Topology
 
 

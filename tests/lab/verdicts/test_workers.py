@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reports.records.journal import load
-from tests.lab.broken import ROOT, small
+from tests.lab.support.broken import small
+from tests.unit.support.paths import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab.broken import asked, small
+from tests.lab.support.broken import asked, small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
