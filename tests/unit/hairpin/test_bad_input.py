@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,9 @@ HAIRPIN = [sys.executable, "-m", "hairpin"]
         (["predict", "lab-small", "--with", "patience.connect=.nan"], ["patience.connect"]),
     ],
 )
-def test_a_mistake_is_one_error_with_what_comes_near(capsys, monkeypatch, arguments, words):
+def test_a_mistake_is_one_error_with_what_comes_near(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: list[str]
+) -> None:
     monkeypatch.chdir(ROOT)
 
     assert main(arguments) == 2
@@ -65,12 +68,12 @@ def test_a_mistake_is_one_error_with_what_comes_near(capsys, monkeypatch, argume
         ("zzzz", []),
     ],
 )
-def test_near_matches_know_camel_case_and_parts(word, near):
+def test_near_matches_know_camel_case_and_parts(word: str, near: list[str]) -> None:
     assert sorted(near_matches(word, ["newly-failing", "still-failing", "fixed", "changed-source"])) == near
 
 
-def ended(arguments: list[str], **more: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own command
+def ended(arguments: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own command
         [*HAIRPIN, *arguments],
         cwd=ROOT,
         capture_output="stdout" not in more,
@@ -79,6 +82,7 @@ def ended(arguments: list[str], **more: object) -> subprocess.CompletedProcess[s
         check=False,
         **more,
     )
+    return done
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def ended(arguments: list[str], **more: object) -> subprocess.CompletedProcess[s
         ["diff", "lab-flannel", "lab-no-cluster-cidr", "--fail-on", "lost-reachability"],
     ],
 )
-def test_a_closed_pipe_ends_without_a_traceback_and_is_no_success(arguments):
+def test_a_closed_pipe_ends_without_a_traceback_and_is_no_success(arguments: list[str]) -> None:
     """The reader is gone before the first byte: a gate that could not finish has not passed."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -102,7 +106,7 @@ def test_a_closed_pipe_ends_without_a_traceback_and_is_no_success(arguments):
     assert done.stderr == ""
 
 
-def test_help_for_a_closed_pipe_ends_without_a_traceback():
+def test_help_for_a_closed_pipe_ends_without_a_traceback() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -113,7 +117,7 @@ def test_help_for_a_closed_pipe_ends_without_a_traceback():
     assert done.stderr == ""  # argparse itself passes over what it cannot print
 
 
-def test_a_full_disk_behind_the_output_is_one_line():
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = ended(["predict", "lab-flannel"], stdout=full, stderr=subprocess.PIPE)
 
@@ -121,14 +125,14 @@ def test_a_full_disk_behind_the_output_is_one_line():
     assert done.stderr == "hairpin: standard output cannot be written: No space left on device\n"
 
 
-def test_a_terminal_without_the_signs_gets_others():
+def test_a_terminal_without_the_signs_gets_others() -> None:
     done = ended(["diff", "lab-small", "lab-flannel"], env={**os.environ, "PYTHONIOENCODING": "ascii"})
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "  ?  " in done.stdout
 
 
-def test_ctrl_c_ends_without_a_traceback(monkeypatch):
+def test_ctrl_c_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 

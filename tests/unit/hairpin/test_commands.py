@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,6 +25,10 @@ from tests.unit.support.paths import ROOT
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load, names
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
 WHY = "ext-e1-to-web-lb.loadbalancer-v4-tcp"
 
 
@@ -40,7 +45,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_topology_of_the_library_is_predicted_whole(name):
+def test_every_topology_of_the_library_is_predicted_whole(name: str) -> None:
     topology = load(name)
 
     told_of = Prediction.of(topology)
@@ -51,7 +56,7 @@ def test_every_topology_of_the_library_is_predicted_whole(name):
 
 
 @pytest.mark.parametrize("name", ["lab-small", "cce-tunnel", "tke-router"])
-def test_the_steps_of_why_are_the_rules_of_the_expectation(name):
+def test_the_steps_of_why_are_the_rules_of_the_expectation(name: str) -> None:
     topology = load(name)
     snapshot = declared(topology)
     for cell in plan(topology).cells:
@@ -81,7 +86,7 @@ def test_a_step_of_why_names_the_clusters_own_mode(name, mode):
 
 
 @pytest.mark.parametrize("name", [name for name in names() if "ipvs" not in name or name == "lab-ipvs-fences"])
-def test_why_says_in_words_what_each_step_decided(name):
+def test_why_says_in_words_what_each_step_decided(name: str) -> None:
     """No decision is printed as Python prints it: `Connection(cluster=...`, `to , one of`, `None's rules`."""
     topology = load(name)
     snapshot = declared(topology)
@@ -93,7 +98,7 @@ def test_why_says_in_words_what_each_step_decided(name):
     assert not [text for text in decided if re.search(r"\w\(\w+=|<\w|\bNone\b|\bto ,|  ", text)]
 
 
-def test_why_names_the_node_that_this_very_way_takes():
+def test_why_names_the_node_that_this_very_way_takes() -> None:
     topology = load("lab-full-nat")
     cell = next(cell for cell in plan(topology).cells if cell.id == WHY)
 
@@ -113,24 +118,26 @@ def test_why_names_the_node_that_this_very_way_takes():
         ("pod-n3-to-web-lb.nodeport", "pod-n3-to-web-lb.nodeport.n3-v4-tcp"),
     ],
 )
-def test_why_offers_the_cells_that_may_have_been_meant(capsys, spelt, meant):
+def test_why_offers_the_cells_that_may_have_been_meant(
+    capsys: pytest.CaptureFixture[str], spelt: str, meant: str
+) -> None:
     assert f"\n  {meant}\n" in refused(capsys, "predict", "lab-flannel", "--why", spelt)
 
 
-def test_why_of_no_cell_says_where_the_cells_are(capsys):
+def test_why_of_no_cell_says_where_the_cells_are(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, "predict", "lab-flannel", "--why", "nonsense")
 
     assert "want a cell of lab-flannel. Its 618 cells are in `hairpin predict --format=json`" in text
     assert "near it" not in text
 
 
-def test_why_of_a_cell_that_is_left_out_needs_no_ending_either(capsys):
+def test_why_of_a_cell_that_is_left_out_needs_no_ending_either(capsys: pytest.CaptureFixture[str]) -> None:
     left = plan(load("lab-flannel")).omissions[0]
 
     assert left.reason in refused(capsys, "predict", "lab-flannel", "--why", left.cell.removesuffix("-v4-tcp"))
 
 
-def test_why_tells_every_way_with_its_share_and_every_rule_with_its_source(capsys):
+def test_why_tells_every_way_with_its_share_and_every_rule_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
     text = told(capsys, "predict", "lab-flannel", "--why", WHY.removesuffix("-v4-tcp"))
     written = json.loads(told(capsys, "predict", "lab-flannel", "--why", WHY, "--format", "json"))
 
@@ -143,19 +150,19 @@ def test_why_tells_every_way_with_its_share_and_every_rule_with_its_source(capsy
         assert step["decided"]
 
 
-def test_an_unknown_cell_is_told_with_those_that_come_near(capsys):
+def test_an_unknown_cell_is_told_with_those_that_come_near(capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(capsys, "predict", "lab-flannel", "--why", "pod-n3-to-web-lb.nodepot.n1")
 
     assert "pod-n3-to-web-lb.nodeport.n1-v4-tcp" in message
 
 
-def test_a_cell_the_plan_leaves_out_is_told_with_its_reason(capsys):
+def test_a_cell_the_plan_leaves_out_is_told_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
     left = plan(load("lab-flannel")).omissions[0]
 
     assert left.reason in refused(capsys, "predict", "lab-flannel", "--why", left.cell)
 
 
-def test_a_prediction_survives_json(capsys):
+def test_a_prediction_survives_json(capsys: pytest.CaptureFixture[str]) -> None:
     written = told(capsys, "predict", "lab-small", "--with", "version=1.24", "--format", "json")
 
     read = Prediction.model_validate_json(written)
@@ -164,7 +171,7 @@ def test_a_prediction_survives_json(capsys):
     assert read.model_dump_json(indent=1) + "\n" == written
 
 
-def test_output_goes_to_a_file_in_the_format_of_its_ending(capsys, tmp_path):
+def test_output_goes_to_a_file_in_the_format_of_its_ending(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     page, data = tmp_path / "p.html", tmp_path / "p.json"
 
     assert told(capsys, "predict", "lab-small", "-o", str(page)) == ""
@@ -189,7 +196,9 @@ def test_output_goes_to_a_file_in_the_format_of_its_ending(capsys, tmp_path):
         (["predict", "lab-small", "-o", "/no/such/folder/p.html"], ["/no/such/folder"]),
     ],
 )
-def test_what_cannot_be_used_is_told_in_words_with_exit_code_2(capsys, monkeypatch, arguments, words):
+def test_what_cannot_be_used_is_told_in_words_with_exit_code_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: list[str]
+) -> None:
     monkeypatch.chdir(ROOT)
 
     message = refused(capsys, *arguments)
@@ -198,14 +207,14 @@ def test_what_cannot_be_used_is_told_in_words_with_exit_code_2(capsys, monkeypat
     assert "Traceback" not in message
 
 
-def test_a_run_cannot_be_overridden(capsys, tmp_path):
+def test_a_run_cannot_be_overridden(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
 
     assert "is a run" in refused(capsys, "diff", str(tmp_path), "lab-small", "--with-before", "mode=ipvs")
 
 
 @pytest.mark.parametrize(("kinds", "code"), [("lost-reachability", 1), ("lost-source,intermittent", 0), ("", 0)])
-def test_fail_on_is_a_gate(capsys, kinds, code):
+def test_fail_on_is_a_gate(capsys: pytest.CaptureFixture[str], kinds: str, code: int) -> None:
     arguments = ["diff", "lab-flannel", "lab-no-cluster-cidr", "--fail-on", kinds]
     if kinds == "lost-source,intermittent":
         arguments = ["diff", "ack-terway", "--with", "kubernetes=1.24.6", "--fail-on", kinds]
@@ -214,16 +223,16 @@ def test_fail_on_is_a_gate(capsys, kinds, code):
     assert ("lost-reachability" in capsys.readouterr().err) == bool(code)
 
 
-def test_a_gate_can_insist_that_every_cell_was_compared(capsys):
+def test_a_gate_can_insist_that_every_cell_was_compared(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "lab-small", "lab-flannel", "--fail-on", "not-compared"]) == 1
     assert "not-compared" in capsys.readouterr().err
 
 
-def test_two_that_share_no_cell_cannot_be_told_to_be_alike(capsys):
+def test_two_that_share_no_cell_cannot_be_told_to_be_alike(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no cell could be compared" in refused(capsys, "diff", "lab-small", "lab-small", "--only", "no such cell")
 
 
-def test_help_names_every_kind_of_change(capsys):
+def test_help_names_every_kind_of_change(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["diff", "--help"])
 
@@ -233,7 +242,7 @@ def test_help_names_every_kind_of_change(capsys):
 
 
 @pytest.mark.parametrize("module", ["hairpin"])
-def test_the_command_line_starts_without_what_predicting_does_not_need(module):
+def test_the_command_line_starts_without_what_predicting_does_not_need(module: str) -> None:
     program = (
         f"import runpy, sys; sys.argv = ['x', 'predict', 'lab-small', '-o', '/dev/null']\n"
         f"try: runpy.run_module({module!r}, run_name='__main__')\n"
@@ -246,7 +255,7 @@ def test_the_command_line_starts_without_what_predicting_does_not_need(module):
     assert done.stdout.split("\n")[:2] == ["0", "[]"], done.stdout + done.stderr
 
 
-def test_a_standard_topology_is_predicted_within_a_second_of_processor_time():
+def test_a_standard_topology_is_predicted_within_a_second_of_processor_time() -> None:
     topology = load("lab-flannel")
     began = time.process_time()
 
@@ -257,5 +266,5 @@ def test_a_standard_topology_is_predicted_within_a_second_of_processor_time():
 
 
 @pytest.mark.parametrize(("name", "made"), [("prediction", prediction.schema), ("diff", diff.schema)])
-def test_the_schemas_on_file_are_the_models_own(name, made):
+def test_the_schemas_on_file_are_the_models_own(name: str, made: Callable[[], str]) -> None:
     assert (ROOT / "docs" / f"{name}.schema.json").read_text(encoding="utf-8") == made()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def predicted(*replies: Reply, rules: tuple[str, ...] = ("R3.3",), shares: tuple
     return SideAnswer(CELL, dict(zip(replies, weights, strict=True)), frozenset(replies), rules)
 
 
-def way(outcome: Outcome, source: Address | None = None, backend: str | None = None, **more) -> ExpectedPath:
+def way(outcome: Outcome, source: Address | None = None, backend: str | None = None, **more: Any) -> ExpectedPath:
     return ExpectedPath(outcome=outcome, sources=(source,) if source else (), backend=backend, **more)
 
 
@@ -64,7 +65,7 @@ def side(verdict: Result, ways: list[ExpectedPath], attempts: list[Try], *, stic
     return Side.observed("run", run)
 
 
-def answer(*arguments, **named) -> SideAnswer:
+def answer(*arguments: Any, **named: Any) -> SideAnswer:
     return side(*arguments, **named).answers[CELL.id]
 
 
@@ -93,18 +94,20 @@ def kind(before: SideAnswer, after: SideAnswer) -> Kind | None:
         ((A, B), (B, A), None),
     ],
 )
-def test_a_change_has_the_worst_kind_that_fits(before, after, wanted):
+def test_a_change_has_the_worst_kind_that_fits(
+    before: tuple[Reply, ...], after: tuple[Reply, ...], wanted: Kind | None
+) -> None:
     assert kind(predicted(*before), predicted(*after)) is wanted
 
 
-def test_other_probabilities_and_other_rules_are_changes_of_their_own():
+def test_other_probabilities_and_other_rules_are_changes_of_their_own() -> None:
     rare, often = predicted(A, TIMEOUT, shares=(0.75, 0.25)), predicted(A, TIMEOUT, shares=(0.5, 0.5))
 
     assert kind(rare, often) is Kind.CHANGED_SHARE
     assert kind(predicted(A), predicted(A, rules=("R4.1",))) is Kind.CHANGED_BECAUSE
 
 
-def test_kinds_go_from_worst_to_mildest_and_every_one_is_counted():
+def test_kinds_go_from_worst_to_mildest_and_every_one_is_counted() -> None:
     found = compare(
         Side("a", "predicted", "", {CELL.id: predicted(A)}, {}),
         Side("b", "predicted", "", {CELL.id: predicted(TIMEOUT)}, {}),
@@ -116,7 +119,7 @@ def test_kinds_go_from_worst_to_mildest_and_every_one_is_counted():
     assert found.same == 0
 
 
-def test_a_sample_that_missed_an_allowed_answer_is_no_change():
+def test_a_sample_that_missed_an_allowed_answer_is_no_change() -> None:
     ways = [way(Outcome.OK, KEPT, "web-a", share=0.5), way(Outcome.OK, KEPT, "web-b", share=0.5)]
     only_a = answer(Result.PASS, ways, [attempt(Outcome.OK, KEPT, "web-a")] * 3, sticky=True)
     only_b = answer(Result.PASS, ways, [attempt(Outcome.OK, KEPT, "web-b")] * 3, sticky=True)
@@ -126,7 +129,7 @@ def test_a_sample_that_missed_an_allowed_answer_is_no_change():
     assert kind(predicted(A, B), only_a) is None
 
 
-def test_a_sample_is_placed_by_what_it_was_allowed_to_show():
+def test_a_sample_is_placed_by_what_it_was_allowed_to_show() -> None:
     ways = [way(Outcome.OK, KEPT, "web-a", share=0.5), way(Outcome.OK, VTEP, "web-b", share=0.5)]
     lucky = answer(Result.PASS, ways, [attempt(Outcome.OK, KEPT, "web-a")] * 3)
     elsewhere = B._replace(source="primary(n1)")
@@ -134,21 +137,21 @@ def test_a_sample_is_placed_by_what_it_was_allowed_to_show():
     assert kind(lucky, predicted(A, elsewhere)) is Kind.CHANGED_SOURCE
 
 
-def test_one_answer_of_two_that_are_right_is_no_change():
+def test_one_answer_of_two_that_are_right_is_no_change() -> None:
     either = [way(Outcome.UNREACHABLE, share=0.5), way(Outcome.TIMEOUT, share=0.5)]
     seen = answer(Result.PASS, either, [attempt(Outcome.TIMEOUT)])
 
     assert kind(seen, predicted(Reply(Outcome.UNREACHABLE), TIMEOUT)) is None
 
 
-def test_what_a_failing_run_showed_is_held_against_it():
+def test_what_a_failing_run_showed_is_held_against_it() -> None:
     failed = answer(Result.FAIL, [way(Outcome.OK, KEPT, "web-a")], [attempt(Outcome.TIMEOUT)] * 3)
 
     assert kind(predicted(A), failed) is Kind.LOST_REACHABILITY
     assert kind(failed, predicted(A)) is Kind.GAINED_REACHABILITY
 
 
-def test_silence_among_refusals_by_icmp_is_the_rate_limit():
+def test_silence_among_refusals_by_icmp_is_the_rate_limit() -> None:
     refusal = [way(Outcome.REFUSED, by_icmp=True)]
     limited = answer(Result.PASS, refusal, [attempt(Outcome.REFUSED), attempt(Outcome.TIMEOUT)])
 
@@ -156,7 +159,7 @@ def test_silence_among_refusals_by_icmp_is_the_rate_limit():
     assert kind(limited, predicted(TIMEOUT)) is Kind.CHANGED_REFUSAL
 
 
-def test_sources_are_compared_by_name_for_addresses_differ_between_clusters():
+def test_sources_are_compared_by_name_for_addresses_differ_between_clusters() -> None:
     here = answer(Result.PASS, [way(Outcome.OK, KEPT, "web-a")], [attempt(Outcome.OK, KEPT, "web-a")])
     moved = KEPT.model_copy(update={"address": VTEP.address})
     there = answer(Result.PASS, [way(Outcome.OK, moved, "web-a")], [attempt(Outcome.OK, moved, "web-a")])
@@ -166,7 +169,7 @@ def test_sources_are_compared_by_name_for_addresses_differ_between_clusters():
     assert kind(here, lost) is Kind.LOST_SOURCE
 
 
-def test_what_could_not_be_asked_is_not_compared_with_a_prediction_and_says_why():
+def test_what_could_not_be_asked_is_not_compared_with_a_prediction_and_says_why() -> None:
     unasked = side(Result.INCONCLUSIVE, [way(Outcome.OK, KEPT, "web-a")], [])
 
     found = compare(Side("a", "predicted", "", {CELL.id: predicted(A)}, {}), unasked)
@@ -176,7 +179,7 @@ def test_what_could_not_be_asked_is_not_compared_with_a_prediction_and_says_why(
     assert sum(found.counts.values()) == 0
 
 
-def test_a_run_cut_short_names_what_it_did_not_ask():
+def test_a_run_cut_short_names_what_it_did_not_ask() -> None:
     run = Run(topology=DeclaredTopology(name="lab"), started="2026-11-22T05:35:08Z", plan=(CELL.id,))
     asked = side(Result.PASS, [way(Outcome.OK, KEPT, "web-a")], [attempt(Outcome.OK, KEPT, "web-a")])
 
@@ -185,17 +188,19 @@ def test_a_run_cut_short_names_what_it_did_not_ask():
     assert [one.reason for one in found.not_compared] == ["before: not asked: the run did not get that far"]
 
 
-def test_groups_tell_the_first_rule_that_only_one_side_has():
+def test_groups_tell_the_first_rule_that_only_one_side_has() -> None:
     before, after = predicted(A, rules=("R0.1", "R4.1", "R4.6")), predicted(TIMEOUT, rules=("R0.1", "R4.4"))
     found = compare(Side("a", "predicted", "", {CELL.id: before}, {}), Side("b", "predicted", "", {CELL.id: after}, {}))
 
     (group,) = found.groups
+    assert group.gone is not None
+    assert group.come is not None
     assert (group.gone.id, group.come.id) == ("R4.1", "R4.4")
     assert group.gone.sentence
     assert group.gone.citation
 
 
-def test_a_comparison_survives_json_and_has_a_schema():
+def test_a_comparison_survives_json_and_has_a_schema() -> None:
     before, after = predicted(A), predicted(TIMEOUT, rules=("R9.99",))
     found = compare(Side("a", "predicted", "", {CELL.id: before}, {}), Side("b", "predicted", "", {CELL.id: after}, {}))
 
@@ -204,7 +209,7 @@ def test_a_comparison_survives_json_and_has_a_schema():
     assert json.loads(schema())["title"] == "A Hairpin comparison"
 
 
-def test_a_topology_compared_with_itself_does_not_change(world: Topology):
+def test_a_topology_compared_with_itself_does_not_change(world: Topology) -> None:
     one = Side.predicted("one", Prediction.of(world))
 
     found = compare(one, one)

@@ -28,13 +28,13 @@ def printed(command: str) -> str:
 
 
 @pytest.mark.parametrize(("command", "shown"), EXAMPLE.findall(PAGE))
-def test_every_example_prints_what_the_page_shows(command, shown, monkeypatch):
+def test_every_example_prints_what_the_page_shows(command: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", WIDTH)
 
     assert shown == printed(command), "write the page afresh: python -m tests.unit.hairpin.test_docs"
 
 
-def test_the_page_names_every_kind_of_change_with_its_meaning():
+def test_the_page_names_every_kind_of_change_with_its_meaning() -> None:
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.+?) \|$", PAGE, re.MULTILINE))
 
     assert rows == {kind.value: MEANINGS[kind] for kind in Kind}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from probes.judging.verdict import Result
 from reports.terminal import summary
 from tests.unit.support import worlds
+
+if TYPE_CHECKING:
+    from reports.records.record import Record
 
 RECORDS = worlds.records()
 HELD = "declared backend host-a is not Ready: CrashLoopBackOff"
 
 
-def inconclusive(count: int, trouble: str) -> list:
+def inconclusive(count: int, trouble: str) -> list[Record]:
     return [
         record.model_copy(
             update={

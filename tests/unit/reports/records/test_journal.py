@@ -16,6 +16,8 @@ from tests.unit.support import worlds
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reports.records.record import Record
+
 RECORDS = worlds.records(6)
 PLAN = worlds.cells()[:6]
 
@@ -27,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def write(folder: Path, records: list[worlds.Record]) -> None:
+def write(folder: Path, records: list[Record]) -> None:
     with Journal(folder, worlds.header(PLAN)) as pages:
         for record in records:
             pages.append(record)

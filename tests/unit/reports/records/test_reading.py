@@ -42,14 +42,14 @@ def refusal(path: Path, content: str | bytes) -> str:
 
 
 @pytest.mark.parametrize("version", ["3", 30, "12"])
-def test_a_run_of_a_newer_hairpin_says_so(tmp_path, version):
+def test_a_run_of_a_newer_hairpin_says_so(tmp_path: Path, version: object) -> None:
     told = refusal(tmp_path, json.dumps({"schema_version": version, "records": "of another kind"}))
 
     assert told == f"made by a newer hairpin (schema {version}, this one reads up to 1): upgrade hairpin"
 
 
 @pytest.mark.parametrize("version", [None, "0", "one", -1, True, 1.5, [], "²", "9" * 5000])
-def test_a_schema_that_never_was_is_refused(tmp_path, version):
+def test_a_schema_that_never_was_is_refused(tmp_path: Path, version: object) -> None:
     assert refusal(tmp_path, json.dumps({"schema_version": version})).startswith("schema_version: got ")
 
 
@@ -76,11 +76,11 @@ def edited(change: Callable[[dict[str, Any]], object]) -> str:
         (lambda run: run["topology"].update(name=["lab"]), "topology.name: got a list of 1, want a text"),
     ],
 )
-def test_a_changed_value_is_named_with_its_place(tmp_path, change, told):
+def test_a_changed_value_is_named_with_its_place(tmp_path: Path, change: Callable[[Any], object], told: str) -> None:
     assert told in refusal(tmp_path, edited(change))
 
 
-def test_many_changed_values_are_counted(tmp_path):
+def test_many_changed_values_are_counted(tmp_path: Path) -> None:
     told = refusal(tmp_path, edited(lambda run: [one.update(verdict=1) for one in run["records"]]))
 
     assert told.count("verdict: got 1, want ") == 3
@@ -103,12 +103,12 @@ def test_many_changed_values_are_counted(tmp_path):
         ),
     ],
 )
-def test_what_is_no_run_at_all_is_refused(tmp_path, content, told):
+def test_what_is_no_run_at_all_is_refused(tmp_path: Path, content: str | bytes, told: str) -> None:
     assert content != WHOLE.model_dump_json()
     assert told in refusal(tmp_path, content)
 
 
-def test_a_run_has_a_size_that_it_may_have(tmp_path, monkeypatch):
+def test_a_run_has_a_size_that_it_may_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "LARGEST_MB", 1)
 
     assert refusal(tmp_path, b" " * (3 * reading.MB)) == "got 3 MB, want at most 1 MB"
@@ -118,20 +118,26 @@ def test_a_run_has_a_size_that_it_may_have(tmp_path, monkeypatch):
     ("name", "told"),
     [("nothing-here", "got no file"), ("pipe", "got no regular file"), ("x" * 300, "File name too long")],
 )
-def test_a_path_without_a_run_is_refused_and_a_pipe_does_not_hang(tmp_path, name, told):
+def test_a_path_without_a_run_is_refused_and_a_pipe_does_not_hang(tmp_path: Path, name: str, told: str) -> None:
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(JournalError, match=told):
         load(tmp_path / name)
 
 
-def test_a_page_of_an_odd_declared_topology_is_still_made():
-    for declared in ({}, {"workload": []}, {"workload": {"services": [3, {}], "backends": {"a": 1}}}, {"cni": "x"}):
+def test_a_page_of_an_odd_declared_topology_is_still_made() -> None:
+    odd: list[dict[str, Any]] = [
+        {},
+        {"workload": []},
+        {"workload": {"services": [3, {}], "backends": {"a": 1}}},
+        {"cni": "x"},
+    ]
+    for declared in odd:
         run = WHOLE.model_copy(update={"topology": WHOLE.topology.model_copy(update={"declared": declared})})
         assert RECORDS[0].cell.id in html.render(run)
 
 
-def test_a_page_of_an_unknown_kind_of_frontend_is_still_made():
+def test_a_page_of_an_unknown_kind_of_frontend_is_still_made() -> None:
     odd = RECORDS[0].model_copy(update={"cell": RECORDS[0].cell.model_copy(update={"frontend_kind": "gateway"})})
 
     assert Places.of({}).columns([odd, RECORDS[1]])
@@ -148,7 +154,7 @@ def test_a_page_of_an_unknown_kind_of_frontend_is_still_made():
         ("loopback", ("loopback", "")),
     ],
 )
-def test_the_label_of_a_node_port_has_a_node_and_an_address(place, parts):
+def test_the_label_of_a_node_port_has_a_node_and_an_address(place: str, parts: tuple[str, ...]) -> None:
     assert split(place) == parts
 
 
@@ -166,7 +172,7 @@ def spoil(folder: Path, change: Callable[[list[bytes]], list[bytes]]) -> Run:
     return recover(folder)
 
 
-def test_lines_that_are_there_twice_count_once(folder):
+def test_lines_that_are_there_twice_count_once(folder: Path) -> None:
     run = spoil(folder, lambda lines: [line for line in lines for _ in range(2)])
 
     assert list(run.records) == RECORDS
@@ -185,7 +191,7 @@ def test_lines_that_are_there_twice_count_once(folder):
         (b'{"observation": {"cell": 1}}\n', "cell: got 1, want a text"),
     ],
 )
-def test_rubbish_in_the_middle_costs_its_own_line(folder, rubbish, why):
+def test_rubbish_in_the_middle_costs_its_own_line(folder: Path, rubbish: bytes, why: str) -> None:
     run = spoil(folder, lambda lines: [*lines[:3], rubbish, *lines[3:]])
 
     assert list(run.records) == RECORDS
@@ -194,7 +200,7 @@ def test_rubbish_in_the_middle_costs_its_own_line(folder, rubbish, why):
     assert why in note
 
 
-def test_many_dropped_lines_are_counted(folder):
+def test_many_dropped_lines_are_counted(folder: Path) -> None:
     noise = random.Random(1).randbytes(100_000)  # noqa: S311 - no secret
 
     run = spoil(folder, lambda lines: [*lines, noise.replace(b"{", b"\n")])
@@ -204,7 +210,7 @@ def test_many_dropped_lines_are_counted(folder):
     assert run.notes[-1].endswith(" more lines were dropped")
 
 
-def test_a_line_beyond_the_bound_is_passed_over(folder, monkeypatch):
+def test_a_line_beyond_the_bound_is_passed_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "LONGEST_MB", 1)
 
     run = spoil(folder, lambda lines: [*lines[:3], b'"' + b"x" * (2 * reading.MB) + b"\n", *lines[3:]])
@@ -213,7 +219,7 @@ def test_a_line_beyond_the_bound_is_passed_over(folder, monkeypatch):
     assert run.notes[0] == "records.jsonl line 4 was dropped: longer than 1 MB"
 
 
-def test_a_journal_of_a_newer_hairpin_says_so(folder):
+def test_a_journal_of_a_newer_hairpin_says_so(folder: Path) -> None:
     header = json.dumps({"header": {"schema_version": "3"}}).encode() + b"\n"
 
     with pytest.raises(
@@ -222,7 +228,7 @@ def test_a_journal_of_a_newer_hairpin_says_so(folder):
         spoil(folder, lambda lines: [header, *lines[1:]])
 
 
-def test_observations_that_cannot_be_judged_cost_no_record(folder):
+def test_observations_that_cannot_be_judged_cost_no_record(folder: Path) -> None:
     """A snapshot without any Service or pod: the oracle cannot even begin."""
     snapshot = b'{"snapshot": {"pods": {}, "services": {}, "taken_at": ""}}\n'
     heard = json.dumps({"observation": {"cell": worlds.cells()[7].id, "attempts": [{"outcome": "ok"}]}}).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -122,7 +122,7 @@ def test_a_refusal_is_the_apis_sentence_not_its_json(api: Api, cluster: Cluster)
     assert str(caught.value).startswith("create Pod web-a in hairpin-mine: ")
 
 
-def mutated(api: Api, kind: str, change: Callable[[dict[str, object]], None]) -> None:
+def mutated(api: Api, kind: str, change: Callable[[dict[str, Any]], None]) -> None:
     for place, item in api.objects.items():
         if f"/{kind}/" in place:
             change(item)

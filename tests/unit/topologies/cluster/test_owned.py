@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.support.fake_api import Api, Raw, serve, status
 from topologies.cluster import client as clusters
-from topologies.cluster import run_namespaces
+from topologies.cluster import manifests, run_namespaces
 from topologies.cluster.api import ClusterError
 from topologies.cluster.client import Cluster
 from topologies.cluster.run_namespaces import Lease
@@ -80,7 +80,7 @@ def test_a_creation_whose_answer_was_lost_is_found_again(api: Api, cluster: Clus
             "POST",
             "/api/v1/namespaces",
             "",
-            clusters.manifests.namespace("hairpin-mine", "mine", run_namespaces.owner()),
+            manifests.namespace("hairpin-mine", "mine", run_namespaces.owner()),
         )
         return Raw(b"<html>gateway timeout</html>", 200, "text/html")
 
@@ -141,7 +141,7 @@ def test_a_lease_shows_that_its_run_asks_by_the_servers_clock_alone(
 ) -> None:
     """The run's own clock is an hour late."""
     monkeypatch.setattr(run_namespaces, "RENEW_S", 0.05)
-    monkeypatch.setattr(clusters.manifests, "micro_time", lambda: "2020-01-01T00:00:00.000000Z")
+    monkeypatch.setattr(manifests, "micro_time", lambda: "2020-01-01T00:00:00.000000Z")
     cluster.claim()
     lease = Lease(cluster.api, cluster.namespace, "mine", lambda _: None)
     assert lease.hold() == ""

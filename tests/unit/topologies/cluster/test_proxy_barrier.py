@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from topologies.cluster.proxy_barrier import Settled
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
+    from topologies.cluster.client import Cluster
     from topologies.schema.topology import Topology
 
 IPTABLES, IPVS = load("lab-small"), load("lab-ipvs-flannel")
 
 
-class Cluster:
+class FakeCluster:
     """Gives NodePorts from 30001 on; a node answers at those it `knows`."""
 
     run = "ab12"
@@ -36,9 +37,14 @@ class Cluster:
             self.knows[node] = {30000 + number + 1 for number in range(len(self.made))}
 
 
+def settled_of(cluster: FakeCluster, first: int = 1) -> Settled:
+    """Return the barrier over the fake. It uses only what the fake has."""
+    return Settled(cast("Cluster", cluster), first=first)
+
+
 def test_every_node_has_to_answer_at_the_mark() -> None:
-    cluster = Cluster(IPTABLES)
-    settled = Settled(cluster)
+    cluster = FakeCluster(IPTABLES)
+    settled = settled_of(cluster)
 
     assert settled() == "the newest Service, NodePort 30001, is not yet answered by n1, n2"
     cluster.write("n1")
@@ -50,8 +56,8 @@ def test_every_node_has_to_answer_at_the_mark() -> None:
 
 
 def test_ipvs_needs_a_second_mark_since_it_writes_one_service_after_the_other() -> None:
-    cluster = Cluster(IPVS)
-    settled = Settled(cluster)
+    cluster = FakeCluster(IPVS)
+    settled = settled_of(cluster)
     settled()
     cluster.write()
 
@@ -63,8 +69,8 @@ def test_ipvs_needs_a_second_mark_since_it_writes_one_service_after_the_other() 
 
 
 def test_a_mark_leads_to_a_backend_and_goes_with_the_run() -> None:
-    cluster = Cluster(IPTABLES)
-    Settled(cluster, first=7)()
+    cluster = FakeCluster(IPTABLES)
+    settled_of(cluster, first=7)()
 
     [mark] = cluster.made
     assert mark["metadata"]["name"] == "settled-7"
@@ -74,9 +80,9 @@ def test_a_mark_leads_to_a_backend_and_goes_with_the_run() -> None:
 
 def test_nodes_that_serve_no_node_port_at_their_own_address_are_not_asked() -> None:
     proxy = IPTABLES.proxy.model_copy(update={"node_port_addresses": (IPv4Network("198.18.77.0/24"),)})
-    cluster = Cluster(IPTABLES.model_copy(update={"proxy": proxy}))
+    cluster = FakeCluster(IPTABLES.model_copy(update={"proxy": proxy}))
 
-    assert Settled(cluster)() == ""
+    assert settled_of(cluster)() == ""
     assert not cluster.made
 
 
@@ -84,4 +90,4 @@ def test_every_node_that_serves_its_internal_address_alone_is_asked() -> None:
     proxy = IPTABLES.proxy.model_copy(update={"node_port_addresses": ("primary",)})
     topology = IPTABLES.model_copy(update={"proxy": proxy})
 
-    assert Settled(Cluster(topology)).nodes == [node.name for node in topology.nodes]
+    assert settled_of(FakeCluster(topology)).nodes == [node.name for node in topology.nodes]

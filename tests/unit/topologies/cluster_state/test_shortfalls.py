@@ -20,25 +20,28 @@ from topologies.loading.load import load, names
 from topologies.schema.enums import ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology
 
 TOPOLOGY = load("lab-balancer")
 SMALL = load("lab-small")
 
 
-def live(topology=SMALL) -> Snapshot:
+def live(topology: Topology = SMALL) -> Snapshot:
     """A snapshot as an API gives it: with a status for every pod."""
     statuses = {name: PodStatus(uid=name, node=node) for _, name, node in residents(topology)}
     return replace(declared(topology), statuses=statuses)
 
 
-def with_status(name: str, **changed) -> Snapshot:
+def with_status(name: str, **changed: Any) -> Snapshot:
     snapshot = live()
     statuses = {**snapshot.statuses, name: replace(snapshot.statuses[name], **changed)}
     return replace(snapshot, statuses=statuses)
 
 
-def with_service(name: str, topology=SMALL, **changed) -> Snapshot:
+def with_service(name: str, topology: Topology = SMALL, **changed: Any) -> Snapshot:
     snapshot = live(topology)
     return replace(snapshot, services={**snapshot.services, name: replace(snapshot.services[name], **changed)})
 
@@ -48,18 +51,18 @@ def without_endpoint(name: str, backend: str) -> Snapshot:
     return with_service(name, endpoints=left)
 
 
-def spoiled(snapshot: Snapshot, topology=SMALL) -> set[str]:
+def spoiled(snapshot: Snapshot, topology: Topology = SMALL) -> set[str]:
     found = shortfalls(topology, snapshot)
     return {cell.id for cell in plan(topology).cells if found.reason(cell.vantage, cell.frontend)}
 
 
-def cells(*parts: str, topology=SMALL, but: str = "?") -> set[str]:
+def cells(*parts: str, topology: Topology = SMALL, but: str = "?") -> set[str]:
     """The ids with any of these parts."""
     return {cell.id for cell in plan(topology).cells if any(p in cell.id for p in parts) and but not in cell.id}
 
 
 @pytest.mark.parametrize("name", names())
-def test_nothing_lacks_of_a_cluster_that_is_as_declared(name):
+def test_nothing_lacks_of_a_cluster_that_is_as_declared(name: str) -> None:
     topology = load(name)
 
     assert shortfalls(topology, declared(topology)).found == ()
@@ -67,7 +70,7 @@ def test_nothing_lacks_of_a_cluster_that_is_as_declared(name):
     assert declared_workload(topology, declared(topology)) == declared(topology)
 
 
-def test_a_backend_that_is_not_ready_spoils_its_services_and_itself_and_nothing_else():
+def test_a_backend_that_is_not_ready_spoils_its_services_and_itself_and_nothing_else() -> None:
     crashed = with_status("host-a", not_ready="CrashLoopBackOff: bind: address already in use")
 
     # at the load balancer's undeclared port no backend answers
@@ -77,7 +80,7 @@ def test_a_backend_that_is_not_ready_spoils_its_services_and_itself_and_nothing_
     )
 
 
-def test_one_backend_of_two_spoils_the_services_and_its_own_baseline_alone():
+def test_one_backend_of_two_spoils_the_services_and_its_own_baseline_alone() -> None:
     topology = load("lab-flannel")
     statuses = {name: PodStatus(node=node) for _, name, node in residents(topology)}
     statuses["web-b"] = PodStatus(node="n2", not_ready="Pending")
@@ -88,12 +91,12 @@ def test_one_backend_of_two_spoils_the_services_and_its_own_baseline_alone():
     assert not found & cells("-to-host", "-to-none", topology=topology)
 
 
-def test_a_vantage_that_is_not_there_spoils_its_own_cells():
+def test_a_vantage_that_is_not_there_spoils_its_own_cells() -> None:
     assert spoiled(with_status("pod-n2", not_ready="Pending: no kubelet has taken it")) == cells("pod-n2-to-")
     assert spoiled(with_status("pod-n2", node="n1")) == cells("pod-n2-to-")
 
 
-def test_a_backend_that_asks_and_is_not_there_spoils_both_ways():
+def test_a_backend_that_asks_and_is_not_there_spoils_both_ways() -> None:
     found = spoiled(with_status("web-a", not_ready="Running"))
 
     assert cells("self-web-a-to-") <= found
@@ -121,7 +124,9 @@ def test_a_backend_that_asks_and_is_not_there_spoils_both_ways():
         ("web", {"other_endpoints": ("10.244.9.9",)}, "none of the declared backends: 10.244.9.9"),
     ],
 )
-def test_a_service_that_the_api_has_otherwise_spoils_all_its_frontends(name, changed, says):
+def test_a_service_that_the_api_has_otherwise_spoils_all_its_frontends(
+    name: str, changed: dict[str, Any], says: str
+) -> None:
     snapshot = with_service(name, **changed)
 
     assert spoiled(snapshot) == cells(f"-to-{name}.", but=".endpoint.")
@@ -137,7 +142,7 @@ def test_a_service_that_the_api_has_otherwise_spoils_all_its_frontends(name, cha
         ({"health_check_node_port": None}, "has no healthCheckNodePort", False),
     ],
 )
-def test_a_balancer_that_is_not_there_spoils_its_own_frontends(changed, says, waits):
+def test_a_balancer_that_is_not_there_spoils_its_own_frontends(changed: dict[str, Any], says: str, waits: bool) -> None:
     snapshot = with_service("web-lb-local", **changed)
 
     assert spoiled(snapshot) == cells("-to-web-lb-local.loadbalancer")
@@ -145,14 +150,14 @@ def test_a_balancer_that_is_not_there_spoils_its_own_frontends(changed, says, wa
     assert bool(shortfalls(SMALL, snapshot).unsettled) is waits
 
 
-def test_an_endpoint_that_its_controller_has_not_made_is_waited_for():
+def test_an_endpoint_that_its_controller_has_not_made_is_waited_for() -> None:
     snapshot = without_endpoint("web-np", "web-a")
 
     assert spoiled(snapshot) == cells("-to-web-np.", but=".endpoint.")
     assert shortfalls(SMALL, snapshot).unsettled == "Service web-np has no ready endpoint for backend web-a"
 
 
-def test_an_endpoint_of_a_pod_that_is_not_ready_is_not_waited_for():
+def test_an_endpoint_of_a_pod_that_is_not_ready_is_not_waited_for() -> None:
     crashed = with_status("web-a", not_ready="CrashLoopBackOff")
     gone = without_endpoint("web-np", "web-a")
 
@@ -162,20 +167,20 @@ def test_an_endpoint_of_a_pod_that_is_not_ready_is_not_waited_for():
 @pytest.mark.parametrize(
     ("changed", "says"), [({"port": 8081}, "port 8081, want 8080"), ({"node": "n2"}, "node n2, want n1")]
 )
-def test_an_endpoint_elsewhere_is_none(changed, says):
+def test_an_endpoint_elsewhere_is_none(changed: dict[str, Any], says: str) -> None:
     entry = live().services["web"].endpoints[0]
 
     assert says in shortfalls(SMALL, with_service("web", endpoints=(replace(entry, **changed),))).reasons[0]
 
 
-def test_a_backend_of_another_app_is_a_stranger():
+def test_a_backend_of_another_app_is_a_stranger() -> None:
     entry = live().services["host"].endpoints[0]
     snapshot = with_service("web", endpoints=(*live().services["web"].endpoints, entry))
 
     assert "none of the declared backends: host-a" in shortfalls(SMALL, snapshot).reasons[0]
 
 
-def test_a_listener_leads_to_the_backends_of_another_service():
+def test_a_listener_leads_to_the_backends_of_another_service() -> None:
     statuses = {name: PodStatus(node=node) for _, name, node in residents(TOPOLOGY)}
     listener = next(one for one in TOPOLOGY.load_balancer.listeners if one.leads_to)
     backend = TOPOLOGY.backends_of(TOPOLOGY.service(listener.leads_to or ""))[0]
@@ -185,7 +190,7 @@ def test_a_listener_leads_to_the_backends_of_another_service():
     assert cells(f"loadbalancer.{listener.name}-", topology=TOPOLOGY) <= found
 
 
-def test_an_expectation_is_made_of_what_is_declared_and_not_of_what_the_api_has():
+def test_an_expectation_is_made_of_what_is_declared_and_not_of_what_the_api_has() -> None:
     """The live set of endpoints was empty: the oracle then expected refusals, and a broken cluster passed."""
     broken = with_service("host-np", endpoints=(), external_traffic_policy=TrafficPolicy.LOCAL, sticky=True)
     cell = next(cell for cell in plan(SMALL).cells if cell.id == "pod-n2-to-host-np.nodeport.n2-v4-tcp")
@@ -194,7 +199,7 @@ def test_an_expectation_is_made_of_what_is_declared_and_not_of_what_the_api_has(
     assert expect(SMALL, declared_workload(SMALL, broken), cell) == expect(SMALL, declared(SMALL), cell)
 
 
-def test_a_backend_without_an_address_has_no_endpoint():
+def test_a_backend_without_an_address_has_no_endpoint() -> None:
     pods = {name: address for name, address in live().pods.items() if name != "host-a"}
     state = replace(live().services["host"], endpoints=())
     bare = replace(live(), pods=pods, services={**live().services, "host": state})
@@ -202,7 +207,7 @@ def test_a_backend_without_an_address_has_no_endpoint():
     assert declared_workload(SMALL, bare).services["host"].endpoints == ()
 
 
-def test_false_green():
+def test_false_green() -> None:
     """Every Service of a crashed backend refuses, and that is what the snapshot says: inconclusive, not green."""
     cells_ = plan(SMALL).cells
     crashed = with_status("host-a", not_ready="CrashLoopBackOff")
@@ -243,7 +248,7 @@ BEFORE = live()
         (with_service("web-np", node_port=31999), ("-to-web-np.",), "node_port was 3"),
     ],
 )
-def test_what_changes_while_cells_are_asked_spoils_them(after, lost, says):
+def test_what_changes_while_cells_are_asked_spoils_them(after: Snapshot, lost: tuple[str, ...], says: str) -> None:
     found = changes(SMALL, BEFORE, after)
     gone = {cell.id for cell in plan(SMALL).cells if found.reason(cell.vantage, cell.frontend)}
 
@@ -253,7 +258,7 @@ def test_what_changes_while_cells_are_asked_spoils_them(after, lost, says):
     assert gone >= cells(*lost, but="endpoint") - cells("loadbalancer.undeclared")
 
 
-def test_what_was_not_there_before_does_not_count_as_changed():
+def test_what_was_not_there_before_does_not_count_as_changed() -> None:
     before = with_status("host-a", not_ready="CrashLoopBackOff", restarts=1)
 
     assert not changes(SMALL, before, with_status("host-a", restarts=2)).found
@@ -261,14 +266,14 @@ def test_what_was_not_there_before_does_not_count_as_changed():
     assert not changes(SMALL, declared(SMALL), declared(SMALL)).found
 
 
-def test_a_policy_that_somebody_flips_while_cells_are_asked_stays_a_failure():
+def test_a_policy_that_somebody_flips_while_cells_are_asked_stays_a_failure() -> None:
     """It is what the run is there to find; only what the workload stands on makes cells inconclusive."""
     after = with_service("web-np-local", external_traffic_policy=TrafficPolicy.CLUSTER)
 
     assert not changes(SMALL, BEFORE, after).found
 
 
-def test_a_service_that_goes_away_is_told():
+def test_a_service_that_goes_away_is_told() -> None:
     gone = {name: state for name, state in BEFORE.services.items() if name != "web"}
 
     assert "Service web is gone" in changes(SMALL, BEFORE, replace(BEFORE, services=gone)).reasons[0]

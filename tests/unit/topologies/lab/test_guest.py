@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import platform
+import shutil
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -88,7 +90,7 @@ def test_a_path_the_kernels_command_line_cannot_hold_is_told() -> None:
 def test_a_machine_that_cannot_hold_a_guest_is_told_why(
     machine: str, memory: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guest.platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(guest, "available", lambda: memory * GIB)
 
     with pytest.raises(GuestError, match=told):
@@ -110,7 +112,7 @@ def test_a_kept_kernel_is_taken_without_a_network(tmp_path: Path, monkeypatch: p
 
 
 def test_what_a_build_needs_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build.shutil, "which", lambda program, **_: None if program in {"bc", "gcc"} else program)
+    monkeypatch.setattr(shutil, "which", lambda program, **_: None if program in {"bc", "gcc"} else program)
 
     with pytest.raises(BuildError, match=r"apt-get install --no-install-recommends gcc bc$"):
         build.check()

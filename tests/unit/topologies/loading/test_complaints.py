@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.fuzz.bounds import in_time
@@ -10,6 +12,9 @@ from topologies.loading.load import TopologyError, load, parse
 from topologies.loading.overrides import declared
 from topologies.loading.overrides import parse as parse_overrides
 from topologies.schema.complaints import nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GOOD = """
 name: mine
@@ -42,7 +47,7 @@ metadata: {name: web}
         ("v1", "[x]", "got a Kubernetes object, kind ?, want a topology"),
     ],
 )
-def test_a_kubernetes_object_is_one_complaint(api, kind, wanted):
+def test_a_kubernetes_object_is_one_complaint(api: str, kind: str, wanted: str) -> None:
     error = refused(PASTED % (api, kind))
     assert len(error.complaints) == 1
     assert wanted in str(error)
@@ -96,12 +101,12 @@ def test_a_kubernetes_object_is_one_complaint(api, kind, wanted):
         ),
     ],
 )
-def test_a_complaint_says_what_may_have_been_meant(text, wanted):
+def test_a_complaint_says_what_may_have_been_meant(text: str, wanted: str) -> None:
     good = GOOD.replace("cni: {kind: flannel-vxlan}\n", "") if text.startswith("cni:") else GOOD
     assert wanted in str(refused(good + text))
 
 
-def test_fields_and_references_are_complained_of_in_one_round():
+def test_fields_and_references_are_complained_of_in_one_round() -> None:
     text = (
         GOOD.replace("mine", "Bad Name")
         + "proxy: {mode: nftables, version: '1.24', colour: red}\nservice_cidr: 10.244.0.0/20\npatience: {connect: 0}\n"
@@ -120,7 +125,7 @@ def test_fields_and_references_are_complained_of_in_one_round():
     }
 
 
-def test_what_hangs_on_a_bad_section_is_not_complained_of():
+def test_what_hangs_on_a_bad_section_is_not_complained_of() -> None:
     text = GOOD.replace("nodes: 2", "nodes: [{name: A_1, address: 192.0.2.1}]")
     text += (
         "workload: {backends: [{name: a, app: a, node: n1}], services: [], vantages: [{name: v, kind: pod, node: n1}]}"
@@ -129,7 +134,7 @@ def test_what_hangs_on_a_bad_section_is_not_complained_of():
     assert [one.path for one in refused(text).complaints] == ["nodes[0].name"]
 
 
-def test_many_like_complaints_are_one_with_a_count():
+def test_many_like_complaints_are_one_with_a_count() -> None:
     services = ", ".join(f"{{name: s{number}, app: a, port: x}}" for number in range(200))
     error = refused(GOOD + f"workload: {{backends: [], vantages: [], services: [{services}]}}")
 
@@ -138,18 +143,18 @@ def test_many_like_complaints_are_one_with_a_count():
     assert "workload.services[].port: 197 more complaints like the last one, 200 in all" in lines[-1]
 
 
-def test_a_file_that_is_not_named_as_yaml_is_told_so(tmp_path):
+def test_a_file_that_is_not_named_as_yaml_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "config").write_text(PASTED % ("v1", "Config"))
     with pytest.raises(TopologyError, match=r"got a file named 'config', which does not end in \.yaml or \.yml"):
         load(str(tmp_path / "config"))
 
 
-def test_the_empty_name_is_named():
+def test_the_empty_name_is_named() -> None:
     with pytest.raises(TopologyError, match="the empty name: file: got a name that is neither"):
         load("")
 
 
-def test_a_name_near_one_of_the_library_is_offered():
+def test_a_name_near_one_of_the_library_is_offered() -> None:
     with pytest.raises(TopologyError, match=r"did you mean lab-flannel"):
         load("lab-flanel")
 
@@ -170,14 +175,14 @@ def test_a_name_near_one_of_the_library_is_offered():
         ("=1", "--with: got '=1', want PATH=VALUE"),
     ],
 )
-def test_an_override_says_what_may_have_been_meant(pair, wanted):
+def test_an_override_says_what_may_have_been_meant(pair: str, wanted: str) -> None:
     with pytest.raises(TopologyError) as caught:
         declared("lab-flannel", parse_overrides([pair]))
 
     assert wanted in str(caught.value)
 
 
-def test_a_path_into_a_scalar_is_one_error():
+def test_a_path_into_a_scalar_is_one_error() -> None:
     with pytest.raises(TopologyError, match="want a mapping there"):
         declared("lab-flannel", {"workload": "x", "workload.services.web.port": 1})
 
@@ -186,30 +191,30 @@ def test_a_path_into_a_scalar_is_one_error():
     ("wrong", "near"),
     [("flanel", ["flannel-vxlan"]), ("flannel", ["flannel-vxlan"]), ("eni", ["eni"]), ("ip", []), ("xyzzy", [])],
 )
-def test_a_word_may_be_the_beginning_of_another(wrong, near):
+def test_a_word_may_be_the_beginning_of_another(wrong: str, near: list[str]) -> None:
     assert nearest(wrong, ["flannel-vxlan", "tunnel", "routed", "vpc-routed", "eni"]) == near
 
 
 @pytest.mark.parametrize("key", ["InternalIP", "internal_ip", "nodeIP"])
-def test_the_api_s_word_for_a_nodes_address_is_known(key):
+def test_the_api_s_word_for_a_nodes_address_is_known(key: str) -> None:
     text = GOOD.replace("nodes: 2", f"nodes: [{{name: w1, {key}: 192.0.2.1, pod_cidr: 10.244.0.0/24}}]")
     assert f"nodes[0].{key}: got the unknown key '{key}', want a known key (did you mean address?)" in str(
         refused(text)
     )
 
 
-def test_near_words_ignore_case_hyphens_and_underscores():
+def test_near_words_ignore_case_hyphens_and_underscores() -> None:
     assert nearest("externalTrafficPolicy", ["external_ips", "external_traffic_policy"]) == ["external_traffic_policy"]
     assert nearest("x" * 5000, ["x"]) == []
 
 
-def test_a_limit_is_never_told_of_a_key_that_exists():
+def test_a_limit_is_never_told_of_a_key_that_exists() -> None:
     known = {path.rpartition(".")[2] for path in paths()}
 
     assert not known & {key for keys in UNSUPPORTED_KEYS for key in keys}
 
 
-def test_thousands_of_unknown_keys_are_told_at_once_and_not_all():
+def test_thousands_of_unknown_keys_are_told_at_once_and_not_all() -> None:
     keys = "".join(f"key{number}: 1\n" for number in range(20_000))
 
     with in_time(30):

@@ -70,11 +70,11 @@ def digest(name: str) -> list[object]:
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_cell_ids_of_the_library_stay_as_they_are(name):
+def test_the_cell_ids_of_the_library_stay_as_they_are(name: str) -> None:
     assert digest(name) == json.loads(IDS.read_text())[name]
 
 
-def test_nodes_have_the_names_of_the_api_and_vantages_short_ones():
+def test_nodes_have_the_names_of_the_api_and_vantages_short_ones() -> None:
     topology = parse(EKS, "eks.yaml")
 
     assert [node.name for node in topology.nodes] == ["ip-10-0-4-233.ec2.internal", "10.0.5.17"]
@@ -91,12 +91,12 @@ def test_nodes_have_the_names_of_the_api_and_vantages_short_ones():
 
 
 @pytest.mark.parametrize("bad", ["A.internal", "a..b", "-a", "a-", "a_b", "x" * 254, ""])
-def test_a_name_that_no_node_can_have_is_refused(bad):
+def test_a_name_that_no_node_can_have_is_refused(bad: str) -> None:
     with pytest.raises(TopologyError, match=r"nodes\[0\]\.name"):
         parse(EKS.replace("ip-10-0-4-233.ec2.internal", f'"{bad}"'), "eks.yaml")
 
 
-def test_no_vantage_has_a_backends_name():
+def test_no_vantage_has_a_backends_name() -> None:
     topology = parse(
         "{name: x, kubernetes: '1.30.3', cni: {kind: eni}, nodes: [{name: a, address: 192.0.2.1}]}", "x.yaml"
     )
@@ -104,7 +104,7 @@ def test_no_vantage_has_a_backends_name():
     assert [one.name for one in topology.workload.vantages] == ["pod-n1", "host-n1", "self-web-a"]
 
 
-def test_kube_proxy_knows_no_pod_where_no_pod_range_is_declared():
+def test_kube_proxy_knows_no_pod_where_no_pod_range_is_declared() -> None:
     text = EKS.replace(", pod_cidr: 10.0.0.0/16", "")
     other = parse(text + "proxy: {detect_local: BridgeInterface}", "eks.yaml")
 
@@ -113,12 +113,12 @@ def test_kube_proxy_knows_no_pod_where_no_pod_range_is_declared():
     assert other.proxy.detect_local is DetectLocal.BRIDGE_INTERFACE
 
 
-def test_pods_of_kind_eni_share_the_range_of_nodes_and_hosts():
+def test_pods_of_kind_eni_share_the_range_of_nodes_and_hosts() -> None:
     assert parse(EKS, "eks.yaml").cni.shares_node_network
 
 
 @pytest.mark.parametrize("kind", ["flannel-vxlan", "tunnel", "routed", "vpc-routed"])
-def test_pods_of_other_kinds_have_a_range_of_their_own(kind):
+def test_pods_of_other_kinds_have_a_range_of_their_own(kind: str) -> None:
     with pytest.raises(TopologyError) as caught:
         parse(EKS.replace("kind: eni", f"kind: {kind}"), "eks.yaml")
 
@@ -126,7 +126,7 @@ def test_pods_of_other_kinds_have_a_range_of_their_own(kind):
     assert {"nodes[0].address", "nodes[1].address", "external[0].address"} <= paths
 
 
-def test_primary_serves_node_ports_at_the_internal_address_only():
+def test_primary_serves_node_ports_at_the_internal_address_only() -> None:
     topology = parse(PRIMARY, "primary.yaml")
     snapshot = declared(topology)
     outcomes = {
@@ -152,14 +152,14 @@ def test_primary_serves_node_ports_at_the_internal_address_only():
         (("[primary]", "primary"), "want a list of IPv4 ranges, or [primary]"),
     ],
 )
-def test_primary_is_accepted_as_kube_proxy_does(change, words):
+def test_primary_is_accepted_as_kube_proxy_does(change: tuple[str, str], words: str) -> None:
     with pytest.raises(TopologyError) as caught:
         parse(PRIMARY.replace(*change), "primary.yaml")
 
     assert words in str(caught.value)
 
 
-def test_a_service_without_a_balancer_is_asked_at_its_node_port_and_says_what_is_left_out():
+def test_a_service_without_a_balancer_is_asked_at_its_node_port_and_says_what_is_left_out() -> None:
     topology = parse(PENDING, "pending.yaml")
     planned = plan(topology)
 
@@ -171,7 +171,7 @@ def test_a_service_without_a_balancer_is_asked_at_its_node_port_and_says_what_is
     assert declared(topology).services["traefik"].load_balancer_ip is None
 
 
-def test_a_small_pool_is_enough_for_the_balanced_services():
+def test_a_small_pool_is_enough_for_the_balanced_services() -> None:
     services = (
         ", ".join(f"{{name: s{number}, app: a}}" for number in range(40)) + ", {name: lb, app: a, type: LoadBalancer}"
     )
@@ -237,14 +237,16 @@ def test_a_small_pool_is_enough_for_the_balanced_services():
         ),
     ],
 )
-def test_a_workload_that_cannot_be_deployed_or_told_apart_is_refused(backends, services, vantages, words):
+def test_a_workload_that_cannot_be_deployed_or_told_apart_is_refused(
+    backends: str, services: str, vantages: str, words: str
+) -> None:
     with pytest.raises(TopologyError) as caught:
         parse(WORK % (backends, services, vantages), "mine.yaml")
 
     assert words in str(caught.value)
 
 
-def test_a_backend_that_asks_itself_is_on_its_own_node():
+def test_a_backend_that_asks_itself_is_on_its_own_node() -> None:
     topology = parse(WORK % (BACKEND, SERVICE, "{name: v, kind: backend, backend: b}"), "mine.yaml")
 
     assert topology.workload.vantages[0].node == "n1"
@@ -263,19 +265,19 @@ def test_a_backend_that_asks_itself_is_on_its_own_node():
         ("[{name: a, address: 127.0.0.1}]", "want the IPv4 address of a host"),
     ],
 )
-def test_nodes_that_cannot_be_are_refused(nodes, words):
+def test_nodes_that_cannot_be_are_refused(nodes: str, words: str) -> None:
     with pytest.raises(TopologyError) as caught:
         parse((WORK % ("", "", "")).replace("nodes: 2", f"nodes: {nodes}"), "mine.yaml")
 
     assert words in str(caught.value)
 
 
-def test_a_plan_beyond_the_limit_is_refused_before_it_is_made():
+def test_a_plan_beyond_the_limit_is_refused_before_it_is_made() -> None:
     services = ", ".join(f"{{name: s{number}, app: a, type: NodePort}}" for number in range(1_000))
     vantages = ", ".join(f"{{name: v{number}, kind: pod, node: n1}}" for number in range(100))
     with pytest.raises(TopologyError, match="at most 200000; declare fewer Services, vantages or nodes"):
         parse(WORK % (BACKEND, services, vantages), "mine.yaml")
 
 
-def test_a_deviation_may_say_every_outcome_there_is():
+def test_a_deviation_may_say_every_outcome_there_is() -> None:
     assert {str(one) for one in DeviantOutcome} == {str(one) for one in Outcome}

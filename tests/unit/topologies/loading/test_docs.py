@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from topologies.loading.field_words import paths
 from topologies.loading.load import LIBRARY, load, names, parse
 from topologies.schema.scalars import names_registry
 from topologies.schema.topology import Images
+
+if TYPE_CHECKING:
+    from topologies.schema.network import Model
 
 PAGE = key_tables.PAGE.read_text(encoding="utf-8")
 BASE = """
@@ -36,7 +40,7 @@ def test_every_key_is_documented() -> None:
 
 
 @pytest.mark.parametrize("section", [model for _, model in key_tables.SECTIONS])
-def test_every_field_says_what_it_means(section) -> None:
+def test_every_field_says_what_it_means(section: type[Model]) -> None:
     told = key_tables.descriptions(section)
 
     assert set(told) == set(section.model_fields)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fuzz.bounds import in_time
 from topologies.loading.load import TopologyError, load, parse
 from topologies.schema import limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PATIENT_S = 30  # a hang takes longer, also on a machine busy with other tests
 GOOD = """
@@ -130,31 +134,31 @@ def refusal(text: str) -> str:
         ),
     ],
 )
-def test_a_hostile_text_is_one_error(text, wanted):
+def test_a_hostile_text_is_one_error(text: str, wanted: str) -> None:
     assert wanted in refusal(text)
 
 
-def test_every_duplicate_key_is_told_with_both_lines():
+def test_every_duplicate_key_is_told_with_both_lines() -> None:
     message = refusal(GOOD + "name: other\nproxy: {mode: ipvs, mode: iptables}\n")
 
     assert "line 6: got the key 'name' twice, first in line 2, want each key once" in message
     assert "line 7: got the key 'mode' twice, first in line 7" in message
 
 
-def test_merge_keys_and_aliases_within_the_limits_are_fine():
+def test_merge_keys_and_aliases_within_the_limits_are_fine() -> None:
     nodes = "nodes:\n- &first {name: a, address: 192.0.2.1}\n- {<<: *first, name: b, address: 192.0.2.2}"
     topology = parse(GOOD.replace("nodes: 2", nodes).replace("flannel-vxlan", "eni"), "mine.yaml")
 
     assert [node.name for node in topology.nodes] == ["a", "b"]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
     (tmp_path / "bom.yaml").write_bytes(b"\xef\xbb\xbf" + GOOD.strip().encode())
 
     assert load(str(tmp_path / "bom.yaml")).name == "mine"
 
 
-def test_a_balancer_without_declared_addresses_is_predicted_all_the_same():
+def test_a_balancer_without_declared_addresses_is_predicted_all_the_same() -> None:
     topology = parse(GOOD + "load_balancer: {kind: inline}", "mine.yaml")
 
     assert topology.load_balancer.addresses is None
@@ -168,7 +172,7 @@ def test_a_balancer_without_declared_addresses_is_predicted_all_the_same():
         (b"#" * (limits.FILE_BYTES + 1), f"file: got more than {limits.FILE_BYTES} bytes, want at most"),
     ],
 )
-def test_a_file_that_is_no_text_is_one_error(tmp_path, content, wanted):
+def test_a_file_that_is_no_text_is_one_error(tmp_path: Path, content: bytes, wanted: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
 
@@ -176,7 +180,7 @@ def test_a_file_that_is_no_text_is_one_error(tmp_path, content, wanted):
         load(str(path))
 
 
-def test_what_is_no_file_is_never_waited_for(tmp_path):
+def test_what_is_no_file_is_never_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "folder.yaml").mkdir()
     (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")

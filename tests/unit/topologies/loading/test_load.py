@@ -12,11 +12,11 @@ cni: {kind: flannel-vxlan}
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_topology_of_the_library_loads(name):
+def test_every_topology_of_the_library_loads(name: str) -> None:
     assert load(name).name == name
 
 
-def test_a_version_keeps_its_zero():
+def test_a_version_keeps_its_zero() -> None:
     assert load("lab-flannel").proxy_version == Version(1, 20, 2)
 
 
@@ -51,7 +51,7 @@ def test_a_version_keeps_its_zero():
         ),
     ],
 )
-def test_a_wrong_file_is_refused_with_place_got_and_want(text, wanted):
+def test_a_wrong_file_is_refused_with_place_got_and_want(text: str, wanted: str) -> None:
     with pytest.raises(TopologyError) as caught:
         parse(text, "mine.yaml")
 
@@ -59,14 +59,14 @@ def test_a_wrong_file_is_refused_with_place_got_and_want(text, wanted):
     assert "mine.yaml" in str(caught.value)
 
 
-def test_all_complaints_come_at_once():
+def test_all_complaints_come_at_once() -> None:
     with pytest.raises(TopologyError) as caught:
         parse("name: Bad Name\nkubernetes: x\nnodes: []\nfoo: 1", "mine.yaml")
 
     assert [complaint.path for complaint in caught.value.complaints][:3] == ["name", "kubernetes", "cni"]
 
 
-def test_an_unknown_name_lists_the_library():
+def test_an_unknown_name_lists_the_library() -> None:
     with pytest.raises(TopologyError, match="lab-flannel"):
         load("lab-nowhere")
 

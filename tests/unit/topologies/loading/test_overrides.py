@@ -24,7 +24,7 @@ from topologies.schema.enums import CniKind, Masquerade, ProxyMode
         ("load_balancer.excludes_source=yes", "load_balancer.excludes_source", True),
     ],
 )
-def test_one_key_changes_and_nothing_else(pair, path, wanted):
+def test_one_key_changes_and_nothing_else(pair: str, path: str, wanted: object) -> None:
     plain, changed = load("lab-flannel").model_dump(), declared("lab-flannel", parse([pair])).model_dump()
 
     section, *key = path.split(".")
@@ -39,13 +39,13 @@ def test_one_key_changes_and_nothing_else(pair, path, wanted):
 
 
 @pytest.mark.parametrize("element", ["nodes[1].address", "nodes.1.address", "nodes.n2.address"])
-def test_elements_of_a_list_go_by_number_or_name(element):
+def test_elements_of_a_list_go_by_number_or_name(element: str) -> None:
     topology = declared("lab-flannel", parse([f"{element}=198.18.1.77"]))
 
     assert [str(node.address) for node in topology.nodes][:3] == ["198.18.1.11", "198.18.1.77", "198.18.1.13"]
 
 
-def test_what_a_file_leaves_short_is_written_out_after_what_it_is_made_of():
+def test_what_a_file_leaves_short_is_written_out_after_what_it_is_made_of() -> None:
     topology = declared("lab-flannel", parse(["workload.services.web.port=81", "nodes=2"]))
 
     assert len(topology.nodes) == 2
@@ -53,7 +53,7 @@ def test_what_a_file_leaves_short_is_written_out_after_what_it_is_made_of():
     assert {vantage.node for vantage in topology.workload.vantages if vantage.node} == {"n1", "n2"}
 
 
-def test_the_given_mapping_is_left_alone():
+def test_the_given_mapping_is_left_alone() -> None:
     given, _ = raw("lab-flannel")
 
     apply(given, {"mode": "ipvs", "workload.services.web.port": 81})
@@ -62,7 +62,7 @@ def test_the_given_mapping_is_left_alone():
 
 
 @pytest.mark.parametrize("name", names())
-def test_no_override_is_no_change(name):
+def test_no_override_is_no_change(name: str) -> None:
     assert declared(name, {}) == load(name)
 
 
@@ -78,7 +78,7 @@ def test_no_override_is_no_change(name):
         ("zzz", "kubernetes"),
     ],
 )
-def test_a_path_that_leads_nowhere_names_what_may_have_been_meant(path, words):
+def test_a_path_that_leads_nowhere_names_what_may_have_been_meant(path: str, words: str) -> None:
     with pytest.raises(TopologyError) as error:
         declared("lab-flannel", {path: "1"})
 
@@ -86,13 +86,13 @@ def test_a_path_that_leads_nowhere_names_what_may_have_been_meant(path, words):
     assert words in str(error.value)
 
 
-def test_all_complaints_come_at_once():
+def test_all_complaints_come_at_once() -> None:
     with pytest.raises(TopologyError) as error:
         declared("lab-flannel", {"verison": "1.24", "nodes.n9.address": "198.18.1.9"})
 
     assert len(error.value.complaints) == 2
 
 
-def test_a_value_that_does_not_fit_is_told_with_the_override():
+def test_a_value_that_does_not_fit_is_told_with_the_override() -> None:
     with pytest.raises(TopologyError, match=r"mode=ipsv: proxy\.mode: got 'ipsv'"):
         declared("lab-flannel", parse(["mode=ipsv"]))
