@@ -38,7 +38,7 @@ CLIENTS = {
     "b": {"kind": "backend", "node": "n2", "backend": "pod-b"},
     "ext": {"kind": "external", "external": "ext"},
 }
-TARGETS = {
+TARGETS: dict[str, tuple[FrontendKind, dict[str, Any]]] = {
     "ClusterIP": (FrontendKind.CLUSTER_IP, {}),
     "ClusterIP:undeclared": (FrontendKind.CLUSTER_IP, {"declared": False}),
     "LB": (FrontendKind.LOAD_BALANCER, {}),

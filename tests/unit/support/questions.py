@@ -32,11 +32,14 @@ def question(  # noqa: PLR0913 - all but the port with a default that does
     sample: int = 5,
     service: str = "",
     frontend: FrontendKind = FrontendKind.NODE_PORT,
-    **flags,
+    limited: bool = False,
+    sticky: bool = False,
+    silent: bool = False,
+    turn: int = 0,
 ) -> runner.Question:
     where = Vantage(name=vantage, kind=kind, node=home)
     cell = Cell(where, Frontend(service or f"web-{port}", frontend, node=node), sample=sample)
-    return runner.Question(cell, Target(IPv4Address("198.18.1.12"), port), **flags)
+    return runner.Question(cell, Target(IPv4Address("198.18.1.12"), port), limited, sticky, silent, turn)
 
 
 def ask(questions: list[runner.Question], answer: Callable[[Target], Attempt]) -> list[Observation]:

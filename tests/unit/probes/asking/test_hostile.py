@@ -18,6 +18,7 @@ from probes.observation import Outcome
 from probes.plan.cell import Cell
 from tests.unit.support.hostile import ANSWERS, LABELLED, OK, hostile
 from tests.unit.support.servers import LOOPBACK, closed, echo
+from topologies.common.addresses import IPAddress
 from topologies.frontends import Frontend, FrontendKind
 from topologies.schema.enums import VantageKind
 from topologies.schema.topology import Vantage
@@ -32,6 +33,7 @@ CELL = Cell(Vantage(name="here", kind=VantageKind.POD), Frontend("web", Frontend
 MEMORY_MAX = 192 * 1024 * 1024  # bytes of data that each process at the vantage may have
 HONEST, REFUSED = {(Outcome.OK, LOOPBACK, "web-a")}, {(Outcome.REFUSED, None, None)}
 NEVER_SAYS = {Outcome.HANG, Outcome.RESET}
+Meaning = str | tuple[Outcome, IPAddress | None, str | None]
 UNCLEAR = "a header line of 200 KB"  # curl < 8.6 ends 27, "out of memory", which may be the vantage's own
 
 
@@ -62,7 +64,7 @@ class BoundedVantage:
         return Completed(done.stdout, done.stderr, done.returncode)
 
 
-def ask(targets: Sequence[Target], times: int = 5, timeout: float = 1.0) -> list[set[object]]:
+def ask(targets: Sequence[Target], times: int = 5, timeout: float = 1.0) -> list[set[Meaning]]:
     """Ask all of them in one batch; what came of each, or why nothing did."""
     vantage = BoundedVantage()
     wants = [ProbeRequest(Question(CELL, target), times) for target in targets]
@@ -72,7 +74,7 @@ def ask(targets: Sequence[Target], times: int = 5, timeout: float = 1.0) -> list
     return [set(map(meaning, transfers)) for transfers in found]
 
 
-def meaning(transfer: curl.Transfer) -> object:
+def meaning(transfer: curl.Transfer) -> Meaning:
     try:
         found = attempt(transfer)
     except UnclearError as error:
@@ -91,7 +93,7 @@ def test_a_hostile_answer_harms_its_own_cell_only(monkeypatch: pytest.MonkeyPatc
         assert all("curl ended" in str(one) or one == (Outcome.WRONG_BACKEND, None, None) for one in guilty)
     else:
         says = NEVER_SAYS if "drip" in what or "reset" in what else {Outcome.WRONG_BACKEND}
-        assert {outcome for outcome, _, _ in guilty} <= says
+        assert {one if isinstance(one, str) else one[0] for one in guilty} <= says
 
 
 def test_what_is_known_without_a_body_is_not_asked_again() -> None:

@@ -18,6 +18,8 @@ from tests.unit.support.questions import OK, REFUSED, SOURCE, TIMEOUT, ask, outc
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from topologies.frontends import Target
 
 SAMPLE = 5
@@ -29,7 +31,7 @@ EXPECTED = Expectation((Path(Outcome.OK, frozenset({SOURCE}), "web-a"),), ("R3",
 HALF = Expectation((replace(EXPECTED.paths[0], share=0.5), Path(Outcome.TIMEOUT, share=0.5)), ("L13",), "sent home")
 
 
-def observe(first: Attempt, again: Attempt, *, busy: Attempt = SLOW, sample: int = SAMPLE, **flags) -> Observation:
+def observe(first: Attempt, again: Attempt, *, busy: Attempt = SLOW, sample: int = SAMPLE, **flags: Any) -> Observation:
     """A cell among others, of which one attempt of each five is `first` in its sample, and `again` afterwards."""
     asked: Counter[int] = Counter()
 

@@ -16,6 +16,7 @@ from tests.unit.support.questions import OK, REFUSED, SOURCE, TIMEOUT, ask, outc
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from probes.asking.vantages.base import Vantage
     from topologies.frontends import Target
 
 
@@ -28,9 +29,13 @@ def test_a_cell_gets_its_whole_sample_whatever_comes_back(outcome: Outcome) -> N
     assert (observation.target, observation.trouble) == ("198.18.1.12:80", "")
 
 
+def flagged(flag: str, sample: int = 5) -> runner.Question:
+    return question(80, sample=sample, limited=flag == "limited", sticky=flag == "sticky")
+
+
 @pytest.mark.parametrize("flag", ["limited", "sticky"])
 def test_one_attempt_of_some_cells_goes_ahead(flag: str) -> None:
-    [observation] = ask([question(80, **{flag: True})], lambda _: OK)
+    [observation] = ask([flagged(flag)], lambda _: OK)
 
     assert [one.scout for one in observation.attempts] == [True, False, False, False, False]
     assert {(one.source, one.backend) for one in observation.attempts} == {(SOURCE, "web-a")}
@@ -38,7 +43,7 @@ def test_one_attempt_of_some_cells_goes_ahead(flag: str) -> None:
 
 @pytest.mark.parametrize("flag", ["limited", "sticky"])
 def test_a_sample_of_one_is_the_scout(flag: str) -> None:
-    [observation] = ask([question(80, sample=1, **{flag: True})], lambda _: OK)
+    [observation] = ask([flagged(flag, sample=1)], lambda _: OK)
 
     assert [one.scout for one in observation.attempts] == [True]
 
@@ -227,7 +232,10 @@ def test_a_sample_larger_than_a_batch_is_split() -> None:
 
 def test_progress_says_who_was_asked_what() -> None:
     lines: list[str] = []
-    vantages = {"pod-n1": SimulatedVantage("pod-n1", lambda _: OK), "pod-n2": Flaky(UnusableError("gone"))}
+    vantages: dict[str, Vantage] = {
+        "pod-n1": SimulatedVantage("pod-n1", lambda _: OK),
+        "pod-n2": Flaky(UnusableError("gone")),
+    }
 
     runner.ask({"pod-n1": [question(80)], "pod-n2": [question(80)]}, vantages, progress=lines.append)
 

@@ -75,13 +75,13 @@ def test_a_question_has_the_declared_facts_that_decide_its_phase(name, flags):
         ("host-n1-to-web-np.nodeport.n3-v4-tcp", 0),  # leaves records where no answer of others passes
     ],
 )
-def test_what_comes_to_other_nodes_comes_later(name, turn):
+def test_what_comes_to_other_nodes_comes_later(name: str, turn: int) -> None:
     cell = CELLS["lab-ipvs-tke"][name]
 
     assert schedule.assign_turn(MASQUERADED, cell) == turn
 
 
-def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
+def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded() -> None:
     there, cells = load("lab-ipvs-eni"), CELLS["lab-ipvs-eni"]
     asked = [(who, node) for who in ("pod-n1", "host-n1") for node in ("n2", "n3")]
 
@@ -93,7 +93,7 @@ def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded():
     assert found == {("pod-n1", "n2"): 0, ("pod-n1", "n3"): 0, ("host-n1", "n2"): 3, ("host-n1", "n3"): 0}
 
 
-def test_only_ipvs_finds_a_connection_without_the_address_that_was_asked():
+def test_only_ipvs_finds_a_connection_without_the_address_that_was_asked() -> None:
     there = load("lab-flannel")
 
     assert {schedule.assign_turn(there, cell) for cell in plan(there).cells} == {0}
@@ -129,7 +129,9 @@ def test_a_later_turn_comes_when_every_vantage_is_through_with_those_before() ->
         (VantageKind.NODE, ("n1", "n1"), False, False),
     ],
 )
-def test_in_a_later_turn_pods_ask_few_at_a_time_and_one_vantage_of_a_node(kind, homes, few, together):
+def test_in_a_later_turn_pods_ask_few_at_a_time_and_one_vantage_of_a_node(
+    kind: VantageKind, homes: tuple[str, ...], few: bool, together: bool
+) -> None:
     both = threading.Barrier(2)
     met: list[bool] = []
     parallel: list[bool] = []

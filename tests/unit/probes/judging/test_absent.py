@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from probes.judging.verdict import Result
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from topologies.loading.load import load
+
+if TYPE_CHECKING:
+    from topologies.cluster_state.snapshot import Snapshot
 
 TOPOLOGY = load("lab-small")
 CELLS = plan(TOPOLOGY).cells
@@ -28,7 +32,7 @@ PENDING = {**SERVICES, "web-lb": replace(SERVICES["web-lb"], load_balancer_ip=No
         (replace(WORLD.snapshot, services=PENDING), "-to-web-lb.loadbalancer"),
     ],
 )
-def test_only_their_own_cells_are_inconclusive(snapshot, lost):
+def test_only_their_own_cells_are_inconclusive(snapshot: Snapshot, lost: str) -> None:
     judge = Judge.over(TOPOLOGY, replace(WORLD, snapshot=snapshot), CELLS)
     results = {cell.id: judge(cell).result for cell in CELLS}
 

@@ -8,6 +8,7 @@ from probes.judging.verdict import Facet, Result
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
 from probes.plan.plan import plan
+from topologies.common.addresses import IPAddress
 from topologies.loading.load import load
 
 CELL = plan(load("lab-small")).cells[0]
@@ -24,18 +25,18 @@ REFUSED = Expectation((Path(Outcome.REFUSED, by_icmp=True),), ("R1",), "no endpo
 SILENT = Expectation((Path(Outcome.TIMEOUT),), ("R4.3",), "no local endpoint")
 
 
-def ok(backend="web-a", source=KEPT, scout=False):
+def ok(backend: str = "web-a", source: IPAddress = KEPT, scout: bool = False) -> Attempt:
     return Attempt(Outcome.OK, source, backend, scout=scout)
 
 
-def case(expectation, *attempts, limited=False, trouble=""):
+def case(expectation: Expectation, *attempts: Attempt, limited: bool = False, trouble: str = "") -> JudgedCell:
     return JudgedCell(CELL, expectation, Observation(CELL.id, "10.0.0.1:80", attempts, trouble), limited=limited)
 
 
 BOTH = (*[ok("web-a")] * 6, *[ok("web-b")] * 6)
 
 
-def test_what_was_expected_passes():
+def test_what_was_expected_passes() -> None:
     assert judge(case(TWO, *BOTH)).result is Result.PASS
 
 
@@ -48,7 +49,7 @@ def test_what_was_expected_passes():
         (Facet.BACKENDS, (ok("web-a"),) * 14, "web-b never answered in 14 connections"),
     ],
 )
-def test_each_facet_fails_for_its_own_fault_alone(facet, attempts, told):
+def test_each_facet_fails_for_its_own_fault_alone(facet: Facet, attempts: tuple[Attempt, ...], told: str) -> None:
     verdicts = {one: judge(case(TWO, *attempts), one) for one in Facet}
 
     assert verdicts[facet].result is Result.FAIL
@@ -68,34 +69,36 @@ def test_each_facet_fails_for_its_own_fault_alone(facet, attempts, told):
         (SILENT, (Attempt(Outcome.TIMEOUT), Attempt(Outcome.TIMEOUT)), True, False),
     ],
 )
-def test_a_single_lost_connection_in_ipvs_mode_fails_and_names_its_suspect(expectation, attempts, mixes, told):
+def test_a_single_lost_connection_in_ipvs_mode_fails_and_names_its_suspect(
+    expectation: Expectation, attempts: tuple[Attempt, ...], mixes: bool, told: bool
+) -> None:
     verdict = judge(replace(case(expectation, *attempts), mixes=mixes))
 
     assert verdict.result is (Result.PASS if expectation is SILENT else Result.FAIL)
     assert ("perhaps" in dict(verdict.account)) is told
 
 
-def test_an_answer_where_none_was_expected_is_a_wrong_source_too():
+def test_an_answer_where_none_was_expected_is_a_wrong_source_too() -> None:
     assert judge(case(SILENT, ok()), Facet.SOURCE).result is Result.FAIL
 
 
-def test_few_attempts_do_not_prove_a_backend_missing():
+def test_few_attempts_do_not_prove_a_backend_missing() -> None:
     assert judge(case(TWO, ok("web-a"), ok("web-a")), Facet.BACKENDS).result is Result.PASS
 
 
-def test_affinity_is_judged_without_the_scout():
+def test_affinity_is_judged_without_the_scout() -> None:
     sticky = replace(TWO, sticky=True)
 
     assert judge(case(sticky, ok("web-b", scout=True), ok(), ok()), Facet.AFFINITY).result is Result.PASS
     assert judge(case(sticky, ok(), ok("web-b")), Facet.AFFINITY).result is Result.FAIL
 
 
-def test_trouble_is_inconclusive_never_unreachable():
+def test_trouble_is_inconclusive_never_unreachable() -> None:
     assert judge(case(SILENT, trouble="exec refused")).result is Result.INCONCLUSIVE
     assert judge(case(SILENT)).result is Result.INCONCLUSIVE
 
 
-def test_refusals_among_timeouts_are_one_answer_where_icmp_is_expected():
+def test_refusals_among_timeouts_are_one_answer_where_icmp_is_expected() -> None:
     mixed = (Attempt(Outcome.REFUSED), Attempt(Outcome.TIMEOUT), Attempt(Outcome.TIMEOUT))
 
     passed = judge(case(REFUSED, *mixed))
@@ -104,14 +107,14 @@ def test_refusals_among_timeouts_are_one_answer_where_icmp_is_expected():
     assert judge(case(SILENT, *mixed)).result is Result.FAIL
 
 
-def test_silence_for_an_icmp_refusal_is_inconclusive_only_where_the_limit_was_hit():
+def test_silence_for_an_icmp_refusal_is_inconclusive_only_where_the_limit_was_hit() -> None:
     silence = (Attempt(Outcome.TIMEOUT),) * 3
 
     assert judge(case(REFUSED, *silence)).result is Result.FAIL
     assert judge(case(REFUSED, *silence, limited=True)).result is Result.INCONCLUSIVE
 
 
-def test_a_host_network_pod_is_known_by_its_nodes_name():
+def test_a_host_network_pod_is_known_by_its_nodes_name() -> None:
     named = with_names(Observation("c", attempts=(ok("n2"), ok("web-a"))), {"n2": "host-a"})
 
     assert [attempt.backend for attempt in named.attempts] == ["host-a", "web-a"]
@@ -123,11 +126,11 @@ HALF = Expectation((replace(TWO.paths[0], share=0.5), Path(Outcome.TIMEOUT, shar
 @pytest.mark.parametrize(
     ("answered", "result"), [(30, Result.FAIL), (0, Result.FAIL), (4, Result.FAIL), (12, Result.PASS)]
 )
-def test_an_intermittent_cell_is_answered_as_often_as_its_share_says(answered, result):
+def test_an_intermittent_cell_is_answered_as_often_as_its_share_says(answered: int, result: Result) -> None:
     attempts = (*[ok()] * answered, *[Attempt(Outcome.TIMEOUT)] * (30 - answered))
 
     assert judge(case(HALF, *attempts), Facet.SHARES).result is result
 
 
-def test_few_attempts_do_not_prove_a_share_wrong():
+def test_few_attempts_do_not_prove_a_share_wrong() -> None:
     assert judge(case(HALF, ok(), ok(), ok()), Facet.SHARES).result is Result.PASS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -40,8 +40,8 @@ def test_the_exit_code_of_a_run(
     config = SimpleNamespace(stash={RUN: tmp_path, TOPOLOGY: SMALL})
     session = SimpleNamespace(config=config, exitstatus=ended)
 
-    pytest_sessionfinish(session, ended)
+    pytest_sessionfinish(cast("pytest.Session", session), ended)
 
     assert session.exitstatus == code
     reasons = ("declared backend host-a is not Ready: CrashLoopBackOff",) if lost == "host-a" else ()
-    assert missing_backends(config) == reasons
+    assert missing_backends(cast("pytest.Config", config)) == reasons

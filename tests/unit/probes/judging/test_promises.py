@@ -27,6 +27,7 @@ from topologies.loading.load import load, names
 
 if TYPE_CHECKING:
     from probes.plan.cell import Cell
+    from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 
 TESTS = suite.tests_of(suites)
@@ -65,20 +66,20 @@ def changed(name: str, given: tuple[str, ...]) -> Topology:
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_oracle_says_what_is_promised_of_every_selected_cell(name):
+def test_the_oracle_says_what_is_promised_of_every_selected_cell(name: str) -> None:
     wrong = []
     for topology in (changed(name, given) for given in DECLARED):
         snapshot = declared(topology)
         told = cache(partial(predict, model_cluster(topology, snapshot)))
         for test, cell in suite.items(PROMISES, plan(topology).cells, topology):
-            if differs := test.promise.contradiction(told(cell), cell, topology, snapshot):
+            if differs := promise_of(test).contradiction(told(cell), cell, topology, snapshot):
                 wrong.append(f"{topology.proxy.mode} {topology.proxy_version} {test.name}[{cell.id}]: {differs}")
 
     assert wrong == []
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_cell_is_judged_in_every_facet_that_it_always_was(name):
+def test_every_cell_is_judged_in_every_facet_that_it_always_was(name: str) -> None:
     topology = load(name)
     cells = plan(topology).cells
     judged = {(test.facet, cell.id) for test, cell in suite.items(TESTS, cells, topology)}
@@ -93,7 +94,7 @@ def test_every_cell_is_judged_in_every_facet_that_it_always_was(name):
 
 
 @pytest.mark.parametrize("name", names())
-def test_what_is_promised_is_not_judged_by_the_rules_alone_as_well(name):
+def test_what_is_promised_is_not_judged_by_the_rules_alone_as_well(name: str) -> None:
     topology = load(name)
     pairs = list(suite.items(TESTS, plan(topology).cells, topology))
     promised = {(test.facet, cell.id) for test, cell in pairs if test.promise}
@@ -104,7 +105,7 @@ def test_what_is_promised_is_not_judged_by_the_rules_alone_as_well(name):
     assert len(rest) == len(set(rest))
 
 
-def test_every_promise_is_tried_somewhere_in_the_library():
+def test_every_promise_is_tried_somewhere_in_the_library() -> None:
     tried = set()
     for name in names():
         topology = load(name)
@@ -113,7 +114,7 @@ def test_every_promise_is_tried_somewhere_in_the_library():
     assert tried == {test.name for test in PROMISES}
 
 
-def test_a_failure_prints_an_expected_line_that_agrees_with_the_promise():
+def test_a_failure_prints_an_expected_line_that_agrees_with_the_promise() -> None:
     for name in ("lab-flannel", "lab-balancer"):
         topology = load(name)
         cells = plan(topology).cells
@@ -121,22 +122,29 @@ def test_a_failure_prints_an_expected_line_that_agrees_with_the_promise():
             message = failure_of(test, cell, topology)
             (line,) = (line for line in message.splitlines() if line.strip().startswith("expected"))
             ways = line.strip().removeprefix("expected  ").split("; or ")
-            assert {way.split(",")[0] for way in ways} <= set(test.promise.outcomes), message
-            assert test.promise.source is SourceKind.ANY or all(
-                ("(kept)" in way) is (test.promise.source is SourceKind.KEPT) for way in ways
+            promise = promise_of(test)
+            assert {way.split(",")[0] for way in ways} <= set(promise.outcomes), message
+            assert promise.source is SourceKind.ANY or all(
+                ("(kept)" in way) is (promise.source is SourceKind.KEPT) for way in ways
             ), message
+
+
+def promise_of(test: suite.SuiteTest) -> Promise:
+    assert test.promise is not None
+    return test.promise
 
 
 def failure_of(test: suite.SuiteTest, cell: Cell, topology: Topology) -> str:
     """Return what a test says if every answer comes from two strangers, or no answer comes where one is promised."""
     stranger = Attempt(Outcome.OK, topology.nodes[-1].address, "stranger", seconds=0.1)
-    attempts = (stranger, replace(stranger, source=IPv4Address("192.0.2.1"), backend="another"))
-    if test.facet is Facet.REACHABILITY and Outcome.OK in test.promise.outcomes:
+    promise = promise_of(test)
+    attempts: tuple[Attempt, ...] = (stranger, replace(stranger, source=IPv4Address("192.0.2.1"), backend="another"))
+    if test.facet is Facet.REACHABILITY and Outcome.OK in promise.outcomes:
         attempts = (Attempt(Outcome.TIMEOUT),) * cell.sample
     answers = session.Answers(declared(topology), {cell.id: Observation(cell.id, attempts=attempts)}, {}, {})
     judge = Judge.over(topology, answers, [cell])
     with pytest.raises(AssertionError) as caught:
-        test.run(cell, lambda one, facet: suite.hold(test.promise, judge(one, facet), one, judge))
+        test.run(cell, lambda one, facet: suite.hold(promise, judge(one, facet), one, judge))
     return failure.told(test.function.__doc__, str(caught.value)).replace("\nE   ", "\n")
 
 
@@ -150,14 +158,14 @@ def failure_of(test: suite.SuiteTest, cell: Cell, topology: Topology) -> str:
         ("unanswered", Promise(frozenset(Outcome) - {Outcome.OK})),
     ],
 )
-def test_a_promise_is_read_from_words(text, wanted):
+def test_a_promise_is_read_from_words(text: str, wanted: Promise) -> None:
     assert Promise.parse(text) == wanted
 
 
 @pytest.mark.parametrize(
     "text", ["", "okay", "ok keep", "refused kept", "ok kept node", "ok|timeout kept", "ok kept kept"]
 )
-def test_a_promise_that_cannot_be_read_says_what_can(text):
+def test_a_promise_that_cannot_be_read_says_what_can(text: str) -> None:
     with pytest.raises(PromiseError, match=r"want outcomes joined by \|.*kept node any.*from-all"):
         Promise.parse(text)
 
@@ -165,10 +173,11 @@ def test_a_promise_that_cannot_be_read_says_what_can(text):
 TOPOLOGY = load("lab-flannel")
 SNAPSHOT = declared(TOPOLOGY)
 CELL = next(cell for cell in plan(TOPOLOGY).cells if cell.id == "pod-n1-to-web.clusterip-v4-tcp")
+ExpectedPath = tuple[Outcome, IPv4Address | None, str | None]
 OWN, NODE = SNAPSHOT.pods["pod-n1"], TOPOLOGY.node("n1").address
 
 
-def expected(*paths: tuple[Outcome, object, str | None], sticky: bool = False) -> Expectation:
+def expected(*paths: ExpectedPath, sticky: bool = False) -> Expectation:
     made = tuple(Path(one, frozenset({seen} if seen else ()), backend) for one, seen, backend in paths)
     return Expectation(made, (), "", sticky)
 
@@ -188,21 +197,21 @@ def expected(*paths: tuple[Outcome, object, str | None], sticky: bool = False) -
         ("unanswered", [(Outcome.HANG, None, None)], ""),
     ],
 )
-def test_an_expectation_contradicts_a_promise(text, paths, differs):
+def test_an_expectation_contradicts_a_promise(text: str, paths: list[ExpectedPath], differs: str) -> None:
     found = Promise.parse(text).contradiction(expected(*paths), CELL, TOPOLOGY, SNAPSHOT)
 
     assert differs in found
     assert bool(found) is bool(differs)
 
 
-def judge_of(topology: Topology, snapshot: object) -> Judge:
+def judge_of(topology: Topology, snapshot: Snapshot) -> Judge:
     answers = session.simulate(
         topology, [CELL], lambda cell, known: predict(model_cluster(topology, known), cell), snapshot
     )
     return Judge.over(topology, answers, [CELL])
 
 
-def test_a_cluster_that_is_not_the_declared_one_makes_a_promised_cell_inconclusive():
+def test_a_cluster_that_is_not_the_declared_one_makes_a_promised_cell_inconclusive() -> None:
     """Without a live endpoint every connection is refused: no pass for `answered by all`."""
     bare = replace(SNAPSHOT.services["web"], endpoints=())
     judge = judge_of(TOPOLOGY, replace(SNAPSHOT, services={**SNAPSHOT.services, "web": bare}))
@@ -213,7 +222,7 @@ def test_a_cluster_that_is_not_the_declared_one_makes_a_promised_cell_inconclusi
     assert "backend web-a" in held.headline
 
 
-def test_a_promise_that_the_topology_itself_breaks_leaves_the_verdict_to_the_rules():
+def test_a_promise_that_the_topology_itself_breaks_leaves_the_verdict_to_the_rules() -> None:
     judge = judge_of(TOPOLOGY, SNAPSHOT)
 
     held = suite.hold(Promise.parse("refused"), judge(CELL, Facet.REACHABILITY), CELL, judge)
@@ -225,7 +234,7 @@ def test_a_promise_that_the_topology_itself_breaks_leaves_the_verdict_to_the_rul
     )
 
 
-def test_a_marker_without_a_facet_is_an_error():
+def test_a_marker_without_a_facet_is_an_error() -> None:
     @pytest.mark.cells(frontend="nodeport")
     def bare() -> None: ...
 

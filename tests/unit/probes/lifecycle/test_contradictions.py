@@ -46,7 +46,7 @@ def changed(**update: Any) -> Any:
     return SMALL.model_copy(update=update)
 
 
-def test_a_cluster_as_declared_contradicts_nothing():
+def test_a_cluster_as_declared_contradicts_nothing() -> None:
     assert compare_cluster(SMALL, AS_DECLARED) == compare_cluster(SMALL, RealCluster())
     assert compare_cluster(SMALL, AS_DECLARED).notes == ()
 
@@ -77,11 +77,11 @@ def test_a_cluster_as_declared_contradicts_nothing():
         ),
     ],
 )
-def test_each_contradiction_names_declared_real_and_where(there, says):
+def test_each_contradiction_names_declared_real_and_where(there: RealCluster, says: str) -> None:
     assert told(compare_cluster(SMALL, there)) == [says]
 
 
-def test_all_contradictions_are_told_at_once():
+def test_all_contradictions_are_told_at_once() -> None:
     found = compare_cluster(SMALL, real(version="v1.30.3", nodes=AS_DECLARED.nodes[1:], api_service_ip="172.20.0.1"))
 
     assert len(found.contradictions) == 3
@@ -89,8 +89,8 @@ def test_all_contradictions_are_told_at_once():
     assert str(found).startswith("the topology contradicts the cluster: kubernetes: declared 1.20.2, real v1.30.3")
 
 
-def test_of_many_contradictions_one_line_names_the_first_and_counts_the_rest():
-    nodes = tuple(Node.model_construct(name=f"x{number}") for number in range(50))
+def test_of_many_contradictions_one_line_names_the_first_and_counts_the_rest() -> None:
+    nodes = tuple(Node(name=f"x{number}", address=IPv4Address("192.0.2.1")) for number in range(50))
     found = compare_cluster(changed(nodes=nodes), AS_DECLARED)
 
     assert len(found.contradictions) == 50
@@ -110,14 +110,14 @@ def test_of_many_contradictions_one_line_names_the_first_and_counts_the_rest():
         (real(version="", unread=("read the version: 403",)), "not compared with the topology: read the version: 403"),
     ],
 )
-def test_what_is_legal_is_a_note(there, note):
+def test_what_is_legal_is_a_note(there: RealCluster, note: str) -> None:
     found = compare_cluster(SMALL, there)
 
     assert told(found) == []
     assert [one[: len(note)] for one in found.notes] == [note]
 
 
-def test_a_cni_with_ranges_of_its_own_may_differ_from_the_node_object():
+def test_a_cni_with_ranges_of_its_own_may_differ_from_the_node_object() -> None:
     routed = changed(cni=SMALL.cni.model_copy(update={"kind": CniKind.ROUTED}))
     found = compare_cluster(routed, first_node(pod_cidrs=("10.244.7.0/24",)))
 
@@ -129,7 +129,7 @@ def test_a_cni_with_ranges_of_its_own_may_differ_from_the_node_object():
     assert told(compare_cluster(by_node, first_node(pod_cidrs=("10.244.7.0/24",))))
 
 
-def test_another_patch_release_contradicts_where_other_rules_hold():
+def test_another_patch_release_contradicts_where_other_rules_hold() -> None:
     """R7.7's like: a rule that begins or ends at a patch release."""
     found = {
         (mode, one, other)
@@ -149,7 +149,7 @@ def test_another_patch_release_contradicts_where_other_rules_hold():
     assert "the same rules hold for both" in compare_cluster(same, AS_DECLARED).notes[0]
 
 
-def test_the_patch_release_of_the_api_server_is_none_of_a_proxy_declared_apart():
+def test_the_patch_release_of_the_api_server_is_none_of_a_proxy_declared_apart() -> None:
     apart = changed(proxy=SMALL.proxy.model_copy(update={"version": Version(1, 19, 16)}))
 
     assert compare_cluster(apart, real(version="v1.20.15")).notes == ()
@@ -217,7 +217,7 @@ ENI = Node.model_construct(name="x", address=IPv4Address("10.0.1.5"), pod_cidr=N
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 @pytest.mark.parametrize("version", ["v1.33.2", "v1.33.2-eks-1ab2c3d", "v1.33.2-gke.1240000", "v1.33.2+k3s1"])
-def test_the_node_lists_of_clouds_agree_with_what_one_declares_of_them(cloud, version):
+def test_the_node_lists_of_clouds_agree_with_what_one_declares_of_them(cloud: str, version: str) -> None:
     """Of a kubelet from 1.33 on kubeProxyVersion is empty; ExternalIP, Hostname and DNS names are no InternalIP."""
     cidr = None if cloud in {"eks", "kwok"} else IPv4Network("10.244.0.0/24")
     declared_node = ENI.model_copy(update={"name": NAMES[cloud], "pod_cidr": cidr})
@@ -229,7 +229,7 @@ def test_the_node_lists_of_clouds_agree_with_what_one_declares_of_them(cloud, ve
 
 
 @pytest.mark.parametrize("cloud", ["eks", "aks", "gke", "ipv6-first"])
-def test_another_address_than_any_internal_one_contradicts(cloud):
+def test_another_address_than_any_internal_one_contradicts(cloud: str) -> None:
     declared_node = ENI.model_copy(update={"name": NAMES[cloud], "address": IPv4Address("35.1.2.3")})
     topology = changed(kubernetes=Version(1, 33, 2), nodes=(declared_node,))
     [line] = told(compare_cluster(topology, RealCluster("v1.33.2", (read_node(CLOUDS[cloud]),))))
@@ -238,20 +238,20 @@ def test_another_address_than_any_internal_one_contradicts(cloud):
     assert "10.0.1.5" in line
 
 
-def test_a_node_that_says_next_to_nothing_is_read():
+def test_a_node_that_says_next_to_nothing_is_read() -> None:
     bare = SimpleNamespace(metadata=SimpleNamespace(name="x"), spec=None, status=None)
 
     assert read_node(bare) == RealNode("x")
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_pods_of_a_cluster_as_declared_are_in_its_ranges(name):
+def test_the_pods_of_a_cluster_as_declared_are_in_its_ranges(name: str) -> None:
     topology = load(name)
 
     assert told(compare_pods(topology, declared(topology))) == []
 
 
-def test_a_pod_outside_the_declared_ranges_contradicts():
+def test_a_pod_outside_the_declared_ranges_contradicts() -> None:
     snapshot = declared(SMALL)
     strange = replace(snapshot, pods={**snapshot.pods, "pod-n2": IPv4Address("10.244.9.9")})
     elsewhere = replace(snapshot, pods={**snapshot.pods, "pod-n2": IPv4Address("172.31.0.9")})
@@ -276,7 +276,7 @@ def test_a_pod_outside_the_declared_ranges_contradicts():
         ),
     ],
 )
-def test_a_pod_of_an_eni_cluster_contradicts_only_a_declared_range(cni, says):
+def test_a_pod_of_an_eni_cluster_contradicts_only_a_declared_range(cni: str, says: list[str]) -> None:
     nodes = "[{name: n1, address: 172.31.0.11}, {name: n2, address: 172.31.0.12}]"
     topology = parse(f"{{name: eks, kubernetes: '1.30.0', nodes: {nodes}, cni: {cni}}}", "a file")
     snapshot = declared(topology)
@@ -316,18 +316,18 @@ SAID = ProxyFacts(
         ),
     ],
 )
-def test_a_proxy_that_is_another_than_declared_contradicts(facts, says):
+def test_a_proxy_that_is_another_than_declared_contradicts(facts: dict[str, Any], says: str) -> None:
     [line] = told(compare_proxies(SMALL, [replace(SAID, **facts)]))
 
     assert line.startswith(f"{says} (http://127.0.0.1:10249 on n1/")
 
 
-def test_a_proxy_as_declared_and_one_of_which_little_is_known_contradict_nothing():
+def test_a_proxy_as_declared_and_one_of_which_little_is_known_contradict_nothing() -> None:
     assert told(compare_proxies(SMALL, [SAID, ProxyFacts("n2", mode="iptables")])) == []
     assert compare_proxies(SMALL, [SAID, replace(SAID, node="n2")]).notes == ()
 
 
-def test_of_nodes_that_could_not_be_read_one_note_each_way():
+def test_of_nodes_that_could_not_be_read_one_note_each_way() -> None:
     found = compare_proxies(load("lab-flannel"), [SAID], unread=["n3"])
 
     assert found.notes == (
@@ -336,21 +336,21 @@ def test_of_nodes_that_could_not_be_read_one_note_each_way():
     )
 
 
-def test_flags_that_a_mode_does_not_read_do_not_count():
+def test_flags_that_a_mode_does_not_read_do_not_count() -> None:
     ipvs = changed(proxy=SMALL.proxy.model_copy(update={"mode": ProxyMode.IPVS}))
 
     assert told(compare_proxies(ipvs, [replace(SAID, mode="ipvs", localhost_nodeports=False)])) == []
 
 
 @pytest.mark.parametrize("real_addresses", [("primary",), ("198.18.1.11/32",)])
-def test_primary_is_the_nodes_own_address(real_addresses):
+def test_primary_is_the_nodes_own_address(real_addresses: tuple[str, ...]) -> None:
     addresses = (IPv4Network("198.18.1.11/32"),)
     topology = changed(proxy=SMALL.proxy.model_copy(update={"node_port_addresses": addresses}))
 
     assert told(compare_proxies(topology, [replace(SAID, node_port_addresses=real_addresses)])) == []
 
 
-def test_legal_skew_of_a_proxy_is_declared_apart():
+def test_legal_skew_of_a_proxy_is_declared_apart() -> None:
     apart = changed(proxy=SMALL.proxy.model_copy(update={"version": Version(1, 19, 16)}))
 
     assert told(compare_proxies(apart, [replace(SAID, version="v1.19.16")])) == []

@@ -41,8 +41,13 @@ class Run:
     api: Api
     kubeconfig: Path
     folder: Path
-    process: subprocess.Popen[str] | None = None
+    _process: subprocess.Popen[str] | None = None
     moment: Event = field(default_factory=Event)
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        assert self._process is not None, "the run was not started"
+        return self._process
 
     def start(self, *more: str, **options: Any) -> None:
         text = (LIBRARY / "lab-small.yaml").read_text(encoding="utf-8").replace("name: lab-small", "name: fake")
@@ -51,9 +56,16 @@ class Run:
         command = [sys.executable, "-m", "pytest", "-q", f"--topology={topology}", f"--kubeconfig={self.kubeconfig}"]
         chosen = ["-k", "pod-n1 and web-np", f"--out={self.folder / 'out'}", "--balancer-settle=0"]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        self.process = subprocess.Popen(  # noqa: S603 - our own command
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
             [*command, *chosen, *more], cwd=ROOT, text=True, start_new_session=True, **streams
         )
+
+    def stop(self) -> None:
+        """Kill the run and its children, if it was started."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def at(self, call: str) -> None:
         """Wait for this call of the API."""
@@ -67,11 +79,11 @@ class Run:
             method, _, path = self.api.calls[-1].partition(" ")
             return self.api.answer(method, path, "", self.api.body)
 
-        self.api.script = {call: reached} | {name: one for name, one in self.api.script.items() if name != call}
+        rest = {name: one for name, one in self.api.script.items() if name != call}
+        self.api.script = {call: reached, **rest}
 
     def ended(self) -> tuple[int, str, float]:
         """Exit code, what was printed, and seconds from now to the end."""
-        assert self.process is not None
         began = time.monotonic()
         out, err = self.process.communicate(timeout=120)
         return self.process.returncode, (out or "") + (err or ""), time.monotonic() - began
@@ -83,10 +95,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     with serve(api, tmp_path) as kubeconfig:
         made = Run(api, kubeconfig, tmp_path)
         yield made
-        if made.process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(made.process.pid, signal.SIGKILL)
-            made.process.wait()
+        made.stop()
 
 
 def hang() -> Raw:

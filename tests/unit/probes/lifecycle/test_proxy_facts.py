@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes.asking.vantages.base import Completed, UnusableError
+from probes.asking.vantages.base import Completed, UnusableError, at_once
 from probes.lifecycle.proxy_facts import BUILD, CONFIG, MODE, SCRIPT, ProxyFacts, parse, read_proxies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 # of kube-proxy 1.20.2 in the lab, shortened
 OLD = {
@@ -68,19 +71,19 @@ def printed(mode: str = "", config: Any = None, build: str = "") -> bytes:
         (printed("iptables") + b"\xff\x00", ProxyFacts("n1", "iptables")),
     ],
 )
-def test_what_is_printed_is_read(output, facts):
+def test_what_is_printed_is_read(output: bytes, facts: ProxyFacts) -> None:
     assert parse("n1", output) == facts
 
 
 @pytest.mark.parametrize("config", [[], 7, None, "x", {"kubeproxy.config.k8s.io": []}, {"Mode": 7}, [[[]]]])
-def test_a_configuration_of_another_shape_is_none(config):
+def test_a_configuration_of_another_shape_is_none(config: object) -> None:
     text = f"{MODE}\n\n{CONFIG}\n{json.dumps(config)}\n{BUILD}\n\n".encode()
 
     assert parse("n1", text) == ProxyFacts("n1")
 
 
 @pytest.mark.parametrize("wrong", [7, [], {}, "x", None, True])
-def test_a_value_of_another_type_is_unknown(wrong):
+def test_a_value_of_another_type_is_unknown(wrong: object) -> None:
     config = dict.fromkeys((*OLD, *NEW), wrong) | {"Mode": "iptables"}
 
     assert parse("n1", printed("iptables", config)).mode == "iptables"
@@ -92,9 +95,13 @@ class Pod:
     name = "host-n1"
 
     def __init__(self, output: bytes | None) -> None:
-        self.output, self.command = output, [""]
+        self.output = output
+        self.command: Sequence[str] = [""]
 
-    def run(self, command, stdin, timeout, gate=None):  # noqa: ARG002 - of a vantage
+    def run(
+        self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
+    ) -> Completed:
+        del stdin, timeout, gate
         self.command = command
         if self.output is None:
             message = "refused"
@@ -102,14 +109,14 @@ class Pod:
         return Completed(self.output)
 
 
-def test_each_node_is_asked_once_and_those_in_vain_are_named():
-    pods = {"n1": Pod(printed("iptables", OLD, "v1.20.2")), "n2": Pod(None), "n3": Pod(b"")}
-    found, unread = read_proxies(pods)
+def test_each_node_is_asked_once_and_those_in_vain_are_named() -> None:
+    first = Pod(printed("iptables", OLD, "v1.20.2"))
+    found, unread = read_proxies({"n1": first, "n2": Pod(None), "n3": Pod(b"")})
 
     assert [str(facts) for facts in found] == ["v1.20.2 iptables"]
     assert unread == ("n2", "n3")
-    assert pods["n1"].command == ["sh", "-c", SCRIPT]
+    assert first.command == ["sh", "-c", SCRIPT]
 
 
-def test_nobody_is_asked_where_nobody_is_on_a_host_network():
+def test_nobody_is_asked_where_nobody_is_on_a_host_network() -> None:
     assert read_proxies({}) == ((), ())

@@ -18,7 +18,7 @@ from topologies.schema.topology import Vantage
 FLANNEL, BARE = {"kind": "flannel-vxlan"}, {"kind": "tunnel"}
 EGRESS, GUARDED = {"kind": "tunnel", "masquerade": "egress"}, {"kind": "tunnel", "anti_spoof": True}
 ROUTED, ENI = {"kind": "routed"}, {"kind": "eni"}
-NETWORKS = {"F": FLANNEL, "O": BARE, "E": EGRESS, "G": GUARDED, "R": ROUTED, "N": ENI}
+NETWORKS: dict[str, dict[str, Any]] = {"F": FLANNEL, "O": BARE, "E": EGRESS, "G": GUARDED, "R": ROUTED, "N": ENI}
 STRICT, NO_KUBELET, SWITCHED = {"rp_filter": 1}, {"kubelet_rules": False}, {"bridge_nf_call_iptables": False}
 FLAGS: dict[str, dict[str, dict[str, Any]]] = {
     "": {},

@@ -22,7 +22,9 @@ MOST_DISTURBED = 0.01  # share of a file's cells whose attempts differ among the
 
 def held_against_the_oracle(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
     """Return the cells that disagree, and those whose attempts differ, each with the difference."""
-    there, wrong, mixed = world(recording), {}, {}
+    wrong: dict[str, str] = {}
+    mixed: dict[str, str] = {}
+    there = world(recording)
     for one in recorded(recording):
         expectation = predict(there, one.cell)
         if text := complaint(one, expectation):

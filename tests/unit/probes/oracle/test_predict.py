@@ -17,6 +17,7 @@ from probes.plan.cell import Cell
 from tests.unit.probes.oracle.variants import changed
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind
+from topologies.schema.scalars import Version
 
 if TYPE_CHECKING:
     from probes.oracle.expectation import Expectation
@@ -184,4 +185,4 @@ def test_a_kube_proxy_without_rules_is_named_with_what_there_is(mode: str, versi
 def test_localhost_node_ports_can_be_switched_off_since_1_26() -> None:
     environment = Environment.of(changed("lab-flannel", kubernetes="1.25.1", proxy={"localhost_nodeports": False}))
     assert environment.serves_node_ports_at(IPv4Address("127.0.0.1"))
-    assert not replace(environment, version=(1, 26, 0)).serves_node_ports_at(IPv4Address("127.0.0.1"))
+    assert not replace(environment, version=Version(1, 26, 0)).serves_node_ports_at(IPv4Address("127.0.0.1"))

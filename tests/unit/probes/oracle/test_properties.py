@@ -84,7 +84,8 @@ CLUSTERS, CELLS_EACH = 10_500, 3
 
 def clusters() -> Iterator[tuple[str, Topology, Snapshot]]:
     """Yield different environments, drawn with a fixed seed, with endpoints in every condition."""
-    random, seen = Random(1202), set()  # noqa: S311 - reproducible, not for secrets
+    seen: set[tuple[object, ...]] = set()
+    random = Random(1202)  # noqa: S311 - reproducible, not for secrets
     while len(seen) < CLUSTERS:
         lab, (mode, version) = random.choice(sorted(BASES)), random.choice(PROXIES)
         drawn = {part: {key: random.choice(values) for key, values in keys.items()} for part, keys in SPACE.items()}

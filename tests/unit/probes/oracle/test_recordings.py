@@ -83,7 +83,7 @@ def test_flags_and_variants_of_a_header_are_the_worlds(
 
 
 def test_node_port_addresses_and_source_ranges_of_a_header_are_the_worlds(tmp_path: Path) -> None:
-    header = {**HEADER_LINE, "version": "1.30.3", "node_port_addresses": ["198.18.1.0/24"]}
+    header: dict[str, Any] = {**HEADER_LINE, "version": "1.30.3", "node_port_addresses": ["198.18.1.0/24"]}
     header |= {"load_balancer_source_ranges": {"pod-c": ["198.18.9.0/24"]}}
     closed = {"service": "pod-c", "client": "n1", "target": "NodePort@own-cni0", "outcome": "refused"}
     fenced = {"service": "pod-c", "client": "n1", "target": "LB", "outcome": "timeout"}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from probes.oracle.catalogue import CATALOGUE, CONFIRMED, markdown, modes_of, versions
 from tests.confirmed import by_recordings
 from tests.unit.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from probes.oracle.rule import Rule
 
 DOCS = ROOT / "docs"
 PAGE = DOCS / "rules.md"
@@ -41,7 +45,7 @@ def test_ids_are_unique_and_every_rule_has_its_sentence_and_source() -> None:
 
 
 @pytest.mark.parametrize("rule", CATALOGUE, ids=lambda rule: rule.id)
-def test_a_sentence_can_be_printed_alone(rule) -> None:
+def test_a_sentence_can_be_printed_alone(rule: Rule[Any]) -> None:
     for sentence in re.split(r"(?<=\.)\s+", rule.sentence):
         assert len(sentence.split()) <= LONGEST_SENTENCE, sentence
     assert not NOT_STANDING_ALONE.search(rule.sentence)
@@ -50,7 +54,7 @@ def test_a_sentence_can_be_printed_alone(rule) -> None:
 
 
 @pytest.mark.parametrize("rule", CATALOGUE, ids=lambda rule: rule.id)
-def test_a_sentence_names_its_mode_if_only_one_mode_has_the_rule(rule) -> None:
+def test_a_sentence_names_its_mode_if_only_one_mode_has_the_rule(rule: Rule[Any]) -> None:
     modes = modes_of(rule)
     named = {mode for mode, name in MODE_NAMES.items() if name in rule.sentence}
     assert named == ({str(mode) for mode in modes} if len(modes) == 1 else set())

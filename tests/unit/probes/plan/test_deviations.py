@@ -45,21 +45,21 @@ def masqueraded() -> tuple[Attempt, ...]:
     return tuple(replace(attempt, source=OTHER) for attempt in TRUE.observations[CELL.id].attempts)
 
 
-def test_as_declared_it_passes_until_its_last_day_and_says_why():
+def test_as_declared_it_passes_until_its_last_day_and_says_why() -> None:
     verdict = judged(*SILENT)(CELL)
 
     assert verdict.result is Result.PASS
     assert f"known deviation until {TODAY}: ticket 7" in str(verdict)
 
 
-def test_it_may_say_another_source():
+def test_it_may_say_another_source() -> None:
     told = {"outcome": "ok", "sources": [str(OTHER)]}
 
     assert judged(*masqueraded(), **told)(CELL).result is Result.PASS
     assert judged(**told)(CELL, Facet.SOURCE).result is Result.FAIL
 
 
-def test_one_that_no_longer_shows_fails():
+def test_one_that_no_longer_shows_fails() -> None:
     verdict = judged()(CELL)
 
     assert verdict.result is Result.FAIL
@@ -67,18 +67,18 @@ def test_one_that_no_longer_shows_fails():
     assert "known deviation" in str(verdict)
 
 
-def test_one_that_shows_otherwise_fails():
+def test_one_that_shows_otherwise_fails() -> None:
     assert judged(Attempt(Outcome.REFUSED), Attempt(Outcome.REFUSED))(CELL).result is Result.FAIL
 
 
-def test_past_its_day_the_rules_hold_again():
+def test_past_its_day_the_rules_hold_again() -> None:
     past = TODAY - dt.timedelta(days=1)
 
     assert judged(*SILENT, expires=past)(CELL).result is Result.FAIL
     assert judged(expires=past)(CELL).result is Result.PASS
 
 
-def test_it_says_nothing_of_other_cells():
+def test_it_says_nothing_of_other_cells() -> None:
     judge = judged(*SILENT)
 
     assert {judge(cell).result for cell in CELLS if cell is not CELL} == {Result.PASS}
@@ -90,7 +90,7 @@ def test_it_says_nothing_of_other_cells():
         ({"cells": "ext-e1-to-nobody*"}, "deviations[0].cells: got 'ext-e1-to-nobody*', want a pattern"),
     ],
 )
-def test_one_that_cannot_be_judged_is_told_before_anything_is_asked(told: dict[str, Any], wanted: str):
+def test_one_that_cannot_be_judged_is_told_before_anything_is_asked(told: dict[str, Any], wanted: str) -> None:
     (complaint,) = complaints(PLAIN.model_copy(update={"deviations": (deviation(**told),)}), CELLS)
 
     assert complaint.startswith(wanted)
@@ -103,7 +103,7 @@ def test_one_that_cannot_be_judged_is_told_before_anything_is_asked(told: dict[s
         ({"sources": ["10.0.0.256"]}, "deviations[0].sources[0]: got '10.0.0.256'"),
     ],
 )
-def test_one_with_a_value_that_cannot_be_is_refused_with_the_file(told: dict[str, Any], wanted: str):
+def test_one_with_a_value_that_cannot_be_is_refused_with_the_file(told: dict[str, Any], wanted: str) -> None:
     known = {"cells": CELL.id, "outcome": "timeout", "reason": "ticket 7", "expires": "2099-12-31"}
 
     with pytest.raises(TopologyError) as caught:

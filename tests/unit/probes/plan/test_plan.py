@@ -8,7 +8,7 @@ from topologies.loading.load import load, names
 
 
 @pytest.mark.parametrize("name", names())
-def test_ids_are_unique_and_the_order_is_the_same_twice(name):
+def test_ids_are_unique_and_the_order_is_the_same_twice(name: str) -> None:
     first, second = plan(load(name)), plan(load(name))
     ids = [cell.id for cell in first.cells]
 
@@ -16,18 +16,18 @@ def test_ids_are_unique_and_the_order_is_the_same_twice(name):
     assert first == second
 
 
-def test_the_standard_matrix_has_more_than_300_cells():
+def test_the_standard_matrix_has_more_than_300_cells() -> None:
     assert len(plan(load("lab-flannel")).cells) >= 300
 
 
-def test_every_omission_has_its_reason():
+def test_every_omission_has_its_reason() -> None:
     left = plan(load("lab-flannel")).omissions
 
     assert left
     assert all(omission.reason for omission in left)
 
 
-def test_a_node_port_is_asked_on_own_node_and_on_one_of_each_class():
+def test_a_node_port_is_asked_on_own_node_and_on_one_of_each_class() -> None:
     asked = {
         cell.frontend.label
         for cell in plan(load("lab-flannel")).cells
@@ -39,17 +39,17 @@ def test_a_node_port_is_asked_on_own_node_and_on_one_of_each_class():
 
 
 @pytest.mark.parametrize(("backends", "size"), [(0, 3), (1, 3), (2, 11), (3, 20)])
-def test_the_sample_shows_every_backend_with_probability_999(backends, size):
+def test_the_sample_shows_every_backend_with_probability_999(backends: int, size: int) -> None:
     assert sample_size(backends) == size
 
 
-def test_a_balancer_nobody_has_is_not_asked():
+def test_a_balancer_nobody_has_is_not_asked() -> None:
     kinds = {cell.frontend.kind for cell in plan(load("example-kubeadm")).cells}
 
     assert "loadbalancer" not in kinds
 
 
-def test_refusals_that_would_not_fit_into_a_pods_burst_are_left_out_and_say_so():
+def test_refusals_that_would_not_fit_into_a_pods_burst_are_left_out_and_say_so() -> None:
     planned = plan(load("lab-flannel"))
     left = {omission.cell: omission.reason for omission in planned.omissions}
     asked = {cell.id for cell in planned.cells}
@@ -59,7 +59,7 @@ def test_refusals_that_would_not_fit_into_a_pods_burst_are_left_out_and_say_so()
     assert "pod-n3-to-web-lb.nodeport.n3-cni0-v4-tcp" in asked
 
 
-def test_no_client_is_owed_more_refusals_than_one_burst():
+def test_no_client_is_owed_more_refusals_than_one_burst() -> None:
     topology = load("lab-flannel")
     empty = {service.name for service in topology.workload.services if not topology.backends_of(service)}
     owed = Counter(
@@ -71,7 +71,7 @@ def test_no_client_is_owed_more_refusals_than_one_burst():
     assert max(owed.values()) <= BURST
 
 
-def test_cells_that_share_a_count_of_icmp_errors():
+def test_cells_that_share_a_count_of_icmp_errors() -> None:
     places = {cell.id: cell.place for cell in plan(load("lab-flannel")).cells}
 
     assert places["pod-n3-to-none-lb.clusterip-v4-tcp"] == ("n3", "n3")
@@ -80,7 +80,7 @@ def test_cells_that_share_a_count_of_icmp_errors():
     assert places["ext-e1-to-none-lb.loadbalancer-v4-tcp"] == ("ext-e1", "ext-e1")
 
 
-def test_a_client_that_may_be_sent_home_is_asked_often_enough_to_measure_its_share():
+def test_a_client_that_may_be_sent_home_is_asked_often_enough_to_measure_its_share() -> None:
     topology = load("lab-balancer")
     sizes = {f"{cell.frontend.service}.{cell.frontend.label}": cell.sample for cell in plan(topology).cells}
 

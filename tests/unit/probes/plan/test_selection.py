@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from probes.plan.plan import plan
@@ -8,7 +10,7 @@ TOPOLOGY = load("lab-small")
 CELLS = plan(TOPOLOGY).cells
 
 
-def test_selectors_are_all_to_be_met():
+def test_selectors_are_all_to_be_met() -> None:
     chosen = select(CELLS, TOPOLOGY, {"frontend": "nodeport", "policy": "Local", "vantage": ("pod", "node")})
 
     assert chosen
@@ -17,15 +19,15 @@ def test_selectors_are_all_to_be_met():
 
 
 @pytest.mark.parametrize("wanted", [{"fronted": "nodeport"}, {"frontend": "nodeprt"}, {"policy": ("Local", "local")}])
-def test_a_misspelt_selector_is_an_error(wanted):
+def test_a_misspelt_selector_is_an_error(wanted: dict[str, Any]) -> None:
     with pytest.raises(SelectionError, match="got"):
         select(CELLS, TOPOLOGY, wanted)
 
 
-def test_the_balancers_stories_are_found_by_what_they_are_about():
+def test_the_balancers_stories_are_found_by_what_they_are_about() -> None:
     topology = load("lab-balancer")
 
-    def labels(**wanted):
+    def labels(**wanted: Any) -> set[str]:
         return {
             f"{one.frontend.service}.{one.frontend.label}" for one in select(plan(topology).cells, topology, wanted)
         }

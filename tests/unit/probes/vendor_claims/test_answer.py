@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -39,7 +41,7 @@ REFUSED, TIMEOUT = Ending(Outcome.REFUSED), Ending(Outcome.TIMEOUT)
         ("fails", [], False),
     ],
 )
-def test_an_answer_holds_where_every_ending_is_as_promised(text, endings, holds):
+def test_an_answer_holds_where_every_ending_is_as_promised(text: str, endings: list[Any], holds: bool) -> None:
     answer = ClaimedAnswer.model_validate(text)
 
     assert str(answer) == text
@@ -47,6 +49,6 @@ def test_an_answer_holds_where_every_ending_is_as_promised(text, endings, holds)
 
 
 @pytest.mark.parametrize("text", ["", "works", "ok kept", "from", "ok from kept from vtep(n1)"])
-def test_what_is_no_answer_is_refused(text):
+def test_what_is_no_answer_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         ClaimedAnswer.model_validate(text)

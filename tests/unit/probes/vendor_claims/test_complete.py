@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from probes.vendor_claims import load
 from probes.vendor_claims.model import Standing
 from tests.unit.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from probes.vendor_claims.model import Claim
 
 # table: (rows, claims in its cells, statements)
 COUNTS = {
@@ -64,12 +68,12 @@ TABLES = {table.id: table for page in load.pages() for table in page.tables}
 CLAIMS = [pytest.param(claim, id=f"{page.name}-{name}") for page in load.pages() for name, claim in page.claims()]
 
 
-def test_every_table_is_there_and_no_other():
+def test_every_table_is_there_and_no_other() -> None:
     assert TABLES.keys() == COUNTS.keys()
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_no_row_cell_or_statement_is_missing(name):
+def test_no_row_cell_or_statement_is_missing(name: str) -> None:
     table = TABLES[name]
     claims = sum(not isinstance(cell, str) for row in table.rows for cell in row.cells)
 
@@ -77,13 +81,13 @@ def test_no_row_cell_or_statement_is_missing(name):
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_the_standing_to_each_claim_is_as_found(name):
+def test_the_standing_to_each_claim_is_as_found(name: str) -> None:
     standings = [claim.standing for _, claim in TABLES[name].claims()]
 
     assert standings == [LETTERS[letter] for letter in STANDINGS[name].split()]
 
 
-def test_ids_are_unique():
+def test_ids_are_unique() -> None:
     ids = Counter(name for page in load.pages() for name, _ in page.claims())
 
     assert ids.total() == sum(cells + statements for _, cells, statements in COUNTS.values())
@@ -91,13 +95,13 @@ def test_ids_are_unique():
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_a_claim_that_a_test_checks_names_one_that_is_there(claim):
+def test_a_claim_that_a_test_checks_names_one_that_is_there(claim: Claim) -> None:
     path, _, function = claim.checked_by.partition("::")
 
     assert not path or f"def {function}(" in (ROOT / path).read_text(encoding="utf-8")
 
 
-def test_a_claim_without_any_check_says_why():
+def test_a_claim_without_any_check_says_why() -> None:
     unchecked = [claim for page in load.pages() for _, claim in page.claims() if not (claim.cases or claim.checked_by)]
 
     assert all(claim.why for claim in unchecked)

@@ -21,6 +21,8 @@ from reports.records.run import DeclaredTopology, Run
 from topologies.loading.load import load as topology
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from probes.observation import Observation
     from topologies.schema.topology import Topology
 
@@ -48,14 +50,14 @@ def with_sockets(seen: Observation) -> Observation:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documented")
     claims.write(folder)
     return folder
 
 
 @pytest.mark.parametrize("name", load.NAMES)
-def test_a_page_has_every_claim_with_its_account_and_every_text(written, name):
+def test_a_page_has_every_claim_with_its_account_and_every_text(written: Path, name: str) -> None:
     text = (written / f"{name}.html").read_text(encoding="utf-8")
     page = load.load(name)
 
@@ -70,7 +72,7 @@ def test_a_page_has_every_claim_with_its_account_and_every_text(written, name):
 
 
 @pytest.mark.parametrize("name", [*load.NAMES, "index"])
-def test_a_page_fetches_nothing(written, name):
+def test_a_page_fetches_nothing(written: Path, name: str) -> None:
     text = (written / f"{name}.html").read_text(encoding="utf-8")
 
     assert "http:" not in text
@@ -78,7 +80,7 @@ def test_a_page_fetches_nothing(written, name):
     assert not re.search(r"<(script|img|link)[^>]* src=", text)
 
 
-def test_a_run_shows_the_claims_of_its_cluster():
+def test_a_run_shows_the_claims_of_its_cluster() -> None:
     found = collect_evidence(load.load("ack"), [ran(topology("ack-terway"))])
 
     face = found["000-D.r2.outcome"]
@@ -87,7 +89,7 @@ def test_a_run_shows_the_claims_of_its_cluster():
     assert found["000-D.r4.outcome"].result is None
 
 
-def test_what_a_run_shows_otherwise_is_told_as_such():
+def test_what_a_run_shows_otherwise_is_told_as_such() -> None:
     found = collect_evidence(load.load("ack"), [ran(topology("ack-terway"), refused="timeout")])
 
     face = found["000-D.r2.outcome"]
@@ -95,7 +97,7 @@ def test_what_a_run_shows_otherwise_is_told_as_such():
     assert any("want refused" in one.note for one in face.shown)
 
 
-def test_a_host_that_shows_the_balancers_address_does_not_show_its_own():
+def test_a_host_that_shows_the_balancers_address_does_not_show_its_own() -> None:
     """As IPVS has it: the address is bound to the node, so the host's own socket takes it."""
     found = collect_evidence(load.load("ack"), [ran(topology("lab-ipvs-eni"))])
 
@@ -104,20 +106,22 @@ def test_a_host_that_shows_the_balancers_address_does_not_show_its_own():
     assert "vip" in face.shown[0].brief
 
 
-def test_a_claim_no_run_could_show_says_what_it_needs():
+def test_a_claim_no_run_could_show_says_what_it_needs() -> None:
     found = collect_evidence(load.load("cce"), [ran(topology("lab-flannel"))])
 
     assert found["003-1.r1.vpc-ipvs"].unshown == "needs cni.kind vpc-routed, proxy.mode ipvs, cni.masquerade none"
 
 
-def test_versions_with_the_same_answer_are_told_together(written):
+def test_versions_with_the_same_answer_are_told_together(written: Path) -> None:
     text = (written / "cce.html").read_text(encoding="utf-8")
 
     assert "1.20 to 1.23: refused" in text
     assert "1.24 to 1.36: timeout" in text
 
 
-def test_the_command_tells_what_it_wrote_and_what_it_cannot_read(tmp_path, capsys):
+def test_the_command_tells_what_it_wrote_and_what_it_cannot_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = type("Options", (), {"out": tmp_path / "pages", "runs": []})()
     assert command.run(options) == 0
     assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "pages" / "ack.html")

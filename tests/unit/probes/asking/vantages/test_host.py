@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from probes.asking.vantages import base
+
 needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")
 CELL = Cell(Vantage(name="here", kind=VantageKind.POD), Frontend("web", FrontendKind.CLUSTER_IP))
 RIGHT = [{Outcome.OK}, {Outcome.REFUSED}]
 SHELL = shutil.which("sh") or "sh"
 
 
-def ask(vantage: LocalVantage) -> list[set[Outcome]]:
+def ask(vantage: base.Vantage) -> list[set[Outcome]]:
     with echo() as good, closed() as nobody:
         wants = [ProbeRequest(Question(CELL, target), 3) for target in (good, nobody)]
         found = run_batch(ClientHost(vantage, curl.Ports()), wants, 1.0)

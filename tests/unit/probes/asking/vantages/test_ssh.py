@@ -55,7 +55,7 @@ class Daemon:
 @contextmanager
 def daemon(folder: Path) -> Iterator[Daemon]:
     for name in ("host", "user", "stranger"):
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
         subprocess.run(command, check=True)  # noqa: S603 - our own keys
     with closed() as free:
         port = free.port
