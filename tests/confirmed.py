@@ -76,7 +76,9 @@ def confirmed_by(topology: Topology, cells: Iterable[Cell]) -> set[str]:
     for cell in cells:
         with mutations.heard() as names:
             expectation = _predicted(there, cell)
-        for rule in names if expectation else ():
+        if expectation is None:
+            continue
+        for rule in names:
             speaking[rule].append((cell, expectation))
     return {rule for rule, asked in speaking.items() if _contradicted(there, rule, asked)}
 

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page, ViewportSize
 
-DESKTOP, PHONE = {"width": 1366, "height": 900}, {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1366, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 CLAIM = "000-D.r2.outcome"
 
 
@@ -45,7 +46,7 @@ def page(browser: BrowserContext, folder: Path) -> Iterator[Page]:
 
 
 def opened(page: Page) -> list[str]:
-    return [one.get_attribute("id") for one in page.locator(".account").all() if one.is_visible()]
+    return [one.get_attribute("id") or "" for one in page.locator(".account").all() if one.is_visible()]
 
 
 def test_a_click_opens_the_account_and_escape_closes_it(page: Page) -> None:

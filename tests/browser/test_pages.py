@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page, ViewportSize
 
 IP, PORT = "pod-n2-to-web.clusterip-v4-tcp", "pod-n1-to-web-np.nodeport.n1-v4-tcp"
-DESKTOP, PHONE = {"width": 1366, "height": 900}, {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1366, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def _run(bent: dict[str, Callable[[Observation], Observation]]) -> Run:
     topology = load("lab-small")
     cells = [cell for cell in plan(topology).cells if cell.frontend.service in {"web", "web-np"}]
     answers = session.simulate(topology, cells, lambda cell, known: expect(topology, known, cell))
-    seen = {name: bent.get(name, lambda one: one)(one) for name, one in answers.observations.items()}
+    seen = {name: bent[name](one) if name in bent else one for name, one in answers.observations.items()}
     judge = Judge.over(topology, replace(answers, observations=seen), cells)
     records = tuple(build.records(judge, cells))
     return Run(topology=DeclaredTopology.of(topology), started="2026-11-22T05:35:08Z", records=records)
@@ -82,7 +83,7 @@ def shown(browser: BrowserContext, folder: Path, request: pytest.FixtureRequest)
 
 
 @pytest.mark.parametrize("shown", ["predict"], indirect=True)
-def test_a_cell_tells_every_way_by_its_rules(shown):
+def test_a_cell_tells_every_way_by_its_rules(shown: Page) -> None:
     prediction = Prediction.of(declared("lab-flannel", {}))
     cell = next(one for one in prediction.cells if one.cell.id == "host-n1-to-web-lb-local.loadbalancer-v4-tcp")
 
@@ -98,9 +99,9 @@ def test_a_cell_tells_every_way_by_its_rules(shown):
 
 
 @pytest.mark.parametrize("shown", ["predict"], indirect=True)
-def test_a_prediction_is_searched_by_words_and_by_reachability(shown):
+def test_a_prediction_is_searched_by_words_and_by_reachability(shown: Page) -> None:
     shown.fill("#find", "web-np-local ext-e1")
-    found = [one.get_attribute("title") for one in shown.locator(".c:not(.off)").all()]
+    found = [one.get_attribute("title") or "" for one in shown.locator(".c:not(.off)").all()]
     assert found
     assert all("web-np-local" in name and "ext-e1" in name for name in found)
 
@@ -112,7 +113,7 @@ def test_a_prediction_is_searched_by_words_and_by_reachability(shown):
 
 
 @pytest.mark.parametrize("shown", ["diff"], indirect=True)
-def test_changes_are_filtered_by_kind_and_their_rules_are_told(shown):
+def test_changes_are_filtered_by_kind_and_their_rules_are_told(shown: Page) -> None:
     assert shown.locator("#torn").count() == 0
     assert shown.locator(".group").first.get_attribute("data-mark") == "lost-reachability"
     assert "R4.1" in shown.locator(".group").first.inner_text()
@@ -124,7 +125,7 @@ def test_changes_are_filtered_by_kind_and_their_rules_are_told(shown):
 
 
 @pytest.mark.parametrize("shown", ["runs"], indirect=True)
-def test_what_fails_newly_is_red_even_if_the_backend_sees_the_client(shown):
+def test_what_fails_newly_is_red_even_if_the_backend_sees_the_client(shown: Page) -> None:
     (group,) = shown.locator(".group").all()
     assert group.get_attribute("data-mark") == "newly-failing"
     edge = group.evaluate("one => getComputedStyle(one).borderLeftColor")
@@ -137,14 +138,14 @@ def test_what_fails_newly_is_red_even_if_the_backend_sees_the_client(shown):
 
 
 @pytest.mark.parametrize("shown", ["predict", "diff", "runs"], indirect=True)
-def test_a_phone_scrolls_no_page_sideways(shown):
+def test_a_phone_scrolls_no_page_sideways(shown: Page) -> None:
     shown.set_viewport_size(PHONE)
 
     assert shown.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 @pytest.mark.parametrize("shown", ["predict", "diff"], indirect=True)
-def test_light_and_dark_are_a_button_apart(shown):
+def test_light_and_dark_are_a_button_apart(shown: Page) -> None:
     shades = set()
     for _ in range(2):
         shown.click("#theme")

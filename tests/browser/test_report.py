@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page, ViewportSize
 
 FAILED = "pod-n1-to-web-np.nodeport.n3-v4-tcp"
-DESKTOP, PHONE = {"width": 1366, "height": 900}, {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1366, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +135,7 @@ def test_a_phone_scrolls_no_body_sideways(page: Page, opened: bool) -> None:
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_the_opened_cell_stays_in_sight(page: Page, size: dict[str, int]) -> None:
+def test_the_opened_cell_stays_in_sight(page: Page, size: ViewportSize) -> None:
     page.set_viewport_size(size)
     for _ in range(3):
         page.keyboard.press("n")
@@ -169,7 +170,7 @@ def test_filtering_is_quick(page: Page) -> None:
 
     def spent() -> float:
         told = devtools.send("Performance.getMetrics")["metrics"]
-        return sum(one["value"] for one in told if one["name"] == "TaskDuration")
+        return sum(float(one["value"]) for one in told if one["name"] == "TaskDuration")
 
     before = spent()
     page.click("[data-verdict=fail]")

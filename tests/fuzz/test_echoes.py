@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from contextlib import suppress
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from tests.unit.support.servers import LOOPBACK, closed, echo
 from topologies.frontends import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.unit.support.hostile import Step
 
@@ -170,6 +171,10 @@ def answer(seed: int) -> Iterable[Step]:
     return [text]
 
 
+def next_answer(seeds: Iterator[int]) -> Iterable[Step]:
+    return answer(next(seeds))
+
+
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")
 def test_ten_thousand_hostile_answers_harm_their_own_cells_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(curl, "ANSWER_TIME", 4.0)  # the honest server is Python's, on this busy machine
@@ -177,7 +182,7 @@ def test_ten_thousand_hostile_answers_harm_their_own_cells_only(monkeypatch: pyt
     for seed in rounds(10_000 // HOSTILE_PER_BATCH):
         numbers = iter(range(seed * 1_000_000, (seed + 1) * 1_000_000))
         vantage = BoundedVantage()
-        with echo() as good, closed() as nobody, hostile(lambda n=numbers: answer(next(n))) as bad, in_time(BATCH_S):
+        with echo() as good, closed() as nobody, hostile(partial(next_answer, numbers)) as bad, in_time(BATCH_S):
             targets = [good, bad, nobody, good, bad, good]
             wants = [
                 ProbeRequest(Question(CELL, target), HOSTILE_PER_BATCH // 2 if target == bad else 20)

@@ -19,12 +19,12 @@ def broken(dice: random.Random) -> bytes:
     return bytes(bad[: dice.randrange(len(bad))])
 
 
-def test_broken_output():
+def test_broken_output() -> None:
     for number in rounds(2000):
         with in_time():
             assert parse("n1", broken(random.Random(number))).node == "n1"  # noqa: S311 - seeded on purpose
 
 
-def test_deep_output():
+def test_deep_output() -> None:
     with in_time():
         assert parse("n1", GOOD.replace(b"{", b"[" * LARGEST)).mode == "nftables"

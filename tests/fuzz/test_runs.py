@@ -17,6 +17,7 @@ from hairpin.main import main
 from probes import session
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
+from probes.vendor_claims.load import pages
 from reports.analysis.claim_evidence import collect_evidence
 from reports.html import claims
 from reports.html import run as html
@@ -41,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command += ["-k", "n3-to-web.clusterip or to-web.endpoint"]
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - our own command
     folder = (out / "last").resolve()
-    (page,) = (page for page in claims.pages() if page.name == "flannel")
+    (page,) = (page for page in pages() if page.name == "flannel")
     assert main(["diff", str(folder), str(folder), "-o", os.devnull]) == 0  # imports are not timed
     assert any(face.shown for face in collect_evidence(page, [journal.load(folder)]).values())
     return folder
@@ -70,13 +71,15 @@ def spoilt(content: bytes, chance: random.Random) -> bytes:
 @pytest.fixture
 def one_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only flannel's page, which has what this run can show: the pages of other vendors cost seconds of prediction."""
-    (page,) = (page for page in claims.pages() if page.name == "flannel")
+    (page,) = (page for page in pages() if page.name == "flannel")
     monkeypatch.setattr(claims, "pages", lambda: [page])
 
 
 @pytest.mark.usefixtures("one_page")
 @pytest.mark.parametrize("part", range(6))
-def test_a_tampered_run_is_read_or_refused_in_words(made, tmp_path, capsys, part):
+def test_a_tampered_run_is_read_or_refused_in_words(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: int
+) -> None:
     content = (made / "run.json").read_bytes()
     codes = []
     for case in bounds.rounds(RUNS):
@@ -128,7 +131,7 @@ def journals(folder: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_a_tampered_journal_is_read_as_far_as_it_goes(made, tmp_path, part):
+def test_a_tampered_journal_is_read_as_far_as_it_goes(made: Path, tmp_path: Path, part: int) -> None:
     run = journal.load(made)
     whole = tmp_path / "whole"
     whole.mkdir()

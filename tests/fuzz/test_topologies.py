@@ -20,6 +20,8 @@ from topologies.loading.overrides import declared as declared_with
 from topologies.loading.overrides import parse as parse_overrides
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from topologies.schema.topology import Topology
 
 SEED = 9
@@ -59,7 +61,7 @@ WORDS = [
 
 
 @pytest.fixture(autouse=True)
-def in_memory():
+def in_memory() -> Iterator[None]:
     """No case may make the process large."""
     yield
     assert peak_mb() < MEMORY_MB
@@ -121,7 +123,7 @@ def predict_some(topology: Topology, chance: random.Random) -> None:
             continue
 
 
-def test_a_mutated_file_is_a_topology_or_one_error():
+def test_a_mutated_file_is_a_topology_or_one_error() -> None:
     loaded = refused = 0
     for number in rounds(5_000):
         chance = random.Random(SEED * 1_000_000 + number)  # noqa: S311 - seeded on purpose
@@ -153,7 +155,7 @@ def assert_readable(error: TopologyError) -> None:
     assert all(one.want and one.got and one.path for one in error.complaints)
 
 
-def test_a_mutated_override_is_a_topology_or_one_error():
+def test_a_mutated_override_is_a_topology_or_one_error() -> None:
     library = names()
     for number in rounds(2_000):
         chance = random.Random(SEED * 2_000_000 + number)  # noqa: S311 - seeded on purpose

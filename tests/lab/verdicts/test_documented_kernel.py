@@ -46,7 +46,7 @@ def connect(address: str) -> str:
     return f'ip netns exec a python3 -c "import errno, socket; {ask}"'
 
 
-def test_the_first_of_equal_routes_is_used():
+def test_the_first_of_equal_routes_is_used() -> None:
     routes = """
     ip route append default via 198.18.0.1 dev eth0
     ip route append default via 198.18.1.1 dev eth1
@@ -56,13 +56,13 @@ def test_the_first_of_equal_routes_is_used():
     assert set(re.findall(r"dev (eth\d)", shown(TWO_CARDS + routes))) == {"eth0"}
 
 
-def test_an_equal_route_is_not_added_but_appended():
+def test_an_equal_route_is_not_added_but_appended() -> None:
     twice = "ip route add default via 198.18.0.1 dev eth0; ip route add default via 198.18.1.1 dev eth1"
 
     assert "File exists" in sandbox(f"{TWO_CARDS}\n{twice}").stderr
 
 
-def test_one_multipath_route_divides_the_destinations():
+def test_one_multipath_route_divides_the_destinations() -> None:
     routes = """
     ip route add default nexthop via 198.18.0.1 dev eth0 nexthop via 198.18.1.1 dev eth1
     for n in $(seq 1 64); do ip route get 198.19.0.$n; done
@@ -71,20 +71,20 @@ def test_one_multipath_route_divides_the_destinations():
     assert set(re.findall(r"dev (eth\d)", shown(TWO_CARDS + routes))) == {"eth0", "eth1"}
 
 
-def test_a_vxlan_socket_belongs_to_the_kernel():
+def test_a_vxlan_socket_belongs_to_the_kernel() -> None:
     told = shown(f"{PAIR}{TUNNEL} ip netns exec a ss --listening --udp --numeric --processes --no-header")
 
     assert re.search(r":8472\s", told)
     assert "users:" not in told
 
 
-def test_a_vxlan_device_is_fifty_bytes_smaller():
+def test_a_vxlan_device_is_fifty_bytes_smaller() -> None:
     told = shown(f"{PAIR}{TUNNEL} ip -n a -o link show left; ip -n a -o link show flannel.1")
 
     assert [int(mtu) for mtu in re.findall(r"mtu (\d+)", told)] == [1500, 1450]
 
 
-def test_a_syn_ack_offers_what_fits_into_the_tunnel():
+def test_a_syn_ack_offers_what_fits_into_the_tunnel() -> None:
     serve = "import socket; s = socket.create_server(('10.244.2.0', 9000)); s.accept()[0].recv(1)"
     ask = (
         "import socket; s = socket.create_connection(('10.244.2.0', 9000), 5); "
@@ -101,7 +101,7 @@ def test_a_syn_ack_offers_what_fits_into_the_tunnel():
     assert "mss 1410" in shown(script)
 
 
-def test_without_8472_nothing_crosses_the_tunnel():
+def test_without_8472_nothing_crosses_the_tunnel() -> None:
     """An RST from a closed port is as good as a ping: something came back."""
     script = f"""{PAIR}{TUNNEL}
     {connect("10.244.2.0")}
@@ -114,7 +114,7 @@ def test_without_8472_nothing_crosses_the_tunnel():
 
 
 @pytest.mark.parametrize(("kind", "error"), [("icmp-host-prohibited", "EHOSTUNREACH"), ("tcp-reset", "ECONNREFUSED")])
-def test_host_prohibited_is_no_route_to_host(kind, error):
+def test_host_prohibited_is_no_route_to_host(kind: str, error: str) -> None:
     script = f"""{PAIR}
     ip netns exec b iptables -A INPUT -p tcp -j REJECT --reject-with {kind}
     {connect("198.18.1.12")}

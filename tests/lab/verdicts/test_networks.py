@@ -37,7 +37,7 @@ NODES = [
     }
     for x in (1, 2)
 ]
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "vpc-egress": {"cni": {"kind": "vpc-routed", "masquerade": "egress"}},
     "vpc-flannel": {"cni": {"kind": "vpc-routed", "masquerade": "flannel"}},
     # The only backend gets its own packets back by the card they came from: the node's redirects use up its refusals.
