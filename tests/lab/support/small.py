@@ -20,7 +20,7 @@ def named(name: str, **more: object) -> Topology:
 
 def inside(name: str, host: str, *argv: str) -> str:
     """Return what a command printed on a host of the lab; ProcessError if it failed."""
-    return run(Sandbox.find(name).door(host, argv), timeout=30)
+    return run(Sandbox.find(name).enter_command(host, argv), timeout=30)
 
 
 def api(name: str, method: str, path: str, body: object = None) -> dict[str, object]:

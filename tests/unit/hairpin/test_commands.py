@@ -70,7 +70,7 @@ def test_the_steps_of_why_are_the_rules_of_the_expectation(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "mode"), [("lab-small", "iptables"), ("lab-ipvs-fences", "IPVS")])
-def test_a_step_of_why_names_the_clusters_own_mode(name, mode):
+def test_a_step_of_why_names_the_clusters_own_mode(name: str, mode: str) -> None:
     """Most rules of endpoint selection belong to several modes."""
     topology = load(name)
     steps = {

@@ -13,7 +13,7 @@ from reports.records.prediction import Prediction
 from topologies.loading.overrides import declared
 
 if TYPE_CHECKING:
-    from reports.analysis.diff import Group
+    from reports.analysis.diff import ChangeGroup
 
 OLD, NEW = {"kubernetes": "1.22.15"}, {"kubernetes": "1.24.6"}
 # In the standard workload web-a is on n1, web-b and host-a (on the host network) on n2; n3 and n4 have no endpoint.
@@ -55,7 +55,7 @@ def documented() -> list[tuple[str, ...]]:
     return [tuple(part.strip() for part in line.split("|")) for line in ROWS.strip().splitlines()]
 
 
-def rules_of(group: Group) -> tuple[str, str]:
+def rules_of(group: ChangeGroup) -> tuple[str, str]:
     """Return the ids of the rules that only one side has."""
     assert group.gone is not None
     assert group.come is not None

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests import prose
 from tests.unit.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BAD = (
     "The log tells why.",
@@ -76,7 +81,7 @@ def test_a_long_commit_subject_is_found() -> None:
     assert prose.long_subjects(log) == [f"commit 5d6e7f8: 73 characters, want at most 72: {'b' * 73}"]
 
 
-def test_without_history_no_subject_is_checked(tmp_path) -> None:
+def test_without_history_no_subject_is_checked(tmp_path: Path) -> None:
     assert prose.read_log(tmp_path) is None
 
 

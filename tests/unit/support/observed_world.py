@@ -179,15 +179,17 @@ def _endpoints(backend: str) -> tuple[Endpoint, ...]:
 class RecordedBalancer:
     """A load balancer that sends outside clients to n1 or n2, and answers clients inside the cluster at any port."""
 
-    def receive(self, conn: Connection) -> tuple[NextHop, ...]:
+    def receive(self, conn: Connection) -> Iterator[NextHop]:
         if lost_answer(conn):
-            return (NextHop((Path(Outcome.TIMEOUT),)),)
+            yield NextHop((Path(Outcome.TIMEOUT),))
+            return
         if conn.packet.origin is not Origin.EXTERNAL or not conn.declared:
-            return (NextHop((Path(Outcome.OK, frozenset({conn.packet.source}), REAL_LB),)),)
+            yield NextHop((Path(Outcome.OK, frozenset({conn.packet.source}), REAL_LB),))
+            return
         node = "n2" if conn.state.external_traffic_policy is TrafficPolicy.LOCAL else "n1"
         packet = Packet(Origin.EXTERNAL, conn.packet.source, node=node)
         target = conn.cluster.topology.node(node).address
-        return (NextHop(replace(conn, kind=FrontendKind.NODE_PORT, target=target, asked_node=node, packet=packet)),)
+        yield NextHop(replace(conn, kind=FrontendKind.NODE_PORT, target=target, asked_node=node, packet=packet))
 
 
 def world(recording: Recording) -> ClusterModel:

@@ -16,7 +16,7 @@ from tests.unit.support.questions import OK, REFUSED, SOURCE, TIMEOUT, ask, outc
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from probes.asking.vantages.base import Vantage
+    from probes.asking.vantages.base import Prober
     from topologies.frontends import Target
 
 
@@ -232,7 +232,7 @@ def test_a_sample_larger_than_a_batch_is_split() -> None:
 
 def test_progress_says_who_was_asked_what() -> None:
     lines: list[str] = []
-    vantages: dict[str, Vantage] = {
+    vantages: dict[str, Prober] = {
         "pod-n1": SimulatedVantage("pod-n1", lambda _: OK),
         "pod-n2": Flaky(UnusableError("gone")),
     }

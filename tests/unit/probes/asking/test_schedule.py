@@ -52,7 +52,7 @@ def test_the_phases_are_probed_in_one_order() -> None:
         ("pod-n1-to-web-lb-local.nodeport.n3-v4-tcp", {"silent"}),
     ],
 )
-def test_a_question_has_the_declared_facts_that_decide_its_phase(name, flags):
+def test_a_question_has_the_declared_facts_that_decide_its_phase(name: str, flags: set[str]) -> None:
     [cell] = [one for one in plan(FLANNEL).cells if one.id == name]
 
     asked = schedule.build_question(FLANNEL, cell, resolve(cell.frontend, FLANNEL, declared(FLANNEL)))

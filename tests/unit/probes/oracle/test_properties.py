@@ -47,7 +47,7 @@ CELLS = {lab: (*plan(topology).cells, *more_cells(topology)) for lab, topology i
 PROXIES = [
     (mode, version)
     for mode in ProxyMode
-    for version in (Version(*minor, patch) for minor in known_minors() for patch in (1, 6))
+    for version in (Version(minor[0], minor[1], patch) for minor in known_minors() for patch in (1, 6))
     if MODES[mode].versions.includes(version)
 ]
 YES_OR_NO = (True, False)

@@ -26,27 +26,27 @@ def with_workload(services: int) -> Topology:
     return topology.model_copy(update={"workload": changed})
 
 
-def test_a_plan_costs_as_much_as_its_nodes():
+def test_a_plan_costs_as_much_as_its_nodes() -> None:
     few, many = (with_nodes(load("lab-flannel"), count) for count in (50, 200))
 
     assert count_operations(lambda: plan(many)) < 4 * LINEAR * count_operations(lambda: plan(few))
 
 
-def test_a_node_left_out_costs_few_operations():
+def test_a_node_left_out_costs_few_operations() -> None:
     topology = with_nodes(load("lab-flannel"), 100)
 
     assert count_operations(lambda: plan(topology)) < 160 * len(plan(topology).omissions)
 
 
-def test_a_plan_costs_as_much_as_its_services_and_backends():
+def test_a_plan_costs_as_much_as_its_services_and_backends() -> None:
     few, many = with_workload(3), with_workload(12)
     plan(few)
 
     assert count_operations(lambda: plan(many)) < 4 * LINEAR * count_operations(lambda: plan(few))
 
 
-def test_selection_costs_as_much_as_its_cells():
-    def choose(topology: Topology) -> int:
+def test_selection_costs_as_much_as_its_cells() -> None:
+    def choose(topology: Topology) -> float:
         cells = plan(topology).cells
         return count_operations(lambda: select(cells, topology, SELECTORS)) / len(cells)
 

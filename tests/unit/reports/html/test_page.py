@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from probes.vendor_claims import load as tables
+from reports.analysis.claim_evidence import collect_evidence
 from reports.analysis.diff import compare
 from reports.analysis.diff_side import Side
 from reports.html import claims, diff, prediction, run
@@ -26,7 +28,7 @@ def pages() -> dict[str, str]:
         "run": run.render(Run(topology=DeclaredTopology.of(worlds.topology()), started=worlds.STARTED)),
         "prediction": prediction.render(predicted),
         "diff": diff.render(compare(side, side)),
-        "claims": claims.render(claims.pages()[-1], claims.collect_evidence(claims.pages()[-1])),
+        "claims": claims.render(tables.pages()[-1], collect_evidence(tables.pages()[-1])),
     }
 
 

@@ -36,20 +36,20 @@ def with_pods(count: int) -> Topology:
     return topology.model_copy(update={"nodes": (*nodes, *topology.nodes[count:]), "cni": cni, "workload": work})
 
 
-def test_a_declared_snapshot_costs_as_much_as_its_services():
+def test_a_declared_snapshot_costs_as_much_as_its_services() -> None:
     few, many = with_services(2), with_services(8)
     declared(few)
 
     assert count_operations(lambda: declared(many)) < 4 * LINEAR * count_operations(lambda: declared(few))
 
 
-def test_pod_addresses_cost_as_much_as_their_pods():
+def test_pod_addresses_cost_as_much_as_their_pods() -> None:
     few, many = with_pods(8), with_pods(32)
 
     assert count_operations(lambda: pod_addresses(many)) < 4 * LINEAR * count_operations(lambda: pod_addresses(few))
 
 
-def test_shortfalls_of_a_broken_cluster_cost_as_much_as_its_cells():
+def test_shortfalls_of_a_broken_cluster_cost_as_much_as_its_cells() -> None:
     def ask(topology: Topology) -> None:
         found = shortfalls(topology, Snapshot(pods={}, services={}))
         for cell in cells(topology):
@@ -65,7 +65,7 @@ def cells(topology: Topology) -> list[Cell]:
     return list(plan(topology).cells)
 
 
-def test_pods_of_one_range_get_addresses_in_order_and_around_those_of_others():
+def test_pods_of_one_range_get_addresses_in_order_and_around_those_of_others() -> None:
     topology = load("lab-flannel")
     nodes = [node.model_copy(update={"pod_cidr": None}) for node in topology.nodes[:1]]
     nodes += [

@@ -26,7 +26,10 @@ def test_no_items_need_no_thread() -> None:
 def test_calls_run_at_once() -> None:
     together = Barrier(3, timeout=20)
 
-    run_all(lambda _: together.wait() and None, range(3), at_once=3)
+    def meet(_: int) -> None:
+        together.wait()
+
+    run_all(meet, range(3), at_once=3)
 
 
 def test_the_first_exception_is_raised() -> None:

@@ -17,7 +17,7 @@ def with_tables() -> Topology:
     return topology
 
 
-def test_a_table_is_built_once():
+def test_a_table_is_built_once() -> None:
     topology = with_tables()
     service = topology.workload.services[0]
 
@@ -27,7 +27,7 @@ def test_a_table_is_built_once():
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_table_has_what_the_lists_have(name):
+def test_a_table_has_what_the_lists_have(name: str) -> None:
     topology = load(name)
 
     assert list(topology.nodes_by_name.values()) == list(topology.nodes)
@@ -42,7 +42,7 @@ def test_a_table_has_what_the_lists_have(name):
         assert (service.name in topology.workload.services_with_shared_address) is shared
 
 
-def test_a_changed_copy_has_tables_of_its_own():
+def test_a_changed_copy_has_tables_of_its_own() -> None:
     topology = with_tables()
     work = topology.workload
 
@@ -59,7 +59,7 @@ def test_a_changed_copy_has_tables_of_its_own():
     assert topology.service(work.services[1].name) == work.services[1]
 
 
-def test_tables_change_neither_equality_nor_hash_nor_what_is_written():
+def test_tables_change_neither_equality_nor_hash_nor_what_is_written() -> None:
     used, fresh = with_tables(), load("lab-balancer")
 
     assert used == fresh

@@ -34,7 +34,7 @@ RIGHT = [{Outcome.OK}, {Outcome.REFUSED}]
 SHELL = shutil.which("sh") or "sh"
 
 
-def ask(vantage: base.Vantage) -> list[set[Outcome]]:
+def ask(vantage: base.Prober) -> list[set[Outcome]]:
     with echo() as good, closed() as nobody:
         wants = [ProbeRequest(Question(CELL, target), 3) for target in (good, nobody)]
         found = run_batch(ClientHost(vantage, curl.Ports()), wants, 1.0)
