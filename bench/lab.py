@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from topologies.cluster import client as clusters
 from topologies.common import waiting
 from topologies.common.subprocesses import run
+from topologies.common.timeouts import TIMEOUTS
 from topologies.lab import lab
 from topologies.lab.network import plan
 from topologies.lab.sandbox import Sandbox
@@ -68,7 +69,7 @@ def workload(name: str) -> None:
     def deploy() -> None:
         cluster.deploy()
         cluster.serve()
-        waiting.until(cluster.ready, waiting.Deadline(60), "pods, endpoints and addresses")
+        waiting.until(cluster.ready, waiting.Deadline(TIMEOUTS.workload_ready_s), "pods, endpoints and addresses")
 
     _say(f"{seconds(deploy):.3f}")
 

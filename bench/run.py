@@ -25,6 +25,7 @@ from topologies.cluster import client as clusters
 from topologies.common import waiting
 from topologies.common.subprocesses import start, tail
 from topologies.common.threads import map_all
+from topologies.common.timeouts import TIMEOUTS
 from topologies.frontends import resolve
 from topologies.lab import lab, sandbox
 from topologies.loading.load import load
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 ONE_BY_ONE = 60  # probes
-CONNECT_TIMEOUT = 2.0  # seconds, as `--connect-timeout` has it
+CONNECT_TIMEOUT_S = 2.0  # as the default of --connect-timeout
 
 
 def main(name: str) -> None:
@@ -89,7 +90,7 @@ def one_by_one(topology: Topology, kubeconfig: str) -> tuple[float, float]:
     cluster.deploy()
     cluster.serve()
     try:
-        waiting.until(cluster.ready, waiting.Deadline(60), "pods, endpoints and addresses")
+        waiting.until(cluster.ready, waiting.Deadline(TIMEOUTS.workload_ready_s), "pods, endpoints and addresses")
         ask = asker(topology, cluster, cluster.snapshot())
         cells = [cell for cell in plan(topology).cells if cell.vantage.kind in {VantageKind.POD, VantageKind.NODE}]
         spread = cells[:: max(1, len(cells) // ONE_BY_ONE)][:ONE_BY_ONE]
@@ -106,7 +107,7 @@ def asker(topology: Topology, cluster: clusters.Cluster, snapshot: Snapshot) -> 
     def ask(cell: Cell) -> object:
         pod = PodVantage(lambda: _fresh(cluster.api), cluster.namespace, cell.vantage.name, "agnhost")
         url = f"http://{resolve(cell.frontend, topology, snapshot)}/clientip"
-        return pod.run(["curl", "-s", "--connect-timeout", f"{CONNECT_TIMEOUT:g}", url], "", CONNECT_TIMEOUT + 3)
+        return pod.run(["curl", "-s", "--connect-timeout", f"{CONNECT_TIMEOUT_S:g}", url], "", CONNECT_TIMEOUT_S + 3)
 
     return ask
 

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from topologies.common.errors import HairpinError
 from topologies.common.threads import ends_within, start
+from topologies.common.timeouts import TIMEOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-API_TIMEOUT = (3.0, 10.0)  # seconds to connect, and to answer
+API_TIMEOUT = (TIMEOUTS.api_connect_s, TIMEOUTS.api_answer_s)
 LOGIN_TIMEOUT_S = 30.0  # for a kubeconfig's exec plugin to print its credentials
 KUBECONFIG_MAX_BYTES = 4 * 1024 * 1024
 MESSAGE_MAX = 400  # characters of somebody else's message that are printed

@@ -19,6 +19,7 @@ from topologies.cluster_state.real_cluster import RealCluster, read_node
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import Endpoint, Snapshot
 from topologies.common.threads import map_all
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import pause
 from topologies.schema.enums import Registers, ServiceType
 
@@ -29,7 +30,7 @@ __all__ = ["Cluster", "ClusterError", "connect", "core"]
 
 HEALTH_TIMEOUT = (3.0, 1.5)
 API_SERVICE = "kubernetes"  # the API server's own Service in default, at the first address of the Service range
-REMOVE_TIMEOUT = (2.0, 3.0)  # a run that is interrupted ends within 10 s
+REMOVE_TIMEOUT = (TIMEOUTS.remove_connect_s, TIMEOUTS.remove_answer_s)
 
 
 @dataclass(eq=False)

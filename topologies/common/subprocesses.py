@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
+from topologies.common.timeouts import TIMEOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +74,7 @@ def children(pid: int) -> tuple[int, ...]:
         return ()
 
 
-def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> str:
+def run(argv: Sequence[str], *, stdin: str = "", timeout: float = TIMEOUTS.command_s) -> str:
     """Run a command to its end and return its standard output.
 
     Args:

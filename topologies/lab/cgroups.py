@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import Process
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, pause
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _make(group: Path) -> None:
             path.write_text(parents.read_text())
 
 
-def remove(bases: Iterable[Path], *, seconds: float = 60) -> list[Path]:
+def remove(bases: Iterable[Path], *, seconds: float = TIMEOUTS.lab_end_s) -> list[Path]:
     """End whatever is still in these groups and remove them; what could not be removed in time is returned."""
     deadline = Deadline(seconds)
     left = [base for base in bases if base.exists()]

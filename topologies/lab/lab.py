@@ -12,6 +12,7 @@ from time import time
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import ProcessError, tail
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, WaitTimeoutError, pause, until
 from topologies.lab import cgroups, ownership, requirements, teardown_on_exit
 from topologies.lab.build import binaries, images
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["INSIDE", "LabError", "RunningLab", "down", "find", "running", "up"]
 
-START = 400
-FOLLOW_EVERY = 0.05
-LOGGED = 1.5  # seconds until what a guest's daemons wrote is in the machine's files: `guest/init.py` SYSCTLS
+FOLLOW_EVERY_S = 0.05
+GUEST_WRITEBACK_S = 1.5  # until a guest's logs are in the machine's files: SYSCTLS of guest/init.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +183,12 @@ def _follow(state: State, sandbox: Sandbox, say: Callable[[str], None]) -> None:
             _raise_if_failed(state, sandbox)
         return "" if ready else f"the last step was: {lines[-1] if lines else 'none'}"
 
-    until(check, Deadline(START), f"start of lab {sandbox.name}", every=FOLLOW_EVERY)
+    until(check, Deadline(TIMEOUTS.lab_start_s), f"start of lab {sandbox.name}", every=FOLLOW_EVERY_S)
 
 
 def _raise_if_failed(state: State, sandbox: Sandbox) -> None:
     if failed := read(state.failed):
-        pause(LOGGED if state.guest.exists() else 0)
+        pause(GUEST_WRITEBACK_S if state.guest.exists() else 0)
         message = f"the lab did not start: {failed['message']}\n{_last_words(state, failed['message'])}"
         raise LabError(message)
     if sandbox.first is None:

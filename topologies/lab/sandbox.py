@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import Process, ProcessError, children, enter_cgroups, spawn
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import cgroups
 from topologies.lab.build.binaries import cache_dir
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INSIDE = "HAIRPIN_INSIDE"
-END = 60  # seconds; the kernel takes a moment for hundreds of processes on a busy machine
 NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--")
 
 
@@ -83,7 +83,7 @@ class Sandbox:
             raise ProcessError(message)
         write(self.state.sandbox, {"pid": process.pid, "started": process.started, "boot": boot_id()})
         begun = unmet(lambda: self.first is not None or child.poll() is not None, "it has not started")
-        until(begun, Deadline(10), f"first process of lab {self.name}", every=0.05)
+        until(begun, Deadline(TIMEOUTS.sandbox_start_s), f"first process of lab {self.name}", every=0.05)
 
     def end(self) -> None:
         """Kill its first process and its holder: the kernel ends all the rest. Nothing to do if it is gone."""
@@ -93,7 +93,7 @@ class Sandbox:
                 process.kill()
         if holder:
             gone = unmet(lambda: not holder.alive, f"process {holder.pid} is still alive")
-            until(gone, Deadline(END), f"end of lab {self.name}", every=0.01)
+            until(gone, Deadline(TIMEOUTS.lab_end_s), f"end of lab {self.name}", every=0.01)
 
     def enter_command(self, host: str, argv: Sequence[str]) -> list[str]:
         """The command that runs `argv` on a host; SandboxError if there is no such host."""

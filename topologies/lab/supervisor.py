@@ -17,6 +17,7 @@ from time import time
 from typing import Any
 
 from topologies.common.subprocesses import Child, ProcessError, print_end, reap_forever, spawn
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import mounts
 from topologies.lab.control_plane.api import Api
@@ -29,7 +30,6 @@ from topologies.lab.worker.workers import Workers
 from topologies.schema.topology import Topology
 
 BALANCER = ("unshare", "--uts", "--")
-PREPARATION = 120
 KERNELS = ("/proc", "/sys", "/dev", "/run")
 
 
@@ -60,7 +60,10 @@ class Supervisor:
         netns.prepare((plan.NODES, plan.SECOND, plan.OUTSIDE))
         netns.build([self.hosts[plan.CONTROL_PLANE]])
         until(
-            unmet(self.state.prepared.exists), Deadline(PREPARATION), "keys and containerd roots of the lab", every=0.05
+            unmet(self.state.prepared.exists),
+            Deadline(TIMEOUTS.lab_prepare_s),
+            "keys and containerd roots of the lab",
+            every=0.05,
         )
         plane.start_api()
         netns.build(host for name, host in self.hosts.items() if name not in {plan.CONTROL_PLANE, *theirs})

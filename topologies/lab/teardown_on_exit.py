@@ -15,8 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from topologies.common.subprocesses import spawn
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, unmet, until
-from topologies.lab.sandbox import END, locate
+from topologies.lab.sandbox import locate
 from topologies.lab.state import read
 from topologies.lab.teardown import LabError, down
 
@@ -45,7 +46,10 @@ def cut(number: int, name: str) -> None:
     os.close(number)
     root = locate(name).root
     until(
-        unmet(lambda: not root.exists(), f"{root} is still there"), Deadline(END), f"removal of lab {name}", every=0.05
+        unmet(lambda: not root.exists(), f"{root} is still there"),
+        Deadline(TIMEOUTS.lab_end_s),
+        f"removal of lab {name}",
+        every=0.05,
     )
 
 

@@ -12,12 +12,12 @@ from http.client import HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any
 
 from topologies.common.errors import HairpinError
+from topologies.common.timeouts import TIMEOUTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PORT = 6443
-TIMEOUT = 5.0
 HTTP_ERROR = 400
 
 
@@ -72,5 +72,5 @@ class Api:
     def _connect(self) -> HTTPSConnection:
         if self._connection is None:
             context = ssl.create_default_context(cafile=str(self.authority))
-            self._connection = HTTPSConnection(self.address, PORT, timeout=TIMEOUT, context=context)
+            self._connection = HTTPSConnection(self.address, PORT, timeout=TIMEOUTS.lab_api_answer_s, context=context)
         return self._connection

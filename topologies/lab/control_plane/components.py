@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import Child, ProcessError, spawn
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.component_flags import arguments
 from topologies.lab.control_plane.api import Api, ApiError
@@ -133,11 +134,11 @@ class ControlPlane:
         for node in self.topology.nodes:
             self.api.call("POST", "/api/v1/nodes", node_object(self.topology, node))
 
-    def await_api(self, seconds: float = 180) -> None:
+    def await_api(self, seconds: float = TIMEOUTS.control_plane_s) -> None:
         """Until /readyz says ok; ProcessError if etcd or the API server ended, or after `seconds`."""
         self._until(lambda: self.api.get("/readyz") == "ok", "the API server", seconds)
 
-    def await_nodes(self, seconds: float = 180) -> None:
+    def await_nodes(self, seconds: float = TIMEOUTS.control_plane_s) -> None:
         """Until every node is Ready and pods may be created (their ServiceAccount exists)."""
         wanted = {node.name for node in self.topology.nodes}
         self._until(lambda: wanted <= self._ready_nodes(), f"{len(wanted)} nodes to be Ready", seconds)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import Child, ProcessError, spawn
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.build.apt import DebianError
 from topologies.lab.build.binaries import cache_dir
@@ -35,7 +36,6 @@ GIB = 2**30
 MEMORY = 6 * GIB  # the most a guest may take; what it does not touch is never taken
 NEEDED = 2 * GIB  # what four workers touch, with room
 NAME = "guest"
-START = 180
 PACKAGE = Path(__file__).parents[3]
 
 
@@ -64,7 +64,12 @@ class Guest:
 
     def await_modes(self) -> None:
         """Until its first process has heard every kube-proxy tell the right mode; ProcessError."""
-        until(unmet(self.state.modes_told.exists), Deadline(START), "modes of the guest's kube-proxies", every=0.05)
+        until(
+            unmet(self.state.modes_told.exists),
+            Deadline(TIMEOUTS.guest_modes_s),
+            "modes of the guest's kube-proxies",
+            every=0.05,
+        )
 
 
 def image(say: Callable[[str], None]) -> Path:

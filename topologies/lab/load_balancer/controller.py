@@ -33,8 +33,8 @@ from topologies.schema.topology import Topology
 if TYPE_CHECKING:
     from topologies.common.addresses import IPAddress
 
-EVERY = 0.2  # seconds between two rounds at least; where rounds take long, three times as long as they take
-HEALTH_TIMEOUT = 0.5
+EVERY_S = 0.2  # between two rounds; three times as long as a round takes if that is more
+HEALTH_TIMEOUT_S = 0.5
 FALL = 3  # health checks in a row without an answer until a node counts as unhealthy, as real balancers count
 OK = 200
 NAMED = ("unshare", "--uts", "--", "sh", "-c", 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"')
@@ -148,7 +148,7 @@ def _says(told: list[dict[str, str]], wanted: list[dict[str, str]]) -> bool:
 
 def healthy(node: IPAddress, port: int) -> bool | None:
     """What kube-proxy's health check of a Local Service says on a node; None if it says nothing in time."""
-    connection = HTTPConnection(str(node), port, timeout=HEALTH_TIMEOUT)
+    connection = HTTPConnection(str(node), port, timeout=HEALTH_TIMEOUT_S)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == OK
@@ -184,7 +184,7 @@ def main(root: str) -> None:
             controller.sync()
         except (ApiError, ProcessError) as error:
             print(error, flush=True)  # noqa: T201 - our log
-        pause(max(EVERY, 3 * (monotonic() - began)))
+        pause(max(EVERY_S, 3 * (monotonic() - began)))
 
 
 if __name__ == "__main__":

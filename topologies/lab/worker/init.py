@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from topologies.common.subprocesses import Child, ProcessError, reap_forever, run, spawn
 from topologies.common.threads import start as start_thread
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import mounts
 from topologies.lab.state import State, read, write
@@ -35,7 +36,6 @@ GLOBAL = {
 }
 LEGACY = ("/usr/sbin/xtables-legacy-multi", "/usr/sbin/xtables-nft-multi")
 IPVS_ESTIMATES = Path("/proc/sys/net/ipv4/vs/run_estimation")  # rates for `ipvsadm --rate`, at 25 wake-ups a second
-PATIENCE = 120
 
 
 def main(root: str, name: str) -> None:
@@ -123,7 +123,7 @@ def start(state: State, plan: dict[str, Any]) -> dict[str, Child]:
     started: dict[str, Child] = {}  # kept: a forgotten Popen is reaped behind our back
     for daemon in plan["daemons"]:
         for path in daemon.get("awaits", ()):
-            until(unmet(Path(path).exists), Deadline(PATIENCE), path, every=0.05)
+            until(unmet(Path(path).exists), Deadline(TIMEOUTS.worker_files_s), path, every=0.05)
         env = {**os.environ, **daemon["env"], "TMPDIR": "/run/tmp"}
         started[daemon["name"]] = spawn(daemon["argv"], state.log(plan["name"], daemon["name"]), env=env)
         pids = {name: child.pid for name, child in started.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from topologies.common.subprocesses import ProcessError
+from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.network import netns
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 MODE = "http://127.0.0.1:10249/proxyMode"
-PATIENCE = 60
 
 
 def await_mode(topology: Topology) -> None:
@@ -26,7 +26,7 @@ def await_mode(topology: Topology) -> None:
         with netns.inside(node.name):
             until(
                 unmet(_mode, f"no answer at {MODE}"),
-                Deadline(PATIENCE),
+                Deadline(TIMEOUTS.proxy_mode_s),
                 f"mode of kube-proxy of {node.name}",
                 every=0.05,
             )
