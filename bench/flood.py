@@ -1,9 +1,8 @@
-"""`python -m bench.flood [TOPOLOGY] [SERVICES]`: what bounding a run's connections costs, and what it saves.
+"""`python -m bench.flood [TOPOLOGY] [SERVICES]`: what the connection budget of a run costs, and what it saves.
 
-Asks one large matrix (`bench.scale`; 100 Services on `lab-flannel`) twice in one lab and one process: first with as
-many connections at once as its batches have, and nothing asked again at low load; then as a run asks it. Every cell of
-the lab is as the rules say, so a cell that fails was lost to our own load. Times depend on the machine; compare the
-ratio.
+Probes one large matrix (`bench.scale`; 100 Services on `lab-flannel`) twice in one lab and one process: first without a
+bound on connections and without repeats at low load, then as a run does. Every cell of the lab is as the rules predict,
+so a failed cell was lost to our own load. Times depend on the machine; compare the ratio.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ UNBOUNDED: tuple[tuple[ModuleType, str, float], ...] = (
 
 
 def main(name: str, services: int) -> None:
-    """Print the verdicts and the seconds of both, and their ratio. Leaves the lab up, as `bench.run` does."""
+    """Print the verdicts and the seconds of both, and their ratio. The lab stays up, as after `bench.run`."""
     topology = _enlarged(name, services)
     if not sandbox.is_inside(topology.name):
         lab.up(topology)
@@ -60,7 +59,7 @@ def main(name: str, services: int) -> None:
 
 @contextmanager
 def unbounded() -> Iterator[None]:
-    """Inside the block connections are not bounded, and no cell is asked again at low load."""
+    """Lift the bound on connections, and repeat no cell at low load, inside the block."""
     with ExitStack() as changed:
         for module, name, value in UNBOUNDED:
             changed.enter_context(patch.object(module, name, value))
@@ -68,7 +67,7 @@ def unbounded() -> Iterator[None]:
 
 
 def once(what: str, topology: Topology, found: RunningLab) -> float:
-    """Ask every cell once and print what came of it; returns the seconds of asking."""
+    """Probe every cell once, print the verdicts, and return the seconds of the probing."""
     options = session.Options(
         kubeconfig=str(found.kubeconfig), ssh=Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
     )

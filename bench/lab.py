@@ -1,8 +1,8 @@
-"""`python -m bench.lab [TOPOLOGY] [RUNS]`: how long a lab takes to come up, to run the standard workload, to go.
+"""`python -m bench.lab [TOPOLOGY] [RUNS]`: how long a lab takes to start, to run the standard workload, to be removed.
 
 `up`: from nothing to every worker Ready. `workload`: from the first object to every pod Ready and every Service with
-its endpoints and addresses. `down`: until nothing is left. The lab has a name of its own, so that another may stand.
-Medians hide nothing: the slowest is printed, too.
+its endpoints and addresses. `down`: until nothing is left. The lab has a name of its own, so that another one may run.
+Prints the median and the slowest run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PYTHONPATH = Path(__file__).parents[1]
 def main(name: str, runs: int) -> None:
     """Print every run and, for each part, median and slowest, in seconds."""
     topology = load(name).model_copy(update={"name": f"bench-{secrets.token_hex(2)}"})
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the lab goes, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the lab is removed
     seen: list[tuple[float, float, float]] = []
     _say(f"{name}: seconds\n run     up  workload   down")
     try:
@@ -51,15 +51,15 @@ def main(name: str, runs: int) -> None:
 
 
 def once(topology: Topology) -> tuple[float, float, float]:
-    """One lab's life: seconds until it is up, its workload runs, it is gone."""
-    up = seconds(lambda: lab.up(topology, say=lambda _: None))
+    """Return the seconds until one lab is up, until its workload runs, and until it is removed."""
+    up = measure_s(lambda: lab.up(topology, say=lambda _: None))
     inside = ["env", f"PYTHONPATH={PYTHONPATH}", sys.executable, "-m", "bench.lab", INSIDE, topology.name]
     workload = float(run(Sandbox.find(topology.name).enter_command(plan.CONTROL_PLANE, inside), timeout=120))
-    return up, workload, seconds(lambda: lab.down(topology.name))
+    return up, workload, measure_s(lambda: lab.down(topology.name))
 
 
 def workload(name: str) -> None:
-    """Inside the lab: deploy the standard workload and print the seconds until all of it is ready."""
+    """Deploy the standard workload, from inside the lab, and print the seconds until all of it is ready."""
     found = lab.find(name)
     if found is None:
         sys.exit(f"lab {name} is not up")
@@ -71,11 +71,11 @@ def workload(name: str) -> None:
         cluster.serve()
         waiting.until(cluster.ready, waiting.Deadline(TIMEOUTS.workload_ready_s), "pods, endpoints and addresses")
 
-    _say(f"{seconds(deploy):.3f}")
+    _say(f"{measure_s(deploy):.3f}")
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long it took."""
+def measure_s(work: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
     began = time.monotonic()
     work()
     return time.monotonic() - began

@@ -1,10 +1,10 @@
-"""`python -m bench.run [TOPOLOGY]`: attempts per second, one exec a probe against ours, both measured in one run.
+"""`python -m bench.run [TOPOLOGY]`: attempts per second, with one exec for each probe and with a run of Hairpin.
 
-One exec a probe is what probing with `kubectl exec` comes to: for every probe the API server is asked for an exec that
-runs one curl, and its answer is waited for. Asked that way: a spread of the matrix's own pod cells (every k-th, so that
-answers, refusals and silence come in the matrix's mix), with the same connect timeout, first one after the other, then
-one at a time in every pod at once. No process is started for it and the kubeconfig is read once, so it is faster than
-kubectl. Ours is the whole matrix by `pytest`. Same lab, same minute, same machine: the ratio is what counts.
+One exec for each probe is what probing with `kubectl exec` does: an exec through the API server that runs one curl.
+Probed that way: every k-th pod cell of the matrix (so that answers, refusals and timeouts have the matrix's shares),
+with the same connect timeout, first one after the other, then one at a time in every pod at once. No process is started
+for it and the kubeconfig is read once, so it is faster than kubectl. Hairpin's figure is the whole matrix with
+`pytest`. Both run in the same lab on the same machine; compare the ratio.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CONNECT_TIMEOUT_S = 2.0  # as the default of --connect-timeout
 
 
 def main(name: str) -> None:
-    """Print the phases of the whole matrix and the rates. Brings the lab up if it is not, and leaves it up."""
+    """Print the phases of the whole matrix and the rates. Start the lab if need be, and leave it running."""
     topology = load(name)
     if not sandbox.is_inside(topology.name):
         lab.up(topology)
@@ -67,7 +67,7 @@ def main(name: str) -> None:
 
 
 def whole(name: str) -> tuple[Run, float]:
-    """The whole matrix as a user runs it, and its wall time in seconds."""
+    """Run the whole matrix as a user does; return the run and its wall time in seconds."""
     with TemporaryDirectory() as out:
         began = time.monotonic()
         command = [sys.executable, "-m", "pytest", f"--topology={name}", f"--out={out}", "-q", "--tb=no"]
@@ -78,12 +78,12 @@ def whole(name: str) -> tuple[Run, float]:
             folder for folder in Path(out).iterdir() if (folder / journal.RUN).exists() and not folder.is_symlink()
         ]
         if not folders:
-            sys.exit(f"the matrix was not asked:\n{tail(log, lines=40)}")
+            sys.exit(f"the matrix was not probed:\n{tail(log, lines=40)}")
         return journal.load(folders[0]), wall
 
 
 def one_by_one(topology: Topology, kubeconfig: str) -> tuple[float, float]:
-    """Attempts per second with an exec for each: one after the other, and one at a time in every pod."""
+    """Return the attempts per second with an exec for each: one after the other, and one at a time in every pod."""
     run = secrets.token_hex(8)
     api = clusters.connect(kubeconfig)
     cluster = clusters.Cluster(api, topology, f"hairpin-{run}", run)
@@ -102,7 +102,7 @@ def one_by_one(topology: Topology, kubeconfig: str) -> tuple[float, float]:
 
 
 def asker(topology: Topology, cluster: clusters.Cluster, snapshot: Snapshot) -> Callable[[Cell], object]:
-    """Ask one cell with one exec of one curl."""
+    """Return a function that probes one cell with one exec of one curl."""
 
     def ask(cell: Cell) -> object:
         pod = PodVantage(lambda: _fresh(cluster.api), cluster.namespace, cell.vantage.name, "agnhost")
@@ -113,7 +113,7 @@ def asker(topology: Topology, cluster: clusters.Cluster, snapshot: Snapshot) -> 
 
 
 def rate(count: int, work: Callable[[], object]) -> float:
-    """How many a second."""
+    """Return `count` divided by the seconds that a call takes."""
     began = time.monotonic()
     work()
     return count / (time.monotonic() - began)
@@ -124,7 +124,7 @@ def _at_once(ask: Callable[[Cell], object], shares: Sequence[Sequence[Cell]]) ->
 
 
 def _fresh(api: Any) -> Any:  # noqa: ANN401 - kubernetes ships no types
-    """An API object of its own for an exec, as `stream()` needs one, without reading the kubeconfig again."""
+    """Return a new API object for an exec, as `stream()` requires, without reading the kubeconfig again."""
     from kubernetes import client  # noqa: PLC0415 - as in topologies.cluster.client
 
     return client.CoreV1Api(client.ApiClient(api.configuration))

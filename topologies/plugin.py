@@ -82,8 +82,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     from topologies.lab import lab, sandbox, teardown_on_exit  # noqa: PLC0415 - only a lab topology pays for the lab
 
     if sandbox.is_inside(topology.name):
-        if (number := teardown_on_exit.held()) is not None:
-            config.add_cleanup(lambda: teardown_on_exit.cut(number, topology.name))
+        if (number := teardown_on_exit.take_descriptor()) is not None:
+            config.add_cleanup(lambda: teardown_on_exit.end_lab(number, topology.name))
         return
     capture = config.pluginmanager.getplugin("capturemanager")
     try:

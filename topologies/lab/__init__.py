@@ -4,6 +4,7 @@ network/        hosts, links, addresses, routes, sshd                control_pla
 load_balancer/  the balancer's configuration and controller          worker/         kubelet, containerd, kube-proxy
 build/          Kubernetes programs and images, built and cached     guest/          a kernel with IPVS for the workers
 
-lab.py is its life (`up`, `down`), supervisor.py the first process inside, sandbox.py the way in, ownership.py the
-proof before anything is removed. Nothing outside topologies/plugin.py imports it. Start with lab.py.
+lab.py creates a lab (`up`), teardown.py removes it (`down`), supervisor.py is the first process inside, sandbox.py runs
+commands inside, ownership.py checks what may be removed. The product does not import this package; topologies/plugin.py
+and `hairpin lab` do. Start with lab.py.
 """

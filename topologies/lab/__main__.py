@@ -1,4 +1,4 @@
-"""`hairpin lab`, the same as `python -m topologies.lab`: make a lab, look into it, run programs inside, remove it."""
+"""`hairpin lab`, the same as `python -m topologies.lab`: create a lab, inspect it, run programs inside, remove it."""
 
 # ruff: noqa: T201 - printing is what a command does
 
@@ -28,11 +28,11 @@ DEFAULT = "lab-flannel"
 
 def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
     """Return the command line, with the name by which it was called."""
-    main = argparse.ArgumentParser(prog=prog, description="Make a lab, look into it, run programs inside, remove it.")
+    main = argparse.ArgumentParser(prog=prog, description="Create a lab, inspect it, run programs inside, remove it.")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, what in (
-        ("up", "make the lab (or find it running)"),
-        ("down", "take it away, whatever state it is in"),
+        ("up", "create the lab (or find it running)"),
+        ("down", "remove it, in whatever state it is"),
         ("status", "what runs: hosts, addresses, files"),
         ("exec", "[HOST] -- COMMAND: run a program of this machine on a host (default: where the API is reached)"),
         ("shell", "HOST: a shell on a host"),
@@ -75,20 +75,20 @@ def name_of(given: str) -> str:
 
 
 def up(options: argparse.Namespace) -> None:
-    """Bring the lab up, or find it up."""
+    """Create the lab, or find it running."""
     topology = load(options.topology)
     made = lab.up(topology, kubernetes_bin=options.kubernetes_bin, say=lambda line: print(line, flush=True))
     print(f"lab {made.name} is up; kubeconfig {made.kubeconfig}, from inside: hairpin lab exec -- COMMAND")
 
 
 def down(options: argparse.Namespace) -> None:
-    """End the lab and everything of it."""
+    """Remove the lab and everything in it."""
     name = name_of(options.topology) if options.name is None else lab_name(options.name)
     print(f"lab {name} is gone" if lab.down(name) else f"lab {name} was not up")
 
 
 def status(options: argparse.Namespace) -> None:
-    """Tell whether the lab is up, and its files and hosts; exit status 3 if it is not."""
+    """Print whether the lab is up, and its files and hosts; exit with 3 if it is not up."""
     name = name_of(options.topology)
     found = lab.find(name)
     print(f"running: {', '.join(lab.running()) or 'none'}")
@@ -132,7 +132,7 @@ def logs(options: argparse.Namespace) -> None:
 
 
 def arguments(given: Sequence[str]) -> list[str]:
-    """The command line, all that follows `kubectl [-t NAME]` marked as kubectl's own: `kubectl -n default get pods`."""
+    """Return the command line, with `--` before the arguments that `kubectl [-t NAME]` passes on to kubectl."""
     command, *rest = given or [""]
     if command != "kubectl":
         return list(given)
@@ -141,11 +141,11 @@ def arguments(given: Sequence[str]) -> list[str]:
 
 
 def split(rest: Sequence[str]) -> tuple[str, list[str]]:
-    """`[HOST] -- COMMAND ...` or `COMMAND ...`: the host (the control plane's by default) and the command."""
+    """Return the host and the command of `[HOST] -- COMMAND ...`; the host is the control plane's by default."""
     rest = list(rest)
     before, argv = (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else ([], rest)
     if len(before) > 1 or not argv:
-        message = "want [HOST] -- COMMAND ..."
+        message = f"hairpin lab exec: got {' '.join([*before, '--', *argv])!r}, want [HOST] -- COMMAND ..."
         raise SandboxError(message)
     return (before[0] if before else plan.CONTROL_PLANE), argv
 
@@ -162,9 +162,9 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m topologies.lab") -> None:
-    """Run one command. A known error is printed in its own words and ends with status 1."""
+    """Run one command. A HairpinError is printed without a traceback; the exit code is 1."""
     options = parser(prog).parse_args(arguments(sys.argv[1:] if argv is None else argv))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an `up` that is told to end cleans up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an `up` that is interrupted cleans up
     try:
         COMMANDS[options.command](options)
     except HairpinError as error:

@@ -1,8 +1,10 @@
-"""The lab's control groups: one per node and one for the rest, below our own, in every hierarchy the machine has.
+"""A lab's control groups: one for each node and one for everything else, in every hierarchy of the machine.
 
-Version 1: `<hierarchy>/<own path>/hairpin-<label>/<node>`, in every hierarchy. Version 2: below the root of the one
-hierarchy, since a group that holds processes (ours does) may not hand controllers to its children. The label is the
+cgroup v1: `<hierarchy>/<own path>/hairpin-<label>/<node>`, in every hierarchy. cgroup v2: below the root of the one
+hierarchy, because a group with processes (ours has some) cannot enable controllers for its children. The label is the
 lab's name and a digest of its state directory, so that labs of one name in two caches do not share a group.
+
+Source: https://docs.kernel.org/admin-guide/cgroup-v2.html ("No Internal Process Constraint").
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ INIT = "init"
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """A mounted hierarchy: `options` mount it again (`memory`, `none,name=systemd`, `` for version 2)."""
+    """A mounted hierarchy. `options` are those to mount it with: `memory`, `none,name=systemd`, empty for v2."""
 
     mounted: Path
     root: str
@@ -37,12 +39,12 @@ class Hierarchy:
 
     @property
     def unified(self) -> bool:
-        """Version 2."""
+        """Whether it is cgroup v2."""
         return not self.options
 
     @property
     def name(self) -> str:
-        """The directory it is mounted at below /sys/fs/cgroup."""
+        """Its directory below /sys/fs/cgroup."""
         return self.mounted.name
 
     def base(self, label: str) -> Path:
@@ -55,7 +57,7 @@ UNIFIED = Hierarchy(CGROUPS, "/", "", "/")  # a guest's
 
 
 def hierarchies(mountinfo: str, own: str) -> tuple[Hierarchy, ...]:
-    """From /proc/self/mountinfo and /proc/self/cgroup; version 2 only without version 1 (a hybrid counts as 1)."""
+    """Return the hierarchies of a mountinfo and cgroup file (proc(5)). A hybrid layout counts as v1."""
     paths = {names: path for _, names, path in (line.split(":", 2) for line in own.splitlines())}
     mounted = [line.split() for line in mountinfo.splitlines() if " - cgroup" in line]
     found = [hierarchy for fields in mounted if (hierarchy := _hierarchy(fields, paths))]
@@ -74,25 +76,30 @@ def _hierarchy(fields: list[str], paths: dict[str, str]) -> Hierarchy | None:
 
 
 def found() -> tuple[Hierarchy, ...]:
-    """The machine's hierarchies."""
+    """Return the machine's hierarchies."""
     own = Path("/proc/self")
     return hierarchies((own / "mountinfo").read_text(), (own / "cgroup").read_text())
 
 
 def label(name: str, root: Path) -> str:
-    """Return what the groups of a lab are called: its name, and a digest of its state directory."""
+    """Return the label in the names of a lab's groups: the lab's name and a digest of its state directory."""
     return f"{name}-{sha256(str(root.absolute()).encode()).hexdigest()[:8]}"
 
 
 def enter(bases: Iterable[Path]) -> None:
-    """Move this process into the lab's groups, so that it ends with the lab. OSError if they cannot be entered."""
+    """Move this process into the lab's groups, so that it ends with the lab.
+
+    Raises:
+        OSError: A group cannot be entered.
+
+    """
     for base in bases:
         _make(base / COMMANDS)
         (base / COMMANDS / "cgroup.procs").write_text("0")
 
 
 def create(base: Path, members: Iterable[str], *, unified: bool) -> None:
-    """The lab's group and one for each member; in a cpuset the parent's processors and memory are taken over."""
+    """Create the lab's group and one for each member. A new cpuset gets its parent's processors and memory nodes."""
     _make(base)
     if unified:
         available = (base / "cgroup.controllers").read_text().split()
@@ -104,9 +111,9 @@ def create(base: Path, members: Iterable[str], *, unified: bool) -> None:
 
 
 def inner(groups: Iterable[Path]) -> list[Path]:
-    """Where a member's processes live, below what its namespace shows as the root: there only, in version 2.
+    """Return the groups for a member's processes, below the ones its cgroup namespace shows as the root (v2 only).
 
-    Also the process outside that holds its pid namespace: a group with any process may not hand controllers on.
+    The process that holds the member's pid namespace goes there, too: the root must have no process of its own.
     """
     return [group / INIT for group in groups if (group / "cgroup.controllers").exists()]
 
@@ -114,13 +121,13 @@ def inner(groups: Iterable[Path]) -> list[Path]:
 def _make(group: Path) -> None:
     group.mkdir(exist_ok=True)
     for name in ("cpuset.cpus", "cpuset.mems"):
-        path, parents = group / name, group.parent / name  # the root of version 2 has none: all of it is handed on
+        path, parents = group / name, group.parent / name  # the root of v2 has no such file
         if path.exists() and parents.exists() and not path.read_text().strip():
             path.write_text(parents.read_text())
 
 
 def remove(bases: Iterable[Path], *, seconds: float = TIMEOUTS.lab_end_s) -> list[Path]:
-    """End whatever is still in these groups and remove them; what could not be removed in time is returned."""
+    """Kill the processes in these groups and remove them. Return those that could not be removed in time."""
     deadline = Deadline(seconds)
     left = [base for base in bases if base.exists()]
     while left and not deadline.passed:
@@ -139,7 +146,7 @@ def _empty(base: Path) -> None:
                 if process := Process.find(int(pid)):
                     process.kill()
             group.rmdir()
-        except OSError:  # busy or gone: the next round sees
+        except OSError:  # busy or gone: the next round tries again
             continue
 
 

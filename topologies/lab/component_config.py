@@ -1,9 +1,8 @@
-"""Command-line flags and config files generated per Kubernetes version, 1.20 ... 1.36, from the table in `flags.py`.
+"""Config files of kubelet and kube-proxy for a Kubernetes version, 1.20 to 1.36, from the table in component_flags.py.
 
-Everything here is pure. Fields the version does not know are dropped; what a topology asks for and the version cannot
-do is an error.
+Pure. Fields that the version does not have are dropped. A feature that a topology declares and the version does not
+have is a VersionError.
 
-Errors: VersionError.
 Source: `staging/src/k8s.io/kubelet/config/v1beta1`, `staging/src/k8s.io/kube-proxy/config/v1alpha1` of kubernetes.
 """
 
@@ -35,7 +34,7 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class KubeletFiles:
-    """The paths, as the node sees them, that a kubelet's config names."""
+    """The paths in a kubelet's config, as the node sees them."""
 
     client_ca: str
     certificate: str
@@ -54,10 +53,16 @@ def kubelet_config(  # noqa: PLR0913 - by keyword, and with defaults that do
     quality_of_service: bool = True,
     status_every: str = "2s",
 ) -> Config:
-    """A KubeletConfiguration for one node of the lab.
+    """Return a KubeletConfiguration for one node of the lab.
 
-    `util_chains`: the kubelet's own iptables rules; `quality_of_service`: cgroups per QoS class (off only as a
-    fallback where a cgroup v2 tree cannot be delegated); `status_every`: how often the node's status is told.
+    Args:
+        version: The kubelet's.
+        files: The paths in it.
+        cgroup_v1: Whether the machine has cgroup v1, which newer kubelets refuse by default.
+        util_chains: Whether the kubelet writes its own iptables rules.
+        quality_of_service: Whether it has a cgroup for each QoS class; off if a cgroup v2 tree cannot be delegated.
+        status_every: How often it reports the node's status.
+
     """
     values: Config = {
         **STEADY_KUBELET,
@@ -103,13 +108,18 @@ STEADY_KUBELET: Config = {
 }
 
 
-# IPVS: every round asks the kernel for each Service, and in a guest kernel that is a second of the only processor.
+# IPVS: a sync reads every Service from the kernel, which takes a second of a guest kernel's only processor.
 PACE = {"minSyncPeriod": "100ms", "syncPeriod": "30s"}
 PACES = {ProxyMode.IPVS: {"minSyncPeriod": "5s", "syncPeriod": "15m"}}
 
 
 def proxy_config(version: Version, topology: Topology, node: str, kubeconfig: str) -> Config:
-    """A KubeProxyConfiguration for one node, from what the topology declares; VersionError if it asks too much."""
+    """Return a KubeProxyConfiguration for one node, as the topology declares it.
+
+    Raises:
+        VersionError: The version does not have a declared feature.
+
+    """
     proxy = topology.proxy
     values: Config = {
         "mode": proxy.mode.value,
@@ -132,7 +142,7 @@ def proxy_config(version: Version, topology: Topology, node: str, kubeconfig: st
 
 
 def _detect_local(topology: Topology) -> Config:
-    """How kube-proxy knows a pod; in the lab the bridge is `cni0` and its ports are `veth...`."""
+    """Return the fields for detectLocalMode. In the lab the bridge is `cni0` and its ports are `veth...`."""
     kind = topology.proxy.detect_local
     mode = {"detectLocalMode": kind.value}
     return {
@@ -145,7 +155,7 @@ def _detect_local(topology: Topology) -> Config:
 
 
 def _possible(version: Version, values: Config) -> None:
-    """A field that may be dropped in silence is one whose absence means the same; these are not."""
+    """Raise VersionError if a field would be dropped whose absence changes what kube-proxy does."""
     wishes = {
         "detectLocal.bridgeInterface": "detect_local: BridgeInterface",
         "detectLocal.interfaceNamePrefix": "detect_local: InterfaceNamePrefix",
@@ -156,7 +166,7 @@ def _possible(version: Version, values: Config) -> None:
         wishes["iptables.localhostNodePorts"] = "localhost_nodeports: false"
     has = known(Component.PROXY_CONFIG, version, values)
     if missing := [wish for field, wish in wishes.items() if field in values and field not in has]:
-        message = f"kube-proxy {version} cannot do {', '.join(missing)}: too old"
+        message = f"kube-proxy {version}: got {', '.join(missing)}, want a newer version for it. Change the topology"
         raise VersionError(message)
 
 

@@ -1,9 +1,8 @@
-"""Which Kubernetes version has which flag and config field, 1.20 ... 1.36: one table, and what reads it.
+"""Which Kubernetes version has which flag and config field, 1.20 to 1.36: one table and its readers.
 
-Pure. A caller names all the values it would like; what the version does not know is dropped, and
-what nobody declared in `FLAGS` is an error.
+Pure. A caller passes all its values. Those that the version does not have are dropped; a value that is not in `FLAGS`
+is a VersionError.
 
-Errors: VersionError.
 Sources: kubernetes CHANGELOG-1.20 ... 1.36, `pkg/kubelet/apis/config`, `pkg/proxy/apis/config`; each row has its own.
 """
 
@@ -24,11 +23,11 @@ NEWEST = Version(1, 36)
 
 
 class VersionError(HairpinError):
-    """A flag nobody declared, a version out of range, or a wish that the version cannot fulfil."""
+    """A flag is not in the table, a version is out of range, or a version does not have a declared feature."""
 
 
 class Component(StrEnum):
-    """Who reads the flag; the last two are config files, whose fields are dotted paths in the same table."""
+    """The reader of a flag. The last two are config files; their fields are dotted paths in the same table."""
 
     APISERVER = "kube-apiserver"
     CONTROLLER_MANAGER = "kube-controller-manager"
@@ -41,7 +40,7 @@ class Component(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag or config field. `since`: the first version that has it; `until`: the first that has it no more."""
+    """One flag or config field. `since`: the first version that has it; `until`: the first that no longer has it."""
 
     component: Component
     flag: str
@@ -50,7 +49,7 @@ class Flag:
     why: str = ""
 
     def known(self, version: Version) -> bool:
-        """Whether that version takes it."""
+        """Return whether that version has it."""
         return (self.since is None or version >= self.since) and (self.until is None or version < self.until)
 
 
@@ -114,41 +113,52 @@ FLAGS: tuple[Flag, ...] = (
     Flag(PC, "featureGates.NFTablesProxyMode", Version(1, 29), Version(1, 31), "KEP-3866: alpha 1.29, on from 1.31"),
 )
 
-# the first Kubernetes that needs at least this containerd
+# the first Kubernetes that requires at least this containerd, and why
 RUNTIMES = (
-    (Version(1, 26), (1, 6), "the kubelet speaks CRI v1 only"),
+    (Version(1, 26), (1, 6), "the kubelet uses CRI v1 only"),
     (Version(1, 36), (2, 0), "1.35 is the last with containerd 1.x"),
 )
 
 
 def arguments(component: Component | str, version: Version, values: Mapping[str, str]) -> list[str]:
-    """`--flag=value` for what the version knows, in the table's order; VersionError for an undeclared flag.
+    """Return `--flag=value` for the flags that the version has, in the table's order.
 
     >>> arguments("kube-scheduler", Version(1, 24), {"port": "0", "v": "1"})
     ['--v=1']
+
+    Raises:
+        VersionError: A flag is not in the table.
+
     """
     return [f"--{flag}={value}" for flag, value in known(Component(component), version, values).items()]
 
 
 def known(component: Component, version: Version, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values whose flag or field the version has, in the table's order; VersionError for an undeclared one."""
+    """Return the values whose flag or field the version has, in the table's order.
+
+    Raises:
+        VersionError: A flag or field is not in the table.
+
+    """
     check(version)
     rows = {row.flag: row for row in FLAGS if row.component is component}
     if undeclared := sorted(set(values) - set(rows)):
-        message = f"{component}: {', '.join(undeclared)} not in the table of flags.py: declare it there"
+        message = f"{component}: {', '.join(undeclared)} not in the table of component_flags.py: declare it there"
         raise VersionError(message)
     return {flag: values[flag] for flag, row in rows.items() if flag in values and row.known(version)}
 
 
 def check(version: Version) -> None:
-    """VersionError unless the version is one of those the table was written for."""
+    """Raise VersionError unless the table covers the version."""
     if not OLDEST[:2] <= version[:2] <= NEWEST[:2]:
-        message = f"Kubernetes {version}: the lab knows {OLDEST.major}.{OLDEST.minor} to {NEWEST.major}.{NEWEST.minor}"
+        message = (
+            f"Kubernetes of the lab: got {version}, want {OLDEST.major}.{OLDEST.minor} to {NEWEST.major}.{NEWEST.minor}"
+        )
         raise VersionError(message)
 
 
 def check_runtime(version: Version, containerd: tuple[int, int]) -> None:
-    """VersionError if that containerd is too old for the kubelet."""
+    """Raise VersionError if that containerd is too old for the kubelet."""
     for since, least, why in RUNTIMES:
         if version >= since and containerd < least:
             have, want = (".".join(map(str, pair)) for pair in (containerd, least))

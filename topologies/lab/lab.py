@@ -1,8 +1,7 @@
-"""A lab's life: `up` makes a topology real, `down` takes everything away again, whatever happened in between.
+"""Create a lab from a topology (`up`), or find a running one. `down` is in teardown.py.
 
-Errors: LabError (the lab could not be made; holds the last lines of the right log), OwnershipError (a state directory
-or cgroup that is not proven to be the lab's), and those of `requirements.py`, `binaries.py`, `images.py` and
-`versions.py`, which come before anything is made.
+Everything that can be checked or built beforehand comes first: what the machine must have, Kubernetes programs, images.
+Then the record is written that `down` needs, and only then namespaces and cgroups are created.
 """
 
 from __future__ import annotations
@@ -38,14 +37,14 @@ GUEST_WRITEBACK_S = 1.5  # until a guest's logs are in the machine's files: SYSC
 
 @dataclass(frozen=True, slots=True)
 class RunningLab:
-    """A running lab: where its state, kubeconfig and SSH keys are."""
+    """The paths of a running lab: its state directory, kubeconfig and SSH keys."""
 
     name: str
     state: Path
 
     @property
     def kubeconfig(self) -> Path:
-        """Of a cluster administrator; its address is reached from inside only."""
+        """A cluster administrator's. Its server's address is only reachable from inside the lab."""
         return State(self.state).kube / "admin.conf"
 
     @property
@@ -55,7 +54,7 @@ class RunningLab:
 
     @property
     def known_hosts(self) -> Path:
-        """The host keys of all of them."""
+        """The host keys of all nodes and external hosts."""
         return State(self.state).ssh / "known_hosts"
 
 
@@ -66,10 +65,18 @@ def up(
     say: Callable[[str], None] = print,
     stay: bool = True,
 ) -> RunningLab:
-    """Make the lab, or find it running; LabError if another topology of that name runs, or if it could not be made.
+    """Create the lab, or find it running.
 
-    `stay`: a lab with a guest outlives this process, and the command it becomes (`lifeline.py`); a lab on the machine's
-    own kernel always does.
+    Args:
+        topology: What to create. It must declare a lab.
+        kubernetes_bin: A directory with Kubernetes programs; None: those in the cache, built first if need be.
+        say: Gets the progress, line by line.
+        stay: Whether a lab with a guest kernel outlives this process. A lab on the machine's kernel always does.
+
+    Raises:
+        LabError: It could not be started, or a lab of this name runs with another topology.
+        HairpinError: Something it needs is missing or cannot be built; nothing was created.
+
     """
     state = locate(topology.name)
     with state.lock():
@@ -87,7 +94,7 @@ def up(
                 guest.declare(state, guest_kernel)
                 if not stay:
                     teardown_on_exit.tie(topology.name, read(state.record)["began"])
-            _make(sandbox, topology, programs.directory, golden)
+            _create(sandbox, topology, programs.directory, golden)
             _follow(state, sandbox, say)
         except BaseException as error:
             clear(state, topology.name)
@@ -98,38 +105,44 @@ def up(
 
 
 def find(name: str) -> RunningLab | None:
-    """The running lab of that name; None if it is not up."""
+    """Return the running lab of this name; None if it is not up."""
     state = locate(name)
     return RunningLab(name, state.root) if state.process and state.ready.exists() else None
 
 
 def running() -> list[str]:
-    """The names of the labs that are up."""
+    """Return the names of the labs that are up."""
     return sorted(path.name for path in labs_dir().glob("*/") if State(path).process)
 
 
 def _same(topology: Topology, state: State) -> RunningLab:
     if state.topology.read_text() != topology.model_dump_json():
-        message = f"a lab {topology.name} runs with another topology: python -m topologies.lab down {topology.name}"
+        message = (
+            f"lab {topology.name}: got a lab of this name that runs with another topology, want none. "
+            f"Remove it with `hairpin lab down {topology.name}`"
+        )
         raise LabError(message)
     return RunningLab(topology.name, state.root)
 
 
 def _guest_kernel(topology: Topology, say: Callable[[str], None]) -> Path | None:
-    """The kernel of the guest that holds its workers, built first if it is not there; None without one. GuestError."""
-    because = ipvs_support.guest_because(topology)
+    """Return the guest kernel for the workers, built first if need be; None if the machine's kernel will do."""
+    because = ipvs_support.reason_for_guest(topology)
     if not because:
         return None
     guest.check()
-    say(f"a guest kernel holds this lab's workers: {because}")
+    say(f"the workers of this lab run in a guest kernel: {because}")
     return guest.image(say)
 
 
 def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> Sandbox:
-    """What the sandbox's first process starts from, and `down`, written before anything is made."""
+    """Write the record that the first process and `down` read, before anything else is created."""
     for path in (state.root, programs):
         if place := hidden(path):
-            message = f"{path} is below {place}, which a node covers with its own: choose another place"
+            message = (
+                f"lab {topology.name}: got {path}, want a path that is not below {place}: "
+                f"a node mounts a {place} of its own. Set HAIRPIN_CACHE or --kubernetes-bin"
+            )
             raise LabError(message)
     label = cgroups.label(topology.name, state.root)
     bases = [str(group.base(label)) for group in cgroups.found()]
@@ -140,7 +153,7 @@ def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> 
     return Sandbox(topology.name, state)
 
 
-def _make(sandbox: Sandbox, topology: Topology, programs: Path, golden: Path) -> None:
+def _create(sandbox: Sandbox, topology: Topology, programs: Path, golden: Path) -> None:
     """Start the sandbox. Meanwhile write keys, configurations and the containerd roots of workers outside a guest."""
     state, here = sandbox.state, not sandbox.state.guest.exists()
     groups = cgroups.found()
@@ -189,15 +202,15 @@ def _follow(state: State, sandbox: Sandbox, say: Callable[[str], None]) -> None:
 def _raise_if_failed(state: State, sandbox: Sandbox) -> None:
     if failed := read(state.failed):
         pause(GUEST_WRITEBACK_S if state.guest.exists() else 0)
-        message = f"the lab did not start: {failed['message']}\n{_last_words(state, failed['message'])}"
+        message = f"lab {sandbox.name} did not start: {failed['message']}\n{_tail_of_failed(state, failed['message'])}"
         raise LabError(message)
-    if sandbox.first is None:
-        message = f"the lab did not start: its first process ended\n{tail(state.logs / 'sandbox.log')}"
+    if sandbox.first_pid is None:
+        message = f"lab {sandbox.name} did not start: its first process ended\n{tail(state.logs / 'sandbox.log')}"
         raise LabError(message)
 
 
-def _last_words(state: State, message: str) -> str:
-    """The end of the log of the daemon the message names (`kubelet of n1`), else of the one that spoke last."""
+def _tail_of_failed(state: State, message: str) -> str:
+    """Return the tail of the log of the daemon in the message (`kubelet of n1`), or else of the newest log."""
     logs = [log for log in sorted(state.logs.iterdir(), key=lambda log: log.stat().st_mtime) if log.stat().st_size]
     named = [log for log in logs if set(log.name.split(".")[:-1]) <= set(message.split())]
     return "\n".join(f"{log.name}:\n{tail(log)}" for log in (named or logs)[-1:])

@@ -1,4 +1,4 @@
-"""mount(2), umount(2) and sethostname(2) by way of libc: a node makes forty mounts and starts no process for them."""
+"""Call mount(2), umount2(2) and sethostname(2) in libc: a node makes forty mounts and starts no process for them."""
 
 from __future__ import annotations
 
@@ -17,61 +17,61 @@ DETACH = 0x2
 
 
 def mount(source: str, target: str | Path, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Mount a file system; OSError with the target's name."""
+    """Mount a file system; an OSError has the target's name."""
     if LIBC.mount(source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode()):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(target))
 
 
-def bind(source: str | Path, target: str | Path) -> None:
-    """The same file or directory at another place."""
+def bind_mount(source: str | Path, target: str | Path) -> None:
+    """Mount a file or directory at another place."""
     mount(str(source), target, flags=BIND)
 
 
-def fresh(target: str | Path, *directories: str) -> None:
-    """An empty file system in memory, with these directories in it."""
+def mount_tmpfs(target: str | Path, *directories: str) -> None:
+    """Mount an empty file system in memory and create these directories in it."""
     mount("tmpfs", target, "tmpfs", options="mode=755")
     for directory in directories:
         (Path(target) / directory).mkdir(parents=True)
 
 
-def shared_memory() -> None:
-    """Memory that processes share, as much as there is: a guest kernel keeps all of its own in it."""
+def mount_shared_memory() -> None:
+    """Mount /dev/shm without a limit: a guest kernel keeps all of its memory there."""
     mount("tmpfs", "/dev/shm", "tmpfs", options="mode=1777,size=100%")  # noqa: S108 - a mount point
 
 
-def proc() -> None:
-    """/proc of our own pid namespace."""
+def mount_proc() -> None:
+    """Mount /proc of our pid namespace."""
     mount("proc", "/proc", "proc")
 
 
-def sysfs() -> None:
-    """/sys of our own network namespace, without the cgroups below it."""
+def mount_sysfs() -> None:
+    """Mount /sys of our network namespace, without the cgroups below it."""
     mount("sysfs", "/sys", "sysfs")
 
 
-def private() -> None:
-    """No mount of ours reaches anybody else."""
+def make_mounts_private() -> None:
+    """Make all mounts private: none of ours propagates to another mount namespace."""
     mount("none", "/", flags=RECURSIVE | PRIVATE)
 
 
-def read_only(target: str = "/") -> None:
-    """Our view of a mounted file system can no longer be written to."""
+def remount_read_only(target: str = "/") -> None:
+    """Remount a file system read-only, in our mount namespace."""
     mount("none", target, flags=REMOUNT | BIND | READ_ONLY)
 
 
-def clear(target: str) -> None:
-    """Take away what is mounted at and below `target`, deepest first, so that nothing stale stays hidden there."""
-    for point in reversed(points()):
+def unmount_all(target: str) -> None:
+    """Unmount everything at and below `target`, deepest first, so that no stale mount stays hidden there."""
+    for point in reversed(list_mount_points()):
         if point == target or point.startswith(f"{target}/"):
             LIBC.umount2(point.encode(), DETACH)
 
 
-def points() -> list[str]:
-    """Where something is mounted, in the order it was."""
+def list_mount_points() -> list[str]:
+    """Return the mount points, in the order in which they were mounted."""
     return [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
 
 
-def hostname(name: str) -> None:
-    """The host name of our own uts namespace."""
+def set_hostname(name: str) -> None:
+    """Set the host name of our UTS namespace."""
     socket.sethostname(name)

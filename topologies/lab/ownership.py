@@ -1,9 +1,7 @@
-"""Proof that something belongs to a lab, before it is removed or ended.
+"""Check that something belongs to a lab before it is removed or killed.
 
 A lab's state directory holds its record, `lab.json`, from the moment it exists (`create`). Nothing is removed without
 a record that names this lab, and no cgroup is emptied unless its name and place are the ones this lab gave it.
-
-Errors: OwnershipError (a directory, a record or a cgroup that is not proven to be this lab's).
 """
 
 from __future__ import annotations
@@ -26,11 +24,16 @@ MARK = ".hairpin"
 
 
 class OwnershipError(HairpinError):
-    """Something is not proven to be this lab's; says what, where, and that it was left alone."""
+    """A directory, record or cgroup is not proven to be this lab's. It was left alone."""
 
 
 def lab_name(given: str) -> str:
-    """Return `given` if it can be a lab's name; OwnershipError for a path, an empty string and the like."""
+    """Return `given` if it can be a lab's name.
+
+    Raises:
+        OwnershipError: It is a path, an empty string or the like.
+
+    """
     if not re.fullmatch(DNS_LABEL, given):
         message = (
             f"lab name: got {given!r}, want a DNS label such as 'lab-flannel' (a-z, 0-9 and '-', at most 63). "
@@ -86,7 +89,7 @@ def own_cgroups(state: State, record: dict[str, Any]) -> list[Path]:
 
     """
     listed = record.get("cgroups", [])
-    before_labels = f"{PREFIX}{record['name']}"  # a lab that an earlier version of this code has made
+    before_labels = f"{PREFIX}{record['name']}"  # of a lab that an earlier version created
     own = {f"{PREFIX}{label(record['name'], state.root)}", before_labels}
     bases = [Path(str(base)) for base in (listed if isinstance(listed, list) else [listed])]
     if foreign := [base for base in bases if base.name not in own or not _is_below(base, CGROUPS)]:
@@ -121,20 +124,25 @@ def claim(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     if not (directory / MARK).exists() and any(directory.iterdir()):
         message = (
-            f"build directory: {directory}: got files of others, want it absent or empty. {LEAVE}, or set HAIRPIN_CACHE"
+            f"build directory: {directory}: got foreign files, want it absent or empty. {LEAVE}, or set HAIRPIN_CACHE"
         )
         raise OwnershipError(message)
     (directory / MARK).touch()
 
 
 def discard(directory: Path) -> None:
-    """Remove a working directory that `claim` created; OwnershipError for any other."""
+    """Remove a working directory that `claim` created.
+
+    Raises:
+        OwnershipError: `claim` did not create it.
+
+    """
     claim(directory)
     shutil.rmtree(directory)
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove files and directories that this package names itself, such as an image that was never finished."""
+    """Remove files and directories with names that only this package gives, such as an unfinished image."""
     for path in paths:
         _remove_tree(path)
 

@@ -1,4 +1,4 @@
-"""What a machine must have before a lab can be made: root, and Debian's programs. One message names all."""
+"""Check what a machine must have before a lab can be created: root and Debian's programs. One message lists all."""
 
 from __future__ import annotations
 
@@ -36,11 +36,17 @@ PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
 class RequirementError(HairpinError):
-    """The machine cannot hold a lab as it is; the message says what to do."""
+    """The machine lacks something that a lab needs. The message lists what to do."""
 
 
 def check(kubernetes: Version, mode: ProxyMode = ProxyMode.IPTABLES) -> None:
-    """RequirementError unless we are root and every program is there, VersionError if containerd is too old."""
+    """Check that the machine can hold a lab.
+
+    Raises:
+        RequirementError: We are not root, a program is missing, or namespaces are not permitted.
+        VersionError: containerd is too old for this Kubernetes.
+
+    """
     wanted = []
     needed = PROGRAMS | FOR_MODE.get(mode, {})
     if os.geteuid():
@@ -48,16 +54,16 @@ def check(kubernetes: Version, mode: ProxyMode = ProxyMode.IPTABLES) -> None:
     if packages := sorted({package for program, package in needed.items() if not _there(program)}):
         wanted.append(f"apt-get install --no-install-recommends {' '.join(packages)}")
     if not wanted and (refused := _refused()):
-        wanted.append(f"be allowed to make namespaces and mounts (in a container: --privileged); got {refused}")
+        wanted.append(f"be permitted to create namespaces and mounts (in a container: --privileged); got {refused}")
     if wanted:
         message = "the lab cannot start here. Wanted:\n  " + "\n  ".join(wanted)
         raise RequirementError(message)
-    if told := re.search(r" v?(\d+)\.(\d+)\.", run(["containerd", "--version"])):
-        check_runtime(kubernetes, (int(told[1]), int(told[2])))
+    if found := re.search(r" v?(\d+)\.(\d+)\.", run(["containerd", "--version"])):
+        check_runtime(kubernetes, (int(found[1]), int(found[2])))
 
 
 def _refused() -> str:
-    """What the kernel says against new namespaces with a mount in them: empty if nothing."""
+    """Return the kernel's error for a mount in new namespaces; an empty string if it permits that."""
     try:
         run(["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup", "--fork", *MOUNT])
     except ProcessError as error:

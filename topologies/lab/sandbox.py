@@ -1,9 +1,9 @@
-"""The sandbox and its door: the closed set of namespaces a lab lives in, and the one way to run a command inside.
+"""The sandbox of a lab: the closed set of namespaces that it runs in, and the only way to run a command inside.
 
-The sandbox has no link to the machine's own network namespace, so nothing can leave it. The door joins only the network
-(and the host name) of a host: a program keeps its working directory and sees the machine's own files, so that pytest
-run through it can write its reports. A worker is the exception: its shell gets all of the worker's namespaces, and
-where a guest holds the worker, it is reached by SSH, with the guest's view of the machine's files (read-only).
+The sandbox has no link to the machine's own network namespace, so no packet can leave it. A command on a host enters
+only the host's network and UTS namespace: it keeps its working directory and sees the machine's files, so that pytest
+can write its reports. On a worker it enters all namespaces of the worker. A worker in a guest kernel is reached by SSH
+and has the guest's read-only view of the machine's files.
 """
 
 from __future__ import annotations
@@ -34,16 +34,21 @@ NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork"
 
 
 class SandboxError(HairpinError):
-    """There is no such lab, or no such host in it; says which there are."""
+    """There is no such lab, host or program. The message lists what there is."""
 
 
 def labs_dir() -> Path:
-    """Where the labs' state directories are."""
+    """Return the directory with the labs' state directories."""
     return cache_dir() / "labs"
 
 
 def locate(name: str) -> State:
-    """Return the state directory of a lab: `$HAIRPIN_STATE`, or by name in the cache; OwnershipError for a path."""
+    """Return the state directory of a lab: `$HAIRPIN_STATE`, or the one of this name in the cache.
+
+    Raises:
+        OwnershipError: `name` cannot be the name of a lab.
+
+    """
     own = os.environ.get("HAIRPIN_STATE")
     return State(Path(own).absolute() if own else labs_dir() / lab_name(name))
 
@@ -57,21 +62,34 @@ class Sandbox:
 
     @classmethod
     def find(cls, name: str) -> Sandbox:
-        """The running sandbox of a lab; SandboxError if it is not up."""
+        """Return the running sandbox of a lab.
+
+        Raises:
+            SandboxError: The lab is not up.
+
+        """
         sandbox = cls(name, locate(name))
-        if sandbox.first is None:
-            message = f"lab {name} is not up: python -m topologies.lab up --topology {name}"
+        if sandbox.first_pid is None:
+            message = (
+                f"lab {name}: got a lab that is not up, want a running one. Try `hairpin lab up --topology {name}`"
+            )
             raise SandboxError(message)
         return sandbox
 
     @property
-    def first(self) -> int | None:
+    def first_pid(self) -> int | None:
         """The pid of the sandbox's first process, as the machine numbers it."""
         process = self.state.process
         return next(iter(children(process.pid)), None) if process else None
 
     def start(self, groups: Sequence[Path]) -> None:
-        """Start it and write down who holds it; ProcessError if it ended at once."""
+        """Start the namespaces with their first process, in these cgroups, and record the process that holds them.
+
+        Raises:
+            ProcessError: It ended immediately.
+            WaitTimeoutError: The first process did not start.
+
+        """
         package = Path(__file__).parents[2]
         log = self.state.logs / "sandbox.log"
         argv = [*NAMESPACES, sys.executable, "-m", "topologies.lab.supervisor", str(self.state.root)]
@@ -79,15 +97,15 @@ class Sandbox:
         child = spawn(enter_cgroups(groups, argv), log, env=env)
         process = Process.find(child.pid)
         if process is None:
-            message = "the sandbox ended at once"
+            message = f"sandbox of lab {self.name}: its process ended immediately. See {log}"
             raise ProcessError(message)
         write(self.state.sandbox, {"pid": process.pid, "started": process.started, "boot": boot_id()})
-        begun = unmet(lambda: self.first is not None or child.poll() is not None, "it has not started")
+        begun = unmet(lambda: self.first_pid is not None or child.poll() is not None, "it has not started")
         until(begun, Deadline(TIMEOUTS.sandbox_start_s), f"first process of lab {self.name}", every=0.05)
 
     def end(self) -> None:
-        """Kill its first process and its holder: the kernel ends all the rest. Nothing to do if it is gone."""
-        holder, first = self.state.process, self.first
+        """Kill the first process and the one that holds the namespaces; the kernel then kills all others in them."""
+        holder, first = self.state.process, self.first_pid
         for process in (Process.find(first) if first else None, holder):
             if process:
                 process.kill()
@@ -96,10 +114,15 @@ class Sandbox:
             until(gone, Deadline(TIMEOUTS.lab_end_s), f"end of lab {self.name}", every=0.01)
 
     def enter_command(self, host: str, argv: Sequence[str]) -> list[str]:
-        """The command that runs `argv` on a host; SandboxError if there is no such host."""
-        first, names = self.first, self.hosts()
+        """Return the command that runs `argv` on a host of the lab.
+
+        Raises:
+            SandboxError: There is no such host.
+
+        """
+        first, names = self.first_pid, self.hosts()
         if first is None or host not in names:
-            message = f"lab {self.name} has no host {host}: there are {', '.join(names)}"
+            message = f"host of lab {self.name}: got {host!r}, want one of {', '.join(names)}"
             raise SandboxError(message)
         if self.state.guest.exists() and host in self.workers():
             terminal = os.isatty(0) and os.isatty(1)
@@ -113,23 +136,23 @@ class Sandbox:
         return ["nsenter", f"--net={root}/root/run/netns/{host}", f"--uts={root}/ns/uts", "--", *argv]
 
     def hosts(self) -> list[str]:
-        """Every host's name."""
-        first = self.first
+        """Return the names of all hosts."""
+        first = self.first_pid
         if not first:
             return []
         here = [path.name for path in Path(f"/proc/{first}/root/run/netns").iterdir()]
         return sorted({*here, *(self.workers() if self.state.guest.exists() else ())})
 
     def topology(self) -> Topology:
-        """What it was made from."""
+        """Return the topology that the lab was created from."""
         return Topology.model_validate_json(self.state.topology.read_text())
 
     def workers(self) -> list[str]:
-        """The workers' names."""
+        """Return the names of the workers."""
         return [node.name for node in self.topology().nodes]
 
     def environment(self) -> dict[str, str]:
-        """What a program inside is told: that it is inside, and where the kubeconfig is; no proxy is reached."""
+        """Return the environment of a program inside: the lab's name and kubeconfig, and none of the user's proxies."""
         return {
             **{key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")},
             INSIDE: self.name,
@@ -139,33 +162,45 @@ class Sandbox:
         }
 
     def execute(self, host: str, argv: Sequence[str]) -> None:
-        """Become that command, on that host, in the lab's cgroups: it ends with the lab.
+        """Replace this process by a command on a host, in the lab's cgroups, so that it ends with the lab.
 
-        Never returns; SandboxError if there is no such program, OSError if the cgroups cannot be entered.
+        Raises:
+            SandboxError: There is no such host or program.
+            OSError: The cgroups cannot be entered.
+
         """
         command = self.enter_command(host, argv)
         cgroups.enter(Path(base) for base in read(self.state.record)["cgroups"])
         self.become(command)
 
     def become(self, command: Sequence[str]) -> None:
-        """Become a command, which is told where it is. Never returns; SandboxError if there is no such program."""
+        """Replace this process by a command, with the environment for programs inside.
+
+        Raises:
+            SandboxError: There is no such program.
+
+        """
         try:
             os.execvpe(command[0], list(command), self.environment())  # noqa: S606 - a list, no shell
         except OSError as error:
-            message = f"{command[0]}: {error.strerror}"
+            message = f"start of a program in lab {self.name}: {command[0]}: {error.strerror}"
             raise SandboxError(message) from error
 
 
 def is_inside(name: str | None = None) -> bool:
-    """Whether this process was started through a lab's door (of that name, if given)."""
+    """Return whether this process was started inside a lab (of this name, if given)."""
     inside = os.environ.get(INSIDE)
     return inside is not None and name in {None, inside}
 
 
 def reenter(topology_name: str, argv: Sequence[str]) -> None:
-    """Become `argv` inside the lab, on the control plane's host, from where every address is reached; SandboxError.
+    """Replace this process by `argv` inside the lab, on the control plane's host, which reaches every address.
 
-    It is not in the lab's cgroups, so it outlives the lab and can report that the lab was taken down.
+    The program is not in the lab's cgroups, so it outlives the lab and can report that the lab was removed.
+
+    Raises:
+        SandboxError: The lab is not up, or there is no such program.
+
     """
     inside = Sandbox.find(topology_name)
     inside.become(inside.enter_command(plan.CONTROL_PLANE, argv))

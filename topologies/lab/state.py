@@ -1,4 +1,4 @@
-"""Where a lab keeps what it knows: one directory per lab, written before anything is done, gone after `down`.
+"""A lab's state directory: created before anything else of the lab, removed last by `down`.
 
 Standard library only: the first process of every node imports it.
 """
@@ -24,7 +24,7 @@ HIDDEN = ("/run", "/var/run", "/var/lib", "/var/log", "/sys", "/proc", "/dev")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The directory, and a name for each thing in it."""
+    """The directory and the paths of everything in it."""
 
     root: Path
 
@@ -35,27 +35,30 @@ class State:
 
     @property
     def record(self) -> Path:
-        """What `down` needs and the supervisor starts from: JSON, written first of all."""
+        """What `down` and the supervisor read: JSON, written first."""
         return self.root / "lab.json"
 
     @property
     def sandbox(self) -> Path:
-        """The process that holds the sandbox: pid and start time."""
+        """The process that holds the sandbox: pid and start time.
+
+        The file has the name that earlier versions gave it, because `down` removes their labs, too.
+        """
         return self.root / "island.json"
 
     @property
     def guest(self) -> Path:
-        """How the guest that holds the workers is started; absent where the machine's own kernel holds them."""
+        """How the guest kernel for the workers is started. Absent if they run on the machine's kernel."""
         return self.root / "guest.json"
 
     @property
     def progress(self) -> Path:
-        """One line per step the supervisor has done."""
+        """One line for each step that the supervisor has completed."""
         return self.root / "progress"
 
     @property
     def failed(self) -> Path:
-        """Why the supervisor gave up: `message` and `log`."""
+        """Why the lab failed to start: `message`."""
         return self.root / "failed.json"
 
     @property
@@ -65,17 +68,17 @@ class State:
 
     @property
     def api_ready(self) -> Path:
-        """Exists when the Node objects are made: kubelets may start."""
+        """Exists when the Node objects are created: kubelets may start."""
         return self.root / "api-ready"
 
     @property
-    def modes_told(self) -> Path:
-        """Exists when a guest's kube-proxies have told the right mode."""
-        return self.root / "modes-told"
+    def modes_checked(self) -> Path:
+        """Exists when all kube-proxies of a guest run in the declared mode."""
+        return self.root / "modes-checked"
 
     @property
     def prepared(self) -> Path:
-        """Exists when keys, kubeconfigs and the nodes' containerd roots are made."""
+        """Exists when keys, kubeconfigs and the nodes' containerd roots are written."""
         return self.root / "prepared"
 
     @property
@@ -99,11 +102,11 @@ class State:
         return self.root / "logs"
 
     def log(self, host: str, component: str) -> Path:
-        """The log of one daemon."""
+        """Return the path of one daemon's log."""
         return self.logs / f"{host}.{component}.log"
 
     def node(self, name: str) -> Path:
-        """Configuration files of a worker and its `plan.json`, `pid` and `daemons.json`."""
+        """Return the directory of a worker's configuration files, `plan.json`, `pid` and `daemons.json`."""
         return self.root / "nodes" / name
 
     @property
@@ -112,21 +115,21 @@ class State:
         return self.root / "containerd"
 
     def containerd(self, name: str) -> Path:
-        """A worker's containerd root: hard links of the golden one."""
+        """Return the path of a worker's containerd root: hard links to the golden one."""
         return self.containers / name
 
     @property
     def process(self) -> Process | None:
-        """The process that holds the sandbox, if it lives."""
+        """The process that holds the sandbox, if it is alive."""
         written = read(self.sandbox)
-        if not written or written.get("boot", boot_id()) != boot_id():  # pids of an earlier boot are others' now
+        if not written or written.get("boot", boot_id()) != boot_id():  # pids of an earlier boot are reused
             return None
         process = Process(written["pid"], written["started"])
         return process if process.alive else None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """One `up` or `down` of this lab at a time; the lock dies with its holder and leaves no file after `down`."""
+        """Serialize `up` and `down` of this lab. The kernel drops a killed holder's lock; `down` leaves no file."""
         path = self.root.with_name(f"{self.root.name}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -144,8 +147,8 @@ class State:
 
 
 @contextmanager
-def told(state: State) -> Iterator[None]:
-    """What goes wrong meanwhile is written down, since `up` has to tell it, and its whole story goes to our log."""
+def record_failure(state: State) -> Iterator[None]:
+    """Write an exception in the block to the state directory, for `up` to print, and its traceback to our log."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is
@@ -161,7 +164,7 @@ def write(path: Path, content: Any) -> None:  # noqa: ANN401 - JSON
 
 
 def read(path: Path) -> Any:  # noqa: ANN401 - JSON
-    """The JSON of a file; None if there is none."""
+    """Return the content of a JSON file; None if there is no file."""
     try:
         return json.loads(path.read_text())
     except OSError:
@@ -174,5 +177,5 @@ def boot_id() -> str:
 
 
 def hidden(path: Path) -> str | None:
-    """The directory that a node puts its own file system over and that `path` would be hidden by; None if none."""
+    """Return the directory above `path` that a node covers with a file system of its own; None if there is none."""
     return next((place for place in HIDDEN if path.resolve().is_relative_to(place)), None)

@@ -10,7 +10,7 @@ import pytest
 from tests.lab.faults.test_mutations import differences
 from tests.lab.support.broken import asked, small
 from tests.lab.support.settings import SLOW
-from topologies.lab.guest.ipvs_support import missing
+from topologies.lab.guest.ipvs_support import missing_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 @pytest.fixture(scope="module")
 def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A file of two workers, one with the echo pods and one without; its lab is up."""
-    if SLOW not in os.environ and missing():
+    if SLOW not in os.environ and missing_modules():
         pytest.skip(SKIPPED)
     with small("test-mutated-ipvs", tmp_path_factory.mktemp("mutated"), mode="ipvs") as file:
         yield file

@@ -166,10 +166,10 @@ def test_nothing_leads_out_of_a_guest(living: Path) -> None:
     """It is in the sandbox's network, whose links are the lab's own. A worker has no others. Its way out ends inside"""
     sandbox = Sandbox.find(load(str(living)).name)
     (kernel,) = [path for path in Path("/proc").glob("[0-9]*/cmdline") if f"uml_dir={sandbox.state.root}" in told(path)]
-    links = run(["nsenter", "--target", str(sandbox.first), "--net", "ip", "-o", "link"]).splitlines()
+    links = run(["nsenter", "--target", str(sandbox.first_pid), "--net", "ip", "-o", "link"]).splitlines()
     own = inside("n1", "ip", "-o", "link").splitlines()
 
-    assert (kernel.parent / "ns/net").readlink() == Path(f"/proc/{sandbox.first}/ns/net").readlink()
+    assert (kernel.parent / "ns/net").readlink() == Path(f"/proc/{sandbox.first_pid}/ns/net").readlink()
     assert {named(line).partition("-")[0] for line in links} <= {*LAB_LINKS, "guest"}
     assert {named(line) for line in own if "veth" not in line} <= {"lo", "tunl0", "eth0", *CNI_LINKS, *PROXY_LINKS}
     with pytest.raises(ProcessError, match="status 7"):
@@ -188,10 +188,10 @@ def told(path: Path) -> str:
 
 
 def test_up_again_finds_it_running_and_down_ends_it(living: Path, before: dict[str, set[str]]) -> None:
-    first = Sandbox.find(NAME).first
+    first = Sandbox.find(NAME).first_pid
     subprocess.run(command("topologies.lab", "up", "-t", str(living), *BINARIES), cwd=ROOT, check=True)
 
-    assert Sandbox.find(NAME).first == first
+    assert Sandbox.find(NAME).first_pid == first
     assert lab.down(NAME)
     assert not lab.down(NAME)
     assert not changes(before, left())

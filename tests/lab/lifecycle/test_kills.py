@@ -127,7 +127,7 @@ def daemons(name: str) -> list[int]:
     """The pids of one of the lab's daemons (its first process, for `supervisor`), found in the lab's cgroups."""
     sandbox = Sandbox(NAME, locate(NAME))
     if name == "supervisor":
-        return [sandbox.first] if sandbox.first else []
+        return [sandbox.first_pid] if sandbox.first_pid else []
     return pids(NAME, name)
 
 

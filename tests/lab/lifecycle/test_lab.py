@@ -65,10 +65,10 @@ def test_every_node_is_ready(small: lab.RunningLab) -> None:
 
 
 def test_up_again_finds_it_running(small: lab.RunningLab) -> None:
-    first = Sandbox.find(NAME).first
+    first = Sandbox.find(NAME).first_pid
 
     assert lab.up(named(NAME), kubernetes_bin=PROGRAMS) == small
-    assert Sandbox.find(NAME).first == first
+    assert Sandbox.find(NAME).first_pid == first
 
 
 def test_another_topology_of_that_name_is_told(small: lab.RunningLab) -> None:
@@ -79,7 +79,7 @@ def test_another_topology_of_that_name_is_told(small: lab.RunningLab) -> None:
 def test_nothing_leads_out(small: lab.RunningLab, before: dict[str, set[str]]) -> None:
     """No link of the machine's is new, no host has a link but those declared, and the default route ends inside."""
     root = Sandbox.find(NAME)
-    links = run(["nsenter", "--target", str(root.first), "--net", "ip", "-o", "link"])
+    links = run(["nsenter", "--target", str(root.first_pid), "--net", "ip", "-o", "link"])
 
     assert traces(NAME)["links"] == before["links"]
     assert all(line.split(": ")[1].split("@")[0].partition("-")[0] in KNOWN for line in links.splitlines())
@@ -209,10 +209,10 @@ def test_what_exec_started_ends_with_the_lab(verb: list[str], small: lab.Running
 @pytest.mark.parametrize("which", ["holder", "first", "apiserver"])
 def test_any_of_its_processes_may_be_killed(which: str, small: lab.RunningLab, before: dict[str, set[str]]) -> None:
     sandbox = Sandbox.find(small.name)
-    assert sandbox.first
+    assert sandbox.first_pid
     assert sandbox.state.process
     api_server = [int(pid) for pid in run(["pgrep", "-f", f"kube-apiserver .*/labs/{small.name}/"]).split()]
-    pids = {"holder": sandbox.state.process.pid, "first": sandbox.first, "apiserver": api_server[0]}
+    pids = {"holder": sandbox.state.process.pid, "first": sandbox.first_pid, "apiserver": api_server[0]}
     os.kill(pids[which], signal.SIGKILL)
 
     lab.down(small.name)

@@ -128,6 +128,6 @@ def test_the_network_itself_is_as_declared(tmp_path: Path) -> None:
         on("n1", "ip", "address", "add", "198.18.1.99/32", "dev", "lo")
         with pytest.raises(ProcessError, match="28"):
             on("n1", *forged)
-        switch = str(Sandbox.find(NAME).first)
+        switch = str(Sandbox.find(NAME).first_pid)
         run(["nsenter", "--target", switch, "--net", "nft", "delete", "table", "bridge", "hairpin"])
         on("n1", *forged)

@@ -1,9 +1,8 @@
-"""Packages and sources from the machine's own Debian mirror, fetched by a private apt that installs nothing.
+"""Fetch packages and sources from the machine's own Debian mirror, with a private apt that installs nothing.
 
-Own lists and cache: the machine's apt state is read (which mirror) and never written. Every file is verified by apt
-against the archive's signature (`signed-by` Debian's keyring).
+It has lists and a cache of its own. The machine's apt configuration is only read, for the mirror. apt verifies every
+file against the archive's signature (`signed-by` Debian's keyring).
 
-Errors: DebianError (no such repository configured), processes.ProcessError (apt failed).
 Source: `apt-get(8)` indextargets, `sources.list(5)` signed-by.
 """
 
@@ -25,14 +24,14 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 class DebianError(HairpinError):
-    """The machine's apt knows no repository of the wanted suite; says which it knows and what to do."""
+    """The machine's apt has no repository of a suite, or the suite has no such package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Debian:
-    """A private apt below `home` for one suite. `update` first, then the rest.
+    """A private apt below `home` for one suite. Call `update` first.
 
-    `mirror_of`: the suite whose mirror is asked, where the machine's configuration does not name ours.
+    `mirror_of` is another suite whose mirror to use, for a suite that the machine's configuration does not have.
     """
 
     home: Path
@@ -49,22 +48,27 @@ class Debian:
         self._apt("reading the package index", "update", cwd=self.home)
 
     def download(self, package: str, into: Path) -> Path:
-        """Fetch one binary package into a folder; its path."""
+        """Fetch one binary package into a folder and return its path."""
         into.mkdir(parents=True, exist_ok=True)
         self._apt(f"fetching {package}", "download", package, cwd=into)
         return max(into.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
 
     def newest(self, pattern: str) -> str:
-        """The name of the newest package, by the version in its name; DebianError if none has such a name."""
+        """Return the package with the highest version in its name.
+
+        Raises:
+            DebianError: No package's name matches.
+
+        """
         listed = run(("apt-cache", *self._settings(), "search", "--names-only", f"^{pattern}$")).splitlines()
         names = [line.split(" ", 1)[0] for line in listed]
         if not names:
-            message = f"{self.suite} has no package {pattern}"
+            message = f"package index of {self.suite}: got no package {pattern}, want one"
             raise DebianError(message)
         return max(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
 
     def source(self, package: str, into: Path) -> Path:
-        """Fetch, verify and unpack a source package with Debian's patches; the unpacked tree."""
+        """Fetch, verify and unpack a source package with Debian's patches; return the path of the tree."""
         into.mkdir(parents=True, exist_ok=True)
         self._apt(f"fetching the sources of {package}", "source", package, cwd=into)
         return next(path for path in into.glob(f"{package}-*") if path.is_dir())
@@ -88,13 +92,18 @@ class Debian:
 
 
 def mirror(suite: str) -> str:
-    """The address the machine's own configuration names for a suite; DebianError if it names none."""
+    """Return the URL of the mirror that the machine's apt configuration has for a suite.
+
+    Raises:
+        DebianError: It has none.
+
+    """
     wanted = "$(REPO_URI) $(CODENAME) $(COMPONENT)"
     return pick(run(("apt-get", "indextargets", "--format", wanted, "Created-By: Packages")), suite)
 
 
 def pick(listing: str, suite: str) -> str:
-    """The first `address suite main` of an indextargets listing.
+    """Return the URL of the first line `URL suite main` of an indextargets listing.
 
     >>> pick("http://mirror.example/debian/ bookworm main", "bookworm")
     'http://mirror.example/debian/'
@@ -104,12 +113,12 @@ def pick(listing: str, suite: str) -> str:
         if target[1:] == [suite, "main"]:
             return target[0]
     known = ", ".join(sorted({target[1] for target in targets if len(target) > 1})) or "none"
-    message = f"apt on this machine has no repository {suite}/main (it knows: {known}): add it, then apt-get update"
+    message = f"repository {suite}/main: got {known} in this machine's apt, want it there. Add it, then apt-get update"
     raise DebianError(message)
 
 
 def upstream(version: str) -> str:
-    """The upstream version inside a Debian one: what follows `really`, without the Debian revision.
+    """Return the upstream version in a Debian version: what follows `really`, without the Debian revision.
 
     >>> upstream("1.20.5+really1.20.2-1.1")
     '1.20.2'

@@ -1,4 +1,4 @@
-"""Container images as docker archives, written byte for byte the same from the same inputs. No docker, no registry.
+"""Write container images as docker archives, reproducibly: same inputs, same bytes. Needs no docker, no registry.
 
 Source: moby `image/spec/v1.2.md` (the format of `docker save`): manifest.json, a config named by its hash, layers.
 """
@@ -30,20 +30,20 @@ Content = bytes | Path | Link
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What goes into an image: `files` by path from the root (all executable or readable, owned by root)."""
+    """The content of an image: `files` by path from the root, owned by root, files executable, texts readable."""
 
     name: str
     entrypoint: str
     files: Mapping[str, Content]
 
     def digest(self) -> str:
-        """A hash of all that goes in, equal on every machine with the same inputs."""
+        """Return a hash of the content, equal on every machine with the same inputs."""
         parts = [[path, _content_digest(content)] for path, content in sorted(self.files.items())]
         return sha256(json.dumps([self.name, self.entrypoint, parts]).encode()).hexdigest()
 
 
 def write_archive(image: Image, target: Path) -> Path:
-    """The image as a docker archive; the same inputs give the same bytes."""
+    """Write the image as a docker archive and return its path. The same inputs give the same bytes."""
     layer = target.with_suffix(".layer")
     write_tar(layer, image.files)
     with layer.open("rb") as handle:
@@ -70,7 +70,10 @@ def write_tar(
     *,
     folders: tuple[str, ...] = ("tmp", "proc", "sys", "dev", "run", "root"),
 ) -> None:
-    """A tar with sorted names, owner root, no times. Folders above the files come by themselves; `tmp` is for all."""
+    """Write a tar with sorted names, owner root and no times.
+
+    Folders above the files are added. `tmp` is world-writable.
+    """
     above = {str(parent) for path in files for parent in PurePosixPath(path).parents if parent.name}
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
         for folder in sorted({*above, *folders}):

@@ -1,8 +1,6 @@
-"""The Kubernetes programs a lab runs: from a directory the user gives, from the cache, or built from Debian's sources.
+"""The Kubernetes programs of a lab: from a directory of the user's, from the cache, or built from Debian's sources.
 
-    find(None, Version(1, 20, 2), cache=cache_dir(), say=print).path("kubelet")
-
-Errors: BinariesError, which lists everything that is missing and what to do.
+find(None, Version(1, 20, 2), cache=cache_dir(), say=print).path("kubelet")
 """
 
 from __future__ import annotations
@@ -21,29 +19,29 @@ from topologies.schema.topology import Version
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ADVICE = "give --kubernetes-bin DIRECTORY with " + ", ".join(NEEDED)
+ADVICE = "Give --kubernetes-bin DIRECTORY with " + ", ".join(NEEDED)
 
 
 class BinariesError(HairpinError):
-    """The programs of a Kubernetes version are not to be had; lists all that is missing and the next step."""
+    """The programs of a Kubernetes version are not available. The message lists what is missing and the next step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """A directory with every needed program, and the version its kubelet says it is."""
+    """A directory with every program of a lab, and the version that its kubelet reports."""
 
     directory: Path
     version: Version
 
     def path(self, name: str) -> Path:
-        """Where a program is; KeyError for one the lab does not use."""
+        """Return the path of a program; KeyError for one that a lab does not use."""
         if name not in NEEDED:
             raise KeyError(name)
         return self.directory / name
 
 
 def cache_dir() -> Path:
-    """`$HAIRPIN_CACHE`, or `hairpin` below `$XDG_CACHE_HOME`, or below `~/.cache`."""
+    """Return `$HAIRPIN_CACHE`, or `hairpin` below `$XDG_CACHE_HOME`, or below `~/.cache`."""
     if own := os.environ.get("HAIRPIN_CACHE"):
         return Path(own).absolute()
     xdg = os.environ.get("XDG_CACHE_HOME")
@@ -51,7 +49,18 @@ def cache_dir() -> Path:
 
 
 def find(directory: Path | None, version: Version, *, cache: Path, say: Callable[[str], None]) -> Binaries:
-    """The programs of a version, built first if need be (Debian's only); BinariesError if they cannot be had."""
+    """Return the programs of a version; the version that Debian packages is built first if need be.
+
+    Args:
+        directory: Where they are; None: the cache.
+        version: The topology's.
+        cache: The cache directory.
+        say: Gets the progress of a build.
+
+    Raises:
+        BinariesError: They are not available.
+
+    """
     if directory is not None:
         return check(directory.absolute(), version)
     kept = cache / "kubernetes" / str(version)
@@ -61,9 +70,14 @@ def find(directory: Path | None, version: Version, *, cache: Path, say: Callable
 
 
 def make(version: Version, kept: Path, say: Callable[[str], None]) -> None:
-    """Build a version into its place in the cache, one builder at a time; BinariesError."""
+    """Build a version into its place in the cache, one builder at a time.
+
+    Raises:
+        BinariesError: Debian does not package it, or the build failed.
+
+    """
     if version != PACKAGED:
-        message = f"Kubernetes {version} is neither in {kept} nor packaged by Debian ({PACKAGED} is): {ADVICE}"
+        message = f"Kubernetes {version}: {kept}: got no such directory, and Debian packages {PACKAGED} only. {ADVICE}"
         raise BinariesError(message)
     with locked(kept.with_name(f"{version}.lock"), say):
         if not complaints(kept):
@@ -71,31 +85,34 @@ def make(version: Version, kept: Path, say: Callable[[str], None]) -> None:
         try:
             KubernetesBuild(version, kept.with_name(f"{version}.build"), kept, say).run()
         except (BuildError, ProcessError, DebianError) as error:
-            message = (
-                f"Kubernetes {version} could not be built: {error}\nMend that and try again (it goes on), or {ADVICE}"
-            )
+            message = f"build of Kubernetes {version} failed: {error}\nFix that and try again: it resumes. Or: {ADVICE}"
             raise BinariesError(message) from error
     say(f"Kubernetes {version} is in {kept}")
 
 
 def check(directory: Path, version: Version) -> Binaries:
-    """The directory as Binaries if it holds every program and they are of the wanted minor version; BinariesError."""
+    """Return the programs in a directory.
+
+    Raises:
+        BinariesError: A program is missing, or kubelet is of another minor version.
+
+    """
     if found := complaints(directory):
         message = "\n  ".join((f"{directory} cannot serve as Kubernetes {version}:", *found, ADVICE))
         raise BinariesError(message)
     try:
-        says = Version.parse(run((str(directory / "kubelet"), "--version")).removeprefix("Kubernetes ").strip())
+        reported = Version.parse(run((str(directory / "kubelet"), "--version")).removeprefix("Kubernetes ").strip())
     except (ProcessError, ValueError) as error:
         message = f"{directory}/kubelet --version: {error}"
         raise BinariesError(message) from error
-    if says[:2] != version[:2]:
-        message = f"{directory}/kubelet is {says}, the topology declares {version}: change one of the two"
+    if reported[:2] != version[:2]:
+        message = f"version of {directory}/kubelet: got {reported}, want {version} as declared. Change one of the two"
         raise BinariesError(message)
-    return Binaries(directory, says)
+    return Binaries(directory, reported)
 
 
 def complaints(directory: Path) -> list[str]:
-    """What is wrong with a directory of programs, one line each; nothing if all are there and executable."""
+    """Return what is wrong with a directory of programs, one line each."""
     if not directory.is_dir():
         return [f"{directory} is not a directory"]
     return [line for name in NEEDED if (line := _complaint(directory / name))]

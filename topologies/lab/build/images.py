@@ -1,10 +1,9 @@
-"""The lab's two images, made by hand without a registry, and the containerd root that already holds them.
+"""The lab's two images, built without a registry, and a containerd root that already has them.
 
 `hairpin.local/agnhost:1` is agnhost with Debian's curl (and the libraries it names) and a static busybox for a shell;
 `hairpin.local/pause:1` is one program of some hundred bytes. Both become docker archives (`archive.py`).
 `golden` imports and unpacks them once; nodes then hard-link that root and start without an import.
 
-Errors: ImagesError (something to build them from is missing), processes.ProcessError.
 Source: containerd `ctr images import`; the kubelet's CRI finds what is in the namespace `k8s.io`.
 """
 
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
 
 AGNHOST = "hairpin.local/agnhost:1"
 PAUSE = "hairpin.local/pause:1"
-UNFINISHED = ".hairpin-"  # how the names begin of what is removed when its maker was killed
+UNFINISHED = ".hairpin-"  # prefix of what a killed process may leave; removed by the next one
 CURL = Path("/usr/bin/curl")
-LAYOUT = 1  # raise it when the golden root is made otherwise from the same inputs
+LAYOUT = 1  # increment when the same inputs give another golden root
 APPLETS = (
     "[", "awk", "base64", "cat", "chmod", "cp", "cut", "date", "dd", "df", "dirname", "basename", "echo", "env",
     "expr", "false", "find", "grep", "head", "hostname", "id", "ifconfig", "ip", "kill", "ln", "ls", "mkdir",
@@ -94,7 +93,13 @@ class ImagesError(HairpinError):
 
 
 def golden(binaries: Binaries, *, cache: Path, say: Callable[[str], None]) -> Path:
-    """A containerd root with both images unpacked, from the cache if its inputs are the same; never half made."""
+    """Return a containerd root with both images unpacked, from the cache if the inputs are the same.
+
+    Raises:
+        ImagesError: Something to build the images from is missing.
+        ProcessError: A command failed.
+
+    """
     with locked(cache / "golden.lock", say):
         remove_leftovers(path for place in ("golden", "images") for path in (cache / place).glob(f"{UNFINISHED}*"))
         images = (pause_image(cache), agnhost_image(binaries, cache, say))
@@ -106,9 +111,9 @@ def golden(binaries: Binaries, *, cache: Path, say: Callable[[str], None]) -> Pa
 
 
 def clone(golden: Path, root: Path) -> None:
-    """A node's containerd root: hard links of layers, never written in place; copies of the databases, which are.
+    """Create a node's containerd root: hard links to the layers, which nobody writes, and copies of the databases.
 
-    On another file system (a guest's memory) than the cache, the first node's root is a copy, linked by the others.
+    On another file system than the cache's (a guest's memory) the golden root is copied there first.
     """
     root.parent.mkdir(exist_ok=True)
     if golden.stat().st_dev != root.parent.stat().st_dev:
@@ -124,9 +129,9 @@ def clone(golden: Path, root: Path) -> None:
 
 
 def _unpack(images: tuple[Image, ...], place: Path, cache: Path, say: Callable[[str], None]) -> None:
-    """Run a containerd of its own (no network, own mounts and pids) until it has both images, then rename its root."""
+    """Import both images with a containerd of its own, without network and with own mounts, then rename its root."""
     if os.geteuid():
-        message = "unpacking the lab's images into a containerd root needs root"
+        message = "unpacking of the lab's images: got an unprivileged user, want root. Try again with sudo"
         raise ImagesError(message)
     work = place.with_name(f"{UNFINISHED}{place.name}")
     work.mkdir(parents=True, mode=0o700)
@@ -139,9 +144,9 @@ def _unpack(images: tuple[Image, ...], place: Path, cache: Path, say: Callable[[
 
 
 def agnhost_image(binaries: Binaries, cache: Path, say: Callable[[str], None]) -> Image:
-    """Agnhost, curl with its libraries, busybox."""
+    """Return the image of the echo pods: agnhost, curl with its libraries, busybox."""
     if not CURL.is_file():
-        message = f"{CURL} is missing, the lab's image takes it along: apt-get install curl"
+        message = f"curl of the lab's image: {CURL}: got no such file, want curl there. Run apt-get install curl"
         raise ImagesError(message)
     files: dict[str, Content] = {
         "agnhost": binaries.path("agnhost"),
@@ -158,14 +163,14 @@ def agnhost_image(binaries: Binaries, cache: Path, say: Callable[[str], None]) -
 
 
 def pause_image(cache: Path) -> Image:
-    """The program that keeps a pod's namespaces, compiled once per source."""
+    """Return the image of the program that keeps a pod's namespaces; it is compiled once for each source."""
     if platform.machine() != "x86_64":
-        message = f"the lab's pause program is written for x86_64, this machine is {platform.machine()}"
+        message = f"pause program of the lab: got a machine of type {platform.machine()}, want x86_64"
         raise ImagesError(message)
     program = cache / "images" / f"pause-{sha256((GCC + PAUSE_SOURCE).encode()).hexdigest()[:16]}"
     if not program.exists():
         if not shutil.which("gcc"):
-            message = "the lab's pause image needs gcc: apt-get install --no-install-recommends gcc"
+            message = "pause image of the lab: got no gcc, want it. Run apt-get install --no-install-recommends gcc"
             raise ImagesError(message)
         program.parent.mkdir(parents=True, exist_ok=True)
         beside = program.with_name(f"{UNFINISHED}{program.name}")
@@ -175,7 +180,7 @@ def pause_image(cache: Path) -> Image:
 
 
 def busybox(cache: Path, say: Callable[[str], None]) -> Path:
-    """Debian's static busybox, fetched once into the cache (nothing is installed)."""
+    """Return Debian's static busybox, fetched once into the cache; nothing is installed."""
     program = cache / "images" / "busybox"
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
@@ -195,12 +200,12 @@ def _fetch(package: str, folder: Path, say: Callable[[str], None]) -> Path:
         debian.update()
         return debian.download(package, folder)
     except DebianError as error:
-        message = f"the lab's image needs {package}: {error}"
+        message = f"package {package} of the lab's image: {error}"
         raise ImagesError(message) from error
 
 
 def libraries(listing: str) -> list[str]:
-    r"""The files of an `ldd` listing, in the merged-usr places they have in the image.
+    r"""Return the files of an `ldd` listing, with their merged-usr paths in the image.
 
     >>> libraries("libz.so.1 => /lib/x/libz.so.1 (0x7f)\n/lib64/ld.so.2 (0x7f)\nlinux-vdso.so.1 (0x7f)")
     ['/lib/x/libz.so.1', '/lib64/ld.so.2']

@@ -1,11 +1,10 @@
-"""Kubernetes from Debian's source package: fetched, patched, built, and only the programs kept.
+"""Build Kubernetes from Debian's source package: fetch, patch, build, keep only the programs.
 
-Three stages, each with a stamp, so that an interrupted build goes on where it was: `sources`, `patched`, `built`.
+Three stages, each with a stamp, so that an interrupted build resumes: `sources`, `patched`, `built`.
 The source tree, GOPATH and Go's cache (3 GB) live in `cache/kubernetes/<version>.build` and are deleted at the end.
-The vendored reflect2 1.0.1 panics when built with Go >= 1.18: Debian's own 1.0.2 takes its place.
+The vendored reflect2 1.0.1 panics when built with Go >= 1.18; Debian's own 1.0.2 replaces it.
 
-Errors: BuildError (a missing prerequisite, too little room, another version than wanted), ProcessError, DebianError.
-Source: `hack/lib/golang.sh` of Debian's `kubernetes` 1.20.5+really1.20.2; reflect2: lab-prototype NOTES, pitfall 16.
+Source: `hack/lib/golang.sh` of Debian's `kubernetes` 1.20.5+really1.20.2; reflect2 observed with Go 1.19.
 """
 
 from __future__ import annotations
@@ -56,12 +55,12 @@ ROOM = 5 * 2**30
 
 
 class BuildError(HairpinError):
-    """Kubernetes cannot be built here; the message says why and what to do."""
+    """Kubernetes or a guest kernel cannot be built here: a prerequisite or disk space is missing, or the version."""
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesBuild:
-    """One build: `work` holds the big tree while it runs, `into` receives the programs."""
+    """One build of Kubernetes: in `work`, with the source tree while it runs; the programs go to `into`."""
 
     version: Version
     work: Path
@@ -69,7 +68,7 @@ class KubernetesBuild:
     say: Callable[[str], None]
 
     def run(self) -> None:
-        """Go through the stages that have no stamp yet, deliver the programs, delete the tree."""
+        """Run the stages that have no stamp yet, copy the programs, delete the tree."""
         check_prerequisites()
         claim(self.work)
         check_room(self.work)
@@ -83,11 +82,16 @@ class KubernetesBuild:
 
     @property
     def tree(self) -> Path:
-        """The unpacked source tree, at the place where a GOPATH build wants it."""
+        """The unpacked source tree, where a GOPATH build requires it."""
         return self.work / "gopath" / "src" / "k8s.io" / "kubernetes"
 
     def fetch(self) -> None:
-        """Stage 1: sources and reflect2, verified by apt; refuses another version than the wanted."""
+        """Fetch the sources and reflect2 (stage 1).
+
+        Raises:
+            BuildError: Debian has another version.
+
+        """
         for leftover in ("sources", "gopath"):
             shutil.rmtree(self.work / leftover, ignore_errors=True)
         debian = Debian(self.work / "apt", SUITE, self.say)
@@ -96,13 +100,13 @@ class KubernetesBuild:
         debian.download(REFLECT2, self.work / "sources")
         found = upstream(unpacked.name.removeprefix("kubernetes-"))
         if found != str(self.version):
-            message = f"Debian {SUITE} has Kubernetes {found}, want {self.version}: give --kubernetes-bin DIRECTORY"
+            message = f"sources of Kubernetes: Debian {SUITE}: got {found}, want {self.version}"
             raise BuildError(message)
         self.tree.parent.mkdir(parents=True)
         unpacked.rename(self.tree)
 
     def patch(self) -> None:
-        """Stage 2: Debian's reflect2 in place of the vendored one."""
+        """Replace the vendored reflect2 by Debian's (stage 2)."""
         package = next((self.work / "sources").glob(f"{REFLECT2}_*.deb"))
         unpacked = self.work / "reflect2"
         run_long(("dpkg", "-x", str(package), str(unpacked)), self._progress("unpacking reflect2"))
@@ -111,7 +115,7 @@ class KubernetesBuild:
         shutil.copytree(unpacked / "usr/share/gocode/src/github.com/modern-go/reflect2", vendored)
 
     def compile(self) -> None:
-        """Stage 3: `make`, by Go's cache resumable in itself."""
+        """Run `make` (stage 3); Go's cache makes it resumable."""
         for folder in ("gocache", "tmp"):
             (self.work / folder).mkdir(exist_ok=True)
         what = f"building Kubernetes {self.version} (about 6 minutes on 2 cores)"
@@ -119,7 +123,7 @@ class KubernetesBuild:
         run_long(("make", f"WHAT={' '.join(TARGETS)}"), self._progress(what), cwd=self.tree, env=self._environment())
 
     def deliver(self) -> None:
-        """The programs alone, into the cache: copied beside, then renamed, so that no half-written one is ever seen."""
+        """Copy the programs into the cache. Each is renamed when it is complete, so that none is ever half-written."""
         output = self.tree / "_output" / "local" / "go" / "bin"
         self.into.mkdir(parents=True, exist_ok=True)
         for name in NEEDED:
@@ -135,7 +139,7 @@ class KubernetesBuild:
             "GOCACHE": str(self.work / "gocache"),
             "TMPDIR": str(self.work / "tmp"),
             "HOME": str(self.work),
-            # the shell works out PWD through the link-free path that GOPATH mode needs
+            # GOPATH mode requires a PWD without symbolic links
             "PWD": str(self.tree),
             "GO111MODULE": "off",
             "GOPROXY": "off",
@@ -156,28 +160,28 @@ def check_prerequisites(path: str = BUILD_PATH) -> None:
     missing = [package for program, package in PREREQUISITES.items() if not shutil.which(program, path=path)]
     if missing:
         line = f"apt-get install --no-install-recommends {' '.join(missing)}"
-        message = f"building Kubernetes needs {', '.join(missing)}: {line}"
+        message = f"build of Kubernetes: got no {', '.join(missing)}, want all of them. Run {line}"
         raise BuildError(message)
 
 
 def check_room(where: Path) -> None:
-    """BuildError unless the file system has room for the build."""
+    """Raise BuildError unless the file system has room for the build."""
     free = shutil.disk_usage(where).free
     if free < ROOM:
         message = (
-            f"building Kubernetes in {where} needs {ROOM >> 30} GiB, {free / 2**30:.1f} GiB are free: set HAIRPIN_CACHE"
+            f"build of Kubernetes: {where}: got {free / 2**30:.1f} GiB free, want {ROOM >> 30} GiB. Set HAIRPIN_CACHE"
         )
         raise BuildError(message)
 
 
 @contextmanager
 def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold a lock file; a second builder says that it waits, and waits. The kernel drops the lock of a killed one."""
+    """Hold a lock file. A second builder prints that it waits. The kernel drops the lock of a killed builder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         try:
             flock(handle, LOCK_EX | LOCK_NB)
         except BlockingIOError:
-            say(f"another process is at work on {path.with_suffix('')}: waiting for it")
+            say(f"waiting for another process that builds {path.with_suffix('')}")
             flock(handle, LOCK_EX)
         yield

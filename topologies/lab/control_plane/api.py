@@ -1,6 +1,6 @@
-"""The lab's own talk with its API server: JSON over one kept HTTPS connection. Standard library only, to start fast.
+"""A small client of the lab's API server: JSON over one HTTPS connection. Standard library only, to start fast.
 
-Used by the supervisor (`controlplane.py`) and the load balancer; everything else uses the `kubernetes` client.
+Used by the supervisor (components.py) and the load balancer; everything else uses the `kubernetes` client.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HTTP_ERROR = 400
 
 
 class ApiError(HairpinError):
-    """The API server did not answer, or not with what was asked for; `status` is 0 if it did not answer at all."""
+    """The API server did not answer, or with an HTTP error. `status` is 0 if it did not answer."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class ApiError(HairpinError):
 
 @dataclass(slots=True)
 class Api:
-    """One connection, opened when first needed and again after an error."""
+    """One connection, opened with the first call and again after an error."""
 
     address: str
     authority: Path
@@ -39,7 +39,18 @@ class Api:
     _connection: HTTPSConnection | None = field(default=None, init=False)
 
     def call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Any:  # noqa: ANN401 - JSON
-        """The decoded answer; ApiError otherwise."""
+        """Call the API server and return its decoded answer.
+
+        Args:
+            method: The HTTP method.
+            path: The path of the resource.
+            body: What is sent, as JSON; None: nothing.
+            kind: The body's content type.
+
+        Raises:
+            ApiError: It did not answer, or with an HTTP error.
+
+        """
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
         try:
             connection = self._connect()
@@ -56,15 +67,15 @@ class Api:
         return json.loads(text) if "json" in (answer.getheader("Content-Type") or "") else text
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """GET."""
+        """Return a resource."""
         return self.call("GET", path)
 
     def merge(self, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
-        """PATCH, as a JSON merge patch."""
+        """Send a JSON merge patch and return the resource."""
         return self.call("PATCH", path, body, "application/merge-patch+json")
 
     def close(self) -> None:
-        """Forget the connection; the next call opens another."""
+        """Close the connection; the next call opens another."""
         if self._connection:
             self._connection.close()
         self._connection = None

@@ -24,7 +24,7 @@ PEER = "http://127.0.0.1:2380"
 
 
 def etcd() -> list[str]:
-    """Etcd on a file system in memory; nothing is ever flushed to disk."""
+    """Return the command of etcd, whose data is on a file system in memory and never flushed."""
     return [
         *("etcd", "--name=lab", "--data-dir=/run/etcd", "--unsafe-no-fsync", "--logger=zap"),
         *(f"--listen-client-urls={ETCD}", f"--advertise-client-urls={ETCD}", f"--listen-peer-urls={PEER}"),
@@ -34,11 +34,11 @@ def etcd() -> list[str]:
 
 
 def apiserver(topology: Topology, state: State) -> list[str]:
-    """The arguments of kube-apiserver, for the topology's version."""
+    """Return the arguments of kube-apiserver for the topology's version."""
     address, pki = str(plan.control_plane(topology)), state.pki
     values = {
         "etcd-servers": ETCD,
-        "bind-address": "0.0.0.0",  # noqa: S104 - of the sandbox
+        "bind-address": "0.0.0.0",  # noqa: S104 - all addresses of a network namespace of ours
         "secure-port": "6443",
         "insecure-port": "0",
         "advertise-address": address,
@@ -63,7 +63,7 @@ def apiserver(topology: Topology, state: State) -> list[str]:
 
 
 def controller_manager(topology: Topology, state: State) -> list[str]:
-    """The arguments of kube-controller-manager; Node objects are made by us, with their podCIDR."""
+    """Return the arguments of kube-controller-manager. The lab creates the Node objects, with their podCIDR."""
     values = {
         "kubeconfig": f"{state.kube}/kcm.conf",
         "root-ca-file": f"{state.pki}/ca.crt",
@@ -82,7 +82,7 @@ def controller_manager(topology: Topology, state: State) -> list[str]:
 
 
 def scheduler(topology: Topology, state: State) -> list[str]:
-    """The arguments of kube-scheduler."""
+    """Return the arguments of kube-scheduler."""
     values = {
         "kubeconfig": f"{state.kube}/scheduler.conf",
         "leader-elect": "false",
@@ -95,7 +95,10 @@ def scheduler(topology: Topology, state: State) -> list[str]:
 
 
 def node_object(topology: Topology, node: Node) -> dict[str, object]:
-    """A Node as it must exist before its kubelet: our podCIDR, a capacity (else kubelet 1.20 panics), addresses."""
+    """Return a Node object to create before its kubelet starts: podCIDR, addresses, capacity.
+
+    Without a capacity kubelet 1.20 panics.
+    """
     cidr = str(plan.pod_cidr(topology, node))
     known = [{"type": "InternalIP", "address": str(node.address)}, {"type": "Hostname", "address": node.name}]
     return {
@@ -109,22 +112,23 @@ def node_object(topology: Topology, node: Node) -> dict[str, object]:
 
 @dataclass(slots=True)
 class ControlPlane:
-    """The processes, and the talk with the API server, from inside `cp`. `daemons`: all of the lab's, `etcd of cp`."""
+    """The control plane's processes and API calls, from inside the host `cp`."""
 
     topology: Topology
     state: State
     binaries: Path
     api: Api
     daemons: dict[str, Child]
+    """All daemons of the lab, by names such as `etcd of cp`."""
 
     def start_api(self) -> None:
-        """Etcd and the API server, which waits for etcd by itself."""
+        """Start etcd and the API server, which waits for etcd."""
         self._start("etcd", etcd())
         server = [str(self.binaries / "kube-apiserver"), *apiserver(self.topology, self.state)]
         self._start("apiserver", server)
 
     def start_controllers(self) -> None:
-        """Controller manager and scheduler."""
+        """Start controller manager and scheduler."""
         manager = controller_manager(self.topology, self.state)
         self._start("controller-manager", [str(self.binaries / "kube-controller-manager"), *manager])
         self._start("scheduler", [str(self.binaries / "kube-scheduler"), *scheduler(self.topology, self.state)])
@@ -135,13 +139,25 @@ class ControlPlane:
             self.api.call("POST", "/api/v1/nodes", node_object(self.topology, node))
 
     def await_api(self, seconds: float = TIMEOUTS.control_plane_s) -> None:
-        """Until /readyz says ok; ProcessError if etcd or the API server ended, or after `seconds`."""
+        """Wait until /readyz answers `ok`.
+
+        Raises:
+            ProcessError: A daemon of the lab ended.
+            WaitTimeoutError: It does not answer so within `seconds`.
+
+        """
         self._until(lambda: self.api.get("/readyz") == "ok", "the API server", seconds)
 
     def await_nodes(self, seconds: float = TIMEOUTS.control_plane_s) -> None:
-        """Until every node is Ready and pods may be created (their ServiceAccount exists)."""
+        """Wait until every node is Ready and the default ServiceAccount exists, which pods require.
+
+        Raises:
+            ProcessError: A daemon of the lab ended.
+            WaitTimeoutError: A step took longer than `seconds`.
+
+        """
         wanted = {node.name for node in self.topology.nodes}
-        self._until(lambda: wanted <= self._ready_nodes(), f"{len(wanted)} nodes to be Ready", seconds)
+        self._until(lambda: wanted <= self._ready_nodes(), f"readiness of {len(wanted)} nodes", seconds)
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         self._until(lambda: bool(self.api.get(account)), "the default ServiceAccount", seconds)
 

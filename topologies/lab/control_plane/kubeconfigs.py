@@ -1,4 +1,4 @@
-"""Who may talk to the API server: a static token for each component and node, and a kubeconfig that holds it."""
+"""Write a static token for each component and node, and the kubeconfig that has it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USERS = {
     "kcm": (
         "system:kube-controller-manager",
         "system:masters",
-    ),  # its own role is too small without per-controller accounts
+    ),  # its own role does not suffice without an account for each controller
     "scheduler": ("system:kube-scheduler", ""),
     "proxy": ("system:kube-proxy", ""),
     "balancer": ("hairpin:load-balancer", "system:masters"),
@@ -37,12 +37,12 @@ contexts:
 
 
 def token(user: str) -> str:
-    """The static token of a user of this lab; no secret, since nobody outside the sandbox reaches the API server."""
+    """Return the static token of a user. It is no secret: the API server is only reachable inside the sandbox."""
     return f"token-{user}"
 
 
 def write_access(topology: Topology, state: State) -> None:
-    """`tokens.csv` and one kubeconfig per component, per node, and `admin.conf` for people."""
+    """Write `tokens.csv`, a kubeconfig for each component and node, and `admin.conf` for users."""
     nodes = {node.name: (f"system:node:{node.name}", "system:nodes") for node in topology.nodes}
     rows = [f"{token(key)},{name},{key},{group}" for key, (name, group) in {**USERS, **nodes}.items()]
     state.kube.mkdir(exist_ok=True)

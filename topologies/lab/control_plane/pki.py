@@ -1,6 +1,6 @@
-"""Keys and certificates of a lab, new for each: a CA, the API server, the kubelets, service accounts, and SSH.
+"""Write the keys and certificates of a lab, new for each: CA, API server, kubelets, service accounts, SSH.
 
-Elliptic curves throughout: an RSA key costs a kubelet 0.8 s of start.
+All keys are elliptic curves: an RSA key costs a kubelet 0.8 s of its start.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
 def write(directory: Path, *, api: Iterable[IPAddress], kubelets: Iterable[IPAddress]) -> None:
-    """`ca`, `api`, `kubelet`, `kubelet-client` as .crt and .key, and `sa.key`; given: addresses."""
+    """Write `ca`, `api`, `kubelet` and `kubelet-client` as .crt and .key, and `sa.key`.
+
+    Args:
+        directory: Where.
+        api: The addresses in the API server's certificate.
+        kubelets: The addresses in the kubelets' certificate.
+
+    """
     directory.mkdir(parents=True, exist_ok=True)
     key = _key(directory, "ca")
     name = _name("hairpin-lab-ca")
@@ -55,12 +62,18 @@ def write(directory: Path, *, api: Iterable[IPAddress], kubelets: Iterable[IPAdd
 
 
 def write_ssh(directory: Path, hosts: Mapping[str, tuple[IPAddress, int]]) -> None:
-    """Client key `id_ed25519`, host keys `host-<name>`, `authorized_keys`, `known_hosts`; hosts: address and port."""
+    """Write a client key `id_ed25519`, host keys `host-<name>`, `authorized_keys` and `known_hosts`.
+
+    Args:
+        directory: Where.
+        hosts: Each host's address and port, by name.
+
+    """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "authorized_keys").write_text(_ssh_key(directory / "id_ed25519") + "\n")
     known = []
     for name, (address, port) in hosts.items():
-        where = f"{address}" if port == 22 else f"[{address}]:{port}"  # noqa: PLR2004 - ssh's own rule for known_hosts
+        where = f"{address}" if port == 22 else f"[{address}]:{port}"  # noqa: PLR2004 - sshd(8), SSH_KNOWN_HOSTS FILE FORMAT
         known.append(f"{where} {_ssh_key(directory / f'host-{name}')}\n")
     (directory / "known_hosts").write_text("".join(known))
 

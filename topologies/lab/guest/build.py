@@ -1,12 +1,11 @@
-"""The guest's kernel, from Debian's own `linux-source`: fetched, verified, built as user-mode Linux, and kept.
+"""Build the guest's kernel, a user-mode Linux, from Debian's `linux-source`, and keep it in the cache.
 
-The newest one of backports of Debian's newest release is taken: user-mode Linux has `seccomp=on` (system calls 20 times
-cheaper) and survives processors with AMX since 6.16 only, which the releases do not have. Kept by Debian's version and
-the hash of `uml.fragment`; once there, no network is needed. Two stages with a stamp, `sources` and `built`; about
-6 minutes on 2 cores, 2 GB meanwhile, 12 MB in the end.
+Takes the newest version in the backports of Debian's newest release: only since 6.16 has user-mode Linux `seccomp=on`
+(system calls 20 times cheaper) and runs on processors with AMX. The key in the cache is Debian's version and the hash
+of `uml.fragment`; a kernel in the cache needs no network. Two stages with a stamp, `sources` and `built`: about 6
+minutes on 2 cores, 2 GB meanwhile, 12 MB in the end.
 
-Errors: BuildError (a missing prerequisite, too little room), ProcessError, DebianError.
-Source: `arch/um` of Linux; ipvs-kernel-prototype NOTES.
+Source: `arch/um` of Linux; docs/ipvs.md.
 """
 
 from __future__ import annotations
@@ -35,47 +34,54 @@ PREREQUISITES = {"gcc": "gcc", "make": "make", "bc": "bc", "xz": "xz-utils", "ta
 ROOM = 3 * 2**30
 
 
-def kernel(cache: Path, say: Callable[[str], None]) -> Path:
-    """The guest's kernel, built first if it is not there; BuildError, ProcessError, DebianError."""
+def find_or_build(cache: Path, say: Callable[[str], None]) -> Path:
+    """Return the path of the guest's kernel, built first if it is not in the cache.
+
+    Raises:
+        BuildError: A prerequisite or disk space is missing.
+        DebianError: The machine's apt has no such source.
+        ProcessError: A command failed.
+
+    """
     place = cache / "guest"
     if kept := _kept(place):
         return kept
-    with locked(place / f"{mark()}.lock", say):
+    with locked(place / f"{configuration_hash()}.lock", say):
         if kept := _kept(place):
             return kept
-        build = KernelBuild(place / f"{mark()}.build", say)
+        build = KernelBuild(place / f"{configuration_hash()}.build", say)
         build.run()
-        made = place / f"{build.version}-{mark()}"
+        made = place / f"{build.version}-{configuration_hash()}"
         made.mkdir(exist_ok=True)
         build.deliver(made / "linux")
     say(f"the guest's kernel is in {made}")
     return made / "linux"
 
 
-def mark() -> str:
-    """What tells kernels of one configuration from those of another."""
+def configuration_hash() -> str:
+    """Return the hash of the kernel's configuration."""
     return sha256(FRAGMENT.read_bytes()).hexdigest()[:12]
 
 
 def _kept(place: Path) -> Path | None:
-    """The newest kernel of this configuration."""
-    return max(place.glob(f"*-{mark()}/linux"), key=lambda path: path.stat().st_mtime, default=None)
+    """Return the newest kernel of this configuration in the cache."""
+    return max(place.glob(f"*-{configuration_hash()}/linux"), key=lambda path: path.stat().st_mtime, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class KernelBuild:
-    """One build in `work`, which goes when its kernel is delivered."""
+    """One build of a guest kernel in `work`, which is deleted at the end."""
 
     work: Path
     say: Callable[[str], None]
 
     def run(self) -> None:
-        """Go through the stages that have no stamp yet."""
+        """Run the stages that have no stamp yet."""
         check()
         claim(self.work)
         if (free := shutil.disk_usage(self.work).free) < ROOM:
-            room = f"{ROOM >> 30} GiB, {free / 2**30:.1f} GiB are free"
-            message = f"building a kernel in {self.work} needs {room}: set HAIRPIN_CACHE"
+            room = f"got {free / 2**30:.1f} GiB free, want {ROOM >> 30} GiB"
+            message = f"build of a guest kernel: {self.work}: {room}. Set HAIRPIN_CACHE"
             raise BuildError(message)
         for name, stage in (("sources", self.fetch), ("built", self.compile)):
             stamp = self.work / f"{name}.stamp"
@@ -94,7 +100,7 @@ class KernelBuild:
         return self.work / "linux"
 
     def fetch(self) -> None:
-        """Stage 1: the sources and the tools, from the machine's own mirror, verified by apt."""
+        """Fetch the sources and the tools from the machine's mirror; apt verifies them (stage 1)."""
         own = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
         backports = Debian(self.work / "apt", SUITE, self.say, mirror_of=own)
         backports.update()
@@ -114,7 +120,7 @@ class KernelBuild:
             self._unpack(tools.download(tool, self.work / "packages"), self.work / "tools")
 
     def compile(self) -> None:
-        """Stage 2: configure and `make`, which goes on where it was."""
+        """Configure and run `make`, which is resumable (stage 2)."""
         what = "building the guest's kernel (about 6 minutes on 2 cores)"
         self.say(what)
         make = ("make", "--silent", "ARCH=um", f"KCONFIG_ALLCONFIG={FRAGMENT}")
@@ -122,14 +128,14 @@ class KernelBuild:
             run_long(
                 (*make, "allnoconfig"), self._progress("configuring the guest's kernel"), cwd=self.tree, env=self._env()
             )
-        if gone := lost(FRAGMENT.read_text(), (self.tree / ".config").read_text()):
-            message = f"Linux {self.version} no longer has {', '.join(gone)}: mend {FRAGMENT}"
+        if gone := missing_options(FRAGMENT.read_text(), (self.tree / ".config").read_text()):
+            message = f"configuration of Linux {self.version}: got none of {', '.join(gone)}, want them. Fix {FRAGMENT}"
             raise BuildError(message)
         jobs = f"--jobs={len(os.sched_getaffinity(0))}"
         run_long((*make, jobs), self._progress(what), cwd=self.tree, env=self._env())
 
     def deliver(self, place: Path) -> None:
-        """The kernel alone, without its symbols; beside first, then renamed."""
+        """Move the kernel, without its symbols, to its place in the cache, and delete the build directory."""
         beside = place.with_name(f".{place.name}.new")
         run(("strip", "-o", str(beside), str(self.tree / "linux")))
         beside.rename(place)
@@ -151,17 +157,18 @@ class KernelBuild:
         return Progress(self.say, what, self.work / "build.log")
 
 
-def lost(fragment: str, config: str) -> list[str]:
-    """The options of the fragment that the configuration did not take: renamed, or without what they depend on.
+def missing_options(fragment: str, config: str) -> list[str]:
+    """Return the options of the fragment that are not in the configuration: renamed, or a dependency is missing.
 
-    >>> lost("CONFIG_A=y CONFIG_B=y CONFIG_C=4", "CONFIG_A=y")
+    >>> missing_options("CONFIG_A=y CONFIG_B=y CONFIG_C=4", "CONFIG_A=y")
     ['CONFIG_B']
     """
     return [word.removesuffix("=y") for word in fragment.split() if word.endswith("=y") and word not in config.split()]
 
 
 def check() -> None:
-    """BuildError with the one line that installs all that is missing."""
+    """Raise BuildError, with the command that installs them, if prerequisites are missing."""
     if missing := [package for program, package in PREREQUISITES.items() if not shutil.which(program, path=PATH)]:
-        message = f"building the guest's kernel needs: apt-get install --no-install-recommends {' '.join(missing)}"
+        install = f"apt-get install --no-install-recommends {' '.join(missing)}"
+        message = f"build of a guest kernel: got no {', '.join(missing)}, want all of them. Run {install}"
         raise BuildError(message)

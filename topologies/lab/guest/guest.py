@@ -1,8 +1,7 @@
-"""A guest's life: `declare` writes down, before there is an sandbox, how it is booted; `Guest` boots it from inside.
+"""Boot a guest kernel: `declare` writes how, before the sandbox exists; `Guest` boots it from inside the sandbox.
 
-It ends with the sandbox, whose process it is.
+The guest is a process of the sandbox and ends with it.
 
-Errors: GuestError (this machine cannot hold a guest: what is missing and the way out).
 Source: `arch/um`, `Documentation/virt/uml/user_mode_linux_howto_v2.rst` of Linux.
 """
 
@@ -22,7 +21,7 @@ from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.build.apt import DebianError
 from topologies.lab.build.binaries import cache_dir
 from topologies.lab.build.kubernetes import BuildError
-from topologies.lab.guest.build import kernel
+from topologies.lab.guest.build import find_or_build
 from topologies.lab.network import netns
 from topologies.lab.network import plan as addresses
 from topologies.lab.state import State, read, write
@@ -33,28 +32,35 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 GIB = 2**30
-MEMORY = 6 * GIB  # the most a guest may take; what it does not touch is never taken
-NEEDED = 2 * GIB  # what four workers touch, with room
+MEMORY = 6 * GIB  # of a guest; pages that it does not touch are not allocated
+NEEDED = 2 * GIB  # what four workers touch, and some to spare
 NAME = "guest"
 PACKAGE = Path(__file__).parents[3]
 
 
 class GuestError(HairpinError):
-    """No guest here: what is missing and the next step."""
+    """The machine cannot run a guest kernel. The message has what is missing and the next step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """The workers in a guest; as `workers.Workers`, from within the sandbox. `daemons`: `kernel of guest`."""
+    """The workers in a guest, with the interface of `workers.Workers`, used inside the sandbox."""
 
     topology: Topology
     state: State
     daemons: dict[str, Child]
 
     def make(self) -> None:
-        """Plug its cards in and boot it; its first process makes the workers. GuestError, ProcessError."""
+        """Connect its network cards and boot it; its first process creates the workers.
+
+        Raises:
+            GuestError: A path on its command line has a space.
+
+        """
         plan, log = read(self.state.guest), self.state.log(NAME, "kernel")
-        wires = {card: netns.plugged(f"{NAME}-{card}", switch) for card, switch in cards(self.topology).items()}
+        wires = {
+            card: netns.open_card_socket(f"{NAME}-{card}", switch) for card, switch in cards(self.topology).items()
+        }
         plugged = {card: wire.fileno() for card, wire in wires.items()}
         argv = command(Path(plan["image"]), self.state, plan["processor"], plugged)
         env = {"PATH": os.environ["PATH"], "TMPDIR": "/dev/shm"}  # noqa: S108 - where its memory is
@@ -63,9 +69,14 @@ class Guest:
             wire.close()
 
     def await_modes(self) -> None:
-        """Until its first process has heard every kube-proxy tell the right mode; ProcessError."""
+        """Wait until its first process has checked the mode of every kube-proxy.
+
+        Raises:
+            WaitTimeoutError: It has not within `guest_modes_s`.
+
+        """
         until(
-            unmet(self.state.modes_told.exists),
+            unmet(self.state.modes_checked.exists),
             Deadline(TIMEOUTS.guest_modes_s),
             "modes of the guest's kube-proxies",
             every=0.05,
@@ -73,47 +84,60 @@ class Guest:
 
 
 def image(say: Callable[[str], None]) -> Path:
-    """The guest's kernel, built first if it is not there; GuestError."""
+    """Return the path of the guest's kernel, built first if need be.
+
+    Raises:
+        GuestError: It cannot be built.
+
+    """
     try:
-        return kernel(cache_dir(), say)
+        return find_or_build(cache_dir(), say)
     except (BuildError, DebianError, ProcessError) as error:
-        message = f"the guest's kernel could not be built: {error}\nMend that and try again (it goes on where it was)"
+        message = f"build of the guest's kernel failed: {error}\nFix that and try again; the build resumes"
         raise GuestError(message) from error
 
 
 def declare(state: State, image: Path) -> None:
-    """Write down how its guest is started."""
+    """Write how the guest is started."""
     guests = sum(1 for other in state.root.parent.glob("*/guest.json") if State(other.parent).process)
     write(state.guest, {"image": str(image), "processor": processor(list(os.sched_getaffinity(0)), guests)})
 
 
 def check() -> None:
-    """GuestError unless processor and memory will do."""
+    """Raise GuestError unless the processor's type and the free memory suffice."""
     if platform.machine() != "x86_64":
-        message = f"a guest needs an x86_64 processor, this is {platform.machine()}"
+        message = f"processor of a guest kernel: got {platform.machine()}, want x86_64"
         raise GuestError(message)
     if (free := available()) < NEEDED:
-        message = f"a guest needs {NEEDED >> 30} GiB of memory, {free / GIB:.1f} GiB are free: end something"
+        message = f"guest kernel: got {free / GIB:.1f} GiB of free memory, want {NEEDED >> 30} GiB. End other programs"
         raise GuestError(message)
 
 
 def available() -> int:
-    """The memory that could be taken now, in bytes."""
+    """Return the available memory in bytes."""
     words = Path("/proc/meminfo").read_text().split()
     return int(words[words.index("MemAvailable:") + 1]) << 10
 
 
 def cards(topology: Topology) -> dict[str, str]:
-    """A guest's network cards and the switches they are plugged into, inside as outside."""
+    """Return a guest's network cards and the switch of each, which has the same name inside and outside."""
     second = any(node.secondary_address for node in topology.nodes)
     return {"vec0": addresses.NODES} | ({"vec1": addresses.SECOND} if second else {})
 
 
 def command(image: Path, state: State, processor: int, plugged: Mapping[str, int]) -> list[str]:
-    """The kernel's command line: one processor, the sandbox's files as its own, `init.py` first; GuestError.
+    """Return the kernel's command line: one processor, the sandbox's files as its root, `init.py` as init.
 
-    `plugged`: its cards, each with the descriptor of the socket that it is. (The driver's own ways to open one do not
-    serve a bridge: `tap` faults in Linux 7.3, `vector_poll` without a queue; `raw` and `hybrid` hear what they said.)
+    Args:
+        image: The kernel.
+        state: The lab's.
+        processor: The number of the processor it runs on.
+        plugged: The descriptor of each card's packet socket. The driver's own transports do not work with a bridge:
+            `tap` crashes in Linux 7.3 (`vector_poll` without a queue), `raw` and `hybrid` receive their own frames.
+
+    Raises:
+        GuestError: A path has a space, which a kernel's command line cannot hold.
+
     """
     words = [
         *(f"mem={MEMORY >> 20}M", "seccomp=on", "rootfstype=hostfs", "root=/dev/root", "rw", "quiet", "panic=-1"),
@@ -123,13 +147,13 @@ def command(image: Path, state: State, processor: int, plugged: Mapping[str, int
         *(f"init={sys.executable}", "--", "-m", "topologies.lab.guest.init", str(state.root)),
     ]
     if spaced := [word for word in words if " " in word or '"' in word]:
-        message = f"a guest's command line cannot hold {spaced[0]!r}: choose a path without spaces (HAIRPIN_CACHE)"
+        message = f"command line of a guest kernel: got {spaced[0]!r}, want no space in it. Set HAIRPIN_CACHE"
         raise GuestError(message)
     return ["taskset", "--cpu-list", str(processor), str(image), *words]
 
 
 def processor(allowed: Sequence[int], guests: int) -> int:
-    """The one processor of the next guest: the last that we may use, the one before for a second guest, and so on.
+    """Return the processor of the next guest: the last one that we may use, the one before for a second guest, etc.
 
     >>> processor([0, 1, 2], 0), processor([0, 1, 2], 1)
     (2, 1)

@@ -1,6 +1,6 @@
-"""Whether the machine's own kernel can hold a topology, or a guest with another kernel must (`guest/`).
+"""Decide whether the workers of a topology can run on the machine's kernel, or need a guest kernel.
 
-Found by trying: the very objects kube-proxy makes are made in a network namespace that goes at once.
+It is tried: the objects that kube-proxy creates are created in a temporary network namespace.
 
 Source: what kube-proxy in ipvs mode needs: `pkg/proxy/ipvs/README.md`, `CanUseIPVSProxier` in `pkg/proxy/ipvs`.
 """
@@ -26,21 +26,26 @@ ipset create HAIRPIN hash:ip,port && iptables -A INPUT -m set --match-set HAIRPI
 """
 
 
-def guest_because(topology: Topology) -> str:
-    """Why this topology needs a guest here, as half a sentence; empty if the machine's kernel holds it.
+def reason_for_guest(topology: Topology) -> str:
+    """Return why this topology needs a guest kernel here; an empty string if the machine's kernel will do.
 
-    ProcessError where the topology insists on the machine's kernel and that lacks something.
+    Raises:
+        ProcessError: The topology requires the machine's kernel, which lacks something.
+
     """
     wanted = topology.lab.kernel if topology.lab else Kernels.AUTO
     if wanted is Kernels.GUEST:
-        return "the topology wants it"
-    lacking = missing() if topology.proxy.mode is ProxyMode.IPVS else []
+        return "the topology declares it"
+    lacking = missing_modules() if topology.proxy.mode is ProxyMode.IPVS else []
     if lacking and wanted is Kernels.MACHINE:
-        message = f"this machine's kernel lacks {', '.join(lacking)}: `lab: {{kernel: auto}}` takes a guest instead"
+        message = (
+            f"lab.kernel: got machine, want auto or guest: this machine's kernel lacks {', '.join(lacking)}. "
+            f"Declare `lab: {{kernel: auto}}`"
+        )
         raise ProcessError(message)
     return f"this machine's kernel lacks {', '.join(lacking)}" if lacking else ""
 
 
-def missing() -> list[str]:
-    """What IPVS mode needs and the machine's kernel has not, after its modules were asked for."""
+def missing_modules() -> list[str]:
+    """Return what IPVS mode needs and the machine's kernel lacks, after trying to load its modules."""
     return run(["unshare", "--net", "sh", "-c", f"{{ {TRIALS} }} 2>/dev/null", "sh", *MODULES]).split()

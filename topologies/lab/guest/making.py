@@ -1,4 +1,4 @@
-"""What the guest's first process does once there is a /proc: plugs its cards into switches and makes the workers."""
+"""Connect the guest's network cards to switches and create the workers; called when /proc is mounted."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ if TYPE_CHECKING:
 
 
 def make(state: State) -> None:
-    """Until every kube-proxy has told the right mode; ProcessError, OSError."""
+    """Create the workers, and wait until every kube-proxy runs in the declared mode.
+
+    Raises:
+        ProcessError: A command failed, or a kube-proxy runs in another mode.
+        WaitTimeoutError: A kube-proxy does not answer.
+        OSError: A file or socket cannot be used.
+
+    """
     topology = Topology.model_validate_json(state.topology.read_text())
     cards = guest.cards(topology)
-    netns.prepare(cards.values())
+    netns.create_switches(cards.values())
     for card, switch in cards.items():
-        netns.plug(card, switch)
+        netns.connect_card(card, switch)
     group = cgroups.UNIFIED.base(topology.name)
     cgroups.create(group, [node.name for node in topology.nodes], unified=True)
     golden = Path(read(state.record)["golden"])
@@ -32,4 +39,4 @@ def make(state: State) -> None:
     workers = Workers(topology, state, [group], {})
     workers.make()
     workers.await_modes()
-    state.modes_told.touch()
+    state.modes_checked.touch()

@@ -1,8 +1,8 @@
-"""What the load balancer does with a list of Services: addresses, pools, nft rules, status. Pure.
+"""Compute from a list of Services what the load balancer does: addresses, pools, nft rules, status. Pure.
 
-In line, packets keep the client's address. What came in from the nodes' side and goes back there is masqueraded unless
-the balancer keeps that too: on one LAN the reply would otherwise go straight to the client, from an address it never
-asked. With full NAT everything is masqueraded.
+A balancer in line keeps the client's address. Packets from the nodes' side that go back there are masqueraded, unless
+the topology says that the balancer keeps their address, too: on one LAN the reply would go directly to the client, from
+an address that the client did not connect to. With full NAT everything is masqueraded.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Service = dict[str, Any]
 Given = dict[str, IPAddress]
 Names = dict[IPAddress, str]
 TABLE = "hairpin"
-OWN_PORTS = 20001  # where the host answers for its first listener of its own
+OWN_PORTS = 20001  # the port of the host's answer for its first own listener; the others follow
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardingRule:
-    """Ports of a balanced address and where they lead: a NodePort of the nodes in the pool, or a port of the host's."""
+    """Ports of a load-balanced address and their target: a NodePort of the nodes in the pool, or a port of the host."""
 
     address: IPAddress
     protocol: str
@@ -42,48 +42,49 @@ class ForwardingRule:
 
     @property
     def match(self) -> str:
-        """How nft tells its packets."""
+        """The nft expression that matches its packets."""
         ports = f"{self.port}-{self.until}" if self.until else str(self.port)
         return f"ip daddr {self.address} {self.protocol} dport {ports}"
 
 
 def key(service: Service) -> str:
-    """namespace/name."""
+    """Return `namespace/name` of a Service."""
     return f"{service['metadata']['namespace']}/{service['metadata']['name']}"
 
 
 def annotation(service: Service, name: str) -> str:
-    """An annotation's value, or an empty string."""
+    """Return an annotation's value, or an empty string."""
     return str((service["metadata"].get("annotations") or {}).get(name, ""))
 
 
-def balanced(service: Service) -> bool:
-    """Whether it is of type LoadBalancer and not being deleted."""
+def is_balanced(service: Service) -> bool:
+    """Return whether a Service is of type LoadBalancer and not being deleted."""
     return service["spec"].get("type") == "LoadBalancer" and "deletionTimestamp" not in service["metadata"]
 
 
 def ingress(service: Service) -> list[dict[str, str]]:
-    """What its status tells."""
+    """Return `status.loadBalancer.ingress` of a Service."""
     return service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
 
 
-def held(service: Service) -> list[IPAddress]:
-    """The addresses it has already, by its status or, beside a hostname, by its annotation."""
-    told = [entry["ip"] for entry in ingress(service) if "ip" in entry]
-    beside = annotation(service, ADDRESS_ANNOTATION)
-    return [IPAddress(text) for text in (*told, *([beside] if beside else []))]
+def current_addresses(service: Service) -> list[IPAddress]:
+    """Return the addresses that a Service has: in its status or, if that has a hostname, in its annotation."""
+    reported = [entry["ip"] for entry in ingress(service) if "ip" in entry]
+    annotated = annotation(service, ADDRESS_ANNOTATION)
+    return [IPAddress(text) for text in (*reported, *([annotated] if annotated else []))]
 
 
 def assign(services: Iterable[Service], network: IPNetwork) -> Given:
-    """An address each: the one it has, else the one it wishes for, else the lowest free; the oldest Service first.
+    """Assign an address to each Service of type LoadBalancer, the oldest Service first.
 
-    One that shares has the address of the Service it names, and none while that has none.
+    A Service gets the address that it has, or else `spec.loadBalancerIP`, or else the lowest free one. A Service that
+    shares an address gets the one of the Service that it names, and none as long as that one has none.
     """
-    ordered = sorted(filter(balanced, services), key=lambda one: (one["metadata"]["creationTimestamp"], key(one)))
+    ordered = sorted(filter(is_balanced, services), key=lambda one: (one["metadata"]["creationTimestamp"], key(one)))
     own = [service for service in ordered if not annotation(service, SHARES_ANNOTATION)]
     given: Given = {}
     for service in own:
-        for address in held(service):
+        for address in current_addresses(service):
             if address in network and address not in given.values():
                 given[key(service)] = address
     for service in own:
@@ -109,9 +110,18 @@ def frontends(
     healthy: Callable[[IPAddress, int], bool],
     balancer: LoadBalancer,
 ) -> list[ForwardingRule]:
-    """All ports of all balanced Services, and the listeners that belong to none.
+    """Return the forwarding rules for all ports of all Services, and for the listeners that no Service declares.
 
-    The pool of a Local Service is the nodes whose healthCheckNodePort says 200, unless the balancer registers all.
+    With externalTrafficPolicy: Local the pool is the nodes whose healthCheckNodePort answers 200, unless the balancer
+    registers all nodes.
+
+    Args:
+        services: All Services of the cluster.
+        given: The address of each Service that has one.
+        nodes: The nodes' addresses.
+        healthy: Returns whether the health check at a port of a node succeeds.
+        balancer: The topology's.
+
     """
     known = {key(service): service for service in services}
     pools = {name: _pool(service, nodes, healthy, balancer.registers) for name, service in known.items()}
@@ -155,23 +165,26 @@ def _listening(
     target: Service | None,
     pools: dict[str, tuple[IPAddress, ...]],
 ) -> ForwardingRule | None:
-    """The listener at one address: the host's own answer, or as the Service's first port; None without that Service."""
+    """Return the rule for a listener at one address: the host's own answer, or the target Service's first port.
+
+    None if the target Service is absent.
+    """
     until = listener.until or 0
     if not listener.leads_to:
         return ForwardingRule(address, "tcp", listener.port, until=until, own_port=own_port)
-    if target is None or not balanced(target):
+    if target is None or not is_balanced(target):
         return None
     node_port = target["spec"]["ports"][0].get("nodePort", 0)
     return ForwardingRule(address, "tcp", listener.port, node_port, pools[key(target)], until) if node_port else None
 
 
 def own_listeners(balancer: LoadBalancer) -> dict[str, int]:
-    """The listeners the host answers for itself, by name, and the port of its own where it does."""
+    """Return the listeners that the host answers itself: the host's port for each, by the listener's name."""
     return {one.name: OWN_PORTS + number for number, one in enumerate(balancer.listeners) if not one.leads_to}
 
 
 def pools(services: Iterable[Service], given: Given, made: Iterable[ForwardingRule], names: Names) -> dict[str, str]:
-    """What every balanced Service's first port leads to, as `topologies.cluster.lb_targets.ANNOTATION` tells it."""
+    """Return the pool of each Service's first port, in the form of `topologies.cluster.lb_targets.ANNOTATION`."""
     led = {(one.address, one.port): one.pool for one in made}
     found = {}
     for service in services:
@@ -182,13 +195,13 @@ def pools(services: Iterable[Service], given: Given, made: Iterable[ForwardingRu
 
 
 def external_ips(services: Iterable[Service], network: IPNetwork) -> set[IPAddress]:
-    """The externalIPs that are routed to the balancer."""
+    """Return the externalIPs that are routed to the balancer."""
     found = {IPAddress(text) for service in services for text in service["spec"].get("externalIPs") or ()}
     return {address for address in found if address in network}
 
 
 def status(service: Service, address: IPAddress, balancer: LoadBalancer) -> dict[str, str]:
-    """The entry of `status.loadBalancer.ingress`: as the Service's annotation wants it, else the balancer's way."""
+    """Return the entry for `status.loadBalancer.ingress`, in the form that the annotation or the balancer declares."""
     wanted = BalancerStatus(annotation(service, STATUS_ANNOTATION) or balancer.status)
     if wanted is BalancerStatus.HOSTNAME:
         return {"hostname": hostname(service["metadata"]["name"])}
@@ -196,14 +209,20 @@ def status(service: Service, address: IPAddress, balancer: LoadBalancer) -> dict
 
 
 def ruleset(made: Iterable[ForwardingRule], balancer: LoadBalancer, external: IPNetwork) -> str:
-    """The whole nft table, replaced in one transaction. `external`: the addresses that are handed on untranslated.
+    """Return the whole nft table, which one transaction replaces.
 
-    An empty pool has no rule: the address is the balancer's own and nobody listens, so a connection is refused; with
-    `drop` it is left unanswered.
+    An empty pool has no DNAT rule: the address is local to the balancer without a listener, so connections are refused.
+    With `empty_pool: drop` they are dropped.
+
+    Args:
+        made: The forwarding rules.
+        balancer: The topology's.
+        external: The externalIPs, which are forwarded untranslated.
+
     """
     made = tuple(made)
-    chosen = [f"    {rule}" for one in made for rule in _choices(one, excludes=balancer.excludes_source)]
-    dropped = [f"    {rule}" for one in made for rule in _silences(one, balancer)]
+    chosen = [f"    {rule}" for one in made for rule in _dnat_rules(one, excludes=balancer.excludes_source)]
+    dropped = [f"    {rule}" for one in made for rule in _drop_rules(one, balancer)]
     return "\n".join(
         [
             f"table ip {TABLE}",
@@ -232,20 +251,20 @@ def _masquerades(balancer: LoadBalancer, external: IPNetwork) -> list[str]:
     return [f"{inside} ct status dnat masquerade", f"{inside} ip daddr {external} masquerade"]
 
 
-def _choices(one: ForwardingRule, *, excludes: bool) -> Iterator[str]:
-    """Where its packets go; a client among the pool first, if it is not to get itself."""
+def _dnat_rules(one: ForwardingRule, *, excludes: bool) -> Iterator[str]:
+    """Yield the DNAT rules of a forwarding rule. `excludes`: a client in the pool is never sent to itself."""
     if one.own_port:
         yield f"{one.match} redirect to :{one.own_port}"
     for client in one.pool if excludes else ():
         others = tuple(node for node in one.pool if node != client)
-        leads = f"dnat to {_choice(others)} : {one.node_port}" if others else "accept"
+        leads = f"dnat to {_random_member(others)} : {one.node_port}" if others else "accept"
         yield f"ip saddr {client} {one.match} {leads}"
     if one.pool:
-        yield f"{one.match} dnat to {_choice(one.pool)} : {one.node_port}"
+        yield f"{one.match} dnat to {_random_member(one.pool)} : {one.node_port}"
 
 
-def _silences(one: ForwardingRule, balancer: LoadBalancer) -> Iterator[str]:
-    """What is left unanswered rather than refused, where nobody is left to take it."""
+def _drop_rules(one: ForwardingRule, balancer: LoadBalancer) -> Iterator[str]:
+    """Yield the rules that drop packets without a target, if the balancer drops them instead of refusing."""
     if balancer.empty_pool is not EmptyPool.DROP or one.own_port:
         return
     if not one.pool:
@@ -254,6 +273,6 @@ def _silences(one: ForwardingRule, balancer: LoadBalancer) -> Iterator[str]:
         yield f"ip saddr {one.pool[0]} {one.match} drop"
 
 
-def _choice(pool: tuple[IPAddress, ...]) -> str:
+def _random_member(pool: tuple[IPAddress, ...]) -> str:
     members = ", ".join(f"{number} : {address}" for number, address in enumerate(pool))
     return f"numgen inc mod {len(pool)} map {{ {members} }}"

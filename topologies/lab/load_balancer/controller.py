@@ -1,9 +1,9 @@
-"""The load balancer's controller, a process of the host `lb`: watches Services and makes the host do what they say.
+"""The load balancer's controller, a process of the host `lb`: reads Services and configures the host for them.
 
     python -m topologies.lab.load_balancer.controller STATE
 
-Five times a second: addresses are given, health is asked, nft rules and routes are replaced if they changed, and only
-then the address is told in `status.loadBalancer`, so that who reads it may use it.
+Five times a second it assigns addresses, checks health, replaces nft rules and routes if they changed, and only then
+writes addresses to `status.loadBalancer`, so that an address in the status already works.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 
 EVERY_S = 0.2  # between two rounds; three times as long as a round takes if that is more
 HEALTH_TIMEOUT_S = 0.5
-FALL = 3  # health checks in a row without an answer until a node counts as unhealthy, as real balancers count
+FALL = 3  # consecutive health checks without an answer after which a node is unhealthy, as in real load balancers
 OK = 200
 NAMED = ("unshare", "--uts", "--", "sh", "-c", 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"')
 
 
 @dataclass(slots=True)
 class Checks:
-    """The state of every node's health checks: one that is late once is no unhealthy node."""
+    """The state of every node's health checks. One late answer does not make a node unhealthy."""
 
     states: dict[tuple[IPAddress, int], bool] = field(default_factory=dict)
     missed: Counter[tuple[IPAddress, int]] = field(default_factory=Counter)
 
     def state(self, check: tuple[IPAddress, int], answer: bool | None) -> bool:
-        """Return whether the node is healthy, after this answer; None: there was none in time."""
+        """Return whether the node is healthy after this answer. `answer` is None if there was none in time."""
         self.missed[check] = self.missed[check] + 1 if answer is None else 0
         if answer is not None or self.missed[check] >= FALL:
             self.states[check] = bool(answer)
@@ -57,7 +57,7 @@ class Checks:
 
 @dataclass(slots=True)
 class Controller:
-    """What the host does already, so that only changes are made."""
+    """The host's current configuration, so that only changes are applied."""
 
     topology: Topology
     api: Api
@@ -67,7 +67,13 @@ class Controller:
     checks: Checks = field(default_factory=Checks)
 
     def sync(self) -> None:
-        """One round; ApiError if the API server does not answer (the rules stay as they are)."""
+        """Run one round.
+
+        Raises:
+            ApiError: The API server does not answer; the rules stay as they are.
+            ProcessError: A command failed.
+
+        """
         services = self.api.get("/api/v1/services")["items"]
         network = plan.balanced(self.topology)
         there = self.topology.load_balancer.kind is not LoadBalancerKind.NONE
@@ -76,15 +82,15 @@ class Controller:
         self.route(config.external_ips(services, plan.routed_to_balancer(self.topology)))
         pools = self.program(services, given)
         for service in services:
-            self.tell(service, given.get(config.key(service)))
-            self.tell_pool(service, pools.get(config.key(service)))
+            self.write_status(service, given.get(config.key(service)))
+            self.write_pool(service, pools.get(config.key(service)))
 
     def program(self, services: list[config.Service], given: dict[str, IPAddress]) -> dict[str, str]:
-        """Replace the rules if anything changed; the pool of every Service."""
+        """Replace the rules if they changed. Return the pool of every Service, for its annotation."""
         nodes, balancer = tuple(node.address for node in self.topology.nodes), self.topology.load_balancer
         ports = {one["spec"]["healthCheckNodePort"] for one in services if one["spec"].get("healthCheckNodePort")}
         asked = [(node, port) for port in ports for node in nodes]
-        answers = dict(zip(asked, map_all(lambda check: healthy(*check), asked, at_once=16), strict=True))
+        answers = dict(zip(asked, map_all(lambda check: check_health(*check), asked, at_once=16), strict=True))
         health = {check: self.checks.state(check, answer) for check, answer in answers.items()}
         made = config.frontends(services, given, nodes, lambda node, port: health[node, port], balancer)
         rules = config.ruleset(made, balancer, plan.routed_to_balancer(self.topology))
@@ -96,7 +102,7 @@ class Controller:
         return config.pools(services, given, made, names)
 
     def hold(self, wanted: set[IPAddress]) -> None:
-        """The balanced addresses are the host's own: a port nobody declared is refused, as by a real machine."""
+        """Make the load-balanced addresses local to the host, so that undeclared ports are refused."""
         for address in wanted - self.own:
             run(["ip", "address", "replace", f"{address}/32", "dev", "lo"])
         for address in self.own - wanted:
@@ -104,18 +110,18 @@ class Controller:
         self.own = wanted
 
     def route(self, wanted: set[IPAddress]) -> None:
-        """ExternalIPs go to the first node, unchanged: its kube-proxy answers for them."""
+        """Route externalIPs to the first node, untranslated: its kube-proxy handles them."""
         for address in wanted - self.routed:
             run(["ip", "route", "replace", f"{address}/32", "via", str(self.topology.nodes[0].address)])
         for address in self.routed - wanted:
             run(["ip", "route", "delete", f"{address}/32"])
         self.routed = wanted
 
-    def tell(self, service: config.Service, address: IPAddress | None) -> None:
-        """Write the status if it does not say so yet; beside a hostname, the address as an annotation."""
-        told = config.ingress(service)
+    def write_status(self, service: config.Service, address: IPAddress | None) -> None:
+        """Write the status if it changed; with a hostname in it, also the address as an annotation."""
+        reported = config.ingress(service)
         wanted = [config.status(service, address, self.topology.load_balancer)] if address else []
-        if _says(told, wanted) or "deletionTimestamp" in service["metadata"]:
+        if _is_reported(reported, wanted) or "deletionTimestamp" in service["metadata"]:
             return
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
         path = f"/api/v1/namespaces/{namespace}/services/{name}"
@@ -124,12 +130,12 @@ class Controller:
                 self.api.merge(path, {"metadata": {"annotations": {ADDRESS_ANNOTATION: str(address)}}})
             self.api.merge(f"{path}/status", {"status": {"loadBalancer": {"ingress": wanted or None}}})
         except ApiError as error:
-            print(error, flush=True)  # noqa: T201 - gone meanwhile, or changed: the next round sees
+            print(error, flush=True)  # noqa: T201 - deleted or changed meanwhile: the next round tries again
 
-    def tell_pool(self, service: config.Service, pool: str | None) -> None:
-        """Write the nodes it is sent to, so that who waits for them need not guess."""
-        told = (service["metadata"].get("annotations") or {}).get(ANNOTATION)
-        if told == pool or "deletionTimestamp" in service["metadata"]:
+    def write_pool(self, service: config.Service, pool: str | None) -> None:
+        """Write the pool as an annotation if it changed, for runs that wait until the pool has settled."""
+        reported = (service["metadata"].get("annotations") or {}).get(ANNOTATION)
+        if reported == pool or "deletionTimestamp" in service["metadata"]:
             return
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
         change = {"metadata": {"annotations": {ANNOTATION: pool}}}
@@ -139,15 +145,15 @@ class Controller:
             print(error, flush=True)  # noqa: T201 - as above
 
 
-def _says(told: list[dict[str, str]], wanted: list[dict[str, str]]) -> bool:
-    """Whether the status is as wanted; newer API servers add an ipMode of their own."""
-    return len(told) == len(wanted) and all(
-        one.items() <= entry.items() for one, entry in zip(wanted, told, strict=True)
+def _is_reported(reported: list[dict[str, str]], wanted: list[dict[str, str]]) -> bool:
+    """Return whether the status is the wanted one. Newer API servers add a default ipMode."""
+    return len(reported) == len(wanted) and all(
+        one.items() <= entry.items() for one, entry in zip(wanted, reported, strict=True)
     )
 
 
-def healthy(node: IPAddress, port: int) -> bool | None:
-    """What kube-proxy's health check of a Local Service says on a node; None if it says nothing in time."""
+def check_health(node: IPAddress, port: int) -> bool | None:
+    """Return whether a healthCheckNodePort of a node answers 200; None if it does not answer in time."""
     connection = HTTPConnection(str(node), port, timeout=HEALTH_TIMEOUT_S)
     try:
         connection.request("GET", "/healthz")
@@ -161,7 +167,7 @@ def healthy(node: IPAddress, port: int) -> bool | None:
 
 
 def listen(state: State, topology: Topology) -> None:
-    """Echoes of the host's own: on the port that no Service declares, and one of its own name for each listener."""
+    """Start echo servers on the host: one for the undeclared port, and one for each own listener, with its name."""
     balancer = topology.load_balancer
     agnhost = Path(read(state.record)["binaries"]) / "agnhost"
     names = {plan.BALANCER: balancer.undeclared_port} if balancer.listens else {}
@@ -171,10 +177,10 @@ def listen(state: State, topology: Topology) -> None:
 
 
 def main(root: str) -> None:
-    """Never returns."""
+    """Run rounds for ever."""
     state = State(Path(root))
     topology = Topology.model_validate_json(state.topology.read_text())
-    mounts.hostname(plan.BALANCER)
+    mounts.set_hostname(plan.BALANCER)
     listen(state, topology)
     api = Api(str(plan.control_plane(topology)), state.pki / "ca.crt", token("balancer"))
     controller = Controller(topology, api)

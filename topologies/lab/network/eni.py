@@ -1,10 +1,10 @@
-"""A CNI plugin as clouds' are: a pod has an address of the network's own, and the host's side of its card has none.
+"""A CNI plugin like those of clouds: a pod has an address of the VPC, and the host's end of its veth pair has none.
 
-    hairpin-eni        started by containerd: CNI_COMMAND and its like in the environment, configuration on stdin
+    hairpin-eni        started by containerd: CNI_COMMAND etc. in the environment, configuration on stdin
 
-The pod's only neighbour is 169.254.1.1, whose MAC it is told; the host has one route per pod. All that a pod sends
-passes the host's routing, so kube-proxy's rules see it, and nobody masquerades. Addresses come from the `host-local`
-plugin. Standard library only: it starts once per pod.
+The pod's only neighbour is 169.254.1.1, with a static neighbour entry; the host has one route for each pod. All packets
+of a pod pass the host's routing, hence kube-proxy's rules. Nothing is masqueraded. Addresses come from the `host-local`
+plugin. Standard library only: it starts once for each pod.
 
 Source: CNI specification 0.4; terway's and calico's veth drivers.
 """
@@ -28,7 +28,7 @@ FAILED = 100
 
 
 def main() -> None:
-    """Do what CNI_COMMAND says; a failure is told as the specification wants it."""
+    """Run CNI_COMMAND; print a failure in the form of the specification."""
     command, given = os.environ["CNI_COMMAND"], sys.stdin.read()
     try:
         answer = {"ADD": add, "DEL": delete, "CHECK": check, "VERSION": version}[command](given)
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def add(given: str) -> dict[str, Any]:
-    """A pair of cards, the pod's side configured; the CNI result."""
+    """Create a veth pair, configure the pod's end, and return the CNI result."""
     leased = json.loads(address_plugin(given))
     address = leased["ips"][0]["address"].partition("/")[0]
     name, mtu = host_side(os.environ["CNI_CONTAINERID"]), str(json.loads(given)["mtu"])
@@ -55,30 +55,30 @@ def add(given: str) -> dict[str, Any]:
 
 
 def delete(given: str) -> None:
-    """Give the address back; the cards went with the pod's namespace, or go now. Nothing left is fine."""
+    """Release the address and delete the veth pair, unless it went with the pod's namespace."""
     address_plugin(given)
     with suppress(ProcessError):
         run(["ip", "link", "delete", host_side(os.environ["CNI_CONTAINERID"])])
 
 
 def check(given: str) -> None:
-    """ProcessError if the host's side is gone."""
+    """Raise ProcessError if the host's end is gone."""
     address_plugin(given)
     run(["ip", "link", "show", host_side(os.environ["CNI_CONTAINERID"])])
 
 
 def version(_: str) -> dict[str, Any]:
-    """The versions of the specification it speaks."""
+    """Return the supported versions of the specification."""
     return VERSIONS
 
 
 def host_side(container: str) -> str:
-    """The name of the host's side: as other plugins', `veth` and eight hexadecimal digits, of the container's id."""
+    """Return the name of the host's end: `veth` and eight hexadecimal digits, as other plugins name it."""
     return f"veth{sha256(container.encode()).hexdigest()[:8]}"
 
 
 def pod_side(address: str, card: str, gateway_mac: str) -> str:
-    """What `ip -batch` does in the pod: its address alone, and everything by the gateway."""
+    """Return the `ip -batch` commands in the pod: one /32 address, everything routed to the gateway."""
     return "\n".join(
         [
             f"address add {address}/32 dev {card}",
@@ -91,20 +91,20 @@ def pod_side(address: str, card: str, gateway_mac: str) -> str:
     )
 
 
-def result(spoken: str, address: str, card: str, host_card: str) -> dict[str, Any]:
-    """The answer to ADD."""
+def result(cni_version: str, address: str, card: str, host_card: str) -> dict[str, Any]:
+    """Return the result of ADD."""
     cards = [{"name": host_card}, {"name": card, "sandbox": os.environ["CNI_NETNS"]}]
     own = {"version": "4", "address": f"{address}/32", "gateway": GATEWAY, "interface": 1}
-    return {"cniVersion": spoken, "interfaces": cards, "ips": [own], "routes": [{"dst": "0.0.0.0/0"}], "dns": {}}
+    return {"cniVersion": cni_version, "interfaces": cards, "ips": [own], "routes": [{"dst": "0.0.0.0/0"}], "dns": {}}
 
 
 def mac(card: str) -> str:
-    """The host's side's hardware address."""
+    """Return the MAC address of the host's end."""
     return str(re.findall(r"link/ether (\S+)", run(["ip", "-o", "link", "show", card]))[0])
 
 
 def address_plugin(given: str) -> str:
-    """What `host-local` answers to the same command and configuration."""
+    """Return the answer of the `host-local` plugin to the same command and configuration."""
     return run([str(Path(os.environ["CNI_PATH"].partition(":")[0]) / "host-local")], stdin=given)
 
 

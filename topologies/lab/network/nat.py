@@ -1,7 +1,4 @@
-"""What the network does to a packet: public addresses at the router, source checks at the nodes' switch.
-
-Both are nft rulesets as text. Pure.
-"""
+"""The nft rulesets of the network: public addresses at the router, source checks at the nodes' switch. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +13,10 @@ TABLE = "hairpin"
 
 
 def public_addresses(topology: Topology) -> str:
-    """The router's: each node's public address is its own one, 1:1; nodes never see theirs. Empty if none is declared.
+    """Return the router's 1:1 NAT of each node's public address; an empty string if none is declared.
 
-    A node that leaves for the outside, or for another public address, is seen under its own public one.
+    Nodes never see their own public address. Packets from a node to the outside, or to another public address, get the
+    node's public address as their source.
     """
     pairs = [(node.public_address, node.address) for node in topology.nodes if node.public_address]
     if not pairs:
@@ -37,9 +35,14 @@ def public_addresses(topology: Topology) -> str:
 
 
 def source_checks(topology: Topology, ports: dict[str, str]) -> str:
-    """The nodes' switch's: a node sends from its own address, on a network without tunnel also from its pods'.
+    """Return the source check of the nodes' switch; an empty string unless the topology declares `anti_spoof`.
 
-    `ports`: the switch's port of each node, by name. Empty unless the topology declares `anti_spoof`.
+    A node may send from its own address and, on a network without tunnels, from its pods' addresses.
+
+    Args:
+        topology: The lab's.
+        ports: The switch's port of each node, by the node's name.
+
     """
     if not topology.cni.anti_spoof:
         return ""

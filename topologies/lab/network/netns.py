@@ -1,7 +1,7 @@
-"""Network namespaces: builds the hosts that `addresses.py` describes, and runs things inside one. The door to pyroute2.
+"""Create the hosts of plan.py as network namespaces. The one module that imports pyroute2.
 
-Everything happens in the network namespace of the caller, which must be the sandbox's own: a bridge each for the nodes,
-for their second cards and for the outside live there, and nothing else.
+Everything happens in the caller's network namespace, which must be the sandbox's: it has the bridges of the nodes, of
+their second cards and of the external hosts, and nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OFFLOADS = (0x17, 0x1F, 0x24)  # transmit checksum, TSO, GSO: ETHTOOL_S... of li
 
 @contextmanager
 def inside(name: str) -> Iterator[None]:
-    """What this thread opens and starts meanwhile belongs to the named namespace."""
+    """Switch this thread to the named namespace: sockets and processes of the block belong to it."""
     netns.pushns(name)
     try:
         yield
@@ -45,8 +45,8 @@ def inside(name: str) -> Iterator[None]:
         netns.popns()
 
 
-def prepare(switches: Iterable[str]) -> None:
-    """The namespace all others are plugged into: loopback and bridges, no IPv6, no bridged frame seen by iptables."""
+def create_switches(switches: Iterable[str]) -> None:
+    """Set up the namespace with the switches: loopback, bridges, no IPv6, no bridged frames in iptables."""
     _sysctls((*NO_IPV6, ("bridge/bridge-nf-call-iptables", "0")))
     with IPRoute() as ipr:
         _up(ipr, "lo")
@@ -54,18 +54,18 @@ def prepare(switches: Iterable[str]) -> None:
             _bridge(ipr, switch)
 
 
-def plugged(card: str, switch: str) -> socket.socket:
-    """A socket that is a network card: what is sent goes into the switch, what the switch sends there is received.
+def open_card_socket(card: str, switch: str) -> socket.socket:
+    """Return a packet socket that acts as a network card connected to a switch.
 
-    It may be read late: a burst waits rather than being lost. Its packets are as on a wire, cut to size and with
-    checksums, for whoever reads them cannot be told what is left to do.
+    Its receive buffer holds a burst until the reader gets to it. Offloads are off: packets have their checksums and at
+    most the MTU's size, because the reader cannot complete them.
     """
     with IPRoute() as ipr:
         ipr.link("add", ifname=f"{card}-in", kind="veth", peer={"ifname": card})
         _up(ipr, card)
     for offload in OFFLOADS:
         _ethtool(f"{card}-in", offload, 0)
-    plug(f"{card}-in", switch)
+    connect_card(f"{card}-in", switch)
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(EVERY_PROTOCOL))
     wire.bind((card, EVERY_PROTOCOL))
     wire.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
@@ -74,13 +74,13 @@ def plugged(card: str, switch: str) -> socket.socket:
     return wire
 
 
-def plug(card: str, switch: str) -> None:
-    """A card of the caller's namespace into a switch there."""
+def connect_card(card: str, switch: str) -> None:
+    """Connect a card of the caller's namespace to a switch there."""
     with IPRoute() as ipr:
         ipr.link("set", index=_index(ipr, card), master=_index(ipr, switch), state="up")
 
 
-def build(hosts: Iterable[Host]) -> None:
+def build_hosts(hosts: Iterable[Host]) -> None:
     """Create the hosts' namespaces, then their links, then what is inside each."""
     hosts = tuple(hosts)
     for host in hosts:
@@ -95,8 +95,13 @@ def build(hosts: Iterable[Host]) -> None:
         _furnish(host)
 
 
-def obey(rules: str) -> None:
-    """Load an nft ruleset into the caller's namespace, if there is any; ProcessError if nft refuses it."""
+def load_ruleset(rules: str) -> None:
+    """Load an nft ruleset into the caller's namespace, unless it is empty.
+
+    Raises:
+        ProcessError: nft refuses it.
+
+    """
     if rules:
         run(["nft", "-f", "-"], stdin=rules)
 
@@ -123,7 +128,7 @@ def _furnish(host: Host) -> None:
             _pods(ipr, host, host.pods)
         for route in host.routes:
             _route(ipr, route)
-        obey(host.rules)
+        load_ruleset(host.rules)
 
 
 def _route(ipr: Any, route: Route) -> None:  # noqa: ANN401
@@ -174,15 +179,15 @@ def _index(ipr: Any, name: str) -> int:  # noqa: ANN401
 
 
 def _ethtool(card: str, setting: int, value: int) -> None:
-    """One of the settings that are a single number; OSError. Source: linux/ethtool.h `struct ethtool_value`."""
+    """Change a setting that is a single number. Source: linux/ethtool.h `struct ethtool_value`."""
     given = array("B", struct.pack("II", setting, value))
     asked = struct.pack("16sP", card.encode(), given.buffer_info()[0])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
-        fcntl.ioctl(door, SIOCETHTOOL, asked)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, SIOCETHTOOL, asked)
 
 
 def _sysctls(wanted: Iterable[tuple[str, str]]) -> None:
-    """Write below /proc/sys/net; one the kernel does not have (no IPv6, no br_netfilter) is left out."""
+    """Write sysctls below /proc/sys/net; skip those that the kernel lacks (no IPv6, no br_netfilter)."""
     for name, value in wanted:
         path = SYSCTL / name
         if path.exists():

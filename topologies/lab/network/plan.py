@@ -1,11 +1,11 @@
-"""Which hosts a lab has, and every link, address, route and sysctl of theirs: `fabric(topology)`, pure.
+"""The hosts of a lab with their links, addresses, routes and sysctls: `fabric(topology)`. Pure.
 
     cp, n1 ... nN --- [nodes] --- in0 lb out0 --- wan0 rt lan0 --- [outside] --- ext ...
 
-The load balancer is in line: it is the nodes' default gateway. Where the network is a VPC's, or the balancer keeps the
-address also of clients among the nodes, it is their only neighbour: whatever a node sends passes it, as it passes a
-cloud's router. The router's default route is unreachable, so a packet for anywhere else is refused inside. All ranges
-are those of RFC 2544 (198.18.0.0/15), which nobody routes.
+The load balancer is in line: it is the nodes' default gateway. In a VPC, or if the balancer also keeps the address of
+clients among the nodes, it is their only neighbour: all packets of a node pass it, as they pass a cloud's router. The
+router's default route is unreachable, so a packet to any other address is refused inside. All ranges are in
+198.18.0.0/15 (RFC 2544), which the Internet does not route.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VXLAN_MTU = 1450
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A network card: one end of a veth pair, the other end in a bridge of the sandbox or in another host."""
+    """A network card: one end of a veth pair. The other end is a port of a bridge, or a card of another host."""
 
     name: str
     address: IPInterface
@@ -46,7 +46,7 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`via` None: straight out of `device`; both None: unreachable."""
+    """A route of a host. Without `via` it is on-link at `device`; without both it is unreachable."""
 
     destination: IPNetwork
     via: IPAddress | None = None
@@ -56,7 +56,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A remote vtep: where its MAC and its overlay address are found."""
+    """A remote VTEP: its MAC, its overlay address and the node's address."""
 
     mac: str
     vtep: IPAddress
@@ -76,7 +76,7 @@ class PodNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One network namespace. `rules`: an nft ruleset of its own, if any."""
+    """One network namespace. `rules` is its nft ruleset, or an empty string."""
 
     name: str
     legs: tuple[Leg, ...]
@@ -87,34 +87,34 @@ class Host:
 
     @property
     def address(self) -> IPAddress:
-        """The address a host is known by: its first card's."""
+        """The address of the first card."""
         return self.legs[0].address.ip
 
 
 def node_network(topology: Topology) -> IPNetwork:
-    """The LAN of the nodes: the /24 of the first one."""
+    """Return the LAN of the nodes: the /24 of the first node's address."""
     return IPNetwork((topology.nodes[0].address, 24), strict=False)
 
 
 def layer3(topology: Topology) -> bool:
-    """Whether a node reaches even its neighbours by way of the gateway alone, as in a VPC."""
+    """Return whether a node reaches even its neighbours through the gateway only, as in a VPC."""
     balancer = topology.load_balancer
     keeps = balancer.kind is LoadBalancerKind.INLINE and not balancer.masquerade_inside
     return keeps or topology.cni.kind in {CniKind.VPC_ROUTED, CniKind.ENI}
 
 
 def port(host: str, leg: Leg) -> str:
-    """The name of a card's other end, in its switch."""
+    """Return the name of the bridge port of a card."""
     return f"{host[:6]}-{int(leg.address.ip):08x}"
 
 
 def control_plane(topology: Topology) -> IPAddress:
-    """Where the API server listens: as declared, or the tenth address of the nodes' LAN."""
+    """Return the API server's address: as declared, or the tenth of the nodes' LAN."""
     return topology.control_plane or node_network(topology)[10]
 
 
 def pod_cidr(topology: Topology, node: Node) -> IPNetwork:
-    """A node's part of the pod network: as declared, or the /24 of its number (n1 has x.y.1.0/24)."""
+    """Return a node's pod CIDR: as declared, or the /24 of its number (n1 has x.y.1.0/24)."""
     if node.pod_cidr:
         return node.pod_cidr
     number = topology.nodes.index(node) + 1
@@ -122,18 +122,18 @@ def pod_cidr(topology: Topology, node: Node) -> IPNetwork:
 
 
 def balanced(topology: Topology) -> IPNetwork:
-    """The addresses the load balancer gives away."""
+    """Return the addresses that the load balancer assigns."""
     return topology.load_balancer.addresses or BALANCED
 
 
 def routed_to_balancer(topology: Topology) -> IPNetwork:
-    """What the router sends to the load balancer: its own addresses and, beside them, those for `externalIPs`."""
+    """Return what the router sends to the load balancer: its addresses and the adjacent ones for `externalIPs`."""
     network = balanced(topology)
     return network.supernet(new_prefix=min(22, network.prefixlen))
 
 
 def fabric(topology: Topology) -> tuple[Host, ...]:
-    """Every host of the lab, the control plane first."""
+    """Return every host of the lab, the control plane first."""
     return (
         _control_plane(topology),
         *(_node(topology, node) for node in topology.nodes),
@@ -162,12 +162,12 @@ def _control_plane(topology: Topology) -> Host:
 
 
 def _alone(address: IPAddress) -> Leg:
-    """A card on the nodes' switch whose host has no neighbours."""
+    """Return a card with a /32 address, whose host has no neighbours."""
     return Leg("eth0", IPInterface((address, 32)), switch=NODES)
 
 
 def _by_gateway(gateway: IPAddress) -> tuple[Route, ...]:
-    """All of such a host's routes."""
+    """Return the routes of a host whose only neighbour is the gateway."""
     return Route(IPNetwork(gateway), device="eth0"), Route(EVERYWHERE, gateway)
 
 
@@ -189,7 +189,7 @@ def _node(topology: Topology, node: Node) -> Host:
 
 
 def _routes_to_pods(topology: Topology, node: Node, pods: PodNetwork | None) -> tuple[Route, ...]:
-    """To the other nodes' pods: through the vxlan device, by the nodes themselves, or none besides the default."""
+    """Return the routes to other nodes' pods: through the vxlan device, through the nodes, or none (default route)."""
     if pods and topology.cni.overlay:
         return tuple(Route(IPNetwork((t.vtep, 24)), t.vtep, "flannel.1", onlink=True) for t in pods.tunnels)
     return () if layer3(topology) else _pod_routes(topology, besides=node)
@@ -248,7 +248,7 @@ def _balancer(topology: Topology) -> Host:
 
 
 def _quiet() -> tuple[tuple[str, str], ...]:
-    """A router that sends a packet back by the card it came from does not tell the sender so."""
+    """Return the sysctls that disable ICMP redirects, for a router that sends packets back through the same card."""
     return tuple((f"ipv4/conf/{which}/send_redirects", "0") for which in ("all", "default"))
 
 

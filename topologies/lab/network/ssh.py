@@ -1,4 +1,4 @@
-"""sshd on the nodes and the external hosts: keys only, host keys of the lab's own making.
+"""sshd on the nodes and the external hosts: public keys only, with host keys of the lab.
 
 SHLVL: a bash that sshd starts would read this machine's ~/.bashrc, for every command (shell.c run_startup_files).
 """
@@ -39,20 +39,20 @@ Subsystem sftp internal-sftp
 
 
 def hosts(topology: Topology) -> dict[str, tuple[IPAddress, int]]:
-    """Every host with an sshd: its address and port."""
+    """Return address and port of every host with an sshd, by name."""
     nodes = {node.name: (node.address, node.ssh.port if node.ssh else 22) for node in topology.nodes}
     return {**nodes, **{external.name: (external.address, external.ssh.port) for external in topology.external}}
 
 
 def write_config(topology: Topology, state: State) -> None:
-    """One `sshd-<host>.conf` each."""
+    """Write `sshd-<host>.conf` for each of them."""
     for name, (address, port) in hosts(topology).items():
         text = CONFIG.format(port=port, address=address, name=name, directory=state.ssh)
         (state.ssh / f"sshd-{name}.conf").write_text(text)
 
 
 def client(topology: Topology, state: State, name: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
-    """The command that runs `argv` there from a host of the lab, in our directory and with our environment."""
+    """Return the command that runs `argv` on a host, from another host, in our directory, with our environment."""
     address, port = hosts(topology)[name]
     options = {
         "IdentityFile": state.ssh / "id_ed25519",
@@ -62,11 +62,11 @@ def client(topology: Topology, state: State, name: str, argv: Sequence[str], *, 
         "SendEnv": "*",
         "RequestTTY": "force" if terminal else "no",
     }
-    told = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+    flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
     words = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(argv)}"
-    return ["ssh", "-F", "none", *told, "-p", str(port), f"root@{address}", words]
+    return ["ssh", "-F", "none", *flags, "-p", str(port), f"root@{address}", words]
 
 
 def server(state: State, name: str) -> list[str]:
-    """The command that serves one host; needs /run/sshd."""
+    """Return the command of a host's sshd, which requires /run/sshd."""
     return ["/usr/sbin/sshd", "-D", "-e", "-f", str(state.ssh / f"sshd-{name}.conf")]

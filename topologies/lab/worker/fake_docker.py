@@ -1,6 +1,6 @@
-"""Answers `/info` and `/version` as a Docker daemon would.
+"""Answer `/info` and `/version` as a Docker daemon does.
 
-cAdvisor in kubelets before 1.24 asks dockerd five times, a second apart, before the kubelet goes on (`--docker`).
+In kubelets before 1.24 cAdvisor tries dockerd five times, a second apart, before the kubelet starts (`--docker`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(ANSWER)
 
     def log_message(self, *_: object) -> None:
-        """Nothing to tell."""
+        """Log nothing."""
 
 
 class _Server(ThreadingMixIn, UnixStreamServer):
@@ -35,5 +35,5 @@ class _Server(ThreadingMixIn, UnixStreamServer):
 
 
 def serve(socket: str) -> None:
-    """Answer for ever."""
+    """Serve at a UNIX socket for ever."""
     _Server(socket, _Handler).serve_forever()

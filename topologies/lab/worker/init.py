@@ -1,4 +1,4 @@
-"""The first process of a worker: makes its file systems, starts its daemons, and reaps what they leave behind.
+"""The first process of a worker: mounts its file systems, starts its daemons, and reaps orphans.
 
     python -m topologies.lab.worker.init STATE NODE      in new mount, uts, ipc, pid and cgroup namespaces
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-# The kubelet would write these sysctls of the whole machine; it finds files that hold the wanted values already.
+# The kubelet writes these sysctls of the whole machine, unless their files already have the right values.
 GLOBAL = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -39,11 +39,11 @@ IPVS_ESTIMATES = Path("/proc/sys/net/ipv4/vs/run_estimation")  # rates for `ipvs
 
 
 def main(root: str, name: str) -> None:
-    """Never returns while the node lives."""
+    """Start the worker's daemons and reap for ever."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     state = State(Path(root))
     plan = read(state.node(name) / "plan.json")
-    (state.node(name) / "pid").write_text(str(Path("/proc/self").readlink()))  # /proc is still the sandbox's
+    (state.node(name) / "pid").write_text(str(Path("/proc/self").readlink()))  # /proc is still the one of the sandbox
     furnish(state, plan)
     if plan["iptables"]:
         run(["iptables-restore", "-n"], stdin=plan["iptables"])
@@ -53,56 +53,56 @@ def main(root: str, name: str) -> None:
 
 
 def furnish(state: State, plan: dict[str, Any]) -> None:
-    """/proc, /sys with the cgroups, and own /run, /var/lib, /var/log: the daemons find their usual paths, empty."""
-    mounts.hostname(plan["name"])
-    mounts.proc()
+    """Mount /proc, /sys with the cgroups, and empty /run, /var/lib and /var/log of the worker's own."""
+    mounts.set_hostname(plan["name"])
+    mounts.mount_proc()
     for stale in ("/sys", "/run"):
-        mounts.clear(stale)
-    mounts.sysfs()
+        mounts.unmount_all(stale)
+    mounts.mount_sysfs()
     groups(plan["hierarchies"])
-    mounts.fresh("/run", "lock", "sysctl", "tmp", "sshd")
+    mounts.mount_tmpfs("/run", "lock", "sysctl", "tmp", "sshd")
     Path("/run/tmp").chmod(0o1777)
-    mounts.fresh("/var/lib", "kubelet", "containerd", "cni")
-    mounts.fresh("/var/log", "pods", "containers")
-    mounts.bind(state.containerd(plan["name"]), "/var/lib/containerd")
+    mounts.mount_tmpfs("/var/lib", "kubelet", "containerd", "cni")
+    mounts.mount_tmpfs("/var/log", "pods", "containers")
+    mounts.bind_mount(state.containerd(plan["name"]), "/var/lib/containerd")
     for key, value in GLOBAL.items():
         written, real = Path("/run/sysctl", key.replace("/", "_")), Path("/proc/sys", key)
         written.write_text(f"{value}\n")
         if real.exists():
-            mounts.bind(written, real)
+            mounts.bind_mount(written, real)
     cover("/proc/cpuinfo", processors)
     cover("/proc/modules", lambda loaded: modules(loaded, plan["modules"]))
     if IPVS_ESTIMATES.exists():
         IPVS_ESTIMATES.write_text("0")
     if plan["legacy"]:
-        mounts.bind(*LEGACY)
+        mounts.bind_mount(*LEGACY)
     Path("/run/resolv.conf").touch()
 
 
-def cover(path: str, better: Callable[[str], str]) -> None:
-    """Put a better text over one of the kernel's files, if it has it: no modules, no list of them."""
+def cover(path: str, change: Callable[[str], str]) -> None:
+    """Mount a changed text over one of the kernel's files, if that exists."""
     if not Path(path).exists():
         return
-    told = Path(path).read_text()
-    if (text := better(told)) != told:
+    original = Path(path).read_text()
+    if (text := change(original)) != original:
         written = Path("/run/sysctl", path.rsplit("/", 1)[1])
         written.write_text(text)
-        mounts.bind(written, path)
+        mounts.bind_mount(written, path)
 
 
-def processors(told: str) -> str:
-    """The text of /proc/cpuinfo with a clock rate, without which cAdvisor gives up; a user-mode kernel names none."""
-    return told if "cpu MHz" in told else told.replace("model name", "cpu MHz\t\t: 1000.000\nmodel name")
+def processors(text: str) -> str:
+    """Return the text of /proc/cpuinfo with a clock rate: cAdvisor requires one, user-mode Linux has none."""
+    return text if "cpu MHz" in text else text.replace("model name", "cpu MHz\t\t: 1000.000\nmodel name")
 
 
-def modules(told: str, built_in: list[str]) -> str:
-    """The text of /proc/modules with these added.
+def modules(text: str, built_in: list[str]) -> str:
+    """Return the text of /proc/modules with these modules added.
 
-    kube-proxy takes what is built into the kernel for missing where the machine has no /lib/modules/*/modules.builtin,
-    and then falls back to iptables in silence. `kernel.py` has tried that they are there.
+    Without /lib/modules/*/modules.builtin kube-proxy does not find modules that are built into the kernel, and falls
+    back to iptables. guest/ipvs_support.py has checked that the kernel has them.
     """
-    listed = {line.split(" ", 1)[0] for line in told.splitlines()}
-    return told + "".join(f"{name} 16384 0 - Live 0x0000000000000000\n" for name in built_in if name not in listed)
+    listed = {line.split(" ", 1)[0] for line in text.splitlines()}
+    return text + "".join(f"{name} 16384 0 - Live 0x0000000000000000\n" for name in built_in if name not in listed)
 
 
 def groups(hierarchies: list[list[str]]) -> None:
@@ -113,14 +113,14 @@ def groups(hierarchies: list[list[str]]) -> None:
         for controller in (own / "cgroup.controllers").read_text().split():
             (own / "cgroup.subtree_control").write_text(f"+{controller}")
         return
-    mounts.fresh("/sys/fs/cgroup", *(name for name, _ in hierarchies))
+    mounts.mount_tmpfs("/sys/fs/cgroup", *(name for name, _ in hierarchies))
     for name, options in hierarchies:
         mounts.mount("cgroup", f"/sys/fs/cgroup/{name}", "cgroup", options=options)
 
 
 def start(state: State, plan: dict[str, Any]) -> dict[str, Child]:
-    """The daemons in order, each after what it awaits; their pids (as this node numbers them) go to `daemons.json`."""
-    started: dict[str, Child] = {}  # kept: a forgotten Popen is reaped behind our back
+    """Start the daemons in order, each after the files it awaits; write their pids to `daemons.json`."""
+    started: dict[str, Child] = {}  # kept: subprocess reaps a Popen without a reference
     for daemon in plan["daemons"]:
         for path in daemon.get("awaits", ()):
             until(unmet(Path(path).exists), Deadline(TIMEOUTS.worker_files_s), path, every=0.05)

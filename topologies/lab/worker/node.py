@@ -1,4 +1,4 @@
-"""A worker: the files its daemons read and the plan its first process (`nodeinit.py`) follows. Pure but for `write`."""
+"""The files that a worker's daemons read, and the plan of its first process (init.py). Only `write_...` do I/O."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ FORWARD = """\
 -A FORWARD -d {cluster} -j ACCEPT
 COMMIT
 """
-NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "none"}  # kubelet 1.20 asks EC2's metadata for 4 s
+NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "none"}  # kubelet 1.20 waits 4 s for EC2's metadata
 
 
 def containerd_config(topology: Topology, state: State, node: Node) -> str:
-    """config.toml, version 2 (containerd 1.6)."""
+    """Return containerd's config.toml, version 2 (containerd 1.6)."""
     off = ", ".join(f'"io.containerd.{name}"' for name in OFF)
     own = state.node(node.name)
     plugins = PLUGINS if topology.cni.bridged else own / "plugins"
@@ -90,7 +90,7 @@ def containerd_config(topology: Topology, state: State, node: Node) -> str:
 
 
 def cni_config(topology: Topology, node: Node) -> dict[str, Any]:
-    """The bridge plugin as flannel configures it, or our own without a bridge; addresses from the node's pod CIDR."""
+    """Return the CNI configuration: the bridge plugin as flannel configures it, or our own plugin without a bridge."""
     subnet = str(addresses.pod_cidr(topology, node))
     ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "dataDir": "/var/lib/cni/networks"}
     if not topology.cni.bridged:
@@ -111,13 +111,13 @@ def cni_config(topology: Topology, node: Node) -> dict[str, Any]:
 
 
 def iptables(topology: Topology, node: Node) -> str:
-    """The CNI's rules, as iptables-restore reads them; without masquerade, only FORWARD (which changes nothing)."""
+    """Return the CNI's rules for iptables-restore; without masquerade only FORWARD rules, which change nothing."""
     names = {"own": addresses.pod_cidr(topology, node), "cluster": topology.cni.pod_cidr}
     return MASQUERADE[topology.cni.masquerade].format(**names) + FORWARD.format(**names)
 
 
 def kubelet(topology: Topology, state: State, node: Node) -> list[str]:
-    """The kubelet's arguments, for the topology's version."""
+    """Return the kubelet's arguments for the topology's version."""
     values = {
         "config": str(state.node(node.name) / "kubelet.json"),
         "kubeconfig": f"{state.kube}/{node.name}.conf",
@@ -134,7 +134,7 @@ def kubelet(topology: Topology, state: State, node: Node) -> list[str]:
 
 
 def daemons(topology: Topology, state: State, binaries: Path, node: Node) -> list[dict[str, Any]]:
-    """What runs on a worker, in order: `name`, `argv`, `env`, and `awaits` (the files that must be there first)."""
+    """Return a worker's daemons in order: `name`, `argv`, `env`, and `awaits` (files that must exist first)."""
     own = state.node(node.name)
     return [
         {"name": "containerd", "argv": ["containerd", "-c", str(own / "containerd.toml"), "-l", "warn"], "env": {}},
@@ -154,7 +154,7 @@ def daemons(topology: Topology, state: State, binaries: Path, node: Node) -> lis
 
 
 def write_plugins(place: Path) -> None:
-    """The CNI plugins: Debian's, and our own as a program."""
+    """Write a directory of CNI plugins: links to Debian's, and our own as a program."""
     place.mkdir(parents=True, exist_ok=True)
     for plugin in PLUGINS.iterdir():
         (place / plugin.name).symlink_to(plugin)
@@ -164,14 +164,14 @@ def write_plugins(place: Path) -> None:
 
 
 def write_node(topology: Topology, state: State, binaries: Path, node: Node, groups: tuple[Hierarchy, ...]) -> None:
-    """Every file of a worker; its plan is the last."""
+    """Write every file of a worker; its plan is the last one."""
     own = state.node(node.name)
     (own / "cni").mkdir(parents=True, exist_ok=True)
     if not topology.cni.bridged:
         write_plugins(own / "plugins")
     files = KubeletFiles(f"{state.pki}/ca.crt", f"{state.pki}/kubelet.crt", f"{state.pki}/kubelet.key")
     old = not any(group.unified for group in groups)
-    ipvs = topology.proxy.mode is ProxyMode.IPVS  # most often in a guest kernel, which has little to spare
+    ipvs = topology.proxy.mode is ProxyMode.IPVS  # most often in a guest kernel, which is slow
     configuration = component_config.kubelet_config(
         topology.kubernetes,
         files,

@@ -1,6 +1,5 @@
-"""Whether every kube-proxy does what was declared: one that finds no IPVS writes iptables rules and says so in its log.
+"""Check that every kube-proxy runs in the declared mode: without IPVS it falls back to iptables with a log line.
 
-Errors: processes.ProcessError.
 Source: `/proxyMode` of the metrics server, `cmd/kube-proxy/app/server.go`.
 """
 
@@ -21,7 +20,13 @@ MODE = "http://127.0.0.1:10249/proxyMode"
 
 
 def await_mode(topology: Topology) -> None:
-    """Until every node's kube-proxy tells its mode; ProcessError if it is not the topology's."""
+    """Wait until every node's kube-proxy reports its mode.
+
+    Raises:
+        ProcessError: It is not the topology's.
+        WaitTimeoutError: It does not report one.
+
+    """
     for node in topology.nodes:
         with netns.inside(node.name):
             until(
@@ -30,9 +35,9 @@ def await_mode(topology: Topology) -> None:
                 f"mode of kube-proxy of {node.name}",
                 every=0.05,
             )
-            told = _mode()
-        if told != topology.proxy.mode.value:
-            message = f"kube-proxy of {node.name} took mode {told}, the topology declares {topology.proxy.mode}"
+            mode = _mode()
+        if mode != topology.proxy.mode.value:
+            message = f"mode of kube-proxy of {node.name}: got {mode}, want {topology.proxy.mode} as declared"
             raise ProcessError(message)
 
 

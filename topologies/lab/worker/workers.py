@@ -1,4 +1,4 @@
-"""The workers, made by whose kernel holds them: the sandbox's first process, or a guest's (`guest/`)."""
+"""Create the workers, on the kernel that they run on: from the sandbox's first process, or from a guest's."""
 
 from __future__ import annotations
 
@@ -24,29 +24,31 @@ MEMBER = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-chi
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """All of a lab's workers. `groups`: the lab's own in each hierarchy; `daemons`: all of the lab's, `init of n1`."""
+    """All workers of a lab."""
 
     topology: Topology
     state: State
     groups: Sequence[Path]
+    """The lab's cgroup in each hierarchy."""
     daemons: dict[str, Child]
+    """All daemons of the lab, by names such as `init of n1`."""
 
     def make(self) -> None:
-        """Their namespaces and links, what their switch refuses, then their first processes."""
+        """Create their namespaces and links and the switch's source checks, then start their first processes."""
         names = {node.name for node in self.topology.nodes}
         hosts = [host for host in plan.fabric(self.topology) if host.name in names]
-        netns.build(hosts)
+        netns.build_hosts(hosts)
         ports = {host.name: plan.port(host.name, host.legs[0]) for host in hosts}
-        netns.obey(nat.source_checks(self.topology, ports))
+        netns.load_ruleset(nat.source_checks(self.topology, ports))
         for node in self.topology.nodes:
             self._start(node)
 
     def await_modes(self) -> None:
-        """Until every kube-proxy tells the mode the topology declares; ProcessError if it tells another."""
+        """Wait until every kube-proxy runs in the declared mode; see proxy_mode.await_mode."""
         proxy_mode.await_mode(self.topology)
 
     def _start(self, node: Node) -> None:
-        """Into its cgroups, then into its namespaces, then `nodeinit.py`."""
+        """Start init.py of a worker, in the worker's cgroups and namespaces."""
         groups = [group / node.name for group in self.groups]
         init = [*MEMBER, sys.executable, "-m", "topologies.lab.worker.init", str(self.state.root), node.name]
         argv = [*OWN_CGROUPS, *enter_cgroups(cgroups.inner(groups), init)]

@@ -33,22 +33,22 @@ def topology(mode: ProxyMode = ProxyMode.IPVS, kernels: Kernels = Kernels.AUTO) 
         (ProxyMode.IPVS, Kernels.AUTO, [], ""),
         (ProxyMode.IPVS, Kernels.MACHINE, [], ""),
         (ProxyMode.IPTABLES, Kernels.AUTO, ["ip_vs"], ""),
-        (ProxyMode.IPTABLES, Kernels.GUEST, [], "the topology wants it"),
+        (ProxyMode.IPTABLES, Kernels.GUEST, [], "the topology declares it"),
     ],
 )
 def test_a_guest_is_taken_where_the_kernel_lacks_what_the_mode_needs(
     mode: ProxyMode, kernels: Kernels, lacking: list[str], because: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ipvs_support, "missing", lambda: lacking)
+    monkeypatch.setattr(ipvs_support, "missing_modules", lambda: lacking)
 
-    assert ipvs_support.guest_because(topology(mode, kernels)) == because
+    assert ipvs_support.reason_for_guest(topology(mode, kernels)) == because
 
 
 def test_a_topology_that_insists_on_the_machines_kernel_is_told_what_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ipvs_support, "missing", lambda: ["ip_vs"])
+    monkeypatch.setattr(ipvs_support, "missing_modules", lambda: ["ip_vs"])
 
-    with pytest.raises(ProcessError, match=r"lacks ip_vs: .*auto"):
-        ipvs_support.guest_because(topology(kernels=Kernels.MACHINE))
+    with pytest.raises(ProcessError, match=r"lacks ip_vs\. .*auto"):
+        ipvs_support.reason_for_guest(topology(kernels=Kernels.MACHINE))
 
 
 def test_a_guest_has_one_processor_the_sandboxs_files_and_the_cards_it_is_given() -> None:
@@ -79,13 +79,13 @@ def test_a_guest_is_plugged_into_every_switch_its_workers_are(name: str, cards: 
 
 
 def test_a_path_the_kernels_command_line_cannot_hold_is_told() -> None:
-    with pytest.raises(GuestError, match="without spaces"):
+    with pytest.raises(GuestError, match="want no space in it"):
         guest.command(Path("/cache/linux"), State(Path("/my labs/x")), 0, {})
 
 
 @pytest.mark.parametrize(
     ("machine", "memory", "told"),
-    [("aarch64", 8, "x86_64 processor, this is aarch64"), ("x86_64", 1, "2 GiB of memory, 1.0 GiB are free")],
+    [("aarch64", 8, "got aarch64, want x86_64"), ("x86_64", 1, "got 1.0 GiB of free memory, want 2 GiB")],
 )
 def test_a_machine_that_cannot_hold_a_guest_is_told_why(
     machine: str, memory: int, told: str, monkeypatch: pytest.MonkeyPatch
@@ -101,14 +101,14 @@ def test_a_kept_kernel_is_taken_without_a_network(tmp_path: Path, monkeypatch: p
     fragment = tmp_path / "fragment"
     fragment.write_text("CONFIG_IP_VS=y")
     monkeypatch.setattr(build, "FRAGMENT", fragment)
-    mark = build.mark()
+    mark = build.configuration_hash()
     kept = tmp_path / "guest" / f"7.3.4-1-{mark}" / "linux"
     kept.parent.mkdir(parents=True)
     kept.touch()
 
-    assert build.kernel(tmp_path, pytest.fail) == kept
+    assert build.find_or_build(tmp_path, pytest.fail) == kept
     fragment.write_text("CONFIG_IP_VS=n")
-    assert build.mark() != mark
+    assert build.configuration_hash() != mark
 
 
 def test_what_a_build_needs_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +119,9 @@ def test_what_a_build_needs_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_option_the_kernel_no_longer_has_is_named() -> None:
-    assert build.lost("CONFIG_A=y\nCONFIG_PROC_SYSCTL=y\nCONFIG_X=n\n", "CONFIG_A=y\n# CONFIG_X is not set") == [
-        "CONFIG_PROC_SYSCTL"
-    ]
+    assert build.missing_options(
+        "CONFIG_A=y\nCONFIG_PROC_SYSCTL=y\nCONFIG_X=n\n", "CONFIG_A=y\n# CONFIG_X is not set"
+    ) == ["CONFIG_PROC_SYSCTL"]
 
 
 def test_every_option_of_the_fragment_is_named_once() -> None:
@@ -138,7 +138,7 @@ def test_the_newest_package_is_the_one_with_the_highest_number(tmp_path: Path, m
 
     assert debian.newest("linux-source-[0-9.]+") == "linux-source-6.19"
     monkeypatch.setattr("topologies.lab.build.apt.run", lambda _: "")
-    with pytest.raises(DebianError, match=r"trixie-backports has no package linux-source"):
+    with pytest.raises(DebianError, match=r"package index of trixie-backports: got no package linux-source"):
         debian.newest("linux-source-[0-9.]+")
 
 

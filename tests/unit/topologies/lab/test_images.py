@@ -167,5 +167,5 @@ def test_without_a_debian_mirror_the_error_names_the_package(
     (cache / "images" / "busybox").unlink()
     monkeypatch.setattr("topologies.lab.build.apt.run", lambda _: "http://mirror.example/ other main")
 
-    with pytest.raises(ImagesError, match=r"needs busybox-static: apt on this machine has no repository"):
+    with pytest.raises(ImagesError, match=r"package busybox-static of the lab's image: repository"):
         agnhost_image(binaries, cache, silent)

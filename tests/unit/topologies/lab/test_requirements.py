@@ -56,7 +56,7 @@ def test_the_log_of_the_daemon_that_ended_is_told(tmp_path: Path) -> None:
     state.log("n1", "kubelet").write_text("a panic\n")
     state.log("cp", "etcd").write_text("all is well\n")
 
-    assert "a panic" in lab._last_words(state, "kubelet of n1 ended with 1")
+    assert "a panic" in lab._tail_of_failed(state, "kubelet of n1 ended with 1")
 
 
 def test_without_such_a_log_the_last_that_spoke_is_told(tmp_path: Path) -> None:
@@ -64,4 +64,4 @@ def test_without_such_a_log_the_last_that_spoke_is_told(tmp_path: Path) -> None:
     state.logs.mkdir()
     state.log("cp", "etcd").write_text("all is well\n")
 
-    assert "all is well" in lab._last_words(state, "something else")
+    assert "all is well" in lab._tail_of_failed(state, "something else")

@@ -77,7 +77,7 @@ def test_a_worker_in_a_guest_is_reached_by_ssh_from_the_control_plane(
     state = State(tmp_path)
     state.topology.write_text(load("lab-ipvs-flannel").model_dump_json())
     write(state.guest, {})
-    monkeypatch.setattr(Sandbox, "first", 7)
+    monkeypatch.setattr(Sandbox, "first_pid", 7)
     monkeypatch.setattr(Sandbox, "hosts", lambda _: ["cp", "n1"])
     monkeypatch.chdir("/usr")
 

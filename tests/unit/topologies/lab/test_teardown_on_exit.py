@@ -24,10 +24,10 @@ os.execvp(sys.argv[2], sys.argv[2:])
 HOLDS = """
 import time
 from topologies.lab import teardown_on_exit
-print(teardown_on_exit.held(), teardown_on_exit.held(), flush=True)
+print(teardown_on_exit.take_descriptor(), teardown_on_exit.take_descriptor(), flush=True)
 time.sleep(60)
 """
-CUTS = "from topologies.lab import teardown_on_exit; teardown_on_exit.cut(teardown_on_exit.held(), 'x')"
+CUTS = "from topologies.lab import teardown_on_exit; teardown_on_exit.end_lab(teardown_on_exit.take_descriptor(), 'x')"
 
 
 @pytest.fixture
@@ -91,6 +91,6 @@ def _read(path: Path) -> bytes:
 
 
 def test_who_was_given_none_holds_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(teardown_on_exit.HELD, raising=False)
+    monkeypatch.delenv(teardown_on_exit.DESCRIPTOR, raising=False)
 
-    assert teardown_on_exit.held() is None
+    assert teardown_on_exit.take_descriptor() is None

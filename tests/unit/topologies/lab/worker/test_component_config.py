@@ -79,7 +79,7 @@ def test_an_undeclared_flag_is_refused() -> None:
 
 @pytest.mark.parametrize("version", [Version(1, 19, 9), Version(1, 37)], ids=str)
 def test_a_version_out_of_range_is_refused(version: Version) -> None:
-    with pytest.raises(VersionError, match=r"the lab knows 1\.20 to 1\.36"):
+    with pytest.raises(VersionError, match=r"want 1\.20 to 1\.36"):
         arguments("kubelet", version, {})
 
 
@@ -165,7 +165,7 @@ def test_nftables_needs_its_gate_in_1_29_and_1_30_and_is_refused_before(version:
 def test_a_wish_too_new_for_the_version_is_refused(since: int, declared: dict[str, object]) -> None:
     proxy_config(Version(1, since), topology(**declared), "n1", "/kc")
 
-    with pytest.raises(VersionError, match="too old"):
+    with pytest.raises(VersionError, match="want a newer version"):
         proxy_config(Version(1, since - 1, 9), topology(**declared), "n1", "/kc")
 
 
