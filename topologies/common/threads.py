@@ -27,7 +27,7 @@ def start(work: Callable[Params, Result], *args: Params.args, **kwargs: Params.k
 
 
 def ends_within(future: Future[Any], seconds: float) -> bool:
-    """Wait for a call for at most `seconds`; return whether it has ended. A call that has not goes on."""
+    """Wait for a call for at most `seconds`; return whether it has ended. If not, it keeps running."""
     return bool(wait([future], seconds).done)
 
 
@@ -44,7 +44,7 @@ def run_all(work: Callable[[Item], None], items: Iterable[Item], at_once: int, t
         work: What is called.
         items: Its arguments.
         at_once: The number of threads.
-        timeout_s: When to return although some calls have not ended; they go on. None: wait for all.
+        timeout_s: When to return although some calls have not ended; they keep running. None: wait for all.
 
     """
     queue: SimpleQueue[Item] = SimpleQueue()

@@ -137,7 +137,7 @@ def proxy_config(version: Version, topology: Topology, node: str, kubeconfig: st
         **({"featureGates.NFTablesProxyMode": True} if proxy.mode is ProxyMode.NFTABLES else {}),
         **_detect_local(topology),
     }
-    _possible(version, values)
+    _check_features(version, values)
     return _document("kubeproxy.config.k8s.io/v1alpha1", Component.PROXY_CONFIG, version, values)
 
 
@@ -154,18 +154,18 @@ def _detect_local(topology: Topology) -> Config:
     }[kind]
 
 
-def _possible(version: Version, values: Config) -> None:
+def _check_features(version: Version, values: Config) -> None:
     """Raise VersionError if a field would be dropped whose absence changes what kube-proxy does."""
-    wishes = {
+    required = {
         "detectLocal.bridgeInterface": "detect_local: BridgeInterface",
         "detectLocal.interfaceNamePrefix": "detect_local: InterfaceNamePrefix",
     }
     if values["mode"] == ProxyMode.NFTABLES:
-        wishes["nftables.syncPeriod"] = "mode: nftables"
+        required["nftables.syncPeriod"] = "mode: nftables"
     if not values["iptables.localhostNodePorts"]:
-        wishes["iptables.localhostNodePorts"] = "localhost_nodeports: false"
+        required["iptables.localhostNodePorts"] = "localhost_nodeports: false"
     has = known(Component.PROXY_CONFIG, version, values)
-    if missing := [wish for field, wish in wishes.items() if field in values and field not in has]:
+    if missing := [feature for field, feature in required.items() if field in values and field not in has]:
         message = f"kube-proxy {version}: got {', '.join(missing)}, want a newer version for it. Change the topology"
         raise VersionError(message)
 

@@ -161,6 +161,6 @@ def check_runtime(version: Version, containerd: tuple[int, int]) -> None:
     """Raise VersionError if that containerd is too old for the kubelet."""
     for since, least, why in RUNTIMES:
         if version >= since and containerd < least:
-            have, want = (".".join(map(str, pair)) for pair in (containerd, least))
-            message = f"Kubernetes {version} needs containerd {want} or newer, got {have}: {why}"
+            found, required = (".".join(map(str, pair)) for pair in (containerd, least))
+            message = f"containerd for Kubernetes {version}: got {found}, want {required} or newer: {why}"
             raise VersionError(message)

@@ -56,7 +56,7 @@ def check(kubernetes: Version, mode: ProxyMode = ProxyMode.IPTABLES) -> None:
     if not wanted and (refused := _refused()):
         wanted.append(f"be permitted to create namespaces and mounts (in a container: --privileged); got {refused}")
     if wanted:
-        message = "the lab cannot start here. Wanted:\n  " + "\n  ".join(wanted)
+        message = "requirements of a lab: this machine lacks some of them. Do this first:\n  " + "\n  ".join(wanted)
         raise RequirementError(message)
     if found := re.search(r" v?(\d+)\.(\d+)\.", run(["containerd", "--version"])):
         check_runtime(kubernetes, (int(found[1]), int(found[2])))

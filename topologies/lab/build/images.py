@@ -89,7 +89,7 @@ wait $daemon || true
 
 
 class ImagesError(HairpinError):
-    """Something the images are made of is missing; says what and what to do."""
+    """Something that the images are built from is missing. The message has the next step."""
 
 
 def golden(binaries: Binaries, *, cache: Path, say: Callable[[str], None]) -> Path:

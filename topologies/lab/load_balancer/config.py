@@ -98,9 +98,9 @@ def assign(services: Iterable[Service], network: IPNetwork) -> Given:
 
 
 def _free(service: Service, network: IPNetwork, taken: set[IPAddress]) -> IPAddress | None:
-    wish = service["spec"].get("loadBalancerIP")
-    wished = [IPAddress(wish)] if wish else []
-    return next((one for one in (*wished, *network.hosts()) if one in network and one not in taken), None)
+    declared = service["spec"].get("loadBalancerIP")
+    preferred = [IPAddress(declared)] if declared else []
+    return next((one for one in (*preferred, *network.hosts()) if one in network and one not in taken), None)
 
 
 def frontends(

@@ -176,5 +176,5 @@ def test_the_runtime_must_be_new_enough(version: int, containerd: tuple[int, int
     if fits:
         check_runtime(Version(1, version), containerd)
         return
-    with pytest.raises(VersionError, match="needs containerd"):
+    with pytest.raises(VersionError, match="containerd for Kubernetes .*want"):
         check_runtime(Version(1, version), containerd)
