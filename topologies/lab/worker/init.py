@@ -11,10 +11,10 @@ import os
 import signal
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from topologies.common.subprocesses import Child, ProcessError, reap_forever, run, spawn
-from topologies.common.threads import start as start_thread
 from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import mounts
@@ -48,7 +48,7 @@ def main(root: str, name: str) -> None:
     if plan["iptables"]:
         run(["iptables-restore", "-n"], stdin=plan["iptables"])
     if plan["docker"]:
-        start_thread(fake_docker.serve, plan["docker"])
+        Thread(target=fake_docker.serve, args=(plan["docker"],), daemon=True).start()
     reap(state, name, start(state, plan))
 
 
