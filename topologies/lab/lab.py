@@ -131,7 +131,7 @@ def _guest_kernel(topology: Topology, say: Callable[[str], None]) -> Path | None
     if not because:
         return None
     guest.check()
-    say(f"the workers of this lab run in a guest kernel: {because}")
+    say(f"a guest kernel holds this lab's workers: {because}")
     return guest.image(say)
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from topologies.common.subprocesses import Process, ProcessError, enter_cgroups, run, spawn, tail
+from topologies.common.subprocesses import Process, ProcessError, enter_cgroups, run, spawn, start, tail, wait
 from topologies.lab.control_plane import pki
 from topologies.lab.state import State, hidden, read, write
 
@@ -46,12 +48,12 @@ def test_a_process_that_is_gone_is_none(sleeper: subprocess.Popen[bytes]) -> Non
     assert Process.find(sleeper.pid) is None
 
 
-def test_a_failed_command_is_told_with_its_own_words() -> None:
+def test_the_error_of_a_failed_command_has_its_output() -> None:
     with pytest.raises(ProcessError, match=r"status 2.*no-such-file"):
         run(["ls", "/no-such-file"])
 
 
-def test_a_missing_program_is_told() -> None:
+def test_a_missing_program_is_an_error() -> None:
     with pytest.raises(ProcessError, match="no-such-program"):
         run(["no-such-program"])
 
@@ -60,6 +62,27 @@ def test_a_daemon_writes_to_its_log(tmp_path: Path) -> None:
     spawn(["echo", "hello"], tmp_path / "log").wait()
 
     assert tail(tmp_path / "log") == "hello"
+
+
+def test_a_command_enters_no_cgroup_if_there_is_none(tmp_path: Path) -> None:
+    spawn(enter_cgroups([], ["echo", "hello world"]), tmp_path / "log").wait()
+
+    assert tail(tmp_path / "log") == "hello world"
+
+
+def test_waiting_for_a_child_that_runs_on_returns_none(sleeper: subprocess.Popen[bytes]) -> None:
+    assert wait(sleeper, 0.01) is None
+    sleeper.kill()
+    assert wait(sleeper, 20) == -signal.SIGKILL
+
+
+def test_a_started_command_is_in_our_session(tmp_path: Path) -> None:
+    report = "import os; print(os.getsid(0))"
+    start([sys.executable, "-c", report], tmp_path / "start", env=os.environ).wait()
+    spawn([sys.executable, "-c", report], tmp_path / "spawn").wait()
+
+    assert tail(tmp_path / "start") == str(os.getsid(0))
+    assert tail(tmp_path / "spawn") != str(os.getsid(0))
 
 
 def test_a_daemon_that_cannot_enter_its_cgroup_does_not_start(tmp_path: Path) -> None:
@@ -108,7 +131,7 @@ def test_secret_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     run(["openssl", "verify", "-CAfile", f"{tmp_path}/pki/ca.crt", f"{tmp_path}/pki/kubelet-client.crt"])
 
 
-def test_what_a_component_died_of_is_told_not_its_goroutines(tmp_path: Path) -> None:
+def test_the_tail_of_a_log_ends_with_the_fatal_line_and_not_with_goroutines(tmp_path: Path) -> None:
     dump = [f"goroutine {number} [select]:" for number in range(40)]
     lines = ["I1122 08:14:00.1 server.go:1] starts", "F1122 08:14:07.2 server.go:500] no such node", *dump]
     (tmp_path / "log").write_text("\n".join(lines))

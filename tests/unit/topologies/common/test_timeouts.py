@@ -11,7 +11,7 @@ from topologies.common import timeouts
 from topologies.common.timeouts import TIMEOUTS, Timeouts
 
 
-def test_every_limit_has_its_unit_in_its_name_and_says_what_it_bounds() -> None:
+def test_every_limit_has_its_unit_in_its_name_and_a_docstring() -> None:
     (model,) = [node for node in ast.parse(inspect.getsource(timeouts)).body if isinstance(node, ast.ClassDef)]
     statements = model.body[1:]
     documented = {

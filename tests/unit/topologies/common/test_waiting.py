@@ -7,7 +7,7 @@ import pytest
 from topologies.common.waiting import Deadline, WaitTimeoutError, spaced, unmet, until
 
 
-def test_a_wait_in_vain_tells_its_last_reason() -> None:
+def test_the_error_of_a_timeout_has_the_last_reason() -> None:
     with pytest.raises(WaitTimeoutError, match=r"pods ready: not after 0\.05 s: web-a is Pending"):
         until(lambda: "web-a is Pending", Deadline(0.05), "pods ready", every=0.01)
 
@@ -33,7 +33,7 @@ def test_successes_must_come_in_a_row() -> None:
     assert not list(answers)
 
 
-def test_too_few_successes_are_told() -> None:
+def test_too_few_successes_are_an_error() -> None:
     answers = iter(["n1 is late", *[""] * 99])
 
     with pytest.raises(WaitTimeoutError, match=r"n1 is late|successes in a row, want 1000"):

@@ -33,7 +33,7 @@ def silent(_: str) -> None:
     pass
 
 
-def test_a_given_directory_is_taken_with_the_version_its_kubelet_says(tmp_path: Path) -> None:
+def test_a_given_directory_is_used_with_the_version_that_its_kubelet_reports(tmp_path: Path) -> None:
     found = find(programs(tmp_path / "bin", "1.24.17-eks"), Version(1, 24), cache=tmp_path, say=silent)
 
     assert (found.version, found.path("kubelet")) == (Version(1, 24, 17), tmp_path / "bin" / "kubelet")
@@ -60,7 +60,7 @@ def test_a_directory_of_another_version_is_refused(tmp_path: Path) -> None:
         find(programs(tmp_path, "1.24.0"), V, cache=tmp_path, say=silent)
 
 
-def test_a_kubelet_that_does_not_run_is_told(tmp_path: Path) -> None:
+def test_a_kubelet_that_does_not_run_is_an_error(tmp_path: Path) -> None:
     (programs(tmp_path) / "kubelet").write_text("#!/bin/sh\necho wrong machine >&2; exit 126\n")
 
     with pytest.raises(BinariesError, match="wrong machine"):
@@ -80,7 +80,7 @@ def test_a_version_that_debian_has_not_asks_for_a_directory(tmp_path: Path) -> N
         find(None, Version(1, 30, 1), cache=tmp_path, say=silent)
 
 
-def test_a_failed_build_says_why_and_what_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_build_has_its_reason_and_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: KubernetesBuild) -> None:
         message = "no room"
         raise BuildError(message)
@@ -165,14 +165,14 @@ def test_a_build_directory_of_somebody_else_is_left_alone(tmp_path: Path, monkey
     assert (task.work / "sources" / "thesis.tex").exists()
 
 
-def test_a_full_disk_is_told_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "ROOM", 2**60)
 
     with pytest.raises(BuildError, match=r"GiB free, want \d+ GiB\. Set HAIRPIN_CACHE"):
         kubernetes.check_room(tmp_path)
 
 
-def test_a_second_builder_says_that_it_waits_and_waits(tmp_path: Path) -> None:
+def test_a_second_builder_prints_that_it_waits_and_waits(tmp_path: Path) -> None:
     said: list[str] = []
     entered: list[float] = []
 
@@ -211,7 +211,7 @@ def test_the_mirror_is_the_first_of_its_suite() -> None:
 
 
 @pytest.mark.parametrize(("listing", "knows"), [(LISTING, "bookworm, bookworm-updates"), ("\n", "none")])
-def test_without_a_repository_of_the_suite_the_error_says_what_there_is(listing: str, knows: str) -> None:
+def test_without_a_repository_of_the_suite_the_error_lists_those_there_are(listing: str, knows: str) -> None:
     with pytest.raises(apt.DebianError, match=rf"repository trixie/main: got {knows} in this machine's apt"):
         apt.pick(listing, "trixie")
 
@@ -224,7 +224,7 @@ def test_the_upstream_version_is_read_out_of_debians(version: str, means: str) -
     assert apt.upstream(version) == means
 
 
-def test_a_long_command_tells_its_seconds_and_keeps_its_output(tmp_path: Path) -> None:
+def test_a_long_command_reports_its_seconds_and_keeps_its_output(tmp_path: Path) -> None:
     said: list[str] = []
     shown = long_commands.Progress(said.append, "working", tmp_path / "log", every=0.05)
     long_commands.run_long((sys.executable, "-c", "import time; print('out'); time.sleep(0.3)"), shown)
@@ -233,7 +233,7 @@ def test_a_long_command_tells_its_seconds_and_keeps_its_output(tmp_path: Path) -
     assert (tmp_path / "log").read_text() == "out\n"
 
 
-def test_a_failed_command_ends_with_its_last_words(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_command_ends_with_the_tail_of_its_log(tmp_path: Path) -> None:
     shown = long_commands.Progress(silent, "working", tmp_path / "log")
 
     with pytest.raises(ProcessError, match=r"(?s)ended with status 3.*alas"):

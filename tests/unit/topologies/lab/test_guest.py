@@ -44,7 +44,7 @@ def test_a_guest_is_taken_where_the_kernel_lacks_what_the_mode_needs(
     assert ipvs_support.reason_for_guest(topology(mode, kernels)) == because
 
 
-def test_a_topology_that_insists_on_the_machines_kernel_is_told_what_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topology_that_requires_the_machines_kernel_fails_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ipvs_support, "missing_modules", lambda: ["ip_vs"])
 
     with pytest.raises(ProcessError, match=r"lacks ip_vs\. .*auto"):
@@ -78,7 +78,7 @@ def test_a_guest_is_plugged_into_every_switch_its_workers_are(name: str, cards: 
     assert guest.cards(given) == cards
 
 
-def test_a_path_the_kernels_command_line_cannot_hold_is_told() -> None:
+def test_a_path_the_kernels_command_line_cannot_hold_is_an_error() -> None:
     with pytest.raises(GuestError, match="want no space in it"):
         guest.command(Path("/cache/linux"), State(Path("/my labs/x")), 0, {})
 
@@ -87,7 +87,7 @@ def test_a_path_the_kernels_command_line_cannot_hold_is_told() -> None:
     ("machine", "memory", "told"),
     [("aarch64", 8, "got aarch64, want x86_64"), ("x86_64", 1, "got 1.0 GiB of free memory, want 2 GiB")],
 )
-def test_a_machine_that_cannot_hold_a_guest_is_told_why(
+def test_a_machine_that_cannot_run_a_guest_is_an_error(
     machine: str, memory: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: machine)
@@ -111,7 +111,7 @@ def test_a_kept_kernel_is_taken_without_a_network(tmp_path: Path, monkeypatch: p
     assert build.configuration_hash() != mark
 
 
-def test_what_a_build_needs_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_command_installs_what_a_build_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda program, **_: None if program in {"bc", "gcc"} else program)
 
     with pytest.raises(BuildError, match=r"apt-get install --no-install-recommends gcc bc$"):

@@ -124,14 +124,14 @@ def test_the_pause_program_is_small_and_compiled_once(cache: Path, monkeypatch: 
     assert pause_image(cache).files["pause"] == program
 
 
-def test_without_gcc_the_error_says_what_to_install(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_gcc_the_error_has_what_to_install(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
 
     with pytest.raises(ImagesError, match=r"apt-get install .*gcc"):
         pause_image(cache)
 
 
-def test_without_curl_the_error_says_what_to_install(
+def test_without_curl_the_error_has_what_to_install(
     binaries: Binaries, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(images, "CURL", cache / "nowhere")

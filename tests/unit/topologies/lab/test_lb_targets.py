@@ -12,7 +12,7 @@ def service(name: str, port: int) -> dict[str, object]:
     return {"metadata": {"namespace": "ns", "name": name}, "spec": {"ports": [{"port": port}]}}
 
 
-def test_a_pool_is_told_by_service_also_where_two_share_an_address() -> None:
+def test_a_pool_is_reported_for_each_service_even_if_two_share_an_address() -> None:
     services = [service("web", 80), service("shares", 81), service("none", 82), service("no-balancer", 80)]
     given = {"ns/web": LB, "ns/shares": LB, "ns/none": LB}
     made = [ForwardingRule(LB, "tcp", 80, 30080, tuple(NODES)), ForwardingRule(LB, "tcp", 81, 30081, tuple(NODES)[1:])]

@@ -158,7 +158,7 @@ def test_a_shared_address_is_its_owners_and_comes_with_it() -> None:
         ("proxy", {"ip": "198.18.100.1", "ipMode": "Proxy"}),
     ],
 )
-def test_the_status_is_told_as_the_service_wants_it(wanted: str, told: dict[str, str]) -> None:
+def test_the_status_has_the_form_that_the_service_declares(wanted: str, told: dict[str, str]) -> None:
     notes = {STATUS_ANNOTATION: wanted} if wanted else {}
 
     assert config.status(service("one", notes=notes), NETWORK[1], INLINE) == told

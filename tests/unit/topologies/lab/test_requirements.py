@@ -15,7 +15,7 @@ from topologies.loading.load import load
 from topologies.schema.topology import Version
 
 
-def test_all_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_error_lists_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
 
@@ -23,7 +23,7 @@ def test_all_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
         requirements.check(Version(1, 20))
 
 
-def test_a_container_without_the_capabilities_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_without_the_capabilities_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(argv: list[str]) -> str:
         message = f"{argv[0]} ended with status 1:\nunshare: unshare failed: Operation not permitted"
         raise ProcessError(message)
@@ -36,7 +36,7 @@ def test_a_container_without_the_capabilities_is_told(monkeypatch: pytest.Monkey
         requirements.check(Version(1, 20))
 
 
-def test_a_containerd_too_old_for_that_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_containerd_too_old_for_that_version_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(requirements, "_there", lambda _: True)
     monkeypatch.setattr(requirements, "run", lambda _: "containerd github.com/containerd/containerd 1.5.9~ds1 x")
@@ -50,7 +50,7 @@ def test_nothing_is_made_where_a_node_would_cover_it() -> None:
         lab._declare(load("lab-small"), State(Path("/var/lib/x")), Path("/bin"), Path("/golden"))
 
 
-def test_the_log_of_the_daemon_that_ended_is_told(tmp_path: Path) -> None:
+def test_the_log_of_the_daemon_that_ended_is_printed(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.logs.mkdir()
     state.log("n1", "kubelet").write_text("a panic\n")
@@ -59,7 +59,7 @@ def test_the_log_of_the_daemon_that_ended_is_told(tmp_path: Path) -> None:
     assert "a panic" in lab._tail_of_failed(state, "kubelet of n1 ended with 1")
 
 
-def test_without_such_a_log_the_last_that_spoke_is_told(tmp_path: Path) -> None:
+def test_without_such_a_log_the_newest_is_printed(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.logs.mkdir()
     state.log("cp", "etcd").write_text("all is well\n")

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from topologies.common.waiting import WaitTimeoutError
 from topologies.lab import __main__ as command
 from topologies.lab import sandbox
+from topologies.lab.control_plane.api import ApiError
 from topologies.lab.sandbox import Sandbox, SandboxError
 from topologies.lab.state import State, write
 from topologies.loading.load import load
+
+if TYPE_CHECKING:
+    from topologies.common.errors import HairpinError
 
 
 @pytest.mark.parametrize(
@@ -25,9 +31,21 @@ def test_exec_takes_a_host_and_a_command(rest: list[str], host: str, argv: list[
 
 
 @pytest.mark.parametrize("rest", [[], ["--"], ["a", "b", "--", "ls"]])
-def test_exec_without_a_command_is_told(rest: list[str]) -> None:
+def test_exec_without_a_command_is_an_error(rest: list[str]) -> None:
     with pytest.raises(SandboxError, match="COMMAND"):
         command.split(rest)
+
+
+@pytest.mark.parametrize("error", [WaitTimeoutError("start of lab x: not after 400 s"), ApiError("GET /readyz: 500")])
+def test_every_own_error_ends_a_command_with_its_message(error: HairpinError, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setitem(command.COMMANDS, "up", fail)
+
+    with pytest.raises(SystemExit) as ended:
+        command.main(["up"])
+    assert ended.value.code == str(error)
 
 
 @pytest.mark.parametrize("given", [["kubectl"], ["kubectl", "-t", "x"], ["kubectl", "--topology=x"]])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_pod_has_its_address_alone_and_one_neighbour_whose_mac_it_is_told() -> None:
+def test_a_pod_has_one_address_and_one_static_neighbour() -> None:
     lines = eni.pod_side("10.244.1.2", "eth0", "02:00:00:00:00:01").splitlines()
 
     assert lines[0] == "address add 10.244.1.2/32 dev eth0"
@@ -37,7 +37,7 @@ def test_the_answer_names_the_pods_card(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(("command", "status", "told"), [("VERSION", 0, "supportedVersions"), ("DANCE", 1, "code")])
-def test_it_speaks_the_plugins_protocol(command: str, status: int, told: str) -> None:
+def test_it_follows_the_plugins_protocol(command: str, status: int, told: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "topologies.lab.network.eni"],
         env={"CNI_COMMAND": command},

@@ -83,7 +83,7 @@ def test_a_version_out_of_range_is_refused(version: Version) -> None:
         arguments("kubelet", version, {})
 
 
-def test_no_row_stands_twice_and_every_bounded_row_says_why() -> None:
+def test_no_row_stands_twice_and_every_bounded_row_has_a_reason() -> None:
     keys = sorted((row.component, row.flag) for row in FLAGS)
 
     assert all(one != other for one, other in pairwise(keys))
@@ -101,7 +101,7 @@ def test_ephemeral_storage_isolation_is_off_by_gate_or_by_field(version: Version
 
 
 @every_version
-def test_the_runtime_endpoint_is_said_once(version: Version) -> None:
+def test_the_runtime_endpoint_is_given_once(version: Version) -> None:
     flag = arguments("kubelet", version, {"container-runtime-endpoint": FILES.runtime})
 
     assert bool(flag) != ("containerRuntimeEndpoint" in kubelet_config(version, FILES, cgroup_v1=False))
@@ -176,5 +176,5 @@ def test_the_runtime_must_be_new_enough(version: int, containerd: tuple[int, int
     if fits:
         check_runtime(Version(1, version), containerd)
         return
-    with pytest.raises(VersionError, match="containerd for Kubernetes .*want"):
+    with pytest.raises(VersionError, match=r"containerd for Kubernetes .*want"):
         check_runtime(Version(1, version), containerd)
