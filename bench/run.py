@@ -16,12 +16,13 @@ import time
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from probes.asking.vantages.pod import PodVantage
 from probes.plan.plan import plan
 from reports.records import journal
 from topologies.cluster import client as clusters
+from topologies.cluster.api import again
 from topologies.common import waiting
 from topologies.common.subprocesses import start, tail
 from topologies.common.threads import map_all
@@ -105,7 +106,7 @@ def asker(topology: Topology, cluster: clusters.Cluster, snapshot: Snapshot) -> 
     """Return a function that probes one cell with one exec of one curl."""
 
     def ask(cell: Cell) -> object:
-        pod = PodVantage(lambda: _fresh(cluster.api), cluster.namespace, cell.vantage.name, "agnhost")
+        pod = PodVantage(lambda: again(cluster.api), cluster.namespace, cell.vantage.name, "agnhost")
         url = f"http://{resolve(cell.frontend, topology, snapshot)}/clientip"
         return pod.run(["curl", "-s", "--connect-timeout", f"{CONNECT_TIMEOUT_S:g}", url], "", CONNECT_TIMEOUT_S + 3)
 
@@ -121,13 +122,6 @@ def rate(count: int, work: Callable[[], object]) -> float:
 
 def _at_once(ask: Callable[[Cell], object], shares: Sequence[Sequence[Cell]]) -> None:
     map_all(lambda share: [ask(cell) for cell in share], shares, at_once=len(shares))
-
-
-def _fresh(api: Any) -> Any:  # noqa: ANN401 - kubernetes ships no types
-    """Return a new API object for an exec, as `stream()` requires, without reading the kubeconfig again."""
-    from kubernetes import client  # noqa: PLC0415 - as in topologies.cluster.client
-
-    return client.CoreV1Api(client.ApiClient(api.configuration))
 
 
 def _say(line: str) -> None:

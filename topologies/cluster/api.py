@@ -13,14 +13,21 @@ import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
+import yaml
+
+from topologies.cluster import library
 from topologies.common.errors import HairpinError
 from topologies.common.threads import ends_within, start
 from topologies.common.timeouts import TIMEOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from kubernetes import client
+
+Result = TypeVar("Result")
 
 API_TIMEOUT = (TIMEOUTS.api_connect_s, TIMEOUTS.api_answer_s)
 LOGIN_TIMEOUT_S = 30.0  # for a kubeconfig's exec plugin to print its credentials
@@ -41,7 +48,7 @@ class ClusterError(HairpinError):
         self.status = status
 
 
-def connect(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa: ANN401 - kubernetes ships no types
+def connect(kubeconfig: str | None, context: str | None = None) -> client.ApiClient:
     """Return a new ApiClient for this kubeconfig.
 
     Args:
@@ -52,15 +59,13 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa:
         ClusterError: The file cannot be read or used, or its exec plugin failed or hangs.
 
     """
-    from kubernetes import client  # noqa: PLC0415 - 0.5 s to import: not paid by --collect-only
-
     where = f"kubeconfig {kubeconfig or os.environ.get('KUBECONFIG') or '(default)'}"
     for path in _paths(kubeconfig):
         if wrong := _unreadable(path):
             message = f"{where}: {wrong}. Give another file with --kubeconfig=FILE or in KUBECONFIG"
             raise ClusterError(message)
     try:
-        return client.ApiClient(_in_time(lambda: _configuration(kubeconfig, context), where))
+        return library.client.ApiClient(_in_time(lambda: _configuration(kubeconfig, context), where))
     except ClusterError:
         raise
     except Exception as error:
@@ -68,28 +73,22 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa:
         raise ClusterError(message) from error
 
 
-def core(kubeconfig: str | None, context: str | None = None) -> Any:  # noqa: ANN401 - kubernetes ships no types
+def core(kubeconfig: str | None, context: str | None = None) -> client.CoreV1Api:
     """Return a CoreV1Api on an ApiClient of its own, as an exec needs one (kubernetes-client/python#928)."""
-    from kubernetes import client  # noqa: PLC0415 - see connect
-
-    return client.CoreV1Api(connect(kubeconfig, context))
+    return library.client.CoreV1Api(connect(kubeconfig, context))
 
 
-def again(api: Any) -> Any:  # noqa: ANN401 - kubernetes ships no types
+def again(api: client.ApiClient) -> client.CoreV1Api:
     """Return a CoreV1Api on a new ApiClient with the settings of `api`; reads no file, runs no exec plugin."""
-    from kubernetes import client  # noqa: PLC0415 - see connect
-
-    return client.CoreV1Api(client.ApiClient(api.configuration))
+    return library.client.CoreV1Api(library.client.ApiClient(api.configuration))
 
 
-def _configuration(kubeconfig: str | None, context: str | None) -> Any:  # noqa: ANN401 - kubernetes ships no types
-    from kubernetes import client, config  # noqa: PLC0415 - see connect
-
-    settings = client.Configuration()
+def _configuration(kubeconfig: str | None, context: str | None) -> client.Configuration:
+    settings = library.client.Configuration()
     with _logged_errors() as errors:
-        config.load_kube_config(kubeconfig, context=context, client_configuration=settings)  # type: ignore[no-untyped-call] # the package ships half its types
+        library.config.load_kube_config(kubeconfig, context=context, client_configuration=settings)  # type: ignore[no-untyped-call] # the package ships half its types
     if errors:
-        raise config.ConfigException("; ".join(errors))
+        raise library.config.ConfigException("; ".join(errors))
     settings.retries = False
     return settings
 
@@ -112,7 +111,7 @@ def _logged_errors() -> Iterator[list[str]]:
         logging.getLogger().removeFilter(collect)
 
 
-def _in_time(load: Callable[[], Any], where: str) -> Any:  # noqa: ANN401 - kubernetes ships no types
+def _in_time(load: Callable[[], Result], where: str) -> Result:
     """Return what `load` returns; ClusterError when it takes longer than LOGIN_TIMEOUT_S: an exec plugin may hang."""
     loading = start(load)
     if not ends_within(loading, LOGIN_TIMEOUT_S):
@@ -132,8 +131,6 @@ def _paths(kubeconfig: str | None) -> list[Path]:
 
 def _unreadable(path: Path) -> str:
     """Return why a kubeconfig cannot be used; an empty string for a YAML mapping."""
-    import yaml  # noqa: PLC0415 - comes with kubernetes
-
     try:
         if not path.is_file():
             return f"{path}: got {'a directory' if path.is_dir() else 'no such file'}, want a file"
@@ -152,14 +149,13 @@ def _kind(found: object) -> str:
 
 
 def call(
-    api: Any,  # noqa: ANN401 - kubernetes ships no types
+    api: client.ApiClient,
     what: str,
-    function: Any,  # noqa: ANN401 - likewise
-    *arguments: Any,  # noqa: ANN401 - likewise
-    absent_is_fine: bool = False,
+    function: Callable[..., Result],
+    *arguments: object,
     timeout: tuple[float, float] = API_TIMEOUT,
-    **options: Any,  # noqa: ANN401 - likewise
-) -> Any:  # noqa: ANN401 - likewise
+    **options: object,
+) -> Result:
     """Call one method of the API and return its result.
 
     Args:
@@ -167,7 +163,6 @@ def call(
         what: What is done, for messages: `create Pod web-a in hairpin-x`.
         function: The method of `kubernetes`.
         arguments: Its arguments.
-        absent_is_fine: Return None where the API answers 404.
         timeout: Seconds to connect, and to answer.
         options: Its options.
 
@@ -175,16 +170,11 @@ def call(
         ClusterError: It refused, did not answer, or its answer cannot be read.
 
     """
-    import urllib3.exceptions  # noqa: PLC0415 - comes with kubernetes
-    from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - see connect
-
     try:
         result = function(*arguments, _request_timeout=timeout, **options)
-    except ApiException as error:
-        if absent_is_fine and error.status == NOT_FOUND:
-            return None
+    except library.client.ApiException as error:
         raise _refused(api, what, error) from error
-    except (urllib3.exceptions.HTTPError, OSError) as error:
+    except (library.http_errors.HTTPError, OSError) as error:
         message = f"{what}: {_server(api)} does not answer ({_why(error)}): is the cluster up?"
         raise ClusterError(message) from error
     except Exception as error:
@@ -205,7 +195,7 @@ def reading(what: str) -> Iterator[None]:
         raise ClusterError(message) from error
 
 
-def _refused(api: Any, what: str, error: Any) -> ClusterError:  # noqa: ANN401 - kubernetes ships no types
+def _refused(api: client.ApiClient, what: str, error: client.ApiException) -> ClusterError:
     """Return the error for an answer that is no success; status 0: kubernetes' word for none, or for no JSON."""
     if not error.status:
         return ClusterError(f"{what}: {_server(api)}: {one_line(error.reason)}. Is it an API server?")
@@ -228,17 +218,15 @@ def _message(body: object) -> str:
     return one_line(text)
 
 
-def _garbled(api: Any, what: str, error: Exception) -> ClusterError:  # noqa: ANN401 - kubernetes ships no types
+def _garbled(api: client.ApiClient, what: str, error: Exception) -> ClusterError:
     wrong = f"{type(error).__name__}: {one_line(error)}"
     return ClusterError(f"{what}: {_server(api)} answered what Kubernetes does not ({wrong}). Is it an API server?")
 
 
-def _server(api: Any) -> str:  # noqa: ANN401 - kubernetes ships no types
+def _server(api: client.ApiClient) -> str:
     """Return the API server's URL, and the proxy that it is asked through."""
-    from kubernetes.client.rest import should_bypass_proxies  # noqa: PLC0415 - see connect
-
     settings = api.configuration
-    proxied = settings.proxy and not should_bypass_proxies(settings.host, settings.no_proxy or "")
+    proxied = settings.proxy and not library.rest.should_bypass_proxies(settings.host, settings.no_proxy or "")
     through = f" through the proxy {settings.proxy} (HTTPS_PROXY; NO_PROXY takes hosts out)" if proxied else ""
     return f"the API server {settings.host}{through}"
 

@@ -5,16 +5,19 @@ Errors in an object's shape (AttributeError, TypeError, …) are for the caller 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from topologies.cluster import manifests
 from topologies.cluster.api import ClusterError
+from topologies.cluster_state.api_fields import get_metadata, get_name, get_spec, require
 from topologies.cluster_state.pod_states import classify
 from topologies.cluster_state.snapshot import PodStatus, ServiceState
 from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema.enums import ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
+    from kubernetes import client
+
     from topologies.cluster_state.snapshot import Endpoint
 
 
@@ -23,7 +26,7 @@ def ipv4(text: str | None) -> IPAddress | None:
     return IPAddress(text) if text and ":" not in text else None
 
 
-def pod_address(pod: Any) -> IPAddress | None:  # noqa: ANN401 - kubernetes ships no types
+def pod_address(pod: client.V1Pod) -> IPAddress | None:
     """Return the pod's first IPv4 address: in a dual-stack cluster the IPv6 one may come first."""
     if pod.status is None:
         return None
@@ -31,21 +34,21 @@ def pod_address(pod: Any) -> IPAddress | None:  # noqa: ANN401 - kubernetes ship
     return next((address for text in listed if (address := ipv4(text))), None)
 
 
-def pod_status(pod: Any) -> PodStatus:  # noqa: ANN401 - kubernetes ships no types
+def pod_status(pod: client.V1Pod) -> PodStatus:
     """Return the status of a V1Pod; one that is being deleted is not Ready any more."""
     state = classify(pod)
     containers = (pod.status.container_statuses if pod.status else None) or []
     reason = "" if state.ready else state.reason
     return PodStatus(
-        uid=pod.metadata.uid or "",
+        uid=get_metadata(pod).uid or "",
         node=pod.spec.node_name if pod.spec else None,
-        not_ready="it is being deleted" if pod.metadata.deletion_timestamp else reason,
+        not_ready="it is being deleted" if get_metadata(pod).deletion_timestamp else reason,
         restarts=sum(container.restart_count or 0 for container in containers),
     )
 
 
 def service_state(
-    service: Any,  # noqa: ANN401 - kubernetes ships no types
+    service: client.V1Service,
     endpoints: tuple[Endpoint, ...],
     others: tuple[str, ...] = (),
 ) -> ServiceState:
@@ -57,15 +60,16 @@ def service_state(
         others: The addresses of all other ready endpoints.
 
     """
-    spec, status = service.spec, service.status
+    spec, status = get_spec(service), service.status
+    port = require(spec.ports, "spec.ports")[0]
     ingress = (status.load_balancer.ingress or []) if status and status.load_balancer else []
     first = next((one for one in ingress if ipv4(one.ip)), ingress[0] if ingress else None)
     return ServiceState(
-        name=service.metadata.name,
-        type=ServiceType(spec.type),
+        name=get_name(service),
+        type=ServiceType(require(spec.type, "spec.type")),
         cluster_ip=_cluster_ip(service),
-        port=spec.ports[0].port,
-        node_port=spec.ports[0].node_port or None,
+        port=port.port,
+        node_port=port.node_port or None,
         external_ips=tuple(address for text in spec.external_ips or [] if (address := ipv4(text))),
         load_balancer_ip=ipv4(first.ip) if first else None,
         load_balancer_hostname=first.hostname if first else None,
@@ -82,12 +86,12 @@ def service_state(
     )
 
 
-def _cluster_ip(service: Any) -> IPAddress:  # noqa: ANN401 - kubernetes ships no types
+def _cluster_ip(service: client.V1Service) -> IPAddress:
     """Return the Service's IPv4 ClusterIP; ClusterError where it has none: IPv6 is not asked."""
-    listed = [service.spec.cluster_ip, *(service.spec.cluster_ips or [])]
+    listed = [get_spec(service).cluster_ip, *(get_spec(service).cluster_ips or [])]
     if address := next((found for text in listed if (found := ipv4(text))), None):
         return address
-    name = service.metadata.name
+    name = get_name(service)
     message = f"Service {name} has the ClusterIP {listed[0]}, want an IPv4 address: Hairpin asks IPv4 only"
     raise ClusterError(message)
 
@@ -97,7 +101,7 @@ def _ranges(told: list[str] | None) -> tuple[IPNetwork, ...]:
     return tuple(IPNetwork(text, strict=False) for text in told or [] if ":" not in text)
 
 
-def _told_beside(service: Any, ingress: Any) -> IPAddress | None:  # noqa: ANN401 - kubernetes ships no types
+def _told_beside(service: client.V1Service, ingress: client.V1LoadBalancerIngress | None) -> IPAddress | None:
     """The balancer's address where status has a hostname only: our own balancer writes it in an annotation."""
-    told = (service.metadata.annotations or {}).get(manifests.ADDRESS_ANNOTATION)
+    told = (get_metadata(service).annotations or {}).get(manifests.ADDRESS_ANNOTATION)
     return IPAddress(told) if told and ingress and ingress.hostname else None

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from topologies.cluster import manifests
+from topologies.cluster import library, manifests
 from topologies.cluster.api import API_TIMEOUT, CONFLICT, FORBIDDEN, ClusterError, call, connect, core, reading
 from topologies.cluster.api_objects import ipv4, pod_address, pod_status, service_state
 from topologies.cluster.lb_targets import Pool, told
 from topologies.cluster.run_namespaces import RunNamespace, delete, owner, run_namespaces
+from topologies.cluster_state.api_fields import ApiList, ApiObject, get_metadata, get_name, get_spec, require
 from topologies.cluster_state.pod_states import PodState, classify
 from topologies.cluster_state.real_cluster import RealCluster, read_node
 from topologies.cluster_state.shortfalls import shortfalls
@@ -24,8 +25,14 @@ from topologies.common.waiting import pause
 from topologies.schema.enums import Registers, ServiceType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kubernetes import client
+
     from topologies.schema.topology import Topology
 
+Result = TypeVar("Result")
+Item = TypeVar("Item", bound=ApiObject)
 __all__ = ["Cluster", "ClusterError", "connect", "core"]
 
 HEALTH_TIMEOUT = (3.0, 1.5)
@@ -40,7 +47,7 @@ class Cluster:
     `uid`: of the namespace that this run created, once it is known; `asked_for`: it has been asked for.
     """
 
-    api: Any
+    api: client.ApiClient
     topology: Topology
     namespace: str
     run: str
@@ -55,10 +62,8 @@ class Cluster:
         return connect, max(answer, self.topology.patience.settle / 6)
 
     @property
-    def core(self) -> Any:  # noqa: ANN401 - kubernetes ships no types
-        from kubernetes import client  # noqa: PLC0415 - see connect
-
-        return client.CoreV1Api(self.api)
+    def core(self) -> client.CoreV1Api:
+        return library.client.CoreV1Api(self.api)
 
     def claim(self) -> None:
         """Create the run's namespace and remember its UID; ClusterError if there is one of this name already."""
@@ -77,7 +82,8 @@ class Cluster:
                 raise ClusterError(message, CONFLICT) from error
             raise
         with reading("create Namespace"):
-            self.uid, self.created = found.metadata.uid, found.metadata.creation_timestamp
+            metadata = get_metadata(found)
+            self.uid, self.created = require(metadata.uid, "metadata.uid"), metadata.creation_timestamp
 
     def deploy(self) -> None:
         """Create the namespace, unless it is claimed, and the pods; ClusterError names the object that was refused."""
@@ -143,7 +149,7 @@ class Cluster:
             if one.ending or one.asking:
                 continue
             with reading(f"list Services of {one.name}"):
-                theirs = {text for service in self._services_of(one) for text in service.spec.external_ips or []}
+                theirs = {text for service in self._services_of(one) for text in get_spec(service).external_ips or []}
             if both := sorted(ours & theirs):
                 return f"{one}, left by an earlier run, has Services at this run's externalIPs {', '.join(both)}"
         return ""
@@ -154,10 +160,10 @@ class Cluster:
     def _is_earlier(self, other: RunNamespace) -> bool:
         return self.created is None or other.place < (self.created, self.namespace)
 
-    def _pods_of(self, other: RunNamespace) -> list[Any]:
+    def _pods_of(self, other: RunNamespace) -> list[client.V1Pod]:
         return self._items(f"list Pods of {other.name}", self.core.list_namespaced_pod, other.name)
 
-    def _services_of(self, other: RunNamespace) -> list[Any]:
+    def _services_of(self, other: RunNamespace) -> list[client.V1Service]:
         return self._items(f"list Services of {other.name}", self.core.list_namespaced_service, other.name)
 
     def pods(self) -> list[PodState]:
@@ -194,11 +200,9 @@ class Cluster:
         listed = self._items("list Pods", self.core.list_namespaced_pod, self.namespace)
         services = self._items("list Services", self.core.list_namespaced_service, self.namespace)
         with reading(f"list Pods and Services in {self.namespace}"):
-            pods = {pod.metadata.name: address for pod in listed if (address := pod_address(pod))}
-            statuses = {pod.metadata.name: pod_status(pod) for pod in listed}
-            states = {
-                one.metadata.name: service_state(one, *endpoints.get(one.metadata.name, ((), ()))) for one in services
-            }
+            pods = {get_name(pod): address for pod in listed if (address := pod_address(pod))}
+            statuses = {get_name(pod): pod_status(pod) for pod in listed}
+            states = {get_name(one): service_state(one, *endpoints.get(get_name(one), ((), ()))) for one in services}
         declared = [service.name for service in self.topology.workload.services]
         ordered = {name: states[name] for name in declared if name in states}
         return Snapshot(pods=pods, services=ordered, taken_at=dt.datetime.now(dt.UTC).isoformat(), statuses=statuses)
@@ -210,14 +214,14 @@ class Cluster:
         """
         listed = self._items("list Endpoints", self.core.list_namespaced_endpoints, self.namespace)
         with reading(f"list Endpoints in {self.namespace}"):
-            return {item.metadata.name: (self._entries(item), self._others_of(item)) for item in listed}
+            return {get_name(item): (self._entries(item), self._others_of(item)) for item in listed}
 
-    def _others_of(self, item: Any) -> tuple[str, ...]:  # noqa: ANN401 - kubernetes ships no types
+    def _others_of(self, item: client.V1Endpoints) -> tuple[str, ...]:
         hosts = self.topology.workload.backends_by_name
         ready = [address for subset in item.subsets or [] for address in subset.addresses or []]
         return tuple(one.ip for one in ready if not one.target_ref or one.target_ref.name not in hosts)
 
-    def _entries(self, item: Any) -> tuple[Endpoint, ...]:  # noqa: ANN401 - kubernetes ships no types
+    def _entries(self, item: client.V1Endpoints) -> tuple[Endpoint, ...]:
         """Return the echo pods among the addresses of an Endpoints object, by name."""
         hosts = self.topology.workload.backends_by_name
         entries = [
@@ -233,7 +237,8 @@ class Cluster:
             for subset in item.subsets or []
             for ready, addresses in ((True, subset.addresses), (False, subset.not_ready_addresses))
             for address in addresses or []
-            if (name := address.target_ref.name if address.target_ref else "") in hosts and (found := ipv4(address.ip))
+            if (name := (address.target_ref.name if address.target_ref else "") or "") in hosts
+            and (found := ipv4(address.ip))
         ]
         return tuple(sorted(entries, key=lambda entry: entry.backend))
 
@@ -242,7 +247,7 @@ class Cluster:
         name = service["metadata"]["name"]
         made = self._create(f"Service {name}", self.core.create_namespaced_service, self.namespace, service)
         with reading(f"create Service {name}"):
-            return int(made.spec.ports[0].node_port)
+            return require(require(get_spec(made).ports, "spec.ports")[0].node_port, "spec.ports[0].nodePort")
 
     def pools(self) -> tuple[Pool, ...]:
         """Of every Service of type LoadBalancer, by name. ClusterError if they cannot be listed.
@@ -250,15 +255,15 @@ class Cluster:
         Health is asked through the API server; a node that does not answer so is not healthy.
         """
         listed = self._items("list Services", self.core.list_namespaced_service, self.namespace)
-        balanced = [one for one in listed if one.spec.type == ServiceType.LOAD_BALANCER]
+        balanced = [one for one in listed if get_spec(one).type == ServiceType.LOAD_BALANCER]
         with reading("list Services"):
             return tuple(map_all(self._pool, sorted(balanced, key=lambda one: str(one.metadata.name)), at_once=8))
 
-    def _pool(self, service: Any) -> Pool:  # noqa: ANN401 - kubernetes ships no types
-        port, names = service.spec.health_check_node_port, sorted(node.name for node in self.topology.nodes)
+    def _pool(self, service: client.V1Service) -> Pool:
+        port, names = get_spec(service).health_check_node_port, sorted(node.name for node in self.topology.nodes)
         everyone = not port or self.topology.load_balancer.registers is Registers.ALL
-        healthy = tuple(name for name in names if everyone or self.healthy(name, port))
-        return Pool(service.metadata.name, told(service.metadata.annotations), healthy)
+        healthy = tuple(name for name in names if everyone or self.healthy(name, port or 0))
+        return Pool(get_name(service), told(get_metadata(service).annotations), healthy)
 
     def healthy(self, node: str, port: int) -> bool:
         """Whether /healthz of that port of the node answers the API server with success, within HEALTH_TIMEOUT.
@@ -287,24 +292,24 @@ class Cluster:
             ClusterError: The API does not answer, or not as an API server does.
 
         """
-        from kubernetes import client  # noqa: PLC0415 - see api.connect
-
         unread: list[str] = []
-        server = self._allowed(unread, "read the version", client.VersionApi(self.api).get_code)
+        server = self._allowed(unread, "read the version", library.client.VersionApi(self.api).get_code)
         nodes = self._allowed(unread, "list Nodes", self.core.list_node)
         services = self._allowed(unread, "list Services of default", self.core.list_namespaced_service, "default")
         if not (server or nodes or services):
             raise ClusterError(unread[0], FORBIDDEN)
         with reading("read the version, list Nodes and Services"):
-            found = [one for one in services.items if one.metadata.name == API_SERVICE] if services else []
+            found = [one for one in services.items if get_name(one) == API_SERVICE] if services else []
             return RealCluster(
                 version=server.git_version if server else "",
                 nodes=tuple(map(read_node, nodes.items)) if nodes else (),
-                api_service_ip=next((one.spec.cluster_ip or "" for one in found), ""),
+                api_service_ip=next((get_spec(one).cluster_ip or "" for one in found), ""),
                 unread=tuple(unread),
             )
 
-    def _allowed(self, unread: list[str], what: str, function: Any, *arguments: Any) -> Any:  # noqa: ANN401
+    def _allowed(
+        self, unread: list[str], what: str, function: Callable[..., Result], *arguments: object
+    ) -> Result | None:
         """Return the answer; None where the API forbids the question, and `unread` says so."""
         try:
             return call(self.api, what, function, *arguments, timeout=self.timeout)
@@ -314,21 +319,28 @@ class Cluster:
             unread.append(str(error))
             return None
 
-    def _create(self, what: str, function: Any, *arguments: Any) -> Any:  # noqa: ANN401
+    def _create(self, what: str, function: Callable[..., Item], *arguments: object) -> Item:
         """Return the object that the API has created; it has a name."""
         made = self._call(f"create {what}", function, *arguments)
         with reading(f"create {what}"):
-            if not made.metadata.name:
+            if not get_metadata(made).name:
                 message = "it has no name"
                 raise ValueError(message)
         return made
 
-    def _items(self, what: str, function: Any, *arguments: Any) -> list[Any]:  # noqa: ANN401
+    def _items(self, what: str, function: Callable[..., ApiList[Item]], *arguments: object) -> list[Item]:
         """Return the objects of a list that the API answered; each has a name."""
         listed = self._call(what, function, *arguments)
         with reading(what):
-            return [item for item in listed.items if item.metadata.name]
+            return [item for item in listed.items if get_metadata(item).name]
 
-    def _call(self, what: str, function: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+    def _call(
+        self,
+        what: str,
+        function: Callable[..., Result],
+        *arguments: object,
+        timeout: tuple[float, float] | None = None,
+        **options: object,
+    ) -> Result:
         what = f"{what} in {self.namespace}"
-        return call(self.api, what, function, *arguments, **{"timeout": self.timeout, **options})
+        return call(self.api, what, function, *arguments, timeout=timeout or self.timeout, **options)

@@ -15,13 +15,16 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from topologies.cluster import manifests
+from topologies.cluster import library, manifests
 from topologies.cluster.api import API_TIMEOUT, CONFLICT, NOT_FOUND, ClusterError, call, reading
+from topologies.cluster_state.api_fields import get_metadata, get_name, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from kubernetes import client
 
 RENEW_S = 4.0
 EXPIRES_S = 20.0  # five renewals missed
@@ -67,16 +70,14 @@ def owner() -> str:
     return f"{user}@{socket.gethostname()} pid {os.getpid()}"
 
 
-def run_namespaces(api: Any, timeout: tuple[float, float] = API_TIMEOUT) -> list[RunNamespace]:  # noqa: ANN401 - kubernetes ships no types
+def run_namespaces(api: client.ApiClient, timeout: tuple[float, float] = API_TIMEOUT) -> list[RunNamespace]:
     """Return the namespaces of runs, found by label, oldest first; ClusterError if they cannot be listed."""
-    from kubernetes import client  # noqa: PLC0415 - see api.connect
-
-    listed = client.CoreV1Api(api).list_namespace_with_http_info
+    listed = library.client.CoreV1Api(api).list_namespace_with_http_info
     what = "list Namespaces"
     found, _, headers = call(api, what, listed, label_selector=manifests.SELECTOR, timeout=timeout)
     with reading(what):
         now = _now(headers)
-        return sorted((_seen(api, item, now, timeout) for item in found.items), key=lambda one: one.place)
+        return sorted((_read(api, item, now, timeout) for item in found.items), key=lambda one: one.place)
 
 
 def _now(headers: Mapping[str, str]) -> dt.datetime:
@@ -86,54 +87,58 @@ def _now(headers: Mapping[str, str]) -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _seen(api: Any, item: Any, now: dt.datetime, timeout: tuple[float, float]) -> RunNamespace:  # noqa: ANN401 - kubernetes ships no types
-    metadata = item.metadata
-    lease = None if metadata.deletion_timestamp else _lease(api, metadata.name, timeout)
+def _read(
+    api: client.ApiClient, item: client.V1Namespace, now: dt.datetime, timeout: tuple[float, float]
+) -> RunNamespace:
+    metadata = get_metadata(item)
+    created = require(metadata.creation_timestamp, "metadata.creationTimestamp")
+    lease = None if metadata.deletion_timestamp else _lease(api, get_name(item), timeout)
     annotations = metadata.annotations or {}
     return RunNamespace(
-        name=metadata.name,
-        uid=metadata.uid,
+        name=get_name(item),
+        uid=require(metadata.uid, "metadata.uid"),
         run=(metadata.labels or {}).get(manifests.RUN_LABEL, ""),
-        age_s=(now - metadata.creation_timestamp).total_seconds(),
-        created=metadata.creation_timestamp,
+        age_s=(now - created).total_seconds(),
+        created=created,
         ending=metadata.deletion_timestamp is not None,
         owner=annotations.get(manifests.OWNER_ANNOTATION, ""),
         asking=None if lease is None else _is_renewed(lease, now),
     )
 
 
-def _lease(api: Any, namespace: str, timeout: tuple[float, float]) -> Any:  # noqa: ANN401 - kubernetes ships no types
+def _lease(api: client.ApiClient, namespace: str, timeout: tuple[float, float]) -> client.V1Lease | None:
     """Return the run's Lease; None if there is none, or it may not be read."""
-    from kubernetes import client  # noqa: PLC0415 - see api.connect
-
-    listed = client.CoordinationV1Api(api).list_namespaced_lease
+    listed = library.client.CoordinationV1Api(api).list_namespaced_lease
     try:
         found = call(api, f"list Leases in {namespace}", listed, namespace, timeout=timeout).items
     except ClusterError:
         return None
-    return next((one for one in found if one.metadata.name == manifests.LEASE), None)
+    return next((one for one in found if get_metadata(one).name == manifests.LEASE), None)
 
 
-def _is_renewed(lease: Any, now: dt.datetime) -> bool:  # noqa: ANN401 - kubernetes ships no types
+def _is_renewed(lease: client.V1Lease, now: dt.datetime) -> bool:
     """Whether it was renewed less than EXPIRES_S ago: by the server's note of the change, or the run's own time."""
-    times = [one.time for one in lease.metadata.managed_fields or [] if one.time]
+    times = [one.time for one in get_metadata(lease).managed_fields or [] if one.time]
     times += [lease.spec.renew_time] if lease.spec and lease.spec.renew_time else []
     return bool(times) and (now - max(times)).total_seconds() < EXPIRES_S
 
 
-def delete(api: Any, name: str, uid: str, timeout: tuple[float, float] = API_TIMEOUT) -> None:  # noqa: ANN401 - kubernetes ships no types
+def delete(api: client.ApiClient, name: str, uid: str, timeout: tuple[float, float] = API_TIMEOUT) -> None:
     """Delete the namespace with this UID and all in it; another of the same name is left alone.
 
     Raises:
         ClusterError: It may still be there.
 
     """
-    from kubernetes import client  # noqa: PLC0415 - see api.connect
-
-    options = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid))
+    options = library.client.V1DeleteOptions(preconditions=library.client.V1Preconditions(uid=uid))
     try:
         call(
-            api, f"delete Namespace {name}", client.CoreV1Api(api).delete_namespace, name, body=options, timeout=timeout
+            api,
+            f"delete Namespace {name}",
+            library.client.CoreV1Api(api).delete_namespace,
+            name,
+            body=options,
+            timeout=timeout,
         )
     except ClusterError as error:
         if error.status not in {NOT_FOUND, CONFLICT}:  # 409: that UID is gone, or is being deleted
@@ -143,7 +148,7 @@ def delete(api: Any, name: str, uid: str, timeout: tuple[float, float] = API_TIM
 class Lease:
     """The Lease of one run: made by `hold`, renewed by a thread until `release`."""
 
-    def __init__(self, api: Any, namespace: str, run: str, say: Callable[[str], None]) -> None:  # noqa: ANN401 - kubernetes ships no types
+    def __init__(self, api: client.ApiClient, namespace: str, run: str, say: Callable[[str], None]) -> None:
         self._api = api
         self._namespace = namespace
         self._run = run
@@ -153,9 +158,7 @@ class Lease:
 
     def hold(self) -> str:
         """Make it and renew it from now on; return why not, where the API refuses: the run can do without."""
-        from kubernetes import client  # noqa: PLC0415 - see api.connect
-
-        made = client.CoordinationV1Api(self._api).create_namespaced_lease
+        made = library.client.CoordinationV1Api(self._api).create_namespaced_lease
         try:
             call(
                 self._api,
@@ -184,8 +187,6 @@ class Lease:
                     return
 
     def _renew(self) -> None:
-        from kubernetes import client  # noqa: PLC0415 - see api.connect
-
-        patched = client.CoordinationV1Api(self._api).patch_namespaced_lease
+        patched = library.client.CoordinationV1Api(self._api).patch_namespaced_lease
         change = {"spec": {"renewTime": manifests.micro_time()}}
         call(self._api, f"renew the Lease in {self._namespace}", patched, manifests.LEASE, self._namespace, change)

@@ -7,7 +7,12 @@ pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/eviction) and of the scheduler.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+from topologies.cluster_state.api_fields import get_metadata
+
+if TYPE_CHECKING:
+    from kubernetes import client
 
 MESSAGE_MAX = 300  # characters
 # The node cannot fetch or name the image. kubelet tries again every 10 s and longer; a registry that comes back is
@@ -58,40 +63,42 @@ class PodState:
         return f"pod {self.name} is Ready" if self.ready else f"pod {self.name} is {self.reason}"
 
 
-def classify(pod: Any) -> PodState:  # noqa: ANN401 - kubernetes ships no types
+def classify(pod: client.V1Pod) -> PodState:
     """Return the state of a V1Pod."""
-    name, status = str(pod.metadata.name), pod.status
+    name, status = str(get_metadata(pod).name), pod.status
     if status is None:
         return PodState(name, ready=False, reason="Pending: it has no status yet")
     containers = [*(status.init_container_statuses or []), *(status.container_statuses or [])]
     if status.phase in {"Failed", "Succeeded"}:
         return _ended(name, status, containers)
     for one in containers:
-        if stuck := _stuck(name, pod, one):
+        if stuck := _stuck(name, pod.spec, status, one):
             return stuck
     if _condition(status, "Ready") == "True":
         return PodState(name, ready=True)
-    return _on_its_way(name, pod, containers)
+    return _on_its_way(name, pod.spec, status, containers)
 
 
-def _ended(name: str, status: Any, containers: list[Any]) -> PodState:  # noqa: ANN401 - kubernetes ships no types
+def _ended(name: str, status: client.V1PodStatus, containers: list[client.V1ContainerStatus]) -> PodState:
     """Return the state of a pod that will not run again: refused by kubelet, evicted, or all its containers ended."""
     reason = status.reason or next((_last_words(one) for one in containers if _last_words(one)), "no reason given")
     said = f"{status.phase} ({reason}{_colon(status.message)})"
     return PodState(name, ready=False, reason=said, terminal=True, fatal=status.reason not in {None, PORT_TAKEN})
 
 
-def _stuck(name: str, pod: Any, container: Any) -> PodState | None:  # noqa: ANN401 - kubernetes ships no types
+def _stuck(
+    name: str, spec: client.V1PodSpec | None, status: client.V1PodStatus, container: client.V1ContainerStatus
+) -> PodState | None:
     """Return the state of a pod one of whose containers cannot start, or crashed; None for any other."""
     state = container.state
     waiting = state.waiting if state else None
     reason, message = (waiting.reason or "", waiting.message or "") if waiting else ("", "")
     if reason in NO_IMAGE | NO_CONTAINER:
         image = f" for image {container.image}" if reason in NO_IMAGE and container.image else ""
-        said = f"{pod.status.phase} ({reason}{image}{_colon(message)})"
+        said = f"{status.phase} ({reason}{image}{_colon(message)})"
         return PodState(name, ready=False, reason=said, terminal=True, fatal=True)
     # A hostNetwork pod that crashed on a taken port passes its readiness probe: the holder of the port answers it.
-    restarted = bool(container.restart_count) and pod.spec is not None and bool(pod.spec.host_network)
+    restarted = bool(container.restart_count) and spec is not None and bool(spec.host_network)
     if reason == CRASHING or restarted:
         words = _last_words(container) or _short(message)
         said = f"{CRASHING} ({words or 'no message'}; restarted {container.restart_count or 0} times)"
@@ -99,8 +106,9 @@ def _stuck(name: str, pod: Any, container: Any) -> PodState | None:  # noqa: ANN
     return None
 
 
-def _on_its_way(name: str, pod: Any, containers: list[Any]) -> PodState:  # noqa: ANN401 - kubernetes ships no types
-    status = pod.status
+def _on_its_way(
+    name: str, spec: client.V1PodSpec | None, status: client.V1PodStatus, containers: list[client.V1ContainerStatus]
+) -> PodState:
     for condition in status.conditions or []:
         if condition.type == "PodScheduled" and condition.status == "False" and condition.reason in UNSCHEDULABLE:
             said = f"Pending ({condition.reason}{_colon(condition.message)})"
@@ -108,18 +116,18 @@ def _on_its_way(name: str, pod: Any, containers: list[Any]) -> PodState:  # noqa
     for one in containers:
         if one.state and one.state.waiting:
             return PodState(name, ready=False, reason=f"{status.phase} ({_waiting(one.state.waiting)})")
-    node = pod.spec.node_name if pod.spec else None
+    node = spec.node_name if spec else None
     if status.phase == "Pending" and not status.start_time:
         said = f"Pending: no kubelet has taken it: is there a node {node}, and is its kubelet running?"
         return PodState(name, ready=False, reason=said)
     return PodState(name, ready=False, reason=f"{status.phase}, not Ready{_colon(_unready_message(status))}")
 
 
-def _waiting(waiting: Any) -> str:  # noqa: ANN401 - kubernetes ships no types
+def _waiting(waiting: client.V1ContainerStateWaiting) -> str:
     return f"{waiting.reason or 'waiting'}: {_short(waiting.message) or 'no message'}"
 
 
-def _last_words(container: Any) -> str:  # noqa: ANN401 - kubernetes ships no types
+def _last_words(container: client.V1ContainerStatus) -> str:
     """Return how a container ended last: its exit code and the last line of its termination message."""
     for state in (container.state, container.last_state):
         ended = state.terminated if state else None
@@ -130,11 +138,11 @@ def _last_words(container: Any) -> str:  # noqa: ANN401 - kubernetes ships no ty
     return ""
 
 
-def _condition(status: Any, kind: str) -> str:  # noqa: ANN401 - kubernetes ships no types
+def _condition(status: client.V1PodStatus, kind: str) -> str:
     return next((str(one.status) for one in status.conditions or [] if one.type == kind), "")
 
 
-def _unready_message(status: Any) -> str:  # noqa: ANN401 - kubernetes ships no types
+def _unready_message(status: client.V1PodStatus) -> str:
     return next((str(one.message or "") for one in status.conditions or [] if one.type == "Ready"), "")
 
 

@@ -6,7 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+from topologies.cluster_state.api_fields import get_name
+
+if TYPE_CHECKING:
+    from kubernetes import client
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class RealCluster:
         return {name: version for name, version in found.items() if version}
 
 
-def read_node(item: Any) -> RealNode:  # noqa: ANN401 - kubernetes ships no types
+def read_node(item: client.V1Node) -> RealNode:
     """Return what a V1Node says; every field but the name may be missing."""
     status, info = item.status, item.status.node_info if item.status else None
     addresses = (status.addresses if status else None) or []
@@ -53,7 +58,7 @@ def read_node(item: Any) -> RealNode:  # noqa: ANN401 - kubernetes ships no type
     spec = item.spec
     first = [spec.pod_cidr] if spec and spec.pod_cidr else []
     return RealNode(
-        name=item.metadata.name,
+        name=get_name(item),
         internal_ips=tuple(address.address for address in addresses if address.type == "InternalIP"),
         pod_cidrs=tuple(dict.fromkeys([*first, *((spec.pod_cidrs if spec else None) or [])])),
         kubelet=(info.kubelet_version if info else "") or "",
@@ -62,7 +67,7 @@ def read_node(item: Any) -> RealNode:  # noqa: ANN401 - kubernetes ships no type
     )
 
 
-def _not_ready(conditions: list[Any]) -> str:
+def _not_ready(conditions: list[client.V1NodeCondition]) -> str:
     """The reason of a Ready condition that is not True; a node without conditions has not been judged."""
     ready = next((condition for condition in conditions if condition.type == "Ready"), None)
     if ready is None or ready.status == "True":
