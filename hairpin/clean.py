@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from hairpin.verb import Verbs
     from topologies.cluster.run_namespaces import RunNamespace
 
-UNSURE_MIN = 60.0  # minutes for which a namespace without a Lease to read may belong to a run that still asks
+UNSURE_MIN = 60.0  # minutes for which a namespace without a Lease to read may belong to a run still at work
 DESCRIPTION = (
     "Remove the namespaces that killed runs left in a cluster. A namespace is removed if it carries Hairpin's labels "
-    "and is named after its run, and that run does not ask any more: it has not renewed the Lease in its namespace for "
-    f"20 s. A namespace without a Lease is spared for {UNSURE_MIN:g} minutes."
+    "and is named after its run, and that run has ended: it has not renewed the Lease in its namespace for "
+    f"20 s. A namespace without a Lease is kept for {UNSURE_MIN:g} minutes."
 )
 
 
-def add(verbs: Verbs) -> None:
+def add(verbs: Verbs, summary: str) -> None:
     """Declare the verb."""
-    parser = verbs.add_parser("clean", help="remove what killed runs left in a cluster", description=DESCRIPTION)
+    parser = verbs.add_parser("clean", help=summary, description=DESCRIPTION)
     parser.add_argument("--kubeconfig", metavar="FILE", help="kubeconfig of the cluster (default: KUBECONFIG)")
     parser.add_argument("--context", metavar="NAME", help="context of the kubeconfig")
     parser.add_argument("--older-than", type=float, default=0, metavar="MINUTES", help="only those at least this old")
     parser.add_argument("--list", action="store_true", help="only list them, with owner and age")
-    parser.add_argument("--all", action="store_true", help="also those whose run still asks: it loses its pods")
+    parser.add_argument("--all", action="store_true", help="also those of runs still at work, which lose their pods")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """List or remove them; 0 also if there were none. CommandError where the cluster refuses."""
+    """List or remove them; return 0, also if there were none. CommandError if the cluster refuses."""
     try:
         api = client.connect(options.kubeconfig, options.context)
         for one in run_namespaces.run_namespaces(api):
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _spared(one: RunNamespace, options: argparse.Namespace) -> str:
-    """Return why it is not removed; an empty string where it is."""
+    """Return why it is not removed; an empty string if it is."""
     minutes = one.age_s / 60
     if not one.is_a_runs:
         return f"it has our labels, but its name is not that of its run {one.run or '(no label)'}"
@@ -61,7 +61,7 @@ def _spared(one: RunNamespace, options: argparse.Namespace) -> str:
 
 
 def _in_use(one: RunNamespace) -> str:
-    """Return why its run may still ask; an empty string where it does not."""
+    """Return why its run may still be at work; an empty string if it is not."""
     if one.asking:
         return "its run is asking (--all removes it all the same)"
     if one.asking is None and one.age_s / 60 < UNSURE_MIN:

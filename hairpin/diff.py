@@ -1,4 +1,4 @@
-"""`hairpin diff BEFORE [AFTER]`: which cells change between two topologies, two runs, or one of each; a gate, too."""
+"""`hairpin diff BEFORE [AFTER]`: list the cells that change between two topologies, two runs, or one of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from probes.judging.verdict import Result
 from probes.oracle.modes.chains import UnsupportedMode
 from reports.analysis.change_classes import OF_VERDICTS, Kind
 from reports.analysis.diff import OBSERVED, compare
+from reports.analysis.diff_side import Side
+from reports.records import journal
+from reports.records.prediction import Prediction
 from reports.records.run import FILE
+from reports.terminal import diff as terminal
 from topologies.loading import overrides
 from topologies.loading.load import TopologyError, names
 
@@ -23,7 +27,6 @@ if TYPE_CHECKING:
 
     from hairpin.verb import Verbs
     from reports.analysis.diff import Comparison
-    from reports.analysis.diff_side import Side
 
 SHUT = 1
 NOT_COMPARED = "not-compared"
@@ -33,9 +36,9 @@ topologies/library) or a run (observed: out/<run>, out/last, or its run.json). W
 itself under --with. Exit code 0: compared; 1: a change of a --fail-on kind; 2: something could not be read."""
 
 
-def add(verbs: Verbs) -> None:
+def add(verbs: Verbs, summary: str) -> None:
     """Declare the verb."""
-    parser = verbs.add_parser("diff", help="which cells change, worst first", description=DESCRIPTION)
+    parser = verbs.add_parser("diff", help=summary, description=DESCRIPTION)
     parser.add_argument("before", metavar="BEFORE")
     parser.add_argument("after", metavar="AFTER", nargs="?")
     for flag, side in (("--with", "after"), ("--with-before", "before")):
@@ -49,25 +52,25 @@ def add(verbs: Verbs) -> None:
         )
     parser.add_argument("--fail-on", metavar="KIND,...", default="", help=f"exit 1 on any of: {', '.join(GATES)}")
     parser.add_argument(
-        "--all", action="store_true", help="every cell, and those whose answer is the same by other rules"
+        "--all", action="store_true", help="every cell, and those whose result is the same by other rules"
     )
-    output.options(parser)
+    output.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare; 0, or 1 if something changes that --fail-on names."""
+    """Print the comparison; return 0, or 1 if there is a change of a --fail-on kind."""
     gate = _gate(options.fail_on)
     if options.after is None and not options.after_overrides:
-        message = "nothing to compare with: name AFTER, or say what changes by --with PATH=VALUE"
+        message = "nothing to compare with: name AFTER, or give what changes by --with PATH=VALUE"
         raise CommandError(message)
     before = side(options.before, options.before_overrides)
     after = side(options.after or options.before, options.after_overrides)
     _only_runs_have_verdicts(gate, before, after)
-    comparison = compare(before, after, lambda cell: output.chosen(cell, options))
+    comparison = compare(before, after, lambda cell: output.is_chosen(cell, options))
     if not comparison.compared:
         raise _nothing(comparison)
-    output.emit(options, _told(comparison, options))
+    output.emit(options, _render(comparison, options))
     hit = _hit(comparison, gate)
     if hit:
         sys.stderr.write(f"hairpin diff: --fail-on: {', '.join(hit)}\n")
@@ -76,8 +79,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _nothing(comparison: Comparison) -> CommandError:
     reasons = Counter(one.reason for one in comparison.not_compared).most_common(3)
-    told = "".join(f"\n  {count} x {reason}" for reason, count in reasons)
-    return CommandError(f"no cell could be compared, so nothing can be told of any change{told}")
+    lines = "".join(f"\n  {count} x {reason}" for reason, count in reasons)
+    return CommandError(f"no cell could be compared, so no change could be found{lines}")
 
 
 def _only_runs_have_verdicts(gate: frozenset[str], before: Side, after: Side) -> None:
@@ -90,7 +93,7 @@ def _only_runs_have_verdicts(gate: frozenset[str], before: Side, after: Side) ->
 
 
 def _hit(comparison: Comparison, gate: frozenset[str]) -> list[str]:
-    """What there is of the kinds that shut the gate: `3 lost-source`.
+    """Return the count of each --fail-on kind that occurs: `3 lost-source`.
 
     Between runs a changed answer counts besides the changed verdict, and a cell that one run could not test counts as
     not compared.
@@ -105,27 +108,23 @@ def _hit(comparison: Comparison, gate: frozenset[str]) -> list[str]:
 
 
 def side(name: str, changes: Sequence[str]) -> Side:
-    """A topology's prediction, or a run's observations; CommandError says what was wrong with the name."""
-    from reports.analysis.diff_side import Side  # noqa: PLC0415 - `--help` and a wrong option need none of it
-
+    """Return a topology's prediction or a run's observations; CommandError if the name is neither."""
     path = Path(name)
     try:
         if name not in names() and (path.is_dir() or path.suffix == ".json"):
             return _run(name, path, changes)
         if name not in names() and not path.exists():
             raise _neither(name)
-        from reports.records.prediction import Prediction  # noqa: PLC0415 - likewise
-
         given = overrides.parse(changes)
         topology = overrides.declared(name, given)
-        told = f"{name} with {', '.join(changes)}" if changes else name
-        return Side.predicted(told, Prediction.of(topology, given))
+        title = f"{name} with {', '.join(changes)}" if changes else name
+        return Side.predicted(title, Prediction.of(topology, given))
     except (OSError, TopologyError, UnsupportedMode) as error:
         raise CommandError(str(error)) from error
 
 
 def _neither(name: str) -> CommandError:
-    """The error for a name that is no topology and no run: what comes near it."""
+    """Return the error for a name that is no topology and no run, with similar names."""
     folder = Path(name).parent
     runs = [str(folder / one.name) for one in folder.iterdir() if (one / FILE).exists()] if folder.is_dir() else []
     near = near_matches(name, [*names(), *runs])
@@ -136,9 +135,6 @@ def _neither(name: str) -> CommandError:
 
 
 def _run(name: str, path: Path, changes: Sequence[str]) -> Side:
-    from reports.analysis.diff_side import Side  # noqa: PLC0415 - likewise
-    from reports.records import journal  # noqa: PLC0415 - only a run pays for it
-
     if changes:
         message = (
             f"{name} is a run, which is what was observed: only a topology can be overridden ({', '.join(changes)})"
@@ -151,7 +147,7 @@ def _run(name: str, path: Path, changes: Sequence[str]) -> Side:
 
 
 def _gate(text: str) -> frozenset[str]:
-    """What shuts the gate; CommandError with the list for a kind there is not."""
+    """Return the kinds given with --fail-on; CommandError with the list for an unknown kind."""
     given = frozenset(word.strip() for word in text.split(",") if word.strip())
     if unknown := sorted(given - set(GATES)):
         near = sorted({close for word in unknown for close in near_matches(word, GATES)})
@@ -161,13 +157,11 @@ def _gate(text: str) -> frozenset[str]:
     return given
 
 
-def _told(comparison: Comparison, options: argparse.Namespace) -> str:
-    if output.format_of(options) == "json":
+def _render(comparison: Comparison, options: argparse.Namespace) -> str:
+    if output.choose_format(options) == "json":
         return comparison.model_dump_json(indent=1) + "\n"
-    if output.format_of(options) == "html":
-        from reports.html import diff as diff_page  # noqa: PLC0415 - only a page pays for jinja2
+    if output.choose_format(options) == "html":
+        from reports.html import diff as diff_page  # noqa: PLC0415 - jinja2 takes 0.1 s to import, text does without
 
         return diff_page.render(comparison)
-    from reports.terminal import diff  # noqa: PLC0415 - only text pays for rich
-
-    return diff.render(comparison, output.width(), color=output.colour(options), everything=options.all)
+    return terminal.render(comparison, output.measure_width(), color=output.has_color(options), everything=options.all)

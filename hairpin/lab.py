@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from topologies.lab.__main__ import main
+
 if TYPE_CHECKING:
     from hairpin.verb import Verbs
 
 NO_OPTIONS = "\0"  # no argument starts with it: all of them, --help too, are parsed by the lab
 
 
-def add(verbs: Verbs) -> None:
+def add(verbs: Verbs, summary: str) -> None:
     """Declare the verb. Its own arguments are parsed by `topologies.lab`."""
-    summary = "a small real cluster on this machine: up, down, status, …"
     parser = verbs.add_parser("lab", help=summary, add_help=False, prefix_chars=NO_OPTIONS)
     parser.add_argument("rest", nargs=argparse.REMAINDER)
     parser.set_defaults(run=run)
@@ -21,7 +22,5 @@ def add(verbs: Verbs) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the lab's command; it exits with the lab's own codes: 1 failed, 3 not up."""
-    from topologies.lab.__main__ import main  # noqa: PLC0415 - other verbs do not pay for the lab
-
     main(options.rest, prog="hairpin lab")
     return 0

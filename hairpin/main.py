@@ -1,10 +1,11 @@
 """`hairpin VERB …`: the command line for everything that needs no pytest. Each verb is one module of this package.
 
-A verb's module has `add(verbs)`, which declares its parser and sets `run`: a function of the parsed arguments that
-returns the exit code. Only the module of the verb that was asked for is imported, so that a verb pays for itself alone.
+A verb's module has `add(verbs, summary)`, which declares its parser and sets `run`: a function of the parsed arguments
+that returns the exit code. Only the module of the given verb is imported, and none for `hairpin --help`, so the modules
+import what they need at their top.
 
-Exit codes: 0 done, 1 the verb's own no (see its help), 2 the command or a file it names cannot be used,
-130 interrupted, 141 the reader of the output has gone.
+Exit codes: 0 done, 1 the verb's own negative result (see its help), 2 the command or a file it names cannot be used,
+130 interrupted, 141 the reader of the output has closed it.
 """
 
 from __future__ import annotations
@@ -22,25 +23,34 @@ from topologies.common.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-VERBS: tuple[str, ...] = ("predict", "diff", "claims", "clean", "lab")
+VERBS = {
+    "predict": "what must come back, without any cluster",
+    "diff": "which cells change, worst first",
+    "claims": "vendors' documented tables as pages",
+    "clean": "remove what killed runs left in a cluster",
+    "lab": "a small real cluster on this machine: up, down, status, …",
+}
 FORMER = {"documented": "claims"}  # names that verbs had before
 UNUSABLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 CLOSED_PIPE = 141  # 128 + SIGPIPE, likewise
 
 
-def parser(wanted: Sequence[str] = VERBS) -> argparse.ArgumentParser:
-    """The command line with these verbs."""
+def make_parser(verb: str = "") -> argparse.ArgumentParser:
+    """Return the command line with all verbs, and with the arguments of this one."""
     main_parser = argparse.ArgumentParser(prog="hairpin", description="Who reaches what, and who must.")
     main_parser.add_argument("--version", action="version", version=f"hairpin {VERSION}")
     verbs = main_parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name in wanted:
-        import_module(f"hairpin.{name}").add(verbs)
+    for name, summary in VERBS.items():
+        if name == verb:
+            import_module(f"hairpin.{name}").add(verbs, summary)
+        else:
+            verbs.add_parser(name, help=summary)
     return main_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return its exit code. No error that a user can mend ends in a traceback."""
+    """Run one verb; return its exit code. No error that a user can correct ends in a traceback."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a locale without ✓ or → costs the sign, not the output
     try:
@@ -48,21 +58,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(sys.argv[1:] if arguments is None else list(arguments))
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has seen enough; a gate that could not finish has not passed
-        _silence()
+    except BrokenPipeError:  # `| head` closed the pipe; a gate that could not finish has not passed
+        _discard_output()
         return CLOSED_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        _silence()
+        _discard_output()
         sys.stderr.write(f"hairpin: standard output cannot be written: {error.strerror or error}\n")
         return UNUSABLE
 
 
 def _run(given: list[str]) -> int:
     given = [FORMER.get(word, word) for word in given[:1]] + given[1:]
-    known = tuple(given[:1]) if given and given[0] in VERBS else VERBS
-    options = parser(known).parse_args(given)
+    verb = next((word for word in given if not word.startswith("-")), "")
+    options = make_parser(verb).parse_args(given)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
@@ -71,8 +81,8 @@ def _run(given: list[str]) -> int:
         return UNUSABLE
 
 
-def _silence() -> None:
-    """Let what is still buffered go nowhere, so that the interpreter does not fail on it once more."""
+def _discard_output() -> None:
+    """Discard what is still buffered, so that the interpreter does not fail on it once more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

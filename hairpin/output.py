@@ -1,4 +1,4 @@
-"""How a verb tells its result: text for this terminal, JSON or one self-contained HTML page; no verb itself."""
+"""Write the result of a verb: text for this terminal, JSON or one self-contained HTML page. Not a verb."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     import argparse
 
 FORMATS = ("text", "json", "html")
-WIDEST = 160  # a table over a whole wide screen is not easier to read
+WIDEST = 160  # columns; a wider table is not easier to read
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """`--format`, `--output` and `--only`."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare `--format`, `--output` and `--only`."""
     parser.add_argument("--format", choices=FORMATS, help="default: by the ending of --output, else text")
     parser.add_argument("--only", metavar="WORDS", default="", help="only cells with all of these words in their id")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="write there instead of to the terminal")
 
 
-def format_of(given: argparse.Namespace) -> str:
-    """The format asked for, or the one the output's ending means."""
+def choose_format(given: argparse.Namespace) -> str:
+    """Return the format given, or the one that the ending of --output means."""
     by_ending = {".json": "json", ".html": "html"}.get(given.output.suffix if given.output else "", "text")
     return str(given.format or by_ending)
 
 
-def chosen(cell: str, given: argparse.Namespace) -> bool:
-    """Whether --only leaves this cell id in."""
+def is_chosen(cell: str, given: argparse.Namespace) -> bool:
+    """Return whether --only selects this cell id."""
     return all(word in cell for word in given.only.split())
 
 
-def width() -> int:
-    """The columns there are for text."""
+def measure_width() -> int:
+    """Return the number of columns for text."""
     return min(WIDEST, shutil.get_terminal_size((120, 24)).columns)
 
 
-def colour(given: argparse.Namespace) -> bool:
-    """Whether text may have colours: only in a terminal, and not if NO_COLOR is set."""
+def has_color(given: argparse.Namespace) -> bool:
+    """Return whether text may have colors: only in a terminal, and not if NO_COLOR is set."""
     return given.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 

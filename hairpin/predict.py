@@ -1,4 +1,4 @@
-"""`hairpin predict TOPOLOGY`: what must come back for every cell, without any cluster."""
+"""`hairpin predict TOPOLOGY`: print the expected result of every cell, without any cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from hairpin import output
 from hairpin.verb import CommandError
 from probes.oracle.modes.chains import UnsupportedMode
 from probes.plan.plan import plan
+from reports.records.prediction import Prediction
 from reports.records.run import FILE
+from reports.terminal import explanation
+from reports.terminal import prediction as terminal
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
 from topologies.loading import overrides
@@ -24,18 +27,17 @@ if TYPE_CHECKING:
 
     from hairpin.verb import Verbs
     from probes.plan.cell import Cell
-    from reports.records.prediction import Prediction
     from topologies.schema.topology import Topology
 
 USUAL = "-v4-tcp"
 LONG = 400  # characters of an id; none is longer
 MANY = 5_000  # ids that are compared letter by letter
-DESCRIPTION = "What must come back for every cell of a topology, and because of which rules. No cluster is needed."
+DESCRIPTION = "The expected result of every cell of a topology, and the rules behind it. No cluster is needed."
 
 
-def add(verbs: Verbs) -> None:
+def add(verbs: Verbs, summary: str) -> None:
     """Declare the verb."""
-    parser = verbs.add_parser("predict", help="what must come back, without any cluster", description=DESCRIPTION)
+    parser = verbs.add_parser("predict", help=summary, description=DESCRIPTION)
     parser.add_argument("topology", metavar="TOPOLOGY", help="a topology file, or a name of topologies/library")
     parser.add_argument(
         "--with",
@@ -46,12 +48,12 @@ def add(verbs: Verbs) -> None:
         help="mode=ipvs, cni.kind=eni ...",
     )
     parser.add_argument("--why", metavar="CELL", help="one cell, step by step, each step with its rule and its source")
-    output.options(parser)
+    output.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict, or tell why; 0."""
+    """Print the prediction, or the explanation of one cell; return 0."""
     _refuse_runs(options.topology)
     try:
         changes = overrides.parse(options.overrides)
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _refuse_runs(name: str) -> None:
-    """A run shows what was; CommandError says where it is read."""
+    """Raise CommandError if the name is that of a run, which `diff` reads."""
     path = Path(name)
     with suppress(OSError, ValueError):  # no name of a file: the topology's own error says so
         if path.suffix == ".json" or (path / FILE).exists():
@@ -73,17 +75,15 @@ def _refuse_runs(name: str) -> None:
 
 
 def _table(topology: Topology, changes: dict[str, Any], options: argparse.Namespace) -> str:
-    from reports.records.prediction import Prediction  # noqa: PLC0415 - `--help` and a wrong file need none of it
-
     prediction = Prediction.of(topology, changes)
-    cells = tuple(one for one in prediction.cells if output.chosen(one.cell.id, options))
+    cells = tuple(one for one in prediction.cells if output.is_chosen(one.cell.id, options))
     if not cells:
         message = f"--only {options.only!r} leaves none of the {len(prediction.cells)} cells of {topology.name}"
         raise CommandError(message)
     prediction = prediction.model_copy(update={"cells": cells})
-    if output.format_of(options) == "json":
+    if output.choose_format(options) == "json":
         return prediction.model_dump_json(indent=1) + "\n"
-    if output.format_of(options) == "html":
+    if output.choose_format(options) == "html":
         from reports.html import prediction as prediction_page  # noqa: PLC0415 - only a page pays for jinja2
 
         return prediction_page.render(prediction)
@@ -91,28 +91,24 @@ def _table(topology: Topology, changes: dict[str, Any], options: argparse.Namesp
 
 
 def _text(prediction: Prediction, options: argparse.Namespace) -> str:
-    from reports.terminal import prediction as expected  # noqa: PLC0415 - only text pays for rich
-
-    return expected.render(prediction, output.width(), color=output.colour(options))
+    return terminal.render(prediction, output.measure_width(), color=output.has_color(options))
 
 
 def _why(topology: Topology, options: argparse.Namespace) -> str:
-    from reports.terminal import explanation  # noqa: PLC0415 - only text pays for rich
-
     cell = cell_of(topology, options.why)
     snapshot = declared(topology)
     courses = explanation.why(topology, snapshot, cell)
-    if output.format_of(options) == "json":
+    if output.choose_format(options) == "json":
         return explanation.written(cell.id, courses)
-    if output.format_of(options) == "html":
-        message = "--why is text or JSON; in the page of the whole prediction each cell tells its own"
+    if output.choose_format(options) == "html":
+        message = "--why is text or JSON; the page of the whole prediction has the explanation of each cell"
         raise CommandError(message)
     title = f"{cell.id}   {resolve(cell.frontend, topology, snapshot)}"
-    return explanation.render(title, courses, output.width(), color=output.colour(options))
+    return explanation.render(title, courses, output.measure_width(), color=output.has_color(options))
 
 
 def cell_of(topology: Topology, name: str) -> Cell:
-    """The planned cell of that id, the usual `-v4-tcp` may be left off; CommandError names those that come near."""
+    """Return the planned cell of that id, with or without `-v4-tcp`; CommandError names similar ids."""
     planned = plan(topology)
     cells = {cell.id: cell for cell in planned.cells}
     left = {left.cell: left.reason for left in planned.omissions}
@@ -129,7 +125,7 @@ def cell_of(topology: Topology, name: str) -> Cell:
 
 
 def _near(name: str, ids: list[str]) -> list[str]:
-    """The cell ids that may have been meant: spelt alike, with these words in them, or similar."""
+    """Return the cell ids that may have been meant: the same but for case and hyphens, with these words, or similar."""
     same = [one for one in ids if squash(one) in {squash(name), squash(name + USUAL)}]
     words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word not in {"", "to"}]
     holding = [one for one in ids if words and all(word in one for word in words)]

@@ -257,7 +257,7 @@ class Cluster:
         listed = self._items("list Services", self.core.list_namespaced_service, self.namespace)
         balanced = [one for one in listed if get_spec(one).type == ServiceType.LOAD_BALANCER]
         with reading("list Services"):
-            return tuple(map_all(self._pool, sorted(balanced, key=lambda one: str(one.metadata.name)), at_once=8))
+            return tuple(map_all(self._pool, sorted(balanced, key=lambda one: str(get_metadata(one).name)), at_once=8))
 
     def _pool(self, service: client.V1Service) -> Pool:
         port, names = get_spec(service).health_check_node_port, sorted(node.name for node in self.topology.nodes)
