@@ -22,7 +22,7 @@ from topologies.schema.topology import (
     External,
     Images,
     Kernel,
-    Lab,
+    LabSettings,
     Listener,
     LoadBalancer,
     Model,
@@ -66,7 +66,7 @@ SECTIONS: tuple[tuple[str, type[Model]], ...] = (
     ("`deviations[]`", Deviation),
     ("`images`", Images),
     ("`patience`", Patience),
-    ("`lab`", Lab),
+    ("`lab`", LabSettings),
 )
 
 

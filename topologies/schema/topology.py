@@ -46,7 +46,7 @@ __all__ = [
     "Images",
     "Kernel",
     "KubernetesVersion",
-    "Lab",
+    "LabSettings",
     "Listener",
     "LoadBalancer",
     "Model",
@@ -84,7 +84,7 @@ class Deviation(Model):
     """The last day of the deviation. The rules apply again after it."""
 
 
-class Lab(Model):
+class LabSettings(Model):
     """Present when our own lab realises the topology (`python -m topologies.lab up`)."""
 
     iptables: Literal["nft", "legacy"] = "nft"
@@ -150,7 +150,7 @@ class Topology(Model):
     """The image of all pods."""
     patience: Patience = Patience()
     """Time limits."""
-    lab: Lab | None = None
+    lab: LabSettings | None = None
     """Present if the built-in lab realises this file."""
 
     @property

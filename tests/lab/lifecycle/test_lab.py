@@ -20,7 +20,7 @@ from topologies.common.subprocesses import ProcessError, run
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import lab
 from topologies.lab.sandbox import Sandbox
-from topologies.schema.topology import Lab as LabOptions
+from topologies.schema.topology import LabSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +152,7 @@ def test_the_balancer_answers_itself_on_a_port_nobody_declared(small: lab.Runnin
 
 
 def test_two_labs_stand_side_by_side_and_legacy_iptables_is_a_choice(small: lab.RunningLab) -> None:
-    beside = named("test-beside", lab=LabOptions(iptables="legacy", icmp_ratelimit=0))
+    beside = named("test-beside", lab=LabSettings(iptables="legacy", icmp_ratelimit=0))
     try:
         lab.up(beside, kubernetes_bin=PROGRAMS, say=lambda _: None)
 

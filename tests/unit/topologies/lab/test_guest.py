@@ -16,14 +16,14 @@ from topologies.lab.state import State
 from topologies.lab.worker.init import modules, processors
 from topologies.loading.load import load
 from topologies.schema.enums import Kernels, ProxyMode
-from topologies.schema.topology import Lab, Topology
+from topologies.schema.topology import LabSettings, Topology
 
 GIB = 2**30
 
 
 def topology(mode: ProxyMode = ProxyMode.IPVS, kernels: Kernels = Kernels.AUTO) -> Topology:
     given = load("lab-small")
-    return given.model_copy(update={"proxy": given.proxy.model_copy(update={"mode": mode}), "lab": Lab(kernel=kernels)})
+    return given.model_copy(update={"proxy": given.proxy.model_copy(update={"mode": mode}), "lab": LabSettings(kernel=kernels)})
 
 
 @pytest.mark.parametrize(
