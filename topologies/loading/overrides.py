@@ -36,7 +36,7 @@ class Misspelt(Exception):  # noqa: N818 - never leaves this module: a complaint
         self.want = want
 
 
-class Step(NamedTuple):
+class PathStep(NamedTuple):
     """One key of a path, and whether it picks an element of a list."""
 
     key: str
@@ -86,7 +86,7 @@ def apply(given: dict[str, Any], overrides: Mapping[str, object]) -> dict[str, A
     return changed
 
 
-Located = tuple[str, tuple[Step, ...], object]
+Located = tuple[str, tuple[PathStep, ...], object]
 
 
 def _located(overrides: Mapping[str, object], complaints: list[Complaint]) -> Iterator[Located]:
@@ -105,21 +105,21 @@ def _brief(path: str) -> str:
     return show(path)[1:-1]
 
 
-def locate(path: str, *, scalar: bool = True) -> tuple[Step, ...]:
+def locate(path: str, *, scalar: bool = True) -> tuple[PathStep, ...]:
     """The steps a path means, short forms written out; Misspelt if no topology has such a key."""
     keys = [key for key in re.sub(r"\[([^\]]*)\]", r".\1", path).split(".") if key]
     if not keys:
         got, want = "a path without a key", "a dotted path such as proxy.mode"
         raise Misspelt(got, want)
     keys = _long(keys, scalar=scalar) if len(keys) == 1 else keys
-    steps: list[Step] = []
+    steps: list[PathStep] = []
     place: SchemaType | None = ROOT
     for key in keys:
         element = place is not None and is_list(place)
         if not element and (place is None or key not in _keys(place)):
             got = f"the unknown key {show(key)}"
             raise Misspelt(got, _near(key, keys, place))
-        steps.append(Step(key, element))
+        steps.append(PathStep(key, element))
         place = inside(place, 0 if element else key) if place else None
     return tuple(steps)
 
@@ -159,12 +159,12 @@ def _near(wrong: str, keys: list[str], place: SchemaType | None) -> str:
     return known_key(wrong, place)
 
 
-def _depth(steps: tuple[Step, ...]) -> tuple[bool, int]:
+def _depth(steps: tuple[PathStep, ...]) -> tuple[bool, int]:
     """What others are written out from comes first: sections before nodes' own keys before the workload."""
     return steps[0].key == "workload", len(steps)
 
 
-def _set(changed: dict[str, Any], steps: tuple[Step, ...], value: object) -> dict[str, Any]:
+def _set(changed: dict[str, Any], steps: tuple[PathStep, ...], value: object) -> dict[str, Any]:
     first = steps[0].key
     short = first == "workload" or any(step.element for step in steps)
     if short and not isinstance(changed.get(first), (list, dict)):
