@@ -63,7 +63,9 @@ def _spared(one: RunNamespace, options: argparse.Namespace) -> str:
 def _in_use(one: RunNamespace) -> str:
     """Return why its run may still be at work; an empty string if it is not."""
     if one.asking:
-        return "its run is asking (--all removes it all the same)"
+        return "its run is at work (--all removes it all the same)"
     if one.asking is None and one.age_s / 60 < UNSURE_MIN:
-        return f"no Lease says whether its run asks, and it is younger than {UNSURE_MIN:g} min (--all removes it)"
+        return (
+            f"no Lease shows whether its run is at work, and it is younger than {UNSURE_MIN:g} min (--all removes it)"
+        )
     return ""

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 def _refuse_runs(name: str) -> None:
     """Raise CommandError if the name is that of a run, which `diff` reads."""
     path = Path(name)
-    with suppress(OSError, ValueError):  # no name of a file: the topology's own error says so
+    with suppress(OSError, ValueError):  # no name of a file: the topology's own error reports it
         if path.suffix == ".json" or (path / FILE).exists():
             message = f"{name[:100]}: got a run, want a topology (a file, or a name of the library); diff reads runs"
             raise CommandError(message)

@@ -1,4 +1,4 @@
-"""What every verb of the command line shares: its error, the type of its parser, near matches of a word."""
+"""What all verbs share: their error, the type of their parser, similar words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CommandError(HairpinError):
-    """What the user gave cannot be used; the message says what, where, got, want. Exit code 2."""
+    """Input that cannot be used. The message has what, where, got and want. Exit code 2."""
 
 
 def near_matches(word: str, known: Iterable[str], most: int = 3) -> list[str]:

@@ -81,11 +81,11 @@ class Target:
 
 
 class UnresolvedError(HairpinError, LookupError):
-    """The live cluster has not (yet) given this frontend an address; the message says what was missing."""
+    """The live cluster has (yet) no address for this frontend; the message names what is missing."""
 
 
 def resolve(frontend: Frontend, topology: Topology, snapshot: Snapshot) -> Target:
-    """The frontend's address and port in this cluster; UnresolvedError where the API has none."""
+    """Return the frontend's address and port in this cluster; UnresolvedError if the API has none."""
     state = snapshot.services.get(frontend.service)
     if state is None:
         message = f"Service {frontend.service} is not in the cluster: got {sorted(snapshot.services)}"
@@ -101,7 +101,7 @@ def resolve(frontend: Frontend, topology: Topology, snapshot: Snapshot) -> Targe
 
 
 def _port(frontend: Frontend, topology: Topology, state: ServiceState) -> int:
-    """The Service's; of a range of a listener's the last one."""
+    """Return the Service's port, or the last port of a listener's range."""
     if frontend.declared:
         return state.port
     if not frontend.listener:

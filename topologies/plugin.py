@@ -31,7 +31,7 @@ class Access(NamedTuple):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options that say which cluster."""
+    """Declare the options that name the cluster."""
     group = parser.getgroup("hairpin: which cluster")
     group.addoption(
         "--topology",
@@ -53,9 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="Kubernetes binaries for the lab (default: the cache, or built)",
     )
-    group.addoption(
-        "--simulate", action="store_true", help="no cluster: a simulated world that does what the rules say"
-    )
+    group.addoption("--simulate", action="store_true", help="no cluster: a simulated cluster that follows the rules")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _read(config: pytest.Config) -> Topology:
-    """The declared topology, read once: pytest_cmdline_main comes before pytest_configure."""
+    """Return the declared topology, read once: pytest_cmdline_main comes before pytest_configure."""
     if TOPOLOGY not in config.stash:
         try:
             config.stash[TOPOLOGY] = load(config.getoption("--topology"))
@@ -95,7 +93,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def access(config: pytest.Config) -> Access:
-    """How this run's cluster is reached: as the options say, or as the lab it is inside of.
+    """Return how this run's cluster is reached: by the options, or as the lab that it runs in.
 
     ClusterError where that lab is gone: what is meant for a lab never goes to whatever cluster KUBECONFIG names.
     """
@@ -135,5 +133,5 @@ def _say(line: str) -> None:
 
 @pytest.fixture(scope="session")
 def topology(request: pytest.FixtureRequest) -> Topology:
-    """The declared topology of this run."""
+    """Return the declared topology of this run."""
     return request.config.stash[TOPOLOGY]

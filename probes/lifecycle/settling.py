@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from topologies.cluster.client import Cluster
-    from topologies.cluster.lb_targets import Pool
+    from topologies.cluster.lb_targets import TargetPool
     from topologies.cluster.run_namespaces import Lease
 
 EARLIER_S = 300.0  # an earlier run of the same cluster is waited for; a matrix takes minutes at most
@@ -83,7 +83,7 @@ def wait(steps: Iterable[_Step], settle_s: float, say: Callable[[str], None]) ->
     return tuple(notes)
 
 
-def pools_late(look: Callable[[], tuple[Pool, ...]], seconds: float) -> Callable[[], str]:
+def pools_late(look: Callable[[], tuple[TargetPool, ...]], seconds: float) -> Callable[[], str]:
     """A check: an empty string as soon as every balancer sends to the healthy nodes, else who does not, and why.
 
     A balancer that reports its pool (our lab's does) is believed. Of others nothing can be known from inside a cluster:
@@ -93,9 +93,9 @@ def pools_late(look: Callable[[], tuple[Pool, ...]], seconds: float) -> Callable
 
     def check() -> str:
         pools = look()
-        if late := "; ".join(pool.late for pool in pools if pool.late):
+        if late := "; ".join(pool.lag for pool in pools if pool.lag):
             return late
-        silent = [pool.service for pool in pools if pool.told is None]
+        silent = [pool.service for pool in pools if pool.reported is None]
         if not silent or (same := unchanged.seconds(pools)) >= seconds:
             return ""
         return f"the balancer of {', '.join(silent)} does not tell its pool, and has had {same:.0f} of {seconds:g} s"

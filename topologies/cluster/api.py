@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import yaml
 
 from topologies.cluster import library
+from topologies.cluster_state.api_fields import shorten
 from topologies.common.errors import HairpinError
 from topologies.common.threads import ends_within, start
 from topologies.common.timeouts import TIMEOUTS
@@ -32,7 +33,7 @@ Result = TypeVar("Result")
 API_TIMEOUT = (TIMEOUTS.api_connect_s, TIMEOUTS.api_answer_s)
 LOGIN_TIMEOUT_S = 30.0  # for a kubeconfig's exec plugin to print its credentials
 KUBECONFIG_MAX_BYTES = 4 * 1024 * 1024
-MESSAGE_MAX = 400  # characters of somebody else's message that are printed
+MESSAGE_MAX = 400  # characters of another program's message that are printed
 ERROR_MAX = 2000  # characters of a whole error: a kubeconfig can make a server's name of any length
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 
@@ -200,8 +201,8 @@ def _refused(api: client.ApiClient, what: str, error: client.ApiException) -> Cl
     if not error.status:
         return ClusterError(f"{what}: {_server(api)}: {one_line(error.reason)}. Is it an API server?")
     status = f"{error.status} {error.reason or ''}".strip()
-    said = _message(error.body)
-    return ClusterError(f"{what}: the API answered {status}{f': {said}' if said else ''}", int(error.status))
+    text = _message(error.body)
+    return ClusterError(f"{what}: the API answered {status}{f': {text}' if text else ''}", int(error.status))
 
 
 def _message(body: object) -> str:
@@ -233,11 +234,10 @@ def _server(api: client.ApiClient) -> str:
 
 def _why(error: Exception) -> str:
     """Return an exception's name and the reason it gives, without urllib3's own objects."""
-    said = re.sub(r"^<?\w*Connection\w*\(.*?\):? |^<.*?object at 0x\w+>: ", "", one_line(error))
-    return f"{type(error).__name__}: {said}"
+    text = re.sub(r"^<?\w*Connection\w*\(.*?\):? |^<.*?object at 0x\w+>: ", "", one_line(error))
+    return f"{type(error).__name__}: {text}"
 
 
 def one_line(error: object) -> str:
-    """Return an error's text on one line, shortened to MESSAGE_MAX characters."""
-    text = " ".join(str(error)[: 4 * MESSAGE_MAX].split()) or type(error).__name__
-    return text if len(text) <= MESSAGE_MAX else f"{text[:MESSAGE_MAX]} …"
+    """Return an error's text on one line, shortened; the name of its class if it has none."""
+    return shorten(str(error), MESSAGE_MAX) or type(error).__name__

@@ -74,7 +74,7 @@ def service_state(
         load_balancer_ip=ipv4(first.ip) if first else None,
         load_balancer_hostname=first.hostname if first else None,
         ipv6=tuple(one.ip for one in ingress if one.ip and not ipv4(one.ip)),
-        load_balancer_address=_told_beside(service, first),
+        load_balancer_address=_annotated_address(service, first),
         load_balancer_source_ranges=_ranges(spec.load_balancer_source_ranges),
         load_balancer_ip_mode=getattr(first, "ip_mode", None) or "VIP",
         external_traffic_policy=TrafficPolicy(spec.external_traffic_policy or "Cluster"),
@@ -96,12 +96,12 @@ def _cluster_ip(service: client.V1Service) -> IPAddress:
     raise ClusterError(message)
 
 
-def _ranges(told: list[str] | None) -> tuple[IPNetwork, ...]:
+def _ranges(texts: list[str] | None) -> tuple[IPNetwork, ...]:
     """Return those of IPv4."""
-    return tuple(IPNetwork(text, strict=False) for text in told or [] if ":" not in text)
+    return tuple(IPNetwork(text, strict=False) for text in texts or [] if ":" not in text)
 
 
-def _told_beside(service: client.V1Service, ingress: client.V1LoadBalancerIngress | None) -> IPAddress | None:
-    """The balancer's address where status has a hostname only: our own balancer writes it in an annotation."""
-    told = (get_metadata(service).annotations or {}).get(manifests.ADDRESS_ANNOTATION)
-    return IPAddress(told) if told and ingress and ingress.hostname else None
+def _annotated_address(service: client.V1Service, ingress: client.V1LoadBalancerIngress | None) -> IPAddress | None:
+    """Return the address that the lab's balancer writes to an annotation if status has only a hostname."""
+    text = (get_metadata(service).annotations or {}).get(manifests.ADDRESS_ANNOTATION)
+    return IPAddress(text) if text and ingress and ingress.hostname else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from topologies.cluster import library, manifests
 from topologies.cluster.api import API_TIMEOUT, CONFLICT, FORBIDDEN, ClusterError, call, connect, core, reading
 from topologies.cluster.api_objects import ipv4, pod_address, pod_status, service_state
-from topologies.cluster.lb_targets import Pool, told
+from topologies.cluster.lb_targets import TargetPool, read_annotation
 from topologies.cluster.run_namespaces import RunNamespace, delete, owner, run_namespaces
 from topologies.cluster_state.api_fields import ApiList, ApiObject, get_metadata, get_name, get_spec, require
 from topologies.cluster_state.pod_states import PodState, classify
@@ -195,7 +195,7 @@ class Cluster:
         return shortfalls(self.topology, self.snapshot()).unsettled
 
     def snapshot(self) -> Snapshot:
-        """Return what the API says now about the run's pods, Services and endpoints; IPv4 addresses only."""
+        """Return what the API reports now about the run's pods, Services and endpoints; IPv4 addresses only."""
         endpoints = self._endpoints()
         listed = self._items("list Pods", self.core.list_namespaced_pod, self.namespace)
         services = self._items("list Services", self.core.list_namespaced_service, self.namespace)
@@ -249,7 +249,7 @@ class Cluster:
         with reading(f"create Service {name}"):
             return require(require(get_spec(made).ports, "spec.ports")[0].node_port, "spec.ports[0].nodePort")
 
-    def pools(self) -> tuple[Pool, ...]:
+    def pools(self) -> tuple[TargetPool, ...]:
         """Of every Service of type LoadBalancer, by name. ClusterError if they cannot be listed.
 
         Health is asked through the API server; a node that does not answer so is not healthy.
@@ -259,11 +259,11 @@ class Cluster:
         with reading("list Services"):
             return tuple(map_all(self._pool, sorted(balanced, key=lambda one: str(get_metadata(one).name)), at_once=8))
 
-    def _pool(self, service: client.V1Service) -> Pool:
+    def _pool(self, service: client.V1Service) -> TargetPool:
         port, names = get_spec(service).health_check_node_port, sorted(node.name for node in self.topology.nodes)
         everyone = not port or self.topology.load_balancer.registers is Registers.ALL
         healthy = tuple(name for name in names if everyone or self.healthy(name, port or 0))
-        return Pool(get_name(service), told(get_metadata(service).annotations), healthy)
+        return TargetPool(get_name(service), read_annotation(get_metadata(service).annotations), healthy)
 
     def healthy(self, node: str, port: int) -> bool:
         """Whether /healthz of that port of the node answers the API server with success, within HEALTH_TIMEOUT.
@@ -286,7 +286,7 @@ class Cluster:
         return True
 
     def real(self) -> RealCluster:
-        """Read what the API says of itself and its nodes; what these rights do not allow is named in `unread`.
+        """Read what the API reports of itself and its nodes; what these rights do not allow is named in `unread`.
 
         Raises:
             ClusterError: The API does not answer, or not as an API server does.
@@ -310,7 +310,7 @@ class Cluster:
     def _allowed(
         self, unread: list[str], what: str, function: Callable[..., Result], *arguments: object
     ) -> Result | None:
-        """Return the answer; None where the API forbids the question, and `unread` says so."""
+        """Return the answer; None if the API forbids the call, which `unread` then records."""
         try:
             return call(self.api, what, function, *arguments, timeout=self.timeout)
         except ClusterError as error:

@@ -1,4 +1,4 @@
-"""A load balancer's pools: which nodes it says it sends to, and which answer their health check. Pure."""
+"""A load balancer's target pools: the nodes it reports to send to, and those that pass their health check. Pure."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ANNOTATION = "hairpin.local/pool"  # on a Service: the nodes its balancer sends to, as our lab's balancer tells them
+ANNOTATION = "hairpin.local/pool"  # on a Service: the nodes its balancer sends to, written by the lab's load balancer
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class TargetPool:
     """The nodes behind one Service of type LoadBalancer, by name and in order.
 
-    `told`: those its balancer says it sends to; None for one that does not say. `healthy`: those it should: where it
-    asks the healthCheckNodePort (`externalTrafficPolicy: Local`) those that answer 200, else every node.
+    `reported`: those that its balancer reports; None if it reports none. `healthy`: those that it should send
+    to: with a healthCheckNodePort (`externalTrafficPolicy: Local`) those that answer 200, else every node.
     """
 
     service: str
-    told: tuple[str, ...] | None
+    reported: tuple[str, ...] | None
     healthy: tuple[str, ...]
 
     @property
-    def late(self) -> str:
-        """Why the balancer has not caught up yet; empty if it has, or does not say."""
-        if self.told is None or self.told == self.healthy:
+    def lag(self) -> str:
+        """How the reported nodes differ from the healthy ones; empty if they do not, or none are reported."""
+        if self.reported is None or self.reported == self.healthy:
             return ""
-        return f"the balancer of {self.service} sends to {_listed(self.told)}; healthy: {_listed(self.healthy)}"
+        return f"the balancer of {self.service} sends to {_listed(self.reported)}; healthy: {_listed(self.healthy)}"
 
 
-def told(annotations: dict[str, str] | None) -> tuple[str, ...] | None:
-    """The nodes an annotation names; None without it."""
+def read_annotation(annotations: dict[str, str] | None) -> tuple[str, ...] | None:
+    """Return the nodes that the annotation names; None without it."""
     text = (annotations or {}).get(ANNOTATION)
     return None if text is None else tuple(text.split())
 
 
-def written(nodes: Iterable[str]) -> str:
-    """The annotation's text."""
+def to_annotation(nodes: Iterable[str]) -> str:
+    """Return the annotation's text."""
     return " ".join(sorted(nodes))
 
 

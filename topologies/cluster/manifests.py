@@ -24,14 +24,14 @@ NOBODY = 65534
 
 
 def namespace(name: str, run: str, owner: str = "") -> Manifest:
-    """The run's own namespace. Privileged Pod Security, because a node is asked from a hostNetwork pod."""
+    """Return the run's own namespace. Its Pod Security is privileged, because nodes probe from hostNetwork pods."""
     labels = _labels(run) | {"pod-security.kubernetes.io/enforce": "privileged"}
     metadata: Manifest = {"name": name, "labels": labels, "annotations": {OWNER_ANNOTATION: owner}}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def lease(run: str, holder: str, seconds: int) -> Manifest:
-    """The Lease by which others see that a run is at work; it expires `seconds` after its last renewal."""
+    """Return the Lease by which others see that a run is at work; it expires `seconds` after its last renewal."""
     now = micro_time()
     spec = {"holderIdentity": holder, "leaseDurationSeconds": seconds, "acquireTime": now, "renewTime": now}
     metadata = {"name": LEASE, "labels": _labels(run)}
@@ -51,12 +51,12 @@ def pods(topology: Topology, run: str) -> list[Manifest]:
 
 
 def services(topology: Topology, run: str) -> list[Manifest]:
-    """The Services, in declared order."""
+    """Return the Services, in declared order."""
     return [_service(service, topology, run) for service in topology.workload.services]
 
 
 def mark(backend: Backend, run: str, number: int) -> Manifest:
-    """A NodePort of that backend's app, made when all else is there (`settled.py`)."""
+    """Return a NodePort Service of that backend's app, created after all others (`proxy_barrier.py`)."""
     spec = {"type": "NodePort", "selector": {APP_LABEL: backend.app}, "ports": [{"port": backend.port}]}
     metadata = {"name": f"settled-{number}", "labels": _labels(run)}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
@@ -67,7 +67,7 @@ def _labels(run: str) -> dict[str, str]:
 
 
 # agnhost logs every request. Through a shim and a runtime that is dearer than the answer, and where they fall behind,
-# the echo hangs. So what it says goes where the kubelet looks when it ends: to the status of the pod.
+# the echo hangs. So its output goes to the status of the pod, which the kubelet fills when the container ends.
 SAID_APART = ["sh", "-c", 'exec /agnhost "$0" "$@" 2>/dev/termination-log']
 
 
@@ -144,6 +144,6 @@ def _service(service: Service, topology: Topology, run: str) -> Manifest:
 
 
 def _annotations(service: Service) -> dict[str, str]:
-    """What the API has no field for: how the balancer tells this Service's status, whose address it has."""
+    """Return what the API has no field for: the contents of status, and whose address the Service shares."""
     status = {STATUS_ANNOTATION: service.load_balancer_status.value} if service.load_balancer_status else {}
     return status | ({SHARES_ANNOTATION: service.shares_address_of} if service.shares_address_of else {})

@@ -1,13 +1,13 @@
-"""Whether every kube-proxy has written all that the API knew at a moment: told by the datapath itself.
+"""Check through the datapath whether every kube-proxy has applied all changes up to a moment.
 
-kube-proxy's healthz cannot tell: it says 200 with `lastUpdated` = `currentTime` also while changes are queued and not
-yet late (pkg/proxy/healthcheck/proxier_health.go: isHealthy), and knows of no change that has not reached it. So when
-all else is there, a Service is made: a *mark*, of type NodePort, with an endpoint that is ready already. A watch brings
-changes in their order, so a node that answers there knows of everything before. The API server asks, as it asks a
-kubelet: no pod is needed.
+kube-proxy's healthz is no evidence. It answers 200 with `lastUpdated` = `currentTime` also while changes are queued and
+not yet late (pkg/proxy/healthcheck/proxier_health.go: isHealthy), and knows of no change that has not reached it. So
+when everything else exists, a Service is created: a *mark*, of type NodePort, with an endpoint that is already Ready. A
+watch delivers changes in order, so a node that answers there has all earlier changes. The API server sends the request,
+as it does to a kubelet: no pod is needed.
 
-iptables and nftables write everything in one transaction. IPVS writes one Service after the other, so that a mark may
-answer before its round is over; there a second mark is made, which the next round writes, and rounds do not overlap.
+iptables and nftables apply everything in one transaction. IPVS applies one Service after the other, so that a mark may
+answer before its round is over. There a second mark is created, which the next round applies; rounds do not overlap.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Settled:
-    """A check for one run, to be made until it returns an empty string; ClusterError if a mark is refused.
+    """A check for one run, called until it returns an empty string; ClusterError if a mark is refused.
 
-    True at once where no backend is declared, or no node serves NodePorts at its own address: there is nothing to ask.
+    Returns an empty string at once if no backend is declared, or no node serves NodePorts at its own address.
     `first`: the number of the first mark, where others were made before. `lost`: pods that will never be Ready, which
     are no endpoint of a mark.
     """
@@ -40,7 +40,7 @@ class Settled:
     made: int = 0
 
     def __call__(self) -> str:
-        """An empty string when every node answers at the last mark, else which do not."""
+        """Return an empty string if every node answers at the last mark, else the nodes that do not."""
         if not self.nodes:
             return ""
         if not self.late and self.made < self.marks:
@@ -51,7 +51,7 @@ class Settled:
         return "" if self.made == self.marks else "one more Service is to be answered"
 
     def mark(self) -> None:
-        """Make the next mark, which nobody has answered yet."""
+        """Create the next mark, which no node has answered yet."""
         number = self.first + self.made
         self.made += 1
         self.port = self.cluster.expose(manifests.mark(self.backends[0], self.cluster.run, number))

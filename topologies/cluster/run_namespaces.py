@@ -1,4 +1,4 @@
-"""The namespaces of runs in a cluster: which there are, whether their run still asks, and how one is deleted.
+"""List and delete the namespaces of runs in a cluster, and see whether their runs are still at work.
 
 A run holds a Lease in its namespace and renews it every RENEW_S, so that `hairpin clean` and other runs see that it is
 at work. The age of a renewal is measured on the API server's clock alone (the `Date` header against the time in
@@ -148,16 +148,16 @@ def delete(api: client.ApiClient, name: str, uid: str, timeout: tuple[float, flo
 class Lease:
     """The Lease of one run: made by `hold`, renewed by a thread until `release`."""
 
-    def __init__(self, api: client.ApiClient, namespace: str, run: str, say: Callable[[str], None]) -> None:
+    def __init__(self, api: client.ApiClient, namespace: str, run: str, report: Callable[[str], None]) -> None:
         self._api = api
         self._namespace = namespace
         self._run = run
-        self._say = say
+        self._report = report
         self._ended = threading.Event()
         self.lost = ""
 
     def hold(self) -> str:
-        """Make it and renew it from now on; return why not, where the API refuses: the run can do without."""
+        """Create it and renew it from now on; return why not, if the API refuses: the run can do without."""
         made = library.client.CoordinationV1Api(self._api).create_namespaced_lease
         try:
             call(
@@ -183,7 +183,7 @@ class Lease:
             except ClusterError as error:
                 if error.status == NOT_FOUND and not self._ended.is_set():
                     self.lost = f"namespace {self._namespace} was deleted by somebody else while this run asked"
-                    self._say(self.lost)
+                    self._report(self.lost)
                     return
 
     def _renew(self) -> None:

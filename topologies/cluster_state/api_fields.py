@@ -40,6 +40,12 @@ def require(value: Value | None, field: str) -> Value:
     return value
 
 
+def shorten(text: str | None, most: int) -> str:
+    """Return a text on one line, shortened to `most` characters."""
+    line = " ".join((text or "")[: 4 * most].split())
+    return line if len(line) <= most else f"{line[:most]} …"
+
+
 def get_metadata(item: ApiObject) -> client.V1ObjectMeta:
     """Return the metadata; ValueError without it."""
     return require(item.metadata, "metadata")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topologies.cluster_state.api_fields import get_metadata
+from topologies.cluster_state.api_fields import get_metadata, shorten
 
 if TYPE_CHECKING:
     from kubernetes import client
@@ -46,11 +46,11 @@ UNSCHEDULABLE = frozenset(("Unschedulable", "SchedulingGated"))
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """What the API says of one pod.
+    """The state of one pod.
 
-    `reason`: why it is not Ready, as one line; empty if it is. `terminal`: waiting does not make it Ready. `fatal`: and
-    nothing can be asked in this cluster as it is (the image, its configuration, the node's admission), while a single
-    crashed or unready pod costs only the cells that need it.
+    `reason`: why it is not Ready, as one line; empty if it is. `terminal`: waiting does not make it Ready. `fatal`: no
+    cell can be probed in this cluster as it is (the image, its configuration, the node's admission). A single crashed
+    or unready pod costs only the cells that need it.
     """
 
     name: str
@@ -76,14 +76,14 @@ def classify(pod: client.V1Pod) -> PodState:
             return stuck
     if _condition(status, "Ready") == "True":
         return PodState(name, ready=True)
-    return _on_its_way(name, pod.spec, status, containers)
+    return _describe_waiting(name, pod.spec, status, containers)
 
 
 def _ended(name: str, status: client.V1PodStatus, containers: list[client.V1ContainerStatus]) -> PodState:
     """Return the state of a pod that will not run again: refused by kubelet, evicted, or all its containers ended."""
-    reason = status.reason or next((_last_words(one) for one in containers if _last_words(one)), "no reason given")
-    said = f"{status.phase} ({reason}{_colon(status.message)})"
-    return PodState(name, ready=False, reason=said, terminal=True, fatal=status.reason not in {None, PORT_TAKEN})
+    reason = status.reason or next((_describe_end(one) for one in containers if _describe_end(one)), "no reason given")
+    text = f"{status.phase} ({reason}{_colon(status.message)})"
+    return PodState(name, ready=False, reason=text, terminal=True, fatal=status.reason not in {None, PORT_TAKEN})
 
 
 def _stuck(
@@ -95,46 +95,46 @@ def _stuck(
     reason, message = (waiting.reason or "", waiting.message or "") if waiting else ("", "")
     if reason in NO_IMAGE | NO_CONTAINER:
         image = f" for image {container.image}" if reason in NO_IMAGE and container.image else ""
-        said = f"{status.phase} ({reason}{image}{_colon(message)})"
-        return PodState(name, ready=False, reason=said, terminal=True, fatal=True)
+        text = f"{status.phase} ({reason}{image}{_colon(message)})"
+        return PodState(name, ready=False, reason=text, terminal=True, fatal=True)
     # A hostNetwork pod that crashed on a taken port passes its readiness probe: the holder of the port answers it.
     restarted = bool(container.restart_count) and spec is not None and bool(spec.host_network)
     if reason == CRASHING or restarted:
-        words = _last_words(container) or _short(message)
-        said = f"{CRASHING} ({words or 'no message'}; restarted {container.restart_count or 0} times)"
-        return PodState(name, ready=False, reason=said, terminal=True)
+        words = _describe_end(container) or shorten(message, MESSAGE_MAX)
+        text = f"{CRASHING} ({words or 'no message'}; restarted {container.restart_count or 0} times)"
+        return PodState(name, ready=False, reason=text, terminal=True)
     return None
 
 
-def _on_its_way(
+def _describe_waiting(
     name: str, spec: client.V1PodSpec | None, status: client.V1PodStatus, containers: list[client.V1ContainerStatus]
 ) -> PodState:
     for condition in status.conditions or []:
         if condition.type == "PodScheduled" and condition.status == "False" and condition.reason in UNSCHEDULABLE:
-            said = f"Pending ({condition.reason}{_colon(condition.message)})"
-            return PodState(name, ready=False, reason=said, terminal=True, fatal=True)
+            text = f"Pending ({condition.reason}{_colon(condition.message)})"
+            return PodState(name, ready=False, reason=text, terminal=True, fatal=True)
     for one in containers:
         if one.state and one.state.waiting:
-            return PodState(name, ready=False, reason=f"{status.phase} ({_waiting(one.state.waiting)})")
+            return PodState(name, ready=False, reason=f"{status.phase} ({_describe_reason(one.state.waiting)})")
     node = spec.node_name if spec else None
     if status.phase == "Pending" and not status.start_time:
-        said = f"Pending: no kubelet has taken it: is there a node {node}, and is its kubelet running?"
-        return PodState(name, ready=False, reason=said)
+        text = f"Pending: no kubelet has taken it: is there a node {node}, and is its kubelet running?"
+        return PodState(name, ready=False, reason=text)
     return PodState(name, ready=False, reason=f"{status.phase}, not Ready{_colon(_unready_message(status))}")
 
 
-def _waiting(waiting: client.V1ContainerStateWaiting) -> str:
-    return f"{waiting.reason or 'waiting'}: {_short(waiting.message) or 'no message'}"
+def _describe_reason(waiting: client.V1ContainerStateWaiting) -> str:
+    return f"{waiting.reason or 'waiting'}: {shorten(waiting.message, MESSAGE_MAX) or 'no message'}"
 
 
-def _last_words(container: client.V1ContainerStatus) -> str:
+def _describe_end(container: client.V1ContainerStatus) -> str:
     """Return how a container ended last: its exit code and the last line of its termination message."""
     for state in (container.state, container.last_state):
         ended = state.terminated if state else None
         if ended:
             lines = (ended.message or "").strip().splitlines()
-            said = _short(lines[-1]) if lines else ""
-            return f"{ended.reason or 'ended'}, exit code {ended.exit_code}{_colon(said)}"
+            text = shorten(lines[-1], MESSAGE_MAX) if lines else ""
+            return f"{ended.reason or 'ended'}, exit code {ended.exit_code}{_colon(text)}"
     return ""
 
 
@@ -147,9 +147,4 @@ def _unready_message(status: client.V1PodStatus) -> str:
 
 
 def _colon(text: str | None) -> str:
-    return f": {_short(text)}" if text else ""
-
-
-def _short(text: str | None) -> str:
-    line = " ".join((text or "").split())
-    return line if len(line) <= MESSAGE_MAX else f"{line[:MESSAGE_MAX]} …"
+    return f": {shorten(text, MESSAGE_MAX)}" if text else ""

@@ -1,4 +1,4 @@
-"""What the API says of a cluster and its nodes: the real side of the comparison with a topology. Pure.
+"""What the API reports of a cluster and its nodes: the real side of the comparison with a topology. Pure.
 
 `cluster.py` reads it before anything is deployed. `probes/lifecycle/contradictions.py` compares.
 """
@@ -33,7 +33,7 @@ class RealNode:
 class RealCluster:
     """The API server's version, its nodes, and the ClusterIP of the Service `kubernetes`, the first of the range.
 
-    Empty where these rights do not allow to read it; then `unread` says what and why.
+    Empty if these rights do not allow to read it; then `unread` names what and why.
     """
 
     version: str = ""
@@ -51,7 +51,7 @@ class RealCluster:
 
 
 def read_node(item: client.V1Node) -> RealNode:
-    """Return what a V1Node says; every field but the name may be missing."""
+    """Return what a V1Node reports; every field but the name may be missing."""
     status, info = item.status, item.status.node_info if item.status else None
     addresses = (status.addresses if status else None) or []
     conditions = (status.conditions if status else None) or []
@@ -68,7 +68,7 @@ def read_node(item: client.V1Node) -> RealNode:
 
 
 def _not_ready(conditions: list[client.V1NodeCondition]) -> str:
-    """The reason of a Ready condition that is not True; a node without conditions has not been judged."""
+    """Return the reason of a Ready condition that is not True; empty for a node without conditions."""
     ready = next((condition for condition in conditions if condition.type == "Ready"), None)
     if ready is None or ready.status == "True":
         return ""

@@ -37,7 +37,7 @@ class Shortfall:
 def of_service(
     topology: Topology, service: Service, snapshot: Snapshot, absent: Collection[str] = ()
 ) -> Iterator[Shortfall]:
-    """Yield what one Service lacks. `absent`: the pods that are not there, whose endpoints are not reported again."""
+    """Yield what one Service lacks. `absent`: the missing pods, whose endpoints are not reported again."""
     state = snapshot.services.get(service.name)
     if state is None:
         reason = f"declared Service {service.name} is not in the cluster"
@@ -64,7 +64,7 @@ def _found(
 
 
 def _differences(topology: Topology, service: Service, state: ServiceState) -> Iterator[str]:
-    """Fields that the API (an older one, an admission webhook, a controller) has otherwise than declared."""
+    """Yield the fields that an older API, an admission webhook or a controller has changed."""
     affinity = "ClientIP" if state.sticky else "None"
     fields = (
         ("type", service.type, state.type),
@@ -112,7 +112,7 @@ def _describe(endpoint: Endpoint) -> str:
 
 
 def _balanced(topology: Topology, service: Service, state: ServiceState) -> Iterator[Shortfall]:
-    """Of a Service whose load balancer is asked."""
+    """Yield the shortfalls of a Service whose load balancer is probed."""
     if not (state.load_balancer_ip or state.load_balancer_hostname):
         only = f" (IPv6 is not asked: {', '.join(state.ipv6)})" if state.ipv6 else ""
         yield _found(service, f"has no IPv4 address in status.loadBalancer{only}", BALANCED, may_settle=True)
@@ -127,7 +127,7 @@ def _balanced(topology: Topology, service: Service, state: ServiceState) -> Iter
 
 
 def _status(topology: Topology, service: Service, state: ServiceState) -> str:
-    """How status.loadBalancer differs from what it is declared to contain."""
+    """Return how status.loadBalancer differs from its declared contents, or an empty string."""
     declared = topology.balancer_status(service)
     if declared is BalancerStatus.HOSTNAME:
         return (

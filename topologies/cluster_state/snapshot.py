@@ -1,7 +1,7 @@
-"""What the API says at one moment: the addresses, ports and endpoints that the declared topology does not know.
+"""The state of the API at one moment: the addresses, ports and endpoints that the topology does not declare.
 
 Pure data. `cluster.py` fills it from a live API, `declared()` from the topology alone (for the simulated run and for
-predictions): both have the same shape, so the oracle cannot tell them apart.
+predictions). Both have the same shape, so the oracle treats them the same.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class ServiceState:
     """A Service as the API has it.
 
     `load_balancer_ip` is None where status has only a hostname or nothing yet; `load_balancer_address` is the one that
-    the hostname stands for, where the balancer tells it in an annotation. `ipv6`: addresses of status that are not
-    asked, because they are not IPv4. `other_endpoints`: the addresses of ready endpoints that are no declared
+    the hostname stands for, if the balancer writes it to an annotation. `ipv6`: addresses of status that are not
+    probed, because they are not IPv4. `other_endpoints`: the addresses of ready endpoints that are no declared
     backend's.
     """
 
@@ -68,7 +68,7 @@ class ServiceState:
 
     @property
     def balanced_at(self) -> IPAddress | None:
-        """The address that leads to the balancer, whether or not status tells it."""
+        """The address that leads to the load balancer, whether or not status contains it."""
         return self.load_balancer_ip or self.load_balancer_address
 
 

@@ -34,7 +34,7 @@ def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
     external_ips = full.pop("external_ips", [])
     if "workload" not in full:
         full["workload"] = _standard(full, external_ips if not found else [])
-    full["workload"] = _at_home(full["workload"])
+    full["workload"] = _add_backend_nodes(full["workload"])
     if _lacks_cluster_cidr(full) and isinstance(full.get("proxy", {}), dict):
         full["proxy"] = {"detect_local": DetectLocal.NONE, **full.get("proxy", {})}
     return full, found
@@ -48,18 +48,18 @@ def _lacks_cluster_cidr(full: Raw) -> bool:
     return isinstance(nodes, list) and not any(isinstance(one, dict) and one.get("pod_cidr") for one in nodes)
 
 
-def _at_home(work: Any) -> Any:  # noqa: ANN401 - raw YAML
-    """The workload, with the node of each vantage that is a backend: that of its backend."""
+def _add_backend_nodes(work: Any) -> Any:  # noqa: ANN401 - raw YAML
+    """Return the workload with the node of each vantage of kind `backend`, which is its backend's."""
     if not isinstance(work, dict) or not isinstance(work.get("vantages"), list):
         return work
-    homes = {one["name"]: one.get("node") for one in _named(work.get("backends"), DNS_LABEL, SUBDOMAIN_LENGTH)}
+    backend_nodes = {one["name"]: one.get("node") for one in _named(work.get("backends"), DNS_LABEL, SUBDOMAIN_LENGTH)}
     vantages = [
-        {**one, "node": homes[one["backend"]]}
+        {**one, "node": backend_nodes[one["backend"]]}
         if isinstance(one, dict)
         and one.get("kind") == "backend"
         and one.get("node") is None
         and isinstance(one.get("backend"), str)
-        and one["backend"] in homes
+        and one["backend"] in backend_nodes
         else one
         for one in work["vantages"]
     ]
@@ -67,7 +67,7 @@ def _at_home(work: Any) -> Any:  # noqa: ANN401 - raw YAML
 
 
 def _external_ips(full: Raw) -> list[Complaint]:
-    """What is wrong with the short form; the addresses themselves are judged where they end up."""
+    """Return what is wrong with the short form; the addresses are validated in the Services that get them."""
     given = full["external_ips"]
     if "workload" in full:
         want = "no external_ips beside a workload: give them to its Services"
@@ -85,7 +85,7 @@ def _is_address(value: object) -> bool:
 
 
 def _worker(index: int) -> Raw:
-    """The lab's address plan: node LAN 198.18.1.0/24 from .11, pods 10.244.N.0/24 (documented in docs/topology.md)."""
+    """Return a node of the lab's address plan: 198.18.1.0/24 from .11, pods 10.244.N.0/24 (docs/topology.md)."""
     address = IPAddress("198.18.1.10") + index
     return {"name": f"n{index}", "address": str(address), "pod_cidr": f"10.244.{index}.0/24", "ssh": {}}
 
@@ -104,7 +104,7 @@ def _standard(full: Raw, external_ips: list[Any]) -> Raw:
 
 
 def _named(entries: object, pattern: str, length: int) -> list[Raw]:
-    """The entries of a list that have a name which is right; the others are complained of elsewhere."""
+    """Return the entries of a list that have a valid name; validation reports the others."""
     found = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     return [one for one in found if isinstance(name := one.get("name"), str) and _matches(name, pattern, length)]
 

@@ -140,7 +140,7 @@ def complaint(error: Any, *, hint: bool = True) -> Complaint:  # noqa: ANN401 - 
 
 
 def _wanted(place: SchemaType, value: object) -> str:
-    """What was wanted, with a hint: the value that comes near, how an empty list is written, what is not supported."""
+    """Return what is accepted, with a hint: a similar value, how to write an empty list, what is not supported."""
     kind = plain(place).annotation
     text = accepts(place)
     if value is None and get_origin(kind) is tuple:
@@ -156,7 +156,7 @@ def _wanted(place: SchemaType, value: object) -> str:
 
 
 def _unknown(path: str, loc: tuple[str | int, ...], *, hint: bool) -> Complaint:
-    """A key that is not in the schema, with the keys that come near, also in other sections."""
+    """Return the complaint about a key that is not in the schema, with similar keys, also of other sections."""
     *parents, last = loc
     place: SchemaType | None = ROOT
     for part in parents:
@@ -180,7 +180,7 @@ def known_key(key: str, place: SchemaType) -> str:
 
 
 def _term(key: str, here: list[str]) -> list[str]:
-    """The key that Kubernetes' word stands for: by its name if it is one of this mapping, else by its path."""
+    """Return the key that Kubernetes' term stands for: by its name if it is in this mapping, else by its path."""
     path = meant_by(key)
     section, dot, last = path.rpartition(".")
     beside = [one.rpartition(".")[2] for one in paths() if one.rpartition(".")[0] == section]
@@ -190,12 +190,12 @@ def _term(key: str, here: list[str]) -> list[str]:
 
 
 def _written_as_path(key: str) -> list[str]:
-    """The path that has these words: `proxyMode` is `proxy.mode`."""
+    """Return the path that has these words: `proxyMode` is `proxy.mode`."""
     return [path for path in paths() if "." in path and squash(path.replace(".", "").replace("[]", "")) == squash(key)]
 
 
 def _elsewhere(key: str) -> list[str]:
-    """The paths that end in the key that comes nearest."""
+    """Return the paths that end in the most similar key."""
     ends = {path: path.rpartition(".")[2] for path in paths()}
     near = nearest(key, ends.values(), 1)
     return [path for path, end in ends.items() if end in near][:4]

@@ -87,9 +87,9 @@ def tables() -> str:
 
 
 def _table(model: type[Model]) -> str:
-    told = descriptions(model)
+    texts = descriptions(model)
     rows = [
-        (name, _type(model, name), BY_OTHERS.get(name) or _default(field), told[name])
+        (name, _type(model, name), BY_OTHERS.get(name) or _default(field), texts[name])
         for name, field in model.model_fields.items()
     ]
     rows += [EXTERNAL_IPS] if model is Topology else []
@@ -104,7 +104,7 @@ def descriptions(model: type[Model]) -> dict[str, str]:
     statements = body.body if isinstance(body, ast.ClassDef) else []
     for before, after in pairwise(statements):
         if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and _is_text(after):
-            found[before.target.id] = " ".join(ast.literal_eval(after.value).split())  # type: ignore[attr-defined] # _is_text says so
+            found[before.target.id] = " ".join(ast.literal_eval(after.value).split())  # type: ignore[attr-defined] # _is_text checks it
     return found
 
 

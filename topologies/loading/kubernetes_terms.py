@@ -1,4 +1,4 @@
-"""Kubernetes' own words for what a topology file calls otherwise: what people paste from kubectl and kube-proxy."""
+"""Kubernetes' terms for keys and values that a topology file names differently: what people paste from kubectl."""
 
 from __future__ import annotations
 

@@ -24,22 +24,22 @@ SUFFIXES = frozenset({".yaml", ".yml"})  # what makes a name a file
 
 
 def names() -> list[str]:
-    """The declared topologies of the library."""
+    """Return the names of the library's topologies."""
     return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
 
 
 def load(name_or_file: str) -> Topology:
-    """The topology of that library name or file path; TopologyError lists all that is wrong with it."""
+    """Return the topology of that library name or file path; TopologyError lists all complaints."""
     return validated(*raw(name_or_file))
 
 
 def parse(text: str, source: str) -> Topology:
-    """The topology in this YAML text; `source` names it in complaints."""
+    """Return the topology in this YAML text; `source` names it in complaints."""
     return validated(mapping(text, source), source)
 
 
 def raw(name_or_file: str) -> tuple[dict[str, Any], str]:
-    """What that library name or file holds, unchecked, and what to call it in complaints."""
+    """Return the unvalidated contents of that library name or file, and its name for complaints."""
     path = Path(name_or_file)
     if path.suffix not in SUFFIXES:
         if name_or_file not in names():
@@ -65,7 +65,7 @@ def _nowhere(name: str, got: str) -> TopologyError:
 
 
 def mapping(text: str, source: str) -> dict[str, Any]:
-    """The mapping this YAML text is; TopologyError if it is none."""
+    """Return the mapping in this YAML text; TopologyError if it is none."""
     found = yaml_file.parse(text, source)
     if not isinstance(found, dict):
         want = "a mapping with name, kubernetes, nodes, cni"
@@ -76,7 +76,7 @@ def mapping(text: str, source: str) -> dict[str, Any]:
 
 
 def _object_of_the_api(found: dict[str, Any]) -> Complaint:
-    """A manifest, a list of nodes, a kubeconfig, kube-proxy's configuration: no topology."""
+    """Refuse a manifest, a list of nodes, a kubeconfig and kube-proxy's configuration: none is a topology."""
     kind = found["kind"] if isinstance(found["kind"], str) else "?"
     hint = "; a kubeconfig goes to --kubeconfig=FILE" if kind == "Config" else ""
     want = f"a topology with name, kubernetes, nodes, cni{hint}"
@@ -84,7 +84,7 @@ def _object_of_the_api(found: dict[str, Any]) -> Complaint:
 
 
 def validated(given: dict[str, Any], source: str) -> Topology:
-    """The topology these raw contents declare; TopologyError lists all that is wrong with it."""
+    """Return the topology that these raw contents declare; TopologyError lists all complaints."""
     topology, found = check(given)
     if topology is None:
         raise TopologyError(source, found)

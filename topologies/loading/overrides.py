@@ -1,8 +1,8 @@
-"""A topology declared otherwise: `proxy.version=1.24`, `cni=eni`, `nodes.n1.address=…`, applied to the raw YAML.
+"""Override keys of a topology: `proxy.version=1.24`, `cni=eni`, `nodes.n1.address=…`, applied to the raw YAML.
 
 A path is dotted; elements of a list go by their number or their name (`workload.services[0].port`,
 `workload.services.web.port`). A section alone means its kind or mode (`cni=eni`, `proxy=ipvs`), a key alone the only
-section that has it (`mode=ipvs`). What is wrong is said with the names that come near, all complaints at once.
+section that has it (`mode=ipvs`). Complaints name similar keys and are reported together.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class PathStep(NamedTuple):
 
 
 def declared(name_or_file: str, overrides: Mapping[str, object]) -> Topology:
-    """The topology of that name or file with these overrides; TopologyError lists all that is wrong."""
+    """Return the topology of that name or file with these overrides; TopologyError lists all complaints."""
     given, source = raw(name_or_file)
-    return validated(apply(given, overrides), source if not overrides else f"{source} with {_told(overrides)}")
+    return validated(apply(given, overrides), source if not overrides else f"{source} with {_describe(overrides)}")
 
 
 def parse(pairs: Iterable[str]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def parse(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def apply(given: dict[str, Any], overrides: Mapping[str, object]) -> dict[str, Any]:
-    """A copy of a topology file's raw contents with each path set; TopologyError for paths that lead nowhere.
+    """Return a copy of a topology's raw contents with each path set; TopologyError for paths that do not exist.
 
     What a file leaves short (`nodes: 4`, no workload) is written out where a path leads into it.
     """
@@ -106,7 +106,7 @@ def _brief(path: str) -> str:
 
 
 def locate(path: str, *, scalar: bool = True) -> tuple[PathStep, ...]:
-    """The steps a path means, short forms written out; Misspelt if no topology has such a key."""
+    """Return the steps of a path, short forms written out; Misspelt if no topology has such a key."""
     keys = [key for key in re.sub(r"\[([^\]]*)\]", r".\1", path).split(".") if key]
     if not keys:
         got, want = "a path without a key", "a dotted path such as proxy.mode"
@@ -125,7 +125,7 @@ def locate(path: str, *, scalar: bool = True) -> tuple[PathStep, ...]:
 
 
 def _long(keys: list[str], *, scalar: bool) -> list[str]:
-    """A section alone means its kind or mode, a key alone the only section that has it."""
+    """Return the full path: a section alone means its kind or mode, a key alone the only section that has it."""
     (key,) = keys
     section = _section(key)
     naming = [name for name in ("kind", "mode") if section and scalar and name in section.model_fields]
@@ -133,17 +133,17 @@ def _long(keys: list[str], *, scalar: bool) -> list[str]:
         return [key, naming[0]]
     if key in _keys(ROOT):
         return keys
-    homes = [name for name in Topology.model_fields if (inside := _section(name)) and key in inside.model_fields]
-    if len(homes) == 1:
-        return [homes[0], key]
-    if homes:
+    sections = [name for name in Topology.model_fields if (inside := _section(name)) and key in inside.model_fields]
+    if len(sections) == 1:
+        return [sections[0], key]
+    if sections:
         message = f"{key!r}, which is several"
-        raise Misspelt(message, " or ".join(f"{home}.{key}" for home in homes))
+        raise Misspelt(message, " or ".join(f"{section}.{key}" for section in sections))
     return keys
 
 
 def _section(name: str) -> type[Model] | None:
-    """The model of a top-level section that is one mapping (`cni`, `proxy` …), not a list or the workload."""
+    """Return the model of a top-level section that is one mapping (`cni`, `proxy` …), not a list or the workload."""
     return None if name in {"workload", "lab", "images"} else model_of(inside(ROOT, name))
 
 
@@ -153,14 +153,14 @@ def _keys(place: SchemaType) -> list[str]:
 
 
 def _near(wrong: str, keys: list[str], place: SchemaType | None) -> str:
-    """What may have been meant: the keys that come near, else all there are."""
+    """Return what may have been meant: similar keys, else all keys."""
     if place is None or not _keys(place):
         return f"nothing below {_brief('.'.join(keys[: keys.index(wrong)]))}"
     return known_key(wrong, place)
 
 
 def _depth(steps: tuple[PathStep, ...]) -> tuple[bool, int]:
-    """What others are written out from comes first: sections before nodes' own keys before the workload."""
+    """Return the sort key of a path: sections, then nodes' keys, then the workload, derived from both."""
     return steps[0].key == "workload", len(steps)
 
 
@@ -198,7 +198,7 @@ def _mapping(place: Any, key: str) -> dict[str, Any]:  # noqa: ANN401 - raw YAML
 
 
 def _index(place: Any, key: str) -> int:  # noqa: ANN401 - raw YAML
-    """The position of a list's element, by number or by name."""
+    """Return the position of a list's element, by number or by name."""
     elements = place if isinstance(place, list) else []
     named = {str(one["name"]): index for index, one in enumerate(elements) if isinstance(one, dict) and "name" in one}
     if key in named:
@@ -215,5 +215,5 @@ def _elements(key: str, elements: list[Any], named: dict[str, int]) -> str:
     return offer(key, named) if named else f"one of 0 ... {len(elements) - 1}"
 
 
-def _told(overrides: Mapping[str, object]) -> str:
+def _describe(overrides: Mapping[str, object]) -> str:
     return _brief(", ".join(f"{path}={value}" for path, value in overrides.items()))

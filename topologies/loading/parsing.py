@@ -55,7 +55,7 @@ def _errors(full: Raw) -> list[Any]:
 
 
 def _section(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    """The section that an error spoils: `nodes`, `workload.services`; nothing for a key that is merely unknown."""
+    """Return the section that an error spoils: `nodes`, `workload.services`; an empty string for an unknown key."""
     first, *rest = error["loc"] or ("",)
     if error["type"] == "extra_forbidden":
         return ""
@@ -63,7 +63,7 @@ def _section(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
 
 
 def _sound(full: Raw, errors: list[Any], bad: set[str]) -> Raw:
-    """A copy without unknown keys, with a placeholder or the default for each bad section."""
+    """Return a copy without unknown keys, with a placeholder or the default for each bad section."""
     copy = deepcopy(full)
     for error in errors:
         if error["type"] == "extra_forbidden":

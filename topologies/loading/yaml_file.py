@@ -56,7 +56,7 @@ def _unreadable(source: str, got: str, want: str) -> TopologyError:
     return TopologyError(source, [Complaint("file", got, want)])
 
 
-def parse(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the YAML says
+def parse(text: str, source: str) -> Any:  # noqa: ANN401 - any YAML value
     """Return the values in this YAML text. TopologyError lists what is wrong with it, duplicate keys included."""
     try:
         if found := list(_scan(text)):
@@ -68,7 +68,7 @@ def parse(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the YAML sa
         raise TopologyError(source, [_syntax(error, text)]) from error
 
 
-def _value(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the YAML says
+def _value(text: str, source: str) -> Any:  # noqa: ANN401 - any YAML value
     loader = Loader(text)
     try:
         node = loader.get_single_node()
@@ -82,7 +82,7 @@ def _value(text: str, source: str) -> Any:  # noqa: ANN401 - whatever the YAML s
 
 
 def _syntax(error: yaml.YAMLError, text: str) -> Complaint:
-    """What PyYAML and libyaml say, as what was found; both name a place, if in different ways."""
+    """Return a YAML error of PyYAML or libyaml as a complaint; both name a position, in different ways."""
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "a syntax error"
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     where = _place(mark) if mark else f"character {getattr(error, 'position', 0)}"
@@ -137,7 +137,7 @@ def _size(event: Any, sizes: dict[str, int]) -> int:  # noqa: ANN401 - PyYAML sh
 
 
 def _too_much(event: Any, documents: int, depth: int) -> Refused:  # noqa: ANN401 - PyYAML ships no types
-    """The limit that is passed at this event."""
+    """Return the complaint about the limit that this event exceeds."""
     limit, what = limits.VALUES, "values, aliases expanded"
     if documents > 1:
         limit, what = 1, "YAML document"
@@ -200,7 +200,7 @@ def _written(key: Any) -> str:  # noqa: ANN401 - PyYAML ships no types
 
 
 def _integer(loader: Loader, node: Any) -> int | str:  # noqa: ANN401 - PyYAML ships no types
-    """A whole number; text where YAML 1.1 sees a number of base 60, or a number that Python refuses to read."""
+    """Return an integer; text for YAML 1.1's numbers of base 60 and for numbers too long for Python."""
     try:
         whole: int = yaml.SafeLoader.construct_yaml_int(loader, node)
     except ValueError:

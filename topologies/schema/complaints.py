@@ -42,9 +42,9 @@ class TopologyError(HairpinError):
     def __init__(self, source: str, found: list[Complaint]) -> None:
         self.source = source
         self.complaints = found
-        told = summarize(found)
-        more = [f"and {len(told) - limits.LINES} more lines like these"] if len(told) > limits.LINES else []
-        lines = "\n".join(f"  {source}: {line}" for line in [*told[: limits.LINES], *more])
+        summary = summarize(found)
+        more = [f"and {len(summary) - limits.LINES} more lines like these"] if len(summary) > limits.LINES else []
+        lines = "\n".join(f"  {source}: {line}" for line in [*summary[: limits.LINES], *more])
         plural = "s" if len(found) > 1 else ""
         hint = "see docs/topology.md for the keys and their defaults"
         super().__init__(f"{len(found)} complaint{plural} about this topology\n{lines}\n{hint}")

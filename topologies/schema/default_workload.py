@@ -1,6 +1,6 @@
 """The standard workload: echo pods on some nodes and not on others, a Service for every policy, and who asks.
 
-What a topology file gets when it says nothing of `workload`. Pure; raw dicts, so that one validator judges both.
+A topology file without `workload` gets it. Pure; raw dicts, so that one validator checks both.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ SHORT_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
 
 def standard(nodes: list[str], external: list[str], ssh_nodes: list[str], external_ips: list[str]) -> Raw:
-    """The workload for these nodes: echo pods on the first two of four (the first of two), none on the rest.
+    """Return the workload for these nodes: echo pods on the first two of four (the first of two), none on the rest.
 
     `external_ips`: two addresses for the externalIPs Services; without them those Services are left out.
     """
-    homes = nodes[: max(1, min(2, len(nodes) // 2))]
-    empty = [node for node in nodes if node not in homes]
+    used_nodes = nodes[: max(1, min(2, len(nodes) // 2))]
+    empty = [node for node in nodes if node not in used_nodes]
     return {
-        "backends": _backends(homes),
+        "backends": _backends(used_nodes),
         "services": _services(external_ips),
-        "vantages": _vantages([homes[0], *empty[:1]], ssh_nodes[-1:], _aliases(nodes, "n"), _aliases(external, "e")),
+        "vantages": _vantages(
+            [used_nodes[0], *empty[:1]], ssh_nodes[-1:], _aliases(nodes, "n"), _aliases(external, "e")
+        ),
     }
 
 
@@ -38,9 +40,11 @@ def _aliases(names: list[str], letter: str) -> dict[str, str]:
     return {name: f"{letter}{position}" for position, name in enumerate(names, start=1)}
 
 
-def _backends(homes: list[str]) -> list[Raw]:
-    web = [{"name": f"web-{letter}", "app": "web", "node": node} for letter, node in zip("ab", homes, strict=False)]
-    host = {"name": "host-a", "app": "host", "node": homes[-1], "host_network": True, "port": 9090}
+def _backends(used_nodes: list[str]) -> list[Raw]:
+    web = [
+        {"name": f"web-{letter}", "app": "web", "node": node} for letter, node in zip("ab", used_nodes, strict=False)
+    ]
+    host = {"name": "host-a", "app": "host", "node": used_nodes[-1], "host_network": True, "port": 9090}
     return [*web, host]
 
 
@@ -62,13 +66,15 @@ def _services(external_ips: list[str]) -> list[Raw]:
     return services
 
 
-def _vantages(homes: list[str], ssh_nodes: list[str], nodes: dict[str, str], external: dict[str, str]) -> list[Raw]:
-    """A pod and a hostNetwork pod on a node with an endpoint and on one without, an echo pod itself, SSH hosts."""
+def _vantages(
+    used_nodes: list[str], ssh_nodes: list[str], nodes: dict[str, str], external: dict[str, str]
+) -> list[Raw]:
+    """Return pods and hostNetwork pods on nodes with and without an endpoint, an echo pod as client, and SSH hosts."""
     vantages: list[Raw] = []
-    for node in homes:
+    for node in used_nodes:
         vantages.append({"name": f"pod-{nodes[node]}", "kind": "pod", "node": node})
         vantages.append({"name": f"host-{nodes[node]}", "kind": "node", "node": node})
-    vantages.append({"name": "self-web-a", "kind": "backend", "node": homes[0], "backend": "web-a"})
+    vantages.append({"name": "self-web-a", "kind": "backend", "node": used_nodes[0], "backend": "web-a"})
     vantages.extend({"name": f"ssh-{nodes[node]}", "kind": "ssh", "node": node} for node in ssh_nodes)
     vantages.extend({"name": f"ext-{alias}", "kind": "external", "external": host} for host, alias in external.items())
     return vantages

@@ -14,7 +14,7 @@ class ProxyMode(StrEnum):
 
 
 class DetectLocal(StrEnum):
-    """How kube-proxy tells a pod's packet from others (`--detect-local-mode`); `NONE`: no cluster CIDR was given."""
+    """How kube-proxy recognizes a pod's packet (`--detect-local-mode`); `NONE`: no cluster CIDR was given."""
 
     CLUSTER_CIDR = "ClusterCIDR"
     NODE_CIDR = "NodeCIDR"
@@ -74,7 +74,7 @@ class Registers(StrEnum):
 
 
 class BalancerStatus(StrEnum):
-    """What `status.loadBalancer.ingress` tells: an IP, a hostname only, or an IP with ipMode Proxy (KEP-1860).
+    """What `status.loadBalancer.ingress` contains: an IP, a hostname only, or an IP with ipMode Proxy (KEP-1860).
 
     Only with `ip` kube-proxy answers for the address itself; else in-cluster traffic really goes to the balancer.
     """

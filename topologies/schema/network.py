@@ -84,7 +84,7 @@ class Proxy(Model):
 
 
 def _masquerade(value: object) -> object:
-    """`true` and `false` are flannel's rules and none."""
+    """Read `true` as flannel's rules and `false` as none."""
     return {True: Masquerade.FLANNEL, False: Masquerade.NONE}[value] if isinstance(value, bool) else value
 
 

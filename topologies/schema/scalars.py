@@ -1,4 +1,4 @@
-"""The types of a topology's scalars: names, addresses, ranges, ports, versions. Each says what it accepts.
+"""The types of a topology's scalars: names, addresses, ranges, ports, versions. Each names what it accepts.
 
 A validator here raises `refused(want)`, never an exception of ipaddress' or pydantic's own, so that a complaint is
 always in our words. Names follow the rule of the API object they become, which would refuse it only when deployed.
@@ -48,7 +48,7 @@ class Version(NamedTuple):
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        """Read `1.24`, `v1.24.3` or `1.24.3-eks-1`; ValueError says what was wanted."""
+        """Read `1.24`, `v1.24.3` or `1.24.3-eks-1`; ValueError for any other text."""
         match = re.fullmatch(r"v?([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,6}))?(?:[-+][-+.0-9A-Za-z]*)?", str(text))
         if not match:
             message = f"got {text!r}, want a Kubernetes version such as '1.24.3'"
@@ -141,7 +141,7 @@ def _day(value: object) -> date:
 
 
 def _image(value: object) -> str:
-    """The grammar of github.com/distribution/reference, without its rule that one name be no 64 hex digits."""
+    """Match the grammar of github.com/distribution/reference, except that a name may be 64 hex digits."""
     label = r"[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?"
     host = rf"{label}(?:\.{label})*(?::[0-9]{{1,5}})?"
     part = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"

@@ -69,7 +69,7 @@ NODES = f"a list of at most {limits.NODES} nodes, or a number from 1 to {limits.
 class Deviation(Model):
     """A known departure of this cluster: the cells it shows in, what is seen there instead, why, and until when.
 
-    A deviation that no longer shows, or shows otherwise, fails; past `expires` the rules hold again.
+    If a deviation no longer occurs, or differs, its cells fail. After `expires` the rules apply again.
     """
 
     cells: SomeText
@@ -96,7 +96,7 @@ class LabSettings(Model):
 
 
 class Patience(Model):
-    """How long an answer may take, in seconds, if the command line does not say."""
+    """How long an answer may take, in seconds, unless the command line sets it."""
 
     connect: Seconds = 2.0
     """Seconds for a TCP connection."""

@@ -60,7 +60,7 @@ def _nodes(topology: Topology) -> Iterator[Complaint]:
 
 
 def _labels(topology: Topology) -> Iterator[Complaint]:
-    """A node's name is part of cell ids, where `-cni0` and its like name an address of a node."""
+    """Check that node names are unambiguous in cell ids, where suffixes such as `-cni0` name an address of a node."""
     names = {node.name for node in topology.nodes}
     for index, node in enumerate(topology.nodes):
         base, _, suffix = node.name.rpartition("-")
@@ -79,7 +79,7 @@ def _external(topology: Topology) -> Iterator[Complaint]:
 
 
 def _pod_ranges(topology: Topology) -> Iterator[Complaint]:
-    """Each node's range is its own part of the cluster CIDR."""
+    """Check that each node's range is its own part of the cluster CIDR."""
     ranged = [(node.pod_cidr, index) for index, node in enumerate(topology.nodes) if node.pod_cidr]
     for cidr, index in ranged:
         if not cidr.subnet_of(topology.cni.pod_cidr):
@@ -96,7 +96,7 @@ def _missing_ranges(topology: Topology) -> Iterator[Complaint]:
 
 
 def _not_pods(topology: Topology) -> Iterator[Complaint]:
-    """Nodes and hosts are outside the pods' range, unless pods have addresses of the nodes' own network."""
+    """Check that nodes and hosts are outside the pods' range, unless pods have addresses of the nodes' network."""
     if topology.cni.shares_node_network:
         return
     for path, address in _addresses(topology):
@@ -154,13 +154,13 @@ def _listener_ports(topology: Topology) -> Iterator[Complaint]:
 
 
 def _ip_mode(topology: Topology) -> Iterator[Complaint]:
-    told = [("load_balancer.status", topology.load_balancer.status)]
-    told += [
+    declared = [("load_balancer.status", topology.load_balancer.status)]
+    declared += [
         (f"workload.services[{index}].load_balancer_status", service.load_balancer_status)
         for index, service in enumerate(topology.workload.services)
         if service.load_balancer_status
     ]
-    for path, status in told:
+    for path, status in declared:
         if status is BalancerStatus.PROXY and topology.proxy_version < IP_MODE:
             yield Complaint(path, f"proxy with {topology.proxy_version}", "1.29 or newer (KEP-1860)")
 
@@ -198,7 +198,7 @@ def _image(topology: Topology) -> Iterator[Complaint]:
 
 
 def _pool_size(topology: Topology) -> Iterator[Complaint]:
-    """Every Service that does not share another's address needs one of its own."""
+    """Check that the pool has an address for every Service that does not share another's."""
     pool = topology.load_balancer.addresses or ASSUMED_POOL
     if topology.load_balancer.kind is LoadBalancerKind.NONE:
         return

@@ -33,7 +33,7 @@ REFERENCES = {
 
 
 def names(topology: Topology) -> Iterator[Complaint]:
-    """Names are unique, also those of backends and probers, which are pods of one namespace."""
+    """Check that names are unique, also among backends and probers, which are pods of one namespace."""
     work = topology.workload
     yield from duplicates("workload.backends[].name", (one.name for one in work.backends))
     yield from duplicates("workload.services[].name", (one.name for one in work.services))
@@ -48,7 +48,7 @@ def names(topology: Topology) -> Iterator[Complaint]:
 
 
 def backends(topology: Topology) -> Iterator[Complaint]:
-    """Each backend has a node, its Services one port, and its answer tells which backend it is."""
+    """Check that each backend has a node, each app one port, and each answer identifies its backend."""
     nodes = dict.fromkeys(node.name for node in topology.nodes)
     ports: dict[str, int] = {}
     for index, backend in enumerate(topology.workload.backends):
@@ -63,7 +63,7 @@ def backends(topology: Topology) -> Iterator[Complaint]:
 
 
 def _identities(declared: tuple[Backend, ...]) -> Iterator[Complaint]:
-    """A hostNetwork pod reports its node's host name, which must lead to one backend."""
+    """Check that host names identify backends: a hostNetwork pod reports its node's."""
     reported = Counter(backend.node if backend.host_network else backend.name for backend in declared)
     for index, backend in enumerate(declared):
         if backend.host_network and reported[backend.node] > 1:
@@ -72,11 +72,11 @@ def _identities(declared: tuple[Backend, ...]) -> Iterator[Complaint]:
 
 
 def rooms(topology: Topology) -> Iterator[Complaint]:
-    """A node's pod range has room for its pods."""
+    """Check that each node's pod range has room for its pods."""
     work = topology.workload
-    homes = [one.node for one in work.backends if not one.host_network]
-    homes += [one.node for one in work.vantages if one.kind is VantageKind.POD and one.node]
-    counts = Counter(homes)
+    backend_nodes = [one.node for one in work.backends if not one.host_network]
+    backend_nodes += [one.node for one in work.vantages if one.kind is VantageKind.POD and one.node]
+    counts = Counter(backend_nodes)
     for index, node in enumerate(topology.nodes):
         need = counts[node.name] + RESERVED
         if node.pod_cidr and counts[node.name] and node.pod_cidr.num_addresses < need:
@@ -85,7 +85,7 @@ def rooms(topology: Topology) -> Iterator[Complaint]:
 
 
 def services(topology: Topology) -> Iterator[Complaint]:
-    """A Service is one that the API accepts."""
+    """Check that the API would accept each Service."""
     declared = topology.workload.services
     for index, service in enumerate(declared):
         path = f"workload.services[{index}]"
@@ -126,7 +126,7 @@ def _sharing(declared: tuple[Service, ...]) -> Iterator[Complaint]:
 
 
 def service_range(topology: Topology) -> Iterator[Complaint]:
-    """The Services fit into service_cidr."""
+    """Check that the Services fit into service_cidr."""
     need = FIRST_CLUSTER_IP + len(topology.workload.services) + 1
     if topology.workload.services and topology.service_cidr.num_addresses < need:
         want = f"a range of at least {need} addresses for {len(topology.workload.services)} Services"
@@ -134,20 +134,20 @@ def service_range(topology: Topology) -> Iterator[Complaint]:
 
 
 def vantages(topology: Topology) -> Iterator[Complaint]:
-    """Each vantage refers to what its kind needs, and to nothing else."""
+    """Check that each vantage refers to what its kind needs, and to nothing else."""
     known = {
         "node": dict.fromkeys(node.name for node in topology.nodes),
         "backend": dict.fromkeys(backend.name for backend in topology.workload.backends),
         "external": dict.fromkeys(host.name for host in topology.external),
     }
-    homes = {backend.name: backend.node for backend in topology.workload.backends}
+    backend_nodes = {backend.name: backend.node for backend in topology.workload.backends}
     for index, vantage in enumerate(topology.workload.vantages):
         path = f"workload.vantages[{index}]"
         for field, options in known.items():
             yield from _reference(f"{path}.{field}", vantage, field, options)
-        home = homes.get(vantage.backend or "")
-        if vantage.kind is VantageKind.BACKEND and home and vantage.node not in {None, home}:
-            yield Complaint(f"{path}.node", str(vantage.node), f"{home}, the node of {vantage.backend}")
+        backend_node = backend_nodes.get(vantage.backend or "")
+        if vantage.kind is VantageKind.BACKEND and backend_node and vantage.node not in {None, backend_node}:
+            yield Complaint(f"{path}.node", str(vantage.node), f"{backend_node}, the node of {vantage.backend}")
     if topology.nodes and not topology.workload.vantages:
         yield Complaint("workload.vantages", "none", "at least one place to ask from")
 
@@ -164,7 +164,7 @@ def _reference(path: str, vantage: Vantage, field: str, options: dict[str, None]
 
 
 def size(topology: Topology) -> Iterator[Complaint]:
-    """The plan stays within what a run and its reports can hold."""
+    """Check that the plan stays within what a run and its reports can hold."""
     work = topology.workload
     cards = sum(1 + bool(node.secondary_address) + bool(node.public_address) for node in topology.nodes)
     outside = [one for one in work.services if one.type is not ServiceType.CLUSTER_IP]
@@ -178,7 +178,7 @@ def size(topology: Topology) -> Iterator[Complaint]:
 
 
 def deviations(topology: Topology) -> Iterator[Complaint]:
-    """`sources` is what a backend sees, so that something must have been answered."""
+    """Check that only deviations with outcome `ok` declare `sources`: without an answer no backend sees an address."""
     for index, deviation in enumerate(topology.deviations):
         if deviation.sources and deviation.outcome is not DeviantOutcome.OK:
             got = f"addresses with outcome {deviation.outcome}"

@@ -249,7 +249,7 @@ def test_clean_spares_the_run_that_asks(place: Place, tmp_path: Path) -> None:
     ran = place.ended(process, tmp_path)
 
     assert ran.code == 0, ran
-    assert "spared: its run is asking" in cleaned
+    assert "spared: its run is at work" in cleaned
     assert "removed" not in cleaned.replace("--all removes", "")
 
 

@@ -63,9 +63,10 @@ def test_each_namespace_is_listed_with_its_owner_its_age_and_why_it_is_spared(
     told = dict(line.split(" of me, ") for line in capsys.readouterr().out.splitlines())
 
     assert told["namespace hairpin-dead"] == "made 5 min ago: would be removed"
-    assert "300 min ago: spared: its run is asking" in told["namespace hairpin-asks"]
+    assert "300 min ago: spared: its run is at work" in told["namespace hairpin-asks"]
     assert (
-        "spared: no Lease says whether its run asks, and it is younger than 60 min" in told["namespace hairpin-young"]
+        "spared: no Lease shows whether its run is at work, and it is younger than 60 min"
+        in told["namespace hairpin-young"]
     )
     assert "spared: it has our labels, but its name is not that of its run dead" in told["namespace shop"]
     assert "spared: it is being deleted already" in told["namespace hairpin-ending"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from topologies.cluster.lb_targets import written
+from topologies.cluster.lb_targets import to_annotation
 from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
 from topologies.cluster_state.snapshot import hostname
 from topologies.common.addresses import IPAddress, IPNetwork
@@ -190,7 +190,7 @@ def pools(services: Iterable[Service], given: Given, made: Iterable[ForwardingRu
     for service in services:
         name, port = key(service), service["spec"]["ports"][0]["port"]
         if name in given and (given[name], port) in led:
-            found[name] = written(names[node] for node in led[given[name], port])
+            found[name] = to_annotation(names[node] for node in led[given[name], port])
     return found
 
 

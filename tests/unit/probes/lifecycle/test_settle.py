@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probes.lifecycle.settling import pools_late
-from topologies.cluster.lb_targets import ANNOTATION, Pool, told, written
+from topologies.cluster.lb_targets import ANNOTATION, TargetPool, read_annotation, to_annotation
 from topologies.common import waiting
 
 BOTH = ("n1", "n2")
@@ -30,16 +30,16 @@ def test_no_balancer_is_waited_for_where_there_is_none() -> None:
     assert not pools_late(lambda: (), 30)()
 
 
-def test_one_that_tells_is_late_until_it_sends_to_the_healthy_ones() -> None:
-    assert not pools_late(lambda: (Pool("web", BOTH, BOTH), Pool("none", (), ())), 30)()
-    assert pools_late(lambda: (Pool("web", (), BOTH), Pool("none", BOTH, ())), 30)() == (
+def test_one_that_tells_is_late_until_it_sends_to_the_healthy_ones():
+    assert not pools_late(lambda: (TargetPool("web", BOTH, BOTH), TargetPool("none", (), ())), 30)()
+    assert pools_late(lambda: (TargetPool("web", (), BOTH), TargetPool("none", BOTH, ())), 30)() == (
         "the balancer of web sends to none; healthy: n1, n2; the balancer of none sends to n1, n2; healthy: none"
     )
 
 
 def test_one_that_does_not_tell_has_its_time_from_the_last_change_of_health(time: Clock) -> None:
     healthy: tuple[str, ...] = ()
-    check = pools_late(lambda: (Pool("web", None, healthy),), 30)
+    check = pools_late(lambda: (TargetPool("web", None, healthy),), 30)
 
     assert "web does not tell its pool, and has had 0 of 30 s" in check()
     time.now += 29
@@ -51,8 +51,8 @@ def test_one_that_does_not_tell_has_its_time_from_the_last_change_of_health(time
     assert not check()
 
 
-def test_the_annotation_is_read_as_it_is_written() -> None:
-    assert told({ANNOTATION: written(["n2", "n1"])}) == BOTH
-    assert told({ANNOTATION: written([])}) == ()
-    assert told({"other": "n1"}) is None
-    assert told(None) is None
+def test_the_annotation_is_read_as_it_is_written():
+    assert read_annotation({ANNOTATION: to_annotation(["n2", "n1"])}) == BOTH
+    assert read_annotation({ANNOTATION: to_annotation([])}) == ()
+    assert read_annotation({"other": "n1"}) is None
+    assert read_annotation(None) is None

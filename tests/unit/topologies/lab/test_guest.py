@@ -23,7 +23,9 @@ GIB = 2**30
 
 def topology(mode: ProxyMode = ProxyMode.IPVS, kernels: Kernels = Kernels.AUTO) -> Topology:
     given = load("lab-small")
-    return given.model_copy(update={"proxy": given.proxy.model_copy(update={"mode": mode}), "lab": LabSettings(kernel=kernels)})
+    return given.model_copy(
+        update={"proxy": given.proxy.model_copy(update={"mode": mode}), "lab": LabSettings(kernel=kernels)}
+    )
 
 
 @pytest.mark.parametrize(
