@@ -30,7 +30,7 @@ def test_no_balancer_is_waited_for_where_there_is_none() -> None:
     assert not pools_late(lambda: (), 30)()
 
 
-def test_one_that_tells_is_late_until_it_sends_to_the_healthy_ones():
+def test_one_that_tells_is_late_until_it_sends_to_the_healthy_ones() -> None:
     assert not pools_late(lambda: (TargetPool("web", BOTH, BOTH), TargetPool("none", (), ())), 30)()
     assert pools_late(lambda: (TargetPool("web", (), BOTH), TargetPool("none", BOTH, ())), 30)() == (
         "the balancer of web sends to none; healthy: n1, n2; the balancer of none sends to n1, n2; healthy: none"
@@ -51,7 +51,7 @@ def test_one_that_does_not_tell_has_its_time_from_the_last_change_of_health(time
     assert not check()
 
 
-def test_the_annotation_is_read_as_it_is_written():
+def test_the_annotation_is_read_as_it_is_written() -> None:
     assert read_annotation({ANNOTATION: to_annotation(["n2", "n1"])}) == BOTH
     assert read_annotation({ANNOTATION: to_annotation([])}) == ()
     assert read_annotation({"other": "n1"}) is None
