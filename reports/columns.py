@@ -7,7 +7,7 @@ node with, without an endpoint of the Service) are the classes the plan asks, so
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from topologies.frontends import At, FrontendKind
 
@@ -29,6 +29,17 @@ class Placed(Protocol):
     @property
     def cell(self) -> CellKey:
         """Its coordinates."""
+
+
+P = TypeVar("P", bound=Placed)
+
+
+def by_service(items: Iterable[P]) -> dict[str, list[P]]:
+    """Return the items of each Service, in order."""
+    found: dict[str, list[P]] = {}
+    for item in items:
+        found.setdefault(item.cell.service, []).append(item)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from probes.observation import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from reports.records.schema import Address
+
 MARKS = {Result.PASS: "✓", Result.FAIL: "✗", Result.INCONCLUSIVE: "?"}
 _TOLD = {
     Outcome.REFUSED: "refused",
@@ -52,13 +54,20 @@ def summarize_expected(ways: Iterable[tuple[Outcome, Sequence[str], str | None]]
     return " | ".join(parts) + (" (always the same backend)" if sticky else "") or "nothing allowed"
 
 
-def short_name(address: str, name: str) -> str:
-    """The oracle's name without its address: `10.244.1.0 (vtep of n1)` -> `vtep(n1)`; a bare address stays."""
-    told = name.removeprefix(address).strip()
-    if told.startswith("(") and told.endswith(")"):
-        told = told[1:-1]
-    kind, of, place = told.partition(" of ")
-    return f"{kind}({place})" if of else told or address
+def short_name(name: str) -> str:
+    """Return the name of an address without the address: `10.244.1.0 (vtep of n1)` -> `vtep(n1)`; a bare one stays."""
+    owner = name.removesuffix(")").partition(" (")[2]
+    kind, of, place = owner.partition(" of ")
+    return f"{kind}({place})" if of else owner or name
+
+
+def list_addresses(addresses: Iterable[Address]) -> str:
+    """Return addresses with their names: `10.244.1.0 vtep(n1)`, `10.244.1.11 pod-n1, kept`."""
+    parts = []
+    for one in addresses:
+        names = [name for name in dict.fromkeys((one.name, one.label)) if name != str(one.address)]
+        parts.append(f"{one.address} {', '.join(names)}".rstrip())
+    return " or ".join(parts)
 
 
 def join_names(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from probes.judging import binomial
@@ -57,7 +58,7 @@ class Sample(Protocol):
         """All attempts that picked from the same backends at the same node; None: the sample's own only."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JudgedCell:
     """One cell with what was expected and what was observed.
 
@@ -73,6 +74,11 @@ class JudgedCell:
     mixes: bool = False
     pool: Callable[[], BackendPool] | None = None
     evidence: str = ""
+
+    @cached_property
+    def account(self) -> tuple[tuple[str, str], ...]:
+        """The lines that justify a verdict; every facet has the same."""
+        return _account(self)
 
 
 def judge(case: JudgedCell, facet: Facet | None = None) -> Verdict:
@@ -211,7 +217,7 @@ def _listed(words: Iterable[object]) -> str:
 
 
 def _verdict(case: JudgedCell, facet: Facet | None, result: Result, headline: str) -> Verdict:
-    return Verdict(case.cell.id, result, headline, _account(case), facet)
+    return Verdict(case.cell.id, result, headline, case.account, facet)
 
 
 def _account(case: JudgedCell) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from probes.judging import compare as judges
 from probes.judging.backend_coverage import BackendPool, picker
 from probes.observation import BURST, Observation, Outcome
-from probes.oracle.address_names import name
+from probes.oracle.address_names import owners
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import expect
 from topologies.cluster_state.declared_workload import declared_workload
@@ -46,6 +46,8 @@ class Judge:
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     neighbours: dict[tuple[str, str], list[Cell]] = field(default_factory=dict)
     derived: dict[str, Expectation] = field(default_factory=dict)
+    seen: dict[str, Observation] = field(default_factory=dict)
+    cases: dict[str, judges.Case] = field(default_factory=dict)
 
     @classmethod
     def over(cls, topology: Topology, answers: Answers, cells: Iterable[Cell], folder: str = "") -> Judge:
@@ -65,7 +67,12 @@ class Judge:
         return judges.judge(self.case(cell), facet)
 
     def case(self, cell: Cell) -> judges.JudgedCell:
-        """What was expected and what was observed, side by side."""
+        """Return what was expected and what was observed; the same one for every facet and test of the cell."""
+        if cell.id not in self.cases:
+            self.cases[cell.id] = self._case(cell)
+        return self.cases[cell.id]
+
+    def _case(self, cell: Cell) -> judges.JudgedCell:
         seen, expectation = self.observation(cell), self.expectation(cell)
         return judges.JudgedCell(
             cell=cell,
@@ -125,10 +132,16 @@ class Judge:
         return Expectation(paths, ("deviation",), because, rules.sticky)
 
     def observation(self, cell: Cell) -> Observation:
-        """What was observed, with host names turned into backend names."""
-        missing = Observation(cell.id, trouble="it was not asked in this run")
-        aliases = {backend.node: backend.name for backend in self.topology.workload.backends if backend.host_network}
-        return judges.with_names(self.answers.observations.get(cell.id, missing), aliases)
+        """Return what was observed, with the names of backends for those of hosts."""
+        if cell.id not in self.seen:
+            missing = Observation(cell.id, trouble="it was not asked in this run")
+            self.seen[cell.id] = judges.with_names(self.answers.observations.get(cell.id, missing), self.aliases)
+        return self.seen[cell.id]
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """The name of the hostNetwork backend on each host that has one."""
+        return {backend.node: backend.name for backend in self.topology.workload.backends if backend.host_network}
 
     def pool(self, cell: Cell, expectation: Expectation) -> BackendPool:
         """All attempts of this run that picked from the same backends where this cell's did; affinity is no picking."""
@@ -140,16 +153,14 @@ class Judge:
         return pool
 
     def name(self, address: IPAddress, cell: Cell) -> str:
-        """An address in words, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
-        if address == self.own_address(cell):
-            return f"{address} (kept)"
-        return name(address, self.topology, self.answers.snapshot)
+        """Return an address with its owner, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
+        owner = "kept" if address == self.own_address(cell) else self.owners.get(address)
+        return f"{address} ({owner})" if owner else str(address)
 
-    def short_name(self, address: IPAddress, cell: Cell) -> str:
-        """The name alone: `kept`, `cni0(n1)`, `pod-n1`, or the bare address where it has none."""
-        words = self.name(address, cell).removesuffix(")").partition(" (")[2]
-        what, of, whose = words.partition(" of ")
-        return f"{what}({whose})" if of else words or str(address)
+    @cached_property
+    def owners(self) -> dict[IPAddress, str]:
+        """The owner of every known address."""
+        return owners(self.topology, self.answers.snapshot)
 
     def own_address(self, cell: Cell) -> IPAddress | None:
         """The client's own address."""

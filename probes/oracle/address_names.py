@@ -20,10 +20,17 @@ def name(address: IPAddress, topology: Topology, snapshot: Snapshot) -> str:
     Returns the address alone if no owner is known. For a hostNetwork pod the owner is its node, because both have the
     same address.
     """
-    for known, words in _known(topology, snapshot):
-        if known == address:
-            return f"{address} ({words})"
-    return str(address)
+    owner = owners(topology, snapshot).get(address)
+    return f"{address} ({owner})" if owner else str(address)
+
+
+def owners(topology: Topology, snapshot: Snapshot) -> dict[IPAddress, str]:
+    """Return the owner of each known address (`primary of n1`). Call it once a run: it walks the whole cluster."""
+    found: dict[IPAddress, str] = {}
+    for address, owner in _known(topology, snapshot):
+        if address is not None:
+            found.setdefault(address, owner)
+    return found
 
 
 def _known(topology: Topology, snapshot: Snapshot) -> Iterator[Named]:

@@ -106,12 +106,13 @@ class ClaimEvidence:
 
 def collect_evidence(page: Page, runs: Sequence[Run] = ()) -> dict[str, ClaimEvidence]:
     """Every claim of a page by its id, predicted, and shown by these runs where they can."""
-    shown = [_shown(page, run) for run in runs]
-    return {name: _face(page, name, claim, shown, runs) for name, claim in page.claims()}
+    topologies = [_topology(run) for run in runs]
+    shown = [_shown(page, run, topology) for run, topology in zip(runs, topologies, strict=True)]
+    return {name: _face(page, name, claim, shown, topologies) for name, claim in page.claims()}
 
 
 def _face(
-    page: Page, name: str, claim: Claim, shown: Sequence[dict[str, list[ObservedCell]]], runs: Sequence[Run]
+    page: Page, name: str, claim: Claim, shown: Sequence[dict[str, list[ObservedCell]]], topologies: Sequence[Topology]
 ) -> ClaimEvidence:
     tried = tuple(_tried(page, claim.cases, otherwise=False)) + tuple(_tried(page, claim.otherwise, otherwise=True))
     leading = [span for one in tried if not one.otherwise for span in one.spans]
@@ -124,7 +125,7 @@ def _face(
         rules=tuple(dict.fromkeys(rule for span in leading for rule in span.rules)),
         tried=tried,
         shown=seen,
-        unshown="" if seen else _unshown(page, claim, runs),
+        unshown="" if seen else _unshown(page, claim, topologies),
     )
 
 
@@ -175,9 +176,8 @@ def brief(endings: Iterable[Ending]) -> str:
     return " or ".join(dict.fromkeys(f"{outcome} from {source}" if source else outcome for outcome, source in told))
 
 
-def _shown(page: Page, run: Run) -> dict[str, list[ObservedCell]]:
+def _shown(page: Page, run: Run, topology: Topology) -> dict[str, list[ObservedCell]]:
     """What a run shows of each claim of a page, by the claim's id."""
-    topology = _topology(run)
     records = {record.cell.id: record for record in run.records}
     found: dict[str, list[ObservedCell]] = {}
     for trial in live.trials(topology):
@@ -246,13 +246,10 @@ def _endings(record: Record, topology: Topology, vantage: Vantage) -> tuple[Endi
     return tuple(found)
 
 
-def _unshown(page: Page, claim: Claim, runs: Sequence[Run]) -> str:
+def _unshown(page: Page, claim: Claim, topologies: Sequence[Topology]) -> str:
     """Why no run showed a claim: it has no cell, there is no run, or what the nearest run's cluster lacks."""
     worlds = [page.worlds[case.world] for case in (*claim.cases, *claim.otherwise)]
-    if not worlds:
+    if not worlds or not topologies:
         return ""
-    if not runs:
-        return ""
-    topologies = [_topology(run) for run in runs]
     lacking = min((lacks(world, topology) for world in worlds for topology in topologies), key=len)
     return f"needs {', '.join(lacking)}" if lacking else "needs a workload or a balancer that no run had"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from probes.judging.verdict import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from reports.records.record import Record
+    from reports.records.run import OmittedCell
 
 
 def count_verdicts(records: Iterable[Record]) -> dict[Result, int]:
@@ -18,3 +21,35 @@ def count_verdicts(records: Iterable[Record]) -> dict[Result, int]:
     for record in records:
         found[record.verdict] += 1
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class OmissionClass:
+    """Cells that the plan left out for one reason, whichever nodes it names."""
+
+    reason: str
+    """The reason with `…` in place of each node's name."""
+    count: int
+    example: str
+    """The first of the cells."""
+
+
+def classify_omissions(omissions: Iterable[OmittedCell], declared: Mapping[str, Any]) -> tuple[OmissionClass, ...]:
+    """Return the classes of omissions, the largest first; `declared` is the topology that names the nodes.
+
+    The plan of a large cluster leaves out dozens of cells a node: a list of them would be as long as the matrix.
+    """
+    names = _node_names(declared)
+    found: dict[str, list[str]] = {}
+    for one in omissions:
+        found.setdefault(names.sub("…", one.reason) if names else one.reason, []).append(one.cell)
+    classes = [OmissionClass(reason, len(cells), cells[0]) for reason, cells in found.items()]
+    return tuple(sorted(classes, key=lambda one: -one.count))
+
+
+def _node_names(declared: Mapping[str, Any]) -> re.Pattern[str] | None:
+    nodes = declared.get("nodes")
+    entries = nodes if isinstance(nodes, list) else []
+    names = {str(one.get("name", "")) for one in entries if isinstance(one, dict)} - {""}
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])") if names else None

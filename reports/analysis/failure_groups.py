@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,12 @@ from reports.columns import split
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from reports.records.record import Record
+
+
+Totals = dict[str, Counter[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,29 @@ class FailureGroup:
             found.setdefault(f"{record.cell.service}.{record.cell.frontend}", []).append(record.cell.vantage)
         return tuple((frontend, tuple(dict.fromkeys(vantages))) for frontend, vantages in found.items())
 
-    def shared(self, records: Sequence[Record]) -> tuple[str, ...]:
-        """What all of them share and how much of it they are, of all `records`: `Service web-np (9 of 42 cells)`."""
-        told = []
+    def shared(self, totals: Totals) -> tuple[str, ...]:
+        """Return what all of them have in common: `Service web-np (9 of its 42 cells)`.
+
+        Args:
+            totals: `count_coordinates` of all records of the run.
+
+        """
+        found = []
         for name, coordinate in _COORDINATES:
             values = {coordinate(record) for record in self.records}
             value = values.pop()
             if value and not values:
-                whole = sum(coordinate(record) == value for record in records)
-                told.append(f"{name} {value} ({len(self.records)} of its {whole} cells)")
-        return tuple(told)
+                found.append(f"{name} {value} ({len(self.records)} of its {totals[name][value]} cells)")
+        return tuple(found)
+
+
+def count_coordinates(records: Iterable[Record]) -> Totals:
+    """Return how many records there are of each Service, vantage, node and NodePort's node."""
+    totals: Totals = {name: Counter() for name, _ in _COORDINATES}
+    for record in records:
+        for name, coordinate in _COORDINATES:
+            totals[name][coordinate(record)] += 1
+    return totals
 
 
 def group_failures(records: Iterable[Record]) -> tuple[FailureGroup, ...]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from probes.oracle.catalogue import CATALOGUE, versions
+from reports import formatting
+from reports.analysis.counts import classify_omissions
 from reports.analysis.reachability import ALWAYS, NEVER, SOMETIMES, classify_reachability, describe_prediction
-from reports.columns import LEGEND, Places
-from reports.formatting import format_percent
+from reports.columns import LEGEND, Places, by_service
 from reports.html.page import embed_json, render_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from reports.records.prediction import Predicted, Prediction
-    from reports.records.schema import Address
 
 _MARKS = {ALWAYS: "ok", SOMETIMES: "some", NEVER: "no"}
 
@@ -31,6 +29,7 @@ def render(prediction: Prediction) -> str:
         marks=_MARKS,
         services=_services(prediction),
         legend=LEGEND,
+        omissions=classify_omissions(prediction.omissions, prediction.topology.declared),
         data=embed_json(_data(prediction)),
     )
 
@@ -38,19 +37,18 @@ def render(prediction: Prediction) -> str:
 def _services(prediction: Prediction) -> list[dict[str, Any]]:
     """Per Service: name, about, columns, and a row per vantage of (number, cell, words) or None."""
     places = Places.of(prediction.topology.declared)
-    numbered = list(enumerate(prediction.cells))
+    number = {one.cell.id: index for index, one in enumerate(prediction.cells)}
     services = []
-    for name in dict.fromkeys(one.cell.service for one in prediction.cells):
-        own = [(number, one) for number, one in numbered if one.cell.service == name]
-        columns = places.columns(one for _, one in own)
-        at = {(one.cell.vantage, places.column(one.cell)): _face(number, one) for number, one in own}
+    for name, own in by_service(prediction.cells).items():
+        columns = places.columns(own)
+        at = {(one.cell.vantage, places.column(one.cell)): _button(number[one.cell.id], one) for one in own}
         rows = {vantage: [at.get((vantage, column)) for column in columns] for vantage, _ in at}
         heads = [column.partition(".")[::2] for column in columns]
         services.append({"name": name, "about": places.abouts.get(name, ""), "heads": heads, "rows": rows})
     return services
 
 
-def _face(number: int, one: Predicted) -> dict[str, Any]:
+def _button(number: int, one: Predicted) -> dict[str, Any]:
     """What a cell's button shows: the outcome (or the share that must be answered), and below it the source."""
     words = describe_prediction(one).split(" ")
     first = {ALWAYS: 1, SOMETIMES: 2, NEVER: len(words)}[classify_reachability(one.expected)]
@@ -85,11 +83,10 @@ def _ways(one: Predicted) -> list[list[Any]]:
     shares: dict[tuple[str, str, tuple[str, ...]], float] = {}
     backends: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for way in one.expected.paths:
-        key = way.outcome.value, _full(way.sources), way.rules
+        key = way.outcome.value, formatting.list_addresses(way.sources), way.rules
         shares[key] = shares.get(key, 0) + way.share
         backends.setdefault(key, []).extend([way.backend] if way.backend else [])
-    return [[format_percent(share), *key[:2], " or ".join(backends[key]), key[2]] for key, share in shares.items()]
-
-
-def _full(sources: Iterable[Address]) -> str:
-    return " or ".join(f"{one.address} {one.label}" if one.label != str(one.address) else one.label for one in sources)
+    return [
+        [formatting.format_percent(share), *key[:2], " or ".join(backends[key]), key[2]]
+        for key, share in shares.items()
+    ]

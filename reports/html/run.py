@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports import formatting
-from reports.analysis.counts import count_verdicts
-from reports.analysis.failure_groups import group_failures
-from reports.columns import LEGEND, Places
+from reports.analysis.counts import classify_omissions, count_verdicts
+from reports.analysis.failure_groups import count_coordinates, group_failures
+from reports.columns import LEGEND, Places, by_service
 from reports.formatting import MARKS
 from reports.html.page import embed_json, render_page
 from reports.records.journal import write_error
@@ -36,6 +36,7 @@ def render(run: Run) -> str:
         total=len(run.records),
         unasked=len(run.unasked),
         legend=LEGEND,
+        omissions=classify_omissions(run.omissions, run.topology.declared),
         data=embed_json(_data(run)),
     )
 
@@ -66,20 +67,18 @@ def _facts(run: Run) -> dict[str, object]:
 def _data(run: Run) -> dict[str, Any]:
     """What the script reads: `cells` in order, `columns` and `abouts` per Service, `groups` of indices into `cells`."""
     places = Places.of(run.topology.declared)
-    services = dict.fromkeys(record.cell.service for record in run.records)
+    services = by_service(run.records)
+    totals = count_coordinates(run.records)
     index = {record.cell.id: number for number, record in enumerate(run.records)}
     return {
         "cells": [_cell(record, places) for record in run.records],
-        "columns": {
-            service: places.columns(record for record in run.records if record.cell.service == service)
-            for service in services
-        },
+        "columns": {service: places.columns(records) for service, records in services.items()},
         "abouts": {service: places.abouts.get(service, "") for service in services},
         "groups": [
             {
                 "verdict": group.verdict,
                 "headline": group.headline,
-                "shared": [*group.shared(run.records), *([f"rules {' '.join(group.rules)}"] if group.rules else [])],
+                "shared": [*group.shared(totals), *([f"rules {' '.join(group.rules)}"] if group.rules else [])],
                 "cells": [index[record.cell.id] for record in group.records],
             }
             for group in group_failures(run.records)
@@ -108,11 +107,17 @@ def _cell(record: Record, places: Places) -> dict[str, Any]:
         "rules": record.rules,
         "expected": record.expected.summary,
         "ways": [
-            [way.outcome, _full(way.sources), way.backend or "", round(way.share, 3), " ".join(way.rules)]
+            [
+                way.outcome,
+                formatting.list_addresses(way.sources),
+                way.backend or "",
+                round(way.share, 3),
+                " ".join(way.rules),
+            ]
             for way in record.expected.paths
         ],
         "observed": observed.summary,
-        "seen": [[_full([seen]), seen.count] for seen in observed.sources],
+        "seen": [[formatting.list_addresses([seen]), seen.count] for seen in observed.sources],
         "attempts": [_attempt(one) for one in observed.attempts],
         "account": [[line.label, line.text] for line in record.account],
     }
@@ -127,12 +132,3 @@ def _attempt(one: Try) -> list[Any]:
 
 def _said(sources: Iterable[Address]) -> str:
     return formatting.join_names(source.label for source in sources)
-
-
-def _full(sources: Iterable[Address]) -> str:
-    """Addresses with what they are: `10.244.1.0 vtep(n1)`, `10.244.1.11 pod-n1, kept`."""
-    told = []
-    for source in sources:
-        names = [name for name in dict.fromkeys((source.name, source.label)) if name != str(source.address)]
-        told.append(f"{source.address} {', '.join(names)}".rstrip())
-    return " or ".join(told)

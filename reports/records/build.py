@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from probes.judging.run_judge import Judge
@@ -31,7 +32,7 @@ def records(judge: Judge, cells: Iterable[Cell]) -> Iterator[Record]:
             case.expectation,
             case.observation,
             verdicts,
-            naming=lambda address, cell=cell: judge.short_name(address, cell),  # type: ignore[misc] # binds the cell
+            naming=partial(judge.name, cell=cell),
         )
 
 

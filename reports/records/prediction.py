@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from probes.oracle.address_names import name
+from probes.oracle.address_names import owners
 from probes.oracle.environment import Environment
 from probes.oracle.predict import expect
 from probes.oracle.stages.arrival import departing
 from probes.plan.plan import plan
-from reports import formatting
 from reports.records import record
 from reports.records.run import DeclaredTopology, OmittedCell
 from reports.records.schema import CellKey, Expected, ReportModel
@@ -24,7 +23,7 @@ from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
@@ -59,19 +58,19 @@ class Prediction(ReportModel):
     def of(cls, topology: Topology, overrides: dict[str, JsonValue] | None = None) -> Self:
         """Predict a whole topology. UnsupportedMode for a kube-proxy the oracle has no rules for."""
         planned, snapshot = plan(topology), declared(topology)
-        environment = Environment.of(topology)
+        environment, known = Environment.of(topology), owners(topology, snapshot)
         return cls(
             told=str(environment),
             environment=TypeAdapter(Environment).dump_python(environment, mode="json"),
             topology=DeclaredTopology.of(topology),
             overrides=overrides or {},
-            cells=tuple(predicted(topology, snapshot, cell) for cell in planned.cells),
+            cells=tuple(predict_cell(topology, snapshot, cell, known) for cell in planned.cells),
             omissions=tuple(OmittedCell.of(omission) for omission in planned.omissions),
         )
 
 
-def predicted(topology: Topology, snapshot: Snapshot, cell: Cell) -> Predicted:
-    """What must come back for one cell of this cluster."""
+def predict_cell(topology: Topology, snapshot: Snapshot, cell: Cell, known: Mapping[IPAddress, str]) -> Predicted:
+    """Return what must come back for one cell; `known`: the owner of each address."""
     try:
         target = resolve(cell.frontend, topology, snapshot)
         expectation = expect(topology, snapshot, cell)
@@ -80,23 +79,23 @@ def predicted(topology: Topology, snapshot: Snapshot, cell: Cell) -> Predicted:
     return Predicted(
         cell=record.key(cell),
         target=str(target),
-        expected=record.expected(expectation, naming(topology, snapshot, cell)),
+        expected=record.expected(expectation, name_for(topology, snapshot, cell, known)),
         because=expectation.because,
         rules=expectation.rules,
     )
 
 
-def naming(topology: Topology, snapshot: Snapshot, cell: Cell) -> Callable[[IPAddress], str]:
-    """How addresses are called in this cell: the client's own is `kept`, others `cni0(n1)`, `pod-n1` ..."""
+def name_for(
+    topology: Topology, snapshot: Snapshot, cell: Cell, known: Mapping[IPAddress, str]
+) -> Callable[[IPAddress], str]:
+    """Return the function that names addresses in this cell: the client's own is `kept`, others have their owner."""
     own = departing(cell.vantage, topology, snapshot).source
-    known: dict[IPAddress, str] = {own: "kept"}
 
-    def called(address: IPAddress) -> str:
-        if address not in known:
-            known[address] = formatting.short_name(str(address), name(address, topology, snapshot))
-        return known[address]
+    def name(address: IPAddress) -> str:
+        owner = "kept" if address == own else known.get(address)
+        return f"{address} ({owner})" if owner else str(address)
 
-    return called
+    return name
 
 
 def schema() -> str:

@@ -96,7 +96,7 @@ class _Called:
     own: frozenset[str]
 
     def address(self, address: IPAddress) -> Address:
-        name = formatting.short_name(str(address), self.naming(address))
+        name = formatting.short_name(self.naming(address))
         return Address(address=address, name=name, kept=name == "kept" or str(address) in self.own)
 
 

@@ -12,12 +12,13 @@ from rich.text import Text
 
 from probes.observation import Outcome
 from probes.oracle import trace
+from probes.oracle.address_names import owners
 from probes.oracle.catalogue import REPORTED, confirmed, step_of, versions
 from probes.oracle.connection import Connection, Disposition, EndpointPool, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.stages.endpoints import pooled
 from reports import formatting
-from reports.records.prediction import naming
+from reports.records.prediction import name_for
 from reports.records.schema import ReportModel
 from reports.terminal.theme import printed
 from topologies.common.addresses import IPAddress
@@ -69,7 +70,11 @@ class ExplainedPath(ReportModel):
 
 def why(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[ExplainedPath, ...]:
     """Every way of this cell; ways that read the same are one, their shares added."""
-    called = naming(topology, snapshot, cell)
+    name = name_for(topology, snapshot, cell, owners(topology, snapshot))
+
+    def called(address: IPAddress) -> str:
+        return formatting.short_name(name(address))
+
     shares: dict[tuple[str, tuple[ExplanationStep, ...]], float] = {}
     for way in trace.trace_paths(topology, snapshot, cell):
         after = (*way.decisions[1:], None)

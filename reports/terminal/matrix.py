@@ -11,7 +11,7 @@ from rich.text import Text
 
 from probes.judging.verdict import Result
 from reports import formatting
-from reports.columns import LEGEND, Placed, Places
+from reports.columns import LEGEND, Placed, Places, by_service
 from reports.formatting import MARKS
 from reports.terminal.theme import COLOURS, printed
 
@@ -53,8 +53,7 @@ def tables(
     """A table per Service of whatever has a cell: `face` shows one, `score` stands beside the Service's name."""
     places = Places.of(declared)
     blocks: list[RenderableType] = []
-    for service in dict.fromkeys(item.cell.service for item in items):
-        own = [item for item in items if item.cell.service == service]
+    for service, own in by_service(items).items():
         title = Text(service, style="bold").append(f"  {score(own)}", style="not bold")
         if about := places.abouts.get(service):
             title.append(f"   {about}", style="not bold dim")
@@ -84,9 +83,11 @@ def _chunks(names: Iterable[str], faces: Faces, room: int) -> list[tuple[str, ..
     """Columns in groups that fit `room`, `GAP` characters between them."""
     chunks: list[tuple[str, ...]] = []
     used = room + 1
+    widest: dict[str, int] = {}
+    for (_, name), text in faces.items():
+        widest[name] = max(widest.get(name, 0), len(text))
     for name in names:
-        texts = [len(text) for (_, at), text in faces.items() if at == name]
-        need = min(WIDEST, max(*map(len, name.split(".")), *texts)) + GAP
+        need = min(WIDEST, max(*map(len, name.split(".")), widest[name])) + GAP
         if used + need > room or not chunks:
             chunks.append(())
             used = 0

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from probes.judging.verdict import Result
 from reports.analysis.counts import count_verdicts
-from reports.analysis.failure_groups import group_failures
+from reports.analysis.failure_groups import count_coordinates, group_failures
 from reports.formatting import MARKS
 from reports.terminal.theme import COLOURS, printed
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reports.analysis.failure_groups import FailureGroup
+    from reports.analysis.failure_groups import FailureGroup, Totals
     from reports.records.record import Record
 
 REASONS = 5  # reasons for inconclusive cells that are told first; the rest is counted
@@ -57,8 +57,9 @@ def render(records: Sequence[Record], width: int = 120, *, color: bool = False, 
             Text(),
             _counts_table("from", records, lambda record: record.cell.vantage),
         ]
+    totals = count_coordinates(records)
     for number, group in enumerate(group_failures(records), start=1):
-        blocks += _group(number, group, records)
+        blocks += _group(number, group, totals)
     blocks.append(_total(records))
     if evidence:
         blocks.append(Text(f"details  {evidence}", overflow="fold"))
@@ -70,8 +71,11 @@ def _counts_table(title: str, records: Sequence[Record], key: Callable[[Record],
     table.add_column(title, overflow="fold")
     for result in Result:
         table.add_column(f"{MARKS[result]} {result}", justify="right")
+    by_name: dict[str, list[Record]] = {}
+    for record in records:
+        by_name.setdefault(key(record), []).append(record)
     for name in dict.fromkeys(key(record) for record in records if record.verdict is not Result.PASS):
-        found = count_verdicts(record for record in records if key(record) == name)
+        found = count_verdicts(by_name[name])
         table.add_row(name, *(_number(result, count) for result, count in found.items()))
     return table
 
@@ -80,14 +84,14 @@ def _number(result: Result, count: int) -> Text:
     return Text(str(count), style=COLOURS[result]) if count else Text("·", style="dim")
 
 
-def _group(number: int, group: FailureGroup, records: Sequence[Record]) -> list[RenderableType]:
+def _group(number: int, group: FailureGroup, totals: Totals) -> list[RenderableType]:
     """The headline, what the cells share and which they are, then the account of the first."""
     first, *others = group.records
     mark = f"{MARKS[group.verdict]} {number}. {group.headline}"
     size = f"  {len(group.records)} cells" if others else ""
     blocks: list[RenderableType] = [Text(f"\n{mark}{size}", style=COLOURS[group.verdict])]
     if others:
-        blocks += [_line("shared", ", ".join(told))] if (told := group.shared(records)) else []
+        blocks += [_line("shared", ", ".join(told))] if (told := group.shared(totals)) else []
         blocks += [_line("rules", " ".join(group.rules))] if group.rules else []
         listed = [f"{frontend}  from {' '.join(who)}" for frontend, who in group.where[:SHOWN]]
         blocks += [_line("" if index else "cells", text) for index, text in enumerate(listed)]
