@@ -97,9 +97,9 @@ def _text(prediction: Prediction, options: argparse.Namespace) -> str:
 def _why(topology: Topology, options: argparse.Namespace) -> str:
     cell = cell_of(topology, options.why)
     snapshot = declared(topology)
-    courses = explanation.why(topology, snapshot, cell)
+    courses = explanation.explain(topology, snapshot, cell)
     if output.choose_format(options) == "json":
-        return explanation.written(cell.id, courses)
+        return explanation.to_json(cell.id, courses)
     if output.choose_format(options) == "html":
         message = "--why is text or JSON; the page of the whole prediction has the explanation of each cell"
         raise CommandError(message)

@@ -1,4 +1,4 @@
-"""What other tools show of a cell's test: Allure labels and parameters, JUnit properties. No attachment a cell."""
+"""Allure labels and parameters, and JUnit properties, of a cell's test. Attaches nothing."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def describe(record: Record, topology: str) -> None:
         "from": cell.vantage_kind,
         "node": cell.vantage_node or "outside",
     }
-    told = {"target": record.target, "expected": record.expected.summary, "observed": record.observed.summary}
+    results = {"target": record.target, "expected": record.expected.summary, "observed": record.observed.summary}
     for name, value in {**asked, "family": cell.family, "protocol": cell.protocol}.items():
         allure.dynamic.parameter(name, value)
-    for name, value in told.items():
+    for name, value in results.items():
         allure.dynamic.parameter(name, value, excluded=True)  # may differ between runs: no part of the history's key
 
 
 def properties(record: Record) -> list[tuple[str, str]]:
-    """The JUnit properties of a cell's test case: (name, value) pairs, for `user_properties`."""
+    """Return the JUnit properties of a cell's test case, as (name, value) pairs for `user_properties`."""
     return [
         ("cell", record.cell.id),
         ("verdict", record.verdict.value),

@@ -1,4 +1,4 @@
-"""Where a frontend is, seen from who asks: the columns of a matrix, alike for every vantage. Pure.
+"""Where a frontend is, seen from the vantage: the columns of a matrix, the same for every vantage. Pure.
 
 `nodeport.n1` is another column for each node; `nodeport.own`, `nodeport.other with` and `nodeport.other without` (a
 node with, without an endpoint of the Service) are the classes the plan asks, so every vantage has a cell in them.
@@ -44,9 +44,9 @@ def by_service(items: Iterable[P]) -> dict[str, list[P]]:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What a run's declared topology says of its Services; without one, NodePorts keep their node's name."""
+    """The endpoints' nodes and the description of each Service; without them, NodePorts keep their node's name."""
 
-    homes: Mapping[str, frozenset[str]]
+    endpoint_nodes: Mapping[str, frozenset[str]]
     abouts: Mapping[str, str]
 
     @classmethod
@@ -58,18 +58,20 @@ class Places:
         services = {str(service.get("name", "")): service for service in _declared(declared, "services")}
         found = {name: backends.get(str(service.get("app", "")), []) for name, service in services.items()}
         return cls(
-            homes={name: frozenset(str(backend.get("node", "")) for backend in own) for name, own in found.items()},
+            endpoint_nodes={
+                name: frozenset(str(backend.get("node", "")) for backend in own) for name, own in found.items()
+            },
             abouts={name: _about(services[name], own) for name, own in found.items()},
         )
 
     def column(self, cell: CellKey) -> str:
-        """`clusterip`, `nodeport.own`, `nodeport.other with`; family and protocol only where not the usual v4 tcp."""
+        """Return a cell's column: `clusterip`, `nodeport.own`, `nodeport.other with`, `clusterip v6 udp`."""
         usual = (cell.family, cell.protocol) == _USUAL
-        told = self._node_port(cell) if cell.frontend_kind == FrontendKind.NODE_PORT else cell.frontend
-        return told if usual else f"{told} {cell.family} {cell.protocol}"
+        label = self._node_port(cell) if cell.frontend_kind == FrontendKind.NODE_PORT else cell.frontend
+        return label if usual else f"{label} {cell.family} {cell.protocol}"
 
     def columns(self, items: Iterable[Placed]) -> tuple[str, ...]:
-        """The columns of a Service's table, kinds in a fixed order."""
+        """Return the columns of a Service's table, kinds in a fixed order."""
         found = {self.column(item.cell): item.cell.frontend_kind for item in items}
 
         def rank(label: str) -> tuple[int, int, str]:
@@ -82,16 +84,16 @@ class Places:
 
     def _node_port(self, cell: CellKey) -> str:
         kind, _, place = cell.frontend.partition(".")
-        node, at = split(place)
+        node, at = split_place(place)
         if node == cell.vantage_node:
             return f"{kind}.own {at}".rstrip()
-        if at or place == At.LOOPBACK or cell.service not in self.homes:
+        if at or place == At.LOOPBACK or cell.service not in self.endpoint_nodes:
             return cell.frontend
-        return f"{kind}.other {'with' if node in self.homes[cell.service] else 'without'}"
+        return f"{kind}.other {'with' if node in self.endpoint_nodes[cell.service] else 'without'}"
 
 
-def split(place: str) -> tuple[str, str]:
-    """A NodePort label's node and address there: `n1-cni0` -> n1, cni0; `worker-1` -> worker-1 and nothing."""
+def split_place(place: str) -> tuple[str, str]:
+    """Return the node and the address of a NodePort label: `n1-cni0` -> n1, cni0; `worker-1` -> worker-1, empty."""
     node, _, at = place.rpartition("-")
     return (node, at) if node and at in _BESIDES else (place, "")
 
@@ -113,8 +115,8 @@ def _about(service: Mapping[str, Any], backends: Iterable[Mapping[str, Any]]) ->
         parts.append(f"internalTrafficPolicy {service['internal_traffic_policy']}")
     if service.get("session_affinity", "None") != "None":
         parts.append(f"sessionAffinity {service['session_affinity']}")
-    homes = [
+    endpoints = [
         f"{one.get('name')} on {one.get('node')}{' (hostNetwork)' if one.get('host_network') else ''}"
         for one in backends
     ]
-    return ", ".join([*filter(None, parts), *(homes or ["no endpoints"])])
+    return ", ".join([*filter(None, parts), *(endpoints or ["no endpoints"])])

@@ -1,4 +1,4 @@
-"""The short sentences of a report: one way to say a count, a source, an outcome, wherever it is told. Pure."""
+"""Short texts that the terminal, HTML and records share: counts, sources, outcomes, addresses. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reports.records.schema import Address
 
 MARKS = {Result.PASS: "✓", Result.FAIL: "✗", Result.INCONCLUSIVE: "?"}
-_TOLD = {
+_WORDS = {
     Outcome.REFUSED: "refused",
     Outcome.TIMEOUT: "timed out",
     Outcome.RESET: "reset",
@@ -26,7 +26,7 @@ _PLACED = re.compile(r"^(?P<kind>[^()]+?)\s?\((?P<place>[^()]*)\)$")
 
 
 def summarize_observed(outcomes: Mapping[Outcome, int], backends: Mapping[str, int], trouble: str = "") -> str:
-    """The split of a sample: `17 of 20 ok (web-a 9, web-b 8); 3 timed out`; trouble comes first."""
+    """Return the split of a sample: `17 of 20 ok (web-a 9, web-b 8); 3 timed out`. Trouble comes first."""
     total = sum(outcomes.values())
     if not total:
         return f"not asked: {trouble}" if trouble else "not asked"
@@ -34,23 +34,23 @@ def summarize_observed(outcomes: Mapping[Outcome, int], backends: Mapping[str, i
     if outcomes.get(Outcome.OK):
         who = ", ".join(f"{backend} {count}" for backend, count in sorted(backends.items()))
         parts.append(f"{outcomes[Outcome.OK]} of {total} ok" + (f" ({who})" if who else ""))
-    for outcome, said in _TOLD.items():
+    for outcome, words in _WORDS.items():
         if outcomes.get(outcome):
             count = f"{outcomes[outcome]}" if parts else f"{outcomes[outcome]} of {total}"
-            parts.append(f"{count} {said}")
-    told = "; ".join(parts)
-    return f"{trouble}; as far as it came: {told}" if trouble else told
+            parts.append(f"{count} {words}")
+    text = "; ".join(parts)
+    return f"{trouble}; before that: {text}" if trouble else text
 
 
 def summarize_expected(ways: Iterable[tuple[Outcome, Sequence[str], str | None]], *, sticky: bool) -> str:
-    """The allowed answers, (outcome, sources, backend) each, in one line: `ok from web-a or web-b, source kept`."""
+    """Return allowed answers, each (outcome, sources, backend), in one line: `ok from web-a or web-b, source kept`."""
     backends: dict[tuple[Outcome, str], list[str]] = {}
     for outcome, sources, backend in ways:
         backends.setdefault((outcome, " or ".join(sources)), []).extend([backend] if backend else [])
     parts = []
-    for (outcome, whence), who in backends.items():
-        told = f" from {' or '.join(dict.fromkeys(who))}" if who else ""
-        parts.append(f"{outcome.value}{told}{f', source {whence}' if whence else ''}")
+    for (outcome, source), who in backends.items():
+        answered = f" from {' or '.join(dict.fromkeys(who))}" if who else ""
+        parts.append(f"{outcome.value}{answered}{f', source {source}' if source else ''}")
     return " | ".join(parts) + (" (always the same backend)" if sticky else "") or "nothing allowed"
 
 
@@ -71,7 +71,7 @@ def list_addresses(addresses: Iterable[Address]) -> str:
 
 
 def join_names(names: Iterable[str]) -> str:
-    """Names of one kind share it, kinds of one place that: `vtep(n1,n2) kept`, `vtep/cni0(n1)`."""
+    """Join names; those of one kind or one node share it: `vtep(n1,n2) kept`, `vtep/cni0(n1)`."""
     places: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         match = _PLACED.match(name)
@@ -86,7 +86,7 @@ def join_names(names: Iterable[str]) -> str:
 
 
 def format_cell(outcomes: Mapping[Outcome, int], sources: Iterable[str], trouble: str = "") -> str:
-    """A matrix cell: `ok kept`, `ok vtep(n1)`, `timeout`, `17/20 ok kept, timeout`, `not asked`."""
+    """Return the text of a matrix cell: `ok kept`, `ok vtep(n1)`, `timeout`, `17/20 ok kept, timeout`, `not asked`."""
     total = sum(outcomes.values())
     if trouble or not total:
         return "not asked" if not total else "cut short"

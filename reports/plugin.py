@@ -1,4 +1,4 @@
-"""pytest's side of the reports: journal, JUnit properties, Allure labels, the terminal's last word, run.json, HTML."""
+"""The pytest plugin of the reports: journal, JUnit properties, Allure labels, terminal summary, run.json, HTML."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reports import allure
 from reports.html import claims
 from reports.html import run as html
 from reports.records import build, journal
-from reports.records.crash_recovery import Epilogue
+from reports.records.crash_recovery import CrashRecovery
 from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timings
 from reports.terminal import failure, matrix, summary
@@ -40,32 +40,32 @@ STARTED = pytest.StashKey[datetime]()
 RECORDS = pytest.StashKey[dict[str, Record]]()
 TROUBLE = pytest.StashKey[str]()
 JOURNAL = pytest.StashKey[journal.Journal]()
-TOLD = pytest.StashKey[bool]()
-EPILOGUE = pytest.StashKey[Epilogue]()
+SAVED = pytest.StashKey[bool]()
+RECOVERY = pytest.StashKey[CrashRecovery]()
 REPORT = "report.html"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Remember when the run began; JUnit goes into the run's folder unless it was told where."""
+    """Note when the run began."""
     config.stash[STARTED] = datetime.now(UTC)
     config.stash[RECORDS] = {}
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Start who has the last word should we be killed; the workers of xdist leave that to the main process."""
+    """Start the process that recovers the run if it is killed; not in an xdist worker."""
     config = session.config
     if not (hasattr(config, "workerinput") or config.getoption("collectonly") or config.getoption("--simulate")):
-        config.stash[EPILOGUE] = Epilogue.begin(config.stash[RUN])
+        config.stash[RECOVERY] = CrashRecovery.begin(config.stash[RUN])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let the epilogue go; it has work only where `run.json` could not be written."""
-    if EPILOGUE in config.stash:
-        config.stash[EPILOGUE].end(told=TOLD in config.stash)
+    """End that process; it has work only if `run.json` could not be written."""
+    if RECOVERY in config.stash:
+        config.stash[RECOVERY].end(saved=SAVED in config.stash)
 
 
 def pytest_hairpin_begins(config: pytest.Config) -> None:
-    """From now on there is a readable `run.json`, however the run ends."""
+    """Write the first `run.json`, so that there is one however the run ends."""
     folder = config.stash[RUN]
     with _troubled(config):
         config.stash[JOURNAL] = journal.Journal(folder, _header(config))
@@ -73,21 +73,21 @@ def pytest_hairpin_begins(config: pytest.Config) -> None:
 
 
 def pytest_hairpin_settled(config: pytest.Config, answers: Answers) -> None:
-    """Versions and the snapshot, without which nothing observed can be judged."""
+    """Write the versions and the snapshot, which judging needs."""
     with _troubled(config):
-        pages = config.stash[JOURNAL]
-        pages.head(_header(config, answers))
-        pages.settle(answers.snapshot)
+        log = config.stash[JOURNAL]
+        log.head(_header(config, answers))
+        log.settle(answers.snapshot)
 
 
 def pytest_hairpin_heard(config: pytest.Config, observations: dict[str, Observation]) -> None:
-    """What was observed is on disk before it is judged."""
+    """Write observations before they are judged."""
     with _troubled(config):
         config.stash[JOURNAL].observe(observations.values())
 
 
 def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cell]) -> None:
-    """Judge every cell and write its record at once, in the process that asked or whichever comes first."""
+    """Judge every cell and write its record at once, in the process that probed or in the first worker."""
     began = time.monotonic()
     config.stash[RECORDS] = {record.cell.id: record for record in build.records(judge, cells)}
     timings = Timings(**judge.answers.timings, judge=time.monotonic() - began)
@@ -100,17 +100,17 @@ def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cel
             _write(config, journal.Journal(folder, header))
 
 
-def _write(config: pytest.Config, pages: journal.Journal) -> None:
-    """Journal every record. On a full disk what is not written stays in memory and is told all the same."""
-    with pages:
+def _write(config: pytest.Config, log: journal.Journal) -> None:
+    """Write every record to the journal. On a full disk records stay in memory and are still reported."""
+    with log:
         for record in config.stash[RECORDS].values():
             with contextlib.suppress(journal.JournalError):
-                pages.append(record)
+                log.append(record)
 
 
 @contextlib.contextmanager
 def _troubled(config: pytest.Config) -> Iterator[None]:
-    """A journal that cannot be written ends nothing: the run is still asked, judged and told in the terminal."""
+    """Keep the first error of the journal for the summary: the run goes on without its journal."""
     try:
         yield
     except (journal.JournalError, KeyError) as error:  # KeyError: the journal could not be opened in the first place
@@ -136,7 +136,7 @@ def _header(config: pytest.Config, answers: Answers | None = None, timings: Timi
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> object:
-    """After a cell's test: its record as JUnit properties, and as Allure labels where that plugin is at work."""
+    """Add a cell's record to its test: JUnit properties, and Allure labels if that plugin is active."""
     try:
         return (yield)
     finally:
@@ -148,7 +148,7 @@ def pytest_runtest_call(item: pytest.Item) -> object:
 
 
 def _cell(item: pytest.Item) -> Cell | None:
-    """The cell this item is about; None for a test of something else."""
+    """Return the cell of a test; None if it has none."""
     found: Cell | None = getattr(getattr(item, "callspec", None), "params", {}).get("cell")
     return found
 
@@ -157,17 +157,17 @@ def _cell(item: pytest.Item) -> Cell | None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A cell's failure is its promise and its account; anything else that goes wrong keeps its traceback."""
+    """Show a cell's failure as promise and account; any other error keeps its traceback."""
     report = yield
     if call.excinfo is not None and call.excinfo.errisinstance((AssertionError, NotTestedError)) and _cell(item):
         promise = getattr(getattr(item, "function", None), "__doc__", None)
-        report.longrepr = failure.told(promise, str(call.excinfo.value))
+        report.longrepr = failure.format_failure(promise, str(call.excinfo.value))
     return report
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Say what was not tested before anything else is said of the run."""
+    """Print what was not tested before everything else."""
     config = session.config
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
@@ -180,7 +180,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _records(config: pytest.Config) -> tuple[Record, ...]:
-    """The records of this run, also those of the workers of xdist."""
+    """Return the records of this run, including those of xdist workers."""
     if config.stash[RECORDS]:
         return tuple(config.stash[RECORDS].values())
     try:
@@ -190,7 +190,7 @@ def _records(config: pytest.Config) -> tuple[Record, ...]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The matrix, the failures with their account, and where the files are."""
+    """Print the matrix, the failures with their accounts, and the files."""
     folder = config.stash[RUN]
     if hasattr(config, "workerinput") or not (config.stash[RECORDS] or (folder / journal.MAIN).exists()):
         return
@@ -215,7 +215,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
-    """Put the run together; what cannot be written is said, and the run is told all the same."""
+    """Return the run, and what could not be written of it."""
     folder, began, records = config.stash[RUN], time.monotonic(), config.stash[RECORDS]
     troubles = [config.stash[TROUBLE]] if TROUBLE in config.stash else []
     answered = bool(records) or (folder / ANSWERS).exists()
@@ -226,7 +226,7 @@ def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
         html.write(run, folder / REPORT)
         run = run.model_copy(update={"timings": run.timings.model_copy(update={"report": time.monotonic() - began})})
         journal.save(run, folder)
-        config.stash[TOLD] = True
+        config.stash[SAVED] = True
         if run.records:
             claims.write(folder / claims.FOLDER, [run])
     except journal.JournalError as error:

@@ -47,7 +47,7 @@ class Judge:
     neighbours: dict[tuple[str, str], list[Cell]] = field(default_factory=dict)
     derived: dict[str, Expectation] = field(default_factory=dict)
     seen: dict[str, Observation] = field(default_factory=dict)
-    cases: dict[str, judges.Case] = field(default_factory=dict)
+    cases: dict[str, judges.JudgedCell] = field(default_factory=dict)
 
     @classmethod
     def over(cls, topology: Topology, answers: Answers, cells: Iterable[Cell], folder: str = "") -> Judge:

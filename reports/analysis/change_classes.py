@@ -63,7 +63,7 @@ MEANINGS = {
 }
 
 
-def of_verdicts(before: Result, after: Result) -> Kind | None:
+def classify_verdicts(before: Result, after: Result) -> Kind | None:
     """Return how the verdict of a cell changes from one run to another; None if it passes in both, or neither knows."""
     if after is Result.FAIL:
         return Kind.STILL_FAILING if before is Result.FAIL else Kind.NEWLY_FAILING
@@ -74,13 +74,13 @@ def of_verdicts(before: Result, after: Result) -> Kind | None:
     return Kind.FIXED if before is Result.FAIL else Kind.NO_LONGER_INCONCLUSIVE
 
 
-def of_answers(before: SideAnswer, after: SideAnswer, statistics: Likelihood = SAME) -> Kind | None:
+def classify_answers(before: SideAnswer, after: SideAnswer, statistics: Likelihood = SAME) -> Kind | None:
     """Return how the answer of a cell changes; None if it does not, as far as both sides can show."""
     if _differ(before, after):
         return _difference(before, after)
     if statistics.refuted:
         return _refuted(before, after)
-    if _predicted_otherwise(before, after):
+    if _predicted_differently(before, after):
         return Kind.CHANGED_SHARE
     if statistics.doubtful:
         return Kind.UNPROVEN_SHARE
@@ -92,16 +92,16 @@ def _difference(before: SideAnswer, after: SideAnswer) -> Kind:
     if was != now:
         lost = Kind.LOST_REACHABILITY if now == NEVER else Kind.INTERMITTENT
         return lost if now < was else Kind.GAINED_REACHABILITY
-    return Kind.CHANGED_REFUSAL if was == NEVER else _answered_otherwise(before, after)
+    return Kind.CHANGED_REFUSAL if was == NEVER else _different_answer(before, after)
 
 
 def _refuted(before: SideAnswer, after: SideAnswer) -> Kind:
-    """Every answer was possible, but the sample is not one of the other side's."""
+    """Classify a change in which every answer was possible, but the sample is too unlikely."""
     kind = _difference(before, after)
     return Kind.CHANGED_SHARE if kind is Kind.CHANGED_REFUSAL else kind
 
 
-def _predicted_otherwise(before: SideAnswer, after: SideAnswer) -> bool:
+def _predicted_differently(before: SideAnswer, after: SideAnswer) -> bool:
     both = before.predicted and after.predicted
     return both and any(abs(before.shares[one] - after.shares[one]) > LITTLE for one in before.shown)
 
@@ -121,8 +121,8 @@ def _level(answer: SideAnswer) -> int:
     return ALWAYS if outcomes == {Outcome.OK} else SOMETIMES
 
 
-def _answered_otherwise(before: SideAnswer, after: SideAnswer) -> Kind:
-    """Reachable as before: other backends, other sources, or (intermittent both times) otherwise refused."""
+def _different_answer(before: SideAnswer, after: SideAnswer) -> Kind:
+    """Classify a change of a cell that is as reachable as before, by backends, sources and refusals."""
     old_backends, new_backends = ({reply.backend for reply in _answered(one)} for one in (before, after))
     old_sources, new_sources = ({reply.source for reply in _answered(one)} for one in (before, after))
     if new_backends - old_backends:

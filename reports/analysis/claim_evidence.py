@@ -43,41 +43,41 @@ STANDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class VersionSpan:
-    """What the rules say over a range of versions, and the rules that weigh most."""
+    """The predicted answer in a range of versions, in full and in brief, and the rules that decide it."""
 
     versions: str
-    told: str
+    answer: str
     brief: str
     rules: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PredictedCase:
-    """A case, its cells with the same answer together. `otherwise`: where it is the other way round."""
+    """The cells of a case that have the same answer. `counter`: a case in which the claim must not hold."""
 
     world: str
     conditions: tuple[str, ...]
     cells: tuple[str, ...]
     spans: tuple[VersionSpan, ...]
-    otherwise: bool
+    counter: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedCell:
-    """What one cell of a run showed of a claim. `otherwise`: it is a cell where it is the other way round."""
+    """What one cell of a run showed for a claim. `counter`: in this cell the claim must not hold."""
 
     run: str
     cell: str
-    told: str
+    answer: str
     brief: str
     result: Result
     note: str
-    otherwise: bool
+    counter: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimEvidence:
-    """A claim as its page tells it. `short`: the rules' answer in the cell itself; `unshown`: why no run showed it."""
+    """A claim with its evidence. `short`: the predicted answers in brief; `unshown`: why no run has evidence."""
 
     id: str
     claim: Claim
@@ -90,22 +90,22 @@ class ClaimEvidence:
 
     @property
     def seen(self) -> dict[str, str]:
-        """What each run showed, in few words."""
-        told: dict[str, dict[str, None]] = {}
-        for one in sorted(self.shown, key=lambda one: one.otherwise):
-            if not one.otherwise or one.run not in told:
-                told.setdefault(one.run, {})["otherwise: " * one.otherwise + one.brief] = None
-        return {run: " or ".join(briefs) for run, briefs in told.items()}
+        """Return what each run showed, in brief."""
+        found: dict[str, dict[str, None]] = {}
+        for one in sorted(self.shown, key=lambda one: one.counter):
+            if not one.counter or one.run not in found:
+                found.setdefault(one.run, {})["without the condition: " * one.counter + one.brief] = None
+        return {run: " or ".join(briefs) for run, briefs in found.items()}
 
     @property
     def result(self) -> Result | None:
-        """All that runs showed, the worst first; None if none did."""
+        """Return the worst result that runs showed; None without evidence."""
         ranked = (Result.FAIL, Result.INCONCLUSIVE, Result.PASS)
         return min((one.result for one in self.shown), key=ranked.index, default=None)
 
 
 def collect_evidence(page: Page, runs: Sequence[Run] = ()) -> dict[str, ClaimEvidence]:
-    """Every claim of a page by its id, predicted, and shown by these runs where they can."""
+    """Return the evidence for every claim of a page, by its id."""
     topologies = [_topology(run) for run in runs]
     shown = [_shown(page, run, topology) for run, topology in zip(runs, topologies, strict=True)]
     return {name: _face(page, name, claim, shown, topologies) for name, claim in page.claims()}
@@ -114,8 +114,8 @@ def collect_evidence(page: Page, runs: Sequence[Run] = ()) -> dict[str, ClaimEvi
 def _face(
     page: Page, name: str, claim: Claim, shown: Sequence[dict[str, list[ObservedCell]]], topologies: Sequence[Topology]
 ) -> ClaimEvidence:
-    tried = tuple(_tried(page, claim.cases, otherwise=False)) + tuple(_tried(page, claim.otherwise, otherwise=True))
-    leading = [span for one in tried if not one.otherwise for span in one.spans]
+    tried = tuple(_tried(page, claim.cases, counter=False)) + tuple(_tried(page, claim.otherwise, counter=True))
+    leading = [span for one in tried if not one.counter for span in one.spans]
     seen = tuple(one for run in shown for one in run.get(name, ()))
     return ClaimEvidence(
         id=name,
@@ -129,55 +129,59 @@ def _face(
     )
 
 
-def _tried(page: Page, cases: Iterable[Case], *, otherwise: bool) -> Iterator[PredictedCase]:
+def _tried(page: Page, cases: Iterable[Case], *, counter: bool) -> Iterator[PredictedCase]:
     for case in cases:
         by_cell: dict[str, list[Assessment]] = {}
         for prediction in check.assess(page, [case]):
             by_cell.setdefault(prediction.cell.id.removesuffix("-v4-tcp"), []).append(prediction)
-        alike: dict[tuple[VersionSpan, ...], list[str]] = {}
+        same: dict[tuple[VersionSpan, ...], list[str]] = {}
         for cell, predicted in by_cell.items():
-            alike.setdefault(tuple(_spans(predicted)), []).append(cell)
+            same.setdefault(tuple(_spans(predicted)), []).append(cell)
         world = page.worlds[case.world]
         conditions = tuple(said(path, value) for path, value in world.conditions.items())
-        for spans, cells in alike.items():
-            yield PredictedCase(world.about or case.world, conditions, tuple(cells), spans, otherwise)
+        for spans, cells in same.items():
+            yield PredictedCase(world.about or case.world, conditions, tuple(cells), spans, counter)
 
 
 def _spans(predicted: Sequence[Assessment]) -> Iterator[VersionSpan]:
-    """Neighbouring versions with the same answer together."""
-    alike = groupby(predicted, key=lambda one: (summary(one.endings), check.telling(one.expectation)))
-    for (told, rules), group in alike:
+    """Yield the ranges of versions that have the same answer."""
+    same = groupby(predicted, key=lambda one: (describe_endings(one.endings), check.telling(one.expectation)))
+    for (answer, rules), group in same:
         together = list(group)
         first, last = (f"{one.version.major}.{one.version.minor}" for one in (together[0], together[-1]))
-        yield VersionSpan(first if first == last else f"{first} to {last}", told, brief(together[0].endings), rules)
+        yield VersionSpan(
+            first if first == last else f"{first} to {last}", answer, describe_briefly(together[0].endings), rules
+        )
 
 
 def _short(spans: Sequence[VersionSpan]) -> Iterator[str]:
-    """Each answer once, with its versions where they decide."""
+    """Yield each answer once, with its versions if the answer depends on them."""
     versions: dict[str, list[str]] = {}
     for span in spans:
         versions.setdefault(span.brief, []).append(span.versions)
-    for told, ranges in versions.items():
+    for answer, ranges in versions.items():
         every = {span for others in versions.values() if others is not ranges for span in others}
-        yield told if not every or every & set(ranges) else f"{', '.join(dict.fromkeys(ranges))}: {told}"
+        yield answer if not every or every & set(ranges) else f"{', '.join(dict.fromkeys(ranges))}: {answer}"
 
 
-def summary(endings: Iterable[Ending]) -> str:
-    """All endings in one line: `ok from kept by web-a or web-b; timeout`."""
+def describe_endings(endings: Iterable[Ending]) -> str:
+    """Return all endings in one line: `ok from kept by web-a or web-b; timeout`."""
     backends: dict[str, list[str]] = {}
     for ending in endings:
-        backends.setdefault(brief([ending]), []).extend([ending.backend] if ending.backend else [])
-    return "; ".join(f"{told} by {' or '.join(sorted(set(who)))}" if who else told for told, who in backends.items())
+        backends.setdefault(describe_briefly([ending]), []).extend([ending.backend] if ending.backend else [])
+    return "; ".join(
+        f"{answer} by {' or '.join(sorted(set(who)))}" if who else answer for answer, who in backends.items()
+    )
 
 
-def brief(endings: Iterable[Ending]) -> str:
-    """Outcomes and sources alone: `ok from kept or timeout`."""
-    told = ((ending.outcome.value, check.called(ending)) for ending in endings)
-    return " or ".join(dict.fromkeys(f"{outcome} from {source}" if source else outcome for outcome, source in told))
+def describe_briefly(endings: Iterable[Ending]) -> str:
+    """Return outcomes and sources only: `ok from kept or timeout`."""
+    parts = ((ending.outcome.value, check.called(ending)) for ending in endings)
+    return " or ".join(dict.fromkeys(f"{outcome} from {source}" if source else outcome for outcome, source in parts))
 
 
 def _shown(page: Page, run: Run, topology: Topology) -> dict[str, list[ObservedCell]]:
-    """What a run shows of each claim of a page, by the claim's id."""
+    """Return what a run observed for each claim of a page, by the claim's id."""
     records = {record.cell.id: record for record in run.records}
     found: dict[str, list[ObservedCell]] = {}
     for trial in live.trials(topology):
@@ -220,18 +224,18 @@ def _address_of(record: Record) -> IPAddress:
 
 def _held(trial: live.Trial, record: Record, topology: Topology) -> ObservedCell:
     endings = _endings(record, topology, trial.cell.vantage)
-    cell, otherwise = trial.cell.id.removesuffix("-v4-tcp"), trial.case in trial.claim.otherwise
+    cell, counter = trial.cell.id.removesuffix("-v4-tcp"), trial.case in trial.claim.otherwise
     if record.verdict is Result.INCONCLUSIVE or not endings:
-        return ObservedCell(
-            topology.name, cell, record.headline, "could not be told", Result.INCONCLUSIVE, "", otherwise
-        )
+        return ObservedCell(topology.name, cell, record.headline, "inconclusive", Result.INCONCLUSIVE, "", counter)
     complaint = trial.complaint(endings)
     result = Result.FAIL if complaint else Result.PASS
-    return ObservedCell(topology.name, cell, summary(endings), brief(endings), result, complaint, otherwise)
+    return ObservedCell(
+        topology.name, cell, describe_endings(endings), describe_briefly(endings), result, complaint, counter
+    )
 
 
 def _endings(record: Record, topology: Topology, vantage: Vantage) -> tuple[Ending, ...]:
-    """A record's attempts, as `live.seen` has them; timeouts among refusals that come by ICMP are limited refusals."""
+    """Return the endings of a record's attempts. Timeouts among refusals by ICMP are rate-limited refusals."""
     host = check.host_address(topology, vantage)
     by_icmp = any(way.by_icmp for way in record.expected.paths)
     limited = by_icmp and any(attempt.outcome is Outcome.REFUSED for attempt in record.observed.counted)
@@ -247,9 +251,9 @@ def _endings(record: Record, topology: Topology, vantage: Vantage) -> tuple[Endi
 
 
 def _unshown(page: Page, claim: Claim, topologies: Sequence[Topology]) -> str:
-    """Why no run showed a claim: it has no cell, there is no run, or what the nearest run's cluster lacks."""
+    """Return why no run has evidence: what the nearest run's cluster lacks. Empty without a cell or a run."""
     worlds = [page.worlds[case.world] for case in (*claim.cases, *claim.otherwise)]
     if not worlds or not topologies:
         return ""
     lacking = min((lacks(world, topology) for world in worlds for topology in topologies), key=len)
-    return f"needs {', '.join(lacking)}" if lacking else "needs a workload or a balancer that no run had"
+    return f"needs {', '.join(lacking)}" if lacking else "needs a workload or a load balancer that no run has"

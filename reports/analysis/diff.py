@@ -14,7 +14,7 @@ from pydantic import Field
 from probes.judging.verdict import Result
 from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
 from probes.oracle.catalogue import CATALOGUE, versions
-from reports.analysis.change_classes import MEANINGS, SAME, Kind, of_answers, of_verdicts
+from reports.analysis.change_classes import MEANINGS, SAME, Kind, classify_answers, classify_verdicts
 from reports.analysis.samples import Samples
 from reports.records.schema import ReportModel
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reports.analysis.diff_side import Side, SideAnswer
     from reports.analysis.samples import Likelihood
 
-__all__ = ["MEANINGS", "Change", "ChangeGroup", "Comparison", "Kind", "changed", "compare"]
+__all__ = ["MEANINGS", "Change", "ChangeGroup", "Comparison", "Kind", "compare", "compare_cell"]
 
 
 OBSERVED = "observed"
@@ -102,7 +102,7 @@ class NotCompared(ReportModel):
 
 
 class Comparison(ReportModel):
-    """Everything that changes. `counts` has every kind; `same`: cells that answer alike."""
+    """Everything that changes. `counts` has every kind; `same`: cells with the same answer."""
 
     schema_version: Literal["1"] = "1"
     kind: Literal["comparison"] = "comparison"
@@ -116,7 +116,7 @@ class Comparison(ReportModel):
 
 
 def compare(before: Side, after: Side, chosen: Callable[[str], bool] = lambda _: True) -> Comparison:
-    """Compare the chosen cells that both sides answer; say which could not be compared, and why.
+    """Compare the chosen cells that both sides answer, and list those that cannot be compared.
 
     Between two runs a cell that only one of them could test is compared, too: its verdict changes.
     """
@@ -124,11 +124,11 @@ def compare(before: Side, after: Side, chosen: Callable[[str], bool] = lambda _:
     samples = Samples({name: pair for name, pair in pairs.items() if not any(one.trouble for one in pair)})
     statistics = {name: samples.likelihood(name) for name in samples.pairs}
     changes = [
-        change for name, pair in pairs.items() if (change := changed(*pair, statistics=statistics.get(name, SAME)))
+        change for name, pair in pairs.items() if (change := compare_cell(*pair, statistics=statistics.get(name, SAME)))
     ]
     return Comparison(
-        before=_told(before),
-        after=_told(after),
+        before=_summarize_side(before),
+        after=_summarize_side(after),
         compared=len(pairs),
         same=len(pairs) - len(changes),
         counts={kind: sum(change.kind is kind for change in changes) for kind in Kind},
@@ -147,11 +147,11 @@ def _pairs(before: Side, after: Side) -> dict[str, tuple[SideAnswer, SideAnswer]
     }
 
 
-def changed(before: SideAnswer, after: SideAnswer, statistics: Likelihood = SAME) -> Change | None:
-    """How one cell's answer changes; None if it does not, as far as both sides can tell."""
+def compare_cell(before: SideAnswer, after: SideAnswer, statistics: Likelihood = SAME) -> Change | None:
+    """Return how one cell's answer changes; None if it does not, as far as both sides show."""
     known = not (before.trouble or after.trouble)
-    answer = of_answers(before, after, statistics) if known else None
-    verdict = of_verdicts(before.verdict, after.verdict) if before.verdict and after.verdict else None
+    answer = classify_answers(before, after, statistics) if known else None
+    verdict = classify_verdicts(before.verdict, after.verdict) if before.verdict and after.verdict else None
     kind = verdict or answer
     if kind is None:
         return None
@@ -163,8 +163,8 @@ def changed(before: SideAnswer, after: SideAnswer, statistics: Likelihood = SAME
         after_verdict=after.verdict,
         expected=after.expected if after.verdict is Result.FAIL else "",
         likely=statistics.likely if Kind.UNPROVEN_SHARE in {kind, answer} else None,
-        before=before.told,
-        after=after.told,
+        before=before.summary,
+        after=after.summary,
         before_replies=_replies(before),
         after_replies=_replies(after),
         before_rules=before.rules,
@@ -209,7 +209,7 @@ def _rule(name: str) -> RuleText | None:
     return RuleText(id=name, sentence=rule.sentence, versions=versions(rule), citation=rule.citation)
 
 
-def _told(side: Side) -> SideSummary:
+def _summarize_side(side: Side) -> SideSummary:
     return SideSummary(name=side.name, kind=side.kind, about=side.about, cells=len(side.answers))
 
 
@@ -226,7 +226,7 @@ def _not_compared(before: Side, after: Side, pairs: Iterable[str]) -> Iterable[N
 
 
 def schema() -> str:
-    """The JSON schema of a comparison, ending in a newline."""
+    """Return the JSON schema of a comparison, ending in a newline."""
     written: dict[str, Any] = Comparison.model_json_schema(mode="validation")
     written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     written["title"] = "A Hairpin comparison"

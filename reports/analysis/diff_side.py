@@ -1,20 +1,20 @@
 """One side of a comparison: what each cell answers, predicted or observed, addresses by their names only.
 
 Two clusters have other addresses and the same names (`kept`, `primary(n1)`, `vtep(n1)` ...), so names are what is
-compared. A prediction says all that may come back; an observation shows a part of it.
+compared. A prediction has all possible answers; an observation shows some of them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping  # noqa: TC003 - dataclasses are told by type
+from collections.abc import Mapping  # noqa: TC003 - dataclass fields are resolved at run time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from probes.judging.verdict import Result
 from probes.observation import Outcome
 from reports import formatting
-from reports.records.schema import CellKey  # noqa: TC001 - dataclasses are told by type
+from reports.records.schema import CellKey  # noqa: TC001 - dataclass fields are resolved at run time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reports.records.record import Record
     from reports.records.run import Run
     from reports.records.schema import ExpectedPath
-FEW = 2  # sources that are told with the backend that sees each
+FEW = 2  # sources that are listed with the backend that sees each
 
 
 class Reply(NamedTuple):
@@ -52,7 +52,7 @@ class SideAnswer:
     because: str = ""
     trouble: str = ""
     predicted: bool = True
-    told: str = ""
+    summary: str = ""
     counts: Counter[Reply] = field(default_factory=Counter)
     scouts: Counter[Reply] = field(default_factory=Counter)
     verdict: Result | None = None
@@ -81,12 +81,12 @@ class Side:
 
     @property
     def judged(self) -> dict[str, SideAnswer]:
-        """Every cell that has an answer or is known to have none, answers first."""
+        """Return every cell that has an answer or is known to have none, answers first."""
         return {**self.answers, **self.unknown}
 
     @classmethod
     def predicted(cls, name: str, prediction: Prediction) -> Self:
-        """What a topology's prediction says."""
+        """Return the side of a topology's prediction."""
         answers = {one.cell.id: _predicted(one) for one in prediction.cells}
         missing = {left.cell: f"left out by plan: {left.reason}" for left in prediction.omissions}
         about = f"{prediction.topology.name}, {prediction.told}"
@@ -94,12 +94,12 @@ class Side:
 
     @classmethod
     def observed(cls, name: str, run: Run) -> Self:
-        """What a run showed; a cell that could not be asked has no answer, which is never `unreachable`."""
+        """Return the side of a run. A cell that could not be asked has no answer; it is not `unreachable`."""
         answers = {record.cell.id: _observed(record) for record in run.records}
         missing = {left.cell: f"left out by plan: {left.reason}" for left in run.omissions}
         missing |= dict.fromkeys(run.unasked, "not asked: the run did not get that far")
-        told = " ".join(str(run.environment[key]) for key in ("version", "mode") if key in run.environment)
-        about = f"{run.topology.name}, kube-proxy {told}, asked {run.started:%Y-%m-%d %H:%M:%S}"
+        proxy = " ".join(str(run.environment[key]) for key in ("version", "mode") if key in run.environment)
+        about = f"{run.topology.name}, kube-proxy {proxy}, asked {run.started:%Y-%m-%d %H:%M:%S}"
         return cls(name, "observed", about, *_split(answers, missing))
 
 
@@ -121,7 +121,7 @@ def _predicted(one: Predicted) -> SideAnswer:
         rules=one.rules,
         because=one.because,
         trouble=f"not predicted: {one.trouble}" if one.trouble else "",
-        told=told(shares, exact=True),
+        summary=summarize_shares(shares, exact=True),
         sticky=one.expected.sticky,
         by_icmp=any(way.by_icmp for way in one.expected.paths),
     )
@@ -137,7 +137,7 @@ def _observed(record: Record) -> SideAnswer:
             because=record.because,
             trouble=trouble,
             predicted=False,
-            told=trouble,
+            summary=trouble,
             verdict=Result.INCONCLUSIVE,
         )
     counts, scouts = _attempted(record)
@@ -150,11 +150,11 @@ def _observed(record: Record) -> SideAnswer:
         rules=record.rules,
         because=record.because,
         predicted=False,
-        told=told(shares, exact=False),
+        summary=summarize_shares(shares, exact=False),
         counts=counts,
         scouts=scouts,
         verdict=record.verdict,
-        expected=told(_expected(record.expected.paths), exact=True),
+        expected=summarize_shares(_expected(record.expected.paths), exact=True),
         sticky=record.expected.sticky,
     )
 
@@ -185,10 +185,12 @@ def _attempted(record: Record) -> tuple[Counter[Reply], Counter[Reply]]:
     return counts, scouts
 
 
-def told(shares: Mapping[Reply, float], *, exact: bool) -> str:
-    """`ok from web-a or web-b, source kept`; outcomes that differ with their shares: `75 % ok ..., or 25 % timeout`.
+def summarize_shares(shares: Mapping[Reply, float], *, exact: bool) -> str:
+    """Return shares in words: `ok from web-a or web-b, source kept`.
 
-    `exact`: shares are probabilities; those of an observation are frequencies, told as `about`.
+    Different outcomes have their shares: `75 % ok ..., or 25 % timeout`.
+
+    `exact`: shares are probabilities; those of an observation are frequencies, shown as `about`.
     """
     outcomes = sorted({reply.outcome for reply in shares}, key=lambda outcome: (outcome is not Outcome.OK, outcome))
     parts = []
@@ -196,12 +198,12 @@ def told(shares: Mapping[Reply, float], *, exact: bool) -> str:
         same = sorted(reply for reply in shares if reply.outcome is outcome)
         likely = 100 * sum(shares[reply] for reply in same)
         share = f"{'' if exact else 'about '}{likely:.3g} % " if len(outcomes) > 1 else ""
-        parts.append(f"{share}{_alike(same)}")
+        parts.append(f"{share}{_summarize_replies(same)}")
     return ", or ".join(parts)
 
 
-def _alike(same: Sequence[Reply]) -> str:
-    """Replies of one outcome; of many sources only which they are, not which backend sees which."""
+def _summarize_replies(same: Sequence[Reply]) -> str:
+    """Return replies of one outcome in words; with many sources, backends and sources are listed separately."""
     sources = list(dict.fromkeys(reply.source for reply in same))
     backends = list(dict.fromkeys(reply.backend for reply in same))
     if len(sources) > FEW:

@@ -1,4 +1,4 @@
-"""What did not pass, put together by what it has in common, so that one fault is told once. Pure."""
+"""Groups failed and inconclusive cells by cause, so that one fault is reported once. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probes.judging.verdict import Facet, Result
-from reports.columns import split
+from reports.columns import split_place
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Totals = dict[str, Counter[str]]
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Records that deviate alike at the same kind of frontend. The first one's account stands for all."""
+    """Records with the same deviation at the same kind of frontend. Reports show the account of the first."""
 
     verdict: Result
     headline: str
@@ -29,13 +29,13 @@ class FailureGroup:
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """The rules that all of them rest on, in the first one's order."""
+        """Return the rules that all of them have in common, in the order of the first."""
         first, *others = self.records
         return tuple(rule for rule in first.rules if all(rule in record.rules for record in others))
 
     @property
     def where(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Each frontend in the group, `web-np.nodeport.n2`, and the vantages it was asked from, in order."""
+        """Return each frontend in the group, `web-np.nodeport.n2`, and the vantages of its cells, in order."""
         found: dict[str, list[str]] = {}
         for record in self.records:
             found.setdefault(f"{record.cell.service}.{record.cell.frontend}", []).append(record.cell.vantage)
@@ -67,10 +67,10 @@ def count_coordinates(records: Iterable[Record]) -> Totals:
 
 
 def group_failures(records: Iterable[Record]) -> tuple[FailureGroup, ...]:
-    """What did not pass, by cause; failures before inconclusive, the largest group first.
+    """Group failed and inconclusive records by cause: failed ones first, then by size.
 
-    Failures share the kind of frontend, the facets that failed, and how they deviate: outcomes that came for those
-    that were due, kinds of source address nobody expected, backends that stayed away. Inconclusive ones share their
+    Failures share the kind of frontend, the facets that failed, and how they deviate: unexpected outcomes,
+    kinds of unexpected source addresses, backends that never answered. Inconclusive ones share their
     trouble and where they were asked from.
     """
     found: dict[tuple[object, ...], list[Record]] = {}
@@ -90,7 +90,7 @@ def _cause(record: Record) -> tuple[object, ...]:
 
 
 def _strange(record: Record) -> frozenset[str]:
-    """The kinds of source that were seen and not expected: `cni0`, `kept`, or a bare address."""
+    """Return the kinds of observed sources that were not expected: `cni0`, `kept`, or a bare address."""
     allowed = {source.address for source in record.expected.sources}
     return frozenset(seen.label.partition("(")[0] for seen in record.observed.sources if seen.address not in allowed)
 
@@ -102,11 +102,11 @@ def _absent(record: Record, facets: frozenset[Facet]) -> frozenset[str]:
 
 
 def _asked_at(record: Record) -> str:
-    """The node a NodePort was asked at: the one its label names, else (127.0.0.1) the client's own."""
+    """Return the node whose NodePort was probed: that of the label, or for 127.0.0.1 the client's own."""
     kind, _, place = record.cell.frontend.partition(".")
     if kind != FrontendKind.NODE_PORT:
         return ""
-    return (record.cell.vantage_node or "") if place == At.LOOPBACK else split(place)[0]
+    return (record.cell.vantage_node or "") if place == At.LOOPBACK else split_place(place)[0]
 
 
 _COORDINATES: tuple[tuple[str, Callable[[Record], str]], ...] = (

@@ -13,7 +13,7 @@ from probes.judging import binomial, compare
 from probes.judging.backend_coverage import BackendPool
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
-from reports.columns import split
+from reports.columns import split_place
 from topologies.common.addresses import IPAddress
 from topologies.frontends import At, FrontendKind
 
@@ -38,7 +38,7 @@ class Comparable:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """What the statistics of one pair of answers say.
+    """The statistics of one pair of answers.
 
     `refuted`: the verdict on the observation would be fail by what the other side predicts, or two runs differ in the
     share of answered connections beyond chance. `likely`: how probable chance makes the difference in that share; None
@@ -113,7 +113,7 @@ class Samples:
         return pool
 
     def likelihood(self, name: str) -> Likelihood:
-        """Return what the statistics say of one cell."""
+        """Return the statistics of one cell."""
         before, after = self.pairs[name]
         if before.predicted and after.predicted:
             return Likelihood()
@@ -125,7 +125,7 @@ class Samples:
 
 
 def _of_two(before: SideAnswer, after: SideAnswer) -> float | None:
-    """How likely chance makes two runs' counts of answers; None if neither run may show both answers and losses."""
+    """Return how likely chance makes two runs' counts of answers; None if neither may have answers and losses."""
     if before.sticky or after.sticky or not (_mixed(before.may) or _mixed(after.may)):
         return None
     return binomial.fisher_p_value(_answered(before), before.counts.total(), _answered(after), after.counts.total())
@@ -143,5 +143,5 @@ def _answered(observed: SideAnswer) -> int:
 def picker(cell: CellKey) -> tuple[str, str]:
     """Return the Service and the place that picks the backend: as `backend_coverage.picker` does for a planned cell."""
     place = cell.frontend.partition(".")[2]
-    asked = split(place)[0] if cell.frontend_kind == FrontendKind.NODE_PORT and place != At.LOOPBACK else ""
+    asked = split_place(place)[0] if cell.frontend_kind == FrontendKind.NODE_PORT and place != At.LOOPBACK else ""
     return cell.service, asked or cell.vantage_node or "outside"

@@ -27,11 +27,16 @@ _SCRIPT = "claims.js"
 
 
 def write(folder: Path, runs: Sequence[Run] = ()) -> list[Path]:
-    """Every vendor's page and an index of them; JournalError if they cannot be written."""
+    """Write every vendor's page and an index.
+
+    Raises:
+        JournalError: a file cannot be written.
+
+    """
     written = []
-    told = {page.name: collect_evidence(page, runs) for page in pages()}
-    documents = {f"{page.name}.html": render(page, told[page.name], runs) for page in pages()}
-    documents[INDEX] = _index(told, runs)
+    evidence = {page.name: collect_evidence(page, runs) for page in pages()}
+    documents = {f"{page.name}.html": render(page, evidence[page.name], runs) for page in pages()}
+    documents[INDEX] = _index(evidence, runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, document in documents.items():
@@ -44,11 +49,11 @@ def write(folder: Path, runs: Sequence[Run] = ()) -> list[Path]:
     return written
 
 
-def render(page: Page, told: dict[str, ClaimEvidence], runs: Sequence[Run] = ()) -> str:
-    """One vendor's page, self-contained."""
-    tables = [(table, list(_rows(table, told))) for table in page.tables]
+def render(page: Page, evidence: dict[str, ClaimEvidence], runs: Sequence[Run] = ()) -> str:
+    """Return one vendor's page."""
+    tables = [(table, list(_rows(table, evidence))) for table in page.tables]
     statements = {
-        table.id: [told[f"{table.id}.s{n}"] for n, _ in enumerate(table.statements, 1)] for table in page.tables
+        table.id: [evidence[f"{table.id}.s{n}"] for n, _ in enumerate(table.statements, 1)] for table in page.tables
     }
     return render_page(
         "claims.html.j2",
@@ -57,28 +62,28 @@ def render(page: Page, told: dict[str, ClaimEvidence], runs: Sequence[Run] = ())
         page=page,
         tables=tables,
         statements=statements,
-        faces=told,
+        evidence=evidence,
         neighbours=pages(),
-        counts=_counts(told.values()),
+        counts=_counts(evidence.values()),
         standings=STANDINGS,
-        sentences={rule: sentence(rule) for rule in _named(told.values())},
+        sentences={rule: sentence(rule) for rule in _named(evidence.values())},
         runs=runs,
         marks=MARKS,
     )
 
 
 def _rows(
-    table: Table, told: dict[str, ClaimEvidence]
+    table: Table, evidence: dict[str, ClaimEvidence]
 ) -> Iterator[tuple[list[tuple[str, int]], list[ClaimEvidence | str]]]:
-    """Each row's head as (text, rows it spans), and its other cells: a face or a plain text."""
+    """Yield each row's head as (text, rows it spans), and its other cells: a claim or a plain text."""
     for number, row in enumerate(table.rows, start=1):
         named = zip(table.columns[len(row.head) :], row.cells, strict=True)
-        cells = [cell if isinstance(cell, str) else told[table.id_of(number, column)] for column, cell in named]
+        cells = [cell if isinstance(cell, str) else evidence[table.id_of(number, column)] for column, cell in named]
         yield _heads(table, number - 1), cells
 
 
 def _heads(table: Table, index: int) -> list[tuple[str, int]]:
-    """The head's texts; the first is written once for all rows below that share it, and left out there."""
+    """Return a row's head. Its first text spans all rows below that share it, and is missing there."""
     head = table.rows[index].head
     if len(head) < 2:  # noqa: PLR2004 - one column of heads is one head a row
         return [(text, 1) for text in head]
@@ -87,23 +92,23 @@ def _heads(table: Table, index: int) -> list[tuple[str, int]]:
     return [*([] if above else [(head[0], shared)]), *((text, 1) for text in head[1:])]
 
 
-def _counts(told: Iterable[ClaimEvidence]) -> dict[str, Any]:
-    every = list(told)
-    standings = {name: sum(face.standing == name for face in every) for name in STANDINGS.values()}
-    results = {result: sum(face.result is result for face in every) for result in Result}
+def _counts(claims: Iterable[ClaimEvidence]) -> dict[str, Any]:
+    every = list(claims)
+    standings = {name: sum(one.standing == name for one in every) for name in STANDINGS.values()}
+    results = {result: sum(one.result is result for one in every) for result in Result}
     return {"claims": len(every), "standings": standings, "results": results}
 
 
-def _named(told: Iterable[ClaimEvidence]) -> list[str]:
-    return sorted({rule for face in told for tried in face.tried for span in tried.spans for rule in span.rules})
+def _named(claims: Iterable[ClaimEvidence]) -> list[str]:
+    return sorted({rule for one in claims for tried in one.tried for span in tried.spans for rule in span.rules})
 
 
-def _index(told: dict[str, dict[str, ClaimEvidence]], runs: Sequence[Run]) -> str:
+def _index(evidence: dict[str, dict[str, ClaimEvidence]], runs: Sequence[Run]) -> str:
     return render_page(
         "claims-index.html.j2",
         styles=_STYLES,
         script=_SCRIPT,
-        pages=[(page, _counts(told[page.name].values())) for page in pages()],
+        pages=[(page, _counts(evidence[page.name].values())) for page in pages()],
         standings=STANDINGS,
         runs=runs,
         marks=MARKS,

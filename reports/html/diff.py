@@ -44,7 +44,7 @@ def render(comparison: Comparison) -> str:
 
 
 def tone(kind: Kind) -> str:
-    """How bad a kind of change looks: `fail`, `inconclusive` (mind it), `pass` (gained), or `plain`."""
+    """Return the style of a kind of change: `fail`, `inconclusive` (mind it), `pass` (gained), or `plain`."""
     if kind in _BAD:
         return "fail"
     if kind in _WARN:

@@ -35,7 +35,7 @@ def render(prediction: Prediction) -> str:
 
 
 def _services(prediction: Prediction) -> list[dict[str, Any]]:
-    """Per Service: name, about, columns, and a row per vantage of (number, cell, words) or None."""
+    """Return per Service its name, description, columns, and a row of buttons (or None) per vantage."""
     places = Places.of(prediction.topology.declared)
     number = {one.cell.id: index for index, one in enumerate(prediction.cells)}
     services = []
@@ -49,7 +49,7 @@ def _services(prediction: Prediction) -> list[dict[str, Any]]:
 
 
 def _button(number: int, one: Predicted) -> dict[str, Any]:
-    """What a cell's button shows: the outcome (or the share that must be answered), and below it the source."""
+    """Return what a cell's button shows: the outcome (or the share to be answered), and below it the source."""
     words = describe_prediction(one).split(" ")
     first = {ALWAYS: 1, SOMETIMES: 2, NEVER: len(words)}[classify_reachability(one.expected)]
     outcome, source = " ".join(words[:first]), " ".join(words[first:])
@@ -79,7 +79,7 @@ def _cell(one: Predicted) -> dict[str, Any]:
 
 
 def _ways(one: Predicted) -> list[list[Any]]:
-    """[share, outcome, source, backends, rules] of each way; those by the same rules to the same source are one."""
+    """Return [share, outcome, source, backends, rules] of each path, joined if rules and source are the same."""
     shares: dict[tuple[str, str, tuple[str, ...]], float] = {}
     backends: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for way in one.expected.paths:

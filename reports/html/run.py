@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reports.records.run import Run
     from reports.records.schema import Address, Try
 
-LONGEST_S = 1e9  # what a tampered run says of one attempt must still be a number of JSON in ms
+LONGEST_S = 1e9  # a tampered run's duration must still be a JSON number in ms
 
 
 def render(run: Run) -> str:
@@ -57,7 +57,7 @@ def write(run: Run, path: Path) -> Path:
 
 
 def _facts(run: Run) -> dict[str, object]:
-    """What the page's head says of the cluster, as far as the run knows it."""
+    """Return what the page's head shows of the cluster."""
     cni = run.topology.declared.get("cni")
     known = {"cni": cni["kind"] if isinstance(cni, dict) and "kind" in cni else None, **run.environment}
     named = {"kube-proxy": known.get("mode"), "version": known.get("version"), "cni": known["cni"]}
@@ -65,7 +65,7 @@ def _facts(run: Run) -> dict[str, object]:
 
 
 def _data(run: Run) -> dict[str, Any]:
-    """What the script reads: `cells` in order, `columns` and `abouts` per Service, `groups` of indices into `cells`."""
+    """Return what the script reads: `cells`, `columns` and `abouts` per Service, `groups` of indices into `cells`."""
     places = Places.of(run.topology.declared)
     services = by_service(run.records)
     totals = count_coordinates(run.records)

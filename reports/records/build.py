@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def records(judge: Judge, cells: Iterable[Cell]) -> Iterator[Record]:
-    """One record a cell, in the order of the cells."""
+    """Yield one record a cell, in the order of the cells."""
     for cell in cells:
         case = judge.case(cell)
         verdicts = [judge(cell, facet) for facet in Facet]

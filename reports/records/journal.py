@@ -145,7 +145,7 @@ def assemble(
         closing: fields of Run, such as `finished` and `complete`.
 
     Raises:
-        JournalError: neither the journal nor the caller has a header.
+        JournalError: no header in the journal, and none given.
 
     """
     notes: list[str] = []
@@ -195,7 +195,12 @@ def _judge_rest(content: JournalContent, header: Header, known: set[str], notes:
 
 
 def load(path: Path) -> Run:
-    """Read a `run.json`, or the folder that holds one; JournalError says what was wrong with it."""
+    """Read a `run.json`, or the folder that has one.
+
+    Raises:
+        JournalError: it cannot be read.
+
+    """
     source = path
     try:
         source = path / RUN if path.is_dir() else path

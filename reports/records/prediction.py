@@ -1,4 +1,4 @@
-"""What must come back, cell by cell, for a topology nobody has asked yet: plain data, written as JSON.
+"""The expected answers of every cell of a topology, without a cluster: plain data, written as JSON.
 
 The JSON schema is made from these models: `python -m reports.records.prediction > docs/prediction.schema.json`.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Predicted(ReportModel):
-    """One cell and what must come back. `trouble`: why nothing can be said, then `expected` is empty."""
+    """One cell and what must come back. `trouble`: why nothing can be predicted; then `expected` is empty."""
 
     cell: CellKey
     target: str = ""
@@ -48,6 +48,7 @@ class Prediction(ReportModel):
     schema_version: Literal["1"] = "1"
     kind: Literal["prediction"] = "prediction"
     told: str = ""
+    """The kube-proxy in words: `kube-proxy 1.24.6 ipvs`."""
     environment: dict[str, JsonValue] = Field(default_factory=dict)
     topology: DeclaredTopology
     overrides: dict[str, JsonValue] = Field(default_factory=dict)
@@ -75,11 +76,11 @@ def predict_cell(topology: Topology, snapshot: Snapshot, cell: Cell, known: Mapp
         target = resolve(cell.frontend, topology, snapshot)
         expectation = expect(topology, snapshot, cell)
     except UnresolvedError as error:
-        return Predicted(cell=record.key(cell), expected=Expected(summary="not predicted"), trouble=str(error))
+        return Predicted(cell=record.cell_key(cell), expected=Expected(summary="not predicted"), trouble=str(error))
     return Predicted(
-        cell=record.key(cell),
+        cell=record.cell_key(cell),
         target=str(target),
-        expected=record.expected(expectation, name_for(topology, snapshot, cell, known)),
+        expected=record.record_expectation(expectation, name_for(topology, snapshot, cell, known)),
         because=expectation.because,
         rules=expectation.rules,
     )
@@ -99,7 +100,7 @@ def name_for(
 
 
 def schema() -> str:
-    """The JSON schema of a prediction, ending in a newline."""
+    """Return the JSON schema of a prediction, ending in a newline."""
     written: dict[str, Any] = Prediction.model_json_schema(mode="validation")
     written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     written["title"] = "A Hairpin prediction"

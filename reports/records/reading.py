@@ -89,7 +89,7 @@ def _parsed(content: bytes) -> dict[str, Any]:
         message = f"got text that is not JSON ({error}), want what hairpin writes"
         raise UnreadableError(message) from error
     if not isinstance(written, dict):
-        message = f"got {_said(written)}, want an object"
+        message = f"got {_show(written)}, want an object"
         raise UnreadableError(message)
     return written
 
@@ -110,15 +110,15 @@ def check_schema(written: dict[str, Any]) -> None:
         message = f"made by a newer hairpin (schema {number}, this one reads up to {SCHEMA_VERSION}): upgrade hairpin"
         raise UnreadableError(message)
     if version != SCHEMA_VERSION:
-        message = f"schema_version: got {_said(version)}, want {SCHEMA_VERSION!r}"
+        message = f"schema_version: got {_show(version)}, want {SCHEMA_VERSION!r}"
         raise UnreadableError(message)
 
 
 def problems(error: ValidationError) -> str:
     """Return the complaints of a validation in our own words, the first few of them."""
     found = error.errors(include_url=False)
-    told = "; ".join(_problem(one) for one in found[:SHOWN])
-    return f"{told}; and {len(found) - SHOWN} more" if len(found) > SHOWN else told
+    text = "; ".join(_problem(one) for one in found[:SHOWN])
+    return f"{text}; and {len(found) - SHOWN} more" if len(found) > SHOWN else text
 
 
 def _problem(one: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -126,24 +126,24 @@ def _problem(one: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     if one["type"] == "missing":
         return f"{where}: got no such key, want it"
     if one["type"] in {"enum", "literal_error"}:
-        return f"{where}: got {_said(one['input'])}, want {one['ctx']['expected']}"
+        return f"{where}: got {_show(one['input'])}, want {one['ctx']['expected']}"
     wanted = _WANTED.get(str(one["type"]).partition("_")[0], "what hairpin writes")
-    return f"{where}: got {_said(one['input'])}, want {wanted}"
+    return f"{where}: got {_show(one['input'])}, want {wanted}"
 
 
-def _said(value: object) -> str:
+def _show(value: object) -> str:
     """Return a value in few characters."""
     if isinstance(value, dict | list):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
     if isinstance(value, int) and abs(value) > 10**WIDEST:
         return "a huge number"
-    told = repr(value)
-    return told if len(told) <= WIDEST else f"{told[:WIDEST]}..."
+    text = repr(value)
+    return text if len(text) <= WIDEST else f"{text[:WIDEST]}..."
 
 
 @dataclass(slots=True)
 class JournalContent:
-    """What one journal says, as far as it can be read."""
+    """The readable content of one journal."""
 
     header: Header | None = None
     snapshot: Snapshot | None = None
@@ -153,15 +153,15 @@ class JournalContent:
     @classmethod
     def of(cls, path: Path, notes: list[str]) -> JournalContent:
         """Read a journal. Each line that is not whole is dropped; notes name the first few and count the others."""
-        page, dropped = cls(), 0
+        content, dropped = cls(), 0
         for number, line, reason in _lines(path):
-            if why := reason or page.take(line):
+            if why := reason or content.take(line):
                 dropped += 1
                 if dropped <= SHOWN:
                     notes.append(f"{path.name} line {number} was dropped: {why}")
         if dropped > SHOWN:
             notes.append(f"{path.name}: {dropped - SHOWN} more lines were dropped")
-        return page
+        return content
 
     def take(self, line: bytes) -> str:
         """Take in one line; return why it cannot be read, or an empty string."""

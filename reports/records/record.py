@@ -1,4 +1,4 @@
-"""One judged cell as it is told and stored: what was asked, expected, observed, and how the two compare.
+"""One judged cell as it is stored: what was asked, expected and observed, and the verdict.
 
 A `Record` is plain data (JSON in, JSON out; documented in docs/run-json.md). Addresses always travel with the name
 they resolve to (`primary(n1)`, `vtep(n1)` ...), so that a reader needs no topology to understand one.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
@@ -61,7 +61,7 @@ class Record(ReportModel):
         called = _Called(naming, _own(observation))
         leading = next((item for item in verdicts if item.result is verdict), None)
         return cls(
-            cell=key(cell),
+            cell=cell_key(cell),
             target=str(target or observation.target),
             verdict=verdict,
             headline=leading.headline if leading else "nothing was judged",
@@ -75,7 +75,7 @@ class Record(ReportModel):
 
 
 def worst(results: Iterable[Result]) -> Result:
-    """Fail before inconclusive before pass; of nothing: inconclusive."""
+    """Return the worst result: fail before inconclusive before pass. Of nothing: inconclusive."""
     return min(results, key=_WORST.index, default=Result.INCONCLUSIVE)
 
 
@@ -90,23 +90,27 @@ def in_order(records: Iterable[Record], order: Sequence[str] = ()) -> tuple[Reco
 
 @dataclass(frozen=True, slots=True)
 class _Called:
-    """How addresses are called in one cell: by `naming`, and which ones are the client's own."""
+    """The names of addresses in one cell: from `naming`, and `kept` for the client's own. Each is made once."""
 
     naming: Naming
     own: frozenset[str]
+    known: dict[IPAddress, Address] = field(default_factory=dict)
 
     def address(self, address: IPAddress) -> Address:
-        name = formatting.short_name(self.naming(address))
-        return Address(address=address, name=name, kept=name == "kept" or str(address) in self.own)
+        if address not in self.known:
+            name = formatting.short_name(self.naming(address))
+            kept = name == "kept" or str(address) in self.own
+            self.known[address] = Address(address=address, name=name, kept=kept)
+        return self.known[address]
 
 
 def _own(observation: Observation) -> frozenset[str]:
-    """The client's addresses, as its sockets had them: `local` is `address:port`."""
+    """Return the addresses of the client's sockets; `local` is `address:port`."""
     return frozenset(attempt.local.rpartition(":")[0] for attempt in observation.attempts if attempt.local)
 
 
-def key(cell: Cell) -> CellKey:
-    """A cell's coordinates as they are written down."""
+def cell_key(cell: Cell) -> CellKey:
+    """Return the coordinates of a cell."""
     return CellKey(
         id=cell.id,
         vantage=cell.vantage.name,
@@ -124,8 +128,8 @@ def _named(addresses: Iterable[IPAddress], called: _Called) -> tuple[Address, ..
     return tuple(called.address(address) for address in sorted(addresses))
 
 
-def expected(expectation: Expectation, naming: Naming) -> Expected:
-    """An expectation as it is written down, its addresses called by `naming`."""
+def record_expectation(expectation: Expectation, naming: Naming) -> Expected:
+    """Return the record of an expectation; `naming` names its addresses."""
     return _expected(expectation, _Called(naming, frozenset()))
 
 
@@ -188,7 +192,7 @@ def _try(attempt: Attempt, called: _Called) -> Try:
 
 
 def _account(verdicts: Sequence[Verdict]) -> tuple[Line, ...]:
-    """The lines of all verdicts, the worst verdict's first, none twice."""
+    """Return the lines of all verdicts, those of the worst verdict first, each line once."""
     ranked = sorted(verdicts, key=lambda verdict: _WORST.index(verdict.result))
-    lines = (Line(label=label, text=text) for verdict in ranked for label, text in verdict.account)
-    return tuple(dict.fromkeys(lines))
+    lines = dict.fromkeys(line for verdict in ranked for line in verdict.account)
+    return tuple(Line(label=label, text=text) for label, text in lines)

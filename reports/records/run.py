@@ -31,7 +31,7 @@ class DeclaredTopology(ReportModel):
 
     @classmethod
     def of(cls, topology: Topology) -> Self:
-        """Everything the topology declares, defaults included."""
+        """Return everything that the topology declares, defaults included."""
         return cls(name=topology.name, declared=topology.model_dump(mode="json"))
 
 
@@ -43,7 +43,7 @@ class OmittedCell(ReportModel):
 
     @classmethod
     def of(cls, omission: Omission) -> Self:
-        """The plan's omission as it is written down."""
+        """Return the record of the plan's omission."""
         return cls(cell=omission.cell, reason=omission.reason)
 
 
@@ -85,13 +85,13 @@ class Run(Header):
 
     @property
     def unasked(self) -> tuple[str, ...]:
-        """Planned cells without a record, in plan order."""
+        """Return the planned cells without a record, in plan order."""
         known = {record.cell.id for record in self.records}
         return tuple(cell for cell in self.plan if cell not in known)
 
 
 def schema() -> str:
-    """The JSON schema of `run.json`, ending in a newline."""
+    """Return the JSON schema of `run.json`, ending in a newline."""
     written: dict[str, Any] = Run.model_json_schema(mode="validation")
     written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     written["title"] = "A Hairpin run"

@@ -30,7 +30,7 @@ class Address(ReportModel):
 
     @property
     def label(self) -> str:
-        """The name, or `kept`."""
+        """Return the name, or `kept`."""
         return "kept" if self.kept else self.name
 
 
@@ -66,7 +66,7 @@ class ExpectedPath(ReportModel):
 
 
 class Expected(ReportModel):
-    """The set of allowed answers. `sticky`: all attempts reach one backend. `summary` says it in one line."""
+    """The set of allowed answers. `sticky`: all attempts reach one backend. `summary` has it in one line."""
 
     summary: str
     outcomes: tuple[Outcome, ...] = ()
@@ -115,7 +115,7 @@ class Observed(ReportModel):
 
     @property
     def counted(self) -> tuple[Try, ...]:
-        """The attempts that count: all but those that may have been lost to our own load."""
+        """Return the attempts that count: all except those that our own load may have lost."""
         return tuple(one for one in self.attempts if not one.loaded)
 
 

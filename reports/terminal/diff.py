@@ -10,7 +10,7 @@ from rich.text import Text
 
 from reports.analysis.change_classes import MEANINGS, OF_VERDICTS, Kind
 from reports.analysis.diff_summary import describe_compared, group_by_answer, group_by_reason
-from reports.terminal.theme import printed
+from reports.terminal.theme import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from reports.analysis.diff import ChangeGroup, Comparison, RuleText
 
-SHOWN = 6  # cells of a change that are named; the rest is counted
+SHOWN = 6  # cells of a change that are listed; the rest is counted
 STYLES = {
     Kind.NEWLY_FAILING: "bold red",
     Kind.STILL_FAILING: "red",
@@ -32,17 +32,25 @@ STYLES = {
     Kind.GAINED_REACHABILITY: "bold green",
     Kind.GAINED_SOURCE: "bold green",
 }
-QUIET = frozenset({Kind.CHANGED_BECAUSE})  # counted, and told only if asked for
+QUIET = frozenset({Kind.CHANGED_BECAUSE})  # counted; listed only with `everything`
 
 
 def render(comparison: Comparison, width: int = 120, *, color: bool = False, everything: bool = False) -> str:
-    """The whole comparison as text of at most `width` columns; `everything`: every cell, and every changed because."""
+    """Return the comparison as text of at most `width` columns.
+
+    Args:
+        comparison: what changes.
+        width: columns of the terminal.
+        color: with ANSI colours.
+        everything: list every cell, and changes of the rules alone.
+
+    """
     groups = [group for group in comparison.groups if everything or group.kind not in QUIET]
     blocks = [*_heads(comparison), Text(), _counts(comparison)]
     for number, group in enumerate(groups, start=1):
         blocks += _group(number, group, everything=everything)
     blocks += [Text(), *_not_compared(comparison, everything=everything)]
-    return printed(blocks, width, color=color)
+    return to_text(blocks, width, color=color)
 
 
 def _heads(comparison: Comparison) -> list[RenderableType]:

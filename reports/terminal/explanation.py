@@ -1,4 +1,4 @@
-"""Why a cell must be as it is: every way it may take, step by step, each with its rule, sentence and citation."""
+"""Why a cell has its expected answer: each path, step by step, with rule, sentence and citation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from probes.oracle.stages.endpoints import pooled
 from reports import formatting
 from reports.records.prediction import name_for
 from reports.records.schema import ReportModel
-from reports.terminal.theme import printed
+from reports.terminal.theme import to_text
 from topologies.common.addresses import IPAddress
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ _FATES = {
     Disposition.DROPPED: "dropped",
     Disposition.ASTRAY: "nobody owns the address where it goes",
     Disposition.UNSERVED: "an echo pod that does not serve",
-    Disposition.LEAVES: "leaves the rules, towards whoever owns the address",
-    Disposition.LEAVES_MASQUERADED: "leaves the rules masqueraded, towards whoever owns the address",
+    Disposition.LEAVES: "leaves the rules, towards the owner of the address",
+    Disposition.LEAVES_MASQUERADED: "leaves the rules masqueraded, towards the owner of the address",
 }
 
 
 class ExplanationStep(ReportModel):
     """One decision: the step of the journey, what was decided there, and the rule that decided it.
 
-    `confirmed`: where a real kube-proxy was seen to do so; empty for a rule that rests on the source alone.
+    `confirmed`: the recordings of a real kube-proxy that show it; empty if the rule is known only from the source.
     """
 
     step: str
@@ -61,15 +61,15 @@ class ExplanationStep(ReportModel):
 
 
 class ExplainedPath(ReportModel):
-    """One way a connection may take: its probability, what comes of it, and its steps in the packet's order."""
+    """One possible path of a connection: its probability, its result, and its steps in the packet's order."""
 
     share: float
     result: str
     steps: tuple[ExplanationStep, ...]
 
 
-def why(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[ExplainedPath, ...]:
-    """Every way of this cell; ways that read the same are one, their shares added."""
+def explain(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[ExplainedPath, ...]:
+    """Return every path of this cell; paths with the same steps are joined, their shares added."""
     name = name_for(topology, snapshot, cell, owners(topology, snapshot))
 
     def called(address: IPAddress) -> str:
@@ -84,31 +84,31 @@ def why(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[ExplainedPa
     return tuple(ExplainedPath(share=share, result=result, steps=steps) for (result, steps), share in shares.items())
 
 
-def render(title: str, courses: Iterable[ExplainedPath], width: int = 120, *, color: bool = False) -> str:
-    """The courses as text of at most `width` columns; what a way shares with the one before is told once."""
-    told = tuple(courses)
+def render(title: str, paths: Iterable[ExplainedPath], width: int = 120, *, color: bool = False) -> str:
+    """Return the paths as text of at most `width` columns, without the first steps that a path shares with the last."""
+    listed = tuple(paths)
     blocks: list[RenderableType] = [Text(title, style="bold")]
     known: set[str] = set()
     before: tuple[ExplanationStep, ...] = ()
-    for number, course in enumerate(told, start=1):
+    for number, path in enumerate(listed, start=1):
         place = (
-            "the only way"
-            if len(told) == 1
-            else f"way {number} of {len(told)}, {formatting.format_percent(course.share)}"
+            "the only path"
+            if len(listed) == 1
+            else f"path {number} of {len(listed)}, {formatting.format_percent(path.share)}"
         )
-        blocks.append(Text(f"\n{place}: {course.result}", style="bold"))
-        shared = _shared(before, course.steps)
+        blocks.append(Text(f"\n{place}: {path.result}", style="bold"))
+        shared = _shared(before, path.steps)
         if shared:
-            blocks.append(_line(f"1-{shared}" if shared > 1 else "1", Text("as the way before", style="dim")))
-        for index, step in enumerate(course.steps[shared:], start=shared + 1):
-            blocks.append(_line(str(index), _told(step, full=step.rule not in known)))
+            blocks.append(_line(f"1-{shared}" if shared > 1 else "1", Text("as in the path before", style="dim")))
+        for index, step in enumerate(path.steps[shared:], start=shared + 1):
+            blocks.append(_line(str(index), _describe_step(step, full=step.rule not in known)))
             known.add(step.rule)
-        before = course.steps
-    return printed(blocks, width, color=color)
+        before = path.steps
+    return to_text(blocks, width, color=color)
 
 
 def _shared(one: tuple[ExplanationStep, ...], other: tuple[ExplanationStep, ...]) -> int:
-    """How many first steps two ways share."""
+    """Return how many first steps two paths share."""
     pairs = zip(one, other, strict=False)
     return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
@@ -121,8 +121,8 @@ def _line(number: str, text: Text) -> RenderableType:
     return grid
 
 
-def _told(step: ExplanationStep, *, full: bool) -> Text:
-    """Step, decision and rule; `full`: with the rule's sentence and source, which are told the first time."""
+def _describe_step(step: ExplanationStep, *, full: bool) -> Text:
+    """Return step, decision and rule; `full`: with the rule's sentence and source, which are shown once."""
     text = Text(f"{re.split('[,:]', step.step)[0]}: ", style="dim").append(step.decided, style="not dim")
     if not full:
         return text.append(f"   {step.rule}", style="not dim")
@@ -132,24 +132,24 @@ def _told(step: ExplanationStep, *, full: bool) -> Text:
 
 
 def _seen(step: ExplanationStep) -> str:
-    """`seen: iptables 1.20.2, 1.30.3; ipvs 1.24.3`: the real kube-proxies that did so."""
+    """Return the real kube-proxies that showed it: `seen: iptables 1.20.2, 1.30.3; ipvs 1.24.3`."""
     modes: dict[str, set[str]] = {}
     for place in step.confirmed:
         mode, version, _ = place.split(" ", 2)
         modes.setdefault(mode, set()).add(version)
-    told = "; ".join(f"{mode} {', '.join(sorted(found))}" for mode, found in sorted(modes.items()))
-    return f"seen: {told}" if told else "reported" if REPORTED in step.citation else "not seen yet"
+    modes_seen = "; ".join(f"{mode} {', '.join(sorted(found))}" for mode, found in sorted(modes.items()))
+    return f"seen: {modes_seen}" if modes_seen else "reported" if REPORTED in step.citation else "not seen yet"
 
 
-def written(cell: str, courses: Iterable[ExplainedPath]) -> str:
-    """The courses as JSON."""
-    told = {
+def to_json(cell: str, paths: Iterable[ExplainedPath]) -> str:
+    """Return the paths as JSON."""
+    content = {
         "schema_version": "1",
         "kind": "why",
         "cell": cell,
-        "ways": [one.model_dump(mode="json") for one in courses],
+        "ways": [one.model_dump(mode="json") for one in paths],
     }
-    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _result(path: Path, called: Callable[[IPAddress], str]) -> str:
@@ -162,7 +162,7 @@ def _step(taken: Decision[Any], then: Decision[Any] | None, called: Callable[[IP
     rule = taken.rule
     return ExplanationStep(
         step=step_of(rule, taken.connection.environment.mode),
-        decided=_Decided(taken.connection, then.connection if then else None, called).told(taken.value),
+        decided=_Decided(taken.connection, then.connection if then else None, called).describe(taken.value),
         rule=rule.id,
         sentence=rule.sentence,
         versions=versions(rule),
@@ -173,14 +173,14 @@ def _step(taken: Decision[Any], then: Decision[Any] | None, called: Callable[[IP
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """What a rule answered, in words, as the connection stood, and as it stood at the next decision."""
+    """A rule's answer in words, for the connection at this decision and at the next."""
 
     conn: Connection
     then: Connection | None
     called: Callable[[IPAddress], str]
 
-    def told(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
-        """Any rule's answer in words."""
+    def describe(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
+        """Return any rule's answer in words."""
         if isinstance(value, bool):
             return "marked for masquerade" if value else "not marked"
         if isinstance(value, Disposition):
@@ -223,7 +223,7 @@ class _Decided:
         return str(value)
 
     def _onward(self, ways: tuple[Connection, ...]) -> str:
-        """The node this way goes on to, and among which it was taken."""
+        """Return the next node of this path, and the nodes among which it was chosen."""
         nodes = list(dict.fromkeys(str(one.packet.node) for one in ways))
         picked = self.then.packet.node if self.then else ""
         if not picked:

@@ -13,7 +13,7 @@ from probes.judging.verdict import Result
 from reports import formatting
 from reports.columns import LEGEND, Placed, Places, by_service
 from reports.formatting import MARKS
-from reports.terminal.theme import COLOURS, printed
+from reports.terminal.theme import COLOURS, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,16 +31,21 @@ GAP = 2
 def render(
     records: Sequence[Record], width: int = 120, *, color: bool = False, declared: Mapping[str, Any] | None = None
 ) -> str:
-    """The matrix as text of at most `width` columns; tables too wide are continued below.
+    """Return the matrix as text of at most `width` columns; wider tables continue below.
 
-    `declared`: the run's `topology.declared`; without it NodePorts have a column per node.
+    Args:
+        records: the judged cells.
+        width: columns of the terminal.
+        color: with ANSI colours.
+        declared: the run's `topology.declared`; without it NodePorts have a column per node.
+
     """
     blocks = tables(records, _text, _score, width, declared or {})
     blocks.append(
-        Text("✓ as expected   ✗ otherwise   ? could not be told; a cell shows what was observed: outcome, source")
+        Text("✓ as expected   ✗ not as expected   ? inconclusive; a cell shows the observed outcome and source")
     )
     blocks.append(Text(LEGEND, style="dim"))
-    return printed(blocks, width, color=color)
+    return to_text(blocks, width, color=color)
 
 
 def tables(
@@ -50,7 +55,16 @@ def tables(
     width: int,
     declared: Mapping[str, Any],
 ) -> list[RenderableType]:
-    """A table per Service of whatever has a cell: `face` shows one, `score` stands beside the Service's name."""
+    """Return a table per Service.
+
+    Args:
+        items: judged records or predicted cells.
+        face: returns the text of one item.
+        score: returns what stands beside the Service's name.
+        width: columns of the terminal.
+        declared: the declared topology.
+
+    """
     places = Places.of(declared)
     blocks: list[RenderableType] = []
     for service, own in by_service(items).items():
@@ -61,8 +75,8 @@ def tables(
     return blocks
 
 
-def told(record: Record) -> str:
-    """One cell in words: `ok kept`, `ok vtep(n1)`, `timeout`, `refused`."""
+def describe_record(record: Record) -> str:
+    """Return one cell in words: `ok kept`, `ok vtep(n1)`, `timeout`, `refused`."""
     observed = record.observed
     return formatting.format_cell(observed.outcomes, (source.label for source in observed.sources), observed.trouble)
 
@@ -80,7 +94,7 @@ def _score(records: Sequence[Record]) -> str:
 
 
 def _chunks(names: Iterable[str], faces: Faces, room: int) -> list[tuple[str, ...]]:
-    """Columns in groups that fit `room`, `GAP` characters between them."""
+    """Return columns in groups that fit `room`, `GAP` characters between them."""
     chunks: list[tuple[str, ...]] = []
     used = room + 1
     widest: dict[str, int] = {}
@@ -109,13 +123,13 @@ def _table(vantages: Sequence[str], names: Sequence[str], faces: Faces) -> Table
 
 
 def _headings(names: Sequence[str]) -> list[str]:
-    """Two lines: the kind of frontend over the first column of its kind, the place over each."""
-    told = []
+    """Return headings of two lines: the kind of frontend over the first column of its kind, the place over each."""
+    headings = []
     for kind, same in groupby(names, key=lambda name: name.partition(".")[0]):
         for index, name in enumerate(same):
-            told.append(f"{'' if index else kind}\n{name.partition('.')[2]}")
-    return told
+            headings.append(f"{'' if index else kind}\n{name.partition('.')[2]}")
+    return headings
 
 
 def _text(record: Record) -> Text:
-    return Text(f"{MARKS[record.verdict]} {told(record)}", style=COLOURS[record.verdict])
+    return Text(f"{MARKS[record.verdict]} {describe_record(record)}", style=COLOURS[record.verdict])

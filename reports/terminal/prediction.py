@@ -9,7 +9,7 @@ from rich.text import Text
 from reports.analysis.reachability import ALWAYS, NEVER, SOMETIMES, classify_reachability, describe_prediction
 from reports.columns import LEGEND
 from reports.terminal import matrix
-from reports.terminal.theme import printed
+from reports.terminal.theme import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +23,12 @@ READING = (
 
 
 def render(prediction: Prediction, width: int = 120, *, color: bool = False) -> str:
-    """The whole table as text of at most `width` columns."""
+    """Return the whole table as text of at most `width` columns."""
     declared = prediction.topology.declared
     blocks = matrix.tables(prediction.cells, _face, _score, width, declared)
     total = f"{len(prediction.cells)} cells: {_score(prediction.cells)}"
     blocks += [Text(READING, style="dim"), Text(LEGEND, style="dim"), Text(f"{total}   ({prediction.told})")]
-    return printed(blocks, width, color=color)
+    return to_text(blocks, width, color=color)
 
 
 def _face(one: Predicted) -> Text:

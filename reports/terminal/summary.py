@@ -1,4 +1,4 @@
-"""The end of a run in the terminal: where it did not pass, then what did not, each cause told once."""
+"""The summary of a run in the terminal: counts by Service and vantage, then failures grouped by cause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from probes.judging.verdict import Result
 from reports.analysis.counts import count_verdicts
 from reports.analysis.failure_groups import count_coordinates, group_failures
 from reports.formatting import MARKS
-from reports.terminal.theme import COLOURS, printed
+from reports.terminal.theme import COLOURS, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from reports.analysis.failure_groups import FailureGroup, Totals
     from reports.records.record import Record
 
-REASONS = 5  # reasons for inconclusive cells that are told first; the rest is counted
-SHOWN = 12  # frontends of a group that are named; the rest is counted
+REASONS = 5  # reasons for inconclusive cells that are listed; the rest is counted
+SHOWN = 12  # frontends of a group that are listed; the rest is counted
 
 
 def untested(records: Iterable[Record], missing: Iterable[str] = ()) -> tuple[str, ...]:
-    """One line for each reason why cells are inconclusive, most cells first: `NOT TESTED: why: 84 cells inconclusive`.
+    """Return a line for each reason of inconclusive cells, most cells first: `NOT TESTED: why: 84 cells inconclusive`.
 
     `missing`: reasons that are printed even if no cell has them.
     """
@@ -48,8 +48,8 @@ def _cells(count: int) -> str:
     return f"{count} cell{'s' if count > 1 else ''}"
 
 
-def render(records: Sequence[Record], width: int = 120, *, color: bool = False, evidence: str = "") -> str:
-    """The summary as text of at most `width` columns; `evidence` names the run's folder in the last line."""
+def render(records: Sequence[Record], width: int = 120, *, color: bool = False) -> str:
+    """Return the summary as text of at most `width` columns."""
     blocks: list[RenderableType] = []
     if any(record.verdict is not Result.PASS for record in records):
         blocks += [
@@ -61,9 +61,7 @@ def render(records: Sequence[Record], width: int = 120, *, color: bool = False, 
     for number, group in enumerate(group_failures(records), start=1):
         blocks += _group(number, group, totals)
     blocks.append(_total(records))
-    if evidence:
-        blocks.append(Text(f"details  {evidence}", overflow="fold"))
-    return printed(blocks, width, color=color)
+    return to_text(blocks, width, color=color)
 
 
 def _counts_table(title: str, records: Sequence[Record], key: Callable[[Record], str]) -> Table:
@@ -85,19 +83,19 @@ def _number(result: Result, count: int) -> Text:
 
 
 def _group(number: int, group: FailureGroup, totals: Totals) -> list[RenderableType]:
-    """The headline, what the cells share and which they are, then the account of the first."""
+    """Return the headline, what the cells have in common, the cells, and the account of the first."""
     first, *others = group.records
     mark = f"{MARKS[group.verdict]} {number}. {group.headline}"
     size = f"  {len(group.records)} cells" if others else ""
     blocks: list[RenderableType] = [Text(f"\n{mark}{size}", style=COLOURS[group.verdict])]
     if others:
-        blocks += [_line("shared", ", ".join(told))] if (told := group.shared(totals)) else []
+        blocks += [_line("common", ", ".join(common))] if (common := group.shared(totals)) else []
         blocks += [_line("rules", " ".join(group.rules))] if group.rules else []
         listed = [f"{frontend}  from {' '.join(who)}" for frontend, who in group.where[:SHOWN]]
         blocks += [_line("" if index else "cells", text) for index, text in enumerate(listed)]
         if len(group.where) > SHOWN:
             blocks.append(_line("", f"and at {len(group.where) - SHOWN} more frontends, in report.html and run.json"))
-    blocks.append(_line("such as" if others else "cell", first.cell.id))
+    blocks.append(_line("example" if others else "cell", first.cell.id))
     blocks += [_line(line.label, line.text) for line in first.account]
     if not first.account:
         blocks += [_line("expected", first.expected.summary), _line("observed", first.observed.summary)]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 COLOURS = {Result.PASS: "green", Result.FAIL: "bold red", Result.INCONCLUSIVE: "yellow"}
 
 
-def printed(renderables: list[RenderableType], width: int, *, color: bool) -> str:
-    """The text a terminal of that many columns shows, with ANSI colours or without."""
+def to_text(renderables: list[RenderableType], width: int, *, color: bool) -> str:
+    """Return what a terminal of that width shows, with ANSI colours or without."""
     console = Console(
         file=StringIO(),
         width=width,

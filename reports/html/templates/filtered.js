@@ -32,12 +32,12 @@
 
   // ---- one cell: every way it may take, by its rules in the packet's order
   function way([share, outcome, source, backend, rules], count) {
-    const told = [outcome, backend && `from ${backend}`, source && `source ${source}`].filter(Boolean).join(", ");
+    const words = [outcome, backend && `from ${backend}`, source && `source ${source}`].filter(Boolean).join(", ");
     const steps = rules.map((rule) => {
       const [sentence, versions, citation] = data.rules[rule] || ["", "", ""];
       return make("li", {}, make("code", { class: "badge rule" }, rule), sentence, make("small", {}, (versions === "all" || !versions ? "" : `kube-proxy ${versions}; `) + citation));
     });
-    return [make("h3", { class: "way" }, count > 1 ? `${share}: ${told}` : told), make("ol", { class: "path" }, ...steps)];
+    return [make("h3", { class: "way" }, count > 1 ? `${share}: ${words}` : words), make("ol", { class: "path" }, ...steps)];
   }
   function open(node, focus) {
     const cell = data.cells[node.dataset.cell];

@@ -18,7 +18,7 @@ from probes.judging.verdict import Result
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
-from reports.analysis.change_classes import OF_VERDICTS, Kind, of_verdicts
+from reports.analysis.change_classes import OF_VERDICTS, Kind, classify_verdicts
 from reports.analysis.diff import compare
 from reports.analysis.diff_side import Side
 from reports.html import diff as diff_page
@@ -102,7 +102,7 @@ def kinds(comparison: Comparison) -> dict[str, Kind]:
     ],
 )
 def test_two_verdicts_make_a_class(before: Result, after: Result, wanted: Kind | None) -> None:
-    assert of_verdicts(before, after) is wanted
+    assert classify_verdicts(before, after) is wanted
 
 
 def test_a_breakage_that_keeps_the_client_address_is_newly_failing_and_not_gained() -> None:

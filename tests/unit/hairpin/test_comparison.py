@@ -9,7 +9,7 @@ import pytest
 
 from probes.judging.verdict import Result
 from probes.observation import Outcome
-from reports.analysis.diff import Comparison, Kind, changed, compare, schema
+from reports.analysis.diff import Comparison, Kind, compare, compare_cell, schema
 from reports.analysis.diff_side import Reply, Side, SideAnswer
 from reports.records.prediction import Prediction
 from reports.records.record import Record
@@ -70,7 +70,7 @@ def answer(*arguments: Any, **named: Any) -> SideAnswer:
 
 
 def kind(before: SideAnswer, after: SideAnswer) -> Kind | None:
-    found = changed(before, after)
+    found = compare_cell(before, after)
     return found.kind if found else None
 
 

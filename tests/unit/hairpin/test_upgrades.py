@@ -88,7 +88,7 @@ def test_ack_from_1_22_to_1_24_is_as_its_document_says(
     topology, asked = f"ack-{network}", f"{asked}-v4-tcp"
     changed = changes(diff(topology, OLD, NEW)).get(asked)
 
-    told = changed[:2] if changed else (side(topology, tuple(OLD.items())).answers[asked].told, "=")
+    told = changed[:2] if changed else (side(topology, tuple(OLD.items())).answers[asked].summary, "=")
     assert told == (spelt(before), spelt(after)), row
 
 

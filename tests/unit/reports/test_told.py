@@ -10,7 +10,7 @@ import pytest
 from probes.observation import Outcome
 from reports import allure, formatting
 from reports.analysis import failure_groups
-from reports.columns import Places, split
+from reports.columns import Places, split_place
 from reports.html import run
 from reports.records.run import Run, schema
 from reports.terminal import matrix, summary
@@ -98,9 +98,9 @@ def test_without_a_declared_topology_nodes_keep_their_names() -> None:
 
 @pytest.mark.parametrize("node", ["n1", "worker-1", "a-cni0-b"])
 def test_a_nodes_name_may_hold_hyphens(node: str) -> None:
-    assert split(node) == (node, "")
-    assert split(f"{node}-cni0") == (node, "cni0")
-    assert split(f"{node}-vtep") == (node, "vtep")
+    assert split_place(node) == (node, "")
+    assert split_place(f"{node}-cni0") == (node, "cni0")
+    assert split_place(f"{node}-vtep") == (node, "vtep")
 
 
 def test_failures_of_one_cause_are_told_once() -> None:

@@ -145,7 +145,7 @@ def failure_of(test: suite.SuiteTest, cell: Cell, topology: Topology) -> str:
     judge = Judge.over(topology, answers, [cell])
     with pytest.raises(AssertionError) as caught:
         test.run(cell, lambda one, facet: suite.hold(promise, judge(one, facet), one, judge))
-    return failure.told(test.function.__doc__, str(caught.value)).replace("\nE   ", "\n")
+    return failure.format_failure(test.function.__doc__, str(caught.value)).replace("\nE   ", "\n")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.judging.verdict import Result
-from reports.columns import Places, split
+from reports.columns import Places, split_place
 from reports.html import run as html
 from reports.records import journal, reading
 from reports.records.journal import Journal, JournalError, load, recover
@@ -155,7 +155,7 @@ def test_a_page_of_an_unknown_kind_of_frontend_is_still_made() -> None:
     ],
 )
 def test_the_label_of_a_node_port_has_a_node_and_an_address(place: str, parts: tuple[str, ...]) -> None:
-    assert split(place) == parts
+    assert split_place(place) == parts
 
 
 @pytest.fixture

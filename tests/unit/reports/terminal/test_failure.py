@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from probes.judging.verdict import Result, Verdict
-from reports.terminal.failure import told
+from reports.terminal.failure import format_failure
 
 ACCOUNT = "the client address was not kept\n    asked     11 x tcp\n    expected  kept"
 
 
 def test_a_failure_is_the_promise_and_the_account() -> None:
-    printed = told(
+    printed = format_failure(
         "A backend sees the client.\n\n    Whatever the node.", f"{ACCOUNT}\nassert <Result.FAIL> is 1\n +  where"
     )
 
@@ -22,7 +22,7 @@ def test_a_failure_is_the_promise_and_the_account() -> None:
 
 
 def test_a_test_without_a_docstring_has_its_account() -> None:
-    assert told(None, "nothing heard") == "E   nothing heard"
+    assert format_failure(None, "nothing observed") == "E   nothing observed"
 
 
 def test_a_promise_that_does_not_apply_is_not_printed_above_another_expectation() -> None:
@@ -30,7 +30,7 @@ def test_a_promise_that_does_not_apply_is_not_printed_above_another_expectation(
         "cell", Result.FAIL, "timeout where ok was expected", (("promise", "does not apply"), ("asked", "1"))
     )
 
-    assert told("It is refused.", str(verdict)).splitlines() == [
+    assert format_failure("It is refused.", str(verdict)).splitlines() == [
         "E   timeout where ok was expected",
         "E       promise   does not apply",
         "E       asked     1",
