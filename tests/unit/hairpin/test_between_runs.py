@@ -66,7 +66,7 @@ def silent(seen: Observation) -> Observation:
     return replace(seen, attempts=(LOST,) * len(seen.attempts))
 
 
-def untold(seen: Observation) -> Observation:
+def unasked(seen: Observation) -> Observation:
     return replace(seen, attempts=(), trouble="SSH down")
 
 
@@ -122,8 +122,8 @@ def test_a_breakage_that_keeps_the_client_address_is_newly_failing_and_not_gaine
 
 def test_verdicts_come_first_and_the_worst_before_the_others() -> None:
     third, fourth, fifth = (f"{who}-to-web.clusterip-v4-tcp" for who in ("pod-n2", "host-n1", "self-web-a"))
-    before = run_of(bent={PORT: silent, third: silent, fourth: untold})
-    after = run_of(bent={CELL: silent, PORT: silent, fifth: untold})
+    before = run_of(bent={PORT: silent, third: silent, fourth: unasked})
+    after = run_of(bent={CELL: silent, PORT: silent, fifth: unasked})
 
     found = between(before, after)
 
@@ -147,7 +147,7 @@ def test_verdicts_come_first_and_the_worst_before_the_others() -> None:
 
 
 def test_what_neither_run_could_test_is_not_compared() -> None:
-    found = between(run_of(bent={CELL: untold}), run_of(bent={CELL: untold}))
+    found = between(run_of(bent={CELL: unasked}), run_of(bent={CELL: unasked}))
 
     assert [(one.cell, one.reason) for one in found.not_compared] == [
         (CELL, "before: inconclusive: SSH down; after: inconclusive: SSH down")
@@ -188,7 +188,7 @@ def saved(tmp_path: Path) -> Save:
     ],
 )
 def test_a_gate_between_runs(saved: Save, capsys: pytest.CaptureFixture[str], gate: str, code: int) -> None:
-    before, after = saved("before", run_of()), saved("after", run_of(bent={CELL: silent, PORT: untold}))
+    before, after = saved("before", run_of()), saved("after", run_of(bent={CELL: silent, PORT: unasked}))
 
     assert main(["diff", before, after, "--fail-on", gate]) == code
     assert (gate in capsys.readouterr().err) is bool(code)

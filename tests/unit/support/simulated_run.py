@@ -1,6 +1,6 @@
 """`pytest -p tests.unit.support.simulated_run`: a run that stops half-way while asking, for tests that kill it there.
 
-The world is simulated; the vantages of the first half of the cells are heard, then `asked` appears in the run's folder.
+The cluster is simulated. The observations of the first half of the cells arrive; then the file of `--kubeconfig` appears.
 """
 
 from __future__ import annotations

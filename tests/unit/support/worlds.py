@@ -126,13 +126,13 @@ def timed_out(seen: Observation, keep: int = 0) -> Observation:
     return replace(seen, attempts=(*seen.attempts[:keep], *later))
 
 
-def untold(seen: Observation) -> Observation:
+def unasked(seen: Observation) -> Observation:
     return replace(seen, attempts=(), trouble="SSH to n4: connection refused")
 
 
 def _bend(cell: Cell) -> Callable[[Observation], Observation]:
     if cell.vantage.name == "ssh-n4":
-        return untold
+        return unasked
     if cell.frontend.service == "web-np" and cell.frontend.node == "n3":
         return lambda seen: timed_out(seen, 2)
     if cell.frontend.service == "web-lb-local" and cell.vantage.external:

@@ -30,7 +30,7 @@ def test_the_summary_tells_a_split() -> None:
 
 
 def test_a_cell_that_was_not_asked_is_no_outcome_at_all() -> None:
-    record = worlds.record(CELL, worlds.untold)
+    record = worlds.record(CELL, worlds.unasked)
 
     assert record.verdict is Result.INCONCLUSIVE
     assert record.observed.summary == "not asked: SSH to n4: connection refused"
