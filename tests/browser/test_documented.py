@@ -53,9 +53,9 @@ def test_a_click_opens_the_account_and_escape_closes_it(page: Page) -> None:
     assert opened(page) == []
     page.click(f"[href='#{CLAIM}']")
     assert opened(page) == [CLAIM]
-    told = page.locator(f"[id='{CLAIM}']").inner_text()
+    found = page.locator(f"[id='{CLAIM}']").inner_text()
     for part in ("not reachable (no ipvs real server)", "1.20 to 1.23", "refused", "proxy.mode ipvs", "R4i.2"):
-        assert part in told
+        assert part in found
     page.keyboard.press("Escape")
     assert opened(page) == []
 

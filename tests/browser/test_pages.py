@@ -83,7 +83,7 @@ def shown(browser: BrowserContext, folder: Path, request: pytest.FixtureRequest)
 
 
 @pytest.mark.parametrize("shown", ["predict"], indirect=True)
-def test_a_cell_tells_every_way_by_its_rules(shown: Page) -> None:
+def test_a_cell_shows_every_path_with_its_rules(shown: Page) -> None:
     prediction = Prediction.of(declared("lab-flannel", {}))
     cell = next(one for one in prediction.cells if one.cell.id == "host-n1-to-web-lb-local.loadbalancer-v4-tcp")
 
@@ -113,7 +113,7 @@ def test_a_prediction_is_searched_by_words_and_by_reachability(shown: Page) -> N
 
 
 @pytest.mark.parametrize("shown", ["diff"], indirect=True)
-def test_changes_are_filtered_by_kind_and_their_rules_are_told(shown: Page) -> None:
+def test_changes_are_filtered_by_kind_and_their_rules_are_shown(shown: Page) -> None:
     assert shown.locator("#torn").count() == 0
     assert shown.locator(".group").first.get_attribute("data-mark") == "lost-reachability"
     assert "R4.1" in shown.locator(".group").first.inner_text()

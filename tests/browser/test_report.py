@@ -24,8 +24,8 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     head = worlds.header(worlds.cells())
-    told = {name: getattr(head, name) for name in type(head).model_fields}
-    run = Run(**{**told, "records": worlds.records(), "complete": True, "command": "</script><b id=torn>"})
+    found = {name: getattr(head, name) for name in type(head).model_fields}
+    run = Run(**{**found, "records": worlds.records(), "complete": True, "command": "</script><b id=torn>"})
     return html.write(run, tmp_path_factory.mktemp("report") / "report.html")
 
 
@@ -71,7 +71,7 @@ def test_filters_combine_and_clear(page: Page) -> None:
     assert on(page) == len(worlds.cells())
 
 
-def test_a_filter_without_a_match_says_so(page: Page) -> None:
+def test_a_filter_without_a_match_shows_a_message(page: Page) -> None:
     page.fill("#find", "no such thing")
 
     assert page.locator("#none").is_visible()
@@ -83,9 +83,9 @@ def test_a_click_shows_the_whole_account(page: Page) -> None:
     panel = page.locator("#panel")
 
     assert panel.locator("h2").inner_text() == FAILED
-    told = panel.inner_text()
+    found = panel.inner_text()
     for part in ("Asked", "Because", "R3.4", "Expected", "2 of 11 ok (web-a 1, web-b 1); 9 timed out", "Attempts"):
-        assert part in told
+        assert part in found
     assert page.url.endswith(f"#{FAILED}")
     page.keyboard.press("Escape")
     assert not panel.is_visible()
@@ -147,7 +147,7 @@ def test_the_opened_cell_stays_in_sight(page: Page, size: ViewportSize) -> None:
         assert cell["y"] + cell["height"] <= panel["y"] or cell["x"] + cell["width"] <= panel["x"]
 
 
-def test_a_columns_kind_is_told_once_and_stays_for_readers(page: Page) -> None:
+def test_a_columns_kind_is_shown_once_and_stays_for_readers(page: Page) -> None:
     heads = page.locator("section:has-text('web-np') thead th").all_inner_texts()
 
     assert any("other without" in head for head in heads)
@@ -169,8 +169,8 @@ def test_filtering_is_quick(page: Page) -> None:
     devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def spent() -> float:
-        told = devtools.send("Performance.getMetrics")["metrics"]
-        return sum(float(one["value"]) for one in told if one["name"] == "TaskDuration")
+        found = devtools.send("Performance.getMetrics")["metrics"]
+        return sum(float(one["value"]) for one in found if one["name"] == "TaskDuration")
 
     before = spent()
     page.click("[data-verdict=fail]")

@@ -1,4 +1,4 @@
-"""docs/predict-diff.md shows what the commands print. `python -m tests.unit.hairpin.test_docs` writes it afresh."""
+"""docs/predict-diff.md shows what the commands print. `python -m tests.unit.hairpin.test_docs` writes it again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def printed(command: str) -> str:
 def test_every_example_prints_what_the_page_shows(command: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", WIDTH)
 
-    assert shown == printed(command), "write the page afresh: python -m tests.unit.hairpin.test_docs"
+    assert shown == printed(command), "write the page again: python -m tests.unit.hairpin.test_docs"
 
 
 def test_the_page_names_every_kind_of_change_with_its_meaning() -> None:

@@ -46,13 +46,13 @@ def test_the_matrix_keeps_to_its_width(width: int) -> None:
     assert max(map(len, matrix.render(RECORDS, width).splitlines())) <= width
 
 
-def test_the_matrix_tells_every_cell_without_colour() -> None:
+def test_the_matrix_shows_every_cell_without_colour() -> None:
     text = matrix.render(RECORDS, 200)
 
     assert "\x1b[" not in text
     assert text.count("✗ 2/11 ok") == 10
-    for told in ("✓ ok kept", "✓ ok vtep(n1)", "✓ refused", "✗ 2/11 ok", "timeout", "? not asked"):
-        assert told in text
+    for words in ("✓ ok kept", "✓ ok vtep(n1)", "✓ refused", "✗ 2/11 ok", "timeout", "? not asked"):
+        assert words in text
 
 
 def test_the_matrix_is_coloured_on_a_terminal() -> None:
@@ -69,7 +69,7 @@ def test_of_nothing_there_is_still_a_report() -> None:
     assert "0 cells" in run.render(a_run(records=()))
 
 
-def test_one_column_holds_what_is_alike_for_every_vantage() -> None:
+def test_one_column_holds_what_is_the_same_for_every_vantage() -> None:
     declared = a_run().topology.declared
     own = [record for record in RECORDS if record.cell.service == "web-np"]
     places = Places.of(declared)
@@ -103,7 +103,7 @@ def test_a_nodes_name_may_hold_hyphens(node: str) -> None:
     assert split_place(f"{node}-vtep") == (node, "vtep")
 
 
-def test_failures_of_one_cause_are_told_once() -> None:
+def test_failures_are_grouped_by_cause() -> None:
     groups = failure_groups.group_failures(RECORDS)
 
     silent = sum(record.verdict == "inconclusive" for record in RECORDS)
@@ -122,7 +122,7 @@ def test_failures_of_one_cause_are_told_once() -> None:
     assert "more frontends, in report.html and run.json" in text
 
 
-def test_a_run_that_passed_is_told_in_one_line() -> None:
+def test_a_run_that_passed_is_one_line() -> None:
     passed = [record for record in RECORDS if record.verdict == "pass"]
 
     assert summary.render(passed, 140).split("\n") == ["", f"{len(passed)} cells: {len(passed)} pass", ""]
@@ -138,20 +138,20 @@ def test_names_of_a_kind_are_joined() -> None:
 
 def test_the_expected_answers_in_one_line() -> None:
     ways = [(Outcome.OK, ["kept"], "a"), (Outcome.OK, ["vtep(n1)"], "b"), (Outcome.OK, ["kept"], "c")]
-    told = formatting.summarize_expected([*ways, (Outcome.REFUSED, [], None)], sticky=False)
+    found = formatting.summarize_expected([*ways, (Outcome.REFUSED, [], None)], sticky=False)
 
-    assert told == "ok from a or c, source kept | ok from b, source vtep(n1) | refused"
+    assert found == "ok from a or c, source kept | ok from b, source vtep(n1) | refused"
 
 
 def test_junit_properties_are_plain_text() -> None:
-    told = dict(allure.properties(RECORDS[0]))
+    found = dict(allure.properties(RECORDS[0]))
 
-    assert set(told) == {"cell", "verdict", "rules", "because", "expected", "observed"}
-    assert told["verdict"] == "pass"
-    assert all(type(value) is str for value in told.values())
+    assert set(found) == {"cell", "verdict", "rules", "because", "expected", "observed"}
+    assert found["verdict"] == "pass"
+    assert all(type(value) is str for value in found.values())
 
 
-def test_allure_says_nothing_without_its_plugin() -> None:
+def test_allure_does_nothing_without_its_plugin() -> None:
     allure.describe(RECORDS[0], "lab-flannel")
 
 
@@ -168,6 +168,6 @@ def test_the_page_asks_for_nothing_and_no_text_breaks_out() -> None:
     assert json.loads(data[1])["cells"][0]["because"] == evil
 
 
-def test_an_unfinished_run_says_so() -> None:
+def test_an_unfinished_run_is_marked() -> None:
     planned = len(worlds.cells())
     assert f"{planned - 40} of {planned} planned cells have no record" in run.render(a_run())

@@ -1,4 +1,4 @@
-"""What was not tested is the first thing that is said of a run."""
+"""A run's output begins with what was not tested."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def inconclusive(count: int, trouble: str) -> list[Record]:
     ]
 
 
-def test_nothing_is_said_of_a_run_that_was_tested() -> None:
+def test_nothing_is_printed_of_a_run_that_was_tested() -> None:
     assert summary.untested([record for record in RECORDS if record.verdict is Result.PASS]) == ()
 
 
@@ -38,7 +38,7 @@ def test_each_reason_is_one_line_the_one_with_most_cells_first() -> None:
     )
 
 
-def test_a_missing_backend_is_told_although_no_cell_of_it_was_chosen() -> None:
+def test_a_missing_backend_is_named_although_no_cell_of_it_was_chosen() -> None:
     assert summary.untested([], [HELD]) == (f"NOT TESTED: {HELD}: no cell of it was chosen",)
 
 

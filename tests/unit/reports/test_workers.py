@@ -1,4 +1,4 @@
-"""Any number of xdist workers gives the same run: every cell asked once, judged alike, told once."""
+"""Any number of xdist workers gives the same run: every cell probed once, with the same verdict and one record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(out: Path, workers: int) -> Run:
     return load(out / "last")
 
 
-def test_none_two_and_four_workers_tell_the_same(tmp_path: Path) -> None:
+def test_none_two_and_four_workers_give_the_same_run(tmp_path: Path) -> None:
     alone, *others = (run(tmp_path / str(workers), workers) for workers in (0, 2, 4))
 
     assert {record.verdict for record in alone.records} == {"pass", "fail"}

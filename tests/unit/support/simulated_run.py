@@ -1,6 +1,6 @@
 """`pytest -p tests.unit.support.simulated_run`: a run that stops half-way while asking, for tests that kill it there.
 
-The cluster is simulated. The observations of the first half of the cells arrive; then the file of `--kubeconfig` appears.
+The cluster is simulated. Observations of the first half of the cells arrive; then the file of `--kubeconfig` appears.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run that is killed while it asks leaves a readable `run.json` of all that was heard until then."""
+"""A run that is killed while it asks leaves a readable `run.json` of all observations until then."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ ASKING = ["-p", "tests.unit.support.simulated_run", "-q", "--topology=lab-small"
 
 
 def asked(tmp_path: Path, *more: str) -> tuple[subprocess.Popen[bytes], int]:
-    """A run that has heard half of its cells and waits for the rest; how many that is."""
-    heard = tmp_path / "heard"
-    command = [sys.executable, "-m", "pytest", *ASKING, f"--out={tmp_path}", f"--kubeconfig={heard}", *more]
-    with (tmp_path / "said").open("wb") as said:
+    """Start a run that has observed half of its cells and waits for the rest; return it and their number."""
+    observed = tmp_path / "observed"
+    command = [sys.executable, "-m", "pytest", *ASKING, f"--out={tmp_path}", f"--kubeconfig={observed}", *more]
+    with (tmp_path / "output").open("wb") as output:
         run = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=ROOT, stdout=said, stderr=said, start_new_session=True
+            command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
         )
-    until(lambda: "" if heard.exists() or run.poll() is not None else "nothing heard", Deadline(60), "half of the run")
-    assert run.poll() is None, (tmp_path / "said").read_text()
-    return run, int(heard.read_text().split()[1])
+    until(
+        lambda: "" if observed.exists() or run.poll() is not None else "nothing observed",
+        Deadline(60),
+        "half of the run",
+    )
+    assert run.poll() is None, (tmp_path / "output").read_text()
+    return run, int(observed.read_text().split()[1])
 
 
-def told(tmp_path: Path, count: int) -> Run:
-    """The run as its epilogue wrote it."""
+def recovered(tmp_path: Path, count: int) -> Run:
+    """Return the run as the recovering process wrote it."""
 
     def missing() -> str:
         got = len(load(tmp_path / "last").records)
@@ -48,12 +52,12 @@ def told(tmp_path: Path, count: int) -> Run:
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
-def test_what_was_heard_is_judged_and_told_after_a_kill(tmp_path: Path, workers: list[str]) -> None:
+def test_what_was_heard_is_judged_and_saved_after_a_kill(tmp_path: Path, workers: list[str]) -> None:
     run, count = asked(tmp_path, *workers)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
 
-    left = told(tmp_path, count)
+    left = recovered(tmp_path, count)
 
     assert {record.verdict for record in left.records} == {Result.PASS}
     assert len(left.unasked) == len(left.plan) - count > 0
@@ -62,15 +66,15 @@ def test_what_was_heard_is_judged_and_told_after_a_kill(tmp_path: Path, workers:
     assert left.versions["kubernetes"] == "v1.20.2"
 
 
-def test_it_is_readable_from_the_beginning_and_told_again_from_its_journal(tmp_path: Path) -> None:
-    """Also where nobody outlives the run: its journal has it all."""
+def test_it_is_readable_from_the_beginning_and_recovered_again_from_its_journal(tmp_path: Path) -> None:
+    """Its journal is enough, without the recovering process."""
     run, count = asked(tmp_path)
     begun = load(tmp_path / "last")
-    told_again = recover(tmp_path / "last")
+    again = recover(tmp_path / "last")
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
 
     assert (begun.complete, begun.records) == (False, ())
     assert len(begun.plan) > count
-    assert len(told_again.records) == count
-    assert told(tmp_path, count) == told_again
+    assert len(again.records) == count
+    assert recovered(tmp_path, count) == again

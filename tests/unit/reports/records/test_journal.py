@@ -54,7 +54,7 @@ def test_records_come_in_plan_order_and_the_journals_before_those_in_memory(fold
     assert assemble(folder, other).records == (other[0], RECORDS[1], *other[2:4], RECORDS[4], other[5])
 
 
-def test_a_torn_last_line_is_dropped_and_said(folder: Path) -> None:
+def test_a_torn_last_line_is_dropped_and_noted(folder: Path) -> None:
     write(folder, RECORDS)
     whole = (folder / journal.MAIN).read_bytes()
     for cut in (1, 2, 500, 900):
@@ -90,7 +90,7 @@ def full(fd: int, data: bytes, offset: int) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_is_said_and_nothing_is_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_nothing_is_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = Journal(folder, worlds.header(PLAN))
     pages.append(RECORDS[0])
     with monkeypatch.context() as patch:
@@ -106,7 +106,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(folder: Path, monkeypatch: pyte
     assert list(assemble(folder).records) == RECORDS
 
 
-def test_a_run_that_cannot_be_saved_can_still_be_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_be_saved_can_still_be_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(folder, RECORDS)
 
     def refuse(*_: object, **__: object) -> int:

@@ -11,7 +11,7 @@ from topologies.frontends import Target
 CELL = worlds.cells()[0]
 
 
-def told(observation: Observation, *verdicts: Verdict) -> Record:
+def record_of(observation: Observation, *verdicts: Verdict) -> Record:
     return Record.of(CELL, Target(IPv4Address("10.96.0.50"), 80), None, observation, verdicts, str)
 
 
@@ -20,9 +20,9 @@ def test_a_record_survives_json() -> None:
         assert Record.model_validate_json(record.model_dump_json()) == record
 
 
-def test_the_summary_tells_a_split() -> None:
+def test_the_summary_shows_a_split() -> None:
     ok = [Attempt(Outcome.OK, IPv4Address("10.0.0.1"), "web-a")] * 9 + [Attempt(Outcome.OK, None, "web-b")] * 8
-    record = told(Observation(CELL.id, attempts=(*ok, *[Attempt(Outcome.TIMEOUT)] * 3)))
+    record = record_of(Observation(CELL.id, attempts=(*ok, *[Attempt(Outcome.TIMEOUT)] * 3)))
 
     assert record.observed.summary == "17 of 20 ok (web-a 9, web-b 8); 3 timed out"
     assert record.observed.outcomes == {Outcome.OK: 17, Outcome.TIMEOUT: 3}
@@ -41,7 +41,7 @@ def test_the_worst_facet_is_the_verdict() -> None:
     verdicts = [
         Verdict(CELL.id, result, result.value, facet=facet) for facet, result in zip(Facet, Result, strict=False)
     ]
-    record = told(Observation(CELL.id), *verdicts)
+    record = record_of(Observation(CELL.id), *verdicts)
 
     assert record.verdict is Result.FAIL
     assert record.headline == "fail"
@@ -49,7 +49,7 @@ def test_the_worst_facet_is_the_verdict() -> None:
 
 
 def test_nothing_judged_is_inconclusive() -> None:
-    assert told(Observation(CELL.id)).verdict is Result.INCONCLUSIVE
+    assert record_of(Observation(CELL.id)).verdict is Result.INCONCLUSIVE
 
 
 def test_the_clients_own_address_is_kept_and_others_have_short_names() -> None:
@@ -69,6 +69,6 @@ def test_records_are_in_plan_order_and_the_first_of_a_cell_counts() -> None:
 
 
 def test_an_attempt_leaves_its_defaults_out_of_the_json() -> None:
-    written = told(Observation(CELL.id, attempts=(Attempt(Outcome.REFUSED, exit_code=7),))).model_dump(mode="json")
+    written = record_of(Observation(CELL.id, attempts=(Attempt(Outcome.REFUSED, exit_code=7),))).model_dump(mode="json")
 
     assert written["observed"]["attempts"] == [{"outcome": "refused", "exit_code": 7}]
