@@ -28,7 +28,6 @@ def records(judge: Judge, cells: Iterable[Cell]) -> Iterator[Record]:
         verdicts = [judge(cell, facet) for facet in Facet]
         yield Record.of(
             cell,
-            None,
             case.expectation,
             case.observation,
             verdicts,

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from probes.observation import Attempt, Observation
     from probes.oracle.expectation import Expectation, Path
     from probes.plan.cell import Cell
-    from topologies.frontends import Target
 
 Naming = Callable[[IPAddress], str]
 _WORST = (Result.FAIL, Result.INCONCLUSIVE, Result.PASS)
@@ -43,10 +42,9 @@ class Record(ReportModel):
     account: tuple[Line, ...] = ()
 
     @classmethod
-    def of(  # noqa: PLR0913, PLR0917 - the four values of a judged cell, their target, and how addresses are called
+    def of(
         cls,
         cell: Cell,
-        target: Target | None,
         expectation: Expectation | None,
         observation: Observation,
         verdicts: Sequence[Verdict],
@@ -54,15 +52,20 @@ class Record(ReportModel):
     ) -> Self:
         """Record a judged cell.
 
-        `target` and `expectation` are None where the cluster gave the frontend no address. `naming` resolves an
-        address a backend saw to the name it has for this cell. Without any verdict the record is inconclusive.
+        Args:
+            cell: the planned cell.
+            expectation: None if there is none, because the cluster gave the frontend no address.
+            observation: what came back.
+            verdicts: one for each facet; without any the record is inconclusive.
+            naming: returns the name that an address has in this cell.
+
         """
         verdict = worst(verdict.result for verdict in verdicts)
         called = _Called(naming, _own(observation))
         leading = next((item for item in verdicts if item.result is verdict), None)
         return cls(
             cell=cell_key(cell),
-            target=str(target or observation.target),
+            target=observation.target,
             verdict=verdict,
             headline=leading.headline if leading else "nothing was judged",
             facets={item.facet: item.result for item in verdicts if item.facet},

@@ -109,7 +109,7 @@ def record(cell: Cell, bend: Callable[[Observation], Observation] = lambda seen:
 
     case = JudgedCell(cell, wanted, seen, named, evidence=f"out/last/cells/{cell.id}/")
     verdicts = [judge(case, facet) for facet in Facet] if split else [judge(case)]
-    return Record.of(cell, target, wanted, seen, verdicts, named)
+    return Record.of(cell, wanted, seen, verdicts, named)
 
 
 def cells() -> list[Cell]:

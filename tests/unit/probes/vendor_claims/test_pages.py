@@ -36,7 +36,7 @@ def ran(there: Topology, **bent: str) -> Run:
     records = []
     for cell in cells:
         seen = with_sockets(answers.observations[cell.id])
-        record = Record.of(cell, None, expect(there, answers.snapshot, cell), seen, [], naming=str)
+        record = Record.of(cell, expect(there, answers.snapshot, cell), seen, [], naming=str)
         text = record.model_dump_json()
         for old, new in bent.items() if cell.id.startswith("ext-e1-to-web-np-local.nodeport.n3") else ():
             text = text.replace(f'"outcome":"{old}"', f'"outcome":"{new}"')
