@@ -54,13 +54,6 @@ def summarize_expected(ways: Iterable[tuple[Outcome, Sequence[str], str | None]]
     return " | ".join(parts) + (" (always the same backend)" if sticky else "") or "nothing allowed"
 
 
-def short_name(name: str) -> str:
-    """Return the name of an address without the address: `10.244.1.0 (vtep of n1)` -> `vtep(n1)`; a bare one stays."""
-    owner = name.removesuffix(")").partition(" (")[2]
-    kind, of, place = owner.partition(" of ")
-    return f"{kind}({place})" if of else owner or name
-
-
 def list_addresses(addresses: Iterable[Address]) -> str:
     """Return addresses with their names: `10.244.1.0 vtep(n1)`, `10.244.1.11 pod-n1, kept`."""
     parts = []

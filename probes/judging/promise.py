@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
-from probes.oracle.stages.arrival import departing
+from probes.oracle.client import client_packet
 from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Promise:
         """Return how the expectation of a cell differs from this promise, or an empty string."""
         if not expectation.outcomes <= self.outcomes:
             return f"{_joined(expectation.outcomes)}, not {_joined(self.outcomes)}"
-        own = departing(cell.vantage, topology, snapshot).source
+        own = client_packet(cell.vantage, topology, snapshot).source
         if wrong := expectation.sources - _allowed(self.source, own, topology, expectation.sources):
             return f"source {_joined(wrong)}, not {self.source} (the client's own is {own})"
         return self._other_backends(expectation, cell, topology)

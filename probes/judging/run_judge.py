@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from probes.judging import compare as judges
 from probes.judging.backend_coverage import BackendPool, picker
 from probes.observation import BURST, Observation, Outcome
-from probes.oracle.address_names import owners
+from probes.oracle.address_names import AddressNames
+from probes.oracle.client import client_address
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import expect
 from topologies.cluster_state.declared_workload import declared_workload
@@ -153,23 +154,21 @@ class Judge:
         return pool
 
     def name(self, address: IPAddress, cell: Cell) -> str:
-        """Return an address with its owner, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
-        owner = "kept" if address == self.own_address(cell) else self.owners.get(address)
-        return f"{address} ({owner})" if owner else str(address)
+        """An address in words, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
+        return self.names.describe(address, self.own_address(cell))
+
+    def short_name(self, address: IPAddress, cell: Cell) -> str:
+        """The name alone: `kept`, `cni0(n1)`, `pod-n1`, or the bare address where it has none."""
+        return self.names.shorten(address, self.own_address(cell))
 
     @cached_property
-    def owners(self) -> dict[IPAddress, str]:
-        """The owner of every known address."""
-        return owners(self.topology, self.answers.snapshot)
+    def names(self) -> AddressNames:
+        """The names of all addresses of the run."""
+        return AddressNames.of(self.topology, self.answers.snapshot)
 
     def own_address(self, cell: Cell) -> IPAddress | None:
         """The client's own address."""
-        vantage = cell.vantage
-        if vantage.external:
-            return next(host.address for host in self.topology.external if host.name == vantage.external)
-        if vantage.on_host_network and vantage.node:
-            return self.topology.node(vantage.node).address
-        return self.answers.snapshot.pods.get(vantage.backend or vantage.name)
+        return client_address(cell.vantage, self.topology, self.answers.snapshot)
 
     def target(self, cell: Cell) -> str:
         """The address:port of a cell's frontend, or why it has none."""

@@ -1,8 +1,9 @@
-"""Formats an address for reports: `198.18.1.11 (primary of n1)`."""
+"""Names addresses for people: `198.18.1.11 (primary of n1)`, in short `primary(n1)`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -11,51 +12,94 @@ if TYPE_CHECKING:
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Topology
 
-Named = tuple["IPAddress | None", str]
+PRESERVED = "kept"  # the client's own address in run.json, in reports and in the promises of the suites
 
 
-def name(address: IPAddress, topology: Topology, snapshot: Snapshot) -> str:
-    """Return the address with its owner: a node, pod, external host, Service or load balancer.
+class AddressName(NamedTuple):
+    """The owner of an address, and which of its addresses it is."""
 
-    Returns the address alone if no owner is known. For a hostNetwork pod the owner is its node, because both have the
-    same address.
+    kind: str
+    """`primary`, `cni0`, `LB IP`; the owner's own name if it has only one address."""
+    owner: str = ""
+
+    @property
+    def short(self) -> str:
+        """`primary(n1)` or `pod-n1`."""
+        return f"{self.kind}({self.owner})" if self.owner else self.kind
+
+    def __str__(self) -> str:
+        """Return `primary of n1` or `pod-n1`."""
+        return f"{self.kind} of {self.owner}" if self.owner else self.kind
+
+
+Named = tuple["IPAddress | None", AddressName]
+
+
+@dataclass(frozen=True, slots=True)
+class AddressNames:
+    """The names of all addresses of a cluster: nodes, pods, external hosts, load balancer, Services.
+
+    For a hostNetwork pod the owner is its node, because both have the same address.
     """
-    owner = owners(topology, snapshot).get(address)
-    return f"{address} ({owner})" if owner else str(address)
+
+    names: dict[IPAddress, AddressName]
+
+    @classmethod
+    def of(cls, topology: Topology, snapshot: Snapshot) -> AddressNames:
+        """Return the names in a cluster. If an address has several owners, the first one of the list above counts."""
+        names: dict[IPAddress, AddressName] = {}
+        for address, name in _known(topology, snapshot):
+            if address is not None:
+                names.setdefault(address, name)
+        return cls(names)
+
+    def describe(self, address: IPAddress, client: IPAddress | None = None) -> str:
+        """Return `198.18.1.11 (primary of n1)`, or the address alone if no owner is known.
+
+        Args:
+            address: The address.
+            client: The client's own address, which is `kept`.
+
+        """
+        name = PRESERVED if address == client else self.names.get(address)
+        return f"{address} ({name})" if name else str(address)
+
+    def shorten(self, address: IPAddress, client: IPAddress | None = None) -> str:
+        """Return `primary(n1)`, `pod-n1`, `kept` for the client's own address, or the address if it has no name."""
+        if address == client:
+            return PRESERVED
+        name = self.names.get(address)
+        return name.short if name else str(address)
 
 
-def owners(topology: Topology, snapshot: Snapshot) -> dict[IPAddress, str]:
-    """Return the owner of each known address (`primary of n1`). Call it once a run: it walks the whole cluster."""
-    found: dict[IPAddress, str] = {}
-    for address, owner in _known(topology, snapshot):
-        if address is not None:
-            found.setdefault(address, owner)
-    return found
+def describe_address(address: IPAddress, topology: Topology, snapshot: Snapshot) -> str:
+    """Return one address with its owner. AddressNames is faster for many addresses of one cluster."""
+    return AddressNames.of(topology, snapshot).describe(address)
 
 
 def _known(topology: Topology, snapshot: Snapshot) -> Iterator[Named]:
     yield from _of_nodes(topology)
-    for pod, own in snapshot.pods.items():
-        yield own, pod
+    for pod, address in snapshot.pods.items():
+        yield address, AddressName(pod)
     for external in topology.external:
-        yield external.address, external.name
-    yield topology.load_balancer.address, "load balancer"
+        yield external.address, AddressName(external.name)
+    yield topology.load_balancer.address, AddressName("load balancer")
     yield from _of_services(snapshot)
 
 
 def _of_nodes(topology: Topology) -> Iterator[Named]:
     for node in topology.nodes:
-        yield node.address, f"primary of {node.name}"
-        yield node.secondary_address, f"secondary of {node.name}"
-        yield node.public_address, f"public of {node.name}"
-        yield node.cni0, f"cni0 of {node.name}"
+        yield node.address, AddressName("primary", node.name)
+        yield node.secondary_address, AddressName("secondary", node.name)
+        yield node.public_address, AddressName("public", node.name)
+        yield node.cni0, AddressName("cni0", node.name)
         if topology.cni.overlay:
-            yield node.vtep, f"vtep of {node.name}"
+            yield node.vtep, AddressName("vtep", node.name)
 
 
 def _of_services(snapshot: Snapshot) -> Iterator[Named]:
     for service in snapshot.services.values():
-        yield service.balanced_at, f"LB IP of {service.name}"
-        yield service.cluster_ip, f"ClusterIP of {service.name}"
+        yield service.balanced_at, AddressName("LB IP", service.name)
+        yield service.cluster_ip, AddressName("ClusterIP", service.name)
         for external_ip in service.external_ips:
-            yield external_ip, f"externalIP of {service.name}"
+            yield external_ip, AddressName("externalIP", service.name)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from probes.observation import Outcome
 from probes.oracle import pipeline
 from probes.oracle.catalogue import sentence
+from probes.oracle.client import client_packet
 from probes.oracle.connection import ClusterModel, Connection
 from probes.oracle.environment import Environment
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.modes import chains
-from probes.oracle.stages.arrival import BASELINE, departing
+from probes.oracle.stages.arrival import BASELINE
 from probes.oracle.stages.host_ports import LISTENING
 from probes.oracle.stages.load_balancer import RECEIVING, Declared
 from probes.oracle.stages.node_owned_addresses import HOLDING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from probes.oracle.connection import Balancer
+    from probes.oracle.pipeline import TracedPath
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.schema.topology import Topology
@@ -62,6 +64,16 @@ def predict(cluster: ClusterModel, cell: Cell) -> Expectation:
     return Expectation(ways, rules, _because(conn, ways), sticky=_sticky(conn, rules))
 
 
+def trace_paths(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
+    """Return every path of a cell before merging, with the decisions of the rules.
+
+    Raises:
+        UnresolvedError: The cluster gives the frontend no address.
+
+    """
+    return pipeline.paths(start_connection(cluster, cell))
+
+
 def start_connection(cluster: ClusterModel, cell: Cell) -> Connection:
     """Return the connection of a cell before any rule.
 
@@ -72,7 +84,7 @@ def start_connection(cluster: ClusterModel, cell: Cell) -> Connection:
     frontend = cell.frontend
     target = resolve(frontend, cluster.topology, cluster.snapshot)
     state = cluster.snapshot.services[frontend.service]
-    packet = departing(cell.vantage, cluster.topology, cluster.snapshot)
+    packet = client_packet(cell.vantage, cluster.topology, cluster.snapshot)
     return Connection(
         cluster=cluster,
         state=state,

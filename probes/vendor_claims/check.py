@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
+from probes.oracle.client import client_address
 from probes.oracle.predict import TELLING, expect
 from probes.oracle.rule import is_bent
 from probes.vendor_claims.answer import Ending
@@ -94,8 +95,7 @@ def endings(realm: Realm, cell: Cell, expectation: Expectation) -> tuple[Ending,
 
 def own_address(realm: Realm, cell: Cell) -> IPAddress | None:
     """Return the client's own address."""
-    vantage = cell.vantage
-    return host_address(realm.topology, vantage) or realm.snapshot.pods.get(vantage.backend or vantage.name)
+    return client_address(cell.vantage, realm.topology, realm.snapshot)
 
 
 def host_address(topology: Topology, vantage: Vantage) -> IPAddress | None:

@@ -31,7 +31,7 @@ def records(judge: Judge, cells: Iterable[Cell]) -> Iterator[Record]:
             case.expectation,
             case.observation,
             verdicts,
-            naming=partial(judge.name, cell=cell),
+            naming=partial(judge.short_name, cell=cell),
         )
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from probes.oracle.address_names import owners
+from probes.oracle.address_names import AddressNames
+from probes.oracle.client import client_packet
 from probes.oracle.environment import Environment
 from probes.oracle.predict import expect
-from probes.oracle.stages.arrival import departing
 from probes.plan.plan import plan
 from reports.records import record
 from reports.records.run import DeclaredTopology, OmittedCell
@@ -23,7 +23,7 @@ from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
@@ -59,7 +59,7 @@ class Prediction(ReportModel):
     def of(cls, topology: Topology, overrides: dict[str, JsonValue] | None = None) -> Self:
         """Predict a whole topology. UnsupportedMode for a kube-proxy the oracle has no rules for."""
         planned, snapshot = plan(topology), declared(topology)
-        environment, known = Environment.of(topology), owners(topology, snapshot)
+        environment, known = Environment.of(topology), AddressNames.of(topology, snapshot)
         return cls(
             told=str(environment),
             environment=TypeAdapter(Environment).dump_python(environment, mode="json"),
@@ -70,7 +70,7 @@ class Prediction(ReportModel):
         )
 
 
-def predict_cell(topology: Topology, snapshot: Snapshot, cell: Cell, known: Mapping[IPAddress, str]) -> Predicted:
+def predict_cell(topology: Topology, snapshot: Snapshot, cell: Cell, known: AddressNames) -> Predicted:
     """Return what must come back for one cell; `known`: the owner of each address."""
     try:
         target = resolve(cell.frontend, topology, snapshot)
@@ -86,17 +86,10 @@ def predict_cell(topology: Topology, snapshot: Snapshot, cell: Cell, known: Mapp
     )
 
 
-def name_for(
-    topology: Topology, snapshot: Snapshot, cell: Cell, known: Mapping[IPAddress, str]
-) -> Callable[[IPAddress], str]:
-    """Return the function that names addresses in this cell: the client's own is `kept`, others have their owner."""
-    own = departing(cell.vantage, topology, snapshot).source
-
-    def name(address: IPAddress) -> str:
-        owner = "kept" if address == own else known.get(address)
-        return f"{address} ({owner})" if owner else str(address)
-
-    return name
+def name_for(topology: Topology, snapshot: Snapshot, cell: Cell, names: AddressNames) -> Callable[[IPAddress], str]:
+    """Return the function that names addresses in this cell: the client's own is `kept`, others `cni0(n1)`, `pod-n1`."""
+    own = client_packet(cell.vantage, topology, snapshot).source
+    return lambda address: names.shorten(address, own)
 
 
 def schema() -> str:

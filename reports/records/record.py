@@ -57,7 +57,7 @@ class Record(ReportModel):
             expectation: None if there is none, because the cluster gave the frontend no address.
             observation: what came back.
             verdicts: one for each facet; without any the record is inconclusive.
-            naming: returns the name that an address has in this cell.
+            naming: returns the short name of an address in this cell: `kept`, `cni0(n1)`, `pod-n1`.
 
         """
         verdict = worst(verdict.result for verdict in verdicts)
@@ -101,7 +101,7 @@ class _Called:
 
     def address(self, address: IPAddress) -> Address:
         if address not in self.known:
-            name = formatting.short_name(self.naming(address))
+            name = self.naming(address)
             kept = name == "kept" or str(address) in self.own
             self.known[address] = Address(address=address, name=name, kept=kept)
         return self.known[address]

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.observation import Outcome
-from probes.oracle import trace
-from probes.oracle.address_names import owners
+from probes.oracle.address_names import AddressNames
 from probes.oracle.catalogue import REPORTED, confirmed, step_of, versions
 from probes.oracle.connection import Connection, Disposition, EndpointPool, Packet
 from probes.oracle.expectation import Path
+from probes.oracle.predict import model_cluster, trace_paths
 from probes.oracle.stages.endpoints import pooled
 from reports import formatting
 from reports.records.prediction import name_for
@@ -70,13 +70,9 @@ class ExplainedPath(ReportModel):
 
 def explain(topology: Topology, snapshot: Snapshot, cell: Cell) -> tuple[ExplainedPath, ...]:
     """Return every path of this cell; paths with the same steps are joined, their shares added."""
-    name = name_for(topology, snapshot, cell, owners(topology, snapshot))
-
-    def called(address: IPAddress) -> str:
-        return formatting.short_name(name(address))
-
+    called = name_for(topology, snapshot, cell, AddressNames.of(topology, snapshot))
     shares: dict[tuple[str, tuple[ExplanationStep, ...]], float] = {}
-    for way in trace.trace_paths(topology, snapshot, cell):
+    for way in trace_paths(model_cluster(topology, snapshot), cell):
         after = (*way.decisions[1:], None)
         steps = tuple(_step(taken, then, called) for taken, then in zip(way.decisions, after, strict=True))
         key = _result(way.path, called), steps

@@ -10,37 +10,13 @@ from probes.oracle.node_addresses import from_pod_network, leaves_as_node, masqu
 from probes.oracle.rule import Rule, rule
 from probes.oracle.stages.node_owned_addresses import is_held
 from probes.oracle.stages.traffic_policies import bound
-from topologies.frontends import At, FrontendKind, UnresolvedError
-from topologies.schema.enums import VantageKind
+from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection
-    from topologies.cluster_state.snapshot import Snapshot
     from topologies.common.addresses import IPAddress
-    from topologies.schema.topology import Topology, Vantage
 
 Arrival = Packet | Disposition
-
-
-def departing(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> Packet:
-    """Return the client's packet before any rule. A hostNetwork backend as client is a host-network process.
-
-    Raises:
-        UnresolvedError: The client is a pod without an address.
-
-    """
-    if vantage.kind is VantageKind.EXTERNAL:
-        hosts = {external.name: external.address for external in topology.external}
-        return Packet(Origin.EXTERNAL, hosts[vantage.external or ""])
-    backends = {backend.name: backend for backend in topology.workload.backends}
-    asking = backends.get(vantage.backend or "")
-    home = vantage.node or (asking.node if asking else "")
-    if vantage.on_host_network or (asking and asking.host_network):
-        return Packet(Origin.NODE, topology.node(home).address, node=home, home=home)
-    if (address := snapshot.pods.get(vantage.backend or vantage.name)) is None:
-        message = f"pod {vantage.backend or vantage.name} has no address: it does not run"
-        raise UnresolvedError(message)
-    return Packet(Origin.POD, address, node=home, home=home)
 
 
 def _outside(conn: Connection) -> bool:

@@ -13,8 +13,7 @@ import pytest
 
 from hairpin.main import main
 from probes.oracle.catalogue import CATALOGUE
-from probes.oracle.predict import expect
-from probes.oracle.trace import trace_paths
+from probes.oracle.predict import expect, model_cluster, trace_paths
 from probes.plan.plan import plan
 from reports.analysis import diff
 from reports.analysis.diff import Kind
@@ -59,8 +58,9 @@ def test_every_topology_of_the_library_is_predicted_whole(name: str) -> None:
 def test_the_steps_of_why_are_the_rules_of_the_expectation(name: str) -> None:
     topology = load(name)
     snapshot = declared(topology)
+    cluster = model_cluster(topology, snapshot)
     for cell in plan(topology).cells:
-        expectation, told_ways = expect(topology, snapshot, cell), trace_paths(topology, snapshot, cell)
+        expectation, told_ways = expect(topology, snapshot, cell), trace_paths(cluster, cell)
 
         for way in told_ways:
             assert tuple(taken.rule.id for taken in way.decisions) == way.path.rules, cell.id

@@ -131,9 +131,6 @@ def test_a_run_that_passed_is_one_line() -> None:
 def test_names_of_a_kind_are_joined() -> None:
     assert formatting.join_names(["vtep(n1)", "vtep(n2)", "kept", "vtep(n1)"]) == "vtep(n1,n2) kept"
     assert formatting.join_names(["vtep(n1)", "cni0(n1)", "pod-n1"]) == "vtep/cni0(n1) pod-n1"
-    assert formatting.short_name("10.244.1.0 (vtep of n1)") == "vtep(n1)"
-    assert formatting.short_name("10.244.1.9 (pod-n1)") == "pod-n1"
-    assert formatting.short_name("192.0.2.1") == "192.0.2.1"
 
 
 def test_the_expected_answers_in_one_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network
 from itertools import count, islice
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from probes.observation import Outcome
-from probes.oracle.address_names import name
+from probes.oracle.address_names import AddressNames, describe_address
+from probes.oracle.client import client_address, client_packet
+from probes.oracle.connection import Origin
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from tests.unit.probes.oracle.variants import variants
@@ -108,10 +111,11 @@ def test_every_source_belongs_to_somebody() -> None:
     answered = 0
     for topology in clusters():
         snapshot = declared(topology)
+        names = AddressNames.of(topology, snapshot)
         for cell in plan(topology).cells:
             expectation = expect(topology, snapshot, cell)
             assert sum(path.share for path in expectation.paths) == pytest.approx(1)
-            unknown = [source for source in expectation.sources if "(" not in name(source, topology, snapshot)]
+            unknown = [source for source in expectation.sources if names.shorten(source) == str(source)]
             assert not unknown, (cell.id, expectation)
             answered += Outcome.OK in expectation.outcomes
     assert answered > DRAWN
@@ -131,8 +135,34 @@ def test_an_address_of_a_node_is_named_as_the_nodes() -> None:
     held = next(one for one in variants() if "held" in one.name)
     own = held.topology.nodes[0]
     assert own.secondary_address
-    assert name(own.address, held.topology, held.snapshot) == "198.18.1.11 (primary of n1)"
-    assert name(own.secondary_address, held.topology, held.snapshot) == "198.18.7.11 (secondary of n1)"
+    assert describe_address(own.address, held.topology, held.snapshot) == "198.18.1.11 (primary of n1)"
+    assert describe_address(own.secondary_address, held.topology, held.snapshot) == "198.18.7.11 (secondary of n1)"
+
+
+def test_the_long_and_the_short_name_of_an_address_agree() -> None:
+    held = next(one for one in variants() if "held" in one.name)
+    names = AddressNames.of(held.topology, held.snapshot)
+    address, unknown = held.topology.nodes[0].address, IPv4Address("192.0.2.7")
+    assert (names.describe(address), names.shorten(address)) == ("198.18.1.11 (primary of n1)", "primary(n1)")
+    assert (names.describe(address, address), names.shorten(address, address)) == ("198.18.1.11 (kept)", "kept")
+    assert (names.describe(unknown), names.shorten(unknown)) == ("192.0.2.7", "192.0.2.7")
+    pod, own = next((pod, own) for pod, own in held.snapshot.pods.items() if own not in node_addresses(held.topology))
+    assert (names.describe(own), names.shorten(own)) == (f"{own} ({pod})", pod)
+
+
+def node_addresses(topology: Topology) -> set[object]:
+    return {address for node in topology.nodes for address in (node.address, node.cni0, node.vtep)}
+
+
+def test_a_pod_that_does_not_run_has_no_address() -> None:
+    topology = clusters()[0]
+    running = declared(topology)
+    stopped = replace(running, pods={})
+    for vantage in topology.workload.vantages:
+        packet = client_packet(vantage, topology, running)
+        assert client_address(vantage, topology, running) == packet.source
+        known = client_address(vantage, topology, stopped)
+        assert known == (None if packet.origin is Origin.POD else packet.source)
 
 
 def test_a_range_without_room_is_named() -> None:

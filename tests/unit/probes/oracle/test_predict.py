@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.observation import Outcome
-from probes.oracle.address_names import name
+from probes.oracle.address_names import describe_address
 from probes.oracle.environment import Environment
 from probes.oracle.modes.chains import UnsupportedMode
 from probes.oracle.predict import expect
@@ -37,7 +37,7 @@ def seen(topology: Topology, expectation: Expectation) -> set[str]:
     snapshot = declared(topology)
     told = set()
     for path in expectation.paths:
-        source = " ".join(name(address, topology, snapshot) for address in path.sources)
+        source = " ".join(describe_address(address, topology, snapshot) for address in path.sources)
         told.add(f"{path.backend} from {source}" if path.outcome is Outcome.OK else path.outcome.value)
     return told
 
@@ -170,7 +170,7 @@ def test_affinity_binds_one_processing_node_only() -> None:
 
 def test_an_unknown_address_is_told_bare() -> None:
     flannel = changed("lab-flannel")
-    assert name(IPv4Address("192.0.2.7"), flannel, declared(flannel)) == "192.0.2.7"
+    assert describe_address(IPv4Address("192.0.2.7"), flannel, declared(flannel)) == "192.0.2.7"
 
 
 @pytest.mark.parametrize(
