@@ -255,7 +255,7 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     if not rule or not session.items:
         return (yield)
     the_answers(session.config, _selected(session))
-    with mutations.applied(mutations.Mutation(rule)):
+    with mutations.apply_mutation(mutations.Mutation(rule)):
         return (yield)
 
 

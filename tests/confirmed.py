@@ -45,42 +45,42 @@ def by_recordings(files: Iterable[str] = FILES) -> dict[str, Any]:
     """Return for each rule the files that contradict its alternative, or those in which it only took part."""
     files = sorted(files)
     contradicted: Places = defaultdict(list)
-    spoken: Places = defaultdict(list)
+    undistinguished: Places = defaultdict(list)
     for recording in map(read, files):
-        heard, confirmed = _heard_and_confirmed(recording)
-        for rule in heard:
-            (contradicted if rule in confirmed else spoken)[rule].append(recording.title)
-    alone = {rule: places for rule, places in spoken.items() if rule not in contradicted}
-    return {"files": files, "recordings": dict(contradicted), "spoken": alone}
+        decided, confirmed = _deciding_and_confirmed(recording)
+        for rule in decided:
+            (contradicted if rule in confirmed else undistinguished)[rule].append(recording.title)
+    alone = {rule: places for rule, places in undistinguished.items() if rule not in contradicted}
+    return {"files": files, "recordings": dict(contradicted), "undistinguished": alone}
 
 
-def _heard_and_confirmed(recording: Recording) -> tuple[set[str], set[str]]:
-    there, speaking = world(recording), defaultdict[str, list["Recorded"]](list)
+def _deciding_and_confirmed(recording: Recording) -> tuple[set[str], set[str]]:
+    there, deciding = world(recording), defaultdict[str, list["Recorded"]](list)
     for one in recorded(recording):
-        with mutations.heard() as names:
+        with mutations.collect_deciding_rules() as names:
             agrees = not complaint(one, predict(there, one.cell))
         for rule in names if agrees else ():
-            speaking[rule].append(one)
+            deciding[rule].append(one)
     found = set()
-    for rule, cells in speaking.items():
+    for rule, cells in deciding.items():
         with alternatives.assume_alternative(rule):
             if any(complaint(one, predict(there, one.cell)) for one in cells):
                 found.add(rule)
-    return set(speaking), found
+    return set(deciding), found
 
 
 def confirmed_by(topology: Topology, cells: Iterable[Cell]) -> set[str]:
     """Return the rules whose alternative these cells contradict. Every cell had the predicted result in a live run."""
     there = model_cluster(topology, declared(topology))
-    speaking: dict[str, list[tuple[Cell, Expectation]]] = defaultdict(list)
+    deciding: dict[str, list[tuple[Cell, Expectation]]] = defaultdict(list)
     for cell in cells:
-        with mutations.heard() as names:
+        with mutations.collect_deciding_rules() as names:
             expectation = _predicted(there, cell)
         if expectation is None:
             continue
         for rule in names:
-            speaking[rule].append((cell, expectation))
-    return {rule for rule, asked in speaking.items() if _contradicted(there, rule, asked)}
+            deciding[rule].append((cell, expectation))
+    return {rule for rule, asked in deciding.items() if _contradicted(there, rule, asked)}
 
 
 def _predicted(there: ClusterModel, cell: Cell) -> Expectation | None:
@@ -103,8 +103,8 @@ def contradicts(seen: Expectation, alternative: Expectation) -> bool:
     """
     if _answers(seen) != _answers(alternative):
         return True
-    silent, other = (one.outcomes - {Outcome.OK} for one in (seen, alternative))
-    return bool(silent or other) and not silent & other
+    unanswered, other = (one.outcomes - {Outcome.OK} for one in (seen, alternative))
+    return bool(unanswered or other) and not unanswered & other
 
 
 def _answers(expectation: Expectation) -> set[tuple[object, ...]]:
@@ -132,10 +132,12 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"simulated, so it confirms nothing: {', '.join(made_up)}\n")
         return 2
     before = json.loads(CONFIRMED.read_text()) if CONFIRMED.exists() else {"runs": {}}
-    told = {**by_recordings(), "runs": by_runs(runs, before["runs"])}
-    CONFIRMED.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
-    silent = sorted(rule.id for rule in CATALOGUE if rule.id not in told["recordings"] and rule.id not in told["runs"])
-    sys.stdout.write(f"{len(CATALOGUE) - len(silent)} of {len(CATALOGUE)} rules confirmed; not: {' '.join(silent)}\n")
+    evidence = {**by_recordings(), "runs": by_runs(runs, before["runs"])}
+    CONFIRMED.write_text(json.dumps(evidence, indent=1, sort_keys=True) + "\n")
+    confirmed = evidence["recordings"].keys() | evidence["runs"].keys()
+    missing = sorted(rule.id for rule in CATALOGUE if rule.id not in confirmed)
+    counts = f"{len(CATALOGUE) - len(missing)} of {len(CATALOGUE)} rules confirmed"
+    sys.stdout.write(f"{counts}; not: {' '.join(missing)}\n")
     return 0
 
 

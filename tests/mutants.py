@@ -58,11 +58,11 @@ def world(variant: Variant, cells: Iterable[Cell]) -> SimulatedSuite:
     return SimulatedSuite(variant.name, Judge.over(there, answers, asked), judged)
 
 
-def spoken(variant: Variant, among: set[str]) -> dict[str, list[Cell]]:
+def deciding_cells(variant: Variant, among: set[str]) -> dict[str, list[Cell]]:
     """Return for each of these rules the first cells of the variant in which it decides."""
     places: dict[str, list[Cell]] = defaultdict(list)
     for cell in variant.cells:
-        with mutations.heard() as names:
+        with mutations.collect_deciding_rules() as names:
             expect(variant.topology, variant.snapshot, cell)
         for name in names & among:
             if len(places[name]) < ENOUGH:
@@ -70,14 +70,14 @@ def spoken(variant: Variant, among: set[str]) -> dict[str, list[Cell]]:
     return places
 
 
-def noticed() -> Iterator[tuple[str, str]]:
+def detect_mutations() -> Iterator[tuple[str, str]]:
     """Yield each detected mutation: the rule, and the topology and test that detect it."""
-    pending = {mutation.rule: mutation for mutation in mutations.all()}
+    pending = {mutation.rule: mutation for mutation in mutations.list_mutations()}
     for variant in variants():
-        places = spoken(variant, set(pending)) if pending else {}
+        places = deciding_cells(variant, set(pending)) if pending else {}
         there = world(variant, {cell.id: cell for cells in places.values() for cell in cells}.values())
         for rule in places:
-            with mutations.applied(pending[rule]):
+            with mutations.apply_mutation(pending[rule]):
                 failure = there.first_failure()
             if failure:
                 del pending[rule]
@@ -87,14 +87,14 @@ def noticed() -> Iterator[tuple[str, str]]:
 def main() -> int:
     """Print what detects each mutation. Return 1 if one is not detected."""
     found = {}
-    for rule, where in noticed():
+    for rule, where in detect_mutations():
         found[rule] = where
         sys.stdout.write(f"{rule:<8} {where}\n")
         sys.stdout.flush()
-    missed = [mutation.rule for mutation in mutations.all() if mutation.rule not in found]
+    missed = [mutation.rule for mutation in mutations.list_mutations() if mutation.rule not in found]
     for rule in missed:
         sys.stdout.write(f"{rule:<8} NOT NOTICED\n")
-    sys.stdout.write(f"{len(found)} of {len(mutations.all())} flipped rules noticed\n")
+    sys.stdout.write(f"{len(found)} of {len(mutations.list_mutations())} flipped rules noticed\n")
     return 1 if missed else 0
 
 

@@ -38,7 +38,7 @@ STEPS: tuple[tuple[str, Chain], ...] = (
     ("Mark for masquerade (KUBE-MARK-MASQ)", _of_modes("mark")),
     ("Source address at the endpoint", _of_modes("source")),
     ("Return path", _of_modes("reply")),
-    ("Untranslated packets to a load balancer IP or externalIP that a host owns", node_owned_addresses.HOLDING),
+    ("Untranslated packets to a load balancer IP or externalIP that a host owns", node_owned_addresses.OWNED),
     ("Untranslated packets to the load balancer", arrival.LEAVING),
     ("Node selection or refusal by the load balancer", load_balancer.RECEIVING),
     ("Source address after the load balancer", load_balancer.REWRITING),
@@ -89,9 +89,9 @@ def versions(rule: Rule[Any]) -> str:
 
 
 @cache
-def _told() -> dict[str, dict[str, list[str]]]:
+def _read_evidence() -> dict[str, dict[str, list[str]]]:
     found: dict[str, Any] = json.loads(CONFIRMED.read_text())
-    return {key: found[key] for key in ("recordings", "runs", "spoken")}
+    return {key: found[key] for key in ("recordings", "runs", "undistinguished")}
 
 
 def confirmed(rule: Rule[Any]) -> tuple[str, ...]:
@@ -99,18 +99,18 @@ def confirmed(rule: Rule[Any]) -> tuple[str, ...]:
 
     An entry is `ipvs 1.20.2 flannel` or `ipvs 1.20.2 lab-routed (live)`. Returns an empty tuple if there is none.
     """
-    live = (f"{place} (live)" for place in _told()["runs"].get(rule.id, ()))
-    return (*_told()["recordings"].get(rule.id, ()), *live)
+    live = (f"{place} (live)" for place in _read_evidence()["runs"].get(rule.id, ()))
+    return (*_read_evidence()["recordings"].get(rule.id, ()), *live)
 
 
-def spoken(rule: Rule[Any]) -> tuple[str, ...]:
+def undistinguished(rule: Rule[Any]) -> tuple[str, ...]:
     """Return the recordings in which the rule applied, but which its natural alternative explains equally well."""
-    return tuple(_told()["spoken"].get(rule.id, ()))
+    return tuple(_read_evidence()["undistinguished"].get(rule.id, ()))
 
 
 def markdown() -> str:
     """Return the catalogue as a Markdown page, with one table per step."""
-    unseen = [rule for rule in CATALOGUE if not confirmed(rule) and not spoken(rule)]
+    unseen = [rule for rule in CATALOGUE if not confirmed(rule) and not undistinguished(rule)]
     alone = sum(REPORTED not in rule.citation for rule in unseen)
     lines = [
         "# The oracle's rules",
@@ -159,14 +159,14 @@ def markdown() -> str:
 def _row(rule: Rule[Any]) -> str:
     having = modes_of(rule)
     modes = "all" if len(having) == len(MODES) else ", ".join(having)
-    untold = f"not distinguished: {_grouped(spoken(rule))}" if spoken(rule) else ""
-    seen = _grouped(confirmed(rule)) or untold or ("observed" if REPORTED in rule.citation else "source only")
+    unclear = f"not distinguished: {_group_places(undistinguished(rule))}" if undistinguished(rule) else ""
+    seen = _group_places(confirmed(rule)) or unclear or ("observed" if REPORTED in rule.citation else "source only")
     backports = "; ".join(rule.backports)
     cells = (rule.id, rule.sentence, modes, versions(rule), rule.citation, backports, seen)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _grouped(places: tuple[str, ...]) -> str:
+def _group_places(places: tuple[str, ...]) -> str:
     """Return `ipvs 1.20.2 flannel, routed; ipvs 1.24.3 flannel`, with each mode and version once."""
     groups: dict[str, list[str]] = {}
     for place in places:

@@ -28,11 +28,11 @@ def client_packet(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> P
     backend = backends.get(vantage.backend or "")
     node = vantage.node or (backend.node if backend else "")
     if vantage.on_host_network or (backend and backend.host_network):
-        return Packet(Origin.NODE, topology.node(node).address, node=node, home=node)
+        return Packet(Origin.NODE, topology.node(node).address, node=node, client_node=node)
     if (address := snapshot.pods.get(vantage.backend or vantage.name)) is None:
         message = f"pod {vantage.backend or vantage.name} has no address: it does not run"
         raise UnresolvedError(message)
-    return Packet(Origin.POD, address, node=node, home=node)
+    return Packet(Origin.POD, address, node=node, client_node=node)
 
 
 def client_address(vantage: Vantage, topology: Topology, snapshot: Snapshot) -> IPAddress | None:

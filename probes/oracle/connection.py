@@ -90,7 +90,7 @@ class Packet:
     origin: Origin
     source: IPAddress
     node: str = ""
-    home: str = ""
+    client_node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Connection:
     """The destination port that the client uses."""
     at: At = At.PRIMARY
     """Which address of the node `target` is, for a NodePort."""
-    asked_node: str = ""
+    target_node: str = ""
     """The node that has `target`, for a NodePort."""
     declared: bool = True
     """Whether the Service declares the port."""
@@ -152,8 +152,8 @@ class Connection:
         return self.cluster.topology.node(self.packet.node)
 
     @property
-    def home(self) -> Node:
-        return self.cluster.topology.node(self.packet.home)
+    def client_node(self) -> Node:
+        return self.cluster.topology.node(self.packet.client_node)
 
     @property
     def reached(self) -> IPAddress:
@@ -171,12 +171,12 @@ class Connection:
     @property
     def local(self) -> bool:
         """Whether a host-network process of the processing node sent it (`addrtype --src-type LOCAL`)."""
-        return self.packet.origin is Origin.NODE and self.packet.home == self.packet.node
+        return self.packet.origin is Origin.NODE and self.packet.client_node == self.packet.node
 
     @property
     def pod_here(self) -> bool:
         """Whether a pod of the processing node sent it."""
-        return self.packet.origin is Origin.POD and self.packet.home == self.packet.node
+        return self.packet.origin is Origin.POD and self.packet.client_node == self.packet.node
 
     @property
     def virtual(self) -> bool:

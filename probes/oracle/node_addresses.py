@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Node
 
 
-def towards_endpoint(conn: Connection) -> IPAddress:
+def address_towards_endpoint(conn: Connection) -> IPAddress:
     """Return the address of the processing node's interface towards the selected endpoint.
 
     MASQUERADE and host-network processes use it. It is the address of cni0 for a local pod, and of the VXLAN interface
@@ -26,10 +26,10 @@ def towards_endpoint(conn: Connection) -> IPAddress:
         return node.address
     if endpoint.node == node.name:
         return _device(node, node.cni0, "bridge") if conn.environment.bridged else node.address
-    return towards_pods_elsewhere(node, conn.environment)
+    return address_towards_remote_pods(node, conn.environment)
 
 
-def towards_pods_elsewhere(node: Node, environment: Environment) -> IPAddress:
+def address_towards_remote_pods(node: Node, environment: Environment) -> IPAddress:
     """Return the node's address towards another node's pods."""
     return _device(node, node.vtep, "vxlan device") if environment.overlay else node.address
 
@@ -41,14 +41,14 @@ def _device(node: Node, address: IPAddress | None, what: str) -> IPAddress:
     return address
 
 
-def owned(node: Node, environment: Environment) -> frozenset[IPAddress]:
+def owned_addresses(node: Node, environment: Environment) -> frozenset[IPAddress]:
     """Return the node's addresses that a topology declares."""
     cni0 = node.cni0 if environment.bridged else None
     vtep = node.vtep if environment.overlay else None
     return frozenset(address for address in (node.address, node.secondary_address, cni0, vtep) if address)
 
 
-def from_pod_network(conn: Connection, address: IPAddress) -> bool:
+def is_from_pod_network(conn: Connection, address: IPAddress) -> bool:
     """Return whether an address belongs to a pod, a cni0 or a VXLAN interface.
 
     With `cni.kind: eni` pods have addresses of the nodes' network, so the cluster CIDR may contain hosts too.
@@ -57,7 +57,7 @@ def from_pod_network(conn: Connection, address: IPAddress) -> bool:
     return address in holders.pods or (address in conn.environment.pod_cidr and not holders.is_host(address))
 
 
-def masqueraded_leaving(conn: Connection, towards: IPAddress) -> bool:
+def leaves_masqueraded(conn: Connection, towards: IPAddress) -> bool:
     """Return whether the CNI masquerades the packet: its source is in the cluster CIDR, and `towards` is not.
 
     These are flannel's rules M2 and M4. They match address ranges (`-s`, `-d`), not owners.
@@ -68,4 +68,4 @@ def masqueraded_leaving(conn: Connection, towards: IPAddress) -> bool:
 
 def leaves_as_node(conn: Connection) -> bool:
     """Return whether the packet leaves with its node's address: from a host-network process or a masqueraded pod."""
-    return conn.packet.origin is Origin.NODE or masqueraded_leaving(conn, conn.target)
+    return conn.packet.origin is Origin.NODE or leaves_masqueraded(conn, conn.target)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from probes.observation import Outcome
 from probes.oracle.connection import Connection, Disposition, Origin
 from probes.oracle.expectation import Path
-from probes.oracle.node_addresses import towards_endpoint
+from probes.oracle.node_addresses import address_towards_endpoint
 from probes.oracle.rule import Decision, decide
 from probes.oracle.stages.arrival import BASELINE, LEAVING
-from probes.oracle.stages.endpoints import pooled
+from probes.oracle.stages.endpoints import usable_endpoints
 from probes.oracle.stages.host_ports import LISTENING
-from probes.oracle.stages.node_owned_addresses import HOLDING, is_held
+from probes.oracle.stages.node_owned_addresses import OWNED, has_owner
 from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
 from topologies.frontends import FrontendKind
 
@@ -71,7 +71,7 @@ def _process(conn: Connection) -> Paths:
     selection = decide(chains.pool, conn)
     if isinstance(selection.value, Disposition):
         return _end(conn, selection.value, selection)
-    endpoints = pooled(conn, selection.value)
+    endpoints = usable_endpoints(conn, selection.value)
     if not endpoints:
         return _precede(_ends(Disposition.DROPPED.paths()), selection)
     mark = decide(chains.mark, conn)
@@ -109,7 +109,7 @@ def _reach_node(conn: Connection) -> Paths:
 def _leave(conn: Connection, fate: Disposition) -> Paths:
     """Return the paths of a packet that no rule translated, to the host or load balancer that owns the address."""
     leaving = replace(conn, marked=fate is Disposition.LEAVES_MASQUERADED)
-    if is_held(leaving):
+    if has_owner(leaving):
         return _reach_owner(leaving)
     source = decide(LEAVING, leaving)
     found: Paths = ()
@@ -121,7 +121,7 @@ def _leave(conn: Connection, fate: Disposition) -> Paths:
 
 def _reach_owner(conn: Connection) -> Paths:
     """Return the paths to a load balancer IP or externalIP that a host owns."""
-    owner = decide(HOLDING, conn)
+    owner = decide(OWNED, conn)
     if isinstance(owner.value, Disposition):
         return _end(conn, owner.value, owner)
     return _precede(_reach_other_node(conn, owner.value), owner)
@@ -143,6 +143,6 @@ def _connect_directly(conn: Connection) -> Paths:
         return _precede(_ends(arrival.value.paths()), arrival)
     there = replace(conn, packet=arrival.value)
     if there.packet.origin is Origin.NODE:
-        return _precede([_reply(replace(there, seen=towards_endpoint(there)))], arrival)
+        return _precede([_reply(replace(there, seen=address_towards_endpoint(there)))], arrival)
     source = decide(UNTOUCHED_BY_PROXY, there)
     return _precede([_reply(replace(there, seen=source.value))], arrival, source)

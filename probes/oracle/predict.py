@@ -15,8 +15,8 @@ from probes.oracle.expectation import Expectation, Path
 from probes.oracle.modes import chains
 from probes.oracle.stages.arrival import BASELINE
 from probes.oracle.stages.host_ports import LISTENING
-from probes.oracle.stages.load_balancer import RECEIVING, Declared
-from probes.oracle.stages.node_owned_addresses import HOLDING
+from probes.oracle.stages.load_balancer import RECEIVING, DeclaredBalancer
+from probes.oracle.stages.node_owned_addresses import OWNED
 from topologies.frontends import At, FrontendKind, resolve
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ def model_cluster(topology: Topology, snapshot: Snapshot, balancer: Balancer | N
 
     """
     environment = Environment.of(topology)
-    return ClusterModel(topology, snapshot, environment, balancer or Declared(), chains.of(environment))
+    return ClusterModel(topology, snapshot, environment, balancer or DeclaredBalancer(), chains.of(environment))
 
 
 def predict(cluster: ClusterModel, cell: Cell) -> Expectation:
     """Return the same as `expect` for a given model of the cluster, which may have another load balancer."""
     conn = start_connection(cluster, cell)
-    ways = _merged(traced.path for traced in pipeline.paths(conn))
+    ways = _merge_paths(traced.path for traced in pipeline.paths(conn))
     rules = tuple(dict.fromkeys(rule for way in ways for rule in way.rules))
-    return Expectation(ways, rules, _because(conn, ways), sticky=_sticky(conn, rules))
+    return Expectation(ways, rules, _explain(conn, ways), sticky=_has_affinity(conn, rules))
 
 
 def trace_paths(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
@@ -93,17 +93,17 @@ def start_connection(cluster: ClusterModel, cell: Cell) -> Connection:
         port=target.port,
         packet=packet,
         at=frontend.at,
-        asked_node=packet.home if frontend.at is At.LOOPBACK else frontend.node or "",
+        target_node=packet.client_node if frontend.at is At.LOOPBACK else frontend.node or "",
         declared=frontend.declared,
-        endpoint=_asked(state, frontend.backend) if frontend.kind is FrontendKind.ENDPOINT else None,
+        endpoint=_find_endpoint(state, frontend.backend) if frontend.kind is FrontendKind.ENDPOINT else None,
     )
 
 
-def _asked(state: ServiceState, backend: str | None) -> Endpoint:
+def _find_endpoint(state: ServiceState, backend: str | None) -> Endpoint:
     return next(endpoint for endpoint in state.endpoints if endpoint.backend == backend)
 
 
-def _merged(ways: Iterable[Path]) -> tuple[Path, ...]:
+def _merge_paths(ways: Iterable[Path]) -> tuple[Path, ...]:
     """Merge paths with the same observable result and add their shares."""
     merged: dict[tuple[object, ...], Path] = {}
     for way in ways:
@@ -114,7 +114,7 @@ def _merged(ways: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(merged.values())
 
 
-def _sticky(conn: Connection, rules: tuple[str, ...]) -> bool:
+def _has_affinity(conn: Connection, rules: tuple[str, ...]) -> bool:
     """Return whether session affinity applies.
 
     Each node has its own affinity table. It has no effect behind a load balancer that uses several nodes in turn.
@@ -125,21 +125,21 @@ def _sticky(conn: Connection, rules: tuple[str, ...]) -> bool:
 
 POOLS = {rule.id for mode in chains.MODES.values() for rule in mode.pool}
 MARKS = {rule.id for mode in chains.MODES.values() for rule in mode.mark}
-TELLING = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, HOLDING) for rule in chain}
-TELLING |= {rule.id for rule in BASELINE}
+DECISIVE = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, OWNED) for rule in chain}
+DECISIVE |= {rule.id for rule in BASELINE}
 
 
-def _because(conn: Connection, ways: Iterable[Path]) -> str:
+def _explain(conn: Connection, ways: Iterable[Path]) -> str:
     """Return the sentences of the decisive rules, the nodes with ready endpoints, and the kube-proxy."""
-    names = dict.fromkeys(name for way in ways for name in _telling(way))
+    names = dict.fromkeys(name for way in ways for name in _decisive_rules(way))
     words = "; ".join(sentence(name).rstrip(".") for name in names)
-    homes = sorted({one.node for one in conn.state.endpoints if one.ready})
-    where = f"ready endpoints on {', '.join(homes)}" if homes else "no ready endpoint"
+    nodes = sorted({one.node for one in conn.state.endpoints if one.ready})
+    where = f"ready endpoints on {', '.join(nodes)}" if nodes else "no ready endpoint"
     return f"{words}; {where} ({conn.environment})"
 
 
-def _telling(way: Path) -> list[str]:
+def _decisive_rules(way: Path) -> list[str]:
     """Return the rules for endpoint selection and mark if the path is ok, or the rule that ended it."""
     if way.outcome is not Outcome.OK:
         return [way.rules[-1]]
-    return [name for name in way.rules if name in TELLING]
+    return [name for name in way.rules if name in DECISIVE]

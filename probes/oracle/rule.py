@@ -53,11 +53,11 @@ def rule(
 ) -> Callable[[Callable[[Connection], Any]], Rule[Any]]:
     """Return a decorator that makes a rule of a function. The function's docstring is the rule's sentence."""
 
-    def made(step: Callable[[Connection], Any]) -> Rule[Any]:
+    def make_rule(step: Callable[[Connection], Any]) -> Rule[Any]:
         sentence = " ".join(cleandoc(step.__doc__ or "").split())
         return Rule(name, sentence, VersionRange(since, until), citation, step)
 
-    return made
+    return make_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +82,30 @@ def decide(chain: Sequence[Rule[T]], conn: Connection) -> Decision[T]:
     for one in chain:
         value = one.step(conn) if one.versions.includes(conn.version) else None
         if value is not None:
-            return Decision(one, _bent(one.id, value, conn), conn)
+            return Decision(one, _replace_decision(one.id, value, conn), conn)
     message = f"no rule of {[one.id for one in chain]} covers {conn.kind} {conn.packet} of {conn.state.name}"
     raise LookupError(message)
 
 
-Bend = Callable[[str, Any, "Connection"], Any]
-_BEND: ContextVar[Bend | None] = ContextVar("bend", default=None)
+Replacement = Callable[[str, Any, "Connection"], Any]
+_REPLACEMENT: ContextVar[Replacement | None] = ContextVar("bend", default=None)
 
 
-def _bent(name: str, value: T, conn: Connection) -> T:
-    bend = _BEND.get()
-    return value if bend is None else bend(name, value, conn)
+def _replace_decision(name: str, value: T, conn: Connection) -> T:
+    replacement = _REPLACEMENT.get()
+    return value if replacement is None else replacement(name, value, conn)
 
 
-def is_bent() -> bool:
+def are_decisions_replaced() -> bool:
     """Return whether decisions are replaced at present. Callers must not cache predictions then."""
-    return _BEND.get() is not None
+    return _REPLACEMENT.get() is not None
 
 
 @contextmanager
-def bent(bend: Bend) -> Iterator[None]:
+def replace_decisions(replacement: Replacement) -> Iterator[None]:
     """Replace every decision of a rule by `bend(rule id, decision, connection)` within the context."""
-    token = _BEND.set(bend)
+    token = _REPLACEMENT.set(replacement)
     try:
         yield
     finally:
-        _BEND.reset(token)
+        _REPLACEMENT.reset(token)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
 from probes.oracle.client import client_address
-from probes.oracle.predict import TELLING, expect
-from probes.oracle.rule import is_bent
+from probes.oracle.predict import DECISIVE, expect
+from probes.oracle.rule import are_decisions_replaced
 from probes.vendor_claims.answer import Ending
 from probes.vendor_claims.model import Standing
 from probes.vendor_claims.scenario import realms
@@ -40,7 +40,7 @@ class Assessment:
 
 def assess(page: Page, cases: Iterable[Case]) -> Iterator[Assessment]:
     """Yield an assessment for every cell of these cases at every version that they cover."""
-    predict = _predict.__wrapped__ if is_bent() else _predict
+    predict = _predict.__wrapped__ if are_decisions_replaced() else _predict
     for case in cases:
         for version, realm in realms(page, case):
             for asked in case.ask:
@@ -143,7 +143,7 @@ def telling(expectation: Expectation) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for path in expectation.paths:
         if path.outcome is Outcome.OK:
-            found |= dict.fromkeys(rule for rule in path.rules if rule in TELLING)
+            found |= dict.fromkeys(rule for rule in path.rules if rule in DECISIVE)
         else:
             found |= dict.fromkeys(path.rules[-1:])
     return tuple(found)

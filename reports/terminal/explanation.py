@@ -16,7 +16,7 @@ from probes.oracle.catalogue import REPORTED, confirmed, step_of, versions
 from probes.oracle.connection import Connection, Disposition, EndpointPool, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.predict import model_cluster, trace_paths
-from probes.oracle.stages.endpoints import pooled
+from probes.oracle.stages.endpoints import usable_endpoints
 from reports import formatting
 from reports.records.prediction import name_for
 from reports.records.schema import ReportModel
@@ -190,7 +190,7 @@ class _Decided:
         return self._other(value)
 
     def _pool(self, pool: EndpointPool) -> str:
-        names = [f"{one.backend} on {one.node}" for one in pooled(self.conn, pool)]
+        names = [f"{one.backend} on {one.node}" for one in usable_endpoints(self.conn, pool)]
         kind = "all endpoints" if pool is EndpointPool.ALL else f"the endpoints of {self.conn.packet.node}"
         return f"{kind}: {', '.join(names) or 'none'}"
 

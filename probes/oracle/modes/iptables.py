@@ -9,7 +9,7 @@ from probes.oracle.connection import Disposition, EndpointPool
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
     PROXIER,
-    Course,
+    Selection,
     external_to_all,
     hostname_only,
     internal_drop,
@@ -27,8 +27,8 @@ from probes.oracle.modes.shared import (
 from probes.oracle.rule import Rule, rule
 from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
 from probes.oracle.stages.detect_local import DETECT_LOCAL
-from probes.oracle.stages.endpoints import READINESS, anywhere, here
-from probes.oracle.stages.traffic_policies import external_local, internal, internal_local
+from probes.oracle.stages.endpoints import READINESS, has_endpoint, has_local_endpoint
+from probes.oracle.stages.traffic_policies import is_cluster_ip, is_external_local, is_internal_local
 from probes.oracle.upstream import VersionRange
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import TrafficPolicy
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
 
 def _stripped(conn: Connection) -> bool:
     """Return whether internalTrafficPolicy: Local limits every frontend, unless externalTrafficPolicy is Local too."""
-    return internal_local(conn) and conn.state.external_traffic_policy is not TrafficPolicy.LOCAL
+    return is_internal_local(conn) and conn.state.external_traffic_policy is not TrafficPolicy.LOCAL
 
 
 @rule("R1.1", f"{PROXIER} iptablesJumpChains: KUBE-EXTERNAL-SERVICES")
-def reject_not_in_output(conn: Connection) -> Course | None:
+def reject_not_in_output(conn: Connection) -> Selection | None:
     """In iptables mode, a host-network process is not refused at a load balancer IP or externalIP without endpoints.
 
     Its packet leaves the node, because the REJECT rule is not in OUTPUT. If the node owns the address, the packet
     returns through INPUT and is refused.
     """
-    return Disposition.LEAVES if conn.off_node and conn.local and not anywhere(conn) else None
+    return Disposition.LEAVES if conn.off_node and conn.local and not has_endpoint(conn) else None
 
 
 @rule(
@@ -59,13 +59,13 @@ def reject_not_in_output(conn: Connection) -> Course | None:
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
 )
-def stripped_to_nothing(conn: Connection) -> Course | None:
+def stripped_to_nothing(conn: Connection) -> Selection | None:
     """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint rejects all packets.
 
     This includes packets to NodePorts and load balancer IPs, unless externalTrafficPolicy is Local too. Packets of
     host-network processes to a load balancer IP or externalIP leave the node, unless the node owns the address.
     """
-    if not _stripped(conn) or here(conn):
+    if not _stripped(conn) or has_local_endpoint(conn):
         return None
     return Disposition.LEAVES if conn.off_node and conn.local else Disposition.REJECTED
 
@@ -75,7 +75,7 @@ def stripped_to_nothing(conn: Connection) -> Course | None:
     f'{PROXIER} addrtype --dst-type LOCAL; #96296; docs/observations.md "externalIPs in iptables mode up to 1.20"',
     until=upstream.EXTERNAL_IPS_CAPTURED,
 )
-def external_ip_from_node(conn: Connection) -> Course | None:
+def external_ip_from_node(conn: Connection) -> Selection | None:
     """In iptables mode, kube-proxy does not capture packets of host-network processes to an externalIP.
 
     They leave the node, unless the node owns the address.
@@ -88,7 +88,7 @@ def external_ip_from_node(conn: Connection) -> Course | None:
     f'{PROXIER} addrtype --dst-type LOCAL; #96296; docs/observations.md "externalIPs in iptables mode up to 1.20"',
     until=upstream.EXTERNAL_IPS_CAPTURED,
 )
-def external_ip_from_bridge(conn: Connection) -> Course | None:
+def external_ip_from_bridge(conn: Connection) -> Selection | None:
     """In iptables mode with br_netfilter, kube-proxy does not capture packets from bridged pods to an externalIP.
 
     They leave the node. With externalTrafficPolicy: Cluster they are masqueraded. If the node owns the address,
@@ -97,7 +97,7 @@ def external_ip_from_bridge(conn: Connection) -> Course | None:
     bridged = conn.pod_here and conn.environment.bridged and conn.environment.bridge_nf_call_iptables
     if conn.kind is not FrontendKind.EXTERNAL_IP or not conn.off_node or not bridged:
         return None
-    return Disposition.LEAVES if external_local(conn) else Disposition.LEAVES_MASQUERADED
+    return Disposition.LEAVES if is_external_local(conn) else Disposition.LEAVES_MASQUERADED
 
 
 @rule(
@@ -105,16 +105,17 @@ def external_ip_from_bridge(conn: Connection) -> Course | None:
     f"#110290; {PROXIER} KUBE-EXTERNAL-SERVICES DROP",
     since=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
 )
-def drop_at_unserved_address(conn: Connection) -> Course | None:
+def drop_at_unserved_address(conn: Connection) -> Selection | None:
     """In iptables mode, the drop for externalTrafficPolicy: Local also applies at addresses outside nodePortAddresses.
 
     It affects nodes without a local endpoint.
     """
-    return Disposition.DROPPED if node_port_left_out(conn) and external_local(conn) and not here(conn) else None
+    without_local = is_external_local(conn) and not has_local_endpoint(conn)
+    return Disposition.DROPPED if node_port_left_out(conn) and without_local else None
 
 
 @rule("R7.2", f"{PROXIER} GetNodeAddresses; --iptables-localhost-nodeports (1.26)")
-def unserved_address(conn: Connection) -> Course | None:
+def unserved_address(conn: Connection) -> Selection | None:
     """In iptables mode, a NodePort is closed at addresses outside nodePortAddresses.
 
     It is closed at 127.0.0.1 with --iptables-localhost-nodeports=false.
@@ -129,7 +130,7 @@ def unserved_address(conn: Connection) -> Course | None:
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
 )
-def stripped_to_local(conn: Connection) -> Course | None:
+def stripped_to_local(conn: Connection) -> Selection | None:
     """In iptables mode with internalTrafficPolicy: Local, every frontend uses only node-local endpoints.
 
     This includes NodePorts and load balancer IPs, unless externalTrafficPolicy is Local too.
@@ -144,13 +145,13 @@ def stripped_to_local(conn: Connection) -> Course | None:
     since=upstream.INTERNAL_POLICY_APART,
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
 )
-def internal_mark_drop(conn: Connection) -> Course | None:
+def internal_mark_drop(conn: Connection) -> Selection | None:
     """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
 
     kubelet's firewall drops the packets of host-network processes. All other packets have no route to the
     ClusterIP.
     """
-    if not internal(conn) or not internal_local(conn):
+    if not is_cluster_ip(conn) or not is_internal_local(conn):
         return None
     return Disposition.DROPPED if conn.local and conn.environment.kubelet_rules else Disposition.ASTRAY
 
@@ -160,13 +161,13 @@ def internal_mark_drop(conn: Connection) -> Course | None:
     f'{PROXIER} openPort, removed by #108496; docs/observations.md "NodePort without kubelet\'s firewall"',
     until=upstream.PORT_OPENER_REMOVED,
 )
-def held_without_local_endpoint(conn: Connection) -> Course | None:
+def held_without_local_endpoint(conn: Connection) -> Selection | None:
     """In iptables mode with externalTrafficPolicy: Local, kube-proxy's own socket may accept a NodePort connection.
 
     It never answers. This affects nodes without a local endpoint and without kubelet's firewall. If kube-proxy
     holds no socket, the port is closed. A load balancer IP or externalIP that the node owns behaves the same.
     """
-    held = external_local(conn) and not conn.off_node and not conn.environment.kubelet_rules
+    held = is_external_local(conn) and not conn.off_node and not conn.environment.kubelet_rules
     return Disposition.HELD if held else None
 
 
@@ -175,13 +176,13 @@ def held_without_local_endpoint(conn: Connection) -> Course | None:
     f"{PROXIER} KUBE-MARK-DROP, until #110290; pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL",
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
 )
-def marked_for_drop(conn: Connection) -> Course | None:
+def marked_for_drop(conn: Connection) -> Selection | None:
     """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
 
     kubelet's firewall drops the NodePort packet. Without that firewall the port is closed. A load balancer IP or
     externalIP that the node owns behaves the same.
     """
-    if not external_local(conn) or conn.off_node:
+    if not is_external_local(conn) or conn.off_node:
         return None
     return Disposition.DROPPED if conn.environment.kubelet_rules else Disposition.CLOSED
 
@@ -193,17 +194,17 @@ def marked_for_drop(conn: Connection) -> Course | None:
     'docs/observations.md "KUBE-MARK-DROP does not drop forwarded packets"',
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
 )
-def marked_and_forwarded(conn: Connection) -> Course | None:
+def marked_and_forwarded(conn: Connection) -> Selection | None:
     """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint forwards the packet.
 
     This applies to a load balancer IP or externalIP that the node does not own. The packet is only marked for drop,
     and it goes to the real load balancer.
     """
-    return Disposition.LEAVES if external_local(conn) and conn.off_node else None
+    return Disposition.LEAVES if is_external_local(conn) and conn.off_node else None
 
 
-SOURCE_RANGES: tuple[Rule[Course], ...] = (source_ranges.marked_for_drop, source_ranges.dropped)
-POOL: tuple[Rule[Course], ...] = (
+SOURCE_RANGES: tuple[Rule[Selection], ...] = (source_ranges.marked_for_drop, source_ranges.dropped)
+POOL: tuple[Rule[Selection], ...] = (
     not_a_vip,
     hostname_only,
     undeclared_port,

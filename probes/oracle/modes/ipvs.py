@@ -14,7 +14,7 @@ from probes.oracle.connection import Disposition, EndpointPool
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
     IPVS,
-    Course,
+    Selection,
     external_to_all,
     hostname_only,
     internal_to_all,
@@ -24,9 +24,9 @@ from probes.oracle.modes.shared import (
 from probes.oracle.rule import Rule, rule
 from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
 from probes.oracle.stages.detect_local import DETECT_LOCAL
-from probes.oracle.stages.endpoints import READINESS, anywhere, here
+from probes.oracle.stages.endpoints import READINESS, has_endpoint, has_local_endpoint
 from probes.oracle.stages.node_owned_addresses import (
-    bound_on_its_node,
+    binds_own_addresses,
     cut_off,
     cut_off_on_the_way,
     endpoint_taken_for_own,
@@ -35,7 +35,13 @@ from probes.oracle.stages.node_owned_addresses import (
     own_undeclared,
     taken_for_own,
 )
-from probes.oracle.stages.traffic_policies import bound, external_local, externally_accessible, internal, internal_local
+from probes.oracle.stages.traffic_policies import (
+    is_bound,
+    is_cluster_ip,
+    is_external_local,
+    is_externally_accessible,
+    is_internal_local,
+)
 from probes.oracle.upstream import VersionRange
 from topologies.frontends import At, FrontendKind
 
@@ -53,21 +59,21 @@ def _unserved_loopback(conn: Connection) -> bool:
 
 
 @rule("R8.2", "kernel: the address is local to every node (kube-ipvs0)", until=upstream.VIP_FILTER)
-def undeclared_is_the_nodes(conn: Connection) -> Course | None:
+def undeclared_is_the_nodes(conn: Connection) -> Selection | None:
     """In IPVS mode, an address on kube-ipvs0 is local to the node at ports that no Service declares.
 
     A process that listens there answers. If no process listens, the port is closed.
     """
-    return Disposition.HOST if bound(conn) and not conn.declared else None
+    return Disposition.HOST if is_bound(conn) and not conn.declared else None
 
 
 @rule("R8.3", f"#108460; {IPVS} KUBE-IPVS-FILTER", since=upstream.VIP_FILTER)
-def undeclared_refused(conn: Connection) -> Course | None:
+def undeclared_refused(conn: Connection) -> Selection | None:
     """In IPVS mode, an address on kube-ipvs0 rejects packets at ports that no Service declares.
 
     It does so even if a process listens there.
     """
-    return Disposition.REJECTED if bound(conn) and not conn.declared else None
+    return Disposition.REJECTED if is_bound(conn) and not conn.declared else None
 
 
 @rule(
@@ -77,12 +83,12 @@ def undeclared_refused(conn: Connection) -> Course | None:
     'docs/observations.md "NodePort at 127.0.0.1 in IPVS mode"',
     until=upstream.LOOPBACK_RETURN,
 )
-def loopback_martian(conn: Connection) -> Course | None:
+def loopback_martian(conn: Connection) -> Selection | None:
     """In IPVS mode, kubelet's firewall drops NodePort packets to 127.0.0.1 with externalTrafficPolicy: Cluster.
 
     They are masqueraded and therefore martian, because their source is not in 127.0.0.0/8.
     """
-    marked = _unserved_loopback(conn) and not external_local(conn)
+    marked = _unserved_loopback(conn) and not is_external_local(conn)
     return Disposition.DROPPED if marked and conn.environment.kubelet_rules else None
 
 
@@ -92,7 +98,7 @@ def loopback_martian(conn: Connection) -> Course | None:
     since=upstream.NO_LOOPBACK_SERVER,
     until=upstream.PORT_OPENER_REMOVED,
 )
-def loopback_held(conn: Connection) -> Course | None:
+def loopback_held(conn: Connection) -> Selection | None:
     """In IPVS mode, connections to a NodePort at 127.0.0.1 hang, because the address has no virtual server.
 
     The socket that kube-proxy holds for the NodePort accepts them and never answers.
@@ -101,13 +107,13 @@ def loopback_held(conn: Connection) -> Course | None:
 
 
 @rule("R7.8", f"#101023; {IPVS} GetNodeAddresses without loopback", since=upstream.NO_LOOPBACK_SERVER)
-def loopback_unserved(conn: Connection) -> Course | None:
+def loopback_unserved(conn: Connection) -> Selection | None:
     """In IPVS mode, a NodePort is closed at 127.0.0.1, because the address has no virtual server."""
     return Disposition.CLOSED if _unserved_loopback(conn) else None
 
 
 @rule("R7.9", f"{IPVS} GetNodeAddresses: --nodeport-addresses")
-def address_left_out(conn: Connection) -> Course | None:
+def address_left_out(conn: Connection) -> Selection | None:
     """In IPVS mode, a NodePort is closed at addresses outside nodePortAddresses."""
     return Disposition.CLOSED if node_port_left_out(conn) else None
 
@@ -119,20 +125,20 @@ def address_left_out(conn: Connection) -> Course | None:
     since=upstream.VIP_FILTER,
     until=upstream.EXTERNAL_IP_LOCAL_ADMITTED,
 )
-def external_ip_filtered(conn: Connection) -> Course | None:
+def external_ip_filtered(conn: Connection) -> Selection | None:
     """In IPVS mode with externalTrafficPolicy: Local, an externalIP on kube-ipvs0 rejects packets.
 
     This does not apply to packets of host-network processes on the node.
     """
-    listed = not conn.at_own_address or bound_on_its_node(conn)  # in KUBE-IPVS-IPS
-    filtered = conn.kind is FrontendKind.EXTERNAL_IP and external_local(conn) and listed
+    listed = not conn.at_own_address or binds_own_addresses(conn)  # in KUBE-IPVS-IPS
+    filtered = conn.kind is FrontendKind.EXTERNAL_IP and is_external_local(conn) and listed
     return Disposition.REJECTED if filtered and not conn.local else None
 
 
 @rule("R1.3", "kernel net/netfilter/ipvs/ip_vs_core.c ip_vs_leave: port unreachable (#75262)")
-def empty_virtual_server(conn: Connection) -> Course | None:
+def empty_virtual_server(conn: Connection) -> Selection | None:
     """In IPVS mode, a virtual server without endpoints rejects packets (ICMP port unreachable)."""
-    return None if anywhere(conn) else Disposition.REJECTED
+    return None if has_endpoint(conn) else Disposition.REJECTED
 
 
 @rule(
@@ -142,14 +148,14 @@ def empty_virtual_server(conn: Connection) -> Course | None:
     since=upstream.INTERNAL_POLICY,
     until=upstream.INTERNAL_POLICY_APART,
 )
-def stripped(conn: Connection) -> Course | None:
+def stripped(conn: Connection) -> Selection | None:
     """In IPVS mode with internalTrafficPolicy: Local, every frontend uses only node-local endpoints.
 
     A node without a local endpoint rejects packets (ICMP port unreachable).
     """
-    if not internal_local(conn):
+    if not is_internal_local(conn):
         return None
-    return EndpointPool.LOCAL if here(conn) else Disposition.REJECTED
+    return EndpointPool.LOCAL if has_local_endpoint(conn) else Disposition.REJECTED
 
 
 @rule(
@@ -157,9 +163,9 @@ def stripped(conn: Connection) -> Course | None:
     f"#106497; {IPVS} syncEndpoint(onlyNodeLocal), 1.24:1990",
     since=upstream.INTERNAL_POLICY_APART,
 )
-def internal_to_local(conn: Connection) -> Course | None:
+def internal_to_local(conn: Connection) -> Selection | None:
     """In IPVS mode with internalTrafficPolicy: Local, a ClusterIP uses only node-local endpoints, if there are any."""
-    return EndpointPool.LOCAL if internal(conn) and internal_local(conn) and here(conn) else None
+    return EndpointPool.LOCAL if is_cluster_ip(conn) and is_internal_local(conn) and has_local_endpoint(conn) else None
 
 
 @rule(
@@ -167,12 +173,12 @@ def internal_to_local(conn: Connection) -> Course | None:
     f"#106497, #97081; {IPVS} 1.24:1990; pkg/proxy/topology.go CategorizeEndpoints",
     since=upstream.INTERNAL_POLICY_APART,
 )
-def internal_refused(conn: Connection) -> Course | None:
+def internal_refused(conn: Connection) -> Selection | None:
     """In IPVS mode with internalTrafficPolicy: Local, a node without a local endpoint rejects ClusterIP packets.
 
     This applies to Services without a NodePort, load balancer IP or externalIP.
     """
-    alone = internal(conn) and internal_local(conn) and not externally_accessible(conn)
+    alone = is_cluster_ip(conn) and is_internal_local(conn) and not is_externally_accessible(conn)
     return Disposition.REJECTED if alone else None
 
 
@@ -182,47 +188,47 @@ def internal_refused(conn: Connection) -> Course | None:
     'docs/observations.md "internalTrafficPolicy: Local in IPVS mode from 1.24 on"',
     since=upstream.INTERNAL_POLICY_APART,
 )
-def internal_leaks(conn: Connection) -> Course | None:
+def internal_leaks(conn: Connection) -> Selection | None:
     """In IPVS mode, a node without a local endpoint does not enforce internalTrafficPolicy: Local.
 
     The ClusterIP uses all endpoints. This applies to Services with a NodePort, load balancer IP or externalIP.
     """
-    return EndpointPool.ALL if internal(conn) and internal_local(conn) else None
+    return EndpointPool.ALL if is_cluster_ip(conn) and is_internal_local(conn) else None
 
 
 @rule("R4i.1", f"{IPVS} syncEndpoint(onlyNodeLocal)")
-def only_local(conn: Connection) -> Course | None:
+def only_local(conn: Connection) -> Selection | None:
     """In IPVS mode with externalTrafficPolicy: Local, all clients use only node-local endpoints, if there are any.
 
     This includes pods and host-network processes.
     """
-    return EndpointPool.LOCAL if external_local(conn) and here(conn) else None
+    return EndpointPool.LOCAL if is_external_local(conn) and has_local_endpoint(conn) else None
 
 
 @rule("R4i.2", f"{IPVS} syncEndpoint: no real server", until=upstream.LOCAL_FALLS_BACK)
-def local_refused(conn: Connection) -> Course | None:
+def local_refused(conn: Connection) -> Selection | None:
     """In IPVS mode with externalTrafficPolicy: Local, a node without a local endpoint rejects all packets.
 
     Its virtual server is empty (ICMP port unreachable).
     """
-    return Disposition.REJECTED if external_local(conn) else None
+    return Disposition.REJECTED if is_external_local(conn) else None
 
 
 @rule("R4i.3", f"#97081; {IPVS} 1.24:1990-2010, 1.36:1625-1640", since=upstream.LOCAL_FALLS_BACK)
-def local_falls_back(conn: Connection) -> Course | None:
+def local_falls_back(conn: Connection) -> Selection | None:
     """In IPVS mode with externalTrafficPolicy: Local, a node without a local endpoint uses all endpoints.
 
     kube-proxy does not masquerade the packets.
     """
-    return EndpointPool.ALL if external_local(conn) else None
+    return EndpointPool.ALL if is_external_local(conn) else None
 
 
-SOURCE_RANGES: tuple[Rule[Course], ...] = (
+SOURCE_RANGES: tuple[Rule[Selection], ...] = (
     source_ranges.marked_before_ipvs,
     source_ranges.dropped_in_input,
     source_ranges.dropped_in_input_and_output,
 )
-POOL: tuple[Rule[Course], ...] = (
+POOL: tuple[Rule[Selection], ...] = (
     not_a_vip,
     hostname_only,
     own_undeclared,

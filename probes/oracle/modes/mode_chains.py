@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probes.observation import Outcome
-    from probes.oracle.modes.shared import Course
+    from probes.oracle.modes.shared import Selection
     from probes.oracle.rule import Rule
     from probes.oracle.stages.arrival import Arrival
     from probes.oracle.stages.endpoints import Endpoints
@@ -30,9 +30,9 @@ class ModeChains:
     """The usable endpoints."""
     detect_local: tuple[Rule[bool], ...]
     """Whether a packet is pod traffic."""
-    source_ranges: tuple[Rule[Course], ...]
+    source_ranges: tuple[Rule[Selection], ...]
     """The rules for loadBalancerSourceRanges, which are a part of `pool`."""
-    pool: tuple[Rule[Course], ...]
+    pool: tuple[Rule[Selection], ...]
     """The endpoints that may be selected, or how the packet ends."""
     mark: tuple[Rule[bool], ...]
     """Whether the packet is marked for masquerade."""

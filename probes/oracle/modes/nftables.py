@@ -9,7 +9,7 @@ from probes.oracle.connection import Disposition
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
     NFTABLES,
-    Course,
+    Selection,
     external_to_all,
     hostname_only,
     internal_drop,
@@ -27,8 +27,8 @@ from probes.oracle.modes.shared import (
 from probes.oracle.rule import Rule, rule
 from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
 from probes.oracle.stages.detect_local import DETECT_LOCAL
-from probes.oracle.stages.endpoints import READINESS, anywhere, here
-from probes.oracle.stages.traffic_policies import external_local, internal
+from probes.oracle.stages.endpoints import READINESS, has_endpoint, has_local_endpoint
+from probes.oracle.stages.traffic_policies import is_cluster_ip, is_external_local
 from probes.oracle.upstream import VersionRange
 from topologies.frontends import FrontendKind
 
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 
 def _dropped_before_translation(conn: Connection) -> bool:
     """Return whether the drop for externalTrafficPolicy: Local precedes the translation for host-network processes."""
-    return conn.local and external_local(conn) and anywhere(conn) and not here(conn)
+    return conn.local and is_external_local(conn) and has_endpoint(conn) and not has_local_endpoint(conn)
 
 
 @rule("R8.4", f"{NFTABLES} cluster-ips-check (#122692)", since=upstream.CLUSTER_IP_REJECT)
-def cluster_ip_refuses(conn: Connection) -> Course | None:
+def cluster_ip_refuses(conn: Connection) -> Selection | None:
     """In nftables mode, kube-proxy rejects packets to a ClusterIP at a port that its Service does not declare."""
-    return Disposition.REJECTED if internal(conn) and not conn.declared else None
+    return Disposition.REJECTED if is_cluster_ip(conn) and not conn.declared else None
 
 
 @rule("R7.3", f"{NFTABLES}: ip daddr != 127.0.0.0/8")
-def loopback_closed(conn: Connection) -> Course | None:
+def loopback_closed(conn: Connection) -> Selection | None:
     """In nftables mode, NodePorts are closed at 127.0.0.1."""
     return Disposition.CLOSED if conn.kind is FrontendKind.NODE_PORT and conn.target.is_loopback else None
 
@@ -58,7 +58,7 @@ def loopback_closed(conn: Connection) -> Course | None:
     f"#122724, #123105; {NFTABLES} nodeport-ips; --nodeport-addresses primary",
     since=upstream.PRIMARY_NODE_PORTS,
 )
-def primary_only(conn: Connection) -> Course | None:
+def primary_only(conn: Connection) -> Selection | None:
     """In nftables mode without nodePortAddresses, NodePorts are closed at all addresses except a node's primary one."""
     if conn.kind is not FrontendKind.NODE_PORT or conn.environment.node_port_addresses:
         return None
@@ -66,7 +66,7 @@ def primary_only(conn: Connection) -> Course | None:
 
 
 @rule("R7.5", f"{NFTABLES} nodeport-ips; --nodeport-addresses")
-def address_left_out(conn: Connection) -> Course | None:
+def address_left_out(conn: Connection) -> Selection | None:
     """In nftables mode, a NodePort is closed at addresses outside nodePortAddresses."""
     return Disposition.CLOSED if node_port_left_out(conn) else None
 
@@ -76,7 +76,7 @@ def address_left_out(conn: Connection) -> Course | None:
     f"{NFTABLES} 1.32:394: filter-output before dstnat; #132456",
     until=upstream.NODE_SHORT_CIRCUIT,
 )
-def node_dropped_at_virtual_address(conn: Connection) -> Course | None:
+def node_dropped_at_virtual_address(conn: Connection) -> Selection | None:
     """In nftables mode with externalTrafficPolicy: Local, a node without a local endpoint drops its own packets.
 
     This applies to packets of host-network processes to a load balancer IP or externalIP.
@@ -89,7 +89,7 @@ def node_dropped_at_virtual_address(conn: Connection) -> Course | None:
     f'{NFTABLES} 1.29: nodeport-endpoints-check from output; docs/observations.md "NodePort in nftables mode"',
     until=upstream.NODE_PORT_CHECK_IN_INPUT,
 )
-def node_dropped_at_own_node_port(conn: Connection) -> Course | None:
+def node_dropped_at_own_node_port(conn: Connection) -> Selection | None:
     """In nftables mode with externalTrafficPolicy: Local, a node without a local endpoint drops its own packets.
 
     This applies to packets of host-network processes to a NodePort of their own node.
@@ -98,11 +98,11 @@ def node_dropped_at_own_node_port(conn: Connection) -> Course | None:
     return Disposition.DROPPED if own and _dropped_before_translation(conn) else None
 
 
-SOURCE_RANGES: tuple[Rule[Course], ...] = (
+SOURCE_RANGES: tuple[Rule[Selection], ...] = (
     source_ranges.dropped_before_translation,
     source_ranges.dropped_in_output,
 )
-POOL: tuple[Rule[Course], ...] = (
+POOL: tuple[Rule[Selection], ...] = (
     not_a_vip,
     hostname_only,
     cluster_ip_refuses,

@@ -26,9 +26,9 @@ from probes.observation import Outcome
 from probes.oracle.catalogue import STEPS
 from probes.oracle.connection import Connection, Disposition, EndpointPool, Origin, Packet
 from probes.oracle.expectation import Path
-from probes.oracle.mutation.mutations import OTHER_END
-from probes.oracle.node_addresses import towards_endpoint
-from probes.oracle.rule import Rule, bent
+from probes.oracle.mutation.mutations import OPPOSITE
+from probes.oracle.node_addresses import address_towards_endpoint
+from probes.oracle.rule import Rule, replace_decisions
 from probes.oracle.stages import endpoints
 from topologies.common.addresses import IPAddress
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @contextmanager
 def assume_alternative(rule: str) -> Iterator[None]:
     """Replace the decisions of one rule by their natural alternatives within the context."""
-    with bent(NaturalAlternative(rule)):
+    with replace_decisions(NaturalAlternative(rule)):
         yield
 
 
@@ -72,7 +72,7 @@ class NaturalAlternative:
 
     @to.register
     def _(self, answer: Disposition, conn: Connection) -> object:
-        return self._next(conn, OTHER_END[answer])
+        return self._next(conn, OPPOSITE[answer])
 
     @to.register
     def _(self, answer: Path, conn: Connection) -> object:  # noqa: ARG002 - as above
@@ -125,7 +125,7 @@ def _chain(name: str, conn: Connection) -> tuple[Rule[Any], ...]:
 def _rewritten(conn: Connection) -> IPAddress:
     """Return the source address after masquerade, towards the endpoint or the load balancer."""
     if conn.endpoint is not None:
-        return towards_endpoint(conn)
+        return address_towards_endpoint(conn)
     return _masqueraded_on_the_way(conn)
 
 
@@ -136,7 +136,7 @@ def _masqueraded_on_the_way(conn: Connection) -> IPAddress:
     """
     if conn.packet.origin is Origin.EXTERNAL:
         return conn.cluster.topology.load_balancer.address or conn.packet.source
-    return conn.home.address if conn.packet.origin is Origin.POD else conn.packet.source
+    return conn.client_node.address if conn.packet.origin is Origin.POD else conn.packet.source
 
 
 def _other_nodes(answer: tuple[Connection, ...], conn: Connection) -> tuple[Connection, ...]:
@@ -149,4 +149,4 @@ def _other_nodes(answer: tuple[Connection, ...], conn: Connection) -> tuple[Conn
 def _at(conn: Connection, node: str) -> Connection:
     address = conn.cluster.topology.node(node).address
     target = address if conn.target in {one.address for one in conn.cluster.topology.nodes} else conn.target
-    return replace(conn, target=target, asked_node=node, packet=replace(conn.packet, node=node))
+    return replace(conn, target=target, target_node=node, packet=replace(conn.packet, node=node))

@@ -6,10 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.oracle.connection import Disposition, Origin, Packet
-from probes.oracle.node_addresses import from_pod_network, leaves_as_node, masqueraded_leaving, towards_pods_elsewhere
+from probes.oracle.node_addresses import (
+    address_towards_remote_pods,
+    is_from_pod_network,
+    leaves_as_node,
+    leaves_masqueraded,
+)
 from probes.oracle.rule import Rule, rule
-from probes.oracle.stages.node_owned_addresses import is_held
-from probes.oracle.stages.traffic_policies import bound
+from probes.oracle.stages.node_owned_addresses import has_owner
+from probes.oracle.stages.traffic_policies import is_bound
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ def _on_pod_network(conn: Connection) -> bool:
 
 
 def _arrived(conn: Connection, source: IPAddress) -> Packet:
-    return replace(conn.packet, node=conn.asked_node, source=source)
+    return replace(conn.packet, node=conn.target_node, source=source)
 
 
 @rule(
@@ -41,7 +46,7 @@ def _arrived(conn: Connection, source: IPAddress) -> Packet:
 )
 def node_to_bound_address(conn: Connection) -> Arrival | None:
     """In IPVS mode, a host-network process reaches an address bound to kube-ipvs0 from that same address."""
-    local = conn.packet.origin is Origin.NODE and bound(conn)
+    local = conn.packet.origin is Origin.NODE and is_bound(conn)
     return replace(conn.packet, source=conn.target) if local else None
 
 
@@ -73,7 +78,7 @@ def held_from_outside(conn: Connection) -> Arrival | None:
 
     The host is a node or an external host.
     """
-    return Disposition.LEAVES if _outside(conn) and is_held(conn) else None
+    return Disposition.LEAVES if _outside(conn) and has_owner(conn) else None
 
 
 @rule("R0.4", "IP routing: the load balancer's addresses are routed to it")
@@ -112,9 +117,9 @@ def public_from_inside(conn: Connection) -> Arrival | None:
     The client's node has a public address. The client is a host-network process or a pod whose egress the CNI
     masquerades.
     """
-    if conn.at is not At.PUBLIC or _outside(conn) or not (conn.home.public_address and leaves_as_node(conn)):
+    if conn.at is not At.PUBLIC or _outside(conn) or not (conn.client_node.public_address and leaves_as_node(conn)):
         return None
-    return Packet(Origin.EXTERNAL, conn.home.public_address, node=conn.asked_node)
+    return Packet(Origin.EXTERNAL, conn.client_node.public_address, node=conn.target_node)
 
 
 @rule("R0.16", "1:1 NAT in the network (a cloud's elastic IP): the reply does not pass it")
@@ -127,14 +132,14 @@ def public_answered_past(conn: Connection) -> Arrival | None:
 
 
 @rule("R0.17", "kernel rp_filter; the reply leaves by the primary interface, where anti-spoofing checks its source")
-def guarded_second_card(conn: Connection) -> Arrival | None:
+def guarded_secondary_address(conn: Connection) -> Arrival | None:
     """With strict rp_filter or anti-spoofing, a node's secondary address serves only clients on its own network.
 
     Anti-spoofing does not affect pod packets that travel in a tunnel.
     """
-    if conn.at is not At.SECONDARY or conn.packet.home == conn.asked_node:
+    if conn.at is not At.SECONDARY or conn.packet.client_node == conn.target_node:
         return None
-    if not _outside(conn) and conn.home.secondary_address and leaves_as_node(conn):
+    if not _outside(conn) and conn.client_node.secondary_address and leaves_as_node(conn):
         return None
     tunnelled = conn.packet.origin is Origin.POD and conn.environment.overlay and not leaves_as_node(conn)
     guarded = conn.environment.strict or (conn.environment.anti_spoof and not tunnelled)
@@ -144,20 +149,22 @@ def guarded_second_card(conn: Connection) -> Arrival | None:
 @rule("R0.7", "kernel: a packet to a local address has that address as its source")
 def node_to_own_address(conn: Connection) -> Arrival | None:
     """A host-network process reaches a NodePort at an address of its own node from that same address."""
-    own = conn.packet.origin is Origin.NODE and conn.packet.home == conn.asked_node
+    own = conn.packet.origin is Origin.NODE and conn.packet.client_node == conn.target_node
     return _arrived(conn, conn.target) if own else None
 
 
 @rule("R0.18", "kernel: source address selection and MASQUERADE by output interface")
-def to_second_card(conn: Connection) -> Arrival | None:
+def to_secondary_address(conn: Connection) -> Arrival | None:
     """Packets to another node's secondary address come from the secondary address of the client's node.
 
     If that node has none, they come from its primary address. This applies to host-network processes and to pods
     whose egress the CNI masquerades.
     """
-    if conn.at is not At.SECONDARY or _outside(conn) or conn.packet.home == conn.asked_node:
+    if conn.at is not At.SECONDARY or _outside(conn) or conn.packet.client_node == conn.target_node:
         return None
-    return _arrived(conn, conn.home.secondary_address or conn.home.address) if leaves_as_node(conn) else None
+    return (
+        _arrived(conn, conn.client_node.secondary_address or conn.client_node.address) if leaves_as_node(conn) else None
+    )
 
 
 @rule("R0.8", "kernel: source address selection by output interface")
@@ -168,19 +175,19 @@ def node_to_pod_network(conn: Connection) -> Arrival | None:
     """
     if conn.packet.origin is not Origin.NODE or not _on_pod_network(conn):
         return None
-    return _arrived(conn, towards_pods_elsewhere(conn.home, conn.environment))
+    return _arrived(conn, address_towards_remote_pods(conn.client_node, conn.environment))
 
 
 def _pod_to_primary_elsewhere(conn: Connection) -> bool:
-    elsewhere = conn.packet.home != conn.asked_node
+    elsewhere = conn.packet.client_node != conn.target_node
     return conn.packet.origin is Origin.POD and elsewhere and conn.at is At.PRIMARY
 
 
 @rule("R0.9", "flannel pkg/trafficmngr/iptables masqRules: -s CLUSTER_CIDR ! -d 224.0.0.0/4 MASQUERADE (M4)")
 def pod_masqueraded_on_the_way(conn: Connection) -> Arrival | None:
     """If the CNI masquerades pod egress, a pod reaches another node's primary address from its own node's address."""
-    rewritten = _pod_to_primary_elsewhere(conn) and masqueraded_leaving(conn, conn.target)
-    return _arrived(conn, conn.home.address) if rewritten else None
+    rewritten = _pod_to_primary_elsewhere(conn) and leaves_masqueraded(conn, conn.target)
+    return _arrived(conn, conn.client_node.address) if rewritten else None
 
 
 @rule("R0.10", 'kernel rp_filter; docs/observations.md "Strict rp_filter and anti-spoofing on an overlay"')
@@ -209,9 +216,9 @@ TO_NODE_PORT: tuple[Rule[Arrival], ...] = (
     no_way_to_pod_network,
     public_from_inside,
     public_answered_past,
-    guarded_second_card,
+    guarded_secondary_address,
     node_to_own_address,
-    to_second_card,
+    to_secondary_address,
     node_to_pod_network,
     pod_masqueraded_on_the_way,
     pod_dropped_on_the_way,
@@ -259,22 +266,22 @@ BASELINE: tuple[Rule[Arrival], ...] = (not_serving, pod_from_outside, backend_fr
 @rule("L0", "flannel masqRules (M4); pkg/proxy KUBE-POSTROUTING MASQUERADE")
 def masqueraded_towards_balancer(conn: Connection) -> IPAddress | None:
     """A pod's packet to the load balancer has its node's address if kube-proxy or the CNI masquerades it."""
-    if conn.packet.origin is not Origin.POD or not (conn.marked or masqueraded_leaving(conn, conn.target)):
+    if conn.packet.origin is not Origin.POD or not (conn.marked or leaves_masqueraded(conn, conn.target)):
         return None
     return conn.node.address
 
 
 @rule("L1", "IP routing")
-def kept_towards_balancer(conn: Connection) -> IPAddress:
+def preserved_towards_balancer(conn: Connection) -> IPAddress:
     """A packet to the load balancer has the client's own source address, unless it comes from a masqueraded pod."""
     return conn.packet.source
 
 
-LEAVING: tuple[Rule[IPAddress], ...] = (masqueraded_towards_balancer, kept_towards_balancer)
+LEAVING: tuple[Rule[IPAddress], ...] = (masqueraded_towards_balancer, preserved_towards_balancer)
 
 
-def lost_answer(conn: Connection) -> bool:
+def loses_reply(conn: Connection) -> bool:
     """Return whether hosts outside the cluster cannot reply: the source is a pod IP without a route, or dropped."""
     environment = conn.environment
     lost = not environment.pods_routed_outside or (environment.overlay and environment.anti_spoof)
-    return from_pod_network(conn, conn.packet.source) and lost
+    return is_from_pod_network(conn, conn.packet.source) and lost

@@ -71,6 +71,6 @@ DETECT_LOCAL: tuple[Rule[bool], ...] = (
 )
 
 
-def known_as_pod(conn: Connection) -> bool:
+def is_pod_traffic(conn: Connection) -> bool:
     """Return whether the processing node treats the packet as pod traffic."""
     return decide(conn.cluster.chains.detect_local, conn).value

@@ -40,18 +40,18 @@ def ready_only(conn: Connection) -> Endpoints:
 READINESS: tuple[Rule[Endpoints], ...] = (serving_while_terminating, ready_only)
 
 
-def pooled(conn: Connection, pool: EndpointPool) -> Endpoints:
+def usable_endpoints(conn: Connection, pool: EndpointPool) -> Endpoints:
     """Return the usable endpoints of a pool on the processing node."""
     near = conn.packet.node
     among = tuple(one for one in conn.state.endpoints if pool is EndpointPool.ALL or one.node == near)
     return decide(conn.cluster.chains.readiness, replace(conn, candidates=among)).value
 
 
-def anywhere(conn: Connection) -> bool:
+def has_endpoint(conn: Connection) -> bool:
     """Return whether the Service has a usable endpoint on any node."""
-    return bool(pooled(conn, EndpointPool.ALL))
+    return bool(usable_endpoints(conn, EndpointPool.ALL))
 
 
-def here(conn: Connection) -> bool:
+def has_local_endpoint(conn: Connection) -> bool:
     """Return whether the processing node has a usable node-local endpoint."""
-    return bool(pooled(conn, EndpointPool.LOCAL))
+    return bool(usable_endpoints(conn, EndpointPool.LOCAL))

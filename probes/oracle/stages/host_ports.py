@@ -28,7 +28,7 @@ def host_listener(conn: Connection) -> Listener | None:
 
 
 @rule("H2", "RFC 9293 3.10.7.1: a segment to a closed port is answered with RST")
-def nobody_listens(_flow: Connection) -> Listener:
+def nobody_listens(_conn: Connection) -> Listener:
     """The kernel refuses connections to a port where no process listens (TCP RST)."""
     return Disposition.CLOSED
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from probes.observation import Outcome
 from probes.oracle.connection import Connection, Disposition, NextHop, Origin, Packet
 from probes.oracle.expectation import Path
-from probes.oracle.node_addresses import from_pod_network
+from probes.oracle.node_addresses import is_from_pod_network
 from probes.oracle.rule import Decision, Rule, decide, rule
-from probes.oracle.stages.arrival import lost_answer
+from probes.oracle.stages.arrival import loses_reply
 from topologies.common.addresses import IPNetwork
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
@@ -46,7 +46,7 @@ def no_answer_to_pod(conn: Connection) -> Answer | None:
 
     The same applies on an overlay with anti-spoofing.
     """
-    return Disposition.DROPPED if conn.packet.origin is Origin.POD and lost_answer(conn) else None
+    return Disposition.DROPPED if conn.packet.origin is Origin.POD and loses_reply(conn) else None
 
 
 @rule("L14", f"{DOCS}.listeners; Huawei CCE: an ELB shared with an Ingress, another cluster or a port range")
@@ -56,7 +56,7 @@ def listener_leads(conn: Connection) -> Answer | None:
     if listener is None or not listener.leads_to:
         return None
     state = conn.cluster.snapshot.services[listener.leads_to]
-    return _to_nodes(conn, state) or _nobody(conn)
+    return _to_nodes(conn, state) or _refuse_or_drop(conn)
 
 
 @rule("L15", f"{DOCS}.listeners")
@@ -82,7 +82,7 @@ def own_refusal(conn: Connection) -> Answer | None:
 
 
 @rule("L6", "kernel: TTL exceeded in transit")
-def circles(conn: Connection) -> Answer | None:
+def loops(conn: Connection) -> Answer | None:
     """A packet to an externalIP that no node translates loops between load balancer and node until its TTL expires."""
     return Disposition.ASTRAY if conn.kind is FrontendKind.EXTERNAL_IP and conn.returned else None
 
@@ -93,13 +93,13 @@ def handed_to_first_node(conn: Connection) -> Answer | None:
     if conn.kind is not FrontendKind.EXTERNAL_IP:
         return None
     first = conn.cluster.topology.nodes[0].name
-    return (replace(conn, packet=_onward(conn, first), marked=False, returned=True),)
+    return (replace(conn, packet=_packet_to_node(conn, first), marked=False, returned=True),)
 
 
 @rule("L9", f"{DOCS}.empty_pool")
 def empty_pool(conn: Connection) -> Answer | None:
     """If no node is in the target pool, the load balancer refuses connections (TCP RST) or drops packets."""
-    return None if _pool(conn, conn.state) else _nobody(conn)
+    return None if _pool(conn, conn.state) else _refuse_or_drop(conn)
 
 
 @rule(
@@ -121,7 +121,7 @@ RECEIVING: tuple[Rule[Answer], ...] = (
     listener_answers,
     own_answer,
     own_refusal,
-    circles,
+    loops,
     handed_to_first_node,
     empty_pool,
     to_node_ports,
@@ -148,16 +148,16 @@ def back_to_the_nodes(conn: Connection) -> IPAddress | None:
 
 
 @rule("L12", f"{DOCS}.kind: inline")
-def client_kept(conn: Connection) -> IPAddress:
+def client_preserved(conn: Connection) -> IPAddress:
     """The load balancer preserves the client's source IP."""
     return conn.packet.source
 
 
-REWRITING: tuple[Rule[IPAddress], ...] = (full_nat, back_to_the_nodes, client_kept)
+REWRITING: tuple[Rule[IPAddress], ...] = (full_nat, back_to_the_nodes, client_preserved)
 
 
-def _keeps_an_inside_client(conn: Connection) -> bool:
-    return bool(conn.packet.home) and conn.packet.source != _own_address(conn)
+def _preserves_inside_client(conn: Connection) -> bool:
+    return bool(conn.packet.client_node) and conn.packet.source != _own_address(conn)
 
 
 @rule(
@@ -165,22 +165,22 @@ def _keeps_an_inside_client(conn: Connection) -> bool:
     "netfilter: NAT only for the first packet of a connection; kernel: TTL exceeded in transit; "
     'docs/observations.md "externalIP loop on the pod\'s own node"',
 )
-def circles_at_home(conn: Connection) -> Sent | None:
+def loops_at_client_node(conn: Connection) -> Sent | None:
     """A pod's packet to an externalIP loops if the load balancer returns it, with the pod IP, to the pod's node.
 
     conntrack already has the connection, so no NAT rule translates the packet. It loops until its TTL expires.
     """
-    home = conn.packet.home == conn.packet.node and from_pod_network(conn, conn.packet.source)
-    return Disposition.ASTRAY if home and conn.kind is FrontendKind.EXTERNAL_IP else None
+    returned = conn.packet.client_node == conn.packet.node and is_from_pod_network(conn, conn.packet.source)
+    return Disposition.ASTRAY if returned and conn.kind is FrontendKind.EXTERNAL_IP else None
 
 
 @rule(
     "L13", 'kernel: martian source; the reply bypasses the load balancer; docs/observations.md "Load balancer loopback"'
 )
-def sent_home(conn: Connection) -> Sent | None:
+def returned_to_client_node(conn: Connection) -> Sent | None:
     """A connection times out if the load balancer preserves the client's source IP and picks the client's own node."""
-    home = conn.packet.home == conn.packet.node
-    return Disposition.DROPPED if _keeps_an_inside_client(conn) and home else None
+    returned = conn.packet.client_node == conn.packet.node
+    return Disposition.DROPPED if _preserves_inside_client(conn) and returned else None
 
 
 @rule("L17", "IP routing: the reply uses the tunnel and bypasses the load balancer")
@@ -189,7 +189,7 @@ def answered_past(conn: Connection) -> Sent | None:
 
     The reply returns over the pod network, from an address that the pod did not connect to.
     """
-    bare = _keeps_an_inside_client(conn) and from_pod_network(conn, conn.packet.source)
+    bare = _preserves_inside_client(conn) and is_from_pod_network(conn, conn.packet.source)
     translated = conn.kind is not FrontendKind.EXTERNAL_IP
     return Disposition.DROPPED if bare and translated and conn.environment.overlay else None
 
@@ -200,10 +200,10 @@ def arrives(conn: Connection) -> Sent:
     return conn
 
 
-SENDING: tuple[Rule[Sent], ...] = (circles_at_home, sent_home, answered_past, arrives)
+SENDING: tuple[Rule[Sent], ...] = (loops_at_client_node, returned_to_client_node, answered_past, arrives)
 
 
-class Declared:
+class DeclaredBalancer:
     """The load balancer that the topology declares."""
 
     def receive(self, conn: Connection) -> Iterator[NextHop]:
@@ -254,36 +254,36 @@ def _pool(conn: Connection, state: ServiceState) -> tuple[str, ...]:
     nodes = [node for node in conn.cluster.topology.nodes if not _excluded(conn, node.address)]
     if state.external_traffic_policy is not TrafficPolicy.LOCAL or balancer.registers is Registers.ALL:
         return tuple(node.name for node in nodes)
-    homes = {endpoint.node for endpoint in state.endpoints if endpoint.ready}
-    return tuple(node.name for node in nodes if node.name in homes)
+    served = {endpoint.node for endpoint in state.endpoints if endpoint.ready}
+    return tuple(node.name for node in nodes if node.name in served)
 
 
 def _excluded(conn: Connection, address: IPAddress) -> bool:
     return conn.cluster.topology.load_balancer.excludes_source and conn.packet.source == address
 
 
-def _nobody(conn: Connection) -> Disposition:
+def _refuse_or_drop(conn: Connection) -> Disposition:
     return Disposition.DROPPED if conn.environment.empty_pool is EmptyPool.DROP else Disposition.CLOSED
 
 
 def _to_nodes(conn: Connection, state: ServiceState) -> tuple[Connection, ...]:
-    return tuple(_at_node_port(conn, state, node) for node in _pool(conn, state))
+    return tuple(_connect_node_port(conn, state, node) for node in _pool(conn, state))
 
 
-def _onward(conn: Connection, node: str) -> Packet:
+def _packet_to_node(conn: Connection, node: str) -> Packet:
     """Return the packet as the selected node receives it: as external traffic."""
-    return Packet(Origin.EXTERNAL, decide(REWRITING, conn).value, node=node, home=conn.packet.home)
+    return Packet(Origin.EXTERNAL, decide(REWRITING, conn).value, node=node, client_node=conn.packet.client_node)
 
 
-def _at_node_port(conn: Connection, state: ServiceState, node: str) -> Connection:
+def _connect_node_port(conn: Connection, state: ServiceState, node: str) -> Connection:
     """Return the connection as one to a NodePort of that node."""
     return replace(
         conn,
         state=state,
         kind=FrontendKind.NODE_PORT,
         target=conn.cluster.topology.node(node).address,
-        asked_node=node,
-        packet=_onward(conn, node),
+        target_node=node,
+        packet=_packet_to_node(conn, node),
         declared=True,
         marked=False,
         returned=True,

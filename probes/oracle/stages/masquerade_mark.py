@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from probes.oracle import upstream
 from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER
 from probes.oracle.rule import Rule, rule
-from probes.oracle.stages.detect_local import known_as_pod
-from probes.oracle.stages.traffic_policies import external_local, internal
+from probes.oracle.stages.detect_local import is_pod_traffic
+from probes.oracle.stages.traffic_policies import is_cluster_ip, is_external_local
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import DetectLocal
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @rule("R2.2", f"{PROXIER}, {IPVS}, {NFTABLES} masqueradeAll")
 def masquerade_all(conn: Connection) -> bool | None:
     """With --masquerade-all, kube-proxy marks every packet to a ClusterIP for masquerade (KUBE-MARK-MASQ)."""
-    return True if internal(conn) and conn.environment.masquerade_all else None
+    return True if is_cluster_ip(conn) and conn.environment.masquerade_all else None
 
 
 @rule("R2.4", f"{IPVS} 1.20.2:1706-1733: KUBE-CLUSTER-IP src,dst")
@@ -28,19 +28,19 @@ def internal_from_virtual_address(conn: Connection) -> bool | None:
 
     Their source is the ClusterIP itself. Other packets to a ClusterIP are not marked.
     """
-    return conn.local if internal(conn) and conn.environment.detect_local is DetectLocal.NONE else None
+    return conn.local if is_cluster_ip(conn) and conn.environment.detect_local is DetectLocal.NONE else None
 
 
 @rule("R2.5", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {NFTABLES} 1.36:633")
 def internal_without_detector(conn: Connection) -> bool | None:
     """Without detect-local, kube-proxy marks no packet to a ClusterIP for masquerade."""
-    return False if internal(conn) and conn.environment.detect_local is DetectLocal.NONE else None
+    return False if is_cluster_ip(conn) and conn.environment.detect_local is DetectLocal.NONE else None
 
 
 @rule("R2.3", f"{PROXIER} 1.20.2:1067, in KUBE-SVC since 1.22; {IPVS} KUBE-CLUSTER-IP; {NFTABLES} 1.36:633")
 def internal_from_no_pod(conn: Connection) -> bool | None:
     """With detect-local, kube-proxy marks ClusterIP packets for masquerade if and only if they are not pod traffic."""
-    return not known_as_pod(conn) if internal(conn) else None
+    return not is_pod_traffic(conn) if is_cluster_ip(conn) else None
 
 
 @rule(
@@ -49,7 +49,7 @@ def internal_from_no_pod(conn: Connection) -> bool | None:
 )
 def pod_under_local(conn: Connection) -> bool | None:
     """With externalTrafficPolicy: Local, kube-proxy does not mark pod traffic for masquerade."""
-    return False if external_local(conn) and known_as_pod(conn) else None
+    return False if is_external_local(conn) and is_pod_traffic(conn) else None
 
 
 @rule("R4.7", f"#77523: masquerade LOCAL traffic; {NFTABLES}")
@@ -58,7 +58,7 @@ def node_under_local(conn: Connection) -> bool | None:
 
     The process runs on the node that processes the packet.
     """
-    return True if external_local(conn) and conn.local else None
+    return True if is_external_local(conn) and conn.local else None
 
 
 @rule("R4.8", f"{PROXIER} KUBE-XLB (<= 1.23), KUBE-SVL (1.24); {NFTABLES}")
@@ -67,13 +67,13 @@ def client_under_local(conn: Connection) -> bool | None:
 
     This does not apply to packets of host-network processes on the node.
     """
-    return False if external_local(conn) else None
+    return False if is_external_local(conn) else None
 
 
 @rule("R4i.4", f"{IPVS} 1.20.2:178-190: the -LOCAL sets RETURN before KUBE-MARK-MASQ")
 def never_under_local(conn: Connection) -> bool | None:
     """In IPVS mode with externalTrafficPolicy: Local, kube-proxy marks no packet for masquerade."""
-    return False if external_local(conn) else None
+    return False if is_external_local(conn) else None
 
 
 @rule(
@@ -87,7 +87,7 @@ def pod_to_external_ip(conn: Connection) -> bool | None:
 
     This applies with externalTrafficPolicy: Cluster.
     """
-    return False if conn.kind is FrontendKind.EXTERNAL_IP and known_as_pod(conn) else None
+    return False if conn.kind is FrontendKind.EXTERNAL_IP and is_pod_traffic(conn) else None
 
 
 @rule(
@@ -95,7 +95,7 @@ def pod_to_external_ip(conn: Connection) -> bool | None:
     f"{PROXIER} KUBE-MARK-MASQ in KUBE-FW, KUBE-NODEPORTS, KUBE-SVC, KUBE-EXT (1.24); "
     f"{IPVS} KUBE-LOAD-BALANCER, KUBE-NODE-PORT-TCP, KUBE-EXTERNAL-IP; {NFTABLES} external chain",
 )
-def external_always(_flow: Connection) -> bool:
+def external_always(_conn: Connection) -> bool:
     """With externalTrafficPolicy: Cluster, kube-proxy marks external packets for masquerade (KUBE-MARK-MASQ).
 
     These are all packets to a NodePort, load balancer IP or externalIP, pod traffic included.

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 BOUND = "kube-ipvs0 of every other node has the address (#93175, #104679, #127410)"
 
 
-def is_held(conn: Connection) -> bool:
+def has_owner(conn: Connection) -> bool:
     """Return whether a node or an external host owns the load balancer IP or externalIP."""
-    return conn.holder is not None or _of_another_host(conn)
+    return conn.holder is not None or _has_external_owner(conn)
 
 
-def _of_another_host(conn: Connection) -> bool:
+def _has_external_owner(conn: Connection) -> bool:
     balancer = conn.cluster.topology.load_balancer
     balancers_own = conn.kind is FrontendKind.LOAD_BALANCER and conn.target == balancer.address
     return conn.virtual and conn.target in conn.cluster.holders.hosts and not balancers_own
@@ -48,14 +48,14 @@ def to_its_node(conn: Connection) -> Connection | None:
     """A packet to a load balancer IP or externalIP that another node owns goes directly to that node."""
     if conn.holder is None or conn.at_own_address:
         return None
-    packet = replace(conn.packet, origin=Origin.NODE, source=conn.home.address) if conn.marked else conn.packet
+    packet = replace(conn.packet, origin=Origin.NODE, source=conn.client_node.address) if conn.marked else conn.packet
     return replace(
-        conn, kind=FrontendKind.NODE_PORT, at=conn.holder.at, asked_node=conn.holder.node, packet=packet, marked=False
+        conn, kind=FrontendKind.NODE_PORT, at=conn.holder.at, target_node=conn.holder.node, packet=packet, marked=False
     )
 
 
 @rule("N3", "IP routing")
-def to_its_host(_flow: Connection) -> Disposition:
+def to_its_host(_conn: Connection) -> Disposition:
     """A packet to a load balancer IP or externalIP that an external host owns goes to that host.
 
     No process is known to serve it there.
@@ -63,10 +63,10 @@ def to_its_host(_flow: Connection) -> Disposition:
     return Disposition.UNSERVED
 
 
-HOLDING: tuple[Rule[Disposition | Connection], ...] = (own_port, to_its_node, to_its_host)
+OWNED: tuple[Rule[Disposition | Connection], ...] = (own_port, to_its_node, to_its_host)
 
 
-def bound_on_its_node(conn: Connection) -> bool:
+def binds_own_addresses(conn: Connection) -> bool:
     """Return whether a node binds its own address to kube-ipvs0 (before #115019)."""
     return not upstream.NODE_IPS_WITH_OWN.is_in(conn.version)
 
@@ -96,12 +96,12 @@ def taken_for_own(conn: Connection) -> Packet | None:
 
     The address is also a load balancer IP or externalIP.
     """
-    if conn.kind is not FrontendKind.NODE_PORT or not conn.packet.home or conn.at in {At.LOOPBACK, At.PUBLIC}:
+    if conn.kind is not FrontendKind.NODE_PORT or not conn.packet.client_node or conn.at in {At.LOOPBACK, At.PUBLIC}:
         return None
-    if not _bound_here(conn, conn.home, conn.target):
+    if not _bound_here(conn, conn.client_node, conn.target):
         return None
     source = conn.target if conn.packet.origin is Origin.NODE else conn.packet.source
-    return replace(conn.packet, node=conn.packet.home, source=source)
+    return replace(conn.packet, node=conn.packet.client_node, source=source)
 
 
 @rule("R0.22", f"kernel: martian source, ARP; {BOUND}")
@@ -110,14 +110,18 @@ def cut_off_on_the_way(conn: Connection) -> Disposition | None:
 
     On VPC-routed and ENI networks, kube-ipvs0 of the target node must have the packet's source address.
     """
-    if conn.kind is not FrontendKind.NODE_PORT or conn.packet.home in {"", conn.asked_node} or conn.at is At.LOOPBACK:
+    if (
+        conn.kind is not FrontendKind.NODE_PORT
+        or conn.packet.client_node in {"", conn.target_node}
+        or conn.at is At.LOOPBACK
+    ):
         return None
-    other = conn.cluster.topology.node(conn.asked_node)
-    return Disposition.DROPPED if _cut_off(conn, conn.home, other, _source_on_the_way(conn)) else None
+    other = conn.cluster.topology.node(conn.target_node)
+    return Disposition.DROPPED if _cut_off(conn, conn.client_node, other, _source_on_the_way(conn)) else None
 
 
 def _source_on_the_way(conn: Connection) -> IPAddress:
-    return conn.home.address if leaves_as_node(conn) else conn.packet.source
+    return conn.client_node.address if leaves_as_node(conn) else conn.packet.source
 
 
 def _without_server(conn: Connection) -> Disposition:

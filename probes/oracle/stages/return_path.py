@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
 from probes.oracle import upstream
-from probes.oracle.node_addresses import from_pod_network, owned
+from probes.oracle.node_addresses import is_from_pod_network, owned_addresses
 from probes.oracle.rule import Rule, rule
-from probes.oracle.stages.traffic_policies import bound
+from probes.oracle.stages.traffic_policies import is_bound
 from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def pod_address_on_underlay(conn: Connection) -> Outcome | None:
 
     A remote host-network endpoint therefore times out.
     """
-    bare = conn.chosen.host_network and not _endpoint_here(conn) and from_pod_network(conn, _seen(conn))
+    bare = conn.chosen.host_network and not _endpoint_here(conn) and is_from_pod_network(conn, _seen(conn))
     return Outcome.TIMEOUT if bare and conn.environment.pod_addresses_die_between_nodes else None
 
 
@@ -109,13 +109,13 @@ def to_a_bound_address(conn: Connection) -> Outcome | None:
 
     The connection times out.
     """
-    return Outcome.TIMEOUT if bound(conn) and _seen(conn) == conn.target else None
+    return Outcome.TIMEOUT if is_bound(conn) and _seen(conn) == conn.target else None
 
 
 @rule("R11.6", "netfilter conntrack")
 def to_the_node(conn: Connection) -> Outcome | None:
     """A reply to an address of the processing node returns through that node's conntrack."""
-    return Outcome.OK if _seen(conn) in owned(conn.node, conn.environment) else None
+    return Outcome.OK if _seen(conn) in owned_addresses(conn.node, conn.environment) else None
 
 
 @rule("R11.7", "netfilter conntrack")
@@ -125,7 +125,7 @@ def to_a_pod_here(conn: Connection) -> Outcome | None:
 
 
 @rule("R11.8", f"netfilter conntrack: five-tuple mismatch, RST to the endpoint; {MEASURED}")
-def past_the_node(_flow: Connection) -> Outcome:
+def past_the_node(_conn: Connection) -> Outcome:
     """A reply that bypasses the processing node times out.
 
     It reaches the client directly, from an address that the client did not connect to.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER
-from probes.oracle.node_addresses import masqueraded_leaving, towards_endpoint
+from probes.oracle.node_addresses import address_towards_endpoint, leaves_masqueraded
 from probes.oracle.rule import Rule, rule
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ def _back_to_itself(conn: Connection) -> bool:
 @rule("R10.1", f"{PROXIER} KUBE-SEP: -s endpoint KUBE-MARK-MASQ")
 def hairpin(conn: Connection) -> IPAddress | None:
     """In iptables mode, an endpoint that receives its own packet sees the node's interface address towards it."""
-    return towards_endpoint(conn) if _back_to_itself(conn) else None
+    return address_towards_endpoint(conn) if _back_to_itself(conn) else None
 
 
 @rule("R10.7", f"{NFTABLES} endpoint chains", until=upstream.HAIRPIN_SET)
 def hairpin_nftables(conn: Connection) -> IPAddress | None:
     """In nftables mode, an endpoint that receives its own packet sees the node's interface address towards it."""
-    return towards_endpoint(conn) if _back_to_itself(conn) else None
+    return address_towards_endpoint(conn) if _back_to_itself(conn) else None
 
 
 @rule(
@@ -38,7 +38,7 @@ def hairpin_nftables(conn: Connection) -> IPAddress | None:
 )
 def hairpin_here(conn: Connection) -> IPAddress | None:
     """A node-local endpoint that receives its own packet sees the node's interface address towards it."""
-    return towards_endpoint(conn) if _back_to_itself(conn) and conn.chosen.node == conn.packet.node else None
+    return address_towards_endpoint(conn) if _back_to_itself(conn) and conn.chosen.node == conn.packet.node else None
 
 
 @rule("R10.2", "netfilter: INPUT has no POSTROUTING")
@@ -57,7 +57,7 @@ def marked(conn: Connection) -> IPAddress | None:
 
     This is the address of cni0, of the VXLAN interface or of the primary interface.
     """
-    return towards_endpoint(conn) if conn.marked else None
+    return address_towards_endpoint(conn) if conn.marked else None
 
 
 @rule("R10.4", f"{FLANNEL} M1 M2 M3 M5")
@@ -70,7 +70,7 @@ def entering_elsewhere(conn: Connection) -> IPAddress | None:
     entering = conn.packet.source not in conn.environment.pod_cidr
     if not conn.environment.masquerades_entering or not elsewhere or not entering:
         return None
-    return towards_endpoint(conn)
+    return address_towards_endpoint(conn)
 
 
 @rule("R10.5", f'{FLANNEL} M4; docs/observations.md "flannel masquerades packets on the loopback interface"')
@@ -80,15 +80,26 @@ def leaving_pod_network(conn: Connection) -> IPAddress | None:
     This applies to sources in the pod CIDR. They include a host-network process that connects to its own node's
     cni0 or VXLAN address.
     """
-    leaving = conn.chosen.host_network and masqueraded_leaving(conn, conn.chosen.address)
+    leaving = conn.chosen.host_network and leaves_masqueraded(conn, conn.chosen.address)
     return conn.node.address if leaving else None
 
 
 @rule("R10.6", "netfilter: no rule matches")
-def kept(conn: Connection) -> IPAddress:
+def preserved(conn: Connection) -> IPAddress:
     """An endpoint sees the preserved source IP if no masquerade rule matches."""
     return conn.packet.source
 
 
-POSTROUTING: tuple[Rule[IPAddress], ...] = (delivered_here, marked, entering_elsewhere, leaving_pod_network, kept)
-UNTOUCHED_BY_PROXY: tuple[Rule[IPAddress], ...] = (delivered_here, entering_elsewhere, leaving_pod_network, kept)
+POSTROUTING: tuple[Rule[IPAddress], ...] = (
+    delivered_here,
+    marked,
+    entering_elsewhere,
+    leaving_pod_network,
+    preserved,
+)
+UNTOUCHED_BY_PROXY: tuple[Rule[IPAddress], ...] = (
+    delivered_here,
+    entering_elsewhere,
+    leaving_pod_network,
+    preserved,
+)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.connection import Disposition
-from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER, Course
+from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER, Selection
 from probes.oracle.rule import rule
-from probes.oracle.stages.endpoints import anywhere, here
-from probes.oracle.stages.traffic_policies import external_local, internal_local
+from probes.oracle.stages.endpoints import has_endpoint, has_local_endpoint
+from probes.oracle.stages.traffic_policies import is_external_local, is_internal_local
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from topologies.common.addresses import IPAddress
 
 
-def _restricted(conn: Connection) -> bool:
+def _has_ranges(conn: Connection) -> bool:
     """Return whether the target is a load balancer IP of a Service with loadBalancerSourceRanges."""
     return conn.kind is FrontendKind.LOAD_BALANCER and bool(conn.state.load_balancer_source_ranges)
 
@@ -33,23 +33,23 @@ def _in_ranges(conn: Connection, address: IPAddress) -> bool:
     return any(address in network for network in conn.state.load_balancer_source_ranges)
 
 
-def _fenced_out(conn: Connection) -> bool:
+def _is_outside_ranges(conn: Connection) -> bool:
     """Return whether the Service has ranges and none contains the packet's source."""
-    return _restricted(conn) and not _in_ranges(conn, conn.packet.source)
+    return _has_ranges(conn) and not _in_ranges(conn, conn.packet.source)
 
 
-def _fenced_out_by_rules(conn: Connection) -> bool:
+def _is_dropped_by_ranges(conn: Connection) -> bool:
     """Return whether the packet is outside the ranges, with kube-proxy's exception `allowFromNode`.
 
     The load balancer IP itself is admitted as a source if the ranges contain the node's address.
     """
     admitted = conn.packet.source == conn.target and _in_ranges(conn, conn.node.address)
-    return _fenced_out(conn) and not admitted
+    return _is_outside_ranges(conn) and not admitted
 
 
-def _node_fenced_out(conn: Connection) -> bool:
+def _is_node_outside_ranges(conn: Connection) -> bool:
     """Return whether no range contains the node's address: in IPVS mode its processes connect from the VIP."""
-    return _restricted(conn) and not _in_ranges(conn, conn.node.address)
+    return _has_ranges(conn) and not _in_ranges(conn, conn.node.address)
 
 
 @rule(
@@ -57,17 +57,17 @@ def _node_fenced_out(conn: Connection) -> bool:
     f"{PROXIER} KUBE-FW: KUBE-MARK-DROP, until #110289; pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL",
     until=upstream.NO_MARK_DROP_FOR_RANGES,
 )
-def marked_for_drop(conn: Connection) -> Course | None:
+def marked_for_drop(conn: Connection) -> Selection | None:
     """In iptables mode, kube-proxy only marks packets from outside loadBalancerSourceRanges for drop.
 
     kubelet's firewall drops them if a host-network process sent them or the node owns the load balancer IP. All
     other packets go to the real load balancer. With externalTrafficPolicy: Cluster they are masqueraded.
     """
-    if not _fenced_out_by_rules(conn):
+    if not _is_dropped_by_ranges(conn):
         return None
     if (conn.local or conn.at_own_address) and conn.environment.kubelet_rules:
         return Disposition.DROPPED
-    return Disposition.LEAVES if external_local(conn) else Disposition.LEAVES_MASQUERADED
+    return Disposition.LEAVES if is_external_local(conn) else Disposition.LEAVES_MASQUERADED
 
 
 @rule(
@@ -75,9 +75,9 @@ def marked_for_drop(conn: Connection) -> Course | None:
     f"#110289; {PROXIER} KUBE-PROXY-FIREWALL in INPUT, OUTPUT, FORWARD",
     since=upstream.NO_MARK_DROP_FOR_RANGES,
 )
-def dropped(conn: Connection) -> Course | None:
+def dropped(conn: Connection) -> Selection | None:
     """In iptables mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges."""
-    return Disposition.DROPPED if _fenced_out_by_rules(conn) else None
+    return Disposition.DROPPED if _is_dropped_by_ranges(conn) else None
 
 
 @rule(
@@ -85,9 +85,9 @@ def dropped(conn: Connection) -> Course | None:
     f"#122614; {NFTABLES} firewall-check in prerouting and output",
     since=upstream.RANGES_BEFORE_DNAT,
 )
-def dropped_before_translation(conn: Connection) -> Course | None:
+def dropped_before_translation(conn: Connection) -> Selection | None:
     """In nftables mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges."""
-    return Disposition.DROPPED if _fenced_out_by_rules(conn) else None
+    return Disposition.DROPPED if _is_dropped_by_ranges(conn) else None
 
 
 @rule(
@@ -95,22 +95,22 @@ def dropped_before_translation(conn: Connection) -> Course | None:
     f"{NFTABLES} 1.29: firewall-check after translation; until #122614",
     until=upstream.RANGES_BEFORE_DNAT,
 )
-def dropped_in_output(conn: Connection) -> Course | None:
+def dropped_in_output(conn: Connection) -> Selection | None:
     """In nftables mode, loadBalancerSourceRanges apply only to packets of host-network processes on the node.
 
     kube-proxy drops those packets if their source is outside the ranges. It translates other packets before the
     check.
     """
-    return Disposition.DROPPED if _fenced_out_by_rules(conn) and conn.local else None
+    return Disposition.DROPPED if _is_dropped_by_ranges(conn) and conn.local else None
 
 
-def _served(conn: Connection) -> bool:
+def _has_real_server(conn: Connection) -> bool:
     """Return whether this node's virtual server has a real server, which must be node-local with a Local policy."""
     internal_counts = upstream.INTERNAL_POLICY.is_in(conn.version)
     own_only = not upstream.LOCAL_FALLS_BACK.is_in(conn.version) and (
-        external_local(conn) or (internal_local(conn) and internal_counts)
+        is_external_local(conn) or (is_internal_local(conn) and internal_counts)
     )
-    return here(conn) if own_only else anywhere(conn)
+    return has_local_endpoint(conn) if own_only else has_endpoint(conn)
 
 
 @rule(
@@ -120,14 +120,14 @@ def _served(conn: Connection) -> bool:
     'docs/observations.md "loadBalancerSourceRanges and host-network processes in IPVS mode"',
     until=upstream.NO_MARK_DROP_IN_IPVS,
 )
-def marked_before_ipvs(conn: Connection) -> Course | None:
+def marked_before_ipvs(conn: Connection) -> Selection | None:
     """In IPVS mode, kubelet's firewall drops packets from outside loadBalancerSourceRanges, which kube-proxy marks.
 
     Packets of a host-network process pass IPVS before that firewall. A virtual server without endpoints therefore
     refuses them.
     """
-    out = _node_fenced_out(conn) and _fenced_out(conn) if conn.local else _fenced_out(conn)
-    meets = not conn.local or _served(conn)
+    out = _is_node_outside_ranges(conn) and _is_outside_ranges(conn) if conn.local else _is_outside_ranges(conn)
+    meets = not conn.local or _has_real_server(conn)
     return Disposition.DROPPED if out and meets and conn.environment.kubelet_rules else None
 
 
@@ -137,12 +137,12 @@ def marked_before_ipvs(conn: Connection) -> Course | None:
     since=upstream.NO_MARK_DROP_IN_IPVS,
     until=upstream.NODE_OUT_FILTER,
 )
-def dropped_in_input(conn: Connection) -> Course | None:
+def dropped_in_input(conn: Connection) -> Selection | None:
     """In IPVS mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges.
 
     This does not apply to packets of host-network processes on the node.
     """
-    return Disposition.DROPPED if _fenced_out(conn) and not conn.local else None
+    return Disposition.DROPPED if _is_outside_ranges(conn) and not conn.local else None
 
 
 @rule(
@@ -150,11 +150,11 @@ def dropped_in_input(conn: Connection) -> Course | None:
     f"#119791 (#119656); {IPVS} KUBE-PROXY-FIREWALL in INPUT, FORWARD, KUBE-IPVS-OUT-FILTER in OUTPUT",
     since=upstream.NODE_OUT_FILTER,
 )
-def dropped_in_input_and_output(conn: Connection) -> Course | None:
+def dropped_in_input_and_output(conn: Connection) -> Selection | None:
     """In IPVS mode, kube-proxy drops packets to a load balancer IP from outside loadBalancerSourceRanges.
 
     For host-network processes, the ranges must contain their node's address. Their packets pass IPVS before the
     check, so a virtual server without endpoints refuses them.
     """
-    out = _node_fenced_out(conn) and _served(conn) if conn.local else _fenced_out(conn)
+    out = _is_node_outside_ranges(conn) and _has_real_server(conn) if conn.local else _is_outside_ranges(conn)
     return Disposition.DROPPED if out else None

@@ -22,7 +22,7 @@ from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
 from probes.oracle.connection import Disposition
 from probes.oracle.predict import POOLS, expect
-from probes.oracle.rule import bent, decide
+from probes.oracle.rule import decide, replace_decisions
 from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
 from probes.plan.plan import plan
 from topologies.cluster import client as clusters
@@ -258,7 +258,7 @@ def asked(there: There, mutation: Mutation) -> dict[str, Any]:
 
     with mutation.inside(there):
         answers = session.conduct(topology, cells, there.run, options, say=tell, before_asking=broken, heard=still)
-    with bent(mutation.bend):
+    with replace_decisions(mutation.bend):
         declared, world = mutation.topology(topology), mutation.world(answers.snapshot)
         foreseen = session.simulate(topology, cells, lambda cell, _: expect(declared, world, cell), answers.snapshot)
     live, bowed = Judge.over(topology, answers, cells), Judge.over(topology, foreseen, cells)

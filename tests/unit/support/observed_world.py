@@ -12,7 +12,7 @@ from probes.observation import Outcome
 from probes.oracle import predict
 from probes.oracle.connection import Connection, NextHop, Origin, Packet
 from probes.oracle.expectation import Path
-from probes.oracle.stages.arrival import lost_answer
+from probes.oracle.stages.arrival import loses_reply
 from probes.plan.cell import Cell
 from tests.unit.probes.oracle.recordings import FLAGS, NETWORKS, RecordingError, cell_id
 from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
@@ -180,7 +180,7 @@ class RecordedBalancer:
     """A load balancer that sends outside clients to n1 or n2, and answers clients inside the cluster at any port."""
 
     def receive(self, conn: Connection) -> Iterator[NextHop]:
-        if lost_answer(conn):
+        if loses_reply(conn):
             yield NextHop((Path(Outcome.TIMEOUT),))
             return
         if conn.packet.origin is not Origin.EXTERNAL or not conn.declared:
@@ -189,7 +189,7 @@ class RecordedBalancer:
         node = "n2" if conn.state.external_traffic_policy is TrafficPolicy.LOCAL else "n1"
         packet = Packet(Origin.EXTERNAL, conn.packet.source, node=node)
         target = conn.cluster.topology.node(node).address
-        yield NextHop(replace(conn, kind=FrontendKind.NODE_PORT, target=target, asked_node=node, packet=packet))
+        yield NextHop(replace(conn, kind=FrontendKind.NODE_PORT, target=target, target_node=node, packet=packet))
 
 
 def world(recording: Recording) -> ClusterModel:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from probes.oracle.catalogue import CATALOGUE, CONFIRMED, confirmed, spoken
+from probes.oracle.catalogue import CATALOGUE, CONFIRMED, confirmed, undistinguished
 from probes.oracle.mutation import alternatives, mutations
 from probes.oracle.predict import expect, predict
 from probes.plan.cell import Cell
 from probes.plan.plan import plan
 from tests.confirmed import confirmed_by
-from tests.unit.probes.oracle.test_mutations import spoken as spoken_in_the_matrix
+from tests.unit.probes.oracle.test_mutations import deciding_cells
 from tests.unit.support.observed_world import CLIENTS, world_of
 from topologies.cluster_state.snapshot import Endpoint
 from topologies.frontends import At, Frontend, FrontendKind
@@ -34,7 +34,7 @@ def asked(client: str, service: str, kind: FrontendKind, **more: Any) -> Cell:
 
 def test_ready_endpoints_alone_are_not_confirmed_by_recordings_without_an_unready_one() -> None:
     assert confirmed(RULES["E2"]) == ()
-    assert len(spoken(RULES["E2"])) >= 10
+    assert len(undistinguished(RULES["E2"])) >= 10
 
 
 def test_an_unready_endpoint_in_a_recording_would_confirm_that_only_ready_ones_count() -> None:
@@ -61,12 +61,12 @@ def test_a_packet_from_a_bridge_is_a_rule_of_its_own_that_no_recording_confirms(
 def test_asking_a_nodes_own_bridge_under_local_would_tell_a_pods_address_from_a_bridges() -> None:
     there = world_of("1.30.3", FLANNEL)
     cell = asked("n1", "pod-l", FrontendKind.NODE_PORT, node="n1", at=At.CNI0)
-    with mutations.heard() as heard:
+    with mutations.collect_deciding_rules() as deciding:
         seen = predict(there, cell).sources
     with alternatives.assume_alternative("D5"):
         otherwise = predict(there, cell).sources
 
-    assert "D5" in heard
+    assert "D5" in deciding
     assert seen == {IPv4Address("10.244.1.1")}  # preserved
     assert otherwise == {IPv4Address("10.244.1.0")}  # the VXLAN interface's
 
@@ -74,11 +74,11 @@ def test_asking_a_nodes_own_bridge_under_local_would_tell_a_pods_address_from_a_
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_every_rule_has_a_natural_alternative_that_some_kube_proxy_could_give(rule: str) -> None:
     """Check every decision in the standard matrix: each address has an owner, and each packet a result."""
-    for variant, cell, _ in spoken_in_the_matrix()[rule][::10]:
+    for variant, cell, _ in deciding_cells()[rule][::10]:
         with alternatives.assume_alternative(rule):
             expectation = expect(variant.topology, variant.snapshot, cell)
         assert expectation.paths, cell.id
-        assert mutations.NOBODY not in expectation.sources, cell.id
+        assert mutations.UNOWNED not in expectation.sources, cell.id
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -22,12 +22,12 @@ ENOUGH = 400
 
 
 @cache
-def spoken() -> Places:
+def deciding_cells() -> Places:
     """Return for each rule the cells in which it decides, with their expectations."""
     places: Places = defaultdict(list)
     for variant in variants():
         for cell in variant.cells:
-            with mutations.heard() as names:
+            with mutations.collect_deciding_rules() as names:
                 expectation = expect(variant.topology, variant.snapshot, cell)
             for name in names:
                 if len(places[name]) < ENOUGH:
@@ -35,31 +35,31 @@ def spoken() -> Places:
     return places
 
 
-def looks(expectation: Expectation) -> set[object]:
+def observable(expectation: Expectation) -> set[object]:
     """Return the observable part of an expectation: the paths, without rules and text."""
     return {(path.outcome, path.sources, path.backend) for path in expectation.paths}
 
 
-@pytest.mark.parametrize("mutation", mutations.all(), ids=str)
+@pytest.mark.parametrize("mutation", mutations.list_mutations(), ids=str)
 def test_a_flipped_rule_changes_an_expectation(mutation: mutations.Mutation) -> None:
-    places = spoken()[mutation.rule]
+    places = deciding_cells()[mutation.rule]
     assert places, f"{mutation.rule} never speaks"
     for variant, cell, before in places:
-        with mutations.applied(mutation):
+        with mutations.apply_mutation(mutation):
             after = expect(variant.topology, variant.snapshot, cell)
-        if looks(after) != looks(before):
+        if observable(after) != observable(before):
             return
     pytest.fail(f"{mutation.rule} flipped changes none of {len(places)} cells")
 
 
 def test_there_is_one_mutation_for_each_rule() -> None:
-    assert [mutation.rule for mutation in mutations.all()] == [rule.id for rule in CATALOGUE]
+    assert [mutation.rule for mutation in mutations.list_mutations()] == [rule.id for rule in CATALOGUE]
 
 
 def test_a_mutation_ends_with_its_context() -> None:
     variant = variants()[0]
     cell = variant.cells[0]
     before = expect(variant.topology, variant.snapshot, cell)
-    with mutations.applied(mutations.Mutation("R2.1")):
+    with mutations.apply_mutation(mutations.Mutation("R2.1")):
         assert expect(variant.topology, variant.snapshot, cell) != before
     assert expect(variant.topology, variant.snapshot, cell) == before
