@@ -85,7 +85,7 @@ ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A SYN as it arrives at `node` (empty: outside the cluster). `home` is the node of its client, if any."""
+    """A SYN as it arrives at `node` (empty: outside the cluster). `client_node` is the node of its client, if any."""
 
     origin: Origin
     source: IPAddress

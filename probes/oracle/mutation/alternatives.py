@@ -98,13 +98,13 @@ class NaturalAlternative:
             return _other_nodes(answer, conn)
         return self._next(conn, ()) if self.rule != endpoints.ready_only.id else conn.candidates
 
-    def _next(self, conn: Connection, otherwise: object) -> object:
+    def _next(self, conn: Connection, default: object) -> object:
         """Return the decision of the rules after this one in the same chain."""
         chain = _chain(self.rule, conn)
         after = [one.id for one in chain].index(self.rule) + 1
         covering = (one for one in chain[after:] if one.versions.includes(conn.version))
         answers = (one.step(conn) for one in covering)
-        return next((answer for answer in answers if _leads_on(answer, conn)), otherwise)
+        return next((answer for answer in answers if _leads_on(answer, conn)), default)
 
 
 def _leads_on(answer: object, conn: Connection) -> bool:

@@ -23,7 +23,7 @@ LB = FrontendKind.LOAD_BALANCER
 KEEPS: dict[str, Any] = {"status": "hostname", "masquerade_inside": False}
 
 
-def told(topology: Topology, vantage: str, frontend: Frontend) -> dict[str, float]:
+def results(topology: Topology, vantage: str, frontend: Frontend) -> dict[str, float]:
     """Return each result with its share: `web-a from cni0 of n1`, `timeout`."""
     snapshot = declared(topology)
     client = next(one for one in topology.workload.vantages if one.name == vantage)
@@ -41,18 +41,18 @@ def routed(balancer: dict[str, Any], **more: Any) -> Topology:
 
 def test_a_kept_client_on_the_node_that_is_picked_gets_nothing_back() -> None:
     """Use four nodes in turn with externalTrafficPolicy: Cluster. The share of n1 is a quarter."""
-    endings = told(routed(KEEPS), "host-n1", Frontend("web-lb", LB))
+    endings = results(routed(KEEPS), "host-n1", Frontend("web-lb", LB))
     assert endings.pop("timeout") == pytest.approx(1 / 4)
     assert sum(endings.values()) == pytest.approx(3 / 4)
 
 
 def test_under_local_the_share_that_loops_is_that_of_the_nodes_with_an_endpoint() -> None:
     topology = routed(KEEPS)
-    assert told(topology, "host-n1", Frontend("web-lb-local", LB)) == {
+    assert results(topology, "host-n1", Frontend("web-lb-local", LB)) == {
         "timeout": 0.5,  # n1 itself
         "web-b from primary of n1": 0.5,
     }
-    assert told(topology, "host-n3", Frontend("web-lb-local", LB)) == {
+    assert results(topology, "host-n3", Frontend("web-lb-local", LB)) == {
         "web-a from primary of n3": 0.5,
         "web-b from primary of n3": 0.5,
     }
@@ -68,8 +68,8 @@ def with_client(topology: Topology, node: str) -> Topology:
 def test_the_node_of_the_only_backend_loops_always() -> None:
     """Use CCE pass-through with externalTrafficPolicy: Local, from the node of the only backend."""
     topology = with_client(routed(KEEPS), "n2")
-    assert told(topology, "host-n2", Frontend("host-lb-local", LB)) == {"timeout": 1.0}
-    assert told(topology, "pod-n1", Frontend("host-lb-local", LB)) == {"host-a from pod-n1": 1.0}
+    assert results(topology, "host-n2", Frontend("host-lb-local", LB)) == {"timeout": 1.0}
+    assert results(topology, "pod-n1", Frontend("host-lb-local", LB)) == {"host-a from pod-n1": 1.0}
 
 
 @pytest.mark.parametrize("masquerade", ["none", "egress"])
@@ -80,19 +80,19 @@ def test_excluding_the_source_helps_only_a_client_that_has_its_nodes_address(mas
         load_balancer={**KEEPS, "excludes_source": True},
         cni={"kind": "vpc-routed", "masquerade": masquerade},
     )
-    endings = told(topology, "pod-n1", Frontend("web-lb-local", LB))
+    endings = results(topology, "pod-n1", Frontend("web-lb-local", LB))
     assert ("timeout" in endings) is (masquerade == "none")
 
 
 def test_excluding_the_only_backend_leaves_nobody() -> None:
     topology = with_client(routed({**KEEPS, "excludes_source": True}), "n2")
-    assert told(topology, "host-n2", Frontend("host-lb-local", LB)) == {"refused": 1.0}
+    assert results(topology, "host-n2", Frontend("host-lb-local", LB)) == {"refused": 1.0}
 
 
 def test_full_nat_gives_everybody_the_balancers_address_and_nobody_loops() -> None:
     topology = routed({"status": "hostname", "kind": "full-nat"})
     for vantage in ("host-n1", "pod-n1", "ext-e1"):
-        assert told(topology, vantage, Frontend("web-lb-local", LB)) == {
+        assert results(topology, vantage, Frontend("web-lb-local", LB)) == {
             "web-a from load balancer": 0.5,
             "web-b from load balancer": 0.5,
         }
@@ -100,7 +100,7 @@ def test_full_nat_gives_everybody_the_balancers_address_and_nobody_loops() -> No
 
 def test_a_balancer_that_registers_all_nodes_loses_the_share_without_endpoint() -> None:
     topology = routed({"registers": "all"}, kubernetes="1.25.1")
-    endings = told(topology, "ext-e1", Frontend("web-lb-local", LB))
+    endings = results(topology, "ext-e1", Frontend("web-lb-local", LB))
     assert endings == {"web-a from e1": 0.25, "web-b from e1": 0.25, "timeout": 0.5}
 
 
@@ -108,7 +108,7 @@ def test_a_balancer_that_registers_all_nodes_loses_the_share_without_endpoint() 
 @pytest.mark.parametrize("mode", ["iptables", "ipvs"])
 def test_an_address_that_is_no_vip_leads_to_the_balancer(status: str, version: str, mode: str) -> None:
     topology = routed({"status": status}, kubernetes=version, proxy={"mode": mode})
-    assert told(topology, "host-n1", Frontend("web-lb-local", LB)) == {
+    assert results(topology, "host-n1", Frontend("web-lb-local", LB)) == {
         "web-a from load balancer": 0.5,
         "web-b from load balancer": 0.5,
     }
@@ -116,7 +116,7 @@ def test_an_address_that_is_no_vip_leads_to_the_balancer(status: str, version: s
 
 def test_ip_mode_proxy_is_not_honoured_before_1_30() -> None:
     topology = routed({"status": "proxy"}, kubernetes="1.29.1", proxy={"mode": "ipvs"})
-    assert told(topology, "host-n1", Frontend("web-lb-local", LB)) == {"web-a from LB IP of web-lb-local": 1.0}
+    assert results(topology, "host-n1", Frontend("web-lb-local", LB)) == {"web-a from LB IP of web-lb-local": 1.0}
 
 
 def ending(endings: dict[str, float]) -> str:
@@ -148,10 +148,11 @@ def test_source_ranges_are_kept_on_the_clients_own_node(
         topology = changed(
             "lab-routed", kubernetes=f"1.{minor}.0", proxy={"mode": mode}, kernel={"kubelet_rules": kubelet}
         )
-        told_by = {
-            who: ending(told(topology, who, frontend)) for who in ("pod-n1", "host-n1", "pod-n3", "host-n3", "ext-e1")
+        found = {
+            who: ending(results(topology, who, frontend))
+            for who in ("pod-n1", "host-n1", "pod-n3", "host-n3", "ext-e1")
         }
-        assert told_by == {"pod-n1": "ok", "host-n1": "ok", "pod-n3": pod, "host-n3": host, "ext-e1": "ok"}
+        assert found == {"pod-n1": "ok", "host-n1": "ok", "pod-n3": pod, "host-n3": host, "ext-e1": "ok"}
 
 
 @pytest.mark.parametrize(("version", "host"), [("1.20.2", "refused"), ("1.23.9", "refused"), ("1.24.3", "timeout")])
@@ -162,9 +163,9 @@ def test_a_node_process_meets_an_empty_virtual_server_before_the_drop(version: s
     services = tuple(local if one.name == local.name else one for one in topology.workload.services)
     topology = topology.model_copy(update={"workload": topology.workload.model_copy(update={"services": services})})
 
-    told_by = {who: ending(told(topology, who, Frontend(local.name, LB))) for who in ("pod-n3", "host-n3")}
+    found = {who: ending(results(topology, who, Frontend(local.name, LB))) for who in ("pod-n3", "host-n3")}
 
-    assert told_by == {"pod-n3": "timeout", "host-n3": host}
+    assert found == {"pod-n3": "timeout", "host-n3": host}
 
 
 LISTENERS = [
@@ -192,13 +193,13 @@ def test_a_listener_of_the_balancers_own_is_captured_where_the_address_is_bound(
     topology = routed({"listeners": LISTENERS}, kubernetes=version, proxy={"mode": mode})
     frontend = Frontend("web-lb", LB, declared=False, listener=listener)
     for vantage, wanted in (("host-n1", inside), ("pod-n3", inside), ("ext-e1", outside)):
-        assert {ending.partition(" from ")[0] for ending in told(topology, vantage, frontend)} == wanted
+        assert {ending.partition(" from ")[0] for ending in results(topology, vantage, frontend)} == wanted
 
 
 def test_a_listener_of_another_address_is_not_heard() -> None:
     topology = routed({"listeners": LISTENERS, "listens": False})
     frontend = Frontend("web-lb", LB, declared=False, listener="hidden")
-    assert told(topology, "ext-e1", frontend) == {"refused": 1.0}
+    assert results(topology, "ext-e1", frontend) == {"refused": 1.0}
 
 
 def test_services_that_share_an_address_are_told_apart_by_port() -> None:
@@ -208,7 +209,7 @@ def test_services_that_share_an_address_are_told_apart_by_port() -> None:
     topology = topology.model_copy(update={"workload": topology.workload.model_copy(update={"services": services})})
     states = declared(topology).services
     assert states["host-lb"].balanced_at == states["web-lb"].balanced_at
-    assert told(topology, "pod-n3", Frontend("host-lb", LB)) == {"host-a from primary of n3": 1.0}
+    assert results(topology, "pod-n3", Frontend("host-lb", LB)) == {"host-a from primary of n3": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_a_public_address_is_asked_as_from_outside(vantage: str, node: str, want
     """Vendor claims of cce: a node's EIP with externalTrafficPolicy: Local, the client's own node included."""
     topology = changed("lab-flannel", nodes=CARDS, kubernetes="1.25.1")
     frontend = Frontend("web-np-local", FrontendKind.NODE_PORT, node=node, at=At.PUBLIC)
-    assert set(told(topology, vantage, frontend)) == wanted
+    assert set(results(topology, vantage, frontend)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -248,4 +249,4 @@ def test_a_second_card_has_node_ports_but_in_nftables_mode(
         "lab-flannel", nodes=CARDS, kubernetes="1.31.0", proxy={"mode": mode}, kernel={"rp_filter": strict}
     )
     frontend = Frontend("web-np-local", FrontendKind.NODE_PORT, node="n1", at=At.SECONDARY)
-    assert set(told(topology, vantage, frontend)) == wanted
+    assert set(results(topology, vantage, frontend)) == wanted

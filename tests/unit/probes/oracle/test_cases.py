@@ -126,8 +126,8 @@ def test_nftables_until_1_33_5_drops_a_process_of_a_node_without_endpoint() -> N
 
 def test_in_ipvs_mode_a_nodes_own_address_cuts_it_off_from_the_others() -> None:
     topology = case("node-external-ips", mode="ipvs", version="1.29.4")
-    told = {client: predicted(topology, f"{client}-to-web.externalip") for client in LOCAL_AT_PI}
-    assert told == {
+    expected = {client: predicted(topology, f"{client}-to-web.externalip") for client in LOCAL_AT_PI}
+    assert expected == {
         "host-pi": "ok traefik 10.7.1.3 (primary of pi)",
         "host-pj": "timeout",
         "pod-pi": "ok traefik 10.42.0.11 (pod-pi)",
@@ -141,7 +141,7 @@ def test_in_ipvs_mode_a_nodes_own_address_cuts_it_off_from_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "expected"),
     [
         ("1.22.3", "ok traefik 10.7.1.50 (laptop)"),
         ("1.25.1", "refused"),  # #114815
@@ -149,9 +149,9 @@ def test_in_ipvs_mode_a_nodes_own_address_cuts_it_off_from_the_others() -> None:
         ("1.27.2", "ok traefik 10.7.1.50 (laptop)"),  # #117684
     ],
 )
-def test_in_ipvs_mode_node_ports_at_such_an_address_were_lost(version: str, told: str) -> None:
+def test_in_ipvs_mode_node_ports_at_such_an_address_were_lost(version: str, expected: str) -> None:
     topology = case("node-external-ips", mode="ipvs", version=version)
-    assert predicted(topology, "ext-to-web.nodeport.pi") == told
+    assert predicted(topology, "ext-to-web.nodeport.pi") == expected
 
 
 LIVE = {  # observed with kube-proxy 1.20.2, iptables, in the lab

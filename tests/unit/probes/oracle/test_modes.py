@@ -139,7 +139,7 @@ ROWS = [line.split(maxsplit=9) for line in TABLE.strip().splitlines() if not lin
 
 
 @cache
-def told(mode: str, minor: int, network: str, flags: str, question: tuple[str, str, str]) -> str:
+def predict_result(mode: str, minor: int, network: str, flags: str, question: tuple[str, str, str]) -> str:
     """Return the prediction in the form of the table's last column."""
     client, service, target = question
     there = world_of(f"1.{minor}.0", NETWORKS[network], mode, **FLAGS[flags])
@@ -159,7 +159,7 @@ def test_every_version_does_what_its_rules_say(row: list[str]) -> None:
     text = "" if flags == "-" else flags.replace("_", " ")
     asked = question[0], question[1], question[2]
     for minor in range(int(since[2:]), int(until[2:]) + 1):
-        assert told(mode, minor, network, text, asked) == wanted.strip(), f"1.{minor}"
+        assert predict_result(mode, minor, network, text, asked) == wanted.strip(), f"1.{minor}"
 
 
 BACKPORTED = """

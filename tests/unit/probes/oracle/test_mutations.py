@@ -43,7 +43,7 @@ def observable(expectation: Expectation) -> set[object]:
 @pytest.mark.parametrize("mutation", mutations.list_mutations(), ids=str)
 def test_a_flipped_rule_changes_an_expectation(mutation: mutations.Mutation) -> None:
     places = deciding_cells()[mutation.rule]
-    assert places, f"{mutation.rule} never speaks"
+    assert places, f"{mutation.rule} never decides"
     for variant, cell, before in places:
         with mutations.apply_mutation(mutation):
             after = expect(variant.topology, variant.snapshot, cell)

@@ -35,11 +35,11 @@ def asked(topology: Topology, vantage: str, service: str, kind: FrontendKind, **
 def seen(topology: Topology, expectation: Expectation) -> set[str]:
     """Return each path as `web-a from 10.244.1.1 (cni0 of n1)` or as its outcome."""
     snapshot = declared(topology)
-    told = set()
+    expected = set()
     for path in expectation.paths:
         source = " ".join(describe_address(address, topology, snapshot) for address in path.sources)
-        told.add(f"{path.backend} from {source}" if path.outcome is Outcome.OK else path.outcome.value)
-    return told
+        expected.add(f"{path.backend} from {source}" if path.outcome is Outcome.OK else path.outcome.value)
+    return expected
 
 
 def test_a_pod_keeps_its_address_at_a_cluster_ip_and_sees_itself_as_its_bridge() -> None:
@@ -66,8 +66,8 @@ def test_without_kubelets_rules_the_mark_is_a_closed_port_until_1_24() -> None:
 
 def test_without_detect_local_a_pod_under_local_leaves_for_the_balancer_until_1_24() -> None:
     old = changed("lab-no-cluster-cidr", kubernetes="1.24.3")
-    told = seen(old, asked(old, "pod-n3", "web-lb-local", FrontendKind.LOAD_BALANCER))
-    assert told == {"web-a from 198.18.1.1 (load balancer)", "web-b from 198.18.1.1 (load balancer)"}
+    expected = seen(old, asked(old, "pod-n3", "web-lb-local", FrontendKind.LOAD_BALANCER))
+    assert expected == {"web-a from 198.18.1.1 (load balancer)", "web-b from 198.18.1.1 (load balancer)"}
     new = changed("lab-no-cluster-cidr", kubernetes="1.25.1")
     assert seen(new, asked(new, "pod-n3", "web-lb-local", FrontendKind.LOAD_BALANCER)) == {"timeout"}
 
@@ -88,7 +88,7 @@ def test_a_node_process_leaves_for_the_balancer_which_comes_back_to_a_node_that_
 
 
 @pytest.mark.parametrize(
-    ("vantage", "service", "told"),
+    ("vantage", "service", "expected"),
     [
         ("host-n1", "web-xip", {"web-a from 10.244.1.1 (cni0 of n1)", "web-b from 10.244.1.0 (vtep of n1)"}),
         ("pod-n1", "web-xip", {"web-a from 10.244.1.1 (cni0 of n1)", "web-b from 10.244.1.0 (vtep of n1)"}),
@@ -98,16 +98,18 @@ def test_a_node_process_leaves_for_the_balancer_which_comes_back_to_a_node_that_
         ("ext-e1", "web-xip-local", {"web-a from 198.18.3.100 (e1)"}),
     ],
 )
-def test_external_ips_in_1_20_are_translated_by_the_first_node_only(vantage: str, service: str, told: set[str]) -> None:
+def test_external_ips_in_1_20_are_translated_by_the_first_node_only(
+    vantage: str, service: str, expected: set[str]
+) -> None:
     flannel = changed("lab-flannel")
-    assert seen(flannel, asked(flannel, vantage, service, FrontendKind.EXTERNAL_IP)) == told
+    assert seen(flannel, asked(flannel, vantage, service, FrontendKind.EXTERNAL_IP)) == expected
 
 
 IPVS = {"mode": "ipvs"}
 
 
 @pytest.mark.parametrize(
-    ("vantage", "version", "told"),
+    ("vantage", "version", "expected"),
     [
         ("pod-n1", "1.20.2", {"web-a from 10.244.1.11 (pod-n1)"}),
         ("pod-n1", "1.36.2", {"web-a from 10.244.1.11 (pod-n1)"}),
@@ -117,31 +119,33 @@ IPVS = {"mode": "ipvs"}
     ],
 )
 def test_ipvs_under_local_gives_local_endpoints_or_none_and_since_1_24_all(
-    vantage: str, version: str, told: set[str]
+    vantage: str, version: str, expected: set[str]
 ) -> None:
     topology = changed("lab-flannel", kubernetes=version, proxy=IPVS)
-    assert seen(topology, asked(topology, vantage, "web-lb-local", FrontendKind.LOAD_BALANCER)) == told
+    assert seen(topology, asked(topology, vantage, "web-lb-local", FrontendKind.LOAD_BALANCER)) == expected
 
 
 @pytest.mark.parametrize(
-    ("vantage", "told"),
+    ("vantage", "expected"),
     [
         ("host-n1", {"listener from 10.96.0.50 (ClusterIP of web)"}),
         ("pod-n1", {"listener from 10.244.1.11 (pod-n1)"}),
         ("host-n3", {"refused"}),  # no process listens there
     ],
 )
-def test_ipvs_until_1_25_leaves_an_undeclared_port_to_whoever_listens_on_the_node(vantage: str, told: set[str]) -> None:
+def test_ipvs_until_1_25_leaves_an_undeclared_port_to_whoever_listens_on_the_node(
+    vantage: str, expected: set[str]
+) -> None:
     topology = changed("lab-flannel", kubernetes="1.25.1", proxy=IPVS)
     expectation = asked(topology, vantage, "web", FrontendKind.CLUSTER_IP, declared=False)
-    assert seen(topology, expectation) == told
+    assert seen(topology, expectation) == expected
     assert not any(path.by_icmp for path in expectation.paths)
 
 
 def test_external_ips_since_1_21_are_translated_by_the_clients_node() -> None:
     flannel = changed("lab-flannel", kubernetes="1.21.1")
-    told = seen(flannel, asked(flannel, "pod-n1", "web-xip", FrontendKind.EXTERNAL_IP))
-    assert told == {"web-a from 10.244.1.11 (pod-n1)", "web-b from 10.244.1.11 (pod-n1)"}
+    expected = seen(flannel, asked(flannel, "pod-n1", "web-xip", FrontendKind.EXTERNAL_IP))
+    assert expected == {"web-a from 10.244.1.11 (pod-n1)", "web-b from 10.244.1.11 (pod-n1)"}
 
 
 def test_on_a_bare_overlay_strict_rp_filter_kills_a_pods_packet_on_the_way() -> None:

@@ -58,7 +58,7 @@ def test_a_kube_proxy_is_named_in_a_header_or_on_every_line(tmp_path: Path, line
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "expected"),
     [
         ({"variant": "strict"}, {"strict": True}),
         ({"variant": "rp_filter=1"}, {"strict": True}),
@@ -76,10 +76,10 @@ def test_a_kube_proxy_is_named_in_a_header_or_on_every_line(tmp_path: Path, line
     ],
 )
 def test_flags_and_variants_of_a_header_are_the_worlds(
-    tmp_path: Path, header: dict[str, Any], told: dict[str, Any]
+    tmp_path: Path, header: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     environment = Environment.of(topology(dropped(tmp_path, {"header": {**HEADER_LINE, **header}}, CELL)))
-    assert {key: getattr(environment, key) for key in told} == told
+    assert {key: getattr(environment, key) for key in expected} == expected
 
 
 def test_node_port_addresses_and_source_ranges_of_a_header_are_the_worlds(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def asked(topology: Topology, vantage: str) -> tuple[str, tuple[str, ...]]:
 def test_a_node_process_outside_the_ranges_is_dropped_from_1_29_on(
     version: str, outcome: str, rule: str | None
 ) -> None:
-    told, rules = asked(case(version), "host-1")
-    assert told == outcome
+    expected, rules = asked(case(version), "host-1")
+    assert expected == outcome
     assert ("F7" in rules) is (rule == "F7")
 
 
@@ -82,8 +82,8 @@ def test_before_1_29_the_vip_in_the_ranges_admits_a_node_process(version: str) -
 @pytest.mark.parametrize("version", ["1.28.15", "1.29.0", "1.36.2"])
 def test_a_virtual_server_without_endpoints_refuses_a_node_process_before_any_drop(version: str) -> None:
     topology = case(version, app="nobody")
-    told, rules = asked(topology, "host-1")
-    assert (told, rules[-1]) == ("refused", "R1.3")
+    expected, rules = asked(topology, "host-1")
+    assert (expected, rules[-1]) == ("refused", "R1.3")
 
 
 def second_card(mode: str, version: str, ranges: str) -> Topology:

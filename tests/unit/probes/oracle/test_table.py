@@ -38,7 +38,7 @@ TABLE = [
 
 
 @cache
-def _told(kind: str, masquerade: bool | None, client: str, label: str, minor: int) -> str:
+def _result(kind: str, masquerade: bool | None, client: str, label: str, minor: int) -> str:
     cni = {"kind": kind} if masquerade is None else {"kind": kind, "masquerade": masquerade}
     there = world_of(f"1.{minor}.0", cni)
     frontend = (
@@ -60,5 +60,5 @@ def test_the_compact_table_holds(  # noqa: PLR0913 - one argument per column
     minor: int, cni: dict[str, object], client: str, n1: str, n2: str, n3: str, balancer: str
 ) -> None:
     kind, masquerade = str(cni["kind"]), False if "masquerade" in cni else None
-    told = [_told(kind, masquerade, client, label, minor) for label in ("n1", "n2", "n3", "LB")]
-    assert told == [n1, n2, n3, balancer]
+    expected = [_result(kind, masquerade, client, label, minor) for label in ("n1", "n2", "n3", "LB")]
+    assert expected == [n1, n2, n3, balancer]

@@ -46,11 +46,11 @@ def test_a_backported_change_is_in_a_branch_from_its_patch_on(version: str, has:
 
 
 def bounded(since: KubeProxyChange | None, until: KubeProxyChange | None) -> Rule[Any]:
-    return Rule("X", "A sentence.", VersionRange(since, until), "#1", lambda _flow: None)
+    return Rule("X", "A sentence.", VersionRange(since, until), "#1", lambda _conn: None)
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "told"),
+    ("since", "until", "expected"),
     [
         (None, None, "all"),
         (None, LATER, "<= 1.29"),
@@ -61,9 +61,9 @@ def bounded(since: KubeProxyChange | None, until: KubeProxyChange | None) -> Rul
     ],
 )
 def test_versions_of_a_rule_read_branch_by_branch(
-    since: KubeProxyChange | None, until: KubeProxyChange | None, told: str
+    since: KubeProxyChange | None, until: KubeProxyChange | None, expected: str
 ) -> None:
-    assert versions(bounded(since, until)) == told
+    assert versions(bounded(since, until)) == expected
 
 
 @pytest.mark.parametrize(("since", "until"), [(BACKPORTED, LATER), (None, BACKPORTED), (LATER, None)])

@@ -111,9 +111,9 @@ class Variant:
 @cache
 def variants() -> tuple[Variant, ...]:
     plain = [_variant(f"{lab} {version}", changed(lab, kubernetes=version)) for lab in LABS for version in LABS[lab]]
-    told = [_variant(f"lab-flannel {change}", changed("lab-flannel", **change)) for change in CHANGES + OTHER_MODES]
+    expected = [_variant(f"lab-flannel {change}", changed("lab-flannel", **change)) for change in CHANGES + OTHER_MODES]
     held = [_held(kind, **how) for kind, how in HELD]
-    return (*plain, *told, *_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer(), *held)
+    return (*plain, *expected, *_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer(), *held)
 
 
 def changed(lab: str, **changes: Any) -> Topology:
