@@ -15,7 +15,7 @@ from probes.oracle.expectation import Expectation, Path
 from probes.oracle.modes import chains
 from probes.oracle.stages.arrival import BASELINE
 from probes.oracle.stages.host_ports import LISTENING
-from probes.oracle.stages.load_balancer import RECEIVING, DeclaredBalancer
+from probes.oracle.stages.load_balancer import RECEIVING, DeclaredBalancer, to_node_ports
 from probes.oracle.stages.node_owned_addresses import OWNED
 from topologies.frontends import At, FrontendKind, resolve
 
@@ -59,9 +59,9 @@ def model_cluster(topology: Topology, snapshot: Snapshot, balancer: Balancer | N
 def predict(cluster: ClusterModel, cell: Cell) -> Expectation:
     """Return the same as `expect` for a given model of the cluster, which may have another load balancer."""
     conn = start_connection(cluster, cell)
-    ways = _merge_paths(traced.path for traced in pipeline.paths(conn))
-    rules = tuple(dict.fromkeys(rule for way in ways for rule in way.rules))
-    return Expectation(ways, rules, _explain(conn, ways), sticky=_has_affinity(conn, rules))
+    paths = _merge_paths(traced.path for traced in pipeline.paths(conn))
+    rules = tuple(dict.fromkeys(rule for path in paths for rule in path.rules))
+    return Expectation(paths, rules, _explain(conn, paths), sticky=_has_affinity(conn, rules))
 
 
 def trace_paths(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
@@ -103,14 +103,14 @@ def _find_endpoint(state: ServiceState, backend: str | None) -> Endpoint:
     return next(endpoint for endpoint in state.endpoints if endpoint.backend == backend)
 
 
-def _merge_paths(ways: Iterable[Path]) -> tuple[Path, ...]:
+def _merge_paths(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Merge paths with the same observable result and add their shares."""
     merged: dict[tuple[object, ...], Path] = {}
-    for way in ways:
-        key = (way.outcome, way.sources, way.backend, way.by_icmp)
+    for path in paths:
+        key = (path.outcome, path.sources, path.backend, path.by_icmp)
         known = merged.get(key)
-        rules = tuple(dict.fromkeys((*known.rules, *way.rules))) if known else way.rules
-        merged[key] = replace(way, share=way.share + (known.share if known else 0), rules=rules)
+        rules = tuple(dict.fromkeys((*known.rules, *path.rules))) if known else path.rules
+        merged[key] = replace(path, share=path.share + (known.share if known else 0), rules=rules)
     return tuple(merged.values())
 
 
@@ -119,7 +119,7 @@ def _has_affinity(conn: Connection, rules: tuple[str, ...]) -> bool:
 
     Each node has its own affinity table. It has no effect behind a load balancer that uses several nodes in turn.
     """
-    in_turn = "L10" in rules and len(conn.cluster.topology.nodes) > 1
+    in_turn = to_node_ports.id in rules and len(conn.cluster.topology.nodes) > 1
     return conn.state.sticky and conn.declared and conn.kind is not FrontendKind.ENDPOINT and not in_turn
 
 
@@ -129,17 +129,17 @@ DECISIVE = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, OWNED) f
 DECISIVE |= {rule.id for rule in BASELINE}
 
 
-def _explain(conn: Connection, ways: Iterable[Path]) -> str:
+def _explain(conn: Connection, paths: Iterable[Path]) -> str:
     """Return the sentences of the decisive rules, the nodes with ready endpoints, and the kube-proxy."""
-    names = dict.fromkeys(name for way in ways for name in _decisive_rules(way))
+    names = dict.fromkeys(name for path in paths for name in _decisive_rules(path))
     words = "; ".join(sentence(name).rstrip(".") for name in names)
     nodes = sorted({one.node for one in conn.state.endpoints if one.ready})
     where = f"ready endpoints on {', '.join(nodes)}" if nodes else "no ready endpoint"
     return f"{words}; {where} ({conn.environment})"
 
 
-def _decisive_rules(way: Path) -> list[str]:
+def _decisive_rules(path: Path) -> list[str]:
     """Return the rules for endpoint selection and mark if the path is ok, or the rule that ended it."""
-    if way.outcome is not Outcome.OK:
-        return [way.rules[-1]]
-    return [name for name in way.rules if name in DECISIVE]
+    if path.outcome is not Outcome.OK:
+        return [path.rules[-1]]
+    return [name for name in path.rules if name in DECISIVE]

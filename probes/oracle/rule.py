@@ -88,7 +88,7 @@ def decide(chain: Sequence[Rule[T]], conn: Connection) -> Decision[T]:
 
 
 Replacement = Callable[[str, Any, "Connection"], Any]
-_REPLACEMENT: ContextVar[Replacement | None] = ContextVar("bend", default=None)
+_REPLACEMENT: ContextVar[Replacement | None] = ContextVar("replacement", default=None)
 
 
 def _replace_decision(name: str, value: T, conn: Connection) -> T:
@@ -103,7 +103,7 @@ def are_decisions_replaced() -> bool:
 
 @contextmanager
 def replace_decisions(replacement: Replacement) -> Iterator[None]:
-    """Replace every decision of a rule by `bend(rule id, decision, connection)` within the context."""
+    """Replace every decision of a rule by `replacement(rule id, decision, connection)` within the context."""
     token = _REPLACEMENT.set(replacement)
     try:
         yield
