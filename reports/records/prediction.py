@@ -87,9 +87,9 @@ def predict_cell(topology: Topology, snapshot: Snapshot, cell: Cell, known: Addr
 
 
 def name_for(topology: Topology, snapshot: Snapshot, cell: Cell, names: AddressNames) -> Callable[[IPAddress], str]:
-    """Return the function that names addresses in this cell: the client's own is `kept`, others `cni0(n1)`, `pod-n1`."""
+    """Return the function that names addresses in this cell: the client's own is `kept`, others `cni0(n1)`."""
     own = client_packet(cell.vantage, topology, snapshot).source
-    """Return the function that names addresses in this cell: `kept` for the client, else `cni0(n1)`, `pod-n1`."""
+    return lambda address: names.shorten(address, own)
 
 
 def schema() -> str:
