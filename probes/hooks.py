@@ -26,4 +26,4 @@ def pytest_hairpin_heard(config: pytest.Config, observations: dict[str, Observat
 
 
 def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cell]) -> None:
-    """The answers of a run are there; called once in every process that judges."""
+    """All cells can be judged. Called in the one process that judges them."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from topologies.common.addresses import IPAddress  # noqa: TC001 - dataclasses are serialised by type at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BURST = 6  # ICMP errors a rested Linux kernel sends to one client at once, then one a second (XRLIM_BURST_FACTOR)
 
@@ -23,6 +27,22 @@ class Outcome(StrEnum):
 
 
 LOST = frozenset({Outcome.TIMEOUT, Outcome.HANG, Outcome.RESET})
+
+
+def count_limited_refusals(outcomes: Iterable[Outcome], *, by_icmp: bool) -> tuple[Outcome, ...]:
+    """Return one cell's outcomes, with timeouts among ICMP refusals as refusals.
+
+    Kernels rate-limit ICMP errors (docs/observations.md "ICMP rate limit"), so a refused cell may time out.
+
+    Args:
+        outcomes: Those of all attempts that count.
+        by_icmp: Whether ICMP may refuse the cell.
+
+    """
+    seen = tuple(outcomes)
+    if not by_icmp or Outcome.REFUSED not in seen:
+        return seen
+    return tuple(Outcome.REFUSED if one is Outcome.TIMEOUT else one for one in seen)
 
 
 @dataclass(frozen=True, slots=True)

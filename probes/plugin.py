@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import os
 import secrets
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from probes import options
+from probes import options, shared_verdicts
 from probes.judging.promise import PromiseError
 from probes.judging.run_judge import Judge, NotTestedError
 from probes.judging.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
@@ -30,6 +31,7 @@ from probes.shared_answers import (
     RUN,
     SHUTDOWN,
     begin_shutdown,
+    judging_alone,
     pid_of,
     stopping,
     the_answers,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from probes.plan.cell import Cell
+    from topologies.cluster_state.snapshot import Snapshot
 
 __all__ = ["ANSWERS", "JUDGE", "NOT_TESTABLE", "PLAN", "RUN"]
 
@@ -216,25 +219,50 @@ def judge(request: pytest.FixtureRequest) -> Judging:
 
 
 def the_judge(session: pytest.Session) -> Judge:
-    """The judge of this run, made at its first use."""
+    """Return the judge of this run, made at its first use; with pytest-xdist one worker judges for all."""
     config = session.config
     if JUDGE not in config.stash:
-        cells = _selected(session)
-        topology = config.stash[TOPOLOGY]
-        answers = the_answers(config, cells)
-        with stopping(config, "the run could not be judged"):
-            config.stash[JUDGE] = Judge.over(topology, answers, cells, folder=os.path.relpath(config.stash[RUN]))
-            config.hook.pytest_hairpin_answered(config=config, judge=config.stash[JUDGE], cells=cells)
+        cells, shares = _selected(session), hasattr(config, "workerinput")
+        with judging_alone(config) if shares else contextlib.nullcontext():
+            config.stash[JUDGE] = (_shared_judge(config, cells) if shares else None) or _judge(config, cells)
     return config.stash[JUDGE]
+
+
+def _judge(config: pytest.Config, cells: list[Cell]) -> Judge:
+    """Ask, or read the answers, and judge every cell; share the verdicts with the other workers."""
+    made = _judge_over(config, cells)
+    with stopping(config, "the run could not be judged"):
+        config.hook.pytest_hairpin_answered(config=config, judge=made, cells=cells)
+        if hasattr(config, "workerinput"):
+            shared_verdicts.write(config.stash[RUN], made, cells)
+    return made
+
+
+def _judge_over(config: pytest.Config, cells: list[Cell]) -> Judge:
+    answers = the_answers(config, cells)
+    with stopping(config, "the run could not be judged"):
+        return Judge.over(config.stash[TOPOLOGY], answers, cells, folder=os.path.relpath(config.stash[RUN]))
+
+
+def _shared_judge(config: pytest.Config, cells: list[Cell]) -> Judge | None:
+    folder = config.stash[RUN]
+    name = os.path.relpath(folder)
+    return shared_verdicts.read(folder, config.stash[TOPOLOGY], name, lambda: _judge_over(config, cells))
 
 
 def missing_backends(config: pytest.Config) -> tuple[str, ...]:
     """Return the reasons why declared backends were not there; none in a run that was not answered."""
     try:
-        answers = config.stash[JUDGE].answers if JUDGE in config.stash else Answers.read(config.stash[RUN] / ANSWERS)
+        return shortfalls(config.stash[TOPOLOGY], _snapshot(config)).backends
     except (OSError, ValueError):  # not asked, not written, or cut short by a full disk
         return ()
-    return shortfalls(config.stash[TOPOLOGY], answers.snapshot).backends
+
+
+def _snapshot(config: pytest.Config) -> Snapshot:
+    if JUDGE in config.stash:
+        return config.stash[JUDGE].answers.snapshot
+    folder = config.stash[RUN]
+    return shared_verdicts.snapshot(folder) or Answers.read(folder / ANSWERS).snapshot
 
 
 def _selected(session: pytest.Session) -> list[Cell]:

@@ -26,6 +26,7 @@ from topologies.plugin import TOPOLOGY, access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from probes.observation import Observation
     from probes.plan.cell import Cell
@@ -52,12 +53,7 @@ def run_id(folder: Path) -> str:
 def the_answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     """Ask, or read what another worker has asked; end the run with one line where the cluster cannot be tested."""
     folder = config.stash[RUN]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".asking").acquire()
-    except OSError as error:
-        pytest.exit(f"the run's folder {folder} cannot be used: {error.strerror}; give --out=DIR", NOT_TESTABLE)
-    with lock, stopping(config, "the cluster could not be tested"):
+    with _locked(folder, ".asking"), stopping(config, "the cluster could not be tested"):
         if failed := why_not(folder):
             _stop(config, failed)
         if (folder / ANSWERS).exists():
@@ -68,6 +64,20 @@ def the_answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         answers = _conduct(config, cells)
         _share(config, answers)
         return answers
+
+
+def judging_alone(config: pytest.Config) -> AbstractContextManager[object]:
+    """Wait until no other worker of this run asks or judges, and keep them waiting inside the block."""
+    return _locked(config.stash[RUN], ".judging")
+
+
+def _locked(folder: Path, name: str) -> AbstractContextManager[object]:
+    """Make the run's folder and lock a file in it; end the run with one line if that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / name).acquire()
+    except OSError as error:
+        pytest.exit(f"the run's folder {folder} cannot be used: {error.strerror}; give --out=DIR", NOT_TESTABLE)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from probes.judging.run_judge import NotTestedError
 from probes.oracle.environment import Environment
 from probes.plugin import ANSWERS, JUDGE, PLAN, RUN, missing_backends
 from probes.session import Answers
+from probes.shared_verdicts import SharedJudge
 from reports import allure
 from reports.html import claims
 from reports.html import run as html
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 STARTED = pytest.StashKey[datetime]()
 RECORDS = pytest.StashKey[dict[str, Record]]()
+SHARED = pytest.StashKey[journal.RecordLines]()
 TROUBLE = pytest.StashKey[str]()
 JOURNAL = pytest.StashKey[journal.Journal]()
 SAVED = pytest.StashKey[bool]()
@@ -141,10 +143,19 @@ def pytest_runtest_call(item: pytest.Item) -> object:
         return (yield)
     finally:
         cell = _cell(item)
-        record = item.config.stash[RECORDS].get(cell.id) if cell is not None else None
+        record = _record(item.config, cell) if cell is not None else None
         if record is not None:
             item.user_properties.extend(allure.properties(record))
             allure.describe(record, topology=item.config.stash[TOPOLOGY].name)
+
+
+def _record(config: pytest.Config, cell: Cell) -> Record | None:
+    """Return a cell's record; None before the cells were judged. Another worker of xdist may have made it."""
+    records = config.stash[RECORDS]
+    if cell.id not in records and isinstance(judge := config.stash.get(JUDGE, None), SharedJudge):
+        found = config.stash.setdefault(SHARED, journal.RecordLines(config.stash[RUN])).record(cell.id)
+        records[cell.id] = found or next(build.records(judge, [cell]))
+    return records.get(cell.id)
 
 
 def _cell(item: pytest.Item) -> Cell | None:

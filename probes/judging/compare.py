@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from probes.judging import binomial
 from probes.judging.backend_coverage import BackendPool
 from probes.judging.verdict import Facet, Result, Verdict
-from probes.observation import LOST, Attempt, Observation, Outcome
+from probes.observation import LOST, Attempt, Observation, Outcome, count_limited_refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,29 +60,28 @@ class Sample(Protocol):
 
 @dataclass(frozen=True)
 class JudgedCell:
-    """One cell with what was expected and what was observed.
-
-    `limited`: ICMP refusals may have been dropped there. `mixes`: kube-proxy's mode is ipvs. `pool`: all attempts that
-    picked from the same backends at the same node (made when needed); None: the cell's own are all there are.
-    """
+    """One cell with its expectation and its observation."""
 
     cell: Cell
     expectation: Expectation
     observation: Observation
     naming: Callable[[IPAddress], str] = str
     limited: bool = False
+    """ICMP refusals may have been dropped there."""
     mixes: bool = False
+    """kube-proxy's mode is IPVS."""
     pool: Callable[[], BackendPool] | None = None
+    """Returns all attempts that picked from the same backends at the same node. None: the cell's own only."""
     evidence: str = ""
 
     @cached_property
     def account(self) -> tuple[tuple[str, str], ...]:
-        """The lines that justify a verdict; every facet has the same."""
+        """The lines that justify the verdict of every facet: asked, because, expected, observed, evidence."""
         return _account(self)
 
 
 def judge(case: JudgedCell, facet: Facet | None = None) -> Verdict:
-    """The verdict on one facet, or with None on all of them together."""
+    """Return the verdict on one facet, or with None on all of them together."""
     unforeseen = "" if case.expectation.paths else case.expectation.because
     if case.observation.trouble or unforeseen or not case.observation.attempts:
         trouble = case.observation.trouble or unforeseen or "no attempt was made"
@@ -103,11 +102,9 @@ def complaints(sample: Sample, facets: Iterable[Facet] = Facet) -> dict[Facet, s
 
 
 def _reachability(case: Sample) -> str:
-    allowed = set(case.expectation.outcomes)
-    seen = Counter(attempt.outcome for attempt in case.observation.counted)
-    if seen[Outcome.REFUSED] and _refusal_by_icmp(case):
-        allowed.add(Outcome.TIMEOUT)
-    if others := [outcome for outcome in seen if outcome not in allowed]:
+    allowed = case.expectation.outcomes
+    seen = count_limited_refusals(_outcomes(case), by_icmp=_refusal_by_icmp(case))
+    if others := [outcome for outcome in dict.fromkeys(seen) if outcome not in allowed]:
         return f"{_listed(others)} where {_listed(case.expectation.outcomes)} was expected"
     return ""
 
@@ -199,6 +196,10 @@ def _answered(case: Sample) -> list[Attempt]:
     return [attempt for attempt in case.observation.counted if attempt.outcome is Outcome.OK]
 
 
+def _outcomes(case: Sample) -> tuple[Outcome, ...]:
+    return tuple(attempt.outcome for attempt in case.observation.counted)
+
+
 def _asked(case: Sample) -> int:
     return len(case.observation.attempts)
 
@@ -221,7 +222,7 @@ def _verdict(case: JudgedCell, facet: Facet | None, result: Result, headline: st
 
 
 def _account(case: JudgedCell) -> tuple[tuple[str, str], ...]:
-    """Return the lines of an account: asked, because, expected, observed, evidence."""
+    """Return the lines of an account, without those that do not apply."""
     cell, observation = case.cell, case.observation
     asked = f"{_asked(case)} x {cell.protocol}  {cell.vantage.name} -> {cell.frontend.service}.{cell.frontend.label}"
     lines = [
@@ -265,12 +266,14 @@ def _observed(case: JudgedCell) -> str:
         counts[told] += 1
     total = counts.total()
     told_all = "; ".join(f"{times} of {total} {told}" for told, times in counts.most_common())
-    swallowed = {Outcome.REFUSED.value, Outcome.TIMEOUT.value} <= counts.keys() and _refusal_by_icmp(case)
-    return f"{told_all} (of the same refusal: kernels limit ICMP errors)" if swallowed else told_all
+    limited = count_limited_refusals(_outcomes(case), by_icmp=_refusal_by_icmp(case)) != _outcomes(case)
+    return f"{told_all} (of the same refusal: kernels limit ICMP errors)" if limited else told_all
 
 
 def with_names(observation: Observation, aliases: dict[str, str]) -> Observation:
-    """The observation with host names replaced by backend names: a hostNetwork pod's host name is its node's."""
+    """Return the observation with host names replaced by backend names: a hostNetwork pod has its node's host name."""
+    if not any(attempt.backend in aliases for attempt in observation.attempts):
+        return observation
     attempts = tuple(
         replace(attempt, backend=aliases.get(attempt.backend or "", attempt.backend))
         for attempt in observation.attempts

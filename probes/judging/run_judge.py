@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from probes.judging import compare as judges
 from probes.judging.backend_coverage import BackendPool, picker
 from probes.observation import BURST, Observation, Outcome
-from probes.oracle.address_names import AddressNames
-from probes.oracle.client import client_address
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import expect
 from topologies.cluster_state.declared_workload import declared_workload
@@ -39,7 +37,7 @@ class NotTestedError(HairpinError):
 
 @dataclass(frozen=True)
 class Judge:
-    """Holds a run's answers against the rules. What was derived once is kept, by cell id."""
+    """A run's answers and the rules. What was derived once is kept, by cell id, for all facets and all tests."""
 
     topology: Topology
     answers: Answers
@@ -47,12 +45,13 @@ class Judge:
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     neighbours: dict[tuple[str, str], list[Cell]] = field(default_factory=dict)
     derived: dict[str, Expectation] = field(default_factory=dict)
-    seen: dict[str, Observation] = field(default_factory=dict)
-    cases: dict[str, judges.JudgedCell] = field(default_factory=dict)
+    observed: dict[str, Observation] = field(default_factory=dict)
+    judged: dict[str, judges.JudgedCell] = field(default_factory=dict)
+    verdicts: dict[tuple[str, Facet | None], Verdict] = field(default_factory=dict)
 
     @classmethod
     def over(cls, topology: Topology, answers: Answers, cells: Iterable[Cell], folder: str = "") -> Judge:
-        """A judge of these cells, which are all of the run, whichever of them this process will judge.
+        """Return a judge of these cells, which are all of the run, whichever of them this process will judge.
 
         Refusals are counted by place, to know where ICMP was limited; cells are kept by who picks their backend.
         """
@@ -64,14 +63,17 @@ class Judge:
         return judge
 
     def __call__(self, cell: Cell, facet: Facet | None = None) -> Verdict:
-        """The verdict on one facet of a cell, or on all of them."""
-        return judges.judge(self.case(cell), facet)
+        """Return the verdict on one facet of a cell, or on all of them."""
+        key = (cell.id, facet)
+        if key not in self.verdicts:
+            self.verdicts[key] = judges.judge(self.case(cell), facet)
+        return self.verdicts[key]
 
     def case(self, cell: Cell) -> judges.JudgedCell:
-        """Return what was expected and what was observed; the same one for every facet and test of the cell."""
-        if cell.id not in self.cases:
-            self.cases[cell.id] = self._case(cell)
-        return self.cases[cell.id]
+        """Return a cell with its expectation and its observation."""
+        if cell.id not in self.judged:
+            self.judged[cell.id] = self._case(cell)
+        return self.judged[cell.id]
 
     def _case(self, cell: Cell) -> judges.JudgedCell:
         seen, expectation = self.observation(cell), self.expectation(cell)
@@ -87,23 +89,23 @@ class Judge:
         )
 
     def expectation(self, cell: Cell) -> Expectation:
-        """What the rules say, or what a declared deviation of this cluster says instead."""
+        """Return the expectation by the rules, or by a declared deviation of this cluster."""
         if cell.id not in self.derived:
             self.derived[cell.id] = self._derive(cell)
         return self.derived[cell.id]
 
     @cached_property
     def lacking(self) -> Shortfalls:
-        """What is declared and was not there."""
+        """The declared parts of the workload that were missing."""
         return shortfalls(self.topology, self.answers.snapshot)
 
     @cached_property
     def reference(self) -> Snapshot:
-        """The declared workload at the addresses that it has: what expectations are made of."""
+        """The declared workload at the addresses that it has, from which expectations are made."""
         return declared_workload(self.topology, self.answers.snapshot)
 
     def _derive(self, cell: Cell) -> Expectation:
-        """Nothing where a backend, address or vantage of the cell is not there as declared: then it is inconclusive."""
+        """Return no path if a backend, address or vantage of the cell is missing: the cell is inconclusive."""
         if reason := self.lacking.reason(cell.vantage, cell.frontend):
             return Expectation((), (), reason)
         for deviation in self.topology.deviations:
@@ -112,7 +114,7 @@ class Judge:
         return self._rules(cell)
 
     def _rules(self, cell: Cell) -> Expectation:
-        """Nothing where client or frontend has no address: then nothing was asked either, and it is inconclusive."""
+        """Return no path if client or frontend has no address: nothing was asked, and the cell is inconclusive."""
         try:
             return expect(self.topology, self.reference, cell)
         except UnresolvedError as error:
@@ -133,19 +135,20 @@ class Judge:
         return Expectation(paths, ("deviation",), because, rules.sticky)
 
     def observation(self, cell: Cell) -> Observation:
-        """Return what was observed, with the names of backends for those of hosts."""
-        if cell.id not in self.seen:
+        """Return what was observed, with host names turned into backend names."""
+        if cell.id not in self.observed:
             missing = Observation(cell.id, trouble="it was not asked in this run")
-            self.seen[cell.id] = judges.with_names(self.answers.observations.get(cell.id, missing), self.aliases)
-        return self.seen[cell.id]
+            found = self.answers.observations.get(cell.id, missing)
+            self.observed[cell.id] = judges.with_names(found, self.aliases)
+        return self.observed[cell.id]
 
     @cached_property
     def aliases(self) -> dict[str, str]:
-        """The name of the hostNetwork backend on each host that has one."""
+        """Backend names by the host name that a backend on the host network has."""
         return {backend.node: backend.name for backend in self.topology.workload.backends if backend.host_network}
 
     def pool(self, cell: Cell, expectation: Expectation) -> BackendPool:
-        """All attempts of this run that picked from the same backends where this cell's did; affinity is no picking."""
+        """Return all attempts without affinity that picked from the same backends where this cell's did."""
         pool = BackendPool()
         for other in self.neighbours.get(picker(cell), [cell]):
             expected = self.expectation(other)
@@ -154,24 +157,28 @@ class Judge:
         return pool
 
     def name(self, address: IPAddress, cell: Cell) -> str:
-        """An address in words, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
-        return self.names.describe(address, self.own_address(cell))
+        """Return an address in words, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
+        if address == self.own_address(cell):
+            return f"{address} (kept)"
+        return name(address, self.topology, self.answers.snapshot)
 
     def short_name(self, address: IPAddress, cell: Cell) -> str:
-        """The name alone: `kept`, `cni0(n1)`, `pod-n1`, or the bare address where it has none."""
-        return self.names.shorten(address, self.own_address(cell))
-
-    @cached_property
-    def names(self) -> AddressNames:
-        """The names of all addresses of the run."""
-        return AddressNames.of(self.topology, self.answers.snapshot)
+        """Return the name alone: `kept`, `cni0(n1)`, `pod-n1`, or the bare address if it has none."""
+        words = self.name(address, cell).removesuffix(")").partition(" (")[2]
+        what, of, whose = words.partition(" of ")
+        return f"{what}({whose})" if of else words or str(address)
 
     def own_address(self, cell: Cell) -> IPAddress | None:
-        """The client's own address."""
-        return client_address(cell.vantage, self.topology, self.answers.snapshot)
+        """Return the client's own address."""
+        vantage = cell.vantage
+        if vantage.external:
+            return next(host.address for host in self.topology.external if host.name == vantage.external)
+        if vantage.on_host_network and vantage.node:
+            return self.topology.node(vantage.node).address
+        return self.answers.snapshot.pods.get(vantage.backend or vantage.name)
 
     def target(self, cell: Cell) -> str:
-        """The address:port of a cell's frontend, or why it has none."""
+        """Return the address:port of a cell's frontend, or why it has none."""
         try:
             return str(resolve(cell.frontend, self.topology, self.answers.snapshot))
         except UnresolvedError as error:

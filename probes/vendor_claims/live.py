@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probes.observation import Outcome
+from probes.observation import count_limited_refusals
 from probes.oracle.predict import expect
 from probes.vendor_claims.answer import Ending
 from probes.vendor_claims.check import describe, endings, names, own_address, promised
@@ -87,19 +86,17 @@ def seen(realm: Realm, cell: Cell, attempts: Iterable[Attempt], *, by_icmp: bool
         realm: The cluster.
         cell: The cell of the attempts.
         attempts: The attempts.
-        by_icmp: Whether timeouts among refusals count as refusals that a kernel rate-limited.
+        by_icmp: Whether ICMP may refuse the cell.
 
     """
     all_of_them = tuple(attempts)
-    outcomes = Counter(attempt.outcome for attempt in all_of_them)
-    limited = by_icmp and outcomes[Outcome.REFUSED]
+    outcomes = count_limited_refusals((attempt.outcome for attempt in all_of_them), by_icmp=by_icmp)
     target, own = resolve(cell.frontend, realm.topology, realm.snapshot).address, own_address(realm, cell)
     return tuple(
         Ending(
-            attempt.outcome,
+            outcome,
             names(attempt.source, realm.topology, target, own) if attempt.source else frozenset(),
             attempt.backend,
         )
-        for attempt in all_of_them
-        if not (limited and attempt.outcome is Outcome.TIMEOUT)
+        for attempt, outcome in zip(all_of_them, outcomes, strict=True)
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from probes.judging.verdict import Result
-from probes.observation import Outcome
+from probes.observation import count_limited_refusals
 from probes.vendor_claims import check, live
 from probes.vendor_claims.answer import Ending
 from probes.vendor_claims.model import Standing
@@ -238,15 +238,14 @@ def _endings(record: Record, topology: Topology, vantage: Vantage) -> tuple[Endi
     """Return the endings of a record's attempts. Timeouts among refusals by ICMP are rate-limited refusals."""
     host = check.host_address(topology, vantage)
     by_icmp = any(way.by_icmp for way in record.expected.paths)
-    limited = by_icmp and any(attempt.outcome is Outcome.REFUSED for attempt in record.observed.counted)
+    attempts = record.observed.counted
+    outcomes = count_limited_refusals((attempt.outcome for attempt in attempts), by_icmp=by_icmp)
     found: dict[Ending, None] = {}
-    for attempt in record.observed.counted:
-        if limited and attempt.outcome is Outcome.TIMEOUT:
-            continue
+    for attempt, outcome in zip(attempts, outcomes, strict=True):
         source = attempt.source
         own = host or (source.address if source and source.kept else None)
         called = check.names(source.address, topology, _address_of(record), own) if source else frozenset()
-        found[Ending(attempt.outcome, called, attempt.backend)] = None
+        found[Ending(outcome, called, attempt.backend)] = None
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from probes.judging.verdict import Result
-from probes.observation import Outcome
+from probes.observation import Outcome, count_limited_refusals
 from reports import formatting
 from reports.records.schema import CellKey  # noqa: TC001 - dataclass fields are resolved at run time
 
@@ -169,15 +169,13 @@ def _expected(paths: Iterable[ExpectedPath]) -> dict[Reply, float]:
 
 
 def _attempted(record: Record) -> tuple[Counter[Reply], Counter[Reply]]:
-    """Count all attempts, and the scouts among them, by reply.
-
-    Silence among refusals that come by ICMP is the kernel's rate limit: a refusal.
-    """
-    limited = any(way.by_icmp for way in record.expected.paths) and Outcome.REFUSED in record.observed.outcomes
+    """Count all attempts, and the first attempts among them, by reply."""
+    attempts = record.observed.counted
+    by_icmp = any(way.by_icmp for way in record.expected.paths)
+    outcomes = count_limited_refusals((attempt.outcome for attempt in attempts), by_icmp=by_icmp)
     counts: Counter[Reply] = Counter()
     scouts: Counter[Reply] = Counter()
-    for attempt in record.observed.counted:
-        outcome = Outcome.REFUSED if limited and attempt.outcome is Outcome.TIMEOUT else attempt.outcome
+    for attempt, outcome in zip(attempts, outcomes, strict=True):
         source = attempt.source.name if attempt.source else ""
         reply = Reply(outcome, source, attempt.backend or "") if outcome is Outcome.OK else Reply(outcome)
         counts[reply] += 1

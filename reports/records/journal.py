@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from contextlib import suppress
 from threading import Lock
@@ -115,6 +116,24 @@ class Journal:
                 os.ftruncate(self._fd, self._end)  # no torn line between whole ones
             kept = f"{len(self._backlog)} of {self._lines} lines are in memory only"
             raise write_error(kept, self.path, error) from error
+
+
+class RecordLines:
+    """The records that another process has journaled, each parsed when it is needed."""
+
+    _START = re.compile(rb'\{"record":\{"cell":\{"id":"([^"]+)"')
+
+    def __init__(self, folder: Path) -> None:
+        """Find the lines of records in the folder's main journal; none if it cannot be read."""
+        self._lines: dict[str, bytes] = {}
+        with suppress(OSError), (folder / MAIN).open("rb") as file:
+            self._lines = {found[1].decode(): line for line in file if (found := self._START.match(line))}
+
+    def record(self, cell: str) -> Record | None:
+        """Return the record of a cell; None if there is none that can be read."""
+        with suppress(KeyError, ValueError):
+            return Record.model_validate(json.loads(self._lines[cell])["record"])
+        return None
 
 
 def recover(folder: Path) -> Run:
