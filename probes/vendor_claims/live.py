@@ -80,7 +80,7 @@ def _told(realm: Realm, cell: Cell) -> frozenset[str]:
 
 
 def seen(realm: Realm, cell: Cell, attempts: Iterable[Attempt], *, by_icmp: bool) -> tuple[Ending, ...]:
-    """Return the results of attempts as endings.
+    """Return the results of attempts as endings, each once.
 
     Args:
         realm: The cluster.
@@ -92,11 +92,8 @@ def seen(realm: Realm, cell: Cell, attempts: Iterable[Attempt], *, by_icmp: bool
     all_of_them = tuple(attempts)
     outcomes = count_limited_refusals((attempt.outcome for attempt in all_of_them), by_icmp=by_icmp)
     target, own = resolve(cell.frontend, realm.topology, realm.snapshot).address, own_address(realm, cell)
-    return tuple(
-        Ending(
-            outcome,
-            names(attempt.source, realm.topology, target, own) if attempt.source else frozenset(),
-            attempt.backend,
-        )
-        for attempt, outcome in zip(all_of_them, outcomes, strict=True)
-    )
+    found: dict[Ending, None] = {}
+    for attempt, outcome in zip(all_of_them, outcomes, strict=True):
+        called = names(attempt.source, realm.topology, target, own) if attempt.source else frozenset()
+        found[Ending(outcome, called, attempt.backend)] = None
+    return tuple(found)
