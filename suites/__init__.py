@@ -1,10 +1,13 @@
-"""What a run promises: one short test per promise, and one module for everything that is judged by the rules alone.
+"""What a run promises: one test per promise, and one module for everything that is judged by the rules alone.
 
-The marker of a test says which cells it judges (selectors), in which facet, and what it promises of all of them:
+`judge_cells` (marker.py) makes a test of a sentence. Its arguments are the facet that is judged, the cells (selectors),
+and what is promised of all of them:
 
-    @pytest.mark.cells(Facet.SOURCE, frontend="nodeport", policy="Local", ..., expects="ok kept")
+    @judge_cells(Facet.SOURCE, frontend="nodeport", policy="Local", ..., expects="ok kept")
+    def test_a_local_node_port_keeps_the_client_address() -> None:
+        \"\"\"A backend behind a Local NodePort sees the client's own address.\"\"\"
 
-`expects` is read by `probes/judging/promise.py`. tests/unit/probes/judging/test_promises.py holds that the oracle
-expects exactly that of every selected cell of every library topology. A promise with exceptions is no promise:
-narrow its selectors. The cells that it loses go to test_as_the_rules_say.py by themselves.
+`expects` is read by `probes/judging/promise.py`. tests/unit/probes/judging/test_promises.py checks that the oracle
+expects exactly this of every selected cell of every library topology. A promise must have no exceptions: narrow its
+selectors. The cells that it loses are then judged by test_as_the_rules_say.py.
 """

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
-from probes.judging.verdict import Facet, Result
-
-if TYPE_CHECKING:
-    from probes.plan.cell import Cell
-    from probes.plugin import Judging
+from probes.judging.verdict import Facet
+from suites.marker import judge_cells
 
 # A ClusterIP whose endpoints are all pods of the pod network, on nodes whose kernels are set up as kubeadm wants them.
 CLUSTER_IP = {
@@ -23,23 +16,17 @@ CLUSTER_IP = {
 }
 
 
-@pytest.mark.cells(Facet.REACHABILITY, **CLUSTER_IP, vantage=("pod", "backend"), expects="ok")
-def test_a_pod_reaches_a_cluster_ip(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.REACHABILITY, **CLUSTER_IP, vantage=("pod", "backend"), expects="ok")
+def test_a_pod_reaches_a_cluster_ip() -> None:
     """A pod is answered at the ClusterIP of a Service that has endpoints."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.BACKENDS, **CLUSTER_IP, vantage=("pod", "backend"), expects="ok from-all")
-def test_a_cluster_ip_spreads_a_pods_connections_over_all_endpoints(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.BACKENDS, **CLUSTER_IP, vantage=("pod", "backend"), expects="ok from-all")
+def test_a_cluster_ip_spreads_a_pods_connections_over_all_endpoints() -> None:
     """Every endpoint of the Service answers a pod at the ClusterIP, whatever externalTrafficPolicy is."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(
+@judge_cells(
     Facet.SOURCE,
     **CLUSTER_IP,
     vantage="pod",
@@ -47,32 +34,20 @@ def test_a_cluster_ip_spreads_a_pods_connections_over_all_endpoints(cell: Cell, 
     detect_local=("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"),
     expects="ok kept",
 )
-def test_a_cluster_ip_keeps_the_address_of_a_pod(cell: Cell, judge: Judging) -> None:
+def test_a_cluster_ip_keeps_the_address_of_a_pod() -> None:
     """Behind a ClusterIP a backend sees the client pod's own address, if kube-proxy can tell which clients are pods."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.REACHABILITY, frontend="clusterip", vantage="external", expects="timeout|unreachable")
-def test_a_cluster_ip_does_not_answer_outside_clients(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.REACHABILITY, frontend="clusterip", vantage="external", expects="timeout|unreachable")
+def test_a_cluster_ip_does_not_answer_outside_clients() -> None:
     """A ClusterIP never answers a client outside the cluster."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.BACKENDS, frontend="clusterip", vantage="external", endpoints=True, expects="unanswered")
-def test_no_backend_answers_an_outside_client_at_a_cluster_ip(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.BACKENDS, frontend="clusterip", vantage="external", endpoints=True, expects="unanswered")
+def test_no_backend_answers_an_outside_client_at_a_cluster_ip() -> None:
     """No backend answers a client outside the cluster at a ClusterIP."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.AFFINITY, **CLUSTER_IP, vantage=("pod", "backend"), affinity="ClientIP", expects="ok from-one")
-def test_a_sticky_cluster_ip_keeps_a_client_on_one_backend(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.AFFINITY, **CLUSTER_IP, vantage=("pod", "backend"), affinity="ClientIP", expects="ok from-one")
+def test_a_sticky_cluster_ip_keeps_a_client_on_one_backend() -> None:
     """With sessionAffinity: ClientIP all connections of one client to the ClusterIP reach one backend."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)

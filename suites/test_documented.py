@@ -1,4 +1,4 @@
-"""What vendors document, cell by cell: held against the rules always, against the cluster where it is such a one."""
+"""Vendor claims, cell by cell: compared with the rules, and with the cluster if it meets the claim's conditions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLAIMS = [pytest.param(page, claim, id=f"{page.name}-{name}") for page in load.p
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One item for each cell in which this run's cluster can show a claim; a cluster that can show none says so."""
+    """Make one item for each cell in which this cluster can test a claim, or a named skip if it can test none."""
     if "trial" not in metafunc.fixturenames:
         return
     topology = metafunc.config.stash[TOPOLOGY]
@@ -33,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.mark.parametrize(("page", "claim"), CLAIMS)
 def test_what_is_documented_is_what_the_rules_say(page: Page, claim: Claim) -> None:
-    """Every documented cell is as the rules say in its cluster, or our standing says on what condition, or why not."""
+    """The rules agree with every documented cell, or our standing gives the condition or the reason."""
     complaints = check.complaints(page, claim)
 
     assert not complaints, "\n".join(complaints)
@@ -42,7 +42,7 @@ def test_what_is_documented_is_what_the_rules_say(page: Page, claim: Claim) -> N
 def test_what_is_documented_is_what_the_cluster_shows(
     trial: live.Trial, cell: Cell, judge: Judging, request: pytest.FixtureRequest
 ) -> None:
-    """A documented cell is on this cluster as the vendor says, or as our standing says instead."""
+    """The cluster shows what the vendor documents of a cell, or what our standing states instead."""
     judge(cell, Facet.REACHABILITY)
     run = the_judge(request.session)
     case = run.case(cell)

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
-from probes.judging.verdict import Facet, Result
-
-if TYPE_CHECKING:
-    from probes.plan.cell import Cell
-    from probes.plugin import Judging
+from probes.judging.verdict import Facet
+from suites.marker import judge_cells
 
 
-@pytest.mark.cells(Facet.REACHABILITY, frontend="loadbalancer", listener="own", vantage="external", expects="ok")
-def test_a_foreign_listener_answers_an_outside_client(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.REACHABILITY, frontend="loadbalancer", listener="own", vantage="external", expects="ok")
+def test_a_foreign_listener_answers_an_outside_client() -> None:
     """A listener of an Ingress or of another cluster answers a host outside."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.SOURCE, frontend="loadbalancer", listener="own", vantage="external", expects="ok kept")
-def test_a_foreign_listener_sees_the_outside_client(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.SOURCE, frontend="loadbalancer", listener="own", vantage="external", expects="ok kept")
+def test_a_foreign_listener_sees_the_outside_client() -> None:
     """A listener of an Ingress or of another cluster sees the own address of the host outside."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(
+@judge_cells(
     Facet.REACHABILITY,
     frontend="loadbalancer",
     listener="leads",
@@ -37,14 +24,11 @@ def test_a_foreign_listener_sees_the_outside_client(cell: Cell, judge: Judging) 
     internal_policy="Cluster",
     expects="ok",
 )
-def test_a_port_range_answers_an_outside_client(cell: Cell, judge: Judging) -> None:
+def test_a_port_range_answers_an_outside_client() -> None:
     """The ports of a range beyond the Service's own port answer a host outside."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(
+@judge_cells(
     Facet.BACKENDS,
     frontend="loadbalancer",
     listener="leads",
@@ -52,8 +36,5 @@ def test_a_port_range_answers_an_outside_client(cell: Cell, judge: Judging) -> N
     internal_policy="Cluster",
     expects="ok from-all",
 )
-def test_a_port_range_leads_to_all_backends_of_its_service(cell: Cell, judge: Judging) -> None:
+def test_a_port_range_leads_to_all_backends_of_its_service() -> None:
     """At every port of a range the endpoints of its Service answer a host outside."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)

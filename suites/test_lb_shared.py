@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
-from probes.judging.verdict import Facet, Result
-
-if TYPE_CHECKING:
-    from probes.plan.cell import Cell
-    from probes.plugin import Judging
+from probes.judging.verdict import Facet
+from suites.marker import judge_cells
 
 # The load balancer's address at the port of a Service with endpoints, asked by hosts outside the cluster.
 FROM_OUTSIDE = {
@@ -24,17 +17,11 @@ FROM_OUTSIDE = {
 }
 
 
-@pytest.mark.cells(Facet.REACHABILITY, **FROM_OUTSIDE, shared_address=True, expects="ok")
-def test_each_service_answers_at_its_own_port(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.REACHABILITY, **FROM_OUTSIDE, shared_address=True, expects="ok")
+def test_each_service_answers_at_its_own_port() -> None:
     """Services that share an address each answer a host outside at their own port."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.BACKENDS, **FROM_OUTSIDE, shared_address=True, expects="ok from-all")
-def test_each_service_answers_with_its_own_backends(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.BACKENDS, **FROM_OUTSIDE, shared_address=True, expects="ok from-all")
+def test_each_service_answers_with_its_own_backends() -> None:
     """At a shared address the port decides which Service's endpoints answer."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)

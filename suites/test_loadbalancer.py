@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
-from probes.judging.verdict import Facet, Result
-
-if TYPE_CHECKING:
-    from probes.plan.cell import Cell
-    from probes.plugin import Judging
+from probes.judging.verdict import Facet
+from suites.marker import judge_cells
 
 # The load balancer's address at the port of a Service with endpoints, asked by hosts outside the cluster.
 FROM_OUTSIDE = {
@@ -24,39 +17,27 @@ FROM_OUTSIDE = {
 }
 
 
-@pytest.mark.cells(Facet.REACHABILITY, **FROM_OUTSIDE, expects="ok")
-def test_a_load_balancer_answers_an_outside_client(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.REACHABILITY, **FROM_OUTSIDE, expects="ok")
+def test_a_load_balancer_answers_an_outside_client() -> None:
     """A host outside is answered at the load balancer's address of a Service that has endpoints."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.BACKENDS, **FROM_OUTSIDE, expects="ok from-all")
-def test_a_load_balancer_reaches_all_endpoints(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.BACKENDS, **FROM_OUTSIDE, expects="ok from-all")
+def test_a_load_balancer_reaches_all_endpoints() -> None:
     """Every endpoint of the Service answers a host outside at the load balancer's address."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.SOURCE, **FROM_OUTSIDE, policy="Cluster", host_network=False, expects="ok node")
-def test_a_cluster_load_balancer_shows_a_node_to_the_backend(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.SOURCE, **FROM_OUTSIDE, policy="Cluster", host_network=False, expects="ok node")
+def test_a_cluster_load_balancer_shows_a_node_to_the_backend() -> None:
     """With externalTrafficPolicy: Cluster a backend sees an address of the node that took the connection."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.SOURCE, **FROM_OUTSIDE, policy="Local", balancer="inline", expects="ok kept")
-def test_a_local_load_balancer_keeps_the_outside_client(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.SOURCE, **FROM_OUTSIDE, policy="Local", balancer="inline", expects="ok kept")
+def test_a_local_load_balancer_keeps_the_outside_client() -> None:
     """With externalTrafficPolicy: Local an in-line load balancer shows the backend the outside host's own address."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(
+@judge_cells(
     Facet.REACHABILITY,
     frontend="loadbalancer",
     declared=False,
@@ -65,14 +46,11 @@ def test_a_local_load_balancer_keeps_the_outside_client(cell: Cell, judge: Judgi
     listens=True,
     expects="ok",
 )
-def test_an_undeclared_port_is_answered_by_the_balancer(cell: Cell, judge: Judging) -> None:
+def test_an_undeclared_port_is_answered_by_the_balancer() -> None:
     """At a port that no Service declares, a load balancer that listens there answers a host outside."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(
+@judge_cells(
     Facet.SOURCE,
     frontend="loadbalancer",
     declared=False,
@@ -81,14 +59,11 @@ def test_an_undeclared_port_is_answered_by_the_balancer(cell: Cell, judge: Judgi
     listens=True,
     expects="ok kept",
 )
-def test_the_balancer_sees_the_outside_client(cell: Cell, judge: Judging) -> None:
+def test_the_balancer_sees_the_outside_client() -> None:
     """At a port that no Service declares, the load balancer sees the own address of the host outside."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(
+@judge_cells(
     Facet.REACHABILITY,
     frontend="loadbalancer",
     declared=False,
@@ -97,8 +72,5 @@ def test_the_balancer_sees_the_outside_client(cell: Cell, judge: Judging) -> Non
     listens=False,
     expects="refused",
 )
-def test_an_undeclared_port_is_refused_by_the_balancer(cell: Cell, judge: Judging) -> None:
+def test_an_undeclared_port_is_refused_by_the_balancer() -> None:
     """At a port that no Service declares, a load balancer that does not listen there refuses a host outside."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
-from probes.judging.verdict import Facet, Result
-
-if TYPE_CHECKING:
-    from probes.plan.cell import Cell
-    from probes.plugin import Judging
+from probes.judging.verdict import Facet
+from suites.marker import judge_cells
 
 
-@pytest.mark.cells(Facet.BACKENDS, endpoints=False, declared=True, expects="unanswered")
-def test_no_backend_answers_without_endpoints(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.BACKENDS, endpoints=False, declared=True, expects="unanswered")
+def test_no_backend_answers_without_endpoints() -> None:
     """No backend answers at any frontend of a Service that has no endpoint."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(Facet.REACHABILITY, frontend="clusterip", inside=True, endpoints=False, expects="refused")
-def test_a_cluster_ip_without_endpoints_refuses(cell: Cell, judge: Judging) -> None:
+@judge_cells(Facet.REACHABILITY, frontend="clusterip", inside=True, endpoints=False, expects="refused")
+def test_a_cluster_ip_without_endpoints_refuses() -> None:
     """The ClusterIP of a Service without endpoints refuses every client in the cluster."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(
+@judge_cells(
     Facet.REACHABILITY,
     frontend="nodeport",
     at="primary",
@@ -37,14 +24,11 @@ def test_a_cluster_ip_without_endpoints_refuses(cell: Cell, judge: Judging) -> N
     vantage=("external", "node", "ssh"),
     expects="refused",
 )
-def test_a_node_port_without_endpoints_refuses_nodes_and_outside_hosts(cell: Cell, judge: Judging) -> None:
+def test_a_node_port_without_endpoints_refuses_nodes_and_outside_hosts() -> None:
     """The NodePort of a Service without endpoints refuses node processes and hosts outside at every node."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(
+@judge_cells(
     Facet.REACHABILITY,
     frontend="nodeport",
     at="primary",
@@ -53,14 +37,11 @@ def test_a_node_port_without_endpoints_refuses_nodes_and_outside_hosts(cell: Cel
     node="own",
     expects="refused",
 )
-def test_a_node_port_without_endpoints_refuses_pods_on_their_own_node(cell: Cell, judge: Judging) -> None:
+def test_a_node_port_without_endpoints_refuses_pods_on_their_own_node() -> None:
     """The NodePort of a Service without endpoints refuses a pod at its own node."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
 
 
-@pytest.mark.cells(
+@judge_cells(
     Facet.REACHABILITY,
     frontend="loadbalancer",
     declared=True,
@@ -69,8 +50,5 @@ def test_a_node_port_without_endpoints_refuses_pods_on_their_own_node(cell: Cell
     empty_pool="refuse",
     expects="refused",
 )
-def test_a_load_balancer_without_endpoints_refuses_outside_clients(cell: Cell, judge: Judging) -> None:
+def test_a_load_balancer_without_endpoints_refuses_outside_clients() -> None:
     """A load balancer refuses a host outside at the address of a Service without endpoints."""
-    verdict = judge(cell)
-
-    assert verdict.result is Result.PASS, str(verdict)
