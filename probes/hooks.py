@@ -1,4 +1,4 @@
-"""The hooks by which reports hear of a run while it comes to be, in this order."""
+"""The hooks that inform reports of a run's progress, in this order."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def pytest_hairpin_begins(config: pytest.Config) -> None:
-    """A live run begins; called in the one process that asks, as are the next two."""
+    """Handle the beginning of a live run. Called in the one process that probes, like the next two."""
 
 
 def pytest_hairpin_settled(config: pytest.Config, answers: Answers) -> None:
-    """The cluster is settled: all is known but the observations."""
+    """Handle a settled cluster: everything is known except the observations."""
 
 
 def pytest_hairpin_heard(config: pytest.Config, observations: dict[str, Observation]) -> None:
-    """A vantage was asked: observations by cell id, each newer one in place of the older; from several threads."""
+    """Handle observations by cell id, each newer one in place of the older. Called from several threads."""
 
 
 def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cell]) -> None:
-    """All cells can be judged. Called in the one process that judges them."""
+    """Handle the end of probing: all cells can be judged. Called in the one process that judges them."""

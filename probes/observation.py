@@ -1,4 +1,4 @@
-"""What every attempt got. Knows nothing of what was expected."""
+"""The results of attempts. Knows nothing of what was expected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from topologies.common.addresses import IPAddress  # noqa: TC001 - dataclasses a
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-BURST = 6  # ICMP errors a rested Linux kernel sends to one client at once, then one a second (XRLIM_BURST_FACTOR)
+BURST = 6  # ICMP errors an idle Linux kernel sends to one client at once, then one a second (XRLIM_BURST_FACTOR)
 
 
 class Outcome(StrEnum):
@@ -68,7 +68,7 @@ class Attempt:
 
     @property
     def counts(self) -> bool:
-        """Whether it says anything about the cluster: it may have been lost to our own load."""
+        """Whether it shows anything about the cluster: it may have been lost to our own load."""
         return not (self.loaded and self.lost)
 
 
@@ -76,8 +76,8 @@ class Attempt:
 class Observation:
     """All attempts of one cell.
 
-    `trouble` says why it could not be asked; then `attempts` may be empty, and the cell is inconclusive: it never
-    counts as unreachable. `sure`: it was silent when the node that might have refused it had an ICMP error to spare.
+    `trouble` is the reason why it could not be probed. Then `attempts` may be empty, and the cell is inconclusive: it
+    never counts as unreachable. `sure`: it was silent when the node that might have refused it had an ICMP error to spare.
     `unsure`: it was silent, and there was no time to find out whether the ICMP limit is the reason. `load`: the
     latencies because of which it was asked again at low load, or empty.
     """
@@ -92,5 +92,5 @@ class Observation:
 
     @property
     def counted(self) -> tuple[Attempt, ...]:
-        """The attempts that say something about the cluster."""
+        """The attempts that show something about the cluster."""
         return tuple(one for one in self.attempts if one.counts)

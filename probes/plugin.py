@@ -1,4 +1,4 @@
-"""pytest's side of the probes: parametrises `cell` from the plan, asks each cell once, hands out `judge`."""
+"""The pytest plugin of the probes: parametrises `cell` from the plan, probes each cell once, provides `judge`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Judging(Protocol):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options that say how to ask."""
+    """Add the options for probing."""
     group = parser.getgroup("hairpin: how to ask")
     group.addoption(
         "--samples",
@@ -101,7 +101,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the plan and the run's folder; the workers of xdist are told the folder."""
+    """Make the plan and the run's folder; pass the folder to the workers of xdist."""
     config.addinivalue_line(
         "markers", "cells(facet, **selectors, expects=...): what is judged of which cells; see probes/judging/suite.py"
     )
@@ -204,16 +204,16 @@ def _beside(module: ModuleType) -> tuple[SuiteTest, ...]:
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest) -> Judging:
-    """Verdicts on this run's cells. The first use asks all selected cells, in one process for all xdist workers."""
+    """Return verdicts on this run's cells. The first use probes all selected cells, in one process for all workers."""
     judging, test = the_judge(request.session), SuiteTest.of(request.function)
 
     def verdict(cell: Cell, facet: Facet | None = None) -> Verdict:
-        told = judging(cell, facet or (test.facet if test else None))
+        found = judging(cell, facet or (test.facet if test else None))
         if test and test.promise:
-            told = hold(test.promise, told, cell, judging)
-        if told.result is Result.INCONCLUSIVE:
-            raise NotTestedError(str(told))
-        return told
+            found = hold(test.promise, found, cell, judging)
+        if found.result is Result.INCONCLUSIVE:
+            raise NotTestedError(str(found))
+        return found
 
     return verdict
 
@@ -266,7 +266,7 @@ def _snapshot(config: pytest.Config) -> Snapshot:
 
 
 def _selected(session: pytest.Session) -> list[Cell]:
-    """The cells of the items that will run, each once, in the plan's order."""
+    """Return the cells of the items that will run, each once, in the plan's order."""
     wanted = {item.callspec.params["cell"].id for item in session.items if _has_cell(item)}  # type: ignore[attr-defined]
     return [cell for cell in session.config.stash[PLAN].cells if cell.id in wanted]
 
@@ -278,7 +278,7 @@ def _has_cell(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> object:
-    """With `--mutate`, the world does what the true rules say, and is judged by an oracle with one rule flipped."""
+    """With `--mutate`, simulate by the true rules, and judge by an oracle with one rule inverted."""
     rule = session.config.getoption("--mutate")
     if not rule or not session.items:
         return (yield)
@@ -288,7 +288,7 @@ def pytest_runtestloop(session: pytest.Session) -> object:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Our own hooks, by which reports hear of the run."""
+    """Add our own hooks, which inform reports of the run."""
     from probes import hooks  # noqa: PLC0415 - pytest wants the module object
 
     pluginmanager.add_hookspecs(hooks)

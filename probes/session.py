@@ -1,12 +1,12 @@
-"""One run's asking, from the topology to the answers: deploy, settle, ask every cell once. Knows nothing of pytest.
+"""Run all phases of a live run: compare, deploy, probe, look again. Knows nothing of pytest.
 
-The answers can be written to a file and read back, so that the workers of pytest-xdist share one asking.
+The answers can be written to a file and read back, so that one worker of pytest-xdist probes for all.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from probes.observation import Attempt, Observation
 from topologies.cluster import client as clusters
 from topologies.cluster.api import again
 from topologies.cluster.run_namespaces import PREFIX, Lease
-from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
+from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.frontends import Target, UnresolvedError, resolve
 from topologies.schema.enums import VantageKind
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """How a run asks. Times in seconds. `keep`: leave the workload for a look afterwards.
+    """How a run probes. Times in seconds.
 
-    `balancer_settle`: how long a load balancer that does not tell its pool has for its own health checks. `together`:
-    see `runner.ask`.
+    `balancer_settle`: how long to wait for the health checks of a load balancer that does not report its targets.
+    `together`: see `runner.ask`. `keep`: leave the workload in the cluster.
     """
 
     kubeconfig: str | None = None
@@ -53,7 +53,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a run's asking gave. `timings`: seconds by phase; `notes`: what did not settle."""
+    """The result of probing. `timings`: seconds by phase; `notes`: what did not settle."""
 
     snapshot: Snapshot
     observations: dict[str, Observation]
@@ -69,8 +69,24 @@ class Answers:
 
     @staticmethod
     def read(path: Path) -> Answers:
-        """The answers that another process has written."""
+        """Return the answers that another process has written."""
         return TypeAdapter(Answers).validate_json(path.read_bytes())
+
+
+@dataclass(frozen=True)
+class _LiveRun:
+    """What all phases of a live run need. `say` gets the progress, `heard` the observations."""
+
+    cluster: clusters.Cluster
+    cells: Sequence[Cell]
+    options: Options
+    say: Callable[[str], None]
+    heard: Callable[[dict[str, Observation]], None]
+
+    @property
+    def topology(self) -> Topology:
+        """The declared cluster."""
+        return self.cluster.topology
 
 
 def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
@@ -84,56 +100,76 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     before_asking: Callable[[Answers], None] = lambda _: None,
     begun: Callable[[clusters.Cluster], None] = lambda _: None,
 ) -> Answers:
-    """Deploy, settle, ask every cell once, remove. ClusterError where the cluster cannot be tested at all.
+    """Compare the cluster, deploy, probe every cell, look again, remove.
 
-    `say` gets the progress, a line at a time, and `heard` the observations by cell id as they come, each newer one in
-    place of the older; both from several threads. `before_asking` is called once, after settling, with what is known
-    by then: all but the observations. `begun` is called before anything is created, with what `remove` removes it.
+    Args:
+        topology: The declared cluster.
+        cells: What to probe.
+        run: The id of the run, part of its namespace's name.
+        options: How to probe.
+        say: Gets the progress, a line at a time, from several threads.
+        heard: Gets observations by cell id as they come, each newer one in place of the older, from several threads.
+        before_asking: Called once, after settling, with everything that is known by then except the observations.
+        begun: Called before anything is created, with the cluster whose `remove` removes it.
+
+    Raises:
+        ClusterError: The cluster cannot be tested at all.
+
     """
     _refuse_the_labs_image(topology)
-    cluster = clusters.Cluster(
-        api=clusters.connect(options.kubeconfig, options.context),
-        topology=topology,
-        namespace=f"{PREFIX}{run}",
-        run=run,
-    )
+    api = clusters.connect(options.kubeconfig, options.context)
+    cluster = clusters.Cluster(api=api, topology=topology, namespace=f"{PREFIX}{run}", run=run)
     begun(cluster)
     lease = Lease(cluster.api, cluster.namespace, run, say)
-    started = time.monotonic()
+    live, started = _LiveRun(cluster, cells, options, say, heard), time.monotonic()
     real = preflight.check_cluster(cluster, say)
     try:
-        earlier = settling.take_turn(cluster, lease, options.settle_timeout, say)
-        cluster.deploy()
-        pods, lost = settling.wait_for_pods(cluster, options.settle_timeout, say)
-        running = cluster.snapshot()
-        nodes = _check_nodes(cluster, running, options, say)
-        lost |= shortfalls(topology, running).pods
-        settling.wait_for_earlier(cluster, say)  # one that was made in the same second, and not listed yet
-        cluster.serve()
-        late = settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, say)
-        snapshot, versions = cluster.snapshot(), {**real.versions, **nodes.versions}
-        lacking = shortfalls(topology, snapshot)
-        for reason in lacking.reasons:
-            say(f"NOT TESTED: {reason}")
-        notes = (*real.notes, *nodes.notes, *earlier, *pods, *late, *lacking.reasons)
-        settled = time.monotonic()
-        timings = {"settle": settled - started}
-        before_asking(Answers(snapshot, {}, timings, versions, notes))
-        observations = _ask(cells, snapshot, lacking, cluster, options, say=say, heard=heard)
-        asked = time.monotonic()
-        changed, odd = stability.look_again(cluster, snapshot, say)
-        if spoiled := stability.spoiled(cells, observations, changed):
-            heard(spoiled)
-        observations, notes = observations | spoiled, (*notes, *odd)
+        known = replace(_deploy(live, lease, real), timings={"settle": time.monotonic() - started})
+        before_asking(known)
+        answers = _look_again(live, _probe(live, known))
     finally:
         lease.release()
         left = () if options.keep else _remove(cluster, say)
-    notes = (*notes, *filter(None, [lease.lost]), *left)
-    return Answers(snapshot, observations, {**timings, "ask": asked - settled}, versions, notes)
+    return replace(answers, notes=(*answers.notes, *filter(None, [lease.lost]), *left))
+
+
+def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
+    """Deploy the workload and wait until it has settled; return the snapshot, the versions and the notes."""
+    cluster, options, say = live.cluster, live.options, live.say
+    earlier = settling.take_turn(cluster, lease, options.settle_timeout, say)
+    cluster.deploy()
+    pods, lost = settling.wait_for_pods(cluster, options.settle_timeout, say)
+    running = cluster.snapshot()
+    nodes = _check_nodes(cluster, running, options, say)
+    lost |= shortfalls(live.topology, running).pods
+    settling.wait_for_earlier(cluster, say)  # one that was made in the same second, and not listed yet
+    cluster.serve()
+    late = settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, say)
+    snapshot = cluster.snapshot()
+    reasons = shortfalls(live.topology, snapshot).reasons
+    for reason in reasons:
+        say(f"NOT TESTED: {reason}")
+    notes = (*real.notes, *nodes.notes, *earlier, *pods, *late, *reasons)
+    return Answers(snapshot, {}, {}, {**real.versions, **nodes.versions}, notes)
+
+
+def _probe(live: _LiveRun, known: Answers) -> Answers:
+    """Probe every cell."""
+    began = time.monotonic()
+    observations = _ask(live, known.snapshot)
+    return replace(known, observations=observations, timings={**known.timings, "ask": time.monotonic() - began})
+
+
+def _look_again(live: _LiveRun, answers: Answers) -> Answers:
+    """Mark the observations of cells whose part of the cluster changed meanwhile."""
+    changed, notes = stability.look_again(live.cluster, answers.snapshot, live.say)
+    if spoiled := stability.spoiled(live.cells, answers.observations, changed):
+        live.heard(spoiled)
+    return replace(answers, observations=answers.observations | spoiled, notes=(*answers.notes, *notes))
 
 
 def _refuse_the_labs_image(topology: Topology) -> None:
-    """Raise ClusterError where the topology of another cluster names the image that only our lab has."""
+    """Raise ClusterError if the topology of another cluster names the image that only our lab has."""
     if topology.lab is None and topology.images.agnhost == Images().agnhost:
         message = (
             f"images.agnhost of topology {topology.name}: got {topology.images.agnhost}, which only a lab has, "
@@ -143,7 +179,7 @@ def _refuse_the_labs_image(topology: Topology) -> None:
 
 
 def _remove(cluster: clusters.Cluster, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Take the workload away; that it could not be is told, and loses none of the answers."""
+    """Remove the workload; return a note if that fails, which loses none of the answers."""
     try:
         cluster.remove()
     except clusters.ClusterError as error:
@@ -156,27 +192,34 @@ def _remove(cluster: clusters.Cluster, say: Callable[[str], None]) -> tuple[str,
 def _check_nodes(
     cluster: clusters.Cluster, running: Snapshot, options: Options, say: Callable[[str], None]
 ) -> preflight.Real:
-    """Compare the topology with its nodes, each asked from a vantage on its own network."""
+    """Compare the topology with its nodes, each probed from a vantage on its host network."""
     topology = cluster.topology
     vantages = preflight.node_vantages(topology, running)
-    askers = {node: _asker(vantage, topology, cluster, options) for node, vantage in vantages.items()}
-    return preflight.check_nodes(topology, running, askers, say)
+    probers = {node: _prober(vantage, cluster, options) for node, vantage in vantages.items()}
+    return preflight.check_nodes(topology, running, probers, say)
 
 
-def _ask(  # noqa: PLR0913 - see conduct
-    cells: Sequence[Cell],
-    snapshot: Snapshot,
-    lacking: Shortfalls,
-    cluster: clusters.Cluster,
-    options: Options,
-    *,
-    say: Callable[[str], None],
-    heard: Callable[[dict[str, Observation]], None],
-) -> dict[str, Observation]:
-    topology = cluster.topology
+def _ask(live: _LiveRun, snapshot: Snapshot) -> dict[str, Observation]:
+    """Probe the cells that can be probed; the others have the reason as trouble."""
+    questions, observations = _questions(live, snapshot)
+    live.heard(observations)
+    vantages = {cell.vantage.name: cell.vantage for cell in live.cells}
+    return observations | runner.ask(
+        questions,
+        {name: _prober(vantage, live.cluster, live.options) for name, vantage in vantages.items()},
+        connect_timeout=live.options.connect_timeout,
+        together=live.options.together,
+        progress=live.say,
+        done=live.heard,
+    )
+
+
+def _questions(live: _LiveRun, snapshot: Snapshot) -> tuple[dict[str, list[runner.Question]], dict[str, Observation]]:
+    """Return the questions by vantage name, and the observations of cells that cannot be probed."""
+    topology, lacking = live.topology, shortfalls(live.topology, snapshot)
     questions: dict[str, list[runner.Question]] = {}
     observations: dict[str, Observation] = {}
-    for cell in cells:
+    for cell in live.cells:
         if reason := lacking.reason(cell.vantage, cell.frontend):
             observations[cell.id] = Observation(cell.id, trouble=reason)
             continue
@@ -186,21 +229,12 @@ def _ask(  # noqa: PLR0913 - see conduct
             observations[cell.id] = Observation(cell.id, trouble=str(error))
         else:
             questions.setdefault(cell.vantage.name, []).append(schedule.build_question(topology, cell, target))
-    heard(observations)
-    asked = {cell.vantage.name: cell.vantage for cell in cells}
-    askers = {name: _asker(vantage, topology, cluster, options) for name, vantage in asked.items()}
-    return observations | runner.ask(
-        questions,
-        askers,
-        connect_timeout=options.connect_timeout,
-        together=options.together,
-        progress=say,
-        done=heard,
-    )
+    return questions, observations
 
 
-def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, options: Options) -> Prober:
-    """The way to run a command there."""
+def _prober(vantage: Vantage, cluster: clusters.Cluster, options: Options) -> Prober:
+    """Return the way to run a command at a vantage."""
+    topology = cluster.topology
     from probes.asking.vantages.pod import PodVantage  # noqa: PLC0415 - kubernetes and paramiko take 1.3 s to import
 
     if vantage.kind is VantageKind.EXTERNAL:
@@ -219,7 +253,7 @@ def _asker(vantage: Vantage, topology: Topology, cluster: clusters.Cluster, opti
 
 
 def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> Prober:
-    from probes.asking.vantages.ssh import SshVantage  # noqa: PLC0415 - see _asker
+    from probes.asking.vantages.ssh import SshVantage  # noqa: PLC0415 - see _prober
 
     return SshVantage(
         name=name,
@@ -241,7 +275,7 @@ def simulate(
     expect: Callable[[Cell, Snapshot], Expectation],
     given: Snapshot | None = None,
 ) -> Answers:
-    """Answers with no cluster: a world that does exactly what `expect` says, each path in turn."""
+    """Return the answers of a simulated cluster that does exactly what `expect` returns, each path in turn."""
     snapshot = given or declared(topology)
     observations = {
         cell.id: _simulated(cell, resolve(cell.frontend, topology, snapshot), expect(cell, snapshot)) for cell in cells
@@ -261,4 +295,4 @@ def _simulated(cell: Cell, target: Target, expectation: Expectation) -> Observat
         attempts.append(
             Attempt(path.outcome, source=min(path.sources, default=None), backend=path.backend, scout=index == 0)
         )
-    return Observation(cell.id, str(target), tuple(attempts), sure=True)  # nobody limits ICMP errors there
+    return Observation(cell.id, str(target), tuple(attempts), sure=True)  # ICMP errors are not limited there

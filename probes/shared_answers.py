@@ -1,8 +1,8 @@
-"""Ask once for all processes of a run, or read what another of them has asked.
+"""Probe once for all processes of a run, or read what another of them has observed.
 
-The first test that needs an answer asks all cells; with pytest-xdist the other workers wait and read its file. Whatever
-goes wrong ends the run with one line and exit code NOT_TESTABLE, and is written to the run's folder, so that no other
-test and no other worker deploys and asks everything again.
+The first test that needs an answer probes all cells. With pytest-xdist the other workers wait and read its file. Any
+error ends the run with one line and exit code NOT_TESTABLE. It is written to the run's folder, so that no other test
+and no other worker deploys and probes everything again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run_id(folder: Path) -> str:
 
 
 def the_answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
-    """Ask, or read what another worker has asked; end the run with one line where the cluster cannot be tested."""
+    """Probe, or read what another worker has observed; end the run with one line if the cluster cannot be tested."""
     folder = config.stash[RUN]
     with _locked(folder, ".asking"), stopping(config, "the cluster could not be tested"):
         if failed := why_not(folder):
@@ -174,7 +174,7 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
 
 
 def begin_shutdown(config: pytest.Config) -> Shutdown:
-    """From now on a signal ends this process in bounded time; once a process."""
+    """Let a signal end this process in bounded time from now on; once per process."""
     if SHUTDOWN not in config.stash:
         config.stash[SHUTDOWN] = Shutdown(lambda line: say(config, line))
         config.stash[SHUTDOWN].begin()

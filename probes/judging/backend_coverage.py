@@ -1,8 +1,8 @@
-"""Whether a backend that never answered is missing, told from all attempts that had it to choose. Pure.
+"""Decide whether a backend that never answered is missing, from all attempts that could have reached it. Pure.
 
 One cell's sample is too small to accuse a backend: of 11 connections to two backends, one in 2,000 samples misses one
 of them, and a matrix has hundreds. All cells of one Service whose backend is picked by the same node from the same
-backends are one sample.
+backends form one sample.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
 
-UNSEEN = 1e-4  # a backend is missing where chance hides it from the whole pool with at most this probability
+UNSEEN = 1e-4  # a backend is missing if chance hides it from the whole pool with at most this probability
 
 
 @dataclass(slots=True)
 class BackendPool:
-    """Attempts of one or several cells. `hidden`: for each backend the probability that none of them met it."""
+    """Attempts of one or several cells. `hidden`: for each backend the probability that none of them reached it."""
 
     attempts: int = 0
     cells: int = 0
@@ -45,12 +45,12 @@ class BackendPool:
 
     @property
     def missing(self) -> frozenset[str]:
-        """Backends that nobody met although chance cannot explain it."""
+        """The backends that no attempt reached, although chance cannot explain it."""
         return frozenset(one for one, chance in self.hidden.items() if chance <= UNSEEN and not self.seen[one])
 
 
 def picker(cell: Cell) -> tuple[str, str]:
-    """The Service, and where its backend is picked: the node asked, the client's own, or what stands before them."""
+    """Return the Service, and where its backend is picked: the node asked, the client's own, or a load balancer."""
     frontend, vantage = cell.frontend, cell.vantage
     asked = frontend.node if frontend.kind is FrontendKind.NODE_PORT else None
     return frontend.service, asked or vantage.node or "outside"

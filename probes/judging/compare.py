@@ -1,4 +1,4 @@
-"""Expectation + observation -> verdict. Pure: compares, never asks and never derives an expectation.
+"""Compare an expectation with an observation, and return the verdict. Pure.
 
 Kernels rate-limit refusals by ICMP (`net.ipv4.icmp_ratelimit`; docs/observations.md "ICMP rate limit"). If such a
 refusal is expected, timeouts among refusals count as refusals, and the account mentions them. If a cell only timed out
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from topologies.common.addresses import IPAddress
 
 
-UNLIKELY = 1e-4  # a share is another one where chance makes this sample of it with at most this probability
+UNLIKELY = 1e-4  # a share differs if chance makes this sample of it with at most this probability
 CERTAIN = 1e-6  # what sums of shares may lack of 0 and 1
 OVERLOADED = "every connection was lost under our own load"
 RATE_LIMITED = (
@@ -51,7 +51,7 @@ class Sample(Protocol):
 
     @property
     def naming(self) -> Callable[[IPAddress], str]:
-        """How an address is called in a complaint."""
+        """The name of an address in a complaint."""
 
     @property
     def pool(self) -> Callable[[], BackendPool] | None:
@@ -160,7 +160,7 @@ def _affinity(case: Sample) -> str:
 
 
 def _shares(case: Sample) -> str:
-    """An intermittent cell is answered as often as its ways' shares say, as far as chance lets that be told."""
+    """Return a complaint if chance cannot explain how often an intermittent cell was answered."""
     answered = sum(path.share for path in case.expectation.paths if path.outcome is Outcome.OK)
     likely = likelihood(case)
     if likely is None or likely > UNLIKELY:
@@ -242,7 +242,7 @@ def _account(case: JudgedCell) -> tuple[tuple[str, str], ...]:
 
 
 def _one_lost(case: JudgedCell) -> bool:
-    """A single connection of several was lost where none may be."""
+    """Return whether a single connection of several was lost although all must be answered."""
     counted = case.observation.counted
     lost = [attempt.outcome for attempt in counted if attempt.outcome is not Outcome.OK]
     return len(lost) == 1 < len(counted) and lost[0] in LOST and case.expectation.outcomes == {Outcome.OK}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from probes.judging import compare as judges
 from probes.judging.backend_coverage import BackendPool, picker
 from probes.observation import BURST, Observation, Outcome
+from probes.oracle.address_names import AddressNames
+from probes.oracle.client import client_address
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import expect
 from topologies.cluster_state.declared_workload import declared_workload
@@ -157,25 +159,21 @@ class Judge:
         return pool
 
     def name(self, address: IPAddress, cell: Cell) -> str:
-        """Return an address in words, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
-        if address == self.own_address(cell):
-            return f"{address} (kept)"
-        return name(address, self.topology, self.answers.snapshot)
+        """Return an address with its name, `10.244.1.1 (cni0 of n1)`; the client's own is `kept`."""
+        return self.names.describe(address, self.own_address(cell))
 
     def short_name(self, address: IPAddress, cell: Cell) -> str:
         """Return the name alone: `kept`, `cni0(n1)`, `pod-n1`, or the bare address if it has none."""
-        words = self.name(address, cell).removesuffix(")").partition(" (")[2]
-        what, of, whose = words.partition(" of ")
-        return f"{what}({whose})" if of else words or str(address)
+        return self.names.shorten(address, self.own_address(cell))
+
+    @cached_property
+    def names(self) -> AddressNames:
+        """The names of all addresses of the run."""
+        return AddressNames.of(self.topology, self.answers.snapshot)
 
     def own_address(self, cell: Cell) -> IPAddress | None:
-        """Return the client's own address."""
-        vantage = cell.vantage
-        if vantage.external:
-            return next(host.address for host in self.topology.external if host.name == vantage.external)
-        if vantage.on_host_network and vantage.node:
-            return self.topology.node(vantage.node).address
-        return self.answers.snapshot.pods.get(vantage.backend or vantage.name)
+        """Return the client's own address; None for a pod without an address."""
+        return client_address(cell.vantage, self.topology, self.answers.snapshot)
 
     def target(self, cell: Cell) -> str:
         """Return the address:port of a cell's frontend, or why it has none."""

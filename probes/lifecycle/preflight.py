@@ -31,18 +31,18 @@ class Real:
 
 
 def check_cluster(cluster: Cluster, say: Callable[[str], None]) -> Real:
-    """Compare the topology with what the API says; ClusterError names every contradiction, or says it is down."""
+    """Compare the topology with the API; ClusterError names every contradiction, or that the API is down."""
     say("comparing the topology with the cluster")
     real = cluster.real()
     return Real(real.versions, _checked(contradictions.compare_cluster(cluster.topology, real), say))
 
 
 def check_nodes(
-    topology: Topology, snapshot: Snapshot, askers: Mapping[str, Prober], say: Callable[[str], None]
+    topology: Topology, snapshot: Snapshot, probers: Mapping[str, Prober], say: Callable[[str], None]
 ) -> Real:
-    """Compare with the addresses of pods and with what the kube-proxies of these nodes say; ClusterError as above."""
+    """Compare with the addresses of pods and with the kube-proxies of these nodes; ClusterError as above."""
     pods = _checked(contradictions.compare_pods(topology, snapshot), say)
-    found, unread = proxy_facts.read_proxies(askers)
+    found, unread = proxy_facts.read_proxies(probers)
     notes = _checked(contradictions.compare_proxies(topology, found, unread), say)
     return Real({f"kube-proxy of {facts.node}": str(facts) for facts in found}, (*pods, *notes))
 
@@ -59,7 +59,7 @@ def node_vantages(topology: Topology, snapshot: Snapshot) -> dict[str, Vantage]:
 
 
 def _checked(comparison: ClusterComparison, say: Callable[[str], None]) -> tuple[str, ...]:
-    """The notes, each said; ClusterError if there is a contradiction."""
+    """Print the notes and return them; raise ClusterError if there is a contradiction."""
     for note in comparison.notes:
         say(f"note: {note}")
     for one in comparison.contradictions:

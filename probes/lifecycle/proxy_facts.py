@@ -84,7 +84,7 @@ def parse(node: str, output: bytes) -> ProxyFacts:
 
 
 def _parts(text: str) -> dict[str, str]:
-    """The lines below each of the script's headings."""
+    """Return the lines below each of the script's headings."""
     found: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in text.splitlines():
@@ -133,7 +133,7 @@ def _networks(found: object) -> tuple[str, ...]:
 
 
 def _lower(found: object) -> dict[str, Any]:
-    """A mapping with its keys in lower case: Go's field names and JSON's differ in nothing else."""
+    """Return a mapping with its keys in lower case: the only difference between Go's field names and JSON's."""
     return {str(key).lower(): value for key, value in found.items()} if isinstance(found, dict) else {}
 
 

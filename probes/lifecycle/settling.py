@@ -1,7 +1,7 @@
-"""Wait until a run may ask: earlier runs have ended, pods are Ready, Services and load balancers have settled.
+"""Wait until a run may probe: earlier runs have ended, pods are Ready, Services and load balancers have settled.
 
-Each wait has a limit. What is not settled in the end becomes a note, and the cells are asked all the same; a state in
-which nothing can be asked is a ClusterError.
+Each wait has a limit. What has not settled by then becomes a note, and the cells are probed all the same. If nothing
+can be probed, ClusterError is raised.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def wait_for_pods(
 def settle(
     cluster: Cluster, lost: frozenset[str], settle_s: float, balancer_s: float, say: Callable[[str], None]
 ) -> tuple[str, ...]:
-    """Wait on the API's own state; return notes on what is not settled in the end. The cells are asked all the same."""
+    """Wait on the API's own state; return notes on what has not settled. The cells are probed all the same."""
     pools = pools_late(cluster.pools, balancer_s)
     steps = (
         ("endpoints and addresses", cluster.ready, 0.0),
@@ -84,10 +84,10 @@ def wait(steps: Iterable[_Step], settle_s: float, say: Callable[[str], None]) ->
 
 
 def pools_late(look: Callable[[], tuple[TargetPool, ...]], seconds: float) -> Callable[[], str]:
-    """A check: an empty string as soon as every balancer sends to the healthy nodes, else who does not, and why.
+    """Return a check whose result is empty once every load balancer sends to the healthy nodes.
 
-    A balancer that reports its pool (our lab's does) is believed. Of others nothing can be known from inside a cluster:
-    they have had their time once the health that they look at has been the same for `seconds`.
+    A load balancer that reports its pool (our lab's does) is believed. The others show nothing inside the cluster: they
+    count as settled once the health that they check has been the same for `seconds`.
     """
     unchanged = waiting.Unchanged()
 

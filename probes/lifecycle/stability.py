@@ -1,4 +1,4 @@
-"""Whether the workload stayed as it was while cells were asked: else its cells are inconclusive."""
+"""Check that the workload did not change while cells were probed. If it did, its cells are inconclusive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def look_again(cluster: Cluster, before: Snapshot, say: Callable[[str], None]) -> tuple[Shortfalls, tuple[str, ...]]:
-    """Return what changed since `before`, and notes: each change, or that the API does not say (any more)."""
+    """Return what changed since `before`, and notes: each change, or that the API can no longer be read."""
     try:
         changed = changes(cluster.topology, before, cluster.snapshot())
         notes = changed.reasons

@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from topologies.cluster import manifests
+from topologies.common.threads import run_all
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from topologies.cluster.client import Cluster
     from topologies.schema.topology import Backend
+
+NODES_AT_ONCE = 8  # requests: a node that does not answer takes HEALTH_TIMEOUT, and the client keeps 5 a processor
 
 
 @dataclass
@@ -45,10 +48,21 @@ class Settled:
             return ""
         if not self.late and self.made < self.marks:
             self.mark()
-        self.late = [node for node in self.late if not self.cluster.healthy(node, self.port)]
+        self.late = self._unanswered(self.late)
         if self.late:
             return f"the newest Service, NodePort {self.port}, is not yet answered by {', '.join(self.late)}"
         return "" if self.made == self.marks else "one more Service is to be answered"
+
+    def _unanswered(self, nodes: list[str]) -> list[str]:
+        """Return the nodes that do not answer at the newest mark, in the given order; several are asked at a time."""
+        answered: set[str] = set()
+
+        def check(node: str) -> None:
+            if self.cluster.healthy(node, self.port):
+                answered.add(node)
+
+        run_all(check, nodes, NODES_AT_ONCE)
+        return [node for node in nodes if node not in answered]
 
     def mark(self) -> None:
         """Create the next mark, which no node has answered yet."""
@@ -59,12 +73,12 @@ class Settled:
 
     @property
     def marks(self) -> int:
-        """How many it takes."""
+        """The number of marks that are needed."""
         return 2 if self.cluster.topology.proxy.mode is ProxyMode.IPVS else 1
 
     @property
     def backends(self) -> list[Backend]:
-        """Those that may be the endpoint of a mark; one that shares its `app` with a lost one would do too."""
+        """The backends that may be the endpoint of a mark; one that shares its `app` with a lost one would do too."""
         return [one for one in self.cluster.topology.workload.backends if one.name not in self.lost]
 
     @property

@@ -1,10 +1,10 @@
-"""Where a question is asked from, as the runner sees it: a name, and a way to run one command there.
+"""A vantage as the runner sees it: a name, and a way to run one command there.
 
     TransportError            the command did not run to its end, or its output was lost: tried again as transport
     ├── TornError             it ran, and what came back is not whole
     └── UnusableError         trying again cannot help: curl is missing, host key wrong, login refused, no such pod
 
-All say what was tried, where, what came back and what to do next. None of them is ever an outcome of an attempt.
+Each message gives what was tried, where, what came back and what to do next. None is ever an outcome of an attempt.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def refuse_flood(where: object, size: int) -> None:
 
 
 def at_once() -> None:
-    """The gate that is open."""
+    """Return at once: the gate that is always open."""
 
 
 class Prober(Protocol):
-    """A place commands can be run at. `run` may be called from several threads at once."""
+    """A vantage at which commands can be run. `run` may be called from several threads at once."""
 
     @property
     def name(self) -> str:
@@ -66,8 +66,16 @@ class Prober(Protocol):
     ) -> Completed:
         """Run `command` there, feeding it `stdin`, for at most `timeout` seconds.
 
-        `gate` is called once the command runs and before it is fed: starting one takes its time, and need not be
-        waited for when many are to begin together.
-        TransportError if it did not run to its end, or printed more than OUTPUT_MAX bytes; a command that ended with
-        any exit code is Completed.
+        Args:
+            command: The command and its arguments.
+            stdin: What it reads.
+            timeout: In seconds.
+            gate: Called when the command runs and before it is fed, so that many commands can begin together.
+
+        Returns:
+            What the command printed. It may have ended with any exit code.
+
+        Raises:
+            TransportError: It did not run to its end, or printed more than OUTPUT_MAX bytes.
+
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any, cast
 
@@ -91,3 +92,17 @@ def test_every_node_that_serves_its_internal_address_alone_is_asked() -> None:
     topology = IPTABLES.model_copy(update={"proxy": proxy})
 
     assert settled_of(FakeCluster(topology)).nodes == [node.name for node in topology.nodes]
+
+
+def test_nodes_are_asked_at_the_same_time() -> None:
+    """One node after the other took HEALTH_TIMEOUT for each node that did not answer yet."""
+    both = threading.Barrier(2)
+
+    class Meets(FakeCluster):
+        def healthy(self, node: str, port: int) -> bool:
+            both.wait(5)
+            return super().healthy(node, port)
+
+    cluster = Meets(IPTABLES)
+
+    assert settled_of(cluster)().endswith("answered by n1, n2")
