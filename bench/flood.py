@@ -72,7 +72,7 @@ def once(what: str, topology: Topology, found: RunningLab) -> float:
         kubeconfig=str(found.kubeconfig), ssh=Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
     )
     cells = plan(topology).cells
-    answers = session.conduct(topology, cells, secrets.token_hex(4), options, say=lambda _: None)
+    answers = session.conduct(topology, cells, secrets.token_hex(4), options, progress=lambda _: None)
     judge = Judge.over(topology, answers, list(cells))
     verdicts = Counter(judge(cell).result.value for cell in cells)
     attempts = sum(len(one.attempts) for one in answers.observations.values())

@@ -21,7 +21,7 @@ def pytest_hairpin_settled(config: pytest.Config, answers: Answers) -> None:
     """Handle a settled cluster: everything is known except the observations."""
 
 
-def pytest_hairpin_heard(config: pytest.Config, observations: dict[str, Observation]) -> None:
+def pytest_hairpin_observed(config: pytest.Config, observations: dict[str, Observation]) -> None:
     """Handle observations by cell id, each newer one in place of the older. Called from several threads."""
 
 

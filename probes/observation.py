@@ -77,9 +77,9 @@ class Observation:
     """All attempts of one cell.
 
     `trouble` is the reason why it could not be probed. Then `attempts` may be empty, and the cell is inconclusive: it
-    never counts as unreachable. `sure`: it was silent when the node that might have refused it had an ICMP error to spare.
-    `unsure`: it was silent, and there was no time to find out whether the ICMP limit is the reason. `load`: the
-    latencies because of which it was asked again at low load, or empty.
+    never counts as unreachable. `sure`: it was silent when the node that might have refused it had an ICMP error to
+    spare. `unsure`: it was silent, and there was no time to find out whether the ICMP limit is the reason. `load`: the
+    latencies because of which it was probed again at low load, or empty.
     """
 
     cell: str

@@ -75,13 +75,13 @@ class Answers:
 
 @dataclass(frozen=True)
 class _LiveRun:
-    """What all phases of a live run need. `say` gets the progress, `heard` the observations."""
+    """What all phases of a live run need. `progress` gets the progress, `observed` the observations."""
 
     cluster: clusters.Cluster
     cells: Sequence[Cell]
     options: Options
-    say: Callable[[str], None]
-    heard: Callable[[dict[str, Observation]], None]
+    progress: Callable[[str], None]
+    observed: Callable[[dict[str, Observation]], None]
 
     @property
     def topology(self) -> Topology:
@@ -95,8 +95,8 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     run: str,
     options: Options,
     *,
-    say: Callable[[str], None],
-    heard: Callable[[dict[str, Observation]], None] = lambda _: None,
+    progress: Callable[[str], None],
+    observed: Callable[[dict[str, Observation]], None] = lambda _: None,
     before_asking: Callable[[Answers], None] = lambda _: None,
     begun: Callable[[clusters.Cluster], None] = lambda _: None,
 ) -> Answers:
@@ -107,8 +107,8 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
         cells: What to probe.
         run: The id of the run, part of its namespace's name.
         options: How to probe.
-        say: Gets the progress, a line at a time, from several threads.
-        heard: Gets observations by cell id as they come, each newer one in place of the older, from several threads.
+        progress: Gets the progress, a line at a time, from several threads.
+        observed: Gets observations by cell id as they come, each newer one in place of the older, from several threads.
         before_asking: Called once, after settling, with everything that is known by then except the observations.
         begun: Called before anything is created, with the cluster whose `remove` removes it.
 
@@ -120,35 +120,35 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     api = clusters.connect(options.kubeconfig, options.context)
     cluster = clusters.Cluster(api=api, topology=topology, namespace=f"{PREFIX}{run}", run=run)
     begun(cluster)
-    lease = Lease(cluster.api, cluster.namespace, run, say)
-    live, started = _LiveRun(cluster, cells, options, say, heard), time.monotonic()
-    real = preflight.check_cluster(cluster, say)
+    lease = Lease(cluster.api, cluster.namespace, run, progress)
+    live, started = _LiveRun(cluster, cells, options, progress, observed), time.monotonic()
+    real = preflight.check_cluster(cluster, progress)
     try:
         known = replace(_deploy(live, lease, real), timings={"settle": time.monotonic() - started})
         before_asking(known)
         answers = _look_again(live, _probe(live, known))
     finally:
         lease.release()
-        left = () if options.keep else _remove(cluster, say)
+        left = () if options.keep else _remove(cluster, progress)
     return replace(answers, notes=(*answers.notes, *filter(None, [lease.lost]), *left))
 
 
 def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     """Deploy the workload and wait until it has settled; return the snapshot, the versions and the notes."""
-    cluster, options, say = live.cluster, live.options, live.say
-    earlier = settling.take_turn(cluster, lease, options.settle_timeout, say)
+    cluster, options, progress = live.cluster, live.options, live.progress
+    earlier = settling.take_turn(cluster, lease, options.settle_timeout, progress)
     cluster.deploy()
-    pods, lost = settling.wait_for_pods(cluster, options.settle_timeout, say)
+    pods, lost = settling.wait_for_pods(cluster, options.settle_timeout, progress)
     running = cluster.snapshot()
-    nodes = _check_nodes(cluster, running, options, say)
+    nodes = _check_nodes(cluster, running, options, progress)
     lost |= shortfalls(live.topology, running).pods
-    settling.wait_for_earlier(cluster, say)  # one that was made in the same second, and not listed yet
+    settling.wait_for_earlier(cluster, progress)  # one that was made in the same second, and not listed yet
     cluster.serve()
-    late = settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, say)
+    late = settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, progress)
     snapshot = cluster.snapshot()
     reasons = shortfalls(live.topology, snapshot).reasons
     for reason in reasons:
-        say(f"NOT TESTED: {reason}")
+        progress(f"NOT TESTED: {reason}")
     notes = (*real.notes, *nodes.notes, *earlier, *pods, *late, *reasons)
     return Answers(snapshot, {}, {}, {**real.versions, **nodes.versions}, notes)
 
@@ -162,9 +162,9 @@ def _probe(live: _LiveRun, known: Answers) -> Answers:
 
 def _look_again(live: _LiveRun, answers: Answers) -> Answers:
     """Mark the observations of cells whose part of the cluster changed meanwhile."""
-    changed, notes = stability.look_again(live.cluster, answers.snapshot, live.say)
+    changed, notes = stability.look_again(live.cluster, answers.snapshot, live.progress)
     if spoiled := stability.spoiled(live.cells, answers.observations, changed):
-        live.heard(spoiled)
+        live.observed(spoiled)
     return replace(answers, observations=answers.observations | spoiled, notes=(*answers.notes, *notes))
 
 
@@ -178,39 +178,39 @@ def _refuse_the_labs_image(topology: Topology) -> None:
         raise clusters.ClusterError(message)
 
 
-def _remove(cluster: clusters.Cluster, say: Callable[[str], None]) -> tuple[str, ...]:
+def _remove(cluster: clusters.Cluster, progress: Callable[[str], None]) -> tuple[str, ...]:
     """Remove the workload; return a note if that fails, which loses none of the answers."""
     try:
         cluster.remove()
     except clusters.ClusterError as error:
         note = f"namespace {cluster.namespace} is left behind, remove it with `hairpin clean`: {error}"
-        say(note)
+        progress(note)
         return (note,)
     return ()
 
 
 def _check_nodes(
-    cluster: clusters.Cluster, running: Snapshot, options: Options, say: Callable[[str], None]
+    cluster: clusters.Cluster, running: Snapshot, options: Options, progress: Callable[[str], None]
 ) -> preflight.Real:
     """Compare the topology with its nodes, each probed from a vantage on its host network."""
     topology = cluster.topology
     vantages = preflight.node_vantages(topology, running)
     probers = {node: _prober(vantage, cluster, options) for node, vantage in vantages.items()}
-    return preflight.check_nodes(topology, running, probers, say)
+    return preflight.check_nodes(topology, running, probers, progress)
 
 
 def _ask(live: _LiveRun, snapshot: Snapshot) -> dict[str, Observation]:
     """Probe the cells that can be probed; the others have the reason as trouble."""
     questions, observations = _questions(live, snapshot)
-    live.heard(observations)
+    live.observed(observations)
     vantages = {cell.vantage.name: cell.vantage for cell in live.cells}
     return observations | runner.ask(
         questions,
         {name: _prober(vantage, live.cluster, live.options) for name, vantage in vantages.items()},
         connect_timeout=live.options.connect_timeout,
         together=live.options.together,
-        progress=live.say,
-        done=live.heard,
+        progress=live.progress,
+        done=live.observed,
     )
 
 

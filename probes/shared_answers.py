@@ -132,7 +132,7 @@ def _share(config: pytest.Config, answers: sessions.Answers) -> None:
         message = f"{shared} could not be written: {error.strerror}"
         if hasattr(config, "workerinput"):
             _stop(config, f"{message}, so the other workers cannot judge: free space, or run without -n")
-        say(config, message)
+        print_progress(config, message)
 
 
 def _read_shared(config: pytest.Config) -> sessions.Answers:
@@ -153,9 +153,9 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     shutdown = begin_shutdown(config)
     config.hook.pytest_hairpin_begins(config=config)
 
-    def heard(found: dict[str, Observation]) -> None:
+    def observed(found: dict[str, Observation]) -> None:
         if not shutdown.interrupted:  # what is seen from now on, is seen while the namespace is being deleted
-            config.hook.pytest_hairpin_heard(config=config, observations=found)
+            config.hook.pytest_hairpin_observed(config=config, observations=found)
 
     try:
         return sessions.conduct(
@@ -163,8 +163,8 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
             cells,
             run_id(config.stash[RUN]),
             options,
-            say=lambda line: say(config, line),
-            heard=heard,
+            progress=lambda line: print_progress(config, line),
+            observed=observed,
             before_asking=lambda known: config.hook.pytest_hairpin_settled(config=config, answers=known),
             begun=lambda cluster: None if options.keep else shutdown.watch(cluster),
         )
@@ -176,7 +176,7 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
 def begin_shutdown(config: pytest.Config) -> Shutdown:
     """Let a signal end this process in bounded time from now on; once per process."""
     if SHUTDOWN not in config.stash:
-        config.stash[SHUTDOWN] = Shutdown(lambda line: say(config, line))
+        config.stash[SHUTDOWN] = Shutdown(lambda line: print_progress(config, line))
         config.stash[SHUTDOWN].begin()
     return config.stash[SHUTDOWN]
 
@@ -195,7 +195,7 @@ def _options(config: pytest.Config) -> sessions.Options:
     )
 
 
-def say(config: pytest.Config, line: str) -> None:
+def print_progress(config: pytest.Config, line: str) -> None:
     """Print progress, past pytest's capturing; from a worker of xdist to its stderr. A closed stderr is no error."""
     capture = config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()

@@ -82,7 +82,7 @@ def pytest_hairpin_settled(config: pytest.Config, answers: Answers) -> None:
         log.settle(answers.snapshot)
 
 
-def pytest_hairpin_heard(config: pytest.Config, observations: dict[str, Observation]) -> None:
+def pytest_hairpin_observed(config: pytest.Config, observations: dict[str, Observation]) -> None:
     """Write observations before they are judged."""
     with _troubled(config):
         config.stash[JOURNAL].observe(observations.values())

@@ -30,20 +30,20 @@ class Real:
     notes: tuple[str, ...] = ()
 
 
-def check_cluster(cluster: Cluster, say: Callable[[str], None]) -> Real:
+def check_cluster(cluster: Cluster, progress: Callable[[str], None]) -> Real:
     """Compare the topology with the API; ClusterError names every contradiction, or that the API is down."""
-    say("comparing the topology with the cluster")
+    progress("comparing the topology with the cluster")
     real = cluster.real()
-    return Real(real.versions, _checked(contradictions.compare_cluster(cluster.topology, real), say))
+    return Real(real.versions, _checked(contradictions.compare_cluster(cluster.topology, real), progress))
 
 
 def check_nodes(
-    topology: Topology, snapshot: Snapshot, probers: Mapping[str, Prober], say: Callable[[str], None]
+    topology: Topology, snapshot: Snapshot, probers: Mapping[str, Prober], progress: Callable[[str], None]
 ) -> Real:
     """Compare with the addresses of pods and with the kube-proxies of these nodes; ClusterError as above."""
-    pods = _checked(contradictions.compare_pods(topology, snapshot), say)
+    pods = _checked(contradictions.compare_pods(topology, snapshot), progress)
     found, unread = proxy_facts.read_proxies(probers)
-    notes = _checked(contradictions.compare_proxies(topology, found, unread), say)
+    notes = _checked(contradictions.compare_proxies(topology, found, unread), progress)
     return Real({f"kube-proxy of {facts.node}": str(facts) for facts in found}, (*pods, *notes))
 
 
@@ -58,12 +58,12 @@ def node_vantages(topology: Topology, snapshot: Snapshot) -> dict[str, Vantage]:
     return found
 
 
-def _checked(comparison: ClusterComparison, say: Callable[[str], None]) -> tuple[str, ...]:
+def _checked(comparison: ClusterComparison, progress: Callable[[str], None]) -> tuple[str, ...]:
     """Print the notes and return them; raise ClusterError if there is a contradiction."""
     for note in comparison.notes:
-        say(f"note: {note}")
+        progress(f"note: {note}")
     for one in comparison.contradictions:
-        say(f"contradiction: {one}")
+        progress(f"contradiction: {one}")
     if comparison.contradictions:
         raise ClusterError(str(comparison))
     return comparison.notes

@@ -23,22 +23,22 @@ EARLIER_S = 300.0  # an earlier run of the same cluster is waited for; a matrix 
 _Step = tuple[str, "Callable[[], str]", float]  # what, what it lacks, seconds beside the usual
 
 
-def take_turn(cluster: Cluster, lease: Lease, settle_s: float, say: Callable[[str], None]) -> tuple[str, ...]:
+def take_turn(cluster: Cluster, lease: Lease, settle_s: float, progress: Callable[[str], None]) -> tuple[str, ...]:
     """Create the namespace, then wait until no earlier run asks or is being removed; notes on what did not end."""
     cluster.claim()
     notes = tuple(filter(None, [lease.hold()]))
-    wait_for_earlier(cluster, say)
-    late = wait((("the end of earlier runs", cluster.alone, 0.0),), settle_s, say)
+    wait_for_earlier(cluster, progress)
+    late = wait((("the end of earlier runs", cluster.alone, 0.0),), settle_s, progress)
     if reason := cluster.taken():
         message = f"{reason}: they may answer in place of this run's. Remove it first: hairpin clean"
         raise ClusterError(message)
     return (*notes, *late)
 
 
-def wait_for_earlier(cluster: Cluster, say: Callable[[str], None]) -> None:
+def wait_for_earlier(cluster: Cluster, progress: Callable[[str], None]) -> None:
     """Wait until every earlier run has ended; ClusterError after EARLIER_S."""
     if reason := cluster.earlier():
-        say(f"waiting: {reason}")
+        progress(f"waiting: {reason}")
         try:
             waiting.until(cluster.earlier, waiting.Deadline(EARLIER_S), "the end of earlier runs", every=1.0)
         except waiting.WaitTimeoutError as error:
@@ -47,18 +47,18 @@ def wait_for_earlier(cluster: Cluster, say: Callable[[str], None]) -> None:
 
 
 def wait_for_pods(
-    cluster: Cluster, settle_s: float, say: Callable[[str], None]
+    cluster: Cluster, settle_s: float, progress: Callable[[str], None]
 ) -> tuple[tuple[str, ...], frozenset[str]]:
     """Wait until every pod is Ready or never will be; notes, and the names of those that never will be."""
-    late = wait((("pods", cluster.running, 0.0),), settle_s, say)
+    late = wait((("pods", cluster.running, 0.0),), settle_s, progress)
     lost = [state for state in cluster.pods() if state.terminal]
     for state in lost:
-        say(f"not settled: {state}")
+        progress(f"not settled: {state}")
     return (*late, *map(str, lost)), frozenset(state.name for state in lost)
 
 
 def settle(
-    cluster: Cluster, lost: frozenset[str], settle_s: float, balancer_s: float, say: Callable[[str], None]
+    cluster: Cluster, lost: frozenset[str], settle_s: float, balancer_s: float, progress: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Wait on the API's own state; return notes on what has not settled. The cells are probed all the same."""
     pools = pools_late(cluster.pools, balancer_s)
@@ -67,19 +67,19 @@ def settle(
         ("kube-proxy on every node", Settled(cluster, lost=lost), 0.0),
         ("the load balancer's pools", pools, balancer_s),
     )
-    return wait(steps, settle_s, say)
+    return wait(steps, settle_s, progress)
 
 
-def wait(steps: Iterable[_Step], settle_s: float, say: Callable[[str], None]) -> tuple[str, ...]:
+def wait(steps: Iterable[_Step], settle_s: float, progress: Callable[[str], None]) -> tuple[str, ...]:
     """Wait for each step in turn; return a note on each that has not ended when its time is up."""
     notes = []
     for what, check, more in steps:
-        say(f"settling: {what}")
+        progress(f"settling: {what}")
         try:
             waiting.until(check, waiting.Deadline(settle_s + more), what)
         except waiting.WaitTimeoutError as error:
             notes.append(str(error))
-            say(f"not settled: {error}")
+            progress(f"not settled: {error}")
     return tuple(notes)
 
 

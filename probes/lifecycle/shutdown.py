@@ -53,8 +53,8 @@ class Removable(Protocol):
 class Shutdown:
     """The end of one process: `begin` in the main thread, `watch` what to remove, `end` when pytest has ended."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say  # past pytest's capturing, which has file descriptor 2
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self._progress = progress  # past pytest's capturing, which has file descriptor 2
         self.exit_code = INTERRUPTED
         self.workers: set[int] = set()  # pids that get SIGTERM when we get a signal
         self.interrupted = ""
@@ -167,7 +167,7 @@ class Shutdown:
         os._exit(self.exit_code)
 
     def _last_words(self, line: str) -> None:
-        self._say(line)
+        self._progress(line)
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from topologies.cluster_state.snapshot import Snapshot
 
 
-def look_again(cluster: Cluster, before: Snapshot, say: Callable[[str], None]) -> tuple[Shortfalls, tuple[str, ...]]:
+def look_again(
+    cluster: Cluster, before: Snapshot, progress: Callable[[str], None]
+) -> tuple[Shortfalls, tuple[str, ...]]:
     """Return what changed since `before`, and notes: each change, or that the API can no longer be read."""
     try:
         changed = changes(cluster.topology, before, cluster.snapshot())
@@ -25,7 +27,7 @@ def look_again(cluster: Cluster, before: Snapshot, say: Callable[[str], None]) -
         changed = Shortfalls(cluster.topology)
         notes = (f"whether the cluster changed while cells were asked is not known: {error}",)
     for note in notes:
-        say(note)
+        progress(note)
     return changed, notes
 
 

@@ -53,7 +53,7 @@ def main(name: str, port: int) -> None:
         told["other"] = [answered(port + 1, endpoint.address, endpoint.port) for endpoint in state.endpoints]
 
     options = session.Options(connect_timeout=4, settle_timeout=180)
-    session.conduct(topology, [], there.run, options, say=tell, before_asking=ask)
+    session.conduct(topology, [], there.run, options, progress=tell, before_asking=ask)
     print(json.dumps(told))  # noqa: T201 - the answer
 
 

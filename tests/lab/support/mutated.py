@@ -257,7 +257,9 @@ def asked(there: There, mutation: Mutation) -> dict[str, Any]:
         kept.append(mutation.kept(there))
 
     with mutation.inside(there):
-        answers = session.conduct(topology, cells, there.run, options, say=tell, before_asking=broken, heard=still)
+        answers = session.conduct(
+            topology, cells, there.run, options, progress=tell, before_asking=broken, observed=still
+        )
     with replace_decisions(mutation.bend):
         declared, world = mutation.topology(topology), mutation.world(answers.snapshot)
         foreseen = session.simulate(topology, cells, lambda cell, _: expect(declared, world, cell), answers.snapshot)

@@ -26,7 +26,7 @@ def main(name: str) -> None:
         connect_timeout=4,  # a busy machine is no silent Service
     )
     cells = plan(topology).cells
-    answers = session.conduct(topology, cells, secrets.token_hex(8), options, say=_say)
+    answers = session.conduct(topology, cells, secrets.token_hex(8), options, progress=_say)
     judge = Judge.over(topology, answers, list(cells))
     told: dict[str, list[str]] = {}
     for cell in cells:

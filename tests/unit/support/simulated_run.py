@@ -13,11 +13,11 @@ from probes import session
 from probes.oracle.predict import expect
 
 
-def conduct(topology: Any, cells: Any, run: str, options: Any, **heard: Any) -> session.Answers:
+def conduct(topology: Any, cells: Any, run: str, options: Any, **calls: Any) -> session.Answers:
     answers = session.simulate(topology, cells, lambda cell, snapshot: expect(topology, snapshot, cell))
-    heard["before_asking"](session.Answers(answers.snapshot, {}, {"settle": 1.5}, {"kubernetes": "v1.20.2"}, ("odd",)))
+    calls["before_asking"](session.Answers(answers.snapshot, {}, {"settle": 1.5}, {"kubernetes": "v1.20.2"}, ("odd",)))
     half = [cell.id for cell in cells[: len(cells) // 2]]
-    heard["heard"]({cell: answers.observations[cell] for cell in half})
+    calls["observed"]({cell: answers.observations[cell] for cell in half})
     Path(options.kubeconfig).write_text(f"{run} {len(half)}")
     signal.pause()
     return answers

@@ -83,4 +83,4 @@ def test_the_labs_own_image_is_refused_for_any_other_cluster() -> None:
     with pytest.raises(
         ClusterError, match=r"images\.agnhost of topology mine: got hairpin\.local/agnhost:1, which only a lab"
     ):
-        session.conduct(elsewhere, [], "x", session.Options(kubeconfig="/nonexistent"), say=lambda _: None)
+        session.conduct(elsewhere, [], "x", session.Options(kubeconfig="/nonexistent"), progress=lambda _: None)

@@ -42,7 +42,7 @@ def kubeconfig(api: Api, tmp_path: Path) -> Iterator[Path]:
 
 def conduct(kubeconfig: Path, **more: Any) -> session.Answers:
     options = session.Options(kubeconfig=str(kubeconfig), settle_timeout=2, balancer_settle=0)
-    return session.conduct(TOPOLOGY, CELLS, "x", options, say=lambda _: None, **more)
+    return session.conduct(TOPOLOGY, CELLS, "x", options, progress=lambda _: None, **more)
 
 
 def created(api: Api) -> list[str]:
@@ -103,7 +103,7 @@ def test_the_cells_of_a_crashed_backend_are_not_asked(api: Api, kubeconfig: Path
     api.pod_status = crashed
     said: list[str] = []
     options = session.Options(kubeconfig=str(kubeconfig), settle_timeout=2, balancer_settle=0)
-    answers = session.conduct(TOPOLOGY, CELLS, "x", options, say=said.append)
+    answers = session.conduct(TOPOLOGY, CELLS, "x", options, progress=said.append)
     why = {cell: seen.trouble for cell, seen in answers.observations.items() if "host-a" in seen.trouble}
 
     assert set(why) == HOST
