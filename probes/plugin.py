@@ -76,7 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=options.seconds,
         default=None,
         metavar="S",
-        help="seconds to wait for a TCP answer (default: the topology's, which is 2 where it says nothing)",
+        help="seconds to wait for a TCP answer (default: the topology's, or 2)",
     )
     group.addoption(
         "--settle-timeout",
@@ -90,7 +90,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=options.seconds_or_none,
         default=30.0,
         metavar="S",
-        help="seconds that a load balancer which does not tell its pool has for its health checks (default 30)",
+        help="seconds that a load balancer that does not report its pool has for its health checks (default 30)",
     )
     group.addoption("--out", default="out", metavar="DIR", help="where runs are written (default out)")
     group.addoption("--keep", action="store_true", help="leave the run's namespace in the cluster")

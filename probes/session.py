@@ -173,7 +173,7 @@ def _refuse_the_labs_image(topology: Topology) -> None:
     if topology.lab is None and topology.images.agnhost == Images().agnhost:
         message = (
             f"images.agnhost of topology {topology.name}: got {topology.images.agnhost}, which only a lab has, "
-            "want an image that this cluster can pull (docs/topology.md says what must be in it). Set images.agnhost"
+            "want an image that this cluster can pull (docs/topology.md lists what must be in it). Set images.agnhost"
         )
         raise clusters.ClusterError(message)
 

@@ -37,7 +37,7 @@ class Question:
     """A cell and the address and port it is asked at. The flags are declared facts, no expectations.
 
     `limited`: its Service has no backend, so ICMP may refuse it, at a limited rate (`icmp_rate_limit.py`). `sticky`:
-    its Service has session affinity, which the first connection sets. `silent`: it is likely that nobody answers, so
+    its Service has session affinity, which the first connection sets. `silent`: an answer is unlikely, so
     its attempts go first. `turn`: it is probed after all cells of lower turns (`schedule.py`).
     """
 

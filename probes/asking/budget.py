@@ -1,4 +1,4 @@
-"""How many connections a run may have open at once, over all vantages and batches.
+"""Bound the connections that a run has open at once, over all vantages and batches.
 
 Every batch takes its connections from one budget before it starts, and returns them when it ends. The budget shrinks
 while answers are slow and grows back while they are fast (additive increase, multiplicative decrease, as TCP does):
@@ -38,7 +38,7 @@ class AbortedError(UnusableError):
 
 @dataclass(slots=True)
 class Pace:
-    """The number of connections that may be open, adapted to how slow answers are.
+    """The number of connections that may be open, adapted to the latency of answers.
 
     `strain`: the latency of a batch's answers as a share of what an answer may take (`load_meter.Reading.strain`).
     One slow moment shrinks the budget once: batches that began before the last change do not shrink it again.
@@ -103,7 +103,7 @@ class Budget:
             self._changed.notify_all()
 
     def abort(self) -> None:
-        """Wake everybody who waits: nothing more will be asked."""
+        """Wake every waiting thread: nothing more will be probed."""
         with self._changed:
             self._aborted = True
             self._changed.notify_all()

@@ -139,7 +139,7 @@ def _ids(cells: Cells) -> set[str]:
 
 
 def _confirm(probed: Mapping[NodePair, Cells], confirmed: Mapping[NodePair, set[str]]) -> None:
-    """Mark the cells whose node twice had a token to spare and refused nobody."""
+    """Mark the cells whose node had a token to spare twice and sent no refusal."""
     for pair, cells in probed.items():
         for run, question in cells:
             if question.cell.id in confirmed.get(pair, ()):

@@ -1,8 +1,8 @@
-"""How near our own load brings the answers of a run to their time limits.
+"""Measure how near our own load brings the answers of a run to their time limits.
 
-A connection that is lost (timeout, hang, reset) while other answers of the same time were slow says nothing about the
-cluster: the limit may have cut an answer that was on its way. What decides is what was measured, never what is
-expected: the latency of those connections that were answered, and how late curl itself noticed its own time limits.
+A connection that is lost (timeout, hang, reset) while other answers of the same time were slow shows nothing about the
+cluster: the limit may have cut an answer that was on its way. Only measurements decide, never what is expected: the
+latency of the answered connections, and how late curl noticed its own time limits.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 NEAR = 1 / 3  # of a limit. If 1 answer of 100 takes a third of it, 1 of 1,000,000 takes the whole (exponential tail)
 TAIL = 0.99  # quantile of the answers that shows load
 MIDDLE = 0.5  # quantile that shows a slow cluster: a few late answers may be the fault that is tested for
-NEIGHBOUR_S = 1.0  # a host that does not answer ARP is "unreachable" after 3 s; a router says so at once
+NEIGHBOUR_S = 1.0  # a host that does not answer ARP is "unreachable" after 3 s; a router reports it at once
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What load adds to the latency of one batch, in seconds: to connect, from connected to answered, to notice.
+    """The latency that load adds to one batch, in seconds: to connect, from connected to answered, to notice.
 
     `connect_s` and `answer_s`: beyond the vantage's fastest answer, so that a distant vantage is not a loaded one.
     `delay_s`: how late curl noticed its connect timeout.
@@ -62,7 +62,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Fastest:
-    """The fastest answer that one vantage got, in seconds: what distance and servers take without load."""
+    """The fastest answer that one vantage got, in seconds: the time that distance and servers take without load."""
 
     connect_s: float = inf
     answer_s: float = inf

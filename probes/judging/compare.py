@@ -262,12 +262,12 @@ def _observed(case: JudgedCell) -> str:
     counts: Counter[str] = Counter()
     for attempt in case.observation.counted:
         seen = case.naming(attempt.source) if attempt.source else "?"
-        told = f"ok by {attempt.backend}, source {seen}" if attempt.outcome is Outcome.OK else attempt.outcome.value
-        counts[told] += 1
+        result = f"ok by {attempt.backend}, source {seen}" if attempt.outcome is Outcome.OK else attempt.outcome.value
+        counts[result] += 1
     total = counts.total()
-    told_all = "; ".join(f"{times} of {total} {told}" for told, times in counts.most_common())
+    all_results = "; ".join(f"{times} of {total} {result}" for result, times in counts.most_common())
     limited = count_limited_refusals(_outcomes(case), by_icmp=_refusal_by_icmp(case)) != _outcomes(case)
-    return f"{told_all} (of the same refusal: kernels limit ICMP errors)" if limited else told_all
+    return f"{all_results} (of the same refusal: kernels limit ICMP errors)" if limited else all_results
 
 
 def with_names(observation: Observation, aliases: dict[str, str]) -> Observation:

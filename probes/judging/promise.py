@@ -1,4 +1,4 @@
-"""What a suite's test promises (`expects="ok kept"`), and whether an expectation of the oracle says the same. Pure.
+"""Read what a suite's test promises (`expects="ok kept"`), and compare it with the oracle's expectation. Pure.
 
 A promise must hold for every cell that its test selects. It never makes a verdict: verdicts come from the oracle's
 expectation. It must not contradict that expectation.
@@ -25,7 +25,7 @@ UNANSWERED = "unanswered"
 
 
 class PromiseError(HairpinError, ValueError):
-    """An `expects=` that cannot be read: what was given, what is possible."""
+    """An `expects=` cannot be read. The message has what was given and what is possible."""
 
 
 class SourceKind(StrEnum):

@@ -1,4 +1,4 @@
-"""Answers of a run -> verdicts: joins what the oracle expects with what was observed, cell by cell."""
+"""Judge a run: join what the oracle expects with what was observed, cell by cell."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class NotTestedError(HairpinError):
-    """The cell could not be asked: a fault of the measurement, not of the cluster. Carries the verdict's account."""
+    """The cell could not be probed: a fault of the measurement, not of the cluster. Has the verdict's account."""
 
 
 @dataclass(frozen=True)

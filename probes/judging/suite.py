@@ -32,7 +32,7 @@ DEVIATION = "deviation"  # the only rule of an expectation that a declared devia
 
 
 class MarkerError(HairpinError, ValueError):
-    """A `@pytest.mark.cells` without a facet: what was given, what is wanted."""
+    """A `@pytest.mark.cells` has no facet."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class SuiteTest:
 def hold(promise: Promise, verdict: Verdict, cell: Cell, judge: Judge) -> Verdict:
     """Return the verdict on a promised cell, held against the expectation that it was made from.
 
-    If the declared topology differs from the promise, the rules alone decide and the account says so. A declared
+    If the declared topology differs from the promise, the rules alone decide and the account mentions it. A declared
     deviation stands. The live cluster cannot differ here: expectations come from the declared workload, and what the
     cluster lacks of it has made the verdict inconclusive already.
     """

@@ -1,4 +1,4 @@
-"""How what was expected and what was observed compare, facet by facet. Pure."""
+"""The verdict of comparing what was expected with what was observed, facet by facet. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Result(StrEnum):
-    """As expected, not as expected, or not known because the cell could not be asked."""
+    """As expected, not as expected, or unknown because the cell could not be probed."""
 
     PASS = "pass"  # noqa: S105 - no password, the opposite of fail
     FAIL = "fail"

@@ -1,7 +1,7 @@
-"""Declared against real: where a topology and what the cluster reports cannot both be true. Pure.
+"""Compare a topology with what the cluster reports: contradictions, where both cannot be true, and notes. Pure.
 
-A wrong declaration makes half of the cells fail as if the cluster were at fault, so a contradiction ends the run before
-anything is asked. What is legal though odd, and what could not be read, is a note.
+With a wrong declaration half of the cells would fail as if the cluster were at fault. So a contradiction ends the run
+before anything is probed. What is legal but odd, and what could not be read, is a note.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class ClusterComparison:
-    """What contradicts, and what is worth a note."""
+    """The contradictions, and the notes."""
 
     contradictions: tuple[Contradiction, ...] = ()
     notes: tuple[str, ...] = field(default=())
@@ -62,7 +62,7 @@ class ClusterComparison:
 
 
 def compare_cluster(topology: Topology, real: RealCluster) -> ClusterComparison:
-    """Compare with what the API says before anything is deployed."""
+    """Compare with what the API reports before anything is deployed."""
     return ClusterComparison.of(
         (*_server(topology, real), *_nodes(topology, real), *_service_range(topology, real), *_unread(real))
     )
@@ -84,7 +84,7 @@ def _server(topology: Topology, real: RealCluster) -> Iterator[Contradiction | s
 
 
 def _patch(what: str, topology: Topology, declared: Version, real: str, where: str) -> Iterator[Contradiction | str]:
-    """Of two versions that differ in the patch release only: a contradiction if a rule holds for one of them alone."""
+    """Yield a contradiction if a rule holds for only one of two patch releases, else a note."""
     version = _version(real)
     if version is None or version == declared:
         return
@@ -133,12 +133,12 @@ def _node(topology: Topology, node: Node, real: RealNode) -> Iterator[Contradict
 
 
 def _follows_pod_cidr(topology: Topology) -> bool:
-    """Whether pod addresses, or kube-proxy, come from spec.podCIDR: flannel's do; other CNIs have their own IPAM."""
+    """Return whether pod addresses, or kube-proxy, depend on spec.podCIDR: flannel's do; other CNIs have own IPAM."""
     return topology.cni.kind is CniKind.FLANNEL_VXLAN or topology.proxy.detect_local is DetectLocal.NODE_CIDR
 
 
 def _skew(topology: Topology, nodes: Sequence[RealNode]) -> Iterator[str]:
-    """Kubelets of another minor version than declared: legal, and a hint that kube-proxy may have it too."""
+    """Yield kubelets of another minor version than declared: legal, and a hint that kube-proxy may have it too."""
     declared = {node.name for node in topology.nodes}
     found: dict[str, list[str]] = {}
     for node in nodes:
@@ -177,7 +177,7 @@ def _pod_ranges(topology: Topology, snapshot: Snapshot) -> Iterator[Contradictio
 
 
 def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: Sequence[str] = ()) -> ClusterComparison:
-    """Compare with what the nodes' kube-proxies say. `unread`: nodes that did not answer."""
+    """Compare with what the nodes' kube-proxies report. `unread`: nodes that did not answer."""
     proxies = tuple(proxies)
     found = [one for facts in proxies for one in _proxy(topology, facts)]
     asked = {facts.node for facts in proxies} | set(unread)
@@ -208,7 +208,7 @@ def _proxy(topology: Topology, facts: ProxyFacts) -> Iterator[Contradiction | st
 
 
 def _flags(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contradiction]:
-    """Of the flags only those that this mode reads."""
+    """Compare the flags that this mode reads."""
     proxy = topology.proxy
     localhost = facts.localhost_nodeports if proxy.mode is ProxyMode.IPTABLES else None
     for key, declared, real in (
@@ -231,14 +231,14 @@ def _proxy_version(topology: Topology, facts: ProxyFacts, where: str) -> Iterato
 
 
 def _detect_local(facts: ProxyFacts) -> str | None:
-    """ClusterCIDR without a range detects nothing (cmd/kube-proxy/app/server_linux.go: getLocalDetectors)."""
+    """Return the mode; ClusterCIDR without a range is none (cmd/kube-proxy/app/server_linux.go: getLocalDetectors)."""
     if facts.detect_local == DetectLocal.CLUSTER_CIDR and not facts.cluster_cidrs:
         return DetectLocal.NONE
     return facts.detect_local
 
 
 def _node_port_addresses(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contradiction]:
-    """`primary` is the node's own address; kube-proxy puts that in its place."""
+    """Compare the addresses; for `primary`, kube-proxy inserts the node's own address."""
     if facts.node_port_addresses is None:
         return
     own = str(IPNetwork(topology.node(facts.node).address))

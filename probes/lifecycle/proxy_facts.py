@@ -69,7 +69,7 @@ def read_proxies(vantages: Mapping[str, Prober]) -> tuple[tuple[ProxyFacts, ...]
 def _ask(node: str, vantage: Prober) -> ProxyFacts:
     try:
         done = vantage.run(["sh", "-c", SCRIPT], "", TIMEOUT_S)
-    except TransportError:  # its cells say so too, with the reason
+    except TransportError:  # its cells report this too, with the reason
         return ProxyFacts(node)
     return parse(node, done.stdout)
 

@@ -98,6 +98,6 @@ def pools_late(look: Callable[[], tuple[TargetPool, ...]], seconds: float) -> Ca
         silent = [pool.service for pool in pools if pool.reported is None]
         if not silent or (same := unchanged.seconds(pools)) >= seconds:
             return ""
-        return f"the balancer of {', '.join(silent)} does not tell its pool, and has had {same:.0f} of {seconds:g} s"
+        return f"the balancer of {', '.join(silent)} does not report its pool, and has had {same:.0f} of {seconds:g} s"
 
     return check

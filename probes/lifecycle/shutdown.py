@@ -1,10 +1,10 @@
-"""End an interrupted run within SECONDS, whatever hangs, and with its namespace removed or named.
+"""End an interrupted run within SECONDS, even if something hangs, with its namespace removed or named.
 
 A signal (SIGINT, SIGTERM, SIGHUP) raises KeyboardInterrupt in the main thread, which then unwinds: this is the orderly
 end. Python runs signal handlers in the main thread only, and not while that is inside a blocking C call, so a thread
-of ours learns of the signal too (`signal.set_wakeup_fd`). It removes the run's namespace at once, which also ends the
+of ours gets the signal too (`signal.set_wakeup_fd`). It removes the run's namespace at once, which also ends the
 execs that others wait for, and ends the process when the time is up: at interpreter exit Python joins the threads of
-every ThreadPoolExecutor, however long they take. What was asked until then is in the journal.
+every ThreadPoolExecutor, however long they take. What was observed until then is in the journal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LISTENER = "hairpin-shutdown"
 
 
 class Removable(Protocol):
-    """What an interrupted run must not leave behind."""
+    """A thing that an interrupted run must not leave behind."""
 
     @property
     def namespace(self) -> str:
@@ -114,7 +114,7 @@ class Shutdown:
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         self.interrupted = self.interrupted or signal.Signals(number).name
-        if self._unwinding:  # another exception would hit whoever prints the end; the deadline holds all the same
+        if self._unwinding:  # another exception would interrupt printing the end; the deadline still holds
             return
         self._unwinding = True
         raise KeyboardInterrupt(self.interrupted)

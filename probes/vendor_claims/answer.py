@@ -68,7 +68,7 @@ class ClaimedAnswer(Model):
         answered = [ending for ending in all_of_them if ending.outcome is Outcome.OK]
         if (self.source or self.backend) and not answered:
             return False
-        return all(self._as_said(ending) for ending in answered)
+        return all(self._matches(ending) for ending in answered)
 
     def _reached(self, endings: tuple[Ending, ...]) -> bool:
         outcomes = {ending.outcome for ending in endings}
@@ -81,7 +81,7 @@ class ClaimedAnswer(Model):
             Reach.SPORADIC: Outcome.OK in outcomes and len(outcomes) > 1,
         }[self.reach]
 
-    def _as_said(self, ending: Ending) -> bool:
+    def _matches(self, ending: Ending) -> bool:
         if self.backend and ending.backend not in self.backend.split("|"):
             return False
         if self.source == "changed":

@@ -69,8 +69,8 @@ def promised(claim: Claim, case: Case) -> bool | None:
 
 def _wrong(assessment: Assessment, claim: Claim) -> Iterator[str]:
     case, rules = assessment.case, assessment.expectation.rules
-    told = " or ".join(sorted(describe(assessment.endings)))
-    where = f"{assessment.cell.id} in {case.world} at {assessment.version}: {told} ({', '.join(rules)})"
+    predicted = " or ".join(sorted(describe(assessment.endings)))
+    where = f"{assessment.cell.id} in {case.world} at {assessment.version}: {predicted} ({', '.join(rules)})"
     must = promised(claim, case)
     if claim.claim and must is not None and claim.claim.holds(assessment.endings) is not must:
         yield f"{where}, want {'' if must else 'not '}{claim.claim}"
@@ -122,10 +122,10 @@ def names(address: IPAddress, topology: Topology, target: IPAddress | None, own:
 
 def describe(endings: Iterable[Ending]) -> frozenset[str]:
     """Return endings as text, each source with its best name: `ok from vtep(n3) by web-a`."""
-    told = ((one.outcome.value, called(one), one.backend) for one in endings)
+    named = ((one.outcome.value, called(one), one.backend) for one in endings)
     return frozenset(
         " ".join([outcome, *([f"from {source}"] if source else []), *([f"by {backend}"] if backend else [])])
-        for outcome, source, backend in told
+        for outcome, source, backend in named
     )
 
 

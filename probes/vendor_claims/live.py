@@ -42,12 +42,12 @@ class Trial:
     def complaint(self, seen: Iterable[Ending]) -> str:
         """Return the contradiction between these endings and the claim, or an empty string."""
         found = tuple(seen)
-        told = " or ".join(sorted(describe(found)))
+        shown = " or ".join(sorted(describe(found)))
         claim = self.claim.claim
         if claim and self.must is not None and claim.holds(found) is not self.must:
-            return f"seen: {told}; {self.claim.standing.value}, so want {'' if self.must else 'not '}{claim}"
+            return f"seen: {shown}; {self.claim.standing.value}, so want {'' if self.must else 'not '}{claim}"
         if self.case.gives and not self.case.gives.holds(found):
-            return f"seen: {told}; want {self.case.gives}"
+            return f"seen: {shown}; want {self.case.gives}"
         return ""
 
 
@@ -60,22 +60,22 @@ def trials(topology: Topology) -> list[Trial]:
         for claim_id, claim in page.claims():
             for case in (*claim.cases, *claim.otherwise):
                 if not lacking[case.world] and topology.proxy_version in case.versions:
-                    for cell in _alike(page, case, here):
+                    for cell in _cells_with_same_prediction(page, case, here):
                         trial = Trial(page.name, claim_id, claim, case, cell, promised(claim, case))
                         found.setdefault((claim_id, trial.id), trial)
     return list(found.values())
 
 
-def _alike(page: Page, case: Case, here: Realm) -> Iterator[Cell]:
+def _cells_with_same_prediction(page: Page, case: Case, here: Realm) -> Iterator[Cell]:
     """Yield the cells of a case that this cluster has too, if its prediction is the same as in the claim's world."""
     there = {version[:2]: realm for version, realm in realms(page, case)}[here.topology.proxy_version[:2]]
     for asked in case.ask:
         theirs = there.cell(asked)
-        if theirs.id in here.cells and _told(there, theirs) == _told(here, here.cells[theirs.id]):
+        if theirs.id in here.cells and _describe(there, theirs) == _describe(here, here.cells[theirs.id]):
             yield here.cells[theirs.id]
 
 
-def _told(realm: Realm, cell: Cell) -> frozenset[str]:
+def _describe(realm: Realm, cell: Cell) -> frozenset[str]:
     return describe(endings(realm, cell, expect(realm.topology, realm.snapshot, cell)))
 
 

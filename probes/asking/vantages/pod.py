@@ -1,8 +1,8 @@
-"""A pod, asked by exec through the API server. The one door to `kubernetes.stream`.
+"""A pod, probed by exec through the API server. The one door to `kubernetes.stream`.
 
 `stream()` patches the ApiClient it is given (kubernetes-client/python#928), so every exec makes a client of its own. A
 v4 websocket cannot half-close stdin, so a command must know how much to read (`curl.py` uses `head -c`). The exit code
-comes as a Status object on the error channel; without it nobody knows whether the command ran to its end.
+comes as a Status object on the error channel; without it, it is unknown whether the command ran to its end.
 The frames are read here and not by `WSClient.run_forever`, which has no bound: it reads whatever a command prints.
 """
 
@@ -34,9 +34,9 @@ _FINAL = {"401", "403", "404"}
 
 
 class PodVantage:
-    """One container, asked by exec.
+    """One container, probed by exec.
 
-    `api_factory` returns a new `CoreV1Api`, on an ApiClient nobody else uses, each time it is called.
+    `api_factory` returns a new `CoreV1Api`, on an ApiClient of its own, each time it is called.
     """
 
     def __init__(

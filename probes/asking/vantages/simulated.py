@@ -1,8 +1,8 @@
-"""A vantage with no cluster behind it: each attempt is answered by a function handed in.
+"""A vantage without a cluster: a function that the caller gives answers each attempt.
 
-It reads the very curl batch a real vantage would get and speaks as curl does, so composing, reading, classifying and
-both rounds are the same code as on a cluster. Only the outcome, the source, the backend and the seconds of the Attempt
-handed back are told.
+It reads the curl batch that a real vantage would get and prints what curl would print. So composing, reading,
+classifying and the phases are the same code as on a cluster. Of the Attempt that the function returns, only outcome,
+source, backend and seconds are used.
 """
 
 from __future__ import annotations

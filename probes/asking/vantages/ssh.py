@@ -1,4 +1,4 @@
-"""A host, asked by SSH. The one door to paramiko.
+"""A host, probed by SSH. The one door to paramiko.
 
 Host keys are verified against a known_hosts file, always; login is by key file or agent, never by password. One
 connection is kept for all rounds, each command has a channel of its own. Opening the connection is tried twice; what
@@ -25,14 +25,14 @@ from topologies.common.waiting import Deadline
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of what our messages tell
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of what our messages report
 
 _CHUNK = 64 * 1024
 _KEEPALIVE = 5  # seconds between keepalives, so that a dead peer is noticed
 
 
 class SshVantage:
-    """One host, asked by SSH. `timeout` in seconds, for each step of the login.
+    """One host, probed by SSH. `timeout` in seconds, for each step of the login.
 
     `known_hosts`: an OpenSSH file (default ~/.ssh/known_hosts); `key`: a private key file, else the agent's keys.
     """

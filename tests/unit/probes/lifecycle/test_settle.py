@@ -41,7 +41,7 @@ def test_one_that_does_not_tell_has_its_time_from_the_last_change_of_health(time
     healthy: tuple[str, ...] = ()
     check = pools_late(lambda: (TargetPool("web", None, healthy),), 30)
 
-    assert "web does not tell its pool, and has had 0 of 30 s" in check()
+    assert "web does not report its pool, and has had 0 of 30 s" in check()
     time.now += 29
     healthy = BOTH
     assert "0 of 30 s" in check()
