@@ -4,9 +4,9 @@ plan/           topology -> cells. Pure.
 oracle/         cell -> expectation, by kube-proxy's rules. Pure.
 asking/         cells -> observations. Knows no expectation.
 judging/        expectation x observation -> verdict. Pure.
-lifecycle/      what a run does before and after it asks.
+lifecycle/      what a run does before and after it probes.
 vendor_claims/  the vendors' documented tables, as data.
 
-session.py is one run without pytest, shared_answers.py lets xdist's processes ask once, plugin.py is pytest's side.
-observation.py is what every attempt got. Start with session.py.
+session.py is a live run without pytest, plugin.py the pytest plugin. shared_answers.py and shared_verdicts.py let one
+process of pytest-xdist probe and judge for all. observation.py has the results of attempts. Start with session.py.
 """

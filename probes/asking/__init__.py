@@ -1,7 +1,7 @@
-"""Cells -> observations: one batch of curl per vantage, all vantages at once. Never sees what is expected.
+"""Cells -> observations: batches of curl at every vantage, all vantages at once. Never sees what is expected.
 
-schedule.py is the order, runner.py the loop, vantage_run.py what one vantage was asked and answered. batch.py,
-curl.py, transfers.py and classify.py go from requests to attempts. icmp_rate_limit.py confirms timeouts; budget.py,
-load_meter.py and low_load.py keep our own load out of the verdicts. Imports neither the oracle nor judging. Start
-with runner.py.
+schedule.py is the order of the phases (phase.py is one of them), runner.py the loop over them, vantage_run.py one
+vantage's questions and attempts. icmp_rate_limit.py and low_load.py make the phases that depend on results. batch.py,
+curl.py, transfers.py and classify.py go from requests to attempts. budget.py and load_meter.py keep our own load out of
+the verdicts. Imports neither the oracle nor judging. Start with schedule.py.
 """
