@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from probes.judging.compare import JudgedCell
     from probes.observation import Observation
     from probes.plan.cell import Cell
     from topologies.schema.topology import Topology
@@ -113,6 +114,10 @@ class SharedJudge(Judge):
         if cell.id not in self.derived:
             self.derived[cell.id] = _EXPECTATION.validate_python(shared["expectation"])
         return self.derived[cell.id]
+
+    def case(self, cell: Cell) -> JudgedCell:
+        """Return a cell with its expectation and its observation, which only the shared answers have."""
+        return self.own.case(cell)
 
     def observation(self, cell: Cell) -> Observation:
         """Return what was observed, which only the shared answers have."""

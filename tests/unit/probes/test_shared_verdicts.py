@@ -60,6 +60,7 @@ def test_a_worker_judges_what_it_cannot_read(judge: Judge, tmp_path: Path, line:
     assert read is not None
     assert read(FAULTY, Facet.REACHABILITY) == judge(FAULTY, Facet.REACHABILITY)
     assert read.expectation(FAULTY) == judge.expectation(FAULTY)
+    assert read.case(CELLS[1]) is judge.case(CELLS[1])
 
 
 @pytest.mark.parametrize("text", [None, "", "no JSON\n"])
