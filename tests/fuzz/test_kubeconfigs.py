@@ -115,7 +115,7 @@ CHANGES: tuple[Callable[[Any, random.Random], None], ...] = (replaced, replaced,
 
 def mutated(number: int) -> bytes:
     """The octets of one mutated kubeconfig."""
-    chance = random.Random(number)  # noqa: S311 - cases, no secrets
+    chance = random.Random(number)
     document: Any = yaml.safe_load(yaml.safe_dump(GOOD))
     for _ in range(chance.randint(1, 3)):
         try:

@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
     command = [sys.executable, "-m", "pytest", "-q", "--simulate", f"--topology={NAME}", f"--out={out}"]
     command += ["-k", "n3-to-web.clusterip or to-web.endpoint"]
-    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - our own command
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     folder = (out / "last").resolve()
     (page,) = (page for page in pages() if page.name == "flannel")
     assert main(["diff", str(folder), str(folder), "-o", os.devnull]) == 0  # imports are not timed
@@ -85,7 +85,7 @@ def test_a_tampered_run_is_read_or_refused_in_words(
     for case in bounds.rounds(RUNS):
         if case % 6 != part:
             continue
-        chance = random.Random(f"run {case}")  # noqa: S311 - no secret
+        chance = random.Random(f"run {case}")
         path = tmp_path / "run.json"
         path.write_bytes(spoilt(content, chance))
         sides = [str(path), str(made)] if chance.random() < 0.5 else [str(made), str(path)]
@@ -142,7 +142,7 @@ def test_a_tampered_journal_is_read_as_far_as_it_goes(made: Path, tmp_path: Path
     for case in bounds.rounds(JOURNALS):
         if case % 2 != part:
             continue
-        chance = random.Random(f"journal {case}")  # noqa: S311 - no secret
+        chance = random.Random(f"journal {case}")
         folder = tmp_path / str(case)
         folder.mkdir()
         (folder / journal.MAIN).write_bytes(torn(content, chance))

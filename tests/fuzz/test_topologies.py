@@ -126,7 +126,7 @@ def predict_some(topology: Topology, chance: random.Random) -> None:
 def test_a_mutated_file_is_a_topology_or_one_error() -> None:
     loaded = refused = 0
     for number in rounds(5_000):
-        chance = random.Random(SEED * 1_000_000 + number)  # noqa: S311 - seeded on purpose
+        chance = random.Random(SEED * 1_000_000 + number)
         tree = yaml.safe_load(chance.choice(TEXTS))
         for _ in range(chance.choice([0, 1, 1, 2, 4])):
             mutate(tree, chance)
@@ -158,7 +158,7 @@ def assert_readable(error: TopologyError) -> None:
 def test_a_mutated_override_is_a_topology_or_one_error() -> None:
     library = names()
     for number in rounds(2_000):
-        chance = random.Random(SEED * 2_000_000 + number)  # noqa: S311 - seeded on purpose
+        chance = random.Random(SEED * 2_000_000 + number)
         name = chance.choice(library)
         tree = yaml.safe_load((LIBRARY / f"{name}.yaml").read_text(encoding="utf-8"))
         pairs = [override(tree, chance) for _ in range(chance.choice([1, 1, 2, 3]))]

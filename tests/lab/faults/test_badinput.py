@@ -70,18 +70,18 @@ def test_an_api_server_that_dies_takes_the_cells_of_the_pods(tmp_path: Path) -> 
 
 def simulated(*more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "--topology=lab-small", "--simulate", "-q", "-k", "ext-e1", *more]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603 - our own command
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize("kilobytes", [4, 64, 512])
 def test_a_full_disk_is_told_and_loses_no_verdict(kilobytes: int, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", out], check=True)  # noqa: S603, S607 - in a test
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", out], check=True)
     try:
         done = simulated(f"--out={out}")
     finally:
-        subprocess.run(["umount", out], check=True)  # noqa: S603, S607 - likewise
+        subprocess.run(["umount", out], check=True)
 
     told = done.stdout + done.stderr
     assert "No space left on device" in told, told
@@ -110,7 +110,7 @@ def test_without_root_the_lab_says_so_and_what_to_do(cache: str, tmp_path: Path)
     env = {**os.environ, "HAIRPIN_CACHE": str(home)}
     command = [sys.executable, "-c", AS_NOBODY, "up", "--topology", "lab-small"]
 
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
     assert "root" in done.stderr

@@ -49,4 +49,4 @@ def test_what_is_broken_turns_exactly_its_own_cells_red(mutation: str, topology:
     assert told["kept"], "the damage was repaired while it was asked"
     assert told["foreseen"], "a mutation nobody could notice proves nothing"
     assert not differences(told), differences(told)
-    print(f"{mutation}: {len(told['seen'])} of {told['cells']} cells red, all foreseen")  # noqa: T201 - with -s
+    print(f"{mutation}: {len(told['seen'])} of {told['cells']} cells red, all foreseen")

@@ -43,7 +43,7 @@ def test_what_is_broken_under_ipvs_turns_exactly_its_own_cells_red(mutation: str
     assert told["kept"], "the damage was repaired while it was asked"
     assert told["foreseen"], "a mutation nobody could notice proves nothing"
     assert not differences(told), differences(told)
-    print(f"{mutation}: {len(told['seen'])} of {told['cells']} cells red, all foreseen")  # noqa: T201 - with -s
+    print(f"{mutation}: {len(told['seen'])} of {told['cells']} cells red, all foreseen")
 
 
 def test_ipvs_answers_a_connection_of_no_service_from_the_address_of_one_that_is_over(topology: Path) -> None:

@@ -65,7 +65,7 @@ def ask(file: Path, *options: str, **changed: Any) -> Ran:
     given = [f"--topology={trap}", f"--kubeconfig={kubeconfig}", f"--out={out}", "-p", "no:cacheprovider", "-q"]
     command = Sandbox.find(NAME).enter_command("cp", [sys.executable, "-m", "pytest", *given, *options])
     began = monotonic()
-    done = subprocess.run(  # noqa: S603 - our own suite
+    done = subprocess.run(
         command,
         cwd=ROOT,
         env=Sandbox.find(NAME).environment(),
@@ -78,7 +78,7 @@ def ask(file: Path, *options: str, **changed: Any) -> Ran:
     lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
     said = [line.strip("! ") for line in lines if "NOT TESTED: " in line or "could not be tested" in line]
     ran = Ran(done.returncode, said[0] if said else "", seconds, done.stdout + done.stderr, verdicts(out))
-    print(f"exit {ran.code} after {ran.seconds:.1f} s: {ran.first}")  # noqa: T201 - what issue 9 wants to be printed
+    print(f"exit {ran.code} after {ran.seconds:.1f} s: {ran.first}")
     return ran
 
 
@@ -113,7 +113,7 @@ def ours() -> list[str]:
 def held_port() -> Iterator[None]:
     """Something that is not ours listens at port 9090 of n1, where host-a wants to, and answers nothing."""
     command = Sandbox.find(NAME).enter_command("n1", [sys.executable, "-c", HELD])
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:  # noqa: S603 - ours
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
         assert holder.stdin
         assert holder.stdout.readline() == "held\n"

@@ -67,7 +67,7 @@ class Place:
     def start(self, out: Path, *more: str, **env: str) -> subprocess.Popen[str]:
         sandbox = Sandbox.find(NAME)
         command = [sys.executable, "-m", "pytest", "-q", f"--topology={self.topology}", f"--out={out}", *more]
-        return subprocess.Popen(  # noqa: S603 - our own command
+        return subprocess.Popen(
             sandbox.enter_command("cp", command),
             cwd=ROOT,
             env=sandbox.environment() | env,
@@ -104,9 +104,7 @@ class Place:
     def hairpin(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         sandbox = Sandbox.find(NAME)
         command = sandbox.enter_command("cp", [sys.executable, "-m", "hairpin", *arguments])
-        return subprocess.run(  # noqa: S603 - our own command
-            command, cwd=ROOT, env=sandbox.environment(), text=True, capture_output=True, check=False
-        )
+        return subprocess.run(command, cwd=ROOT, env=sandbox.environment(), text=True, capture_output=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +129,7 @@ def test_a_whole_run_names_nothing_left_and_leaves_nothing(place: Place, lasts: 
 
 @pytest.mark.parametrize("number", range(INTERRUPTS))
 def test_ctrl_c_at_any_moment(number: int, place: Place, lasts: float, tmp_path: Path) -> None:
-    moment = random.Random(f"{SEED} {number}").uniform(0.5, lasts)  # noqa: S311 - a moment, no secret
+    moment = random.Random(f"{SEED} {number}").uniform(0.5, lasts)
     process = place.start(tmp_path)
     sleep(moment)
     began = monotonic()
@@ -141,7 +139,7 @@ def test_ctrl_c_at_any_moment(number: int, place: Place, lasts: float, tmp_path:
     left = place.left()
 
     told = f"Ctrl-C after {moment:.1f} of {lasts:.1f} s: exit {ran.code} {ran.seconds:.1f} s later, left {left}"
-    print(f"\n{number}: {told}")  # noqa: T201 - twenty of them take their time
+    print(f"\n{number}: {told}")
     assert ran.seconds < ENDS_S, ran
     assert all(f"namespace {name} is left behind" in ran.out + ran.err for name in left), ran
     if (tmp_path / "last" / "run.json").exists():
@@ -316,7 +314,7 @@ def test_a_control_plane_that_stops_answering_while_it_asks(
             os.kill(pid, signal.SIGCONT)
     place.hairpin("clean", "--all")
 
-    print(f"\n{daemon} stopped: exit {ran.code} after {ran.seconds:.1f} s: {ran.first}")  # noqa: T201 - for the note
+    print(f"\n{daemon} stopped: exit {ran.code} after {ran.seconds:.1f} s: {ran.first}")
     assert ran.code in {0, 1, 6}, ran  # 0: it had asked everything
     assert f"namespace {left} is left behind" in ran.out + ran.err or not place.left(), ran
     assert "Traceback" not in ran.out + ran.err
@@ -337,7 +335,7 @@ def test_a_user_without_rights_on_the_machine(place: Place, tmp_path: Path) -> N
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *reads]
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--out={tmp_path}/out"]
     more = [f"--topology={place.topology}", f"--kubeconfig={config}", "-k", "pod-n1 and web-np"]
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         sandbox.enter_command("cp", [*as_nobody, *pytest_, *more]),
         cwd=ROOT,
         env=sandbox.environment() | {"HOME": "/nonexistent"},

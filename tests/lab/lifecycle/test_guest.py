@@ -1,6 +1,5 @@
 """A real guest: holds the workers, is asked the matrix, ends with whoever wanted it. Needs root; builds a kernel."""
 
-# ruff: noqa: S603 - our own commands
 from __future__ import annotations
 
 import json

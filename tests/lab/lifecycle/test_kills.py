@@ -51,7 +51,7 @@ class Demo:
     def start(self) -> subprocess.Popen[bytes]:
         env = {**os.environ, "PYTEST_ADDOPTS": f"--out={self.out}"}
         with (self.out.parent / "said").open("wb") as said:
-            return subprocess.Popen(  # noqa: S603 - our own command
+            return subprocess.Popen(
                 ["/usr/bin/make", "demo", f"TOPOLOGY={self.topology}"],
                 cwd=ROOT,
                 env=env,
@@ -65,10 +65,10 @@ class Demo:
 
 
 def down() -> None:
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [sys.executable, "-m", "topologies.lab", "down", NAME], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    print(done.stderr, end="")  # noqa: T201 - at once: fifty kills take their time
+    print(done.stderr, end="")
     assert done.returncode == 0
 
 
@@ -91,7 +91,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_killed_demo_leaves_no_trace_and_a_readable_run(number: int, demo: Demo) -> None:
-    chance = random.Random(f"{SEED} {number}")  # noqa: S311 - moments, no secrets
+    chance = random.Random(f"{SEED} {number}")
     moment, which = chance.uniform(0, demo.lasts), chance.choice(["all", "make", "pytest", *DAEMONS])
     known, process = demo.runs(), demo.start()
     sleep(moment)
@@ -104,7 +104,7 @@ def test_a_killed_demo_leaves_no_trace_and_a_readable_run(number: int, demo: Dem
     down()
 
     left = changes(demo.before, traces(NAME))
-    print(f"\n{number}: {which} after {moment:.1f} of {demo.lasts:.1f} s: {told(demo.runs() - known)}; left: {left}")  # noqa: T201 - see above
+    print(f"\n{number}: {which} after {moment:.1f} of {demo.lasts:.1f} s: {told(demo.runs() - known)}; left: {left}")
     assert not left
 
 

@@ -113,7 +113,7 @@ def test_a_program_inside_keeps_the_machines_files_and_our_directory(small: lab.
     command = [sys.executable, "-m", "topologies.lab", "exec", "--topology", small.name]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
 
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [*command, "--", "sh", "-c", "echo $HAIRPIN_INSIDE > written; ip -o address"],
         cwd=tmp_path,
         env=env,
@@ -173,11 +173,9 @@ def test_down_leaves_no_trace_and_may_be_said_twice(small: lab.RunningLab, befor
     assert not changes(before, traces(NAME))
 
 
-@pytest.mark.parametrize("moment", [round(random.Random(SEED + n).uniform(0.1, 7), 2) for n in range(6)])  # noqa: S311
+@pytest.mark.parametrize("moment", [round(random.Random(SEED + n).uniform(0.1, 7), 2) for n in range(6)])
 def test_up_may_be_killed_at_any_moment(moment: float, before: dict[str, set[str]]) -> None:
-    child = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-c", UP], cwd=ROOT, stdout=subprocess.DEVNULL
-    )
+    child = subprocess.Popen([sys.executable, "-c", UP], cwd=ROOT, stdout=subprocess.DEVNULL)
     sleep(moment)
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -193,10 +191,10 @@ def test_what_exec_started_ends_with_the_lab(verb: list[str], small: lab.Running
     mark = f"777{os.getpid()}"
     command = [sys.executable, "-m", "topologies.lab", verb[0], "--topology", small.name, *verb[1:]]
     script = f"setsid sleep {mark} & sleep {mark}"
-    child = subprocess.Popen([*command, "--", "sh", "-c", script], cwd=ROOT)  # noqa: S603 - ours
+    child = subprocess.Popen([*command, "--", "sh", "-c", script], cwd=ROOT)
 
     def sleeping() -> list[str]:
-        done = subprocess.run(["pgrep", "-f", f"sleep {mark}$"], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        done = subprocess.run(["pgrep", "-f", f"sleep {mark}$"], capture_output=True, text=True, check=False)
         return done.stdout.split()
 
     until(unmet(lambda: len(sleeping()) >= 2), Deadline(20), "both programs")

@@ -40,7 +40,5 @@ def asked(program: str, topology: Path, what: str) -> dict[str, Any]:
     """What `mutated.py` or `troubles.py` tells; its progress is shown if the test fails."""
     sandbox = Sandbox.find(load(str(topology)).name)
     command = sandbox.enter_command("cp", [sys.executable, "-m", f"tests.lab.support.{program}", str(topology), what])
-    done = subprocess.run(  # noqa: S603 - our own command
-        command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=600
-    )
+    done = subprocess.run(command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=600)
     return dict(json.loads(done.stdout))

@@ -54,7 +54,7 @@ def main(name: str, port: int) -> None:
 
     options = session.Options(connect_timeout=4, settle_timeout=180)
     session.conduct(topology, [], there.run, options, progress=tell, before_asking=ask)
-    print(json.dumps(told))  # noqa: T201 - the answer
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":

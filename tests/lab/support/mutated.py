@@ -96,7 +96,7 @@ class There:
 class Whole:
     """Nothing broken: what the others are made of."""
 
-    def inside(self, there: There) -> AbstractContextManager[object]:  # noqa: ARG002 - see Mutation
+    def inside(self, there: There) -> AbstractContextManager[object]:
         return nullcontext()
 
     def break_it(self, there: There, known: Answers) -> None: ...
@@ -107,10 +107,10 @@ class Whole:
     def topology(self, topology: Topology) -> Topology:
         return topology
 
-    def bend(self, name: str, answer: Any, conn: Connection) -> Any:  # noqa: ARG002 - see Mutation
+    def bend(self, name: str, answer: Any, conn: Connection) -> Any:
         return answer
 
-    def kept(self, there: There) -> bool:  # noqa: ARG002 - see Mutation
+    def kept(self, there: There) -> bool:
         return True
 
 
@@ -127,7 +127,7 @@ class DeletedJump(Whole):
     def found(self, there: There) -> list[str]:
         return there.rules(self.node, self.chain, f"{there.cluster.namespace}/{self.service}:http", f"-j {self.jump}")
 
-    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+    def break_it(self, there: There, known: Answers) -> None:
         for line in self.found(there):
             there.on(self.node, "iptables", "-t", "nat", *shlex.split(line.replace("-A", "-D", 1)))
 
@@ -148,7 +148,7 @@ class NoMasquerade(Whole):
     def found(self, there: There) -> list[str]:
         return there.rules(self.node, "KUBE-POSTROUTING", "-j MASQUERADE")
 
-    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+    def break_it(self, there: There, known: Answers) -> None:
         for line in self.found(there):
             there.on(self.node, "iptables", "-t", "nat", *shlex.split(line.replace("-A", "-D", 1)))
 
@@ -166,7 +166,7 @@ class FlippedPolicy(Whole):
 
     service: str
 
-    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+    def break_it(self, there: There, known: Answers) -> None:
         change = {"spec": {"externalTrafficPolicy": "Cluster"}}
         there.cluster.core.patch_namespaced_service(self.service, there.cluster.namespace, change)
         again = Settled(there.cluster, first=MARKS)

@@ -45,7 +45,7 @@ class FlushedServer(Unserved):
     def server(self, there: There) -> str:
         return f"{self.address(there)}:80"
 
-    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+    def break_it(self, there: There, known: Answers) -> None:
         there.on(self.node, "ipvsadm", "-D", "-t", self.server(there))
 
     def bend(self, name: str, answer: Any, conn: Connection) -> Any:
@@ -65,7 +65,7 @@ class UnboundAddress(Unserved):
     def bound(self, there: There) -> bool:
         return f" {self.address(there)}/32 " in there.on(self.node, "ip", "-o", "address", "show", "kube-ipvs0")
 
-    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+    def break_it(self, there: There, known: Answers) -> None:
         there.on(self.node, "ip", "address", "delete", f"{self.address(there)}/32", "dev", "kube-ipvs0")
 
     def bend(self, name: str, answer: Any, conn: Connection) -> Any:
@@ -83,7 +83,7 @@ class NoCniMasquerade(Whole):
         ours = str(there.topology.cni.pod_cidr)
         return there.rules(node, "POSTROUTING", ours, "-j MASQUERADE")
 
-    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+    def break_it(self, there: There, known: Answers) -> None:
         for node in there.topology.nodes:
             for line in self.found(there, node.name):
                 there.on(node.name, "iptables", "-t", "nat", *shlex.split(line.replace("-A", "-D", 1)))

@@ -59,7 +59,7 @@ class NoCurl(Whole):
 
     node: str
 
-    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+    def break_it(self, there: There, known: Answers) -> None:
         roots = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
         there.on(self.node, "sh", "-c", f"rm {roots}/*/rootfs/usr/bin/curl || ls {roots}/*/rootfs/bin/curl")
 
@@ -70,14 +70,14 @@ class DeadWorker(Whole):
 
     node: str
 
-    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+    def break_it(self, there: There, known: Answers) -> None:
         killed(f"topologies.lab.worker.init .*/labs/{there.topology.name} {self.node}$")
 
 
 class DeadApi(Whole):
     """The API server is killed."""
 
-    def break_it(self, there: There, known: Answers) -> None:  # noqa: ARG002 - see Mutation
+    def break_it(self, there: There, known: Answers) -> None:
         killed(f"kube-apiserver .*/labs/{there.topology.name}/")
 
 

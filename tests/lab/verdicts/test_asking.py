@@ -44,9 +44,9 @@ def told(topology: Path) -> dict[str, Any]:
     """The `run.json` of one whole run."""
     out = topology.parent / "out"
     command = [sys.executable, "-m", "pytest", "-q", f"--topology={topology}", f"--out={out}", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - our own suite
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     found: dict[str, Any] = json.loads((out / "last" / "run.json").read_text())
-    print(found["timings"], done.stdout[-300:])  # noqa: T201 - seconds are told, never asserted: the machine may be busy
+    print(found["timings"], done.stdout[-300:])
     return found
 
 

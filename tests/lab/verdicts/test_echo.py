@@ -23,7 +23,7 @@ def test_a_real_agnhost_answers_as_the_parser_wants() -> None:
     with closed() as http, closed() as udp:
         ports = http.port, udp.port
     command = [str(agnhost), "netexec", f"--http-port={ports[0]}", f"--udp-port={ports[1]}"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: _not_open(ports[0]), Deadline(10), "agnhost listens")
         asks = [curl.Ask(Target(LOOPBACK, ports[0]), 50)]

@@ -77,9 +77,7 @@ def asked(topology: Path) -> dict[str, list[str]]:
     """The cells of each verdict, by verdict; what was wrong about those that did not pass."""
     sandbox = Sandbox.find(NAME)
     command = sandbox.enter_command("cp", [sys.executable, "-m", "tests.lab.support.whole", str(topology)])
-    done = subprocess.run(  # noqa: S603 - our own command
-        command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=300
-    )
+    done = subprocess.run(command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=300)
     return dict(json.loads(done.stdout))
 
 
@@ -90,7 +88,7 @@ def test_a_cluster_on_this_network_does_what_the_rules_say(network: str, tmp_pat
 
     assert set(verdicts) == {"pass"}, "\n\n".join(verdicts.get("fail", []) + verdicts.get("inconclusive", []))
     assert len(verdicts["pass"]) > MANY
-    print(network, len(verdicts["pass"]), "cells")  # noqa: T201 - with -s
+    print(network, len(verdicts["pass"]), "cells")
 
 
 OWN = ROOT / "tests" / "unit" / "probes" / "oracle" / "cases" / "lab-node-ips.yaml"

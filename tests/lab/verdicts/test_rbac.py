@@ -60,7 +60,7 @@ def kubeconfig(topology: Path) -> Path:
 def test_a_run_passes_with_the_documented_rights(topology: Path, kubeconfig: Path, tmp_path: Path) -> None:
     pytest_run = [sys.executable, "-m", "pytest", f"--topology={topology}", f"--kubeconfig={kubeconfig}"]
     chosen = ["-q", "-k", "pod-n1 and web-np", f"--out={tmp_path}"]
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         Sandbox.find(NAME).enter_command("cp", [*pytest_run, *chosen]),
         cwd=ROOT,
         capture_output=True,

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 def run(topology: Path, out: Path, workers: int) -> Run:
     command = [sys.executable, "-m", "pytest", f"--topology={topology}", f"--out={out}", "-q", f"-n{workers}"]
     command += ["--connect-timeout=4"]  # a busy machine is no silent Service
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (out / "last").exists(), done.stdout + done.stderr
     return load(out / "last")
 
@@ -37,4 +37,4 @@ def test_the_verdicts_do_not_depend_on_the_workers(tmp_path: Path) -> None:
     assert all(run.complete for run in runs.values())
     assert verdicts[0] == verdicts[2] == verdicts[4]
     assert set(verdicts[0]) == set(runs[0].plan)
-    print({workers: (len(told), sorted(set(told.values()))) for workers, told in verdicts.items()})  # noqa: T201 - with -s
+    print({workers: (len(told), sorted(set(told.values()))) for workers, told in verdicts.items()})

@@ -73,7 +73,7 @@ def test_near_matches_know_camel_case_and_parts(word: str, near: list[str]) -> N
 
 
 def ended(arguments: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
-    done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own command
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         [*HAIRPIN, *arguments],
         cwd=ROOT,
         capture_output="stdout" not in more,

@@ -284,7 +284,7 @@ def test_a_run_differs_from_its_prediction_exactly_where_its_verdict_is_fail(nam
     """Cells are bent at random: silence, a part of it, refusals, another source, one backend only."""
     topology = load(name)
     cells = list(plan(topology).cells)
-    chance_of = random.Random(name)  # noqa: S311 - no secret
+    chance_of = random.Random(name)
     bends = [silent, partly, refused, stranger, lonely]
     bent = {cell.id: chance_of.choice(bends) for cell in cells if chance_of.random() < 0.5}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,9 @@ from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Run
 from reports.records.schema import Address, CellKey, Expected, ExpectedPath, Observed, Try
 from topologies.loading.load import load
-from topologies.schema.topology import Topology  # noqa: TC001 - the fixture's type
+
+if TYPE_CHECKING:
+    from topologies.schema.topology import Topology
 
 CELL = CellKey(
     id="pod-n1-to-web.nodeport.n2-v4-tcp",

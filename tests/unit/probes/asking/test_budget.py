@@ -67,7 +67,8 @@ def test_connections_are_returned_by_a_batch_that_dies() -> None:
 
     def die() -> None:
         with budget.connections("v", 10):
-            raise UnusableError("gone")  # noqa: EM101
+            message = "gone"
+            raise UnusableError(message)
 
     with pytest.raises(UnusableError):
         start(die).result(5)

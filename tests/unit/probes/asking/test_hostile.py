@@ -51,7 +51,7 @@ class BoundedVantage:
     ) -> Completed:
         gate()
         self.asked.append(stdin)
-        done = subprocess.run(  # noqa: S603 - our own batch; the limit must be the child's alone
+        done = subprocess.run(
             command,
             input=stdin.encode(),
             capture_output=True,

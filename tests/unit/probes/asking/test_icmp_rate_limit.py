@@ -196,7 +196,8 @@ def test_a_wave_that_could_not_be_asked_proves_nothing() -> None:
             self, command: Sequence[str], stdin: str, timeout: float, gate: Callable[[], object] = at_once
         ) -> Completed:
             if self.waves:
-                raise UnusableError("gone")  # noqa: EM101
+                message = "gone"
+                raise UnusableError(message)
             return super().run(command, stdin, timeout, gate)
 
     [silent] = ask_kernel(Dies(tokens=0), *limited([80]))

@@ -47,7 +47,7 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("together", [0, 1])
 @pytest.mark.parametrize("moment", [0.0, 0.4, 1.2])
 def test_ctrl_c_ends_the_process_at_once(moment: float, together: int) -> None:
-    with subprocess.Popen(  # noqa: S603 - our own script
+    with subprocess.Popen(
         [sys.executable, "-c", ASKING.replace("TOGETHER", str(together))],
         cwd=ROOT,
         stdout=subprocess.PIPE,

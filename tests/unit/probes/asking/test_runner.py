@@ -174,7 +174,8 @@ def test_trouble_in_the_sample_keeps_the_scouts() -> None:
         ) -> Completed:
             gate()  # the sample's command may have been started before the scout's
             if self.runs:
-                raise UnusableError("gone")  # noqa: EM101
+                message = "gone"
+                raise UnusableError(message)
             return super().run(command, stdin, timeout, gate)
 
     asked = [question(80, sticky=True)]

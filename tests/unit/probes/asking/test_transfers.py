@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from probes.asking import curl, transfers
+from probes.asking.batch import ATTEMPTS_MAX
 from probes.asking.classify import UnclearError, attempt
 from probes.asking.curl import Ask, Transfer
 from probes.asking.vantages.base import OUTPUT_MAX, TornError, UnusableError
@@ -243,8 +244,6 @@ def test_reasons_that_do_not_fit_their_records_are_nobodys() -> None:
 
 
 def test_the_largest_batch_prints_less_than_is_read_back() -> None:
-    from probes.asking.batch import ATTEMPTS_MAX  # noqa: PLC0415 - the only test here that looks beyond the reader
-
     verbose = (
         f"* connect to 127.0.0.1 port 80 from 127.0.0.1 port 33000 failed: {'Connection refused'}\n* {COULD_NOT}\n"
     )

@@ -56,7 +56,7 @@ class Run:
         command = [sys.executable, "-m", "pytest", "-q", f"--topology={topology}", f"--kubeconfig={self.kubeconfig}"]
         chosen = ["-k", "pod-n1 and web-np", f"--out={self.folder / 'out'}", "--balancer-settle=0"]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
+        self._process = subprocess.Popen(
             [*command, *chosen, *more], cwd=ROOT, text=True, start_new_session=True, **streams
         )
 
@@ -288,7 +288,7 @@ shutdown.end()
 def test_threads_that_still_print_do_not_abort_the_end() -> None:
     """The interpreter aborts if one of them holds the lock of stderr while it ends."""
     codes = {
-        subprocess.run(  # noqa: S603 - our own command
+        subprocess.run(
             [sys.executable, "-c", THREAD_AT_THE_END], cwd=ROOT, stderr=subprocess.DEVNULL, check=False
         ).returncode
         for _ in range(8)

@@ -37,7 +37,7 @@ DRAWN = 60
 @cache
 def clusters() -> tuple[Topology, ...]:
     """Yield small clusters with and without pod ranges, pods on the nodes' network, and Services at node addresses."""
-    random = Random(904)  # noqa: S311 - reproducible, not for secrets
+    random = Random(904)
     drawn = (Topology.model_validate(_drawn(random)) for _ in count())
     return tuple(islice((topology for topology in drawn if not complaints(topology)), DRAWN))
 

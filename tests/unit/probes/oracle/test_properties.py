@@ -85,7 +85,7 @@ CLUSTERS, CELLS_EACH = 10_500, 3
 def clusters() -> Iterator[tuple[str, Topology, Snapshot]]:
     """Yield different environments, drawn with a fixed seed, with endpoints in every condition."""
     seen: set[tuple[object, ...]] = set()
-    random = Random(1202)  # noqa: S311 - reproducible, not for secrets
+    random = Random(1202)
     while len(seen) < CLUSTERS:
         lab, (mode, version) = random.choice(sorted(BASES)), random.choice(PROXIES)
         drawn = {part: {key: random.choice(values) for key, values in keys.items()} for part, keys in SPACE.items()}
@@ -109,7 +109,7 @@ def _made(
 @cache
 def _snapshots(lab: str, status: BalancerStatus) -> tuple[Snapshot, ...]:
     """Return twenty cells, each endpoint in some condition. Addresses exist even without a load balancer."""
-    random = Random(lab + status)  # noqa: S311 - as above
+    random = Random(lab + status)
     base = BASES[lab]
     there = declared(
         base.model_copy(update={"load_balancer": base.load_balancer.model_copy(update={"status": status})})

@@ -28,9 +28,7 @@ def asked(tmp_path: Path, *more: str) -> tuple[subprocess.Popen[bytes], int]:
     observed = tmp_path / "observed"
     command = [sys.executable, "-m", "pytest", *ASKING, f"--out={tmp_path}", f"--kubeconfig={observed}", *more]
     with (tmp_path / "output").open("wb") as output:
-        run = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
-        )
+        run = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
     until(
         lambda: "" if observed.exists() or run.poll() is not None else "nothing observed",
         Deadline(60),

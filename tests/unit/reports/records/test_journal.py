@@ -136,7 +136,7 @@ for number, record in enumerate(worlds.records(6)):
 def test_a_killed_process_leaves_every_judged_record(folder: Path) -> None:
     path = os.pathsep.join(sys.path)
     command = [sys.executable, "-c", KILLED, str(folder)]
-    died = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False)  # noqa: S603 - our own text
+    died = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False)
 
     assert died.returncode == -signal.SIGKILL
     assert list(recover(folder).records) == RECORDS[:4]

@@ -127,7 +127,7 @@ def test_secret_keys_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     pki.write_ssh(tmp_path / "ssh", {})
 
     keys = [*(tmp_path / "pki").glob("*.key"), tmp_path / "ssh" / "id_ed25519"]
-    assert {oct(os.stat(key).st_mode & 0o777) for key in keys} == {"0o600"}  # noqa: PTH116
+    assert {oct(key.stat().st_mode & 0o777) for key in keys} == {"0o600"}
     run(["openssl", "verify", "-CAfile", f"{tmp_path}/pki/ca.crt", f"{tmp_path}/pki/kubelet-client.crt"])
 
 

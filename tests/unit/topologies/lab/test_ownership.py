@@ -179,7 +179,7 @@ def test_only_what_the_images_name_themselves_is_removed_from_the_cache(
 
 
 def test_the_command_line_prints_one_line_and_no_traceback(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [sys.executable, "-m", "topologies.lab", "down", str(tmp_path)],
         cwd=ROOT,
         env={**os.environ, "HAIRPIN_CACHE": str(tmp_path / "cache")},

@@ -44,7 +44,7 @@ def holder(state: State, began: float, *argv: str) -> subprocess.Popen[str]:
     """A process that ties the lab to itself and then becomes `argv`."""
     env = {**os.environ, "HAIRPIN_CACHE": str(state.root.parents[1]), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", HOLDER, repr(began), *argv]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

@@ -56,7 +56,7 @@ class Daemon:
 def daemon(folder: Path) -> Iterator[Daemon]:
     for name in ("host", "user", "stranger"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
-        subprocess.run(command, check=True)  # noqa: S603 - our own keys
+        subprocess.run(command, check=True)
     with closed() as free:
         port = free.port
     (folder / "config").write_text(CONFIG.format(port=port, folder=folder))
@@ -65,7 +65,7 @@ def daemon(folder: Path) -> Iterator[Daemon]:
     (folder / "known_none").write_text("")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
-    process = subprocess.Popen([str(SSHD), "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE)  # noqa: S603 - ours
+    process = subprocess.Popen([str(SSHD), "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE)
     try:
         until(lambda: _not_listening(port, process), Deadline(10), "sshd listens")
         yield Daemon(port, folder, process)
