@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from probes.oracle.upstream import NEWEST, OLDEST
-from probes.vendor_claims.answer import ClaimedAnswer  # noqa: TC001 - pydantic resolves field types at run time
+from probes.vendor_claims.answer import ClaimedAnswer
 from topologies.schema.topology import Model, Name, Version
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from probes.judging.verdict import Result
-from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
+from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE, versions
 from reports.analysis.change_classes import MEANINGS, SAME, Kind, classify_answers, classify_verdicts
 from reports.analysis.samples import Samples

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime  # noqa: TC003 - pydantic resolves field types at run time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from reports.records.record import Record  # noqa: TC001 - pydantic resolves field types at run time
+from reports.records.record import Record
 from reports.records.schema import ReportModel
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
 
-from probes.observation import Outcome  # noqa: TC001 - pydantic resolves field types at run time
-from topologies.common.addresses import IPAddress  # noqa: TC001 - pydantic resolves field types at run time
+from probes.observation import Outcome
+from topologies.common.addresses import IPAddress
 
 Seconds = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
 

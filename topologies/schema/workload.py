@@ -13,7 +13,7 @@ from pydantic import Field
 from topologies.schema import limits
 from topologies.schema.enums import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
 from topologies.schema.network import Model
-from topologies.schema.scalars import (  # noqa: TC001 - pydantic resolves field types at run time
+from topologies.schema.scalars import (
     Address,
     BackendPort,
     Name,
