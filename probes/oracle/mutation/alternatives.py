@@ -59,15 +59,15 @@ class NaturalAlternative:
         raise TypeError(message)
 
     @to.register
-    def _(self, answer: bool, conn: Connection) -> object:  # noqa: ARG002 - the dispatcher defines the signature
+    def _(self, answer: bool, conn: Connection) -> object:
         return not answer
 
     @to.register
-    def _(self, answer: EndpointPool, conn: Connection) -> object:  # noqa: ARG002 - as above
+    def _(self, answer: EndpointPool, conn: Connection) -> object:
         return EndpointPool.LOCAL if answer is EndpointPool.ALL else EndpointPool.ALL
 
     @to.register
-    def _(self, answer: Outcome, conn: Connection) -> object:  # noqa: ARG002 - as above
+    def _(self, answer: Outcome, conn: Connection) -> object:
         return Outcome.TIMEOUT if answer is Outcome.OK else Outcome.OK
 
     @to.register
@@ -75,11 +75,11 @@ class NaturalAlternative:
         return self._next(conn, OPPOSITE[answer])
 
     @to.register
-    def _(self, answer: Path, conn: Connection) -> object:  # noqa: ARG002 - as above
+    def _(self, answer: Path, conn: Connection) -> object:
         return self._next(conn, Disposition.CLOSED)
 
     @to.register
-    def _(self, answer: Connection, conn: Connection) -> object:  # noqa: ARG002 - as above
+    def _(self, answer: Connection, conn: Connection) -> object:
         return Disposition.DROPPED
 
     @to.register

@@ -81,22 +81,22 @@ def invert_decision(answer: Any, conn: Connection) -> object:  # noqa: ANN401 - 
 
 
 @invert_decision.register
-def _(answer: bool, conn: Connection) -> object:  # noqa: ARG001 - singledispatch needs both
+def _(answer: bool, conn: Connection) -> object:
     return not answer
 
 
 @invert_decision.register
-def _(answer: EndpointPool, conn: Connection) -> object:  # noqa: ARG001 - as above
+def _(answer: EndpointPool, conn: Connection) -> object:
     return EndpointPool.LOCAL if answer is EndpointPool.ALL else EndpointPool.ALL
 
 
 @invert_decision.register
-def _(answer: Disposition, conn: Connection) -> object:  # noqa: ARG001 - as above
+def _(answer: Disposition, conn: Connection) -> object:
     return OPPOSITE[answer]
 
 
 @invert_decision.register
-def _(answer: IPAddress, conn: Connection) -> object:  # noqa: ARG001 - as above
+def _(answer: IPAddress, conn: Connection) -> object:
     return UNOWNED
 
 
@@ -107,12 +107,12 @@ def _(answer: Packet, conn: Connection) -> object:
 
 
 @invert_decision.register
-def _(answer: Connection, conn: Connection) -> object:  # noqa: ARG001 - as above
+def _(answer: Connection, conn: Connection) -> object:
     return Disposition.DROPPED
 
 
 @invert_decision.register
-def _(answer: Outcome, conn: Connection) -> object:  # noqa: ARG001 - as above
+def _(answer: Outcome, conn: Connection) -> object:
     return Outcome.TIMEOUT if answer is Outcome.OK else Outcome.OK
 
 

@@ -97,7 +97,7 @@ class Controller:
         if rules != self.rules:
             run(["nft", "-f", "-"], stdin=rules)
             self.rules = rules
-            print(rules, flush=True)  # noqa: T201 - our log
+            print(rules, flush=True)
         names = {node.address: node.name for node in self.topology.nodes}
         return config.pools(services, given, made, names)
 
@@ -130,7 +130,7 @@ class Controller:
                 self.api.merge(path, {"metadata": {"annotations": {ADDRESS_ANNOTATION: str(address)}}})
             self.api.merge(f"{path}/status", {"status": {"loadBalancer": {"ingress": wanted or None}}})
         except ApiError as error:
-            print(error, flush=True)  # noqa: T201 - deleted or changed meanwhile: the next round tries again
+            print(error, flush=True)
 
     def write_pool(self, service: config.Service, pool: str | None) -> None:
         """Write the pool as an annotation if it changed, for runs that wait until the pool has settled."""
@@ -142,7 +142,7 @@ class Controller:
         try:
             self.api.merge(f"/api/v1/namespaces/{namespace}/services/{name}", change)
         except ApiError as error:
-            print(error, flush=True)  # noqa: T201 - as above
+            print(error, flush=True)  # as above
 
 
 def _is_reported(reported: list[dict[str, str]], wanted: list[dict[str, str]]) -> bool:
@@ -189,7 +189,7 @@ def main(root: str) -> None:
         try:
             controller.sync()
         except (ApiError, ProcessError) as error:
-            print(error, flush=True)  # noqa: T201 - our log
+            print(error, flush=True)
         pause(max(EVERY_S, 3 * (monotonic() - began)))
 
 
