@@ -85,6 +85,7 @@ def ended(arguments: list[str], **more: Any) -> subprocess.CompletedProcess[str]
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

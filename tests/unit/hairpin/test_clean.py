@@ -38,6 +38,7 @@ def kubeconfig(api: Api, tmp_path: Path) -> Iterator[str]:
         yield f"--kubeconfig={path}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "gone"),
     [

@@ -20,6 +20,7 @@ from reports.analysis.diff import Kind
 from reports.records import prediction
 from reports.records.prediction import Prediction
 from reports.terminal.explanation import why
+from tests.unit.support.library import LIBRARY
 from tests.unit.support.paths import ROOT
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load, names
@@ -43,7 +44,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return output.err
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", LIBRARY)
 def test_every_topology_of_the_library_is_predicted_whole(name: str) -> None:
     topology = load(name)
 

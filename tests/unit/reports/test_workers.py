@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from reports.records.journal import load
 from tests.unit.support.paths import ROOT
 
@@ -24,6 +26,7 @@ def run(out: Path, workers: int) -> Run:
     return load(out / "last")
 
 
+@pytest.mark.slow
 def test_none_two_and_four_workers_give_the_same_run(tmp_path: Path) -> None:
     alone, *others = (run(tmp_path / str(workers), workers) for workers in (0, 2, 4))
 

@@ -142,7 +142,7 @@ class Controller:
         try:
             self.api.merge(f"/api/v1/namespaces/{namespace}/services/{name}", change)
         except ApiError as error:
-            print(error, flush=True)  # as above
+            print(error, flush=True)
 
 
 def _is_reported(reported: list[dict[str, str]], wanted: list[dict[str, str]]) -> bool:

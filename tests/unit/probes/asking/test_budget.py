@@ -153,6 +153,7 @@ class Counting(SimulatedVantage):
             self._open_now.append((self._open_now[-1] if self._open_now else 0) + size)
 
 
+@pytest.mark.slow
 def test_a_large_matrix_never_has_more_connections_open_than_the_budget() -> None:
     """Seven vantages with 4,500 connections each opened 10,500 at once, and lost one cell in seven on a healthy lab."""
     open_now: list[int] = []

@@ -224,6 +224,7 @@ def test_a_large_matrix_is_asked_in_several_batches() -> None:
     assert curl.PARALLEL_MAX <= batch.ATTEMPTS_MAX
 
 
+@pytest.mark.slow
 def test_a_sample_larger_than_a_batch_is_split() -> None:
     """A host has fewer client ports than `--samples=30000`."""
     [observation] = ask([question(80, sample=30000)], lambda _: OK)

@@ -21,6 +21,7 @@ from probes.oracle.predict import model_cluster, predict
 from probes.plan.plan import plan
 from probes.plan.selection import select
 from reports.terminal import failure
+from tests.unit.support.library import LIBRARY
 from topologies.cluster_state.snapshot import declared
 from topologies.loading import overrides
 from topologies.loading.load import load, names
@@ -65,7 +66,7 @@ def changed(name: str, given: tuple[str, ...]) -> Topology:
     )
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", LIBRARY)
 def test_the_oracle_says_what_is_promised_of_every_selected_cell(name: str) -> None:
     wrong = []
     for topology in (changed(name, given) for given in DECLARED):
@@ -78,7 +79,7 @@ def test_the_oracle_says_what_is_promised_of_every_selected_cell(name: str) -> N
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", LIBRARY)
 def test_every_cell_is_judged_in_every_facet_that_it_always_was(name: str) -> None:
     topology = load(name)
     cells = plan(topology).cells
@@ -93,7 +94,7 @@ def test_every_cell_is_judged_in_every_facet_that_it_always_was(name: str) -> No
     assert judged == wanted
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", LIBRARY)
 def test_what_is_promised_is_not_judged_by_the_rules_alone_as_well(name: str) -> None:
     topology = load(name)
     pairs = list(suite.items(TESTS, plan(topology).cells, topology))
@@ -105,6 +106,7 @@ def test_what_is_promised_is_not_judged_by_the_rules_alone_as_well(name: str) ->
     assert len(rest) == len(set(rest))
 
 
+@pytest.mark.slow
 def test_every_promise_is_tried_somewhere_in_the_library() -> None:
     tried = set()
     for name in names():

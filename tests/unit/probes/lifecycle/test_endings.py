@@ -29,6 +29,7 @@ from topologies.loading.load import LIBRARY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow  # each run takes seconds to start and to end
 ENDS_S = 10.0
 SLACK_S = 3.0  # for the interpreter of a loaded machine to exit
 IMAGE = "images: {agnhost: registry.example/agnhost:1}\n"

@@ -107,6 +107,7 @@ def test_no_pod_shares_its_address_with_anything_declared() -> None:
     assert 10 < alone < DRAWN, "clusters of both kinds"
 
 
+@pytest.mark.slow
 def test_every_source_belongs_to_somebody() -> None:
     answered = 0
     for topology in clusters():

@@ -71,6 +71,7 @@ def test_asking_a_nodes_own_bridge_under_local_would_tell_a_pods_address_from_a_
     assert otherwise == {IPv4Address("10.244.1.0")}  # the VXLAN interface's
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_every_rule_has_a_natural_alternative_that_some_kube_proxy_could_give(rule: str) -> None:
     """Check every decision in the standard matrix: each address has an owner, and each packet a result."""

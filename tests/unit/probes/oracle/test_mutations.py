@@ -40,6 +40,7 @@ def observable(expectation: Expectation) -> set[object]:
     return {(path.outcome, path.sources, path.backend) for path in expectation.paths}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutation", mutations.list_mutations(), ids=str)
 def test_a_flipped_rule_changes_an_expectation(mutation: mutations.Mutation) -> None:
     places = deciding_cells()[mutation.rule]

@@ -126,6 +126,7 @@ def _conditioned(one: Endpoint, condition: tuple[bool, bool, bool]) -> Endpoint:
     return replace(one, ready=ready, serving=serving, terminating=terminating)
 
 
+@pytest.mark.slow
 def test_every_cell_has_one_whole_expectation_in_more_than_10_000_clusters() -> None:
     asked: set[str] = set()
     turns = {lab: cycle(cells) for lab, cells in CELLS.items()}

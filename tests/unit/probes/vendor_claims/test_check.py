@@ -80,6 +80,7 @@ def _shown(kubernetes: str) -> set[tuple[str, str]]:
     return {(trial.page, trial.claim_id) for lab in labs for trial in live.trials(lab)}
 
 
+@pytest.mark.slow
 def test_each_claim_that_is_asked_for_has_a_lab_that_shows_it() -> None:
     built, newer = Version.parse("1.20.2"), Version.parse("1.24.6")
     claims = {(page.name, name): claim for page in load.pages() for name, claim in page.claims() if claim.cases}

@@ -49,6 +49,7 @@ def recovered(tmp_path: Path, count: int) -> Run:
     return load(tmp_path / "last")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
 def test_what_was_heard_is_judged_and_saved_after_a_kill(tmp_path: Path, workers: list[str]) -> None:
     run, count = asked(tmp_path, *workers)
@@ -64,6 +65,7 @@ def test_what_was_heard_is_judged_and_saved_after_a_kill(tmp_path: Path, workers
     assert left.versions["kubernetes"] == "v1.20.2"
 
 
+@pytest.mark.slow
 def test_it_is_readable_from_the_beginning_and_recovered_again_from_its_journal(tmp_path: Path) -> None:
     """Its journal is enough, without the recovering process."""
     run, count = asked(tmp_path)

@@ -96,6 +96,7 @@ def test_a_command_reads_its_stdin_and_tells_all_it_said(sshd: Daemon) -> None:
     vantage.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")
 def test_a_batch_of_curl_goes_through_one_connection(sshd: Daemon) -> None:
     vantage = sshd.vantage()
@@ -109,6 +110,7 @@ def test_a_batch_of_curl_goes_through_one_connection(sshd: Daemon) -> None:
     vantage.close()
 
 
+@pytest.mark.slow
 def test_a_closed_connection_is_opened_again(sshd: Daemon) -> None:
     vantage = sshd.vantage()
     vantage.run(["true"], "", 5)
@@ -170,6 +172,7 @@ def test_a_killed_command_has_no_exit_status(sshd: Daemon) -> None:
     vantage.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_is_transport_trouble(tmp_path: Path) -> None:
     with daemon(tmp_path) as running:
         vantage = running.vantage()
