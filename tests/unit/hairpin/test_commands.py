@@ -19,7 +19,7 @@ from reports.analysis import diff
 from reports.analysis.diff import Kind
 from reports.records import prediction
 from reports.records.prediction import Prediction
-from reports.terminal.explanation import why
+from reports.terminal.explanation import explain
 from tests.unit.support.library import LIBRARY
 from tests.unit.support.paths import ROOT
 from topologies.cluster_state.snapshot import declared
@@ -77,7 +77,7 @@ def test_a_step_of_why_names_the_clusters_own_mode(name: str, mode: str) -> None
     steps = {
         step.step
         for cell in plan(topology).cells
-        for way in why(topology, declared(topology), cell)
+        for way in explain(topology, declared(topology), cell)
         for step in way.steps
     }
 
@@ -86,6 +86,7 @@ def test_a_step_of_why_names_the_clusters_own_mode(name: str, mode: str) -> None
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in names() if "ipvs" not in name or name == "lab-ipvs-fences"])
 def test_why_says_in_words_what_each_step_decided(name: str) -> None:
     """No decision is printed as Python prints it: `Connection(cluster=...`, `to , one of`, `None's rules`."""
@@ -103,7 +104,7 @@ def test_why_names_the_node_that_this_very_way_takes() -> None:
     topology = load("lab-full-nat")
     cell = next(cell for cell in plan(topology).cells if cell.id == WHY)
 
-    told_ways = why(topology, declared(topology), cell)
+    told_ways = explain(topology, declared(topology), cell)
 
     nodes = [re.search(r"\((n\d)\)", way.result) for way in told_ways]
     arrived = [step.decided.split()[2] for way in told_ways for step in way.steps if step.rule == "L18"]

@@ -27,6 +27,7 @@ def printed(command: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in output.getvalue().rstrip().splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "shown"), EXAMPLE.findall(PAGE))
 def test_every_example_prints_what_the_page_shows(command: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", WIDTH)

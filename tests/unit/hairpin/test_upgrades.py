@@ -81,6 +81,7 @@ def changes(comparison: Comparison) -> dict[str, tuple[str, str, Kind]]:
     return {one.cell: (one.before, one.after, one.kind) for one in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("row", "network", "asked", "before", "after"), documented())
 def test_ack_from_1_22_to_1_24_is_as_its_document_says(
     row: str, network: str, asked: str, before: str, after: str

@@ -82,6 +82,7 @@ def test_every_rule_has_a_natural_alternative_that_some_kube_proxy_could_give(ru
         assert mutations.UNOWNED not in expectation.sources, cell.id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_a_live_run_confirms_only_what_its_cells_contradict(place: str) -> None:
     """Use the library's present topology. All of its cells passed in that run (docs/observations.md)."""

@@ -30,6 +30,7 @@ def test_the_page_is_up_to_date() -> None:
     assert PAGE.read_text() == markdown(), "run: python -m probes.oracle.catalogue > docs/rules.md"
 
 
+@pytest.mark.slow
 def test_what_the_recordings_confirm_is_up_to_date() -> None:
     """Compare only the files it was made from. A file added later is tested, but confirms nothing yet."""
     evidence = json.loads(CONFIRMED.read_text())

@@ -78,6 +78,7 @@ def cluster(api: Api, tmp_path: Path) -> Iterator[Cluster]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_is_one_error_of_one_line(garbage: str, api: Api, cluster: Cluster) -> None:
     api.script[".*"] = GARBAGE[garbage]
