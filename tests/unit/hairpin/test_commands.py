@@ -93,7 +93,7 @@ def test_why_says_in_words_what_each_step_decided(name: str) -> None:
     topology = load(name)
     snapshot = declared(topology)
     decided = {
-        step.decided for cell in plan(topology).cells for way in why(topology, snapshot, cell) for step in way.steps
+        step.decided for cell in plan(topology).cells for way in explain(topology, snapshot, cell) for step in way.steps
     }
 
     assert decided

@@ -20,5 +20,7 @@ OK, REFUSED, TIMEOUT = Outcome.OK, Outcome.REFUSED, Outcome.TIMEOUT
         ((), True, ()),
     ],
 )
-def test_timeouts_among_icmp_refusals_count_as_refusals(outcomes, by_icmp, counted):
+def test_timeouts_among_icmp_refusals_count_as_refusals(
+    outcomes: tuple[Outcome, ...], by_icmp: bool, counted: tuple[Outcome, ...]
+) -> None:
     assert count_limited_refusals(outcomes, by_icmp=by_icmp) == counted

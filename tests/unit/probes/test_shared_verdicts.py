@@ -19,6 +19,8 @@ from topologies.loading.load import load
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from probes.observation import Observation
+
 TOPOLOGY = load("lab-small")
 CELLS = plan(TOPOLOGY).cells
 FAULTY = CELLS[0]
@@ -72,10 +74,20 @@ def test_without_a_readable_file_there_is_no_shared_judge(tmp_path: Path, text: 
 
 
 def test_a_cell_is_judged_once_and_its_account_is_shared(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    accounts, names = [], []
+    accounts: list[str] = []
+    names: list[str] = []
     make, alias = compare._account, compare.with_names
-    monkeypatch.setattr(compare, "_account", lambda case: accounts.append(case.cell.id) or make(case))
-    monkeypatch.setattr(compare, "with_names", lambda *given: names.append(given[0].cell) or alias(*given))
+
+    def count_account(case: compare.JudgedCell) -> tuple[tuple[str, str], ...]:
+        accounts.append(case.cell.id)
+        return make(case)
+
+    def count_names(observation: Observation, aliases: dict[str, str]) -> Observation:
+        names.append(observation.cell)
+        return alias(observation, aliases)
+
+    monkeypatch.setattr(compare, "_account", count_account)
+    monkeypatch.setattr(compare, "with_names", count_names)
 
     verdicts = [judge(FAULTY, facet) for facet in (*Facet, *Facet)]
 

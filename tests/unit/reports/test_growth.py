@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes import session
-from probes.judging import compare, run_judge
+from probes.judging import compare
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet
 from probes.oracle import address_names
@@ -25,12 +25,14 @@ from topologies.loading.load import load
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Calls = Callable[[object, str], list[None]]
+
 SMALL = load("lab-small")
 CELLS = list(plan(SMALL).cells)[:40]
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[object, str], list[None]]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     def count(module: object, name: str) -> list[None]:
         made: list[None] = []
         real = getattr(module, name)
@@ -50,18 +52,17 @@ def judge() -> Judge:
     return Judge.over(SMALL, answers, CELLS)
 
 
-def test_the_owners_of_addresses_are_found_once_a_run(calls) -> None:
-    judging, predicting = calls(run_judge, "owners"), calls(address_names, "_known")
+def test_the_owners_of_addresses_are_found_once_a_run(calls: Calls) -> None:
+    naming = calls(address_names, "_known")
 
     records = list(build.records(judge(), CELLS))
     assert {seen.name for record in records for seen in record.observed.sources} > {"kept"}
-    assert len(judging) == 1
-    assert len(predicting) == 1
+    assert len(naming) == 1
     Prediction.of(SMALL)
-    assert len(predicting) == 2
+    assert len(naming) == 2
 
 
-def test_a_cells_account_is_written_once_for_all_facets_and_tests(calls) -> None:
+def test_a_cells_account_is_written_once_for_all_facets_and_tests(calls: Calls) -> None:
     accounts, names = calls(compare, "_account"), calls(compare, "with_names")
     judging = judge()
 
@@ -73,7 +74,7 @@ def test_a_cells_account_is_written_once_for_all_facets_and_tests(calls) -> None
     assert len(names) == len(CELLS)
 
 
-def test_a_runs_topology_is_validated_once_a_page_of_claims(calls) -> None:
+def test_a_runs_topology_is_validated_once_a_page_of_claims(calls: Calls) -> None:
     run = Run(topology=DeclaredTopology.of(SMALL), started="2026-01-01T00:00:00Z")
     validated = calls(claim_evidence, "_topology")
 
@@ -104,7 +105,7 @@ def test_omissions_are_counted_by_class_and_not_listed_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("declared", [{}, {"nodes": "n1"}, {"nodes": [7, {"name": ""}]}])
-def test_omissions_of_a_topology_that_cannot_be_read_are_counted_as_they_are(declared) -> None:
+def test_omissions_of_a_topology_that_cannot_be_read_are_counted_as_they_are(declared: dict[str, Any]) -> None:
     (one,) = classify_omissions([OmittedCell(cell="x", reason="n1 is as n2")], declared)
 
     assert one.reason == "n1 is as n2"

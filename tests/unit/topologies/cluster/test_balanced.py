@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -56,6 +56,7 @@ def test_the_address_beside_a_hostname_is_read_from_the_annotation(
     ingress: dict[str, Any], address: str | None
 ) -> None:
     metadata = SimpleNamespace(annotations={manifests.ADDRESS_ANNOTATION: "198.18.100.7"})
-    told = api_objects._told_beside(SimpleNamespace(metadata=metadata), SimpleNamespace(**ingress))
+    service, status = cast("Any", SimpleNamespace(metadata=metadata)), cast("Any", SimpleNamespace(**ingress))
+    found = api_objects._annotated_address(service, status)
 
-    assert told == (IPv4Address(address) if address else None)
+    assert found == (IPv4Address(address) if address else None)
