@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 
-import pytest
-
 from tests.unit.support.paths import ROOT
 
 PACKAGES = ("hairpin", "topologies", "probes", "reports", "suites", "bench")
@@ -26,7 +24,6 @@ DEFINED_TWICE = {name: files for name, files in find_class_names().items() if le
 OFFENDERS = "; ".join(f"{name}: {', '.join(files)}" for name, files in sorted(DEFINED_TWICE.items()))
 
 
-@pytest.mark.xfail(reason=f"to be renamed (remove this mark when none is left): {OFFENDERS}")
 def test_no_class_name_is_defined_twice() -> None:
     assert not DEFINED_TWICE, OFFENDERS
 
