@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import yaml
 
@@ -56,7 +56,7 @@ def _unreadable(source: str, got: str, want: str) -> TopologyError:
     return TopologyError(source, [Complaint("file", got, want)])
 
 
-def parse(text: str, source: str) -> Any:  # noqa: ANN401 - any YAML value
+def parse(text: str, source: str) -> object:
     """Return the values in this YAML text. TopologyError lists what is wrong with it, duplicate keys included."""
     try:
         if found := list(_scan(text)):
@@ -68,7 +68,7 @@ def parse(text: str, source: str) -> Any:  # noqa: ANN401 - any YAML value
         raise TopologyError(source, [_syntax(error, text)]) from error
 
 
-def _value(text: str, source: str) -> Any:  # noqa: ANN401 - any YAML value
+def _value(text: str, source: str) -> object:
     loader = Loader(text)
     try:
         node = loader.get_single_node()
@@ -91,7 +91,16 @@ def _syntax(error: yaml.YAMLError, text: str) -> Complaint:
     return Complaint(where, f"a YAML syntax error ({show(problem)[1:-1]})", "well-formed YAML")
 
 
-def _place(mark: Any) -> str:  # noqa: ANN401 - PyYAML ships no types
+class Position(Protocol):
+    """Where PyYAML or libyaml found something; counted from 0."""
+
+    line: int
+    column: int
+
+
+def _place(mark: Position | None) -> str:
+    if mark is None:
+        return "line 1, column 1"
     return f"line {mark.line + 1}, column {mark.column + 1}"
 
 
@@ -126,7 +135,7 @@ def _scan(text: str) -> Iterator[Complaint]:
             raise _too_much(event, documents, len(stack))
 
 
-def _size(event: Any, sizes: dict[str, int]) -> int:  # noqa: ANN401 - PyYAML ships no types
+def _size(event: yaml.Event, sizes: dict[str, int]) -> int:
     """How many values this event stands for: one, or those of an alias' anchor."""
     if not isinstance(event, yaml.AliasEvent):
         return 1
@@ -136,7 +145,7 @@ def _size(event: Any, sizes: dict[str, int]) -> int:  # noqa: ANN401 - PyYAML sh
     return sizes[event.anchor]
 
 
-def _too_much(event: Any, documents: int, depth: int) -> Refused:  # noqa: ANN401 - PyYAML ships no types
+def _too_much(event: yaml.Event, documents: int, depth: int) -> Refused:
     """Return the complaint about the limit that this event exceeds."""
     limit, what = limits.VALUES, "values, aliases expanded"
     if documents > 1:
@@ -146,14 +155,13 @@ def _too_much(event: Any, documents: int, depth: int) -> Refused:  # noqa: ANN40
     return Refused(Complaint(_place(event.start_mark), f"more than {limit} {what}", f"at most {limit}"))
 
 
-def _bad_value(event: Any) -> Iterator[Complaint]:  # noqa: ANN401 - PyYAML ships no types
+def _bad_value(event: yaml.Event) -> Iterator[Complaint]:
     """Yield what is wrong with one value. Places are worked out for what is wrong only: a file has 100,000 values."""
-    scalar = isinstance(event, yaml.ScalarEvent)
     tag = getattr(event, "tag", None)
-    if tag and not (scalar and tag == STRING_TAG):
+    if tag and not (isinstance(event, yaml.ScalarEvent) and tag == STRING_TAG):
         want = "plain values: text, numbers, lists and mappings"
         yield Complaint(_place(event.start_mark), f"the tag {show(tag)[1:-1]}", want)
-    if not scalar:
+    if not isinstance(event, yaml.ScalarEvent):
         return
     if len(event.value) > limits.SCALAR_CHARACTERS:
         got = f"a value of {len(event.value)} characters"
@@ -171,7 +179,7 @@ class Loader(PARSER):  # type: ignore[misc, valid-type] # PyYAML ships no types
     }
 
 
-def _bad_keys(node: Any, seen: set[int]) -> Iterator[Complaint]:  # noqa: ANN401 - PyYAML ships no types
+def _bad_keys(node: yaml.Node, seen: set[int]) -> Iterator[Complaint]:
     """Yield every key that is not text or that its mapping has twice; what an alias repeats, once."""
     if id(node) in seen or isinstance(node, yaml.ScalarNode):
         return
@@ -183,23 +191,23 @@ def _bad_keys(node: Any, seen: set[int]) -> Iterator[Complaint]:  # noqa: ANN401
             yield from _bad_keys(part, seen)
 
 
-def _keys_of(mapping: Any) -> Iterator[Complaint]:  # noqa: ANN401 - PyYAML ships no types
+def _keys_of(mapping: yaml.MappingNode) -> Iterator[Complaint]:
     lines: dict[str, int] = {}
     for key, _ in mapping.value:
         line = key.start_mark.line + 1
         if key.tag not in {STRING_TAG, MERGE_TAG}:
-            yield Complaint(f"line {line}", f"the key {_written(key)}", "text as a key")
+            yield Complaint(f"line {line}", f"the key {_describe_key(key)}", "text as a key")
         elif key.value in lines:
             got = f"the key {show(key.value)} twice, first in line {lines[key.value]}"
             yield Complaint(f"line {line}", got, "each key once")
         lines.setdefault(str(key.value), line)
 
 
-def _written(key: Any) -> str:  # noqa: ANN401 - PyYAML ships no types
+def _describe_key(key: yaml.Node) -> str:
     return show(key.value) if isinstance(key.value, str) else "that is a list or a mapping"
 
 
-def _integer(loader: Loader, node: Any) -> int | str:  # noqa: ANN401 - PyYAML ships no types
+def _integer(loader: Loader, node: yaml.ScalarNode) -> int | str:
     """Return an integer; text for YAML 1.1's numbers of base 60 and for numbers too long for Python."""
     try:
         whole: int = yaml.SafeLoader.construct_yaml_int(loader, node)
@@ -208,7 +216,7 @@ def _integer(loader: Loader, node: Any) -> int | str:  # noqa: ANN401 - PyYAML s
     return str(node.value) if SEXAGESIMAL.fullmatch(node.value) else whole
 
 
-def _float(loader: Loader, node: Any) -> float | str:  # noqa: ANN401 - PyYAML ships no types
+def _float(loader: Loader, node: yaml.ScalarNode) -> float | str:
     if SEXAGESIMAL.fullmatch(node.value):
         return str(node.value)
     number: float = yaml.SafeLoader.construct_yaml_float(loader, node)
