@@ -48,7 +48,7 @@ def _lacks_cluster_cidr(full: Raw) -> bool:
     return isinstance(nodes, list) and not any(isinstance(one, dict) and one.get("pod_cidr") for one in nodes)
 
 
-def _add_backend_nodes(work: Any) -> Any:  # noqa: ANN401 - raw YAML
+def _add_backend_nodes(work: object) -> object:
     """Return the workload with the node of each vantage of kind `backend`, which is its backend's."""
     if not isinstance(work, dict) or not isinstance(work.get("vantages"), list):
         return work

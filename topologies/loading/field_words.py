@@ -6,7 +6,7 @@ import types
 from datetime import date
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import annotated_types
 from pydantic.fields import FieldInfo
@@ -16,6 +16,9 @@ from topologies.loading.kubernetes_terms import CHOSEN, is_chosen, meant_by
 from topologies.schema.complaints import Complaint, nearest, offer, show, squash
 from topologies.schema.scalars import REFUSED, Accepted
 from topologies.schema.topology import Model, Topology
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 SHORTHAND = ("external_ips",)  # keys of the file that `expand` turns into others
 TOP = "top level"
@@ -123,7 +126,7 @@ def _bound(place: SchemaType, kind: type, name: str) -> Any:  # noqa: ANN401 - a
     return next((getattr(one, name) for one in place.metadata if isinstance(one, kind)), None)
 
 
-def complaint(error: Any, *, hint: bool = True) -> Complaint:  # noqa: ANN401 - pydantic's ErrorDetails
+def complaint(error: ErrorDetails, *, hint: bool = True) -> Complaint:
     """Return pydantic's error as a complaint, with what may have been meant if `hint`."""
     place = ROOT
     for part in error["loc"]:

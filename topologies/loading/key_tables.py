@@ -11,7 +11,7 @@ import inspect
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from topologies.loading.field_words import SchemaType, accepts, inside, is_list, model_of
 from topologies.schema import limits
@@ -123,10 +123,10 @@ def _type(model: type[Model], name: str) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "see below" if isinstance(field.default, Model) else f"`{_written(field.default)}`"
+    return "see below" if isinstance(field.default, Model) else f"`{_format_default(field.default)}`"
 
 
-def _written(value: Any) -> str:  # noqa: ANN401 - a default of whatever type
+def _format_default(value: object) -> str:
     if value is None or value == "":
         return "none" if value is None else '""'
     if isinstance(value, bool):

@@ -182,14 +182,14 @@ def _set(changed: dict[str, Any], steps: tuple[PathStep, ...], value: object) ->
     return changed
 
 
-def _entered(place: Any, key: str) -> Any:  # noqa: ANN401 - raw YAML
+def _entered(place: object, key: str) -> object:
     held = _mapping(place, key)
     if held.get(key) is None:
         held[key] = {}
     return held[key]
 
 
-def _mapping(place: Any, key: str) -> dict[str, Any]:  # noqa: ANN401 - raw YAML
+def _mapping(place: object, key: str) -> dict[str, Any]:
     if not isinstance(place, dict):
         got = f"{show(place)} where {key} is to be set"
         want = "a mapping there"
@@ -197,7 +197,7 @@ def _mapping(place: Any, key: str) -> dict[str, Any]:  # noqa: ANN401 - raw YAML
     return place
 
 
-def _index(place: Any, key: str) -> int:  # noqa: ANN401 - raw YAML
+def _index(place: object, key: str) -> int:
     """Return the position of a list's element, by number or by name."""
     elements = place if isinstance(place, list) else []
     named = {str(one["name"]): index for index, one in enumerate(elements) if isinstance(one, dict) and "name" in one}

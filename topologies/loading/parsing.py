@@ -16,6 +16,8 @@ from topologies.schema import limits, validation
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from topologies.schema.complaints import Complaint
 
 Raw = dict[str, Any]
@@ -46,7 +48,7 @@ def check(given: Raw) -> tuple[Topology | None, list[Complaint]]:
     return (None if found else topology), found
 
 
-def _errors(full: Raw) -> list[Any]:
+def _errors(full: Raw) -> list[ErrorDetails]:
     try:
         Topology.model_validate(full)
     except ValidationError as error:
@@ -54,7 +56,7 @@ def _errors(full: Raw) -> list[Any]:
     return []
 
 
-def _section(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+def _section(error: ErrorDetails) -> str:
     """Return the section that an error spoils: `nodes`, `workload.services`; an empty string for an unknown key."""
     first, *rest = error["loc"] or ("",)
     if error["type"] == "extra_forbidden":
@@ -62,7 +64,7 @@ def _section(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     return f"workload.{rest[0]}" if first == "workload" and rest else str(first)
 
 
-def _sound(full: Raw, errors: list[Any], bad: set[str]) -> Raw:
+def _sound(full: Raw, errors: list[ErrorDetails], bad: set[str]) -> Raw:
     """Return a copy without unknown keys, with a placeholder or the default for each bad section."""
     copy = deepcopy(full)
     for error in errors:
