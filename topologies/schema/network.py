@@ -6,7 +6,7 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -104,7 +104,7 @@ class Cni(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _masquerade_as_usual(cls, value: Any) -> Any:  # noqa: ANN401 - raw YAML
+    def _masquerade_as_usual(cls, value: object) -> object:
         if isinstance(value, dict) and "masquerade" not in value:
             usual = Masquerade.FLANNEL if value.get("kind") == CniKind.FLANNEL_VXLAN else Masquerade.NONE
             return {**value, "masquerade": usual}
