@@ -1,6 +1,6 @@
 """What the API reports of a cluster and its nodes: the real side of the comparison with a topology. Pure.
 
-`cluster.py` reads it before anything is deployed. `probes/lifecycle/contradictions.py` compares.
+`cluster/client.py` reads it before anything is deployed. `probes/lifecycle/contradictions.py` compares.
 """
 
 from __future__ import annotations

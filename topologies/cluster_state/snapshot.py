@@ -1,7 +1,7 @@
 """The state of the API at one moment: the addresses, ports and endpoints that the topology does not declare.
 
-Pure data. `cluster.py` fills it from a live API, `declared()` from the topology alone (for the simulated run and for
-predictions). Both have the same shape, so the oracle treats them the same.
+Pure data. `cluster/client.py` fills it from a live API, `declared()` from the topology alone (for the simulated run
+and for predictions). Both have the same shape, so the oracle treats them the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cross-reference rules of a topology: what no single field can know. Each rule yields its complaints.
 
 A rule names the sections it reads. It runs if those are sound, whatever else is wrong in the file. The rules of the
-workload are in `workload_rules.py`.
+workload are in `workload_validation.py`.
 """
 
 from __future__ import annotations

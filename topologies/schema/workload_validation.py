@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Backend, Service, Topology, Vantage
 
 POD_KINDS = {VantageKind.POD, VantageKind.NODE}
-RESERVED_APP = "prober"  # the probers' own label, see manifests.py
-RESERVED_SERVICE = re.compile(r"settled-[0-9]+")  # see settled.py
-FIRST_CLUSTER_IP = 50  # where the predicted ones begin, see snapshot.py
+RESERVED_APP = "prober"  # the probers' own label, see cluster/manifests.py
+RESERVED_SERVICE = re.compile(r"settled-[0-9]+")  # see cluster/proxy_barrier.py
+FIRST_CLUSTER_IP = 50  # where the predicted ones begin, see cluster_state/snapshot.py
 REFERENCES = {
     VantageKind.POD: ("node",),
     VantageKind.NODE: ("node",),
