@@ -29,9 +29,9 @@ from topologies.loading.load import load
 
 ROOT = Path(__file__).parents[2]
 RUNS, JOURNALS = 600, 400
-NAME = "lab-flannel"  # flannel documents such a cluster, so `hairpin documented` reads its records
+NAME = "lab-flannel"  # flannel documents such a cluster, so `hairpin claims` reads its records
 DATA = re.compile(r'<script type="application/json"[^>]*>(.*?)</script>', re.DOTALL)
-ERROR = re.compile(r"hairpin (diff|documented): .+", re.DOTALL)
+ERROR = re.compile(r"hairpin (diff|claims): .+", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_tampered_run_is_read_or_refused_in_words(
             said(capsys, "diff", *sides, *chance.choice(((), ("--all",), ("--format=json",), ("--format=html",))))
         )
         if case % 2 or case < 6:
-            said(capsys, "documented", str(tmp_path / "pages"), "--run", str(path))
+            said(capsys, "claims", str(tmp_path / "pages"), "--run", str(path))
         page_of(path)
     assert codes
     assert bounds.peak_mb() < bounds.MEMORY_MB

@@ -48,11 +48,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_every_topology_of_the_library_is_predicted_whole(name: str) -> None:
     topology = load(name)
 
-    told_of = Prediction.of(topology)
+    prediction_of = Prediction.of(topology)
 
-    assert [one.cell.id for one in told_of.cells] == [cell.id for cell in plan(topology).cells]
-    assert [one.trouble for one in told_of.cells if one.trouble] == []
-    assert all(sum(way.share for way in one.expected.paths) == pytest.approx(1) for one in told_of.cells)
+    assert [one.cell.id for one in prediction_of.cells] == [cell.id for cell in plan(topology).cells]
+    assert [one.trouble for one in prediction_of.cells if one.trouble] == []
+    assert all(sum(way.share for way in one.expected.paths) == pytest.approx(1) for one in prediction_of.cells)
 
 
 @pytest.mark.parametrize("name", ["lab-small", "cce-tunnel", "tke-router"])
@@ -61,13 +61,13 @@ def test_the_steps_of_why_are_the_rules_of_the_expectation(name: str) -> None:
     snapshot = declared(topology)
     cluster = model_cluster(topology, snapshot)
     for cell in plan(topology).cells:
-        expectation, told_ways = expect(topology, snapshot, cell), trace_paths(cluster, cell)
+        expectation, paths = expect(topology, snapshot, cell), trace_paths(cluster, cell)
 
-        for way in told_ways:
+        for way in paths:
             assert tuple(taken.rule.id for taken in way.decisions) == way.path.rules, cell.id
             assert all(taken.rule.step(taken.connection) == taken.value for taken in way.decisions), cell.id
-        assert {rule for way in told_ways for rule in way.path.rules} == set(expectation.rules)
-        assert sum(way.path.share for way in told_ways) == pytest.approx(1)
+        assert {rule for way in paths for rule in way.path.rules} == set(expectation.rules)
+        assert sum(way.path.share for way in paths) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("name", "mode"), [("lab-small", "iptables"), ("lab-ipvs-fences", "IPVS")])
@@ -104,10 +104,10 @@ def test_why_names_the_node_that_this_very_way_takes() -> None:
     topology = load("lab-full-nat")
     cell = next(cell for cell in plan(topology).cells if cell.id == WHY)
 
-    told_ways = explain(topology, declared(topology), cell)
+    paths = explain(topology, declared(topology), cell)
 
-    nodes = [re.search(r"\((n\d)\)", way.result) for way in told_ways]
-    arrived = [step.decided.split()[2] for way in told_ways for step in way.steps if step.rule == "L18"]
+    nodes = [re.search(r"\((n\d)\)", way.result) for way in paths]
+    arrived = [step.decided.split()[2] for way in paths for step in way.steps if step.rule == "L18"]
     assert [f"{node[1]}," for node in nodes if node] == arrived
     assert len(arrived) == 8
 
@@ -143,7 +143,7 @@ def test_why_tells_every_way_with_its_share_and_every_rule_with_its_source(capsy
     text = told(capsys, "predict", "lab-flannel", "--why", WHY.removesuffix("-v4-tcp"))
     written = json.loads(told(capsys, "predict", "lab-flannel", "--why", WHY, "--format", "json"))
 
-    assert "way 8 of 8, 12.5 %: ok from web-b, source vtep(n4)" in text
+    assert "path 8 of 8, 12.5 %: ok from web-b, source vtep(n4)" in text
     assert sum(way["share"] for way in written["ways"]) == pytest.approx(1)
     known = {rule.id: rule for rule in CATALOGUE}
     for step in (step for way in written["ways"] for step in way["steps"]):
@@ -261,9 +261,9 @@ def test_a_standard_topology_is_predicted_within_a_second_of_processor_time() ->
     topology = load("lab-flannel")
     began = time.process_time()
 
-    told_of = Prediction.of(topology)
+    prediction_of = Prediction.of(topology)
 
-    assert len(told_of.cells) > 600
+    assert len(prediction_of.cells) > 600
     assert time.process_time() - began < 1
 
 
