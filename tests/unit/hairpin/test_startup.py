@@ -18,14 +18,14 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stderr.splitlines())
 
 
-def test_help_imports_no_verb():
+def test_help_imports_no_verb() -> None:
     loaded = loaded_by("from hairpin.main import main; main(['--help'])")
 
     assert "hairpin.main" in loaded
     assert not loaded & {f"hairpin.{verb}" for verb in VERBS}
 
 
-def test_a_verb_imports_no_other_verb():
+def test_a_verb_imports_no_other_verb() -> None:
     loaded = loaded_by("from hairpin.main import main; main(['clean', '--help'])")
 
     assert loaded & {f"hairpin.{verb}" for verb in VERBS} == {"hairpin.clean"}
@@ -34,17 +34,17 @@ def test_a_verb_imports_no_other_verb():
 @pytest.mark.parametrize(
     "code", ["import topologies.cluster.client", "from hairpin.main import main; main(['predict', 'lab-small'])"]
 )
-def test_what_needs_no_cluster_imports_no_slow_library(code):
+def test_what_needs_no_cluster_imports_no_slow_library(code: str) -> None:
     assert not loaded_by(code) & set(SLOW)
 
 
-def test_the_kubernetes_library_is_imported_at_its_first_use():
+def test_the_kubernetes_library_is_imported_at_its_first_use() -> None:
     code = "from topologies.cluster import library; assert 'kubernetes' not in sys.modules; library.client"
 
     assert "kubernetes.client" in loaded_by(code)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_help_lists_every_verb(verb):
+def test_help_lists_every_verb(verb: str) -> None:
     assert f"\n    {verb} " in make_parser().format_help()
     assert f"\n    {verb} " in make_parser(verb).format_help()
