@@ -12,6 +12,7 @@ import logging
 import shlex
 import socket
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,12 @@ from probes.asking.vantages.ssh_files import KnownHost, LoginFileError, known_ho
 from topologies.common.waiting import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of what our messages report
 
 _CHUNK = 64 * 1024
+_LOGIN_STEPS = 6  # TCP, banner, key exchange, and three keys that are tried; each may take the whole timeout
 _KEEPALIVE = 5  # seconds between keepalives, so that a dead peer is noticed
 
 
@@ -69,18 +71,15 @@ class SshVantage:
         """See `base.Prober.run`; the connection is opened at first use and again after it broke."""
         deadline = Deadline(timeout)
         try:
-            channel = self._transport().open_session(timeout=self._timeout)
-            with channel:
-                channel.settimeout(max(deadline.left, 0.1))
+            with self._session() as channel, _ended_after(deadline.left, channel.close):
                 channel.exec_command(shlex.join(command))
                 gate()
                 _feed(channel, stdin.encode())
-                stdout, stderr = self._drain(channel, deadline)
-                return self._completed(channel, stdout, stderr)
-        except TimeoutError as error:
-            message = f"{self}: the command did not end within {timeout:g} s"
-            raise TransportError(message) from error
+                stdout, stderr = self._drain(channel)
+                return self._completed(channel, stdout, stderr, deadline)
         except (paramiko.SSHException, OSError, EOFError) as error:
+            if deadline.passed:
+                raise self._not_ended(deadline) from error
             self.close()
             message = f"{self}: the connection was cut: {error or type(error).__name__}"
             raise TransportError(message) from error
@@ -92,25 +91,32 @@ class SshVantage:
                 self._client.close()
             self._client = None
 
-    def _drain(self, channel: paramiko.Channel, deadline: Deadline) -> tuple[bytes, bytes]:
+    def _session(self) -> paramiko.Channel:
+        transport = self._transport()
+        with _ended_after(2 * self._timeout, transport.close):
+            return transport.open_session(timeout=self._timeout)
+
+    def _drain(self, channel: paramiko.Channel) -> tuple[bytes, bytes]:
         """Return standard output until its end, then the beginning of stderr (scripts send theirs to stdout)."""
         parts: list[bytes] = []
         size = 0
-        while True:
-            channel.settimeout(max(deadline.left, 0.05))
-            part = channel.recv(_CHUNK)
-            if not part:
-                return b"".join(parts), channel.makefile_stderr("rb").read(_CHUNK)
+        while part := channel.recv(_CHUNK):
             parts.append(part)
             size += len(part)
             refuse_flood(self, size)
+        return b"".join(parts), channel.makefile_stderr("rb").read(_CHUNK)
 
-    def _completed(self, channel: paramiko.Channel, stdout: bytes, stderr: bytes) -> Completed:
+    def _completed(self, channel: paramiko.Channel, stdout: bytes, stderr: bytes, deadline: Deadline) -> Completed:
         exit_code = channel.recv_exit_status()
         if exit_code < 0:
+            if deadline.passed:
+                raise self._not_ended(deadline)
             message = f"{self}: the command ended without an exit status (killed, or the connection was cut)"
             raise TransportError(message)
         return Completed(stdout, stderr, exit_code)
+
+    def _not_ended(self, deadline: Deadline) -> TransportError:
+        return TransportError(f"{self}: the command did not end within {deadline.seconds:g} s")
 
     def _transport(self) -> paramiko.Transport:
         with self._lock:
@@ -143,17 +149,18 @@ class SshVantage:
         for type_, key in self._known.keys.items():
             client.get_host_keys().add(self._known_name, type_, key)
         try:
-            client.connect(
-                self._host,
-                self._port,
-                self._user,
-                pkey=private_key(self._key) if self._key else None,
-                allow_agent=self._key is None,
-                look_for_keys=self._key is None,
-                timeout=self._timeout,
-                banner_timeout=self._timeout,
-                auth_timeout=self._timeout,
-            )
+            with _ended_after(_LOGIN_STEPS * self._timeout, client.close):
+                client.connect(
+                    self._host,
+                    self._port,
+                    self._user,
+                    pkey=private_key(self._key) if self._key else None,
+                    allow_agent=self._key is None,
+                    look_for_keys=self._key is None,
+                    timeout=self._timeout,
+                    banner_timeout=self._timeout,
+                    auth_timeout=self._timeout,
+                )
         except BaseException:
             client.close()
             raise
@@ -173,6 +180,8 @@ class SshVantage:
                 f"want {error.expected_key.get_name()} {error.expected_key.fingerprint} of {self._known_hosts}. "
                 "If the host was made anew, replace its line there; if not, something else answers at its address"
             )
+        if _is_unanswered_login(error):
+            return f"the login was not answered within {self._timeout:g} s: is the host overloaded?"
         if isinstance(error, paramiko.AuthenticationException):
             return f"login refused for {self._user} with {self._key or 'the keys of the agent'}: {error}"
         if isinstance(error, paramiko.SSHException) and "known_hosts" in str(error):
@@ -200,7 +209,30 @@ class SshVantage:
         return f"the login failed ({type(error).__name__}: {error})"
 
 
+@contextmanager
+def _ended_after(seconds: float, end: Callable[[], object]) -> Iterator[None]:
+    """Call `end` if the block lasts longer than `seconds` on the monotonic clock; it wakes whoever waits in the block.
+
+    paramiko measures its own time limits on the wall clock, which may be set meanwhile, and waits for the answer to
+    `exec_command` and for the exit status without any.
+    """
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _is_unanswered_login(error: Exception) -> bool:
+    """Whether nobody answered the login in time; paramiko has no class of its own for it."""
+    return isinstance(error, paramiko.AuthenticationException) and str(error) == "Authentication timeout."
+
+
 def _may_go_away(error: Exception) -> bool:
+    if _is_unanswered_login(error):
+        return True
     final = (paramiko.BadHostKeyException, paramiko.AuthenticationException, socket.gaierror, LoginFileError)
     if isinstance(error, final) or "known_hosts" in str(error):
         return False
@@ -212,7 +244,5 @@ def _feed(channel: paramiko.Channel, data: bytes) -> None:
     try:
         channel.sendall(data)
         channel.shutdown_write()
-    except TimeoutError:
-        raise
     except OSError:
         return

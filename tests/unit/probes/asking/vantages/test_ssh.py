@@ -5,13 +5,18 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
+from time import monotonic
 from typing import TYPE_CHECKING
 
+import paramiko
 import pytest
 
 from probes.asking import curl, transfers
@@ -20,10 +25,11 @@ from probes.asking.vantages.base import OUTPUT_MAX, TransportError, UnusableErro
 from probes.asking.vantages.ssh import SshVantage
 from probes.observation import Outcome
 from tests.unit.support.servers import closed, echo, hanging, silent
+from topologies.common.subprocesses import children
 from topologies.common.waiting import Deadline, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 pytestmark = pytest.mark.skipif(not SSHD or not shutil.which("ssh-keygen"), reason="no openssh-server on this machine")
@@ -162,6 +168,81 @@ def test_a_command_that_does_not_end_is_transport_trouble(sshd: Daemon) -> None:
     with pytest.raises(TransportError, match=r"did not end within 0\.3 s"):
         vantage.run(["sleep", "5"], "", 0.3)
     vantage.close()
+
+
+@contextmanager
+def frozen(process: int, seconds: float) -> Iterator[None]:
+    """Stop what an sshd has started for its connections, for so many seconds at most."""
+    sessions = children(process)
+    thaw = Timer(seconds, lambda: [os.kill(pid, signal.SIGCONT) for pid in sessions])
+    for pid in sessions:
+        os.kill(pid, signal.SIGSTOP)
+    thaw.start()
+    yield
+    thaw.join()
+
+
+def test_a_host_that_freezes_before_the_command_starts_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = paramiko.Channel.exec_command
+    with daemon(tmp_path) as running, ExitStack() as stack:
+        vantage = running.vantage()
+        vantage.run(["true"], "", 5)
+
+        def freeze(channel: paramiko.Channel, command: str) -> None:
+            stack.enter_context(frozen(running.process.pid, 5))
+            execute(channel, command)
+
+        monkeypatch.setattr(paramiko.Channel, "exec_command", freeze)
+        began = monotonic()
+        with pytest.raises(TransportError, match=r"did not end within 0\.5 s"):
+            vantage.run(["true"], "", 0.5)
+        assert monotonic() - began < 3
+        vantage.close()
+
+
+@pytest.fixture(params=[-3600, 3600], ids=["back", "forward"])
+def jump(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Call it with a number of seconds: so much later the wall clock is set back, or forward, by an hour."""
+    real = time.time
+
+    def jumping(after: float) -> None:
+        moment = monotonic() + after
+        monkeypatch.setattr(time, "time", lambda: real() + (request.param if monotonic() >= moment else 0))
+
+    return jumping
+
+
+def test_a_clock_that_is_set_changes_no_time_limit(sshd: Daemon, jump: Callable[[float], None]) -> None:
+    vantage = sshd.vantage()
+    vantage.run(["true"], "", 5)
+
+    jump(0.3)
+    assert vantage.run(["sh", "-c", "sleep 1; echo on"], "", 5).stdout == b"on\n"
+    jump(0.1)
+    with pytest.raises(TransportError, match=r"did not end within 0\.5 s"):
+        vantage.run(["sleep", "5"], "", 0.5)
+    vantage.close()
+
+
+def test_a_clock_that_is_set_while_logging_in_refuses_no_login(
+    tmp_path: Path, jump: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in = paramiko.Transport.auth_publickey
+    with daemon(tmp_path) as running:
+
+        def slowly(transport: paramiko.Transport, user: str, key: paramiko.PKey) -> list[str]:
+            monkeypatch.undo()
+            jump(0.05)
+            with frozen(running.process.pid, 0.5):
+                return log_in(transport, user, key)
+
+        monkeypatch.setattr(paramiko.Transport, "auth_publickey", slowly)
+        vantage = running.vantage()
+
+        assert vantage.run(["echo", "on"], "", 5).stdout == b"on\n"
+        vantage.close()
 
 
 def test_a_killed_command_has_no_exit_status(sshd: Daemon) -> None:
