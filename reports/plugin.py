@@ -6,7 +6,7 @@ import contextlib
 import importlib.metadata
 import platform
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from probes.plan.cell import Cell
 
 STARTED = pytest.StashKey[datetime]()
+BEGAN = pytest.StashKey[float]()  # the same moment on the monotonic clock
 RECORDS = pytest.StashKey[dict[str, Record]]()
 SHARED = pytest.StashKey[journal.RecordLines]()
 TROUBLE = pytest.StashKey[str]()
@@ -49,7 +50,7 @@ REPORT = "report.html"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Note when the run began."""
-    config.stash[STARTED] = datetime.now(UTC)
+    config.stash[STARTED], config.stash[BEGAN] = datetime.now(UTC), time.monotonic()
     config.stash[RECORDS] = {}
 
 
@@ -225,12 +226,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line("\n".join(filter(None, [spent, *map(str, written)])))
 
 
+def _finished(config: pytest.Config) -> datetime:
+    """Now, counted from the start on the monotonic clock: no run ends before it began, whoever sets the wall clock."""
+    return config.stash[STARTED] + timedelta(seconds=time.monotonic() - config.stash[BEGAN])
+
+
 def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
     """Return the run, and what could not be written of it."""
     folder, began, records = config.stash[RUN], time.monotonic(), config.stash[RECORDS]
     troubles = [config.stash[TROUBLE]] if TROUBLE in config.stash else []
     answered = bool(records) or (folder / ANSWERS).exists()
-    closing = {"finished": datetime.now(UTC), "complete": answered}
+    closing = {"finished": _finished(config), "complete": answered}
     known = config.stash[JUDGE].answers if JUDGE in config.stash else None
     run = journal.assemble(folder, records.values(), header=_header(config, known), **closing)
     try:
