@@ -7,6 +7,7 @@ nowhere else. `reading` does the same for the code that reads attributes of an a
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import os
@@ -199,10 +200,17 @@ def reading(what: str) -> Iterator[None]:
 def _refused(api: client.ApiClient, what: str, error: client.ApiException) -> ClusterError:
     """Return the error for an answer that is no success; status 0: kubernetes' word for none, or for no JSON."""
     if not error.status:
-        return ClusterError(f"{what}: {_server(api)}: {one_line(error.reason)}. Is it an API server?")
+        return ClusterError(f"{what}: {_server(api)}: {one_line(error.reason)}. {_next_step(str(error.reason))}")
     status = f"{error.status} {error.reason or ''}".strip()
     text = _message(error.body)
     return ClusterError(f"{what}: the API answered {status}{f': {text}' if text else ''}", int(error.status))
+
+
+def _next_step(reason: str) -> str:
+    """Return what to do about a connection that TLS or JSON has refused."""
+    if "certificate is not yet valid" in reason or "certificate has expired" in reason:
+        return f"This host's clock says {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC: is it right?"
+    return "Is it an API server?"
 
 
 def _message(body: object) -> str:

@@ -7,7 +7,7 @@ Then the record is written that `down` needs, and only then namespaces and cgrou
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import time
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import ProcessError, tail
@@ -147,7 +147,7 @@ def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> 
     label = cgroups.label(topology.name, state.root)
     bases = [str(group.base(label)) for group in cgroups.found()]
     places = {"binaries": str(programs), "golden": str(golden), "cgroups": bases}
-    ownership.create(state, {"name": topology.name, "began": time(), **places})
+    ownership.create(state, {"name": topology.name, "began": monotonic(), **places})
     state.logs.mkdir()
     state.topology.write_text(topology.model_dump_json())
     return Sandbox(topology.name, state)

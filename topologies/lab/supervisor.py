@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import time
+from time import monotonic
 from typing import Any
 
 from topologies.common.subprocesses import Child, ProcessError, print_end, reap_forever, spawn
@@ -113,7 +113,7 @@ class Supervisor:
     def report(self, step: str) -> None:
         """Write a completed step, with the seconds since `up` began."""
         with self.state.progress.open("a") as progress:
-            progress.write(f"{time() - self.record['began']:6.2f} s  {step}\n")
+            progress.write(f"{monotonic() - self.record['began']:6.2f} s  {step}\n")
 
 
 def furnish(state: State) -> None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from topologies.common.addresses import IPAddress
 
-DAYS = 30
+VALID_DAYS = 30
+BACKDATED = timedelta(days=1)  # for a clock that is set back while the lab is up
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
@@ -105,7 +106,7 @@ class _Signer:
 def _builder(subject: x509.Name, issuer: x509.Name, key: EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
-    return builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=DAYS))
+    return builder.not_valid_before(now - BACKDATED).not_valid_after(now + timedelta(days=VALID_DAYS))
 
 
 def _name(common: str, organization: str | None = None) -> x509.Name:

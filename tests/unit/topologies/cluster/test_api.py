@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import IPv4Address
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +22,7 @@ from topologies.cluster import client as clusters
 from topologies.cluster import run_namespaces
 from topologies.cluster.api import ClusterError
 from topologies.cluster.client import Cluster
+from topologies.lab.control_plane import pki
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -262,6 +270,45 @@ def test_a_kubeconfig_that_leads_nowhere_is_one_line(change: dict[str, object], 
 
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@contextmanager
+def tls(folder: Path, made: datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The kubeconfig of a server whose certificates were made at that time."""
+    with monkeypatch.context() as patch:
+        patch.setattr(pki, "datetime", SimpleNamespace(now=lambda _: made))
+        pki.write(folder, api=[IPv4Address("127.0.0.1")], kubelets=[])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "api.crt", folder / "api.key")
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # the client refuses, and that is the point
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    config = yaml.safe_load(CONFIG.format(port=server.server_port).replace("http:", "https:"))
+    config["clusters"][0]["cluster"]["certificate-authority"] = str(folder / "ca.crt")
+    (folder / "config").write_text(yaml.safe_dump(config))
+    yield folder / "config"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("days", "says"), [(2, "certificate is not yet valid"), (-40, "certificate has expired")], ids=["early", "late"]
+)
+def test_a_wrong_clock_is_asked_about(days: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = datetime.now(UTC) + timedelta(days=days)
+    with tls(tmp_path, made, monkeypatch) as config, pytest.raises(ClusterError) as caught:
+        run_namespaces.run_namespaces(apis.connect(str(config)))
+
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert re.search(rf"{says}.*This host's clock says {today} \d\d:\d\d UTC: is it right\?$", str(caught.value))
+
+
+def test_a_clock_that_was_set_back_by_an_hour_opens_a_labs_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = datetime.now(UTC) + timedelta(hours=1, minutes=1)
+    with tls(tmp_path, made, monkeypatch) as config, pytest.raises(ClusterError, match="the API answered 501"):
+        run_namespaces.run_namespaces(apis.connect(str(config)))
 
 
 def test_an_exec_plugin_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
