@@ -56,7 +56,9 @@ def client(topology: Topology, state: State, name: str, argv: Sequence[str], *, 
     address, port = hosts(topology)[name]
     options = {
         "IdentityFile": state.ssh / "id_ed25519",
+        "IdentityAgent": "none",  # the keys of an agent are tried first, and sshd grants six
         "UserKnownHostsFile": state.ssh / "known_hosts",
+        "GlobalKnownHostsFile": "/dev/null",
         "BatchMode": "yes",
         "LogLevel": "ERROR",
         "SendEnv": "*",

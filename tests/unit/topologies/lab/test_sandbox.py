@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ from topologies.common.waiting import WaitTimeoutError
 from topologies.lab import __main__ as command
 from topologies.lab import sandbox
 from topologies.lab.control_plane.api import ApiError
+from topologies.lab.network import ssh
 from topologies.lab.sandbox import Sandbox, SandboxError
 from topologies.lab.state import State, write
 from topologies.loading.load import load
@@ -103,5 +106,19 @@ def test_a_worker_in_a_guest_is_reached_by_ssh_from_the_control_plane(
 
     assert command[:2] == ["nsenter", "--net=/proc/7/root/run/netns/cp"]
     assert command[command.index("--") + 1] == "ssh"
-    assert {f"IdentityFile={tmp_path}/ssh/id_ed25519", "RequestTTY=no"} <= set(command)
+    assert "RequestTTY=no" in command
     assert command[-4:] == ["-p", "22", "root@198.18.1.11", "cd /usr && exec ip route show 'a b'"]
+
+
+@pytest.mark.skipif(not shutil.which("ssh"), reason="there is no ssh on this machine")
+def test_ssh_to_a_worker_reads_no_file_of_the_users_and_asks_no_agent(tmp_path: Path) -> None:
+    command = ssh.client(load("lab-ipvs-flannel"), State(tmp_path), "n1", ["true"], terminal=False)
+    shown = subprocess.run([command[0], "-G", *command[1:]], capture_output=True, text=True, check=True).stdout
+
+    read = ("identityfile", "identityagent", "userknownhostsfile", "globalknownhostsfile")
+    assert {line for line in shown.splitlines() if line.startswith(read)} == {
+        f"identityfile {tmp_path}/ssh/id_ed25519",
+        "identityagent none",
+        f"userknownhostsfile {tmp_path}/ssh/known_hosts",
+        "globalknownhostsfile /dev/null",
+    }
