@@ -12,6 +12,7 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -114,7 +115,8 @@ def kill(process: subprocess.Popen[bytes], which: str) -> None:
     """
     if which in DAEMONS:
         for pid in daemons(which):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the demo is over, and its lab goes
+                os.kill(pid, signal.SIGKILL)
         return
     pytests = [pid for pid, line in session(process.pid).items() if "-m pytest" in line]
     if which == "all":

@@ -48,14 +48,20 @@ def processes(lab: str) -> list[str]:
 
 
 def pids(lab: str, program: str) -> list[int]:
-    """The pids of a lab's processes that run this program, found in the lab's cgroups."""
+    """The pids of a lab's processes that run this program, found in the lab's cgroups, as far as it still has them."""
     found = []
-    listed = Path("/sys/fs/cgroup").glob(f"**/hairpin-{lab}-*/**/cgroup.procs")
-    for pid in {pid for path in listed for pid in path.read_text().split()}:
+    for pid in {pid for top, *_ in os.walk("/sys/fs/cgroup") if f"/hairpin-{lab}-" in top for pid in members(top)}:
         with suppress(OSError):  # it has ended meanwhile
             if Path(f"/proc/{pid}/comm").read_text().strip() == program[:15]:
                 found.append(int(pid))
     return found
+
+
+def members(cgroup: str) -> list[str]:
+    """The pids in a cgroup; none if it has gone meanwhile."""
+    with suppress(OSError):
+        return Path(cgroup, "cgroup.procs").read_text().split()
+    return []
 
 
 def sysctls() -> list[str]:
