@@ -28,7 +28,7 @@ from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timi
 from reports.terminal import failure, matrix, summary
 from topologies.cluster_state.snapshot import Snapshot
 from topologies.common.version import VERSION
-from topologies.plugin import TOPOLOGY
+from topologies.plugin import TOPOLOGY, runs_suites
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -46,11 +46,14 @@ JOURNAL = pytest.StashKey[journal.Journal]()
 SAVED = pytest.StashKey[bool]()
 RECOVERY = pytest.StashKey[CrashRecovery]()
 REPORT = "report.html"
+HYPOTHESIS = "hypothesispytest"  # its plugin imports hypothesis for a summary that suites do not have: 1.1 s
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Note when the run began."""
     config.stash[STARTED], config.stash[BEGAN] = datetime.now(UTC), time.monotonic()
+    if runs_suites(config):
+        config.pluginmanager.set_blocked(HYPOTHESIS)
     config.stash[RECORDS] = {}
 
 
