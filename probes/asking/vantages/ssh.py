@@ -9,6 +9,7 @@ changed host key, a closed port, a silent host and a refused login.
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import socket
 import threading
@@ -93,8 +94,8 @@ class SshVantage:
 
     def _session(self) -> paramiko.Channel:
         transport = self._transport()
-        with _ended_after(2 * self._timeout, transport.close):
-            return transport.open_session(timeout=self._timeout)
+        with _ended_after(self._timeout, transport.close):
+            return transport.open_session(timeout=math.inf)
 
     def _drain(self, channel: paramiko.Channel) -> tuple[bytes, bytes]:
         """Return standard output until its end, then the beginning of stderr (scripts send theirs to stdout)."""

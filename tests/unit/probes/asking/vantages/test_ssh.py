@@ -202,6 +202,17 @@ def test_a_host_that_freezes_before_the_command_starts_is_not_waited_for(
         vantage.close()
 
 
+def test_a_host_that_freezes_before_a_session_opens_is_not_waited_for(tmp_path: Path) -> None:
+    with daemon(tmp_path) as running:
+        vantage, began = running.vantage(), monotonic()
+        vantage.run(["true"], "", 5)
+        with frozen(running.process.pid, 5), pytest.raises(TransportError, match="the connection was cut"):
+            vantage.run(["true"], "", 10)
+        assert vantage.run(["echo", "back"], "", 5).stdout == b"back\n"
+        assert monotonic() - began < 10
+        vantage.close()
+
+
 @pytest.fixture(params=[-3600, 3600], ids=["back", "forward"])
 def jump(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Call it with a number of seconds: so much later the wall clock is set back, or forward, by an hour."""
@@ -224,6 +235,17 @@ def test_a_clock_that_is_set_changes_no_time_limit(sshd: Daemon, jump: Callable[
     with pytest.raises(TransportError, match=r"did not end within 0\.5 s"):
         vantage.run(["sleep", "5"], "", 0.5)
     vantage.close()
+
+
+def test_a_clock_that_is_set_while_a_session_opens_cuts_nothing(tmp_path: Path, jump: Callable[[float], None]) -> None:
+    with daemon(tmp_path) as running:
+        vantage = running.vantage()
+        vantage.run(["true"], "", 5)
+
+        jump(0.05)
+        with frozen(running.process.pid, 0.5):
+            assert vantage.run(["echo", "on"], "", 5).stdout == b"on\n"
+        vantage.close()
 
 
 def test_a_clock_that_is_set_while_logging_in_refuses_no_login(
