@@ -174,7 +174,12 @@ def test_a_command_that_does_not_end_is_transport_trouble(sshd: Daemon) -> None:
 def frozen(process: int, seconds: float) -> Iterator[None]:
     """Stop what an sshd has started for its connections, for so many seconds at most."""
     sessions = children(process)
-    thaw = Timer(seconds, lambda: [os.kill(pid, signal.SIGCONT) for pid in sessions])
+
+    def resume() -> None:
+        for pid in sessions:
+            os.kill(pid, signal.SIGCONT)
+
+    thaw = Timer(seconds, resume)
     for pid in sessions:
         os.kill(pid, signal.SIGSTOP)
     thaw.start()

@@ -9,18 +9,19 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reports.records.journal import load
-from tests.lab.broken import ROOT, small
-from topologies.lab.sandbox import Island
+from tests.lab.support.broken import small
+from tests.unit.support.paths import ROOT
+from topologies.lab.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root"),
@@ -55,19 +56,22 @@ class WallClock:
 
 @pytest.fixture
 def clock(tmp_path: Path) -> WallClock:
-    source, made = Path(__file__).with_name("wall_clock.c"), WallClock(tmp_path / "wall_clock.so", tmp_path / "shift")
-    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", made.library, source], check=True)  # noqa: S603, S607 - our own command
+    source, made = (
+        ROOT / "tests" / "lab" / "support" / "wall_clock.c",
+        WallClock(tmp_path / "wall_clock.so", tmp_path / "shift"),
+    )
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", made.library, source], check=True)
     made.file.write_bytes(bytes(8))
     return made
 
 
 def start(topology: Path, clock: WallClock, out: Path, *more: str) -> subprocess.Popen[str]:
-    island = Island.of(NAME)
+    sandbox = Sandbox.find(NAME)
     command = [sys.executable, "-m", "pytest", "-q", f"--topology={topology}", f"--out={out}", *more]
-    return subprocess.Popen(  # noqa: S603 - our own command
-        island.door("cp", command),
+    return subprocess.Popen(
+        sandbox.enter_command("cp", command),
         cwd=ROOT,
-        env=island.environment() | clock.env,
+        env=sandbox.environment() | clock.env,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -90,7 +94,7 @@ def test_a_wrong_clock_changes_no_verdict(  # noqa: PLR0913 - three numbers and 
             clock.shift(after)
     code, lasted, run = process.wait(), monotonic() - began, load(tmp_path / "out" / "last")
 
-    print(f"\nclock {before:+d} s, then {after:+d} s: exit {code} after {lasted:.1f} s, {run.timings}")  # noqa: T201 - with -s
+    print(f"\nclock {before:+d} s, then {after:+d} s: exit {code} after {lasted:.1f} s, {run.timings}")
     assert code == 0, "".join(told)
     assert {record.verdict for record in run.records} == {"pass"}
     assert run.finished is not None
