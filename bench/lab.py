@@ -52,7 +52,7 @@ def main(name: str, runs: int) -> None:
 
 def once(topology: Topology) -> tuple[float, float, float]:
     """Return the seconds until one lab is up, until its workload runs, and until it is removed."""
-    up = measure_s(lambda: lab.up(topology, say=lambda _: None))
+    up = measure_s(lambda: lab.up(topology, progress=lambda _: None))
     inside = ["env", f"PYTHONPATH={PYTHONPATH}", sys.executable, "-m", "bench.lab", INSIDE, topology.name]
     workload = float(run(Sandbox.find(topology.name).enter_command(plan.CONTROL_PLANE, inside), timeout=120))
     return up, workload, measure_s(lambda: lab.down(topology.name))

@@ -125,7 +125,7 @@ def cell_of(topology: Topology, name: str) -> Cell:
 
 
 def _near(name: str, ids: list[str]) -> list[str]:
-    """Return the cell ids that may have been meant: the same but for case and hyphens, with these words, or similar."""
+    """Return cell ids that may have been meant: equal except for case and hyphens, with these words, or similar."""
     same = [one for one in ids if squash(one) in {squash(name), squash(name + USUAL)}]
     words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word not in {"", "to"}]
     holding = [one for one in ids if words and all(word in one for word in words)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CommandError(HairpinError):
-    """Input that cannot be used. The message has what, where, got and want. Exit code 2."""
+    """Input that cannot be used. The message has the place, what was found and what is expected. Exit code 2."""
 
 
 def near_matches(word: str, known: Iterable[str], most: int = 3) -> list[str]:

@@ -289,6 +289,6 @@ def pytest_runtestloop(session: pytest.Session) -> object:
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Add our own hooks, which inform reports of the run."""
-    from probes import hooks  # noqa: PLC0415 - pytest wants the module object
+    from probes import hooks  # noqa: PLC0415 - pytest needs the module object
 
     pluginmanager.add_hookspecs(hooks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from probes.judging.verdict import Facet
 from suites.marker import judge_cells
 
-# A ClusterIP whose endpoints are all pods of the pod network, on nodes whose kernels are set up as kubeadm wants them.
+# A ClusterIP whose endpoints are all pods of the pod network, on nodes whose kernels are set up as kubeadm requires.
 CLUSTER_IP = {
     "frontend": "clusterip",
     "declared": True,
@@ -35,7 +35,7 @@ def test_a_cluster_ip_spreads_a_pods_connections_over_all_endpoints() -> None:
     expects="ok kept",
 )
 def test_a_cluster_ip_keeps_the_address_of_a_pod() -> None:
-    """Behind a ClusterIP a backend sees the client pod's own address, if kube-proxy can tell which clients are pods."""
+    """Behind a ClusterIP a backend sees the client pod's own address, if kube-proxy can detect pod traffic."""
 
 
 @judge_cells(Facet.REACHABILITY, frontend="clusterip", vantage="external", expects="timeout|unreachable")

@@ -86,7 +86,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     capture = config.pluginmanager.getplugin("capturemanager")
     try:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
-            lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), say=_say, stay=False)
+            lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), progress=_say, stay=False)
             sandbox.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
     except HairpinError as error:
         raise pytest.UsageError(str(error)) from error

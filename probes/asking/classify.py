@@ -96,7 +96,7 @@ def _failure(transfer: Transfer) -> Outcome:
         return Outcome.RESET
     if transfer.exit_code in _NOT_AN_ECHO:
         return Outcome.WRONG_BACKEND
-    message = f"curl ended {transfer.exit_code}, which says nothing about the network: {transfer.message}"
+    message = f"curl ended {transfer.exit_code}, which is no evidence about the network: {transfer.message}"
     raise UnclearError(message)
 
 

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from topologies.frontends import Target
 
 PARALLEL_MAX = 300  # curl's own limit for --parallel-max
-ANSWER_TIME = 8.0  # seconds from connected to answered: a busy backend is slow, only one that says nothing hangs
+ANSWER_TIME = 8.0  # seconds from connected to answered: a busy backend is slow, only a silent one hangs
 # Every connection of a batch has a port of its own. The kernel would give one port to several connections that go to
-# different addresses, and ipvs tells the replies of one backend apart by the client's address and port alone.
+# different addresses, and ipvs distinguishes the replies of one backend by the client's address and port alone.
 PORTS = range(33000, 61000)  # above the NodePorts
 SPARE = 4  # ports of a cell beyond its sample: some are taken by others, and curl tries the next
 SHORT = 1024  # bytes; curl writes a shorter body in one piece (musl buffers so many, glibc more). No echo is longer

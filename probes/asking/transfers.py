@@ -4,7 +4,7 @@ r"""Read what a curl batch printed: one Transfer for each attempt. Pure.
 
 **Which body belongs to which record**: an echo repeats the label of the transfer's own URL at the start of its body.
 Every transfer has an `output` of its own. curl writes a body below SHORT bytes to it in one piece, so the reader finds
-the body by its label, and `size_download` says where it ends. The order of the bodies does not matter, and neither does
+the body by its label, and `size_download` is its length. The order of the bodies does not matter, and neither does
 what other servers send. An answer with status 200 is `lost` if bytes are missing and its body is not there as a whole:
 the caller asks for it again. If no bytes are missing, an answer without its label shows that the server is no echo.
 The rest is known without a body: a failed connection, a status other than 200, an answer longer than any echo.
@@ -269,7 +269,7 @@ def _with_body(transfer: Transfer, body: bytes | None, quote: bytes) -> Transfer
 
 
 def _why_lost(transfer: Transfer, body: bytes | None) -> str:
-    """Say why nothing can be said of this transfer; empty if it can."""
+    """Return why this transfer is no evidence; empty if it is."""
     if transfer.size >= SHORT:
         return ""
     if transfer.exit_code == WRITE_FAILED and transfer.http_status in {0, HTTP_OK}:
@@ -277,7 +277,7 @@ def _why_lost(transfer: Transfer, body: bytes | None) -> str:
     if transfer.exit_code == ABORTED:
         return f"curl ended it for the sake of another one: {transfer.message}"
     if transfer.exit_code == NOT_BOUND:
-        return f"curl ended {NOT_BOUND}, which says nothing about the network: {transfer.message}"
+        return f"curl ended {NOT_BOUND}, which is no evidence about the network: {transfer.message}"
     if body is None and transfer.exit_code == 0 and transfer.http_status == HTTP_OK and transfer.size:
         return "its answer could not be distinguished from others of the same batch"
     return ""

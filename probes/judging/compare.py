@@ -33,7 +33,7 @@ RATE_LIMITED = (
     "select fewer cells with -k, or set it to 0 on the nodes while the run asks"
 )
 MIXED_UP = (
-    "the kernel's ipvs tells connections apart by client address, client port and endpoint alone, and may have taken "
+    "the kernel's ipvs distinguishes connections by client address, client port and endpoint alone, and may have taken "
     "this one for another; if so, the cell passes when it is asked again (docs/observations.md)"
 )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def complaints(topology: Topology, cells: Iterable[Cell]) -> list[str]:
-    """Return what is wrong with the topology's deviations, as path, got and want; empty if nothing is."""
+    """Return what is wrong with the topology's deviations, as path, found and expected; empty if nothing is."""
     ids = [cell.id for cell in cells]
     return [
         f"deviations[{index}].{complaint}"

@@ -45,9 +45,9 @@ class Trial:
         shown = " or ".join(sorted(describe(found)))
         claim = self.claim.claim
         if claim and self.must is not None and claim.holds(found) is not self.must:
-            return f"seen: {shown}; {self.claim.standing.value}, so want {'' if self.must else 'not '}{claim}"
+            return f"got {shown}, want {'' if self.must else 'not '}{claim} ({self.claim.standing.value})"
         if self.case.gives and not self.case.gives.holds(found):
-            return f"seen: {shown}; want {self.case.gives}"
+            return f"got {shown}, want {self.case.gives}"
         return ""
 
 

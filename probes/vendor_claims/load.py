@@ -35,7 +35,7 @@ def load(name: str) -> Page:
     try:
         return Page.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))  # noqa: S506 - a safe loader
     except (OSError, yaml.YAMLError) as error:
-        message = f"{path}: {error}; want one of {', '.join(NAMES)}"
+        message = f"{path}: got {error}, want one of {', '.join(NAMES)}"
         raise DocumentedError(message) from error
     except ValidationError as error:
         lines = "\n".join(f"  {_where(one['loc'])}: {one['msg']}" for one in error.errors())

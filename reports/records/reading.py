@@ -43,7 +43,7 @@ _WANTED = {
 
 
 class UnreadableError(HairpinError, ValueError):
-    """A file or a line that is not what hairpin writes: where, what was got, what is wanted."""
+    """A file or a line that is not what hairpin writes: where, what was found, what is expected."""
 
 
 def read_run(path: Path) -> Run:

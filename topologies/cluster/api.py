@@ -209,7 +209,7 @@ def _refused(api: client.ApiClient, what: str, error: client.ApiException) -> Cl
 def _next_step(reason: str) -> str:
     """Return what to do about a connection that TLS or JSON has refused."""
     if "certificate is not yet valid" in reason or "certificate has expired" in reason:
-        return f"This host's clock says {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC: is it right?"
+        return f"This host's clock is at {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC: is it right?"
     return "Is it an API server?"
 
 

@@ -77,7 +77,7 @@ def name_of(given: str) -> str:
 def up(options: argparse.Namespace) -> None:
     """Create the lab, or find it running."""
     topology = load(options.topology)
-    made = lab.up(topology, kubernetes_bin=options.kubernetes_bin, say=lambda line: print(line, flush=True))
+    made = lab.up(topology, kubernetes_bin=options.kubernetes_bin, progress=lambda line: print(line, flush=True))
     print(f"lab {made.name} is up; kubeconfig {made.kubeconfig}, from inside: hairpin lab exec -- COMMAND")
 
 

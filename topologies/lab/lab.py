@@ -62,7 +62,7 @@ def up(
     topology: Topology,
     *,
     kubernetes_bin: Path | None = None,
-    say: Callable[[str], None] = print,
+    progress: Callable[[str], None] = print,
     stay: bool = True,
 ) -> RunningLab:
     """Create the lab, or find it running.
@@ -70,7 +70,7 @@ def up(
     Args:
         topology: What to create. It must declare a lab.
         kubernetes_bin: A directory with Kubernetes programs; None: those in the cache, built first if need be.
-        say: Gets the progress, line by line.
+        progress: Receives the progress, line by line.
         stay: Whether a lab with a guest kernel outlives this process. A lab on the machine's kernel always does.
 
     Raises:
@@ -85,17 +85,17 @@ def up(
             return _same(topology, state)
         requirements.check(topology.kubernetes, topology.proxy.mode)
         clear(state, topology.name)
-        programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), say=say)
-        golden = images.golden(programs, cache=binaries.cache_dir(), say=say)
+        programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), progress=progress)
+        golden = images.golden(programs, cache=binaries.cache_dir(), progress=progress)
         try:
-            guest_kernel = _guest_kernel(topology, say)
+            guest_kernel = _guest_kernel(topology, progress)
             sandbox = _declare(topology, state, programs.directory, golden)
             if guest_kernel:
                 guest.declare(state, guest_kernel)
                 if not stay:
                     teardown_on_exit.tie(topology.name, read(state.record)["began"])
             _create(sandbox, topology, programs.directory, golden)
-            _follow(state, sandbox, say)
+            _follow(state, sandbox, progress)
         except BaseException as error:
             clear(state, topology.name)
             if isinstance(error, ProcessError | WaitTimeoutError):
@@ -125,14 +125,14 @@ def _same(topology: Topology, state: State) -> RunningLab:
     return RunningLab(topology.name, state.root)
 
 
-def _guest_kernel(topology: Topology, say: Callable[[str], None]) -> Path | None:
+def _guest_kernel(topology: Topology, progress: Callable[[str], None]) -> Path | None:
     """Return the guest kernel for the workers, built first if need be; None if the machine's kernel will do."""
     because = ipvs_support.reason_for_guest(topology)
     if not because:
         return None
     guest.check()
-    say(f"a guest kernel holds this lab's workers: {because}")
-    return guest.image(say)
+    progress(f"a guest kernel holds this lab's workers: {because}")
+    return guest.image(progress)
 
 
 def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> Sandbox:
@@ -175,7 +175,7 @@ def _create(sandbox: Sandbox, topology: Topology, programs: Path, golden: Path) 
     state.prepared.touch()
 
 
-def _follow(state: State, sandbox: Sandbox, say: Callable[[str], None]) -> None:
+def _follow(state: State, sandbox: Sandbox, progress: Callable[[str], None]) -> None:
     """Print the supervisor's steps until the lab is ready.
 
     Raises:
@@ -190,7 +190,7 @@ def _follow(state: State, sandbox: Sandbox, say: Callable[[str], None]) -> None:
         ready = state.ready.exists()
         lines = state.progress.read_text().splitlines() if state.progress.exists() else []
         for line in lines[shown:]:
-            say(line)
+            progress(line)
         shown = len(lines)
         if not ready:
             _raise_if_failed(state, sandbox)

@@ -169,7 +169,7 @@ def _unknown(path: str, loc: tuple[str | int, ...], *, hint: bool) -> Complaint:
 
 
 def known_key(key: str, place: SchemaType) -> str:
-    """Return which key was wanted instead of one that is not in the schema."""
+    """Return the key that was meant instead of one that is not in the schema."""
     for known, limit in UNSUPPORTED_KEYS.items():
         if squash(key) in map(squash, known):
             return limit

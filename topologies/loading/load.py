@@ -56,7 +56,7 @@ def _not_a_name(path: Path) -> str:
     with suppress(OSError, ValueError):  # a path that no file can have
         if path.is_file():
             return f"a file named {show(path.name[-LONGEST:])}, which does not end in .yaml or .yml"
-    return "a name that is neither of the library nor of a .yaml file"
+    return "a name that is not in the library and is no .yaml file"
 
 
 def _nowhere(name: str, got: str) -> TopologyError:

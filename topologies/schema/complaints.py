@@ -26,7 +26,7 @@ ALIKE_BEGINNING = 0.85
 
 
 class Complaint(NamedTuple):
-    """One thing wrong in a topology file: where, what was found, what was wanted."""
+    """One thing wrong in a topology file: where, what was found, what is expected."""
 
     path: str
     got: str

@@ -20,7 +20,7 @@ HOW = "kubectl get node {name} -o jsonpath={{.spec.podCIDR}}"
 
 
 class Missing(NamedTuple):
-    """A key to declare: its path, what was found, what was wanted."""
+    """A key to declare: its path, what was found, what is expected."""
 
     path: str
     got: str

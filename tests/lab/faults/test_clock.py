@@ -110,5 +110,5 @@ def test_a_clock_two_days_behind_is_asked_about(topology: Path, clock: WallClock
 
     assert process.returncode == 6, told
     assert "certificate is not yet valid" in told
-    assert "This host's clock says" in told
+    assert "This host's clock is at" in told
     assert "Traceback" not in told

@@ -54,7 +54,7 @@ def before() -> Iterator[dict[str, set[str]]]:
 def small(before: dict[str, set[str]]) -> lab.RunningLab:
     """The lab most tests look at, brought up by the first one that wants it."""
     assert before
-    return lab.up(named(NAME), kubernetes_bin=PROGRAMS, say=lambda _: None)
+    return lab.up(named(NAME), kubernetes_bin=PROGRAMS, progress=lambda _: None)
 
 
 def test_every_node_is_ready(small: lab.RunningLab) -> None:
@@ -154,7 +154,7 @@ def test_the_balancer_answers_itself_on_a_port_nobody_declared(small: lab.Runnin
 def test_two_labs_stand_side_by_side_and_legacy_iptables_is_a_choice(small: lab.RunningLab) -> None:
     beside = named("test-beside", lab=LabSettings(iptables="legacy", icmp_ratelimit=0))
     try:
-        lab.up(beside, kubernetes_bin=PROGRAMS, say=lambda _: None)
+        lab.up(beside, kubernetes_bin=PROGRAMS, progress=lambda _: None)
 
         assert {"test-beside", small.name} <= set(lab.running())
         assert "legacy" in inside("test-beside", "n1", "iptables", "--version")

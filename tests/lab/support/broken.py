@@ -29,7 +29,7 @@ def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
         changed += "patience: {connect: 5, settle: 180, together: 2}\n"
     file.write_text(changed, encoding="utf-8")
     lab.down(name)
-    lab.up(load(str(file)), kubernetes_bin=PROGRAMS, say=lambda _: None)
+    lab.up(load(str(file)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
     try:
         yield file
     finally:

@@ -61,13 +61,13 @@ class Mutation(Protocol):
         """Once the run has settled."""
 
     def world(self, snapshot: Snapshot) -> Snapshot:
-        """What the API will say then."""
+        """What the API will return then."""
 
     def topology(self, topology: Topology) -> Topology:
         """What would have to be declared then."""
 
     def bend(self, name: str, answer: Any, conn: Connection) -> Any:
-        """What the rules say then."""
+        """What the rules predict then."""
 
     def kept(self, there: There) -> bool:
         """Whether it is still broken."""

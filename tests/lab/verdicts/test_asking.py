@@ -34,7 +34,7 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """lab-small under a name of its own, so that nobody else's lab is asked; taken down afterwards."""
     path = tmp_path_factory.mktemp("asking") / f"{NAME}.yaml"
     path.write_text((LIBRARY / "lab-small.yaml").read_text().replace("name: lab-small", f"name: {NAME}"))
-    lab.up(load(str(path)), kubernetes_bin=PROGRAMS, say=lambda _: None)
+    lab.up(load(str(path)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
     yield path
     lab.down(NAME)
 
@@ -55,7 +55,7 @@ def on(node: str, *argv: str) -> str:
 
 
 def refused_cells(told: dict[str, Any]) -> list[dict[str, Any]]:
-    """Records of which the rules say that a node refuses by ICMP."""
+    """Records in which, by the rules, a node refuses by ICMP."""
     return [record for record in told["records"] if any(path["by_icmp"] for path in record["expected"]["paths"])]
 
 

@@ -1,4 +1,4 @@
-"""What the vendors' documents say of the kernel alone: shown in fresh namespaces, with no cluster, no link outside."""
+"""The vendors' statements about the kernel alone, shown in fresh namespaces without a cluster or a link outside."""
 
 from __future__ import annotations
 

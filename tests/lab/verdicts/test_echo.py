@@ -19,7 +19,7 @@ from topologies.loading.load import load
 
 def test_a_real_agnhost_answers_as_the_parser_wants() -> None:
     version = load("lab-small").kubernetes
-    agnhost = binaries.find(PROGRAMS, version, cache=binaries.cache_dir(), say=print).path("agnhost")
+    agnhost = binaries.find(PROGRAMS, version, cache=binaries.cache_dir(), progress=print).path("agnhost")
     with closed() as http, closed() as udp:
         ports = http.port, udp.port
     command = [str(agnhost), "netexec", f"--http-port={ports[0]}", f"--udp-port={ports[1]}"]

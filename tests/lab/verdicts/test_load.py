@@ -40,7 +40,7 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     raw = enlarged(load("lab-flannel"), SERVICES) | {"name": "test-load"}
     path = tmp_path_factory.mktemp("load") / "test-load.yaml"
     path.write_text(yaml.safe_dump(raw))
-    lab.up(load(str(path)), kubernetes_bin=PROGRAMS, say=lambda _: None)
+    lab.up(load(str(path)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
     yield path
     lab.down("test-load")
 

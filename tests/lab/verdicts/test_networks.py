@@ -1,4 +1,4 @@
-"""Each kind of pod network, made real: whole small clusters, asked by the suites, as the rules say."""
+"""Each kind of pod network, made real: whole small clusters, asked by the suites, as the rules predict."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def made(tmp_path: Path, how: dict[str, Any]) -> Iterator[Path]:
     file = tmp_path / f"{NAME}.yaml"
     file.write_text(yaml.safe_dump(declared))
     try:
-        lab.up(load(str(file)), kubernetes_bin=PROGRAMS, say=lambda _: None)
+        lab.up(load(str(file)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
         yield file
     finally:
         lab.down(NAME)

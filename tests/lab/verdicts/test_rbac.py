@@ -37,7 +37,7 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A lab's topology file; the lab is up while the tests run."""
     path = tmp_path_factory.mktemp("rbac") / "lab.yaml"
     path.write_text(re.sub("(?m)^name: .*$", f"name: {NAME}", (ROOT / "topologies/library/lab-small.yaml").read_text()))
-    lab.up(load(str(path)), kubernetes_bin=PROGRAMS, say=lambda _: None)
+    lab.up(load(str(path)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
     yield path
     lab.down(NAME)
 

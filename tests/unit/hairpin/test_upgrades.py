@@ -1,4 +1,4 @@
-"""What vendors' documents say of an upgrade or of a mode, row by row, against `hairpin diff`."""
+"""The vendors' statements about an upgrade or of a mode, row by row, against `hairpin diff`."""
 
 from __future__ import annotations
 

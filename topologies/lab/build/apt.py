@@ -36,7 +36,7 @@ class Debian:
 
     home: Path
     suite: str
-    say: Callable[[str], None]
+    progress: Callable[[str], None]
     mirror_of: str = ""
 
     def update(self) -> None:
@@ -74,9 +74,9 @@ class Debian:
         return next(path for path in into.glob(f"{package}-*") if path.is_dir())
 
     def _apt(self, what: str, *words: str, cwd: Path) -> None:
-        self.say(what)
+        self.progress(what)
         run_long(
-            ("apt-get", "-qq", *self._settings(), *words), Progress(self.say, what, self.home / "apt.log"), cwd=cwd
+            ("apt-get", "-qq", *self._settings(), *words), Progress(self.progress, what, self.home / "apt.log"), cwd=cwd
         )
 
     def _settings(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The Kubernetes programs of a lab: from a directory of the user's, from the cache, or built from Debian's sources.
 
-find(None, Version(1, 20, 2), cache=cache_dir(), say=print).path("kubelet")
+find(None, Version(1, 20, 2), cache=cache_dir(), progress=print).path("kubelet")
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def cache_dir() -> Path:
     return (Path(xdg) if xdg else Path.home() / ".cache").absolute() / "hairpin"
 
 
-def find(directory: Path | None, version: Version, *, cache: Path, say: Callable[[str], None]) -> Binaries:
+def find(directory: Path | None, version: Version, *, cache: Path, progress: Callable[[str], None]) -> Binaries:
     """Return the programs of a version; the version that Debian packages is built first if need be.
 
     Args:
         directory: Where they are; None: the cache.
         version: The topology's.
         cache: The cache directory.
-        say: Gets the progress of a build.
+        progress: Receives the progress of a build.
 
     Raises:
         BinariesError: They are not available.
@@ -65,11 +65,11 @@ def find(directory: Path | None, version: Version, *, cache: Path, say: Callable
         return check(directory.absolute(), version)
     kept = cache / "kubernetes" / str(version)
     if complaints(kept):
-        make(version, kept, say)
+        make(version, kept, progress)
     return check(kept, version)
 
 
-def make(version: Version, kept: Path, say: Callable[[str], None]) -> None:
+def make(version: Version, kept: Path, progress: Callable[[str], None]) -> None:
     """Build a version into its place in the cache, one builder at a time.
 
     Raises:
@@ -79,15 +79,15 @@ def make(version: Version, kept: Path, say: Callable[[str], None]) -> None:
     if version != PACKAGED:
         message = f"Kubernetes {version}: {kept}: got no such directory, and Debian packages {PACKAGED} only. {ADVICE}"
         raise BinariesError(message)
-    with locked(kept.with_name(f"{version}.lock"), say):
+    with locked(kept.with_name(f"{version}.lock"), progress):
         if not complaints(kept):
             return
         try:
-            KubernetesBuild(version, kept.with_name(f"{version}.build"), kept, say).run()
+            KubernetesBuild(version, kept.with_name(f"{version}.build"), kept, progress).run()
         except (BuildError, ProcessError, DebianError) as error:
             message = f"build of Kubernetes {version} failed: {error}\nFix that and try again: it resumes. Or: {ADVICE}"
             raise BinariesError(message) from error
-    say(f"Kubernetes {version} is in {kept}")
+    progress(f"Kubernetes {version} is in {kept}")
 
 
 def check(directory: Path, version: Version) -> Binaries:

@@ -92,7 +92,7 @@ class ImagesError(HairpinError):
     """Something that the images are built from is missing. The message has the next step."""
 
 
-def golden(binaries: Binaries, *, cache: Path, say: Callable[[str], None]) -> Path:
+def golden(binaries: Binaries, *, cache: Path, progress: Callable[[str], None]) -> Path:
     """Return a containerd root with both images unpacked, from the cache if the inputs are the same.
 
     Raises:
@@ -100,13 +100,13 @@ def golden(binaries: Binaries, *, cache: Path, say: Callable[[str], None]) -> Pa
         ProcessError: A command failed.
 
     """
-    with locked(cache / "golden.lock", say):
+    with locked(cache / "golden.lock", progress):
         remove_leftovers(path for place in ("golden", "images") for path in (cache / place).glob(f"{UNFINISHED}*"))
-        images = (pause_image(cache), agnhost_image(binaries, cache, say))
+        images = (pause_image(cache), agnhost_image(binaries, cache, progress))
         inputs = [str(LAYOUT), run(("containerd", "--version")), *(image.digest() for image in images)]
         place = cache / "golden" / sha256("\n".join(inputs).encode()).hexdigest()[:16]
         if not place.is_dir():
-            _unpack(images, place, cache, say)
+            _unpack(images, place, cache, progress)
     return place
 
 
@@ -128,29 +128,29 @@ def clone(golden: Path, root: Path) -> None:
         shutil.copyfile(database, copy)
 
 
-def _unpack(images: tuple[Image, ...], place: Path, cache: Path, say: Callable[[str], None]) -> None:
+def _unpack(images: tuple[Image, ...], place: Path, cache: Path, progress: Callable[[str], None]) -> None:
     """Import both images with a containerd of its own, without network and with own mounts, then rename its root."""
     if os.geteuid():
         message = "unpacking of the lab's images: got an unprivileged user, want root. Try again with sudo"
         raise ImagesError(message)
     work = place.with_name(f"{UNFINISHED}{place.name}")
     work.mkdir(parents=True, mode=0o700)
-    say("making the lab's images")
+    progress("making the lab's images")
     with TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as folder:
         archives = [write_archive(image, Path(folder) / f"{number}.tar") for number, image in enumerate(images)]
         argv = ("unshare", "--mount", "--net", "sh", "-c", IMPORT, "sh", str(work), *map(str, archives))
-        run_long(argv, Progress(say, "unpacking the lab's images", cache / "images.log"))
+        run_long(argv, Progress(progress, "unpacking the lab's images", cache / "images.log"))
     work.rename(place)
 
 
-def agnhost_image(binaries: Binaries, cache: Path, say: Callable[[str], None]) -> Image:
+def agnhost_image(binaries: Binaries, cache: Path, progress: Callable[[str], None]) -> Image:
     """Return the image of the echo pods: agnhost, curl with its libraries, busybox."""
     if not CURL.is_file():
         message = f"curl of the lab's image: {CURL}: got no such file, want curl there. Run apt-get install curl"
         raise ImagesError(message)
     files: dict[str, Content] = {
         "agnhost": binaries.path("agnhost"),
-        "bin/busybox": busybox(cache, say),
+        "bin/busybox": busybox(cache, progress),
         **{f"bin/{applet}": Link("busybox") for applet in APPLETS},
         "usr/bin/curl": CURL,
         "lib": Link("usr/lib"),
@@ -179,13 +179,13 @@ def pause_image(cache: Path) -> Image:
     return Image(PAUSE, "/pause", {"pause": program})
 
 
-def busybox(cache: Path, say: Callable[[str], None]) -> Path:
+def busybox(cache: Path, progress: Callable[[str], None]) -> Path:
     """Return Debian's static busybox, fetched once into the cache; nothing is installed."""
     program = cache / "images" / "busybox"
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=program.parent, prefix=UNFINISHED) as folder:
-            package = _fetch("busybox-static", Path(folder), say)
+            package = _fetch("busybox-static", Path(folder), progress)
             run(("dpkg-deb", "--extract", str(package), f"{folder}/x"))
             found = next(
                 path for path in Path(folder).glob("x/**/busybox") if path.is_file() and path.parent.name == "bin"
@@ -194,8 +194,8 @@ def busybox(cache: Path, say: Callable[[str], None]) -> Path:
     return program
 
 
-def _fetch(package: str, folder: Path, say: Callable[[str], None]) -> Path:
-    debian = Debian(folder, platform.freedesktop_os_release().get("VERSION_CODENAME", ""), say)
+def _fetch(package: str, folder: Path, progress: Callable[[str], None]) -> Path:
+    debian = Debian(folder, platform.freedesktop_os_release().get("VERSION_CODENAME", ""), progress)
     try:
         debian.update()
         return debian.download(package, folder)

@@ -65,7 +65,7 @@ class KubernetesBuild:
     version: Version
     work: Path
     into: Path
-    say: Callable[[str], None]
+    progress: Callable[[str], None]
 
     def run(self) -> None:
         """Run the stages that have no stamp yet, copy the programs, delete the tree."""
@@ -94,7 +94,7 @@ class KubernetesBuild:
         """
         for leftover in ("sources", "gopath"):
             shutil.rmtree(self.work / leftover, ignore_errors=True)
-        debian = Debian(self.work / "apt", SUITE, self.say)
+        debian = Debian(self.work / "apt", SUITE, self.progress)
         debian.update()
         unpacked = debian.source("kubernetes", self.work / "sources")
         debian.download(REFLECT2, self.work / "sources")
@@ -119,7 +119,7 @@ class KubernetesBuild:
         for folder in ("gocache", "tmp"):
             (self.work / folder).mkdir(exist_ok=True)
         what = f"building Kubernetes {self.version} (about 6 minutes on 2 cores)"
-        self.say(what)
+        self.progress(what)
         run_long(("make", f"WHAT={' '.join(TARGETS)}"), self._progress(what), cwd=self.tree, env=self._environment())
 
     def deliver(self) -> None:
@@ -152,7 +152,7 @@ class KubernetesBuild:
         }
 
     def _progress(self, what: str) -> Progress:
-        return Progress(self.say, what, self.work / "build.log")
+        return Progress(self.progress, what, self.work / "build.log")
 
 
 def check_prerequisites(path: str = BUILD_PATH) -> None:
@@ -175,13 +175,13 @@ def check_room(where: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+def locked(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
     """Hold a lock file. A second builder prints that it waits. The kernel drops the lock of a killed builder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         try:
             flock(handle, LOCK_EX | LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another process that builds {path.with_suffix('')}")
+            progress(f"waiting for another process that builds {path.with_suffix('')}")
             flock(handle, LOCK_EX)
         yield

@@ -25,7 +25,7 @@ PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 class Progress:
     """Where a long command reports to."""
 
-    say: Callable[[str], None]
+    progress: Callable[[str], None]
     """Gets `what ... 20 s`."""
     what: str
     log: Path
@@ -57,7 +57,7 @@ def run_long(
     child = start(command, progress.log, env=environment(env), cwd=cwd)
     try:
         while (status := wait(child, progress.every)) is None:
-            progress.say(f"{progress.what} ... {monotonic() - began:.0f} s")
+            progress.progress(f"{progress.what} ... {monotonic() - began:.0f} s")
     finally:
         if child.poll() is None:
             child.kill()

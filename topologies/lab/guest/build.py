@@ -34,7 +34,7 @@ PREREQUISITES = {"gcc": "gcc", "make": "make", "bc": "bc", "xz": "xz-utils", "ta
 ROOM = 3 * 2**30
 
 
-def find_or_build(cache: Path, say: Callable[[str], None]) -> Path:
+def find_or_build(cache: Path, progress: Callable[[str], None]) -> Path:
     """Return the path of the guest's kernel, built first if it is not in the cache.
 
     Raises:
@@ -46,15 +46,15 @@ def find_or_build(cache: Path, say: Callable[[str], None]) -> Path:
     place = cache / "guest"
     if kept := _kept(place):
         return kept
-    with locked(place / f"{configuration_hash()}.lock", say):
+    with locked(place / f"{configuration_hash()}.lock", progress):
         if kept := _kept(place):
             return kept
-        build = KernelBuild(place / f"{configuration_hash()}.build", say)
+        build = KernelBuild(place / f"{configuration_hash()}.build", progress)
         build.run()
         made = place / f"{build.version}-{configuration_hash()}"
         made.mkdir(exist_ok=True)
         build.deliver(made / "linux")
-    say(f"the guest's kernel is in {made}")
+    progress(f"the guest's kernel is in {made}")
     return made / "linux"
 
 
@@ -73,7 +73,7 @@ class KernelBuild:
     """One build of a guest kernel in `work`, which is deleted at the end."""
 
     work: Path
-    say: Callable[[str], None]
+    progress: Callable[[str], None]
 
     def run(self) -> None:
         """Run the stages that have no stamp yet."""
@@ -102,7 +102,7 @@ class KernelBuild:
     def fetch(self) -> None:
         """Fetch the sources and the tools from the machine's mirror; apt verifies them (stage 1)."""
         own = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-        backports = Debian(self.work / "apt", SUITE, self.say, mirror_of=own)
+        backports = Debian(self.work / "apt", SUITE, self.progress, mirror_of=own)
         backports.update()
         package = backports.download(backports.newest("linux-source-[0-9.]+"), self.work / "packages")
         (self.work / "version").write_text(run(("dpkg-deb", "--field", str(package), "Version")).strip())
@@ -114,7 +114,7 @@ class KernelBuild:
             ("tar", "--extract", f"--file={archive}", f"--directory={self.tree}", "--strip-components=1"),
             self._progress("unpacking the kernel's sources"),
         )
-        tools = Debian(self.work / "apt-tools", own, self.say)
+        tools = Debian(self.work / "apt-tools", own, self.progress)
         tools.update()
         for tool in TOOLS:
             self._unpack(tools.download(tool, self.work / "packages"), self.work / "tools")
@@ -122,7 +122,7 @@ class KernelBuild:
     def compile(self) -> None:
         """Configure and run `make`, which is resumable (stage 2)."""
         what = "building the guest's kernel (about 6 minutes on 2 cores)"
-        self.say(what)
+        self.progress(what)
         make = ("make", "--silent", "ARCH=um", f"KCONFIG_ALLCONFIG={FRAGMENT}")
         if not (self.tree / ".config").exists():
             run_long(
@@ -154,7 +154,7 @@ class KernelBuild:
         }
 
     def _progress(self, what: str) -> Progress:
-        return Progress(self.say, what, self.work / "build.log")
+        return Progress(self.progress, what, self.work / "build.log")
 
 
 def missing_options(fragment: str, config: str) -> list[str]:

@@ -83,7 +83,7 @@ class Guest:
         )
 
 
-def image(say: Callable[[str], None]) -> Path:
+def image(progress: Callable[[str], None]) -> Path:
     """Return the path of the guest's kernel, built first if need be.
 
     Raises:
@@ -91,7 +91,7 @@ def image(say: Callable[[str], None]) -> Path:
 
     """
     try:
-        return find_or_build(cache_dir(), say)
+        return find_or_build(cache_dir(), progress)
     except (BuildError, DebianError, ProcessError) as error:
         message = f"build of the guest's kernel failed: {error}\nFix that and try again; the build resumes"
         raise GuestError(message) from error

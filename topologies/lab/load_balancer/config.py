@@ -1,7 +1,7 @@
 """Compute from a list of Services what the load balancer does: addresses, pools, nft rules, status. Pure.
 
 A balancer in line keeps the client's address. Packets from the nodes' side that go back there are masqueraded, unless
-the topology says that the balancer keeps their address, too: on one LAN the reply would go directly to the client, from
+the topology declares that the balancer keeps their address. On one LAN the reply would go directly to the client, from
 an address that the client did not connect to. With full NAT everything is masqueraded.
 """
 

@@ -146,7 +146,7 @@ class Controller:
 
 
 def _is_reported(reported: list[dict[str, str]], wanted: list[dict[str, str]]) -> bool:
-    """Return whether the status is the wanted one. Newer API servers add a default ipMode."""
+    """Return whether the status is the required one. Newer API servers add a default ipMode."""
     return len(reported) == len(wanted) and all(
         one.items() <= entry.items() for one, entry in zip(wanted, reported, strict=True)
     )

@@ -1,4 +1,4 @@
-"""A run in which a declared backend was never Ready is no success, whatever its chosen cells say."""
+"""A run in which a declared backend was never Ready is no success, whatever the verdicts of its chosen cells are."""
 
 from __future__ import annotations
 

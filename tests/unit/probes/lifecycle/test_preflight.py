@@ -1,4 +1,4 @@
-"""A run against an API that is another than declared: it ends before anything is created, or its cells say why not."""
+"""A run against an API other than declared ends before anything is created, or its cells give the reason."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def deviation(**told: Any) -> Deviation:
 
 
 def judged(*attempts: Attempt, **told: Any) -> Judge:
-    """A cluster with this deviation, in which the cell was answered so (as the rules say, where nothing is given)."""
+    """A cluster with this deviation. The cell was answered so, or as the rules predict if nothing is given."""
     seen = Observation(CELL.id, "198.18.1.11:30080", attempts) if attempts else TRUE.observations[CELL.id]
     answers = replace(TRUE, observations={**TRUE.observations, CELL.id: seen})
     return Judge.over(PLAIN.model_copy(update={"deviations": (deviation(**told),)}), answers, CELLS)

@@ -30,7 +30,7 @@ STARTED = "2026-01-01T00:00:00Z"
 
 
 def ran(there: Topology, **bent: str) -> Run:
-    """A run on a cluster that does what the rules say, but for its outcome in the cells of `bent`."""
+    """A run on a cluster that follows the rules, except in the cells of `bent`."""
     cells = [cell for cell in plan(there).cells if cell.frontend.service.endswith("-local")]
     answers = simulate(there, cells, lambda cell, snapshot: expect(there, snapshot, cell))
     records = []

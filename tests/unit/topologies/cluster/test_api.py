@@ -302,7 +302,7 @@ def test_a_wrong_clock_is_asked_about(days: int, says: str, tmp_path: Path, monk
         run_namespaces.run_namespaces(apis.connect(str(config)))
 
     today = f"{datetime.now(UTC):%Y-%m-%d}"
-    assert re.search(rf"{says}.*This host's clock says {today} \d\d:\d\d UTC: is it right\?$", str(caught.value))
+    assert re.search(rf"{says}.*This host's clock is at {today} \d\d:\d\d UTC: is it right\?$", str(caught.value))
 
 
 def test_a_clock_that_was_set_back_by_an_hour_opens_a_labs_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,14 +34,14 @@ def silent(_: str) -> None:
 
 
 def test_a_given_directory_is_used_with_the_version_that_its_kubelet_reports(tmp_path: Path) -> None:
-    found = find(programs(tmp_path / "bin", "1.24.17-eks"), Version(1, 24), cache=tmp_path, say=silent)
+    found = find(programs(tmp_path / "bin", "1.24.17-eks"), Version(1, 24), cache=tmp_path, progress=silent)
 
     assert (found.version, found.path("kubelet")) == (Version(1, 24, 17), tmp_path / "bin" / "kubelet")
 
 
 def test_a_program_the_lab_does_not_use_has_no_path(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
-        find(programs(tmp_path), V, cache=tmp_path, say=silent).path("kubeadm")
+        find(programs(tmp_path), V, cache=tmp_path, progress=silent).path("kubeadm")
 
 
 def test_one_error_lists_all_that_is_wrong_with_a_directory(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_one_error_lists_all_that_is_wrong_with_a_directory(tmp_path: Path) -> N
     (tmp_path / "kube-proxy").chmod(0o644)
 
     with pytest.raises(BinariesError) as error:
-        find(tmp_path, V, cache=tmp_path, say=silent)
+        find(tmp_path, V, cache=tmp_path, progress=silent)
     assert "agnhost: missing" in str(error.value)
     assert "kube-proxy: not executable" in str(error.value)
     assert "--kubernetes-bin" in str(error.value)
@@ -57,27 +57,27 @@ def test_one_error_lists_all_that_is_wrong_with_a_directory(tmp_path: Path) -> N
 
 def test_a_directory_of_another_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BinariesError, match=r"kubelet: got 1\.24\.0, want 1\.20\.2"):
-        find(programs(tmp_path, "1.24.0"), V, cache=tmp_path, say=silent)
+        find(programs(tmp_path, "1.24.0"), V, cache=tmp_path, progress=silent)
 
 
 def test_a_kubelet_that_does_not_run_is_an_error(tmp_path: Path) -> None:
     (programs(tmp_path) / "kubelet").write_text("#!/bin/sh\necho wrong machine >&2; exit 126\n")
 
     with pytest.raises(BinariesError, match="wrong machine"):
-        find(tmp_path, V, cache=tmp_path, say=silent)
+        find(tmp_path, V, cache=tmp_path, progress=silent)
 
 
 def test_the_cache_is_used_without_a_build(tmp_path: Path) -> None:
     kept = programs(tmp_path / "kubernetes" / "1.20.2")
 
-    assert find(None, V, cache=tmp_path, say=silent).directory == kept
+    assert find(None, V, cache=tmp_path, progress=silent).directory == kept
 
 
 def test_a_version_that_debian_has_not_asks_for_a_directory(tmp_path: Path) -> None:
     with pytest.raises(
         BinariesError, match=r"Kubernetes 1\.30\.1: .*Debian packages 1\.20\.2 only\. Give --kubernetes-bin"
     ):
-        find(None, Version(1, 30, 1), cache=tmp_path, say=silent)
+        find(None, Version(1, 30, 1), cache=tmp_path, progress=silent)
 
 
 def test_a_failed_build_has_its_reason_and_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_a_failed_build_has_its_reason_and_the_next_step(tmp_path: Path, monkeyp
     with pytest.raises(
         BinariesError, match=r"build of Kubernetes 1\.20\.2 failed: no room\n.*try again.*--kubernetes-bin"
     ):
-        find(None, V, cache=tmp_path, say=silent)
+        find(None, V, cache=tmp_path, progress=silent)
 
 
 def test_the_cache_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

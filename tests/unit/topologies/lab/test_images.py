@@ -151,10 +151,10 @@ def test_golden_is_made_once_per_content_and_half_made_ones_are_removed(
 
     monkeypatch.setattr(images, "_unpack", unpack)
     (cache / "golden" / ".hairpin-half").mkdir(parents=True)
-    first = golden(binaries, cache=cache, say=silent)
-    assert golden(binaries, cache=cache, say=silent) == first
+    first = golden(binaries, cache=cache, progress=silent)
+    assert golden(binaries, cache=cache, progress=silent) == first
     (binaries.directory / "agnhost").write_bytes(b"another")
-    second = golden(binaries, cache=cache, say=silent)
+    second = golden(binaries, cache=cache, progress=silent)
 
     assert made == [first, second]
     assert first != second

@@ -79,7 +79,7 @@ def test_a_state_directory_that_is_somebody_elses_is_left_alone(
     with pytest.raises(OwnershipError, match=r"got no lab's record, want lab\.json of lab 'lab-small'"):
         lab.down("lab-small")
     with pytest.raises(OwnershipError, match="Nothing was removed"):
-        lab.up(load("lab-small"), say=lambda _: None)
+        lab.up(load("lab-small"), progress=lambda _: None)
     assert not cache.exists()
 
 
@@ -173,7 +173,7 @@ def test_only_what_the_images_name_themselves_is_removed_from_the_cache(
     monkeypatch.setattr(images, "pause_image", lambda _: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
-        images.golden(None, cache=cache, say=print)  # type: ignore[arg-type]
+        images.golden(None, cache=cache, progress=print)  # type: ignore[arg-type]
 
     assert sorted(path.name for path in cache.glob("*/.*")) == [".git", ".thumbnails"]
 

@@ -32,7 +32,7 @@ CUTS = "from topologies.lab import teardown_on_exit; teardown_on_exit.end_lab(te
 
 @pytest.fixture
 def state(tmp_path: Path) -> State:
-    """A lab that is up, as far as its files say."""
+    """A lab that is up, according to its files."""
     made = State(tmp_path / "labs" / "x")
     made.root.mkdir(parents=True)
     write(made.record, {"name": "x", "began": 7.25, "cgroups": []})
