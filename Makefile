@@ -40,6 +40,7 @@ check: $(VENV)/.installed
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/interrogate -q .
+	$(PY) -m tests.prose
 
 unit: $(VENV)/.installed
 	$(PY) -m pytest -n auto tests/unit tests/fuzz tests/browser

@@ -123,7 +123,7 @@ class Ports:
         self._lock = threading.Lock()
 
     def take(self, count: int) -> int:
-        """The first of so many ports in a row; ValueError if there are not so many."""
+        """Return the first of so many ports in a row; ValueError if there are not so many."""
         if count > len(PORTS):
             message = f"{count} ports are more than there are for one batch"
             raise ValueError(message)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from probes.judging.compare import JudgedCell, judge
 from probes.judging.verdict import Facet
 from probes.observation import Attempt, Observation, Outcome
-from probes.oracle.address_names import describe_address
+from probes.oracle.address_names import AddressNames
 from probes.oracle.expectation import Expectation, Path
 from probes.plan.plan import plan
 from reports.records.record import Record
@@ -104,12 +104,10 @@ def record(cell: Cell, bend: Callable[[Observation], Observation] = lambda seen:
     wanted = expectation(cell, world, snapshot)
     seen = bend(answer(cell, target or Target(world.nodes[0].address, 1), wanted, own(cell, world, snapshot)))
 
-    def named(address: IPv4Address) -> str:
-        return describe_address(address, world, snapshot)
-
-    case = JudgedCell(cell, wanted, seen, named, evidence=f"out/last/cells/{cell.id}/")
+    names = AddressNames.of(world, snapshot)
+    case = JudgedCell(cell, wanted, seen, names.describe, evidence=f"out/last/cells/{cell.id}/")
     verdicts = [judge(case, facet) for facet in Facet] if split else [judge(case)]
-    return Record.of(cell, wanted, seen, verdicts, named)
+    return Record.of(cell, wanted, seen, verdicts, names.shorten)
 
 
 def cells() -> list[Cell]:

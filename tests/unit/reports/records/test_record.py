@@ -54,7 +54,7 @@ def test_nothing_judged_is_inconclusive() -> None:
 def test_the_clients_own_address_is_kept_and_others_have_short_names() -> None:
     source, vtep = IPv4Address("198.18.3.100"), IPv4Address("10.244.1.0")
     attempts = tuple(Attempt(Outcome.OK, one, "web-a", local="198.18.3.100:4711") for one in (source, vtep))
-    record = Record.of(CELL, None, Observation(CELL.id, attempts=attempts), [], lambda one: f"{one} (vtep of n1)")
+    record = Record.of(CELL, None, Observation(CELL.id, attempts=attempts), [], lambda _: "vtep(n1)")
 
     assert {seen.label for seen in record.observed.sources} == {"kept", "vtep(n1)"}
 
