@@ -46,5 +46,5 @@ def test_a_host_without_a_free_client_port_is_in_trouble() -> None:
         run.probe(requests, Limits(1.0))
         [seen] = run.observations().values()
 
-    assert "curl ended 45, which says nothing about the network" in seen.trouble
+    assert "curl ended 45, which is no evidence about the network" in seen.trouble
     assert seen.attempts == ()

@@ -150,7 +150,7 @@ def test_a_file_that_is_not_named_as_yaml_is_told_so(tmp_path: Path) -> None:
 
 
 def test_the_empty_name_is_named() -> None:
-    with pytest.raises(TopologyError, match="the empty name: file: got a name that is neither"):
+    with pytest.raises(TopologyError, match="the empty name: file: got a name that is not in the library"):
         load("")
 
 
