@@ -82,6 +82,8 @@ ENDINGS = {
     Disposition.UNSERVED: (Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.TIMEOUT),
 }
 
+Selection = EndpointPool | Disposition  # which endpoints a packet may get, or how it ends
+
 
 @dataclass(frozen=True, slots=True)
 class Packet:

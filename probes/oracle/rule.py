@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from probes.oracle.connection import Connection
     from probes.oracle.upstream import KubeProxyChange
 
+PROXIER = "pkg/proxy/iptables/proxier.go"  # these are the files of kube-proxy that many rules cite
+IPVS = "pkg/proxy/ipvs/proxier.go"
+NFTABLES = "pkg/proxy/nftables/proxier.go"
+
 T = TypeVar("T")
 
 

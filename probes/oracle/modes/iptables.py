@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.connection import Disposition, EndpointPool
+from probes.oracle.connection import Disposition, EndpointPool, Selection
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
-    PROXIER,
-    Selection,
     external_to_all,
     hostname_only,
     internal_drop,
@@ -24,7 +22,7 @@ from probes.oracle.modes.shared import (
     pod_short_circuit,
     undeclared_port,
 )
-from probes.oracle.rule import Rule, rule
+from probes.oracle.rule import PROXIER, Rule, rule
 from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
 from probes.oracle.stages.detect_local import DETECT_LOCAL
 from probes.oracle.stages.endpoints import READINESS, has_endpoint, has_local_endpoint

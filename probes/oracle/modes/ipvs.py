@@ -10,18 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.connection import Disposition, EndpointPool
+from probes.oracle.connection import Disposition, EndpointPool, Selection
 from probes.oracle.modes.mode_chains import ModeChains
-from probes.oracle.modes.shared import (
-    IPVS,
-    Selection,
-    external_to_all,
-    hostname_only,
-    internal_to_all,
-    node_port_left_out,
-    not_a_vip,
-)
-from probes.oracle.rule import Rule, rule
+from probes.oracle.modes.shared import external_to_all, hostname_only, internal_to_all, node_port_left_out, not_a_vip
+from probes.oracle.rule import IPVS, Rule, rule
 from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
 from probes.oracle.stages.detect_local import DETECT_LOCAL
 from probes.oracle.stages.endpoints import READINESS, has_endpoint, has_local_endpoint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probes.observation import Outcome
-    from probes.oracle.modes.shared import Selection
+    from probes.oracle.connection import Selection
     from probes.oracle.rule import Rule
     from probes.oracle.stages.arrival import Arrival
     from probes.oracle.stages.endpoints import Endpoints

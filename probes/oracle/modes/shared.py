@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.connection import Disposition, EndpointPool
-from probes.oracle.rule import rule
+from probes.oracle.rule import IPVS, NFTABLES, PROXIER, rule
 from probes.oracle.stages.detect_local import is_pod_traffic
 from probes.oracle.stages.endpoints import has_endpoint, has_local_endpoint
 from probes.oracle.stages.traffic_policies import (
@@ -19,12 +19,7 @@ from probes.oracle.stages.traffic_policies import (
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Connection
-
-Selection = EndpointPool | Disposition
-PROXIER = "pkg/proxy/iptables/proxier.go"
-IPVS = "pkg/proxy/ipvs/proxier.go"
-NFTABLES = "pkg/proxy/nftables/proxier.go"
+    from probes.oracle.connection import Connection, Selection
 
 
 def node_port_left_out(conn: Connection) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER
-from probes.oracle.rule import Rule, rule
+from probes.oracle.rule import IPVS, NFTABLES, PROXIER, Rule, rule
 from probes.oracle.stages.detect_local import is_pod_traffic
 from probes.oracle.stages.traffic_policies import is_cluster_ip, is_external_local
 from topologies.frontends import FrontendKind

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER
 from probes.oracle.node_addresses import address_towards_endpoint, leaves_masqueraded
-from probes.oracle.rule import Rule, rule
+from probes.oracle.rule import IPVS, NFTABLES, PROXIER, Rule, rule
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection

@@ -12,9 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
-from probes.oracle.connection import Disposition
-from probes.oracle.modes.shared import IPVS, NFTABLES, PROXIER, Selection
-from probes.oracle.rule import rule
+from probes.oracle.connection import Disposition, Selection
+from probes.oracle.rule import IPVS, NFTABLES, PROXIER, rule
 from probes.oracle.stages.endpoints import has_endpoint, has_local_endpoint
 from probes.oracle.stages.traffic_policies import is_external_local, is_internal_local
 from topologies.frontends import FrontendKind
