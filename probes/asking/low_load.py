@@ -4,8 +4,8 @@ Measured latencies alone decide which cells these are, never what is expected of
 
 - A cell lost a connection (timeout, hang, reset) while one answer in a hundred took more than a third of its time
   limit. Its sample is probed again with few connections open.
-- A cell lost every attempt. It is chosen only if those answers took more than 0.6 of the limit. This spares most cells
-  that are silent in any case.
+- A cell lost every attempt, except those that a router rejected. It is chosen only if those answers took more than 0.6
+  of the limit. This spares most cells that are silent in any case.
 
 Earlier attempts stay in the record. Those of them that were lost do not count (`loaded`). What is lost at low load
 counts, unless answers are slow even then. In that case the time limits are too short for this cluster or this machine,
@@ -21,6 +21,7 @@ from probes.asking.batch import ProbeRequest, Question
 from probes.asking.load_meter import NEAR, Reading, worst
 from probes.asking.phase import PhaseStep
 from probes.asking.vantage_run import NO_ANSWER, VantageRun
+from probes.observation import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,5 +98,9 @@ class LowLoad:
         return question.limited and self.run.outcomes(question) <= NO_ANSWER
 
     def _lost_all(self, question: Question) -> bool:
-        """Return whether every attempt that was not made under load was lost."""
-        return all(one.lost for one in self.run.attempts[question.cell.id] if not one.loaded)
+        """Return whether no attempt that was not made under load was answered.
+
+        An ICMP error of a router is no answer. A router limits these errors, so the other attempts time out.
+        """
+        counted = (one for one in self.run.attempts[question.cell.id] if not one.loaded)
+        return all(one.lost or one.outcome is Outcome.UNREACHABLE for one in counted)

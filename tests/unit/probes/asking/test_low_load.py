@@ -77,6 +77,20 @@ def test_a_little_load_does_not_explain_a_cell_that_lost_every_attempt() -> None
     assert verdict(seen) is Result.FAIL
 
 
+def test_a_little_load_does_not_explain_silence_beside_the_error_of_a_router() -> None:
+    """A router limits its ICMP errors: one attempt is unreachable, and the others time out."""
+    replies = iter([Attempt(Outcome.UNREACHABLE, seconds=0.01), *[TIMEOUT] * (SAMPLE - 1)])
+    busy = replace(OK, seconds=2 * 0.4 * 2.0)
+
+    def answer(target: Target) -> Attempt:
+        return next(replies, OK) if target.port == 80 else (QUICK if target.port == 100 else busy)
+
+    seen = ask([question(80), *(question(port) for port in range(100, 150))], answer)[0]
+
+    assert Counter(outcomes(seen)) == {Outcome.UNREACHABLE: 1, Outcome.TIMEOUT: SAMPLE - 1}
+    assert seen.load == ""
+
+
 def test_a_little_load_may_explain_a_single_loss() -> None:
     replies = iter([OK, HANG, OK, OK, OK])
     busy = replace(OK, seconds=2 * 0.4 * 2.0)
