@@ -17,7 +17,7 @@ from probes.asking.classify import UnclearError, attempt
 from probes.asking.curl import Ask, Transfer
 from probes.asking.vantages.base import OUTPUT_MAX, TornError, UnusableError
 from probes.observation import Outcome
-from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
+from tests.fuzz.bounds import MEMORY_MB, Memory, in_time, rounds
 from tests.unit.probes.asking.test_hostile import CELL, HONEST, REFUSED, BoundedVantage, meaning
 from tests.unit.support.hostile import ANSWERS, ECHO, FORGED, LABELLED, OK, hostile
 from tests.unit.support.servers import LOOPBACK, closed, echo
@@ -126,7 +126,7 @@ def printed(chance: random.Random) -> bytes:
     return begin + reports + end + bodies + f".\n{MARK}-done\n".encode()
 
 
-def test_mutated_output_of_curl_is_torn_or_read() -> None:
+def test_mutated_output_of_curl_is_torn_or_read(memory: Memory) -> None:
     read = 0
     for seed in rounds(10_000):
         chance = seeded(seed)
@@ -140,7 +140,7 @@ def test_mutated_output_of_curl_is_torn_or_read() -> None:
                 meaning(one)
 
     assert read > len(rounds(10_000)) / 20
-    assert peak_mb() < MEMORY_MB
+    assert memory.peak_mb() < MEMORY_MB
 
 
 def test_hostile_bodies_have_a_meaning() -> None:
@@ -176,7 +176,9 @@ def next_answer(seeds: Iterator[int]) -> Iterable[Step]:
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")
-def test_ten_thousand_hostile_answers_harm_their_own_cells_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_hostile_answers_harm_their_own_cells_only(
+    monkeypatch: pytest.MonkeyPatch, memory: Memory
+) -> None:
     monkeypatch.setattr(curl, "ANSWER_TIME", 4.0)  # the honest server is Python's, on this busy machine
     ports = curl.Ports()
     for seed in rounds(10_000 // HOSTILE_PER_BATCH):
@@ -197,4 +199,4 @@ def test_ten_thousand_hostile_answers_harm_their_own_cells_only(monkeypatch: pyt
         assert seen[2] == REFUSED, seed
         assert max(vantage.printed) < OUTPUT_MAX
 
-    assert peak_mb() < MEMORY_MB
+    assert memory.peak_mb() < MEMORY_MB

@@ -10,7 +10,7 @@ import paramiko
 from probes.asking.vantages.base import UnusableError
 from probes.asking.vantages.ssh import SshVantage
 from probes.asking.vantages.ssh_files import LoginFileError, known_host, private_key
-from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
+from tests.fuzz.bounds import MEMORY_MB, Memory, in_time, rounds
 from tests.fuzz.test_echoes import mutated, seeded
 from tests.unit.support.servers import closed
 
@@ -27,7 +27,7 @@ def known_hosts(name: str) -> bytes:
     return f"# ours\n{name},other {key}\n{hashed} {key} comment\n@revoked * {key}\nh ssh-rsa AAAA\n".encode()
 
 
-def test_mutated_known_hosts_end_in_one_line(tmp_path: Path) -> None:
+def test_mutated_known_hosts_end_in_one_line(tmp_path: Path, memory: Memory) -> None:
     file = tmp_path / "known"
     with closed() as nobody:
         name = NAME.format(port=nobody.port)
@@ -39,7 +39,7 @@ def test_mutated_known_hosts_end_in_one_line(tmp_path: Path) -> None:
                     SshVantage("ext", "127.0.0.1", port=nobody.port, known_hosts=file).run(["true"], "", 5)
                 except UnusableError as error:
                     assert "cannot be connected to" in str(error)  # noqa: PT017 - which one is the point
-    assert peak_mb() < MEMORY_MB
+    assert memory.peak_mb() < MEMORY_MB
 
 
 def test_a_line_beside_mutated_ones_is_still_read(tmp_path: Path) -> None:

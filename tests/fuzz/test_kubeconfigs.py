@@ -13,7 +13,7 @@ import pytest
 import yaml
 from kubernetes import client
 
-from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
+from tests.fuzz.bounds import MEMORY_MB, Memory, in_time, rounds
 from topologies.cluster import api as apis
 from topologies.cluster.api import ClusterError
 from topologies.cluster.run_namespaces import run_namespaces
@@ -144,7 +144,7 @@ def imported() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("number", rounds(CASES))
-def test_a_mutated_kubeconfig_is_one_line_or_leads_nowhere(number: int, tmp_path: Path) -> None:
+def test_a_mutated_kubeconfig_is_one_line_or_leads_nowhere(number: int, tmp_path: Path, memory: Memory) -> None:
     octets = mutated(number)
     if leads_away(octets):
         octets = yaml.safe_dump(GOOD).encode()[: len(octets) // 2]
@@ -156,4 +156,4 @@ def test_a_mutated_kubeconfig_is_one_line_or_leads_nowhere(number: int, tmp_path
 
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) <= apis.ERROR_MAX
-    assert peak_mb() < MEMORY_MB
+    assert memory.peak_mb() < MEMORY_MB

@@ -78,7 +78,7 @@ def one_page(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("one_page")
 @pytest.mark.parametrize("part", range(6))
 def test_a_tampered_run_is_read_or_refused_in_words(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: int
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: int, memory: bounds.Memory
 ) -> None:
     content = (made / "run.json").read_bytes()
     codes = []
@@ -96,7 +96,7 @@ def test_a_tampered_run_is_read_or_refused_in_words(
             said(capsys, "claims", str(tmp_path / "pages"), "--run", str(path))
         page_of(path)
     assert codes
-    assert bounds.peak_mb() < bounds.MEMORY_MB
+    assert memory.peak_mb() < bounds.MEMORY_MB
 
 
 def page_of(path: Path) -> None:
@@ -131,7 +131,9 @@ def journals(folder: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_a_tampered_journal_is_read_as_far_as_it_goes(made: Path, tmp_path: Path, part: int) -> None:
+def test_a_tampered_journal_is_read_as_far_as_it_goes(
+    made: Path, tmp_path: Path, part: int, memory: bounds.Memory
+) -> None:
     run = journal.load(made)
     whole = tmp_path / "whole"
     whole.mkdir()
@@ -148,7 +150,7 @@ def test_a_tampered_journal_is_read_as_far_as_it_goes(made: Path, tmp_path: Path
         (folder / journal.MAIN).write_bytes(torn(content, chance))
         recovered += recovers(folder)
     assert recovered
-    assert bounds.peak_mb() < bounds.MEMORY_MB
+    assert memory.peak_mb() < bounds.MEMORY_MB
 
 
 def torn(content: bytes, chance: random.Random) -> bytes:

@@ -12,7 +12,7 @@ import yaml
 from probes.oracle.modes.chains import UnsupportedMode
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
-from tests.fuzz.bounds import MEMORY_MB, in_time, peak_mb, rounds
+from tests.fuzz.bounds import MEMORY_MB, Memory, in_time, rounds
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError
 from topologies.loading.load import LIBRARY, TopologyError, names, parse
@@ -61,10 +61,10 @@ WORDS = [
 
 
 @pytest.fixture(autouse=True)
-def in_memory() -> Iterator[None]:
+def in_memory(memory: Memory) -> Iterator[None]:
     """No case may make the process large."""
     yield
-    assert peak_mb() < MEMORY_MB
+    assert memory.peak_mb() < MEMORY_MB
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
