@@ -16,6 +16,8 @@ from hairpin.main import main
 from hairpin.verb import near_matches
 from tests.unit.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 HAIRPIN = [sys.executable, "-m", "hairpin"]
 
 
@@ -85,7 +87,6 @@ def ended(arguments: list[str], **more: Any) -> subprocess.CompletedProcess[str]
     return done
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from reports.analysis.diff import Comparison
     from topologies.schema.topology import Topology
 
+pytestmark = pytest.mark.slow
+
 SMALL = load("lab-small")
 Bend = Callable[[Observation], Observation]
 Save = Callable[[str, Run], str]
@@ -279,7 +281,6 @@ def test_the_shares_of_two_runs_are_compared_with_each_other(then: int, wanted: 
     assert set(kinds(found).values()) == wanted
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lab-small", "lab-balancer", "lab-ipvs-flannel"])
 def test_a_run_differs_from_its_prediction_exactly_where_its_verdict_is_fail(name: str) -> None:
     """Cells are bent at random: silence, a part of it, refusals, another source, one backend only."""

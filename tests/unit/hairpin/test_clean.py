@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600
 NAMESPACES = "/api/v1/namespaces"
 
@@ -38,7 +40,6 @@ def kubeconfig(api: Api, tmp_path: Path) -> Iterator[str]:
         yield f"--kubeconfig={path}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "gone"),
     [

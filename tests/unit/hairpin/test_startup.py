@@ -8,6 +8,8 @@ import pytest
 from hairpin.main import VERBS, make_parser
 from tests.unit.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 SLOW = ("kubernetes", "jinja2", "paramiko", "pyroute2")
 
 

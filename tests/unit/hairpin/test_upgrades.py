@@ -15,6 +15,8 @@ from topologies.loading.overrides import declared
 if TYPE_CHECKING:
     from reports.analysis.diff import ChangeGroup
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = {"kubernetes": "1.22.15"}, {"kubernetes": "1.24.6"}
 # In the standard workload web-a is on n1, web-b and host-a (on the host network) on n2; n3 and n4 have no endpoint.
 # Each line: the document's row, the network, the cell, its answer before 1.24 and from 1.24 on (=: the same).
@@ -81,7 +83,6 @@ def changes(comparison: Comparison) -> dict[str, tuple[str, str, Kind]]:
     return {one.cell: (one.before, one.after, one.kind) for one in found}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("row", "network", "asked", "before", "after"), documented())
 def test_ack_from_1_22_to_1_24_is_as_its_document_says(
     row: str, network: str, asked: str, before: str, after: str

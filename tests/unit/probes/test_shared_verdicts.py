@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from probes.observation import Observation
 
+pytestmark = pytest.mark.slow
+
 TOPOLOGY = load("lab-small")
 CELLS = plan(TOPOLOGY).cells
 FAULTY = CELLS[0]

@@ -7,7 +7,11 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from reports.records.journal import load
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 SET_BACK = """

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 IMPORTED = "import sys, pytest; code = pytest.main(sys.argv[1:]); print(code, 'hypothesis' in sys.modules)"
 

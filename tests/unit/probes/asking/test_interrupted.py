@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from probes.observation import Attempt
     from topologies.frontends import Target
 
+pytestmark = pytest.mark.slow
+
 ASKING = """
 import sys, time
 from probes.asking import runner

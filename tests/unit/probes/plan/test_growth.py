@@ -1,11 +1,15 @@
 """The plan of a large cluster costs as much as its nodes and Services, and no more. Counted, not timed."""
 
+import pytest
+
 from bench.scale import with_nodes
 from probes.plan.plan import plan
 from probes.plan.selection import READERS, select
 from tests.unit.support.operations import count_operations
 from topologies.loading.load import load
 from topologies.schema.topology import Backend, Topology
+
+pytestmark = pytest.mark.slow
 
 LINEAR = 1.3  # times the growth of the input
 SELECTORS = {key: tuple(values) for key, (_, values) in READERS.items()}  # every cell matches, so every reader runs

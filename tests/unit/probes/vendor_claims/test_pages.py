@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from probes.observation import Observation
     from topologies.schema.topology import Topology
 
+pytestmark = pytest.mark.slow
+
 STARTED = "2026-01-01T00:00:00Z"
 
 

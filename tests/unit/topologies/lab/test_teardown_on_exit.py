@@ -15,6 +15,8 @@ from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab import teardown_on_exit
 from topologies.lab.state import State, write
 
+pytestmark = pytest.mark.slow
+
 HOLDER = """
 import os, sys
 from topologies.lab import teardown_on_exit

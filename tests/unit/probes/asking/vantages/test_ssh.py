@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(not SSHD or not shutil.which("ssh-keygen"), reason="no openssh-server on this machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not SSHD or not shutil.which("ssh-keygen"), reason="no openssh-server on this machine"),
+]
 CONFIG = """\
 Port {port}
 ListenAddress 127.0.0.1
