@@ -48,8 +48,18 @@ class KubeProxyChange:
     """The first minor release that has it from its first patch on, `(1, 24)`."""
     backports: tuple[Backport, ...] = ()
     """The branches before `release` that got it in a patch release."""
-    looked_up: str = NONE_FOUND
-    """The result of the search for backports if it found none."""
+    looked_up: str = ""
+    """The result of the search for backports, with its date. Required if there are none."""
+
+    def __post_init__(self) -> None:
+        """Refuse a change without the result of a search, and one that no known release has."""
+        if not (self.backports or self.looked_up):
+            message = f"{self.source}: got no backports and no looked_up. Look for cherry-picks, and state the result."
+            raise ValueError(message)
+        if self.release > NEWEST:
+            known = format_release(NEWEST)
+            message = f"{self.source}: got release {format_release(self.release)}, want at most {known}. Raise NEWEST."
+            raise ValueError(message)
 
     def is_in(self, version: Release) -> bool:
         """Return whether a kube-proxy of this version has the change."""
@@ -153,15 +163,15 @@ def format_release(release: Release) -> str:
 
 
 # iptables
-EXTERNAL_IPS_CAPTURED = KubeProxyChange("#96296", (1, 21))
-NO_MARK_DROP_FOR_RANGES = KubeProxyChange("#110289", (1, 25))
-NO_MARK_DROP_WITHOUT_LOCAL = KubeProxyChange("#110290", (1, 25))
-EXTERNAL_CHAINS = KubeProxyChange("#109060", (1, 24))
+EXTERNAL_IPS_CAPTURED = KubeProxyChange("#96296", (1, 21), looked_up=NONE_FOUND)
+NO_MARK_DROP_FOR_RANGES = KubeProxyChange("#110289", (1, 25), looked_up=NONE_FOUND)
+NO_MARK_DROP_WITHOUT_LOCAL = KubeProxyChange("#110290", (1, 25), looked_up=NONE_FOUND)
+EXTERNAL_CHAINS = KubeProxyChange("#109060", (1, 24), looked_up=NONE_FOUND)
 LOCALHOST_NODE_PORTS_FLAG = KubeProxyChange("--iptables-localhost-nodeports", (1, 26), looked_up="none: a new flag")
 
 # iptables and ipvs
 INTERNAL_POLICY = KubeProxyChange("KEP-2086 (ServiceInternalTrafficPolicy on by default)", (1, 22), looked_up=GATE)
-INTERNAL_POLICY_APART = KubeProxyChange("#106497", (1, 24))
+INTERNAL_POLICY_APART = KubeProxyChange("#106497", (1, 24), looked_up=NONE_FOUND)
 # Approved for the branches on 2022-04-28: after 1.21.12, 1.22.9 (tagged 04-13) and 1.23.6 (04-14), before the patch
 # releases of 05-24. ACK's upgrade notes confirm 1.22.10.
 PORT_OPENER_REMOVED = KubeProxyChange(
@@ -175,11 +185,11 @@ TERMINATING_ENDPOINTS = KubeProxyChange("KEP-1669 (ProxyTerminatingEndpoints on 
 BALANCER_IP_MODE = KubeProxyChange("KEP-1860 (LoadBalancerIPMode on by default), #119937", (1, 30), looked_up=GATE)
 
 # ipvs
-NO_LOOPBACK_SERVER = KubeProxyChange("#101023", (1, 22))
-LOCAL_FALLS_BACK = KubeProxyChange("#97081", (1, 24))
-NO_MARK_DROP_IN_IPVS = KubeProxyChange("#110628", (1, 25))
-VIP_FILTER = KubeProxyChange("#108460", (1, 26))
-LOOPBACK_RETURN = KubeProxyChange("#112950", (1, 26))
+NO_LOOPBACK_SERVER = KubeProxyChange("#101023", (1, 22), looked_up=NONE_FOUND)
+LOCAL_FALLS_BACK = KubeProxyChange("#97081", (1, 24), looked_up=NONE_FOUND)
+NO_MARK_DROP_IN_IPVS = KubeProxyChange("#110628", (1, 25), looked_up=NONE_FOUND)
+VIP_FILTER = KubeProxyChange("#108460", (1, 26), looked_up=NONE_FOUND)
+LOOPBACK_RETURN = KubeProxyChange("#112950", (1, 26), looked_up=NONE_FOUND)
 # The bug of #114815, in the releases with which it was reproduced.
 NODE_IPS_WITHOUT_BOUND = KubeProxyChange(
     "1.23 (#114815 reports it)",
@@ -187,7 +197,7 @@ NODE_IPS_WITHOUT_BOUND = KubeProxyChange(
     looked_up="none: the pull request is not identified, so its backports were not looked up",
 )
 NODE_IPS_WITH_OWN = KubeProxyChange("#115019", (1, 28), (Backport("#117684", (1, 27, 2)),))
-NODE_OUT_FILTER = KubeProxyChange("#119791", (1, 29))
+NODE_OUT_FILTER = KubeProxyChange("#119791", (1, 29), looked_up=NONE_FOUND)
 # Requested from the release managers on 2023-12-16. A real 1.29.1 (tagged 2024-01-17, as 1.28.6) still refused. 1.29.2
 # and 1.28.7 are the next releases (2024-02-14). Neither cherry-pick has a release note. None goes to 1.26 or 1.27.
 EXTERNAL_IP_LOCAL_ADMITTED = KubeProxyChange(
@@ -196,9 +206,9 @@ EXTERNAL_IP_LOCAL_ADMITTED = KubeProxyChange(
 
 # nftables
 NFTABLES_MODE = KubeProxyChange("KEP-3866 (NFTablesProxyMode)", (1, 29), looked_up="none: a new mode")
-RANGES_BEFORE_DNAT = KubeProxyChange("#122614", (1, 30))
-CLUSTER_IP_REJECT = KubeProxyChange("#122692", (1, 30))
-PRIMARY_NODE_PORTS = KubeProxyChange("#122724, #123105", (1, 30))
-NODE_PORT_CHECK_IN_INPUT = KubeProxyChange("#122692 (as #122687 announces)", (1, 30))
+RANGES_BEFORE_DNAT = KubeProxyChange("#122614", (1, 30), looked_up=NONE_FOUND)
+CLUSTER_IP_REJECT = KubeProxyChange("#122692", (1, 30), looked_up=NONE_FOUND)
+PRIMARY_NODE_PORTS = KubeProxyChange("#122724, #123105", (1, 30), looked_up=NONE_FOUND)
+NODE_PORT_CHECK_IN_INPUT = KubeProxyChange("#122692 (as #122687 announces)", (1, 30), looked_up=NONE_FOUND)
 NODE_SHORT_CIRCUIT = KubeProxyChange("#132456", (1, 34), (Backport("#133969", (1, 33, 6)),))  # CHANGELOG-1.33
-HAIRPIN_SET = KubeProxyChange("#136499", (1, 36))
+HAIRPIN_SET = KubeProxyChange("#136499", (1, 36), looked_up=NONE_FOUND)

@@ -24,7 +24,7 @@ from topologies.schema.topology import Version
 CHANGES = {name: value for name, value in vars(upstream).items() if isinstance(value, KubeProxyChange)}
 ORACLE = Path(upstream.__file__).parent
 BACKPORTED = KubeProxyChange("#1", (1, 24), (Backport("#2", (1, 21, 13)), Backport("#3", (1, 22, 10))))
-LATER = KubeProxyChange("#4", (1, 30))
+LATER = KubeProxyChange("#4", (1, 30), looked_up="none")
 
 
 @pytest.mark.parametrize(
@@ -161,3 +161,13 @@ def test_a_rule_cites_the_pull_request_that_made_it(rule: str, wrong: str, right
     citation = next(one.citation for one in CATALOGUE if one.id == rule)
     assert right in citation
     assert wrong not in citation
+
+
+def test_a_change_without_backports_states_the_search_for_them() -> None:
+    with pytest.raises(ValueError, match="#999999: got no backports and no looked_up"):
+        KubeProxyChange("#999999", (1, 24))
+
+
+def test_a_change_of_a_release_that_no_rule_describes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"#999999: got release 1\.99, want at most .*Raise NEWEST"):
+        KubeProxyChange("#999999", (1, 99), looked_up="none found")
