@@ -16,6 +16,8 @@ from probes.oracle.stages import arrival, host_ports, load_balancer, node_owned_
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from probes.oracle.rule import Rule
 
 
@@ -48,7 +50,20 @@ STEPS: tuple[tuple[str, Chain], ...] = (
 )
 CONFIRMED = Path(__file__).with_name("confirmed.json")  # written by tests/confirmed.py
 REPORTED = "docs/observations.md"  # a rule that was observed, but whose recording is not in the repository
-CATALOGUE: tuple[Rule[Any], ...] = tuple(dict.fromkeys(rule for _, chain in STEPS for rule in chain))
+
+
+def _unique(rules: Iterable[Rule[Any]]) -> tuple[Rule[Any], ...]:
+    """Return each rule once; ValueError if two rules have the same id."""
+    by_id: dict[str, Rule[Any]] = {}
+    for rule in rules:
+        if by_id.setdefault(rule.id, rule) is not rule:
+            both = f"{by_id[rule.id].sentence!r} and {rule.sentence!r}"
+            message = f"rule id {rule.id}: got two rules, {both}. Choose an id that no rule has."
+            raise ValueError(message)
+    return tuple(by_id.values())
+
+
+CATALOGUE: tuple[Rule[Any], ...] = _unique(rule for _, chain in STEPS for rule in chain)
 
 
 _RULES_OF = {mode: chains.rules for mode, chains in MODES.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from probes.oracle import catalogue
 from probes.oracle.catalogue import CATALOGUE, CONFIRMED, markdown, modes_of, versions
 from tests.confirmed import by_recordings
 from tests.unit.support.paths import ROOT
@@ -88,3 +90,10 @@ def test_version_ranges_read_as_they_should() -> None:
         "1.26-1.28.6, 1.29.0-1.29.1",
         "<= 1.33.5",
     ]
+
+
+def test_two_rules_of_one_id_are_refused_by_name() -> None:
+    first, second = CATALOGUE[:2]
+
+    with pytest.raises(ValueError, match=f"rule id {first.id}: got two rules, .* Choose an id"):
+        catalogue._unique([first, replace(second, id=first.id)])
