@@ -71,7 +71,9 @@ def digest(name: str) -> list[object]:
 
 @pytest.mark.parametrize("name", names())
 def test_the_cell_ids_of_the_library_stay_as_they_are(name: str) -> None:
-    assert digest(name) == json.loads(IDS.read_text())[name]
+    known, found = json.loads(IDS.read_text()).get(name), digest(name)
+
+    assert known == found, f"{IDS.name}: if this is meant, the entry is {json.dumps({name: found})}"
 
 
 def test_nodes_have_the_names_of_the_api_and_vantages_short_ones() -> None:

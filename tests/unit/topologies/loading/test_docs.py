@@ -12,6 +12,7 @@ from tests.unit.support.paths import ROOT
 from topologies.loading import key_tables
 from topologies.loading.field_words import paths
 from topologies.loading.load import LIBRARY, load, names, parse
+from topologies.schema.enums import CniKind
 from topologies.schema.scalars import names_registry
 from topologies.schema.topology import Images
 
@@ -78,3 +79,8 @@ def test_the_labs_own_image_is_the_default_and_named_in_no_file_without_a_lab() 
         and "images:" in (LIBRARY / f"{name}.yaml").read_text(encoding="utf-8")
         and load(name).images.agnhost.startswith(OF_THE_LAB)
     } == set()
+
+
+@pytest.mark.parametrize("kind", CniKind)
+def test_every_network_kind_has_a_row(kind: CniKind) -> None:
+    assert re.search(rf"^\| `{kind}` \|", (ROOT / "docs" / "topology.md").read_text(), re.MULTILINE)
