@@ -5,7 +5,7 @@ rate limit"). The limit is counted between a client's node and the node that may
 reveals one refusal per client, however many cells it probes. So n refusals beyond the burst take n rounds, 1.1 s apart.
 A round probes a window of each vantage's silent cells at a node pair. Cells whose Service declares no backend come
 first. If a node pair has no refusal in two rounds in a row, the cells probed in both rounds are confirmed as timeouts:
-the kernel had an ICMP error to spare.
+the kernel was allowed to send another ICMP error.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _ids(cells: Cells) -> set[str]:
 
 
 def _confirm(probed: Mapping[NodePair, Cells], confirmed: Mapping[NodePair, set[str]]) -> None:
-    """Mark the cells whose node had a token to spare twice and sent no refusal."""
+    """Mark the cells whose node could have sent a refusal twice and sent none."""
     for pair, cells in probed.items():
         for run, question in cells:
             if question.cell.id in confirmed.get(pair, ()):

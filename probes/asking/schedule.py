@@ -13,7 +13,7 @@ become timeouts. All vantages probe at once, in these phases:
    net/ipv4/inetpeer.c inet_peer_xrlim_allow: a new peer has no tokens but a long idle time, which a redirect ends).
    Meanwhile, once a second, the silent cells of phase 1 are probed again (`icmp_rate_limit.reprobe_early`).
 3. **Rest of the sample** of cells that declare no backend and were answered. A refused cell is not probed again: the
-   ICMP limit cannot make a refusal.
+   ICMP limit can hide a refusal, but cannot cause one.
 4. **Low load** (`low_load.py`): once more, with few connections open, the cells that lost a connection while answers
    anywhere in the run were near their time limit. The decision depends on measured latencies only.
 5. **Later turns**, in IPVS mode: the sample of cells that go from inside to another node, so that connections do not
@@ -21,9 +21,9 @@ become timeouts. All vantages probe at once, in these phases:
 6. **Silent cells again** (`icmp_rate_limit.reprobe_silent_cells`), in rounds 1.1 s apart: the cells whose silence may
    be a refusal that the ICMP limit dropped. Two rounds without a refusal confirm a timeout.
 
-Phases 1 to 5 take their connections from one budget for the whole run (`budget.py`). The rounds of phase 6 do not: they
-probe each cell of a window once. No cell is probed until it agrees: phase 4 happens once, and every attempt stays in
-the record.
+Phases 1 to 5 take their connections from one budget for the whole run (`budget.py`). The rounds of phase 6 do not:
+they probe each cell of a window once. A cell is never probed repeatedly until it matches the expectation: phase 4
+happens once, and every attempt stays in the record.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Decide whether a backend that never answered is missing, from all attempts that could have reached it. Pure.
 
-One cell's sample is too small to accuse a backend: of 11 connections to two backends, one in 2,000 samples misses one
-of them, and a matrix has hundreds. All cells of one Service whose backend is picked by the same node from the same
-backends form one sample.
+One cell's sample is too small to conclude that a backend is missing. With 11 connections to two backends, one in
+2,000 samples never reaches one of them, and a matrix has hundreds of samples. All cells of one Service whose backend
+is picked by the same node from the same backends form one sample.
 """
 
 from __future__ import annotations

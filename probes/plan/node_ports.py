@@ -1,8 +1,8 @@
 """The NodePort addresses of one Service that a client probes, and those it leaves out.
 
 The rules distinguish three classes of nodes: the client's own, others with an endpoint, others without. Each client
-probes the first node of each class. Every node that is left out becomes an omission, so a plan has Services x clients x
-nodes of them: this module makes each from ready strings.
+probes the first node of each class. Every node that is left out becomes an omission. A plan can have Services x clients
+x nodes of them, so this module builds them from strings that it prepares once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a snapshot lacks of the declared workload, what changed between two, and which cells that spoils. Pure.
 
 A backend, Service, address or vantage that is declared and not there makes its cells inconclusive, with the reason
-found here. No expectation is made of a broken workload, so a broken cluster cannot pass by being broken.
+found here. No expectation is made of a broken workload, so a cluster with missing parts cannot pass.
 """
 
 from __future__ import annotations

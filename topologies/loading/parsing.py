@@ -1,6 +1,6 @@
 """Raw contents -> Topology and every complaint about them, in one round.
 
-Where a section is wrong, a sound one takes its place, and each rule that does not read that section still runs.
+An invalid section is replaced by a valid placeholder, and each rule that does not read that section still runs.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def standard(nodes: list[str], external: list[str], ssh_nodes: list[str], extern
 
 
 def _aliases(names: list[str], letter: str) -> dict[str, str]:
-    """By name, what vantages are called after: the name itself if all are short DNS labels, else n1, n2 … by position.
+    """Map each name to the short name that vantages use: itself if all are short DNS labels, else n1, n2 … by position.
 
     A vantage's name is a pod's, part of cell ids and of what people type; a node's may be a long DNS subdomain.
     On a node named `a` the vantage `host-a` would have the name of a backend.

@@ -52,7 +52,7 @@ class Masquerade(StrEnum):
 
 
 class LoadBalancerKind(StrEnum):
-    """How the balancer stands to the packets, if there is one. Only `full-nat` gives everybody its own address."""
+    """How the load balancer handles packets, if there is one. Only `full-nat` gives everybody its own address."""
 
     NONE = "none"
     INLINE = "inline"
@@ -117,7 +117,7 @@ class VantageKind(StrEnum):
 
 
 class Kernels(StrEnum):
-    """Whose kernel holds the lab: the machine's, a user-mode guest's, or the guest's where the machine's lacks IPVS."""
+    """Which kernel runs the lab's workers: the machine's, a guest's, or a guest's if the machine's lacks IPVS."""
 
     AUTO = "auto"
     MACHINE = "machine"

@@ -100,7 +100,7 @@ class Cni(Model):
     leaves it), `none`. `true` is `flannel`, `false` is `none`. Default: `flannel` for `flannel-vxlan`, else `none`."""
     anti_spoof: bool = False
     """Whether the network between the nodes drops packets without their sending node's own address (a cloud's source
-    check). Pod addresses of a routed or ENI network are excepted."""
+    check). Pod addresses of a routed or ENI network are still allowed."""
 
     @model_validator(mode="before")
     @classmethod
