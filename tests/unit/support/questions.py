@@ -6,9 +6,9 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from probes.asking import runner
-from probes.asking.vantages.simulated import SimulatedVantage
 from probes.observation import Attempt, Observation, Outcome
 from probes.plan.cell import Cell
+from tests.unit.support.simulated_vantage import SimulatedVantage
 from topologies.frontends import Frontend, FrontendKind, Target
 from topologies.schema.enums import VantageKind
 from topologies.schema.topology import Vantage

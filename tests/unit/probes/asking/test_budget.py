@@ -11,8 +11,8 @@ import pytest
 from probes.asking import runner
 from probes.asking.budget import FAST, LEAST, MOST, SLOW, STEP, AbortedError, Budget, Pace
 from probes.asking.vantages.base import Completed, UnusableError, at_once
-from probes.asking.vantages.simulated import SimulatedVantage
 from tests.unit.support.questions import OK, question
+from tests.unit.support.simulated_vantage import SimulatedVantage
 from topologies.common.threads import run_all, start
 from topologies.common.waiting import Deadline, until
 

@@ -11,9 +11,9 @@ import pytest
 
 from probes.asking import icmp_rate_limit, runner
 from probes.asking.vantages.base import Completed, UnusableError, at_once
-from probes.asking.vantages.simulated import SimulatedVantage
 from probes.observation import Attempt, Observation, Outcome
 from tests.unit.support.questions import OK, REFUSED, TIMEOUT, ask, outcomes, question
+from tests.unit.support.simulated_vantage import SimulatedVantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

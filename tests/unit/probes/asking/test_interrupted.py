@@ -13,9 +13,9 @@ import pytest
 
 from probes.asking import icmp_rate_limit, runner
 from probes.asking.vantages.base import Completed, at_once
-from probes.asking.vantages.simulated import SimulatedVantage
 from tests.unit.support.paths import ROOT
 from tests.unit.support.questions import OK, TIMEOUT, question
+from tests.unit.support.simulated_vantage import SimulatedVantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 ASKING = """
 import sys, time
 from probes.asking import runner
-from probes.asking.vantages.simulated import SimulatedVantage
+from tests.unit.support.simulated_vantage import SimulatedVantage
 from tests.unit.support.questions import OK, TIMEOUT, question
 
 class Slow(SimulatedVantage):

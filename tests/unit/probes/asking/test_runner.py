@@ -9,9 +9,9 @@ import pytest
 
 from probes.asking import batch, curl, runner, schedule
 from probes.asking.vantages.base import Completed, TransportError, UnusableError, at_once
-from probes.asking.vantages.simulated import SimulatedVantage
 from probes.observation import Attempt, Observation, Outcome
 from tests.unit.support.questions import OK, REFUSED, SOURCE, TIMEOUT, ask, outcomes, question
+from tests.unit.support.simulated_vantage import SimulatedVantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

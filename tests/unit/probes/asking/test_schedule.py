@@ -10,9 +10,9 @@ import pytest
 from probes.asking import runner, schedule
 from probes.asking.vantage_run import VantageRun
 from probes.asking.vantages.base import Completed, at_once
-from probes.asking.vantages.simulated import SimulatedVantage
 from probes.plan.plan import plan
 from tests.unit.support.questions import OK, question
+from tests.unit.support.simulated_vantage import SimulatedVantage
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import resolve
 from topologies.loading.load import load
