@@ -72,11 +72,6 @@ class AddressNames:
         return name.short if name else str(address)
 
 
-def describe_address(address: IPAddress, topology: Topology, snapshot: Snapshot) -> str:
-    """Return one address with its owner. AddressNames is faster for many addresses of one cluster."""
-    return AddressNames.of(topology, snapshot).describe(address)
-
-
 def _known(topology: Topology, snapshot: Snapshot) -> Iterator[Named]:
     yield from _of_nodes(topology)
     for pod, address in snapshot.pods.items():

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from probes.observation import Outcome
-from probes.oracle.address_names import AddressNames, describe_address
+from probes.oracle.address_names import AddressNames
 from probes.oracle.client import client_address, client_packet
 from probes.oracle.connection import Origin
 from probes.oracle.predict import expect
@@ -136,8 +136,9 @@ def test_an_address_of_a_node_is_named_as_the_nodes() -> None:
     held = next(one for one in variants() if "held" in one.name)
     own = held.topology.nodes[0]
     assert own.secondary_address
-    assert describe_address(own.address, held.topology, held.snapshot) == "198.18.1.11 (primary of n1)"
-    assert describe_address(own.secondary_address, held.topology, held.snapshot) == "198.18.7.11 (secondary of n1)"
+    names = AddressNames.of(held.topology, held.snapshot)
+    assert names.describe(own.address) == "198.18.1.11 (primary of n1)"
+    assert names.describe(own.secondary_address) == "198.18.7.11 (secondary of n1)"
 
 
 def test_the_long_and_the_short_name_of_an_address_agree() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.observation import Outcome
-from probes.oracle.address_names import describe_address
+from probes.oracle.address_names import AddressNames
 from probes.oracle.predict import expect
 from probes.plan.cell import Cell
 from tests.unit.probes.oracle.variants import CARDS, changed
@@ -27,9 +27,10 @@ def results(topology: Topology, vantage: str, frontend: Frontend) -> dict[str, f
     """Return each result with its share: `web-a from cni0 of n1`, `timeout`."""
     snapshot = declared(topology)
     client = next(one for one in topology.workload.vantages if one.name == vantage)
+    names = AddressNames.of(topology, snapshot)
     endings: dict[str, float] = {}
     for path in expect(topology, snapshot, Cell(client, frontend)).paths:
-        words = [describe_address(one, topology, snapshot).partition("(")[2].rstrip(")") for one in path.sources]
+        words = [names.describe(one).partition("(")[2].rstrip(")") for one in path.sources]
         ending = f"{path.backend} from {words[0]}" if path.outcome is Outcome.OK else path.outcome.value
         endings[ending] = endings.get(ending, 0) + path.share
     return endings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from probes.oracle.address_names import describe_address
+from probes.oracle.address_names import AddressNames
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import Snapshot, declared
@@ -33,7 +33,7 @@ def predicted(topology: Topology, ids: str) -> str:
 
 
 def _path(path: Any, topology: Topology, snapshot: Snapshot) -> str:
-    sources = (describe_address(address, topology, snapshot) for address in sorted(path.sources))
+    sources = (AddressNames.of(topology, snapshot).describe(address) for address in sorted(path.sources))
     return " ".join((path.outcome.value, *([path.backend] if path.backend else []), *sources))
 
 

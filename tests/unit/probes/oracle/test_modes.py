@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from probes.observation import Outcome
-from probes.oracle.address_names import describe_address
+from probes.oracle.address_names import AddressNames
 from probes.oracle.predict import predict
 from probes.plan.cell import Cell
 from tests.unit.support.observed_world import CLIENTS, TARGETS, snapshot_like, world_of
@@ -145,9 +145,9 @@ def predict_result(mode: str, minor: int, network: str, flags: str, question: tu
     there = world_of(f"1.{minor}.0", NETWORKS[network], mode, **FLAGS[flags])
     kind, more = TARGETS.get(target, (FrontendKind.NODE_PORT, {"node": client, "at": At.CNI0}))
     cell = Cell(Vantage.model_validate({"name": client, **CLIENTS[client]}), Frontend(service, kind, **more))
-    endings = set()
+    names, endings = AddressNames.of(there.topology, snapshot_like()), set()
     for path in predict(there, cell).paths:
-        seen = {describe_address(address, there.topology, snapshot_like()) for address in path.sources}
+        seen = {names.describe(address) for address in path.sources}
         words = {text.partition("(")[2].rstrip(")") or text for text in seen}
         endings.add(f"{path.backend} from {' '.join(words)}" if path.outcome is Outcome.OK else path.outcome.value)
     return " or ".join(sorted(endings))

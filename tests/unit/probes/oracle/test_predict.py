@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.observation import Outcome
-from probes.oracle.address_names import describe_address
+from probes.oracle.address_names import AddressNames
 from probes.oracle.environment import Environment
 from probes.oracle.modes.chains import UnsupportedMode
 from probes.oracle.predict import expect
@@ -37,7 +37,7 @@ def seen(topology: Topology, expectation: Expectation) -> set[str]:
     snapshot = declared(topology)
     expected = set()
     for path in expectation.paths:
-        source = " ".join(describe_address(address, topology, snapshot) for address in path.sources)
+        source = " ".join(AddressNames.of(topology, snapshot).describe(address) for address in path.sources)
         expected.add(f"{path.backend} from {source}" if path.outcome is Outcome.OK else path.outcome.value)
     return expected
 
@@ -174,7 +174,7 @@ def test_affinity_binds_one_processing_node_only() -> None:
 
 def test_an_unknown_address_is_told_bare() -> None:
     flannel = changed("lab-flannel")
-    assert describe_address(IPv4Address("192.0.2.7"), flannel, declared(flannel)) == "192.0.2.7"
+    assert AddressNames.of(flannel, declared(flannel)).describe(IPv4Address("192.0.2.7")) == "192.0.2.7"
 
 
 @pytest.mark.parametrize(

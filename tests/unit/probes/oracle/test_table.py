@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from probes.observation import Outcome
-from probes.oracle.address_names import describe_address
+from probes.oracle.address_names import AddressNames
 from probes.oracle.predict import predict
 from probes.plan.cell import Cell
 from tests.unit.support.observed_world import CLIENTS, snapshot_like, world_of
@@ -51,7 +51,7 @@ def _result(kind: str, masquerade: bool | None, client: str, label: str, minor: 
     if path.outcome is not Outcome.OK:
         return path.outcome.value
     (source,) = path.sources
-    return describe_address(source, there.topology, snapshot_like()).partition("(")[2].rstrip(")")
+    return AddressNames.of(there.topology, snapshot_like()).describe(source).partition("(")[2].rstrip(")")
 
 
 @pytest.mark.parametrize("minor", [20, 23, 24, 36])
