@@ -230,7 +230,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def _finished(config: pytest.Config) -> datetime:
-    """Now, counted from the start on the monotonic clock: no run ends before it began, whoever sets the wall clock."""
+    """Return the end of the run, counted from its start on the monotonic clock: the wall clock may be set meanwhile."""
     return config.stash[STARTED] + timedelta(seconds=time.monotonic() - config.stash[BEGAN])
 
 

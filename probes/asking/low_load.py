@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 LOW = 400  # connections of the whole run, of which most are silent and cost no processor time
 SILENT_BATCH = 100  # connections of a batch of silent cells: four vantages at once
-LOW_BATCH = (
-    15  # connections of a batch of others: seven vantages are answered in 0.1 s by two cores that are the lab, too
-)
+LOW_BATCH = 15  # connections of a batch of other cells: two cores that also run the lab answer 7 vantages in 0.1 s
 STALL = 0.6  # of a limit: load that loses every attempt of a cell makes others take most of their limit
 FEW = 3  # attempts that show whether a silent cell is silent at low load, too; one that is not gets its whole sample
 

@@ -38,7 +38,7 @@ _FATES = {
     Disposition.CLOSED: "refused by RST: a closed port",
     Disposition.HELD: "refused, or connected and never answered",
     Disposition.DROPPED: "dropped",
-    Disposition.ASTRAY: "nobody owns the address where it goes",
+    Disposition.ASTRAY: "no host has the destination address",
     Disposition.UNSERVED: "an echo pod that does not serve",
     Disposition.LEAVES: "leaves the rules, towards the owner of the address",
     Disposition.LEAVES_MASQUERADED: "leaves the rules masqueraded, towards the owner of the address",

@@ -37,7 +37,7 @@ def lab_name(given: str) -> str:
     if not re.fullmatch(DNS_LABEL, given):
         message = (
             f"lab name: got {given!r}, want a DNS label such as 'lab-flannel' (a-z, 0-9 and '-', at most 63). "
-            "`python -m topologies.lab status` lists the labs that run"
+            "`hairpin lab status` lists the labs that run"
         )
         raise OwnershipError(message)
     return given

@@ -85,7 +85,7 @@ class Deviation(Model):
 
 
 class LabSettings(Model):
-    """Present when our own lab realises the topology (`python -m topologies.lab up`)."""
+    """Present when our own lab realises the topology (`hairpin lab up`)."""
 
     iptables: Literal["nft", "legacy"] = "nft"
     """Which iptables the nodes use."""

@@ -212,7 +212,7 @@ class SshVantage:
 
 @contextmanager
 def _ended_after(seconds: float, end: Callable[[], object]) -> Iterator[None]:
-    """Call `end` if the block lasts longer than `seconds` on the monotonic clock; it wakes whoever waits in the block.
+    """Call `end`, which must end the waits in the block, after `seconds` on the monotonic clock.
 
     paramiko measures its own time limits on the wall clock, which may be set meanwhile, and waits for the answer to
     `exec_command` and for the exit status without any.
@@ -227,7 +227,7 @@ def _ended_after(seconds: float, end: Callable[[], object]) -> Iterator[None]:
 
 
 def _is_unanswered_login(error: Exception) -> bool:
-    """Whether nobody answered the login in time; paramiko has no class of its own for it."""
+    """Return whether the login timed out. paramiko raises no class of its own for this."""
     return isinstance(error, paramiko.AuthenticationException) and str(error) == "Authentication timeout."
 
 
