@@ -89,8 +89,14 @@ class Shutdown:
         self._unwinding = True
 
     def end(self) -> None:
-        """Give the signals back; after an interruption the process has LEAVE_S to exit by itself."""
+        """Give the signals back; after an interruption ignore them, and the process has LEAVE_S to exit by itself.
+
+        The interpreter resets handlers to the default while it ends, so that another Ctrl-C would kill it (exit by
+        signal, not INTERRUPTED); an ignored signal stays ignored.
+        """
         if self.interrupted:
+            for number in self._handlers:
+                signal.signal(number, signal.SIG_IGN)
             self._deadline = min(self._deadline, time.monotonic() + LEAVE_S)
             self._there.send(b"\0")
             return
