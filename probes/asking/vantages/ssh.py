@@ -13,7 +13,7 @@ import math
 import shlex
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -217,13 +217,19 @@ def _ended_after(seconds: float, end: Callable[[], object]) -> Iterator[None]:
     paramiko measures its own time limits on the wall clock, which may be set meanwhile, and waits for the answer to
     `exec_command` and for the exit status without any.
     """
-    timer = threading.Timer(seconds, end)
+    timer = threading.Timer(seconds, _end_quietly, (end,))
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+
+
+def _end_quietly(end: Callable[[], object]) -> None:
+    """Call `end`. It closes first and sends its message then, for which the connection may be gone already."""
+    with suppress(paramiko.SSHException, OSError, EOFError):
+        end()
 
 
 def _is_unanswered_login(error: Exception) -> bool:

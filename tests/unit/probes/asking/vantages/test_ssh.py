@@ -221,6 +221,23 @@ def test_a_host_that_freezes_before_a_session_opens_is_not_waited_for(tmp_path: 
         vantage.close()
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_connection_that_is_gone_when_the_time_is_up_ends_no_thread_with_an_error(
+    sshd: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = paramiko.Channel.close
+
+    def close_too_late(channel: paramiko.Channel) -> None:
+        close(channel)
+        raise EOFError
+
+    monkeypatch.setattr(paramiko.Channel, "close", close_too_late)
+    vantage = sshd.vantage()
+    with pytest.raises(TransportError, match=r"did not end within 0\.2 s"):
+        vantage.run(["sleep", "5"], "", 0.2)
+    vantage.close()
+
+
 @pytest.fixture(params=[-3600, 3600], ids=["back", "forward"])
 def jump(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Call it with a number of seconds: so much later the wall clock is set back, or forward, by an hour."""
