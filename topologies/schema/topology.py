@@ -15,7 +15,8 @@ from pydantic import Field
 from topologies.common.addresses import IPNetwork
 from topologies.schema import limits
 from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
-from topologies.schema.network import Cni, External, Kernel, Listener, LoadBalancer, Model, Node, Proxy, Ssh
+from topologies.schema.load_balancer import Listener, LoadBalancer
+from topologies.schema.network import Cni, External, Kernel, Model, Node, Proxy, Ssh
 from topologies.schema.scalars import (
     DNS_LABEL,
     Accepted,
