@@ -12,6 +12,7 @@ from topologies.common.addresses import IPAddress
 from topologies.schema import default_workload, limits
 from topologies.schema.complaints import Complaint, show
 from topologies.schema.enums import CniKind, DetectLocal
+from topologies.schema.facts import UNKNOWN
 from topologies.schema.scalars import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_LENGTH
 
 Raw = dict[str, Any]
@@ -43,9 +44,13 @@ def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
 def _lacks_cluster_cidr(full: Raw) -> bool:
     """Whether pods have addresses of the nodes' network and no range is declared: then kube-proxy has none either."""
     cni, nodes = full.get("cni"), full.get("nodes")
-    if not isinstance(cni, dict) or cni.get("kind") != CniKind.ENI or cni.get("pod_cidr") is not None:
+    if not isinstance(cni, dict) or cni.get("kind") != CniKind.ENI or _known(cni.get("pod_cidr")):
         return False
-    return isinstance(nodes, list) and not any(isinstance(one, dict) and one.get("pod_cidr") for one in nodes)
+    return isinstance(nodes, list) and not any(isinstance(one, dict) and _known(one.get("pod_cidr")) for one in nodes)
+
+
+def _known(value: object) -> bool:
+    return value is not None and value != UNKNOWN
 
 
 def _add_backend_nodes(work: object) -> object:

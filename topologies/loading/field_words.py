@@ -13,7 +13,9 @@ from pydantic.fields import FieldInfo
 
 from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.loading.kubernetes_terms import CHOSEN, is_chosen, meant_by
+from topologies.schema import facts
 from topologies.schema.complaints import Complaint, nearest, offer, show, squash
+from topologies.schema.facts import UNKNOWN
 from topologies.schema.scalars import REFUSED, Accepted
 from topologies.schema.topology import Model, Topology
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 SHORTHAND = ("external_ips",)  # keys of the file that `expand` turns into others
 TOP = "top level"
+OF_NODES = ("nodes[].proxy.", "nodes[].kernel.", "nodes[].cni.")  # the keys of the cluster's sections again
 UNSUPPORTED_KEYS = {
     ("ip_family", "ip_families", "ip_family_policy", "family", "families", "ipv6", "dual_stack"): (
         "IPv4 only: IPv6 is not supported yet, see Limits in README.md"
@@ -38,6 +41,7 @@ UNSUPPORTED_VALUES = {
     "metallb": "Limits: an address announced by a node is not supported yet",
     "bgp": "Limits: an address announced by nodes is not supported yet",
 }
+MAY_BE_UNKNOWN = f"only these may be {UNKNOWN}: {', '.join(facts.written_paths())}"
 
 
 class SchemaType(NamedTuple):
@@ -137,8 +141,8 @@ def complaint(error: ErrorDetails, *, hint: bool = True) -> Complaint:
     if error["type"] == "extra_forbidden":
         return _unknown(path, error["loc"], hint=hint)
     if error["type"] == REFUSED:
-        got, want = error["ctx"]["got"] or show(error["input"]), str(error["ctx"]["want"])
-        return Complaint(path, got, want or accepts(place))
+        got, want = error["ctx"]["got"] or show(error["input"]), str(error["ctx"]["want"]) or accepts(place)
+        return Complaint(path, got, f"{want}; {MAY_BE_UNKNOWN}" if hint and error["input"] == UNKNOWN else want)
     return Complaint(path, show(error["input"]), _wanted(place, error["input"]) if hint else accepts(place))
 
 
@@ -146,6 +150,8 @@ def _wanted(place: SchemaType, value: object) -> str:
     """Return what is accepted, with a hint: a similar value, how to write an empty list, what is not supported."""
     kind = plain(place).annotation
     text = accepts(place)
+    if value == UNKNOWN:
+        return f"{text}; {MAY_BE_UNKNOWN}"
     if value is None and get_origin(kind) is tuple:
         return f"{text}; [] if there is none"
     if kind is str and isinstance(value, (bool, int, float)):
@@ -199,7 +205,7 @@ def _written_as_path(key: str) -> list[str]:
 
 def _elsewhere(key: str) -> list[str]:
     """Return the paths that end in the most similar key."""
-    ends = {path: path.rpartition(".")[2] for path in paths()}
+    ends = {path: path.rpartition(".")[2] for path in paths() if not path.startswith(OF_NODES)}
     near = nearest(key, ends.values(), 1)
     return [path for path, end in ends.items() if end in near][:4]
 

@@ -27,6 +27,7 @@ from topologies.schema.topology import (
     LoadBalancer,
     Model,
     Node,
+    NodeCni,
     Patience,
     Proxy,
     Service,
@@ -52,6 +53,7 @@ BY_OTHERS = {"masquerade": "by `kind`", "workload": "the standard one"}
 SECTIONS: tuple[tuple[str, type[Model]], ...] = (
     ("Top level", Topology),
     ("`nodes[]`", Node),
+    ("`nodes[].cni`; `nodes[].proxy` and `nodes[].kernel` have the keys of `proxy` and `kernel`", NodeCni),
     ("`external[]`", External),
     ("`ssh`, of a node or an external host", Ssh),
     ("`cni`", Cni),

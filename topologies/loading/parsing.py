@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from topologies.loading.expansion import expand
 from topologies.loading.field_words import complaint
+from topologies.loading.unknown_facts import move_unknown
 from topologies.schema import limits, validation
 from topologies.schema.topology import Topology
 
@@ -34,6 +35,7 @@ PLACEHOLDERS: Raw = {  # for required sections, so that the rest can be read
 def check(given: Raw) -> tuple[Topology | None, list[Complaint]]:
     """Return the topology, or None and all that is wrong."""
     full, found = expand(given)
+    full = move_unknown(full)
     derived = "workload" not in given
     errors = _errors(full)
     meant = [one for one in errors if not (derived and one["loc"][:1] == ("workload",))]

@@ -5,9 +5,9 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema import limits
@@ -122,6 +122,13 @@ class Cni(Model):
         return self.kind is CniKind.ENI
 
 
+class NodeCni(Model):
+    """What the CNI does on one node, if it differs from `cni`."""
+
+    masquerade: Annotated[Masquerade, BeforeValidator(_masquerade)] = Masquerade.NONE
+    """As `cni.masquerade`, on this node."""
+
+
 class Kernel(Model):
     """What the nodes' kernels do to a packet, besides kube-proxy's rules."""
 
@@ -150,6 +157,14 @@ class Ssh(Model):
     """File of the host keys. Default: `~/.ssh/known_hosts`."""
 
 
+def _dump_declared(part: Model | None) -> dict[str, Any] | None:
+    """Return the declared keys only: a node's section has no defaults of its own."""
+    return part.model_dump(mode="json", exclude_unset=True) if part else None
+
+
+DeclaredKeys = PlainSerializer(_dump_declared)
+
+
 class Node(Model):
     """A worker. `pod_cidr` gives the addresses of its bridge (first host) and its vxlan device (the network)."""
 
@@ -165,6 +180,12 @@ class Node(Model):
     """`spec.podCIDR`: gives the addresses of the node's bridge (`.1`) and vxlan device (`.0`)."""
     ssh: Ssh | None = None
     """If given, the node is also a client by SSH."""
+    proxy: Annotated[Proxy | None, DeclaredKeys] = None
+    """The keys of `proxy` that differ on this node."""
+    kernel: Annotated[Kernel | None, DeclaredKeys] = None
+    """The keys of `kernel` that differ on this node."""
+    cni: Annotated[NodeCni | None, DeclaredKeys] = None
+    """The keys of `cni` that differ on this node."""
 
     @property
     def cni0(self) -> IPAddress | None:

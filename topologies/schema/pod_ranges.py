@@ -2,12 +2,14 @@
 
 Without `nodes[].pod_cidr` the addresses of a node's bridge and vxlan device are not known, and `NodeCIDR` has nothing
 to compare with; without `cni.pod_cidr` the cluster CIDR is not known. What no rule reads may stay undeclared.
+A node's range may be declared `unknown`: then the addresses of its devices are unknown facts.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from topologies.schema import facts
 from topologies.schema.enums import DetectLocal, Masquerade
 from topologies.schema.pod_addresses import NoRoomError, pod_addresses
 
@@ -37,8 +39,8 @@ def _node_ranges(topology: Topology) -> Iterator[Missing]:
     if not (reason := _reader(topology)):
         return
     for index, node in enumerate(topology.nodes):
-        if node.pod_cidr is None:
-            want = f"the node's pod range ({HOW.format(name=node.name)}), {reason}"
+        if node.pod_cidr is None and facts.join(node.name, "pod_cidr") not in topology.unknown:
+            want = f"the node's pod range ({HOW.format(name=node.name)}) or unknown, {reason}"
             yield Missing(f"nodes[{index}].pod_cidr", "nothing", want)
 
 

@@ -8,15 +8,15 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from topologies.common.addresses import IPNetwork
 from topologies.schema import limits
 from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
 from topologies.schema.load_balancer import Listener, LoadBalancer
-from topologies.schema.network import Cni, External, Kernel, Model, Node, Proxy, Ssh
+from topologies.schema.network import Cni, External, Kernel, Model, Node, NodeCni, Proxy, Ssh
 from topologies.schema.scalars import (
     DNS_LABEL,
     Accepted,
@@ -53,6 +53,7 @@ __all__ = [
     "Model",
     "Name",
     "Node",
+    "NodeCni",
     "Patience",
     "Proxy",
     "Service",
@@ -116,6 +117,16 @@ class Images(Model):
     """`imagePullPolicy`."""
 
 
+M = TypeVar("M", bound=Model)
+
+
+def _merge(whole: M, part: Model | None) -> M:
+    """Return the cluster's section with the keys that a node declares."""
+    if part is None or not part.model_fields_set:
+        return whole
+    return whole.model_copy(update={key: getattr(part, key) for key in part.model_fields_set})
+
+
 class Topology(Model):
     """A cluster as declared: the one input of the plan and, with a snapshot, of the oracle."""
 
@@ -145,6 +156,9 @@ class Topology(Model):
     """Whether hosts outside have a route to pod addresses."""
     workload: Workload
     """Echo pods, Services and clients. Default: the standard workload."""
+    unknown: Annotated[frozenset[str], PlainSerializer(sorted), Accepted("a list of paths of facts")] = frozenset()
+    """The facts that are not known, such as `kernel.rp_filter` or `nodes.n2.proxy.version`. The value `unknown` at a
+    fact's own key means the same."""
     deviations: Annotated[tuple[Deviation, ...], Field(max_length=limits.DEVIATIONS)] = ()
     """Known departures from the rules."""
     images: Images = Images()
@@ -159,12 +173,36 @@ class Topology(Model):
         """kube-proxy's own version where it differs from the cluster's."""
         return self.proxy.version or self.kubernetes
 
+    def proxy_version_of(self, node: str) -> Version:
+        """Return the version of a node's kube-proxy."""
+        return self.proxy_of(node).version or self.kubernetes
+
     @cached_property
     def node_port_networks(self) -> tuple[IPNetwork, ...]:
         """Where kube-proxy serves NodePorts; empty: everywhere. `primary` is each node's InternalIP."""
-        if self.proxy.primary_only:
+        return self._node_port_networks(self.proxy)
+
+    def node_port_networks_of(self, node: str) -> tuple[IPNetwork, ...]:
+        """Return where a node's kube-proxy serves NodePorts; empty: everywhere."""
+        proxy = self.proxy_of(node)
+        return self.node_port_networks if proxy is self.proxy else self._node_port_networks(proxy)
+
+    def _node_port_networks(self, proxy: Proxy) -> tuple[IPNetwork, ...]:
+        if proxy.primary_only:
             return tuple(IPNetwork(node.address) for node in self.nodes)
-        return tuple(one for one in self.proxy.node_port_addresses if isinstance(one, IPNetwork))
+        return tuple(one for one in proxy.node_port_addresses if isinstance(one, IPNetwork))
+
+    def proxy_of(self, node: str) -> Proxy:
+        """Return the kube-proxy of a node, or the cluster's if the name is empty. KeyError if it is not declared."""
+        return _merge(self.proxy, self.node(node).proxy if node else None)
+
+    def kernel_of(self, node: str) -> Kernel:
+        """Return the kernel of a node, or the cluster's if the name is empty. KeyError if it is not declared."""
+        return _merge(self.kernel, self.node(node).kernel if node else None)
+
+    def cni_of(self, node: str) -> Cni:
+        """Return the CNI of a node, or the cluster's if the name is empty. KeyError if it is not declared."""
+        return _merge(self.cni, self.node(node).cni if node else None)
 
     @cached_property
     def nodes_by_name(self) -> Mapping[str, Node]:

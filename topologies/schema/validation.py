@@ -10,7 +10,7 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from topologies.common.addresses import IPNetwork
-from topologies.schema import limits, workload_validation
+from topologies.schema import facts, limits, workload_validation
 from topologies.schema.complaints import Complaint, duplicates, offer
 from topologies.schema.enums import BalancerStatus, DetectLocal, LoadBalancerKind, ProxyMode, ServiceType
 from topologies.schema.pod_ranges import find_missing_ranges, find_small_ranges
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from topologies.common.addresses import IPAddress
-    from topologies.schema.topology import Topology
+    from topologies.schema.topology import Proxy, Topology, Version
 
 __all__ = ["Complaint", "complaints"]
 
@@ -166,28 +166,50 @@ def _ip_mode(topology: Topology) -> Iterator[Complaint]:
 
 
 def _proxy(topology: Topology) -> Iterator[Complaint]:
-    version = topology.proxy_version
+    path = "proxy.version" if topology.proxy.version else "kubernetes"
+    yield from _kube_proxy(topology.proxy, topology.proxy_version, "proxy", path)
+
+
+def _node_proxies(topology: Topology) -> Iterator[Complaint]:
+    """Check each node's own kube-proxy with the keys that it takes from the cluster."""
+    for index, node in enumerate(topology.nodes):
+        if node.proxy is not None:
+            place = f"nodes[{index}].proxy"
+            version = topology.proxy_version_of(node.name)
+            yield from _kube_proxy(topology.proxy_of(node.name), version, place, f"{place}.version")
+
+
+def _kube_proxy(proxy: Proxy, version: Version, place: str, version_path: str) -> Iterator[Complaint]:
     if not OLDEST <= version <= NEWEST:
-        path = "proxy.version" if topology.proxy.version else "kubernetes"
-        yield Complaint(path, str(version), "1.20 … 1.36: no rule outside that range has been read")
-    elif topology.proxy.mode is ProxyMode.NFTABLES and version < NFTABLES:
-        yield Complaint("proxy.mode", f"nftables with {version}", "1.29 or newer (KEP-3866)")
-    by = topology.proxy.detect_local
+        yield Complaint(version_path, str(version), "1.20 … 1.36: no rule outside that range has been read")
+    elif proxy.mode is ProxyMode.NFTABLES and version < NFTABLES:
+        yield Complaint(f"{place}.mode", f"nftables with {version}", "1.29 or newer (KEP-3866)")
+    by = proxy.detect_local
     if by in {DetectLocal.BRIDGE_INTERFACE, DetectLocal.INTERFACE_NAME_PREFIX} and OLDEST <= version < BY_INTERFACE:
-        yield Complaint("proxy.detect_local", f"{by} with {version}", "1.24 or newer (kubernetes#95400)")
-    yield from _node_port_addresses(topology)
+        yield Complaint(f"{place}.detect_local", f"{by} with {version}", "1.24 or newer (kubernetes#95400)")
+    yield from _node_port_addresses(proxy, version, f"{place}.node_port_addresses")
 
 
-def _node_port_addresses(topology: Topology) -> Iterator[Complaint]:
+def _node_port_addresses(proxy: Proxy, version: Version, path: str) -> Iterator[Complaint]:
     """kube-proxy takes `primary` alone, never in a list with ranges (validateKubeProxyNodePortAddress)."""
-    path, given = "proxy.node_port_addresses", topology.proxy.node_port_addresses
-    if topology.proxy.primary_only and len(given) > 1:
+    given = proxy.node_port_addresses
+    if proxy.primary_only and len(given) > 1:
         got = ", ".join(map(str, given[:4]))
         yield Complaint(path, f"[{got}]", "[primary] alone, or ranges: kube-proxy refuses a mixed list")
-    elif topology.proxy.primary_only and topology.proxy_version < PRIMARY_SINCE:
-        yield Complaint(path, f"{PRIMARY} with {topology.proxy_version}", "1.30 or newer (kubernetes#123105)")
+    elif proxy.primary_only and version < PRIMARY_SINCE:
+        yield Complaint(path, f"{PRIMARY} with {version}", "1.30 or newer (kubernetes#123105)")
     ranges = [one for one in given if isinstance(one, IPNetwork)]
     yield from duplicates(path, ranges)
+
+
+def _unknown(topology: Topology) -> Iterator[Complaint]:
+    """Check that every path in `unknown` is a fact, of the cluster or of a declared node."""
+    for path in sorted(topology.unknown):
+        node, _ = facts.split(path)
+        if node and node not in topology.nodes_by_name:
+            yield Complaint("unknown", path, offer(node, list(topology.nodes_by_name), "a fact of a node: "))
+        elif not facts.find(path):
+            yield Complaint("unknown", path, offer(path, facts.written_paths(), shown=len(facts.FACTS)))
 
 
 def _image(topology: Topology) -> Iterator[Complaint]:
@@ -236,6 +258,8 @@ RULES = (
     FileRule(_pool_size, (LB, "workload.services")),
     FileRule(_ip_mode, (LB, "kubernetes", "proxy", "workload.services")),
     FileRule(_proxy, ("kubernetes", "proxy")),
+    FileRule(_node_proxies, ("kubernetes", "proxy", "nodes")),
+    FileRule(_unknown, ("unknown", "nodes")),
     FileRule(_image, ("images", "lab")),
     FileRule(workload_validation.deviations, ("deviations",)),
 )

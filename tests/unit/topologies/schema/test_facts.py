@@ -1,0 +1,97 @@
+"""Facts: of the cluster and of one node, known and unknown."""
+
+import pytest
+
+from topologies.loading.overrides import declared
+from topologies.schema import facts
+from topologies.schema.enums import Masquerade, ProxyMode
+from topologies.schema.scalars import Version
+from topologies.schema.topology import Topology
+
+MIXED = {
+    "nodes.n1.kernel": {"rp_filter": 1},
+    "nodes.n2.proxy": {"version": "1.23.4", "mode": "ipvs"},
+    "nodes.n3.cni": {"masquerade": False},
+}
+
+
+def test_a_node_has_the_clusters_values_except_its_own() -> None:
+    topology = declared("lab-flannel", {"kernel.hairpin": False, **MIXED})
+
+    assert topology.kernel_of("n1") == topology.kernel.model_copy(update={"rp_filter": 1})
+    assert topology.kernel_of("n2") == topology.kernel_of("") == topology.kernel
+    assert not topology.kernel_of("n1").hairpin
+    assert (topology.proxy_of("n2").mode, topology.proxy_version_of("n2")) == (ProxyMode.IPVS, Version(1, 23, 4))
+    assert topology.proxy_version_of("n1") == topology.kubernetes
+    assert topology.cni_of("n3").masquerade is Masquerade.NONE
+    assert topology.cni_of("n3").kind is topology.cni.kind
+    assert topology.cni_of("n1").masquerade is Masquerade.FLANNEL
+
+
+def test_a_nodes_own_keys_survive_json() -> None:
+    topology = declared("lab-flannel", {"kernel.rp_filter": 2, "nodes.n1.kernel": {"hairpin": False}, "unknown": []})
+
+    again = Topology.model_validate_json(topology.model_dump_json())
+
+    assert again == topology
+    assert again.kernel_of("n1").rp_filter == 2
+    assert again.model_dump_json() == topology.model_dump_json()
+
+
+def test_node_ports_at_primary_addresses_on_one_node() -> None:
+    topology = declared("lab-flannel", {"kubernetes": "1.30.1", "nodes.n2.proxy": {"node_port_addresses": ["primary"]}})
+
+    assert topology.node_port_networks_of("n1") == ()
+    assert {str(one) for one in topology.node_port_networks_of("n2")} >= {f"{topology.node('n2').address}/32"}
+
+
+@pytest.mark.parametrize(
+    ("path", "node", "own"),
+    [
+        ("kernel.rp_filter", "", "kernel.rp_filter"),
+        ("nodes.n2.kernel.rp_filter", "n2", "kernel.rp_filter"),
+        ("nodes.ip-10-0-1-2.ec2.internal.proxy.version", "ip-10-0-1-2.ec2.internal", "proxy.version"),
+        ("nodes.n1.pod_cidr", "n1", "pod_cidr"),
+        ("cni.pod_cidr", "", "cni.pod_cidr"),
+    ],
+)
+def test_a_path_names_a_node_and_a_fact(path: str, node: str, own: str) -> None:
+    assert facts.split(path) == (node, own)
+    assert facts.join(node, own) == path
+
+
+@pytest.mark.parametrize("path", ["cni.pod_cidr", "pod_cidr", "kernel.foo", "nodes.n1.load_balancer.listens", ""])
+def test_not_everything_is_a_fact(path: str) -> None:
+    assert facts.find(path) is None
+
+
+def test_unknown_of_the_cluster_holds_for_nodes_without_a_value_of_their_own() -> None:
+    topology = declared("lab-flannel", {"kernel.rp_filter": "unknown", "nodes.n1.kernel.rp_filter": 1})
+    apart = declared("lab-flannel", {"nodes.n2.kernel.rp_filter": "unknown"})
+
+    assert facts.unknown_at(topology, "n2", "kernel.rp_filter") == "kernel.rp_filter"
+    assert facts.unknown_at(topology, "n1", "kernel.rp_filter") is None
+    assert facts.unknown_at(apart, "n2", "kernel.rp_filter") == "nodes.n2.kernel.rp_filter"
+    assert facts.unknown_at(apart, "n1", "kernel.rp_filter") is None
+
+
+@pytest.mark.parametrize("fact", [one for one in facts.FACTS if one.path != "pod_cidr"], ids=lambda one: one.path)
+def test_each_candidate_can_be_assigned(fact: facts.Fact) -> None:
+    topology = declared("lab-balancer", {"kubernetes": "1.30.1", "unknown": [fact.path]})
+    paths = [fact.path] + (["nodes.n2." + fact.path] if fact.scope is facts.Scope.NODE else [])
+    for path in paths:
+        for value in facts.candidates(topology, path):
+            assigned = facts.assign(topology, path, value)
+            assert facts.value(assigned, path) == value
+            assert path not in assigned.unknown
+            if path != fact.path:
+                assert facts.value(assigned, "nodes.n1." + fact.path) == facts.value(topology, fact.path)
+
+
+def test_the_clusters_own_version_stands_for_its_interval() -> None:
+    versions = facts.candidates(declared("lab-flannel", {"kubernetes": "1.23.9"}), "proxy.version")
+
+    assert versions[0] == Version(1, 23, 9)
+    assert Version(1, 23, 7) not in versions
+    assert Version(1, 23) in versions
+    assert len(versions) == len(facts.VERSIONS)
