@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 VERBS = {
     "predict": "what must come back, without any cluster",
     "diff": "which cells change, worst first",
+    "judge": "judge a run anew under a mended declaration",
     "claims": "vendors' documented tables as pages",
     "clean": "remove what killed runs left in a cluster",
     "lab": "a small real cluster on this machine: up, down, status, …",

@@ -28,7 +28,7 @@ from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timi
 from reports.terminal import failure, matrix, summary
 from topologies.cluster_state.snapshot import Snapshot
 from topologies.common.version import VERSION
-from topologies.plugin import TOPOLOGY, runs_suites
+from topologies.plugin import RAW, TOPOLOGY, runs_suites
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -103,7 +103,10 @@ def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cel
             config.stash[JOURNAL].head(header)
             _write(config, config.stash[JOURNAL])
         elif not (folder / journal.MAIN).exists():
-            _write(config, journal.Journal(folder, header))
+            log = journal.Journal(folder, header)
+            with contextlib.suppress(journal.JournalError):
+                log.settle(judge.answers.snapshot)
+            _write(config, log)
 
 
 def _write(config: pytest.Config, log: journal.Journal) -> None:
@@ -130,6 +133,7 @@ def _header(config: pytest.Config, answers: Answers | None = None, timings: Timi
     return Header(
         environment=TypeAdapter(Environment).dump_python(Environment.of(topology), mode="json"),
         topology=DeclaredTopology.of(topology),
+        raw_topology=config.stash[RAW],
         versions={"hairpin": VERSION, "python": platform.python_version(), **known, **asked.versions},
         started=config.stash[STARTED],
         command=" ".join(["pytest", *map(str, config.invocation_params.args)]),

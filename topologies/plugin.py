@@ -6,19 +6,20 @@ import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from topologies.cluster.client import ClusterError
 from topologies.common.errors import HairpinError
-from topologies.loading.load import TopologyError, load, names
+from topologies.loading.load import TopologyError, names, raw, validated
 from topologies.schema.topology import Ssh
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 TOPOLOGY = pytest.StashKey["Topology"]()
+RAW = pytest.StashKey[dict[str, Any]]()  # the contents of its file
 DEFAULT = "lab-flannel"
 
 
@@ -65,7 +66,8 @@ def _read(config: pytest.Config) -> Topology:
     """Return the declared topology, read once: pytest_cmdline_main comes before pytest_configure."""
     if TOPOLOGY not in config.stash:
         try:
-            config.stash[TOPOLOGY] = load(config.getoption("--topology"))
+            config.stash[RAW], source = raw(config.getoption("--topology"))
+            config.stash[TOPOLOGY] = validated(config.stash[RAW], source)
         except TopologyError as error:
             raise pytest.UsageError(str(error)) from error
     return config.stash[TOPOLOGY]

@@ -179,7 +179,7 @@ def assemble(
     records += _judge_rest(content, header, {record.cell.id for record in records}, notes)
     values = {name: getattr(header, name) for name in Header.model_fields}
     values |= {"notes": tuple(dict.fromkeys((*header.notes, *notes))), "records": in_order(records, header.plan)}
-    return Run(**{**values, **closing})
+    return Run(**{**values, "snapshot": content.snapshot, **closing})
 
 
 def save(run: Run, folder: Path) -> Path:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LARGEST_MB = 100  # a run of 4,165 cells is about 30 MB
 LONGEST_MB = 100  # of one line of a journal
+READABLE = ("1", SCHEMA_VERSION)
 SHOWN = 3  # complaints of one file, and notes of one journal, that are printed; the others are counted
 WIDEST = 60  # characters of a value that a complaint shows
 MB = 2**20
@@ -109,7 +110,7 @@ def check_schema(written: dict[str, Any]) -> None:
     if number.isascii() and number.isdigit() and len(number) < WIDEST and int(number) > int(SCHEMA_VERSION):
         message = f"made by a newer hairpin (schema {number}, this one reads up to {SCHEMA_VERSION}): upgrade hairpin"
         raise UnreadableError(message)
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         message = f"schema_version: got {_show(version)}, want {SCHEMA_VERSION!r}"
         raise UnreadableError(message)
 

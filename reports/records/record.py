@@ -174,6 +174,9 @@ def _observed(observation: Observation, called: _Called) -> Observed:
         backends=dict(sorted(backends.items())),
         attempts=tuple(_try(attempt, called) for attempt in observation.attempts),
         trouble=observation.trouble,
+        sure=observation.sure,
+        unsure=observation.unsure,
+        load=observation.load,
     )
 
 
@@ -191,6 +194,7 @@ def _try(attempt: Attempt, called: _Called) -> Try:
         remote=attempt.remote,
         scout=attempt.scout,
         loaded=not attempt.counts,
+        under_load=attempt.loaded,
     )
 
 

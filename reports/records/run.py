@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, JsonValue
 
 from reports.records.record import Record
-from reports.records.schema import ReportModel
+from reports.records.schema import ReportModel, StoredExplanation
+from topologies.cluster_state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from probes.plan.cell import Omission
     from topologies.schema.topology import Topology
 
-SCHEMA_VERSION: Literal["1"] = "1"
+SCHEMA_VERSION: Literal["2"] = "2"
 FILE = "run.json"  # in the run's folder
 
 
@@ -59,14 +60,16 @@ class Timings(ReportModel):
 class Header(ReportModel):
     """What is known when a run starts: the first line of its journal.
 
-    `environment`: mode, version, cni ... as the oracle read them. `versions`: hairpin, python, pytest, kubernetes,
-    kernel, curl, kube-proxy. `plan`: every planned cell id in order, so that a reader sees what a killed run missed.
-    `notes`: what was odd while settling or asking, or lost while the run was put together (a torn line).
+    `environment`: mode, version, cni ... as the oracle read them. `raw_topology`: the contents of the topology's
+    file as loaded, with overrides; empty in runs of schema 1. `versions`: hairpin, python, pytest, kubernetes, kernel,
+    curl, kube-proxy. `plan`: every planned cell id in order, so that a reader sees what a killed run missed. `notes`:
+    what was odd while settling or asking, or lost while the run was put together (a torn line).
     """
 
-    schema_version: Literal["1"] = SCHEMA_VERSION
+    schema_version: Literal["1", "2"] = SCHEMA_VERSION
     environment: dict[str, JsonValue] = Field(default_factory=dict)
     topology: DeclaredTopology
+    raw_topology: dict[str, JsonValue] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     started: datetime
     command: str = ""
@@ -77,10 +80,16 @@ class Header(ReportModel):
 
 
 class Run(Header):
-    """A header and what came of it. `complete` is False if the run was killed, or a record could not be kept."""
+    """A header and what came of it. `complete` is False if the run was killed, or a record could not be kept.
+
+    `snapshot`: the state of the cluster's API while cells were probed; None if the run ended before, and in runs of
+    schema 1. `explanations`: which changes of the declaration explain the failed cells, best first.
+    """
 
     finished: datetime | None = None
     complete: bool = False
+    snapshot: Snapshot | None = None
+    explanations: tuple[StoredExplanation, ...] = ()
     records: tuple[Record, ...] = ()
 
     @property

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from probes.observation import Outcome
 from topologies.common.addresses import IPAddress
@@ -79,7 +87,8 @@ class Expected(ReportModel):
 class Try(ReportModel):
     """One attempt (a fresh connection). Keys that hold their default are left out of the JSON. Times in seconds.
 
-    `loaded`: lost while our own load brought answers near their time limit; it does not count.
+    `loaded`: lost while our own load brought answers near their time limit; it does not count. `under_load`: made in
+    that time, lost or not.
     """
 
     outcome: Outcome
@@ -93,6 +102,7 @@ class Try(ReportModel):
     remote: str = ""
     scout: bool = False
     loaded: bool = False
+    under_load: bool = False
 
     @model_serializer(mode="wrap")
     def _compact(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -103,7 +113,9 @@ class Try(ReportModel):
 class Observed(ReportModel):
     """What came back. `trouble`: why it could not be asked, or empty.
 
-    `outcomes`, `sources` and `backends` are those of the attempts that count (see `Try`).
+    `outcomes`, `sources` and `backends` are those of the attempts that count (see `Try`). `sure`: the silent cell was
+    silent when the node had an ICMP error to spare. `unsure`: there was no time to find out. `load`: the latencies
+    because of which it was probed again at low load.
     """
 
     summary: str
@@ -112,6 +124,9 @@ class Observed(ReportModel):
     backends: dict[str, int] = Field(default_factory=dict)
     attempts: tuple[Try, ...] = ()
     trouble: str = ""
+    sure: bool = False
+    unsure: bool = False
+    load: str = ""
 
     @property
     def counted(self) -> tuple[Try, ...]:
@@ -124,3 +139,29 @@ class Line(ReportModel):
 
     label: str
     text: str
+
+
+class ChangedFact(ReportModel):
+    """One change of a declaration, or one fault: `path` becomes `value` (it `was` declared), in words: `text`."""
+
+    path: str
+    value: JsonValue = None
+    was: JsonValue = None
+    text: str = ""
+
+
+class StoredExplanation(ReportModel):
+    """A smallest set of changes under which failed cells are as expected. Without changes: nothing tried explains them.
+
+    `certain`: it is the only one that explains all cells. `alternatives`: other changes that predict the same for
+    every cell, so that this run cannot distinguish them. `explained`: the failed cells that it explains, of `red`;
+    `contradicted`: how many passed cells would fail.
+    """
+
+    text: str
+    certain: bool = False
+    changes: tuple[ChangedFact, ...] = ()
+    alternatives: tuple[tuple[ChangedFact, ...], ...] = ()
+    explained: tuple[str, ...] = ()
+    red: int = 0
+    contradicted: int = 0

@@ -155,6 +155,6 @@ def told(fresh: set[Path]) -> str:
     if not begun:
         return "no run had begun"
     run = load(begun[0])
-    assert json.loads((begun[0] / "run.json").read_bytes())["schema_version"] == "1"
+    assert json.loads((begun[0] / "run.json").read_bytes())["schema_version"] == "2"
     assert len(run.records) + len(run.unasked) == len(run.plan)
     return f"{len(run.records)} of {len(run.plan)} cells, {'complete' if run.complete else 'not complete'}"

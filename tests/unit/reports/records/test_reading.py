@@ -45,7 +45,7 @@ def refusal(path: Path, content: str | bytes) -> str:
 def test_a_run_of_a_newer_hairpin_says_so(tmp_path: Path, version: object) -> None:
     told = refusal(tmp_path, json.dumps({"schema_version": version, "records": "of another kind"}))
 
-    assert told == f"made by a newer hairpin (schema {version}, this one reads up to 1): upgrade hairpin"
+    assert told == f"made by a newer hairpin (schema {version}, this one reads up to 2): upgrade hairpin"
 
 
 @pytest.mark.parametrize("version", [None, "0", "one", -1, True, 1.5, [], "²", "9" * 5000])
