@@ -1,0 +1,116 @@
+"""Read what a node's kube-proxy reports of itself at 127.0.0.1:10249: mode, version and configuration. Pure.
+
+`/proxyMode` is the mode in use, `/configz` its configuration (pkg/proxy/apis/config/types.go: field names of Go or of
+v1alpha1, and since 1.32 some in `Linux` and `DetectLocal`), `kubernetes_build_info` of `/metrics` its own version.
+What does not answer is unread: many clusters bind the port elsewhere, or have no kube-proxy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+LARGEST = 64 * 1024  # bytes of /configz, which has about 2 KiB
+MODE, CONFIG, BUILD = "@proxyMode", "@configz", "@build"
+SCRIPT = f"""
+get() {{ curl -q -s -f --noproxy '*' --max-time 2 "http://127.0.0.1:10249/$1"; }}
+echo {MODE}; get proxyMode | head -c 100; echo
+echo {CONFIG}; get configz | head -c {LARGEST}; echo
+echo {BUILD}; get metrics | grep -a '^kubernetes_build_info' | head -c 1000; echo
+"""
+_VERSION = re.compile(r'git_version="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyFacts:
+    """One node's kube-proxy. None: not read.
+
+    `cluster_cidrs`: empty where none is given. `node_port_addresses`: networks as text, or `primary`; IPv4's only.
+    """
+
+    node: str
+    mode: str | None = None
+    version: str | None = None
+    detect_local: str | None = None
+    cluster_cidrs: tuple[str, ...] | None = None
+    masquerade_all: bool | None = None
+    localhost_nodeports: bool | None = None
+    node_port_addresses: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        """`v1.20.2 iptables`, as far as it is known."""
+        return " ".join(filter(None, (self.version, self.mode)))
+
+
+def parse(node: str, output: bytes) -> ProxyFacts:
+    """Return what the script has printed; whatever cannot be read stays None."""
+    parts = _parts(output.decode(errors="replace"))
+    build = _VERSION.search(parts.get(BUILD, ""))
+    config = _config(parts.get(CONFIG, ""))
+    mode = _word(parts.get(MODE, "")) or config.pop("mode", None)
+    return ProxyFacts(node, **{**config, "mode": mode, "version": build[1] if build else None})
+
+
+def _parts(text: str) -> dict[str, str]:
+    """Return the lines below each of the script's headings."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line in {MODE, CONFIG, BUILD}:
+            lines = found.setdefault(line, [])
+        else:
+            lines.append(line)
+    return {heading: "\n".join(below).strip() for heading, below in found.items()}
+
+
+def _word(text: str) -> str | None:
+    return text if re.fullmatch(r"[a-z]{1,20}", text) else None
+
+
+def _config(text: str) -> dict[str, Any]:
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return settings_of(whole.get("kubeproxy.config.k8s.io")) if isinstance(whole, dict) else {}
+
+
+def settings_of(given: object) -> dict[str, Any]:
+    """Return the fields of ProxyFacts that a KubeProxyConfiguration of any version sets; nothing if it is none."""
+    config = _lower(given)
+    if not config:
+        return {}
+    masquerade = [_lower(config.get(part)).get("masqueradeall") for part in ("linux", "iptables", "nftables")]
+    given = [value for value in masquerade if isinstance(value, bool)]
+    iptables = _lower(config.get("iptables"))
+    known = "localhostnodeports" in iptables  # from 1.26; null is the default, true
+    return {
+        "mode": _word(_text(config.get("mode"))),
+        "detect_local": _text(config.get("detectlocalmode")) or "ClusterCIDR",
+        "cluster_cidrs": _networks(_cluster_cidrs(config)),
+        "masquerade_all": any(given) if given else None,
+        "localhost_nodeports": iptables["localhostnodeports"] is not False if known else None,
+        "node_port_addresses": _networks(config.get("nodeportaddresses") or []),
+    }
+
+
+def _cluster_cidrs(config: dict[str, Any]) -> list[Any]:
+    listed = _lower(config.get("detectlocal")).get("clustercidrs")
+    return listed if isinstance(listed, list) else _text(config.get("clustercidr")).split(",")
+
+
+def _networks(found: object) -> tuple[str, ...]:
+    """Texts of IPv4."""
+    listed = found if isinstance(found, list) else []
+    return tuple(sorted(text.strip() for text in map(_text, listed) if text.strip() and ":" not in text))
+
+
+def _lower(found: object) -> dict[str, Any]:
+    """Return a mapping with its keys in lower case: the only difference between Go's field names and JSON's."""
+    return {str(key).lower(): value for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
