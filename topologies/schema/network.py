@@ -5,7 +5,7 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
