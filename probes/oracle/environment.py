@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Self
 
 from probes.oracle import upstream
 from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are serialised by type at run time
-from topologies.schema.enums import DetectLocal, EmptyPool, LoadBalancerKind, Masquerade, ProxyMode
+from topologies.schema.enums import (
+    AnnouncedBy,
+    ArrivesAt,
+    DetectLocal,
+    EmptyPool,
+    LoadBalancerKind,
+    Masquerade,
+    OtherPorts,
+    ProxyMode,
+)
 from topologies.schema.topology import KubernetesVersion  # noqa: TC001 - dataclasses are serialised by type at run time
 
 if TYPE_CHECKING:
@@ -44,6 +53,27 @@ class Environment:
     balancer: LoadBalancerKind
     empty_pool: EmptyPool
     balancer_listens: bool
+    other_ports: OtherPorts
+    """What happens at a port of a load balancer IP without a listener."""
+    arrives_at: ArrivesAt
+    """Where the load balancer's packets arrive."""
+    announced_by: AnnouncedBy
+    leader: str | None
+    """The node that announces all load balancer IPs, if one does and if it is known."""
+    avoids_empty_nodes: bool
+    """With externalTrafficPolicy: Local, the load balancer leaves out nodes without a ready endpoint."""
+    keeps_client: bool
+    """The load balancer preserves the source IP of clients outside the cluster."""
+    masquerade_inside: bool
+    """The load balancer uses its own address for packets from the nodes that return to the nodes."""
+    excludes_source: bool
+    """The load balancer never selects the backend that has the packet's source address."""
+    balancer_hairpin: bool
+    """The load balancer uses its own address for packets that it returns to the client's own node."""
+    balancer_source_ranges: bool
+    """The load balancer enforces loadBalancerSourceRanges."""
+    advertises_cluster_ips: bool
+    """Hosts outside the cluster have routes to ClusterIPs."""
     undeclared_port: int
     external_routes_to_pods: bool
 
@@ -71,6 +101,17 @@ class Environment:
             balancer=balancer.kind,
             empty_pool=balancer.empty_pool,
             balancer_listens=balancer.listens,
+            other_ports=balancer.other_ports,
+            arrives_at=balancer.arrives_at,
+            announced_by=balancer.announced_by,
+            leader=balancer.leader,
+            avoids_empty_nodes=balancer.avoids_empty_nodes,
+            keeps_client=balancer.keeps_client,
+            masquerade_inside=balancer.masquerade_inside,
+            excludes_source=balancer.excludes_source,
+            balancer_hairpin=balancer.hairpin,
+            balancer_source_ranges=balancer.source_ranges,
+            advertises_cluster_ips=balancer.advertises_cluster_ips,
             undeclared_port=balancer.undeclared_port,
             external_routes_to_pods=topology.external_routes_to_pods,
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from probes.plan.cell import Cell, Omission
 from probes.plan.node_ports import Front, NodePorts, own_addresses
 from topologies.frontends import Frontend, FrontendKind
-from topologies.schema.enums import BalancerStatus, LoadBalancerKind, ServiceType
+from topologies.schema.enums import BalancerStatus, ServiceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -104,7 +104,7 @@ def _sample(topology: Topology, front: Front, frontend: Frontend) -> int:
 def _may_return_to_client(topology: Topology, service: Service, frontend: Frontend) -> bool:
     """Return whether a load balancer that preserves client addresses may select the client's own node."""
     balancer = topology.load_balancer
-    preserves = balancer.kind is LoadBalancerKind.INLINE and not balancer.masquerade_inside
+    preserves = balancer.exists and balancer.keeps_client and not balancer.masquerade_inside
     if not preserves or frontend.kind is not FrontendKind.LOAD_BALANCER:
         return False
     listener = balancer.listeners_by_name.get(frontend.listener or "")
@@ -125,7 +125,7 @@ def _external_ips(service: Service) -> Iterator[Offer]:
 
 def _balanced(topology: Topology, service: Service) -> Iterator[Offer]:
     """Yield the load balancer's address at the Service's port and at others; left out without a load balancer."""
-    absent = topology.load_balancer.kind is LoadBalancerKind.NONE
+    absent = not topology.load_balancer.exists
     yield Frontend(service.name, FrontendKind.LOAD_BALANCER), NO_BALANCER if absent else ""
     if not absent:
         yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False), ""

@@ -43,6 +43,10 @@ def _listener(cell: Cell, topology: Topology) -> str:
     return "leads" if listener.leads_to else "own"
 
 
+def _registers(topology: Topology) -> Registers:
+    return Registers.ENDPOINTS if topology.load_balancer.avoids_empty_nodes else Registers.ALL
+
+
 def _status(cell: Cell, topology: Topology) -> BalancerStatus:
     return topology.balancer_status(topology.service(cell.frontend.service))
 
@@ -109,7 +113,7 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
     "all_node_ports": (lambda _, topology: not topology.proxy.node_port_addresses, frozenset({True, False})),
     "usual_kernel": (lambda _, topology: topology.kernel == Kernel(), frozenset({True, False})),
     "balancer": (lambda _, topology: topology.load_balancer.kind, frozenset(LoadBalancerKind)),
-    "registers": (lambda _, topology: topology.load_balancer.registers, frozenset(Registers)),
+    "registers": (lambda _, topology: _registers(topology), frozenset(Registers)),
     "listens": (lambda _, topology: topology.load_balancer.listens, frozenset({True, False})),
     "empty_pool": (lambda _, topology: topology.load_balancer.empty_pool, frozenset(EmptyPool)),
     "inside": (lambda cell, _: cell.vantage.kind is not VantageKind.EXTERNAL, frozenset({True, False})),

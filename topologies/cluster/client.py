@@ -22,7 +22,7 @@ from topologies.cluster_state.snapshot import Endpoint, Snapshot
 from topologies.common.threads import map_all
 from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import pause
-from topologies.schema.enums import Registers, ServiceType
+from topologies.schema.enums import ServiceType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,7 +261,7 @@ class Cluster:
 
     def _pool(self, service: client.V1Service) -> TargetPool:
         port, names = get_spec(service).health_check_node_port, sorted(node.name for node in self.topology.nodes)
-        everyone = not port or self.topology.load_balancer.registers is Registers.ALL
+        everyone = not port or not self.topology.load_balancer.avoids_empty_nodes
         healthy = tuple(name for name in names if everyone or self.healthy(name, port or 0))
         return TargetPool(get_name(service), read_annotation(get_metadata(service).annotations), healthy)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from topologies.cluster_state.declared_workload import ip_mode
 from topologies.frontends import FrontendKind
-from topologies.schema.enums import BalancerStatus, LoadBalancerKind, Registers, ServiceType, TrafficPolicy
+from topologies.schema.enums import BalancerStatus, ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -51,7 +51,7 @@ def of_service(
             yield _found(service, what, may_settle=True)
     if strangers := sorted({*state.other_endpoints, *_unselected(topology, service, state)}):
         yield _found(service, f"has endpoints that are none of the declared backends: {', '.join(strangers)}")
-    if service.type is ServiceType.LOAD_BALANCER and topology.load_balancer.kind is not LoadBalancerKind.NONE:
+    if service.type is ServiceType.LOAD_BALANCER and topology.load_balancer.exists:
         yield from _balanced(topology, service, state)
 
 
@@ -121,7 +121,7 @@ def _balanced(topology: Topology, service: Service, state: ServiceState) -> Iter
     pool = topology.load_balancer.addresses
     if pool and state.balanced_at and state.balanced_at not in pool:
         yield _found(service, f"has {state.balanced_at}, outside the declared load_balancer.addresses {pool}", BALANCED)
-    checked = topology.load_balancer.registers is not Registers.ALL
+    checked = topology.load_balancer.avoids_empty_nodes
     if checked and service.external_traffic_policy is TrafficPolicy.LOCAL and not state.health_check_node_port:
         yield _found(service, "has no healthCheckNodePort", BALANCED)
 

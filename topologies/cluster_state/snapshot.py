@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are read back by type at run time
-from topologies.schema.enums import BalancerStatus, LoadBalancerKind, ServiceType, TrafficPolicy
+from topologies.schema.enums import BalancerStatus, ServiceType, TrafficPolicy
 from topologies.schema.pod_addresses import pod_addresses
 from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT
 
@@ -147,7 +147,7 @@ def _balanced_addresses(topology: Topology) -> dict[str, IPAddress]:
     gets the owner's.
     """
     services = topology.workload.services
-    if topology.load_balancer.kind is LoadBalancerKind.NONE:
+    if not topology.load_balancer.exists:
         return {}
     pool = topology.load_balancer.addresses or ASSUMED_POOL
     balanced = [one for one in services if one.type is ServiceType.LOAD_BALANCER]

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from topologies.common.addresses import IPAddress
-from topologies.schema import default_workload, limits
+from topologies.schema import default_workload, limits, load_balancer_presets
 from topologies.schema.complaints import Complaint, show
 from topologies.schema.enums import CniKind, DetectLocal
 from topologies.schema.facts import UNKNOWN
@@ -103,7 +103,7 @@ def _standard(full: Raw, external_ips: list[Any]) -> Raw:
     with_ssh = [node["name"] for node in nodes if node.get("ssh") is not None]
     plan = default_workload.standard([node["name"] for node in nodes], external, with_ssh, external_ips)
     balancer = full.get("load_balancer") or {}
-    if isinstance(balancer, dict) and balancer.get("kind", "none") == "none":
+    if isinstance(balancer, dict) and load_balancer_presets.kind_of(balancer) == "none":
         plan["services"] = [service for service in plan["services"] if service["type"] != "LoadBalancer"]
     return plan
 

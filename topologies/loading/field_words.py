@@ -37,9 +37,7 @@ UNSUPPORTED_VALUES = {
     "ebpf": "Limits: the oracle knows kube-proxy only",
     "cilium": "describe how its pods are routed; the oracle knows kube-proxy only, not an eBPF replacement",
     "calico": "Calico has no bridge: eni without encapsulation; Limits: no kind describes its VXLAN or IPIP",
-    "l2": "Limits: an address announced by a node is not supported yet",
-    "metallb": "Limits: an address announced by a node is not supported yet",
-    "bgp": "Limits: an address announced by nodes is not supported yet",
+    "nlb": "nlb-instance or nlb-ip, by its target type",
 }
 MAY_BE_UNKNOWN = f"only these may be {UNKNOWN}: {', '.join(facts.written_paths())}"
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from topologies.loading.field_words import SchemaType, accepts, inside, is_list, model_of
 from topologies.schema import limits
+from topologies.schema.load_balancer_presets import PRESETS
 from topologies.schema.topology import (
     Backend,
     Cni,
@@ -85,7 +86,18 @@ def page(text: str) -> str:
 def tables() -> str:
     """Return a table for each section of the schema, and one of the limits."""
     parts = [f"### {title}\n\n{_table(model)}" for title, model in SECTIONS]
-    return "\n".join([*parts, f"### Limits of a file\n\n{_limits()}"])
+    presets = f"### Presets of `load_balancer.kind`\n\n{_presets()}"
+    return "\n".join([*parts, presets, f"### Limits of a file\n\n{_limits()}"])
+
+
+def _presets() -> str:
+    """Return the table of the presets, each with the facts that differ from the defaults of the keys."""
+    rows = (
+        (kind, preset.about, ", ".join(f"`{name}: {_format_default(value)}`" for name, value in preset.facts.items()))
+        for kind, preset in PRESETS.items()
+    )
+    lines = [f"| `{kind}` | {about} | {facts} | {PRESETS[kind].source} |" for kind, about, facts in rows]
+    return "\n".join(["| kind | what it is | its facts | source |", "|---|---|---|---|", *lines, ""])
 
 
 def _table(model: type[Model]) -> str:

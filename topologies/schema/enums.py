@@ -52,11 +52,58 @@ class Masquerade(StrEnum):
 
 
 class LoadBalancerKind(StrEnum):
-    """How the load balancer handles packets, if there is one. Only `full-nat` gives everybody its own address."""
+    """A preset of the facts about a load balancer (`load_balancer_presets.py`). `NONE`: there is no balancer."""
 
     NONE = "none"
     INLINE = "inline"
     FULL_NAT = "full-nat"
+    METALLB_L2 = "metallb-l2"
+    METALLB_BGP = "metallb-bgp"
+    KUBE_VIP = "kube-vip"
+    SERVICELB = "servicelb"
+    NLB_INSTANCE = "nlb-instance"
+    NLB_IP = "nlb-ip"
+    AZURE = "azure"
+    AZURE_NO_FLOATING = "azure-no-floating"
+    GCP = "gcp"
+    ACK_CLB = "ack-clb"
+    ACK_CLB_ENI = "ack-clb-eni"
+    TKE_CLB = "tke-clb"
+    CCE_ELB_SHARED = "cce-elb-shared"
+    CCE_ELB_DEDICATED = "cce-elb-dedicated"
+    BGP_CLUSTER_IPS = "bgp-cluster-ips"
+    CUSTOM = "custom"
+
+
+class ArrivesAt(StrEnum):
+    """Where a balanced packet arrives: at a node's NodePort, at a node with its own destination, or at a pod."""
+
+    NODE_PORT = "node-port"
+    ADDRESS = "address"
+    POD = "pod"
+
+
+class AnnouncedBy(StrEnum):
+    """Which nodes a balancer uses, or which announce its addresses."""
+
+    ALL = "all"
+    ENDPOINTS = "endpoints"
+    LEADER = "leader"
+
+
+class AddressIs(StrEnum):
+    """Whose the address in `status.loadBalancer` is: the balancer's own, or the nodes'."""
+
+    OWN = "own"
+    NODE = "node"
+
+
+class OtherPorts(StrEnum):
+    """What happens at a port of a balancer's address that no Service and no listener declares."""
+
+    REFUSE = "refuse"
+    DROP = "drop"
+    NODES = "nodes"
 
 
 class EmptyPool(StrEnum):
@@ -64,10 +111,12 @@ class EmptyPool(StrEnum):
 
     REFUSE = "refuse"
     DROP = "drop"
+    ALL = "all"
+    WITHDRAW = "withdraw"
 
 
 class Registers(StrEnum):
-    """Which nodes a balancer takes for a Local Service: those with a ready endpoint (health check), or all."""
+    """Which nodes a balancer uses for a Local Service: those with a ready endpoint, or all."""
 
     ENDPOINTS = "endpoints"
     ALL = "all"

@@ -14,7 +14,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from topologies.common.addresses import IPNetwork
-from topologies.schema.enums import DetectLocal, EmptyPool, Masquerade, ProxyMode, Registers
+from topologies.schema.enums import (
+    AnnouncedBy,
+    ArrivesAt,
+    DetectLocal,
+    EmptyPool,
+    Masquerade,
+    OtherPorts,
+    ProxyMode,
+)
 from topologies.schema.network import Kernel, Model, NodeCni, Proxy
 from topologies.schema.scalars import Version
 
@@ -73,6 +81,11 @@ def _node_port_addresses(topology: Topology) -> Candidates:
     return tuple(dict.fromkeys(((), primary, primary + second, LOOPBACK)))
 
 
+def _leaders(topology: Topology) -> Candidates:
+    """Return the nodes: any of them may announce the load balancer's addresses."""
+    return tuple(node.name for node in topology.nodes)
+
+
 FACTS: tuple[Fact, ...] = (
     Fact("proxy.mode", Scope.NODE, tuple(ProxyMode)),
     Fact("proxy.version", Scope.NODE, find_candidates=_versions),
@@ -89,9 +102,17 @@ FACTS: tuple[Fact, ...] = (
     Fact("external_routes_to_pods", Scope.CLUSTER, NO_YES),
     Fact("load_balancer.listens", Scope.BALANCER, NO_YES),
     Fact("load_balancer.empty_pool", Scope.BALANCER, tuple(EmptyPool)),
-    Fact("load_balancer.registers", Scope.BALANCER, tuple(Registers)),
+    Fact("load_balancer.other_ports", Scope.BALANCER, tuple(OtherPorts)),
+    Fact("load_balancer.arrives_at", Scope.BALANCER, tuple(ArrivesAt)),
+    Fact("load_balancer.announced_by", Scope.BALANCER, tuple(AnnouncedBy)),
+    Fact("load_balancer.leader", Scope.BALANCER, find_candidates=_leaders),
+    Fact("load_balancer.health_checks", Scope.BALANCER, NO_YES),
+    Fact("load_balancer.keeps_client", Scope.BALANCER, NO_YES),
     Fact("load_balancer.masquerade_inside", Scope.BALANCER, NO_YES),
     Fact("load_balancer.excludes_source", Scope.BALANCER, NO_YES),
+    Fact("load_balancer.hairpin", Scope.BALANCER, NO_YES),
+    Fact("load_balancer.source_ranges", Scope.BALANCER, NO_YES),
+    Fact("load_balancer.advertises_cluster_ips", Scope.BALANCER, NO_YES),
     Fact("pod_cidr", Scope.NODE),
 )
 ONLY_AT_NODES = frozenset({"pod_cidr"})  # facts without a default of the cluster

@@ -10,9 +10,9 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from topologies.common.addresses import IPNetwork
-from topologies.schema import facts, limits, workload_validation
+from topologies.schema import facts, limits, load_balancer_validation, workload_validation
 from topologies.schema.complaints import Complaint, duplicates, offer
-from topologies.schema.enums import BalancerStatus, DetectLocal, LoadBalancerKind, ProxyMode, ServiceType
+from topologies.schema.enums import BalancerStatus, DetectLocal, ProxyMode, ServiceType
 from topologies.schema.pod_ranges import find_missing_ranges, find_small_ranges
 from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT, PRIMARY, names_registry
 
@@ -222,7 +222,7 @@ def _image(topology: Topology) -> Iterator[Complaint]:
 def _pool_size(topology: Topology) -> Iterator[Complaint]:
     """Check that the pool has an address for every Service that does not share another's."""
     pool = topology.load_balancer.addresses or ASSUMED_POOL
-    if topology.load_balancer.kind is LoadBalancerKind.NONE:
+    if not topology.load_balancer.exists:
         return
     owners = [
         one for one in topology.workload.services if one.type is ServiceType.LOAD_BALANCER and not one.shares_address_of
@@ -256,6 +256,11 @@ RULES = (
     FileRule(_listeners, (LB, "workload.services")),
     FileRule(_listener_ports, (LB,)),
     FileRule(_pool_size, (LB, "workload.services")),
+    FileRule(load_balancer_validation.leader, ("nodes", LB)),
+    FileRule(load_balancer_validation.kind, (LB,)),
+    FileRule(load_balancer_validation.addresses, ("nodes", LB)),
+    FileRule(load_balancer_validation.listeners, (LB,)),
+    FileRule(load_balancer_validation.targets, ("cni", LB, "external_routes_to_pods")),
     FileRule(_ip_mode, (LB, "kubernetes", "proxy", "workload.services")),
     FileRule(_proxy, ("kubernetes", "proxy")),
     FileRule(_node_proxies, ("kubernetes", "proxy", "nodes")),

@@ -19,7 +19,7 @@ from probes.oracle.rule import Decision, Rule, decide, rule
 from probes.oracle.stages.arrival import loses_reply
 from topologies.common.addresses import IPNetwork
 from topologies.frontends import FrontendKind
-from topologies.schema.enums import EmptyPool, LoadBalancerKind, Registers, TrafficPolicy
+from topologies.schema.enums import EmptyPool, LoadBalancerKind, TrafficPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,16 +135,15 @@ def full_nat(conn: Connection) -> IPAddress | None:
     This does not apply to packets to an externalIP.
     """
     translated = conn.kind is not FrontendKind.EXTERNAL_IP
-    return _own_address(conn) if translated and conn.environment.balancer is LoadBalancerKind.FULL_NAT else None
+    return _own_address(conn) if translated and not conn.environment.keeps_client else None
 
 
 @rule("L11", f"{DOCS}.masquerade_inside")
 def back_to_the_nodes(conn: Connection) -> IPAddress | None:
     """An inline load balancer with masquerade_inside uses its own address as the source of packets from the nodes."""
     inside = conn.packet.origin is not Origin.EXTERNAL
-    masquerades = conn.cluster.topology.load_balancer.masquerade_inside
-    inline = conn.environment.balancer is LoadBalancerKind.INLINE
-    return _own_address(conn) if inside and masquerades and inline else None
+    facts = conn.environment
+    return _own_address(conn) if inside and facts.masquerade_inside and facts.keeps_client else None
 
 
 @rule("L12", f"{DOCS}.kind: inline")
@@ -250,16 +249,15 @@ def _pool(conn: Connection, state: ServiceState) -> tuple[str, ...]:
     With externalTrafficPolicy: Local the health check selects the nodes, and kube-proxy's healthCheckNodePort counts
     only ready endpoints. With `excludes_source` the node that sent the packet is excluded.
     """
-    balancer = conn.cluster.topology.load_balancer
     nodes = [node for node in conn.cluster.topology.nodes if not _excluded(conn, node.address)]
-    if state.external_traffic_policy is not TrafficPolicy.LOCAL or balancer.registers is Registers.ALL:
+    if state.external_traffic_policy is not TrafficPolicy.LOCAL or not conn.environment.avoids_empty_nodes:
         return tuple(node.name for node in nodes)
     served = {endpoint.node for endpoint in state.endpoints if endpoint.ready}
     return tuple(node.name for node in nodes if node.name in served)
 
 
 def _excluded(conn: Connection, address: IPAddress) -> bool:
-    return conn.cluster.topology.load_balancer.excludes_source and conn.packet.source == address
+    return conn.environment.excludes_source and conn.packet.source == address
 
 
 def _refuse_or_drop(conn: Connection) -> Disposition:

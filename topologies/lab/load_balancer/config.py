@@ -14,7 +14,7 @@ from topologies.cluster.lb_targets import to_annotation
 from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
 from topologies.cluster_state.snapshot import hostname
 from topologies.common.addresses import IPAddress, IPNetwork
-from topologies.schema.enums import BalancerStatus, EmptyPool, LoadBalancerKind, Registers
+from topologies.schema.enums import BalancerStatus, EmptyPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -124,7 +124,7 @@ def frontends(
 
     """
     known = {key(service): service for service in services}
-    pools = {name: _pool(service, nodes, healthy, balancer.registers) for name, service in known.items()}
+    pools = {name: _pool(service, nodes, healthy, balancer) for name, service in known.items()}
     made: dict[tuple[IPAddress, str, int], ForwardingRule] = {}
     for name, address in given.items():
         for one in _declared(known[name], address, pools[name]):
@@ -143,11 +143,11 @@ def _pool(
     service: Service,
     nodes: tuple[IPAddress, ...],
     healthy: Callable[[IPAddress, int], bool],
-    registers: Registers,
+    balancer: LoadBalancer,
 ) -> tuple[IPAddress, ...]:
     spec = service["spec"]
     port = spec.get("healthCheckNodePort") if spec.get("externalTrafficPolicy") == "Local" else None
-    if not port or registers is Registers.ALL:
+    if not port or not balancer.avoids_empty_nodes:
         return nodes
     return tuple(node for node in nodes if healthy(node, port))
 
@@ -243,7 +243,7 @@ def ruleset(made: Iterable[ForwardingRule], balancer: LoadBalancer, external: IP
 
 
 def _masquerades(balancer: LoadBalancer, external: IPNetwork) -> list[str]:
-    if balancer.kind is LoadBalancerKind.FULL_NAT:
+    if not balancer.keeps_client:
         return ["ct status dnat masquerade"]
     if not balancer.masquerade_inside:
         return []

@@ -27,7 +27,6 @@ from topologies.lab.control_plane.kubeconfigs import token
 from topologies.lab.load_balancer import config
 from topologies.lab.network import plan
 from topologies.lab.state import State, read
-from topologies.schema.enums import LoadBalancerKind
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Controller:
         """
         services = self.api.get("/api/v1/services")["items"]
         network = plan.balanced(self.topology)
-        there = self.topology.load_balancer.kind is not LoadBalancerKind.NONE
+        there = self.topology.load_balancer.exists
         given = config.assign(services, network) if there else {}
         self.hold(set(given.values()))
         self.route(config.external_ips(services, plan.routed_to_balancer(self.topology)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from topologies.common.addresses import IPAddress, IPInterface, IPNetwork
 from topologies.lab.network import nat
-from topologies.schema.enums import CniKind, LoadBalancerKind
+from topologies.schema.enums import CniKind
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Node, Topology
@@ -99,7 +99,7 @@ def node_network(topology: Topology) -> IPNetwork:
 def layer3(topology: Topology) -> bool:
     """Return whether a node reaches even its neighbours through the gateway only, as in a VPC."""
     balancer = topology.load_balancer
-    keeps = balancer.kind is LoadBalancerKind.INLINE and not balancer.masquerade_inside
+    keeps = balancer.exists and balancer.keeps_client and not balancer.masquerade_inside
     return keeps or topology.cni.kind in {CniKind.VPC_ROUTED, CniKind.ENI}
 
 
@@ -232,7 +232,7 @@ def _mac(topology: Topology, node: Node) -> str:
 def _balancer(topology: Topology) -> Host:
     network = node_network(topology)
     pods = _pod_routes(topology) if topology.external_routes_to_pods or not topology.cni.overlay else ()
-    ours = () if topology.load_balancer.kind is LoadBalancerKind.NONE else (Route(routed_to_balancer(topology)),)
+    ours = () if not topology.load_balancer.exists else (Route(routed_to_balancer(topology)),)
     legs = [
         Leg("in0", IPInterface((network[1], network.prefixlen)), switch=NODES),
         Leg("out0", IPInterface((TRANSIT[2], TRANSIT.prefixlen)), peer=(ROUTER, "wan0")),

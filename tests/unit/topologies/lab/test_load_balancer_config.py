@@ -7,7 +7,7 @@ import pytest
 
 from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
 from topologies.lab.load_balancer import config
-from topologies.schema.enums import EmptyPool, LoadBalancerKind, Registers
+from topologies.schema.enums import AnnouncedBy, EmptyPool, LoadBalancerKind
 from topologies.schema.topology import Listener, LoadBalancer
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_a_balancer_that_keeps_also_the_nodes_side_masquerades_nobody() -> None:
 
 
 def test_full_nat_gives_everybody_the_balancers_address() -> None:
-    text = rules(service("one"), kind=LoadBalancerKind.FULL_NAT)
+    text = rules(service("one"), keeps_client=False)
 
     assert text.count("masquerade") == 1
     assert "\n    ct status dnat masquerade" in text
@@ -136,7 +136,7 @@ def test_an_empty_pool_is_refused_by_the_host_itself_or_dropped_if_declared() ->
 
 def test_a_balancer_that_registers_all_asks_no_health() -> None:
     local = service("one", externalTrafficPolicy="Local", healthCheckNodePort=32000)
-    every = INLINE.model_copy(update={"registers": Registers.ALL})
+    every = INLINE.model_copy(update={"announced_by": AnnouncedBy.ALL, "health_checks": False})
 
     assert made(local, healthy=lambda *_: False, balancer=every)[0].pool == NODES
 

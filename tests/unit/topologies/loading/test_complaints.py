@@ -84,7 +84,6 @@ def test_a_kubernetes_object_is_one_complaint(api: str, kind: str, wanted: str) 
         ("control_plane: '2001:db8::1'", "control_plane: got '2001:db8::1', want an IPv4 address: IPv6"),
         (SERVICES % "protocol: UDP", "want TCP only: UDP and SCTP are not supported yet, see Limits in README.md"),
         (SERVICES % "ipFamilies: [IPv6]", "want IPv4 only: IPv6 is not supported yet, see Limits in README.md"),
-        ("load_balancer: {kind: metallb}", "Limits: an address announced by a node is not supported yet"),
         (
             "cni: {kind: calico}",
             "cni.kind: got 'calico', want one of flannel-vxlan, tunnel, routed, vpc-routed, eni (Calico has no bridge",

@@ -7,14 +7,15 @@ import pytest
 from topologies.loading.load import TopologyError, load, names, raw
 from topologies.loading.overrides import apply, declared, parse
 from topologies.schema.enums import CniKind, Masquerade, ProxyMode
+from topologies.schema.topology import Model
 
 
 @pytest.mark.parametrize(
     ("pair", "path", "wanted"),
     [
-        ("proxy.version=1.24", "proxy.version", "1.24.0"),
-        ("version=1.20", "proxy.version", "1.20.0"),
-        ("kubernetes=1.30", "kubernetes", "1.30.0"),
+        ("proxy.version=1.24", "proxy.version", (1, 24, 0)),
+        ("version=1.20", "proxy.version", (1, 20, 0)),
+        ("kubernetes=1.30", "kubernetes", (1, 30, 0)),
         ("mode=ipvs", "proxy.mode", ProxyMode.IPVS),
         ("proxy=ipvs", "proxy.mode", ProxyMode.IPVS),
         ("cni=eni", "cni.kind", CniKind.ENI),
@@ -25,7 +26,10 @@ from topologies.schema.enums import CniKind, Masquerade, ProxyMode
     ],
 )
 def test_one_key_changes_and_nothing_else(pair: str, path: str, wanted: object) -> None:
-    plain, changed = load("lab-flannel").model_dump(), declared("lab-flannel", parse([pair])).model_dump()
+    plain, changed = (
+        {name: dict(value) if isinstance(value, Model) else value for name, value in topology}
+        for topology in (load("lab-flannel"), declared("lab-flannel", parse([pair])))
+    )
 
     section, *key = path.split(".")
     assert (changed[section][key[0]] if key else changed[section]) == wanted

@@ -1,0 +1,79 @@
+"""Rules about facts of a load balancer that exclude each other, and the nodes that they name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from topologies.schema.complaints import Complaint, offer
+from topologies.schema.enums import AddressIs, AnnouncedBy, ArrivesAt, OtherPorts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from topologies.schema.topology import Topology
+
+
+def leader(topology: Topology) -> Iterator[Complaint]:
+    """Check that the leader is a node, and that the balancer has one."""
+    balancer, path = topology.load_balancer, "load_balancer.leader"
+    if balancer.leader is None:
+        return
+    if balancer.announced_by is not AnnouncedBy.LEADER:
+        want = f"announced_by: leader beside it, not {balancer.announced_by}"
+        yield Complaint(path, balancer.leader, want)
+    if balancer.leader not in topology.nodes_by_name:
+        yield Complaint(path, balancer.leader, offer(balancer.leader, topology.nodes_by_name, "a node: "))
+
+
+def kind(topology: Topology) -> Iterator[Complaint]:
+    """Check that facts of a balancer are not declared beside `kind: none`."""
+    balancer = topology.load_balancer
+    declared = {
+        "arrives_at": balancer.arrives_at is not ArrivesAt.NODE_PORT,
+        "leader": balancer.leader is not None,
+        "address_is": balancer.address_is is not AddressIs.OWN,
+    }
+    if not balancer.exists:
+        for key in (key for key, is_declared in declared.items() if is_declared):
+            want = "a kind other than none beside it, such as custom"
+            yield Complaint(f"load_balancer.{key}", str(getattr(balancer, key)), want)
+
+
+def addresses(topology: Topology) -> Iterator[Complaint]:
+    """Check what only an address of the balancer's own can have, and that nodes announce one of their own."""
+    balancer = topology.load_balancer
+    if balancer.address_is is not AddressIs.NODE:
+        return
+    if balancer.arrives_at is not ArrivesAt.ADDRESS:
+        want = "address: with address_is node, packets go straight to the node that has it"
+        yield Complaint("load_balancer.arrives_at", str(balancer.arrives_at), want)
+    pool = balancer.addresses
+    if pool and not any(node.address in pool for node in topology.nodes):
+        want = "a range that contains the address of a node: address_is is node"
+        yield Complaint("load_balancer.addresses", str(pool), want)
+
+
+def listeners(topology: Topology) -> Iterator[Complaint]:
+    """Check that a host exists that can have the declared listeners."""
+    balancer = topology.load_balancer
+    if balancer.other_ports is not OtherPorts.NODES:
+        return
+    for key, got in (("listens", balancer.listens), ("listeners", bool(balancer.listeners))):
+        if got:
+            want = "none with other_ports: nodes, as only nodes receive packets to the address"
+            yield Complaint(f"load_balancer.{key}", "true" if key == "listens" else "listeners", want)
+
+
+def targets(topology: Topology) -> Iterator[Complaint]:
+    """Check that the balancer can send what it is declared to send."""
+    balancer = topology.load_balancer
+    hidden = topology.cni.overlay and not topology.external_routes_to_pods
+    if balancer.arrives_at is ArrivesAt.POD and hidden:
+        want = "a pod network without overlay, or external_routes_to_pods: true: the balancer needs a route to the pods"
+        yield Complaint("load_balancer.arrives_at", "pod", want)
+    if balancer.proxy_protocol and balancer.arrives_at is ArrivesAt.ADDRESS:
+        want = "false with arrives_at: address: only a balancer that ends connections sends a header"
+        yield Complaint("load_balancer.proxy_protocol", "true", want)
+    if balancer.hairpin and balancer.excludes_source:
+        want = "false beside excludes_source: true, which never returns a packet to its node"
+        yield Complaint("load_balancer.hairpin", "true", want)
