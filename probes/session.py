@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from probes.asking import runner, schedule
-from probes.lifecycle import preflight, settling, stability
+from probes.lifecycle import host_names, preflight, settling, stability
 from probes.observation import Attempt, Observation
 from topologies.cluster import client as clusters
 from topologies.cluster.api import again
@@ -142,14 +142,15 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     running = cluster.snapshot()
     nodes = _check_nodes(cluster, running, options, progress)
     lost |= shortfalls(live.topology, running).pods
+    names, unread = host_names.read_host_names(_hosted(cluster, lost), progress)
     settling.wait_for_earlier(cluster, progress)  # one that was made in the same second, and not listed yet
     cluster.serve()
     late = settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, progress)
-    snapshot = cluster.snapshot()
+    snapshot = replace(cluster.snapshot(), hostnames=names)
     reasons = shortfalls(live.topology, snapshot).reasons
     for reason in reasons:
         progress(f"NOT TESTED: {reason}")
-    notes = (*real.notes, *nodes.notes, *earlier, *pods, *late, *reasons)
+    notes = (*real.notes, *nodes.notes, *earlier, *pods, *unread, *late, *reasons)
     return Answers(snapshot, {}, {}, {**real.versions, **nodes.versions}, notes)
 
 
@@ -235,25 +236,34 @@ def _questions(live: _LiveRun, snapshot: Snapshot) -> tuple[dict[str, list[runne
 def _prober(vantage: Vantage, cluster: clusters.Cluster, options: Options) -> Prober:
     """Return the way to run a command at a vantage."""
     topology = cluster.topology
-    from probes.asking.vantages.pod import PodVantage  # noqa: PLC0415 - kubernetes and paramiko take 1.3 s to import
-
     if vantage.kind is VantageKind.EXTERNAL:
         host = next(host for host in topology.external if host.name == vantage.external)
         return _ssh(vantage.name, host.ssh, str(host.address), options)
     if vantage.kind is VantageKind.SSH:
         node = topology.node(vantage.node or "")
         return _ssh(vantage.name, node.ssh or Ssh(), str(node.address), options)
-    return PodVantage(
-        name=vantage.name,
-        api_factory=lambda: again(cluster.api),
-        namespace=cluster.namespace,
-        pod=vantage.backend or vantage.name,
-        container="agnhost",
-    )
+    return _pod_vantage(vantage.name, vantage.backend or vantage.name, cluster)
+
+
+def _pod_vantage(name: str, pod: str, cluster: clusters.Cluster) -> Prober:
+    from probes.asking.vantages.pod import PodVantage  # noqa: PLC0415 - kubernetes and paramiko take 1.3 s to import
+
+    factory, namespace = (lambda: again(cluster.api)), cluster.namespace
+    return PodVantage(name=name, api_factory=factory, namespace=namespace, pod=pod, container="agnhost")
+
+
+def _hosted(cluster: clusters.Cluster, lost: frozenset[str]) -> dict[str, Prober]:
+    """Return the way to run a command in each running backend on the host network."""
+    backends = cluster.topology.workload.backends
+    return {
+        one.name: _pod_vantage(one.name, one.name, cluster)
+        for one in backends
+        if one.host_network and one.name not in lost
+    }
 
 
 def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> Prober:
-    from probes.asking.vantages.ssh import SshVantage  # noqa: PLC0415 - see _prober
+    from probes.asking.vantages.ssh import SshVantage  # noqa: PLC0415 - see _pod_vantage
 
     return SshVantage(
         name=name,

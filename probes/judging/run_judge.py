@@ -16,6 +16,7 @@ from probes.oracle.address_names import AddressNames
 from probes.oracle.client import client_address
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.predict import expect
+from topologies.cluster_state.backend_names import backends_by_hostname
 from topologies.cluster_state.declared_workload import declared_workload
 from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
 from topologies.common.addresses import IPAddress
@@ -147,7 +148,7 @@ class Judge:
     @cached_property
     def aliases(self) -> dict[str, str]:
         """Backend names by the host name that a backend on the host network has."""
-        return {backend.node: backend.name for backend in self.topology.workload.backends if backend.host_network}
+        return backends_by_hostname(self.topology, self.answers.snapshot)
 
     def pool(self, cell: Cell, expectation: Expectation) -> BackendPool:
         """Return all attempts without affinity that picked from the same backends where this cell's did."""

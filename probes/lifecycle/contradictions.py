@@ -110,24 +110,24 @@ def _nodes(topology: Topology, real: RealCluster) -> Iterator[Contradiction | st
     if not known:
         return
     for node in topology.nodes:
-        if node.name in known:
-            yield from _node(topology, node, known[node.name])
+        if node.api_name in known:
+            yield from _node(topology, node, known[node.api_name])
         else:
-            yield Contradiction(f"node {node.name}", "there", f"not among {_listed(known)}", "list nodes")
-    if strange := known.keys() - {node.name for node in topology.nodes}:
+            yield Contradiction(f"node {node.full_name}", "there", f"not among {_listed(known)}", "list nodes")
+    if strange := known.keys() - {node.api_name for node in topology.nodes}:
         yield f"nodes that the topology does not declare, and that are not asked: {_listed(strange)}"
     yield from _skew(topology, real.nodes)
 
 
 def _node(topology: Topology, node: Node, real: RealNode) -> Iterator[Contradiction | str]:
     if real.not_ready:
-        yield f"node {node.name} is not Ready: {real.not_ready}"
-    where = f"status.addresses of node {node.name}"
+        yield f"node {node.full_name} is not Ready: {real.not_ready}"
+    where = f"status.addresses of node {node.full_name}"
     if real.internal_ips and str(node.address) not in real.internal_ips:
-        yield Contradiction(f"address of node {node.name}", str(node.address), _and(real.internal_ips), where)
+        yield Contradiction(f"address of node {node.full_name}", str(node.address), _and(real.internal_ips), where)
     cidrs = tuple(text for text in real.pod_cidrs if ":" not in text)
     if node.pod_cidr and cidrs and str(node.pod_cidr) not in cidrs:
-        what, where = f"pod_cidr of node {node.name}", f"spec.podCIDRs of node {node.name}"
+        what, where = f"pod_cidr of node {node.full_name}", f"spec.podCIDRs of node {node.full_name}"
         different = Contradiction(what, str(node.pod_cidr), _and(cidrs), where)
         yield different if _follows_pod_cidr(topology) else f"{different}: this CNI may have ranges of its own"
 
@@ -139,12 +139,12 @@ def _follows_pod_cidr(topology: Topology) -> bool:
 
 def _skew(topology: Topology, nodes: Sequence[RealNode]) -> Iterator[str]:
     """Yield kubelets of another minor version than declared: legal, and a hint that kube-proxy may have it too."""
-    declared = {node.name for node in topology.nodes}
+    declared = {node.api_name: node.full_name for node in topology.nodes}
     found: dict[str, list[str]] = {}
     for node in nodes:
         version = _version(node.kubelet)
         if node.name in declared and version and version[:2] != topology.kubernetes[:2]:
-            found.setdefault(node.kubelet, []).append(node.name)
+            found.setdefault(node.kubelet, []).append(declared[node.name])
     for kubelet, names in found.items():
         yield f"the kubelet of {_listed(names)} is {kubelet}, kubernetes {topology.kubernetes} is declared"
 
@@ -170,7 +170,7 @@ def _pod_ranges(topology: Topology, snapshot: Snapshot) -> Iterator[Contradictio
         if host_network or address is None:
             continue
         own = topology.node(node).pod_cidr if node else None
-        for what, declared in ((f"pod_cidr of node {node}", own), ("cni.pod_cidr", cluster)):
+        for what, declared in ((f"pod_cidr of node {topology.full_node_name(node)}", own), ("cni.pod_cidr", cluster)):
             if declared and address not in declared:
                 yield Contradiction(what, str(declared), f"a range with {address}", f"status.podIP of pod {name}")
                 break
@@ -182,8 +182,10 @@ def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: S
     found = [one for facts in proxies for one in _proxy(topology, facts)]
     asked = {facts.node for facts in proxies} | set(unread)
     if unread:
-        found.append(f"kube-proxy of {_listed(unread)}: mode and version not read (127.0.0.1:10249 does not answer)")
-    if apart := [node.name for node in topology.nodes if node.name not in asked]:
+        found.append(
+            f"kube-proxy of {_listed(map(topology.full_node_name, unread))}: mode and version not read (127.0.0.1:10249 does not answer)"
+        )
+    if apart := [node.full_name for node in topology.nodes if node.name not in asked]:
         found.append(
             f"kube-proxy of {_listed(apart)}: mode and version not read (no vantage on the host network there)"
         )
@@ -191,8 +193,8 @@ def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: S
 
 
 def _proxy(topology: Topology, facts: ProxyFacts) -> Iterator[Contradiction | str]:
-    proxy, base = topology.proxy, f"http://127.0.0.1:10249 on {facts.node}"
-    who = f"kube-proxy of {facts.node}"
+    proxy, name = topology.proxy, topology.full_node_name(facts.node)
+    who, base = f"kube-proxy of {name}", f"http://127.0.0.1:10249 on {name}"
     if facts.mode and facts.mode != proxy.mode:
         yield Contradiction(f"mode of {who}", proxy.mode, facts.mode, f"{base}/proxyMode")
     yield from _proxy_version(topology, facts, f"{base}/metrics")
@@ -216,11 +218,12 @@ def _flags(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contra
         ("localhost_nodeports", proxy.localhost_nodeports, localhost),
     ):
         if real is not None and declared != real:
-            yield Contradiction(f"{key} of kube-proxy of {facts.node}", _word(declared), _word(real), where)
+            name = topology.full_node_name(facts.node)
+            yield Contradiction(f"{key} of kube-proxy of {name}", _word(declared), _word(real), where)
 
 
 def _proxy_version(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contradiction | str]:
-    what, declared = f"version of kube-proxy of {facts.node}", topology.proxy_version
+    what, declared = f"version of kube-proxy of {topology.full_node_name(facts.node)}", topology.proxy_version
     version = _version(facts.version or "")
     if version is None:
         return
@@ -247,7 +250,7 @@ def _node_port_addresses(topology: Topology, facts: ProxyFacts, where: str) -> I
         for texts in (topology.proxy.node_port_addresses, facts.node_port_addresses)
     )
     if declared != real:
-        what = f"node_port_addresses of kube-proxy of {facts.node}"
+        what = f"node_port_addresses of kube-proxy of {topology.full_node_name(facts.node)}"
         yield Contradiction(what, _and(sorted(declared)), _and(sorted(real)), where)
 
 

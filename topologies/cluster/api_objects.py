@@ -16,6 +16,8 @@ from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema.enums import ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kubernetes import client
 
     from topologies.cluster_state.snapshot import Endpoint
@@ -34,14 +36,20 @@ def pod_address(pod: client.V1Pod) -> IPAddress | None:
     return next((address for text in listed if (address := ipv4(text))), None)
 
 
-def pod_status(pod: client.V1Pod) -> PodStatus:
-    """Return the status of a V1Pod; one that is being deleted is not Ready any more."""
+def pod_status(pod: client.V1Pod, node_name_of: Callable[[str], str]) -> PodStatus:
+    """Return the status of a V1Pod; one that is being deleted is not Ready any more.
+
+    Args:
+        pod: The V1Pod.
+        node_name_of: Returns the declared name of a node by its name in the API.
+
+    """
     state = classify(pod)
     containers = (pod.status.container_statuses if pod.status else None) or []
     reason = "" if state.ready else state.reason
     return PodStatus(
         uid=get_metadata(pod).uid or "",
-        node=pod.spec.node_name if pod.spec else None,
+        node=node_name_of(pod.spec.node_name) if pod.spec and pod.spec.node_name else None,
         not_ready="it is being deleted" if get_metadata(pod).deletion_timestamp else reason,
         restarts=sum(container.restart_count or 0 for container in containers),
     )

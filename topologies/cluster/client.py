@@ -201,7 +201,7 @@ class Cluster:
         services = self._items("list Services", self.core.list_namespaced_service, self.namespace)
         with reading(f"list Pods and Services in {self.namespace}"):
             pods = {get_name(pod): address for pod in listed if (address := pod_address(pod))}
-            statuses = {get_name(pod): pod_status(pod) for pod in listed}
+            statuses = {get_name(pod): pod_status(pod, self.topology.node_name_of) for pod in listed}
             states = {get_name(one): service_state(one, *endpoints.get(get_name(one), ((), ()))) for one in services}
         declared = [service.name for service in self.topology.workload.services]
         ordered = {name: states[name] for name in declared if name in states}
@@ -229,7 +229,7 @@ class Cluster:
                 backend=name,
                 address=found,
                 port=subset.ports[0].port if subset.ports else 0,
-                node=address.node_name or "",
+                node=self.topology.node_name_of(address.node_name or ""),
                 host_network=hosts[name].host_network,
                 ready=ready,
                 serving=ready,
@@ -263,10 +263,12 @@ class Cluster:
         port, names = get_spec(service).health_check_node_port, sorted(node.name for node in self.topology.nodes)
         everyone = not port or not self.topology.load_balancer.avoids_empty_nodes
         healthy = tuple(name for name in names if everyone or self.healthy(name, port or 0))
-        return TargetPool(get_name(service), read_annotation(get_metadata(service).annotations), healthy)
+        reported = read_annotation(get_metadata(service).annotations)
+        listed = None if reported is None else tuple(sorted(map(self.topology.node_name_of, reported)))
+        return TargetPool(get_name(service), listed, healthy)
 
     def healthy(self, node: str, port: int) -> bool:
-        """Whether /healthz of that port of the node answers the API server with success, within HEALTH_TIMEOUT.
+        """Whether /healthz of that port of the declared node answers the API server with success, in HEALTH_TIMEOUT.
 
         kube-proxy < 1.24 holds a socket at every NodePort, where a connection that comes before its rules hangs
         (pkg/proxy/iptables/proxier.go: OpenLocalPort).
@@ -276,7 +278,7 @@ class Cluster:
             self._call(
                 f"health check of {node}:{port}",
                 ask,
-                f"{node}:{port}",
+                f"{self.topology.node(node).api_name}:{port}",
                 "healthz",
                 _preload_content=False,
                 timeout=HEALTH_TIMEOUT,

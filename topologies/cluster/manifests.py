@@ -77,7 +77,8 @@ def _echo(topology: Topology, backend: Backend, run: str) -> Manifest:
     container = _container(topology, arguments) | {"command": SAID_APART, "readinessProbe": probe}
     if backend.host_network:
         container |= {"ports": _host_ports(backend.port)}
-    return _pod(backend.name, backend.node, backend.host_network, container, _labels(run) | {APP_LABEL: backend.app})
+    node, labels = topology.node(backend.node).api_name, _labels(run) | {APP_LABEL: backend.app}
+    return _pod(backend.name, node, backend.host_network, container, labels)
 
 
 def _host_ports(port: int) -> list[Manifest]:
@@ -87,7 +88,8 @@ def _host_ports(port: int) -> list[Manifest]:
 
 def _prober(topology: Topology, vantage: Vantage, run: str) -> Manifest:
     labels = _labels(run) | {APP_LABEL: "prober"}
-    return _pod(vantage.name, vantage.node, vantage.on_host_network, _container(topology, ["pause"]), labels)
+    node = topology.node(vantage.node).api_name if vantage.node else None
+    return _pod(vantage.name, node, vantage.on_host_network, _container(topology, ["pause"]), labels)
 
 
 def _container(topology: Topology, arguments: list[str]) -> Manifest:

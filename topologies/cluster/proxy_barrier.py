@@ -50,7 +50,8 @@ class Settled:
             self.mark()
         self.late = self._unanswered(self.late)
         if self.late:
-            return f"the newest Service, NodePort {self.port}, is not yet answered by {', '.join(self.late)}"
+            late = map(self.cluster.topology.full_node_name, self.late)
+            return f"the newest Service, NodePort {self.port}, is not yet answered by {', '.join(late)}"
         return "" if self.made == self.marks else "one more Service is to be answered"
 
     def _unanswered(self, nodes: list[str]) -> list[str]:

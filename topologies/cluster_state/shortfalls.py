@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from topologies.cluster_state.backend_names import shared_hostnames
 from topologies.cluster_state.service_shortfalls import SERVICE_KINDS, Shortfall, listed, of_service
 from topologies.frontends import FrontendKind
 
@@ -103,6 +104,7 @@ def shortfalls(topology: Topology, snapshot: Snapshot) -> Shortfalls:
     """Return all that the snapshot lacks of the declared workload."""
     pods = tuple(_pods(topology, snapshot))
     absent = {one.pod for one in pods}
+    pods += tuple(Shortfall(why, pod=name) for name, why in shared_hostnames(topology, snapshot))
     services = (
         one for service in topology.workload.services for one in of_service(topology, service, snapshot, absent)
     )
@@ -124,7 +126,8 @@ def _pods(topology: Topology, snapshot: Snapshot) -> Iterator[Shortfall]:
         elif status.not_ready:
             yield Shortfall(f"declared {what} {name} is not Ready: {status.not_ready}", pod=name)
         elif status.node and status.node != node:
-            yield Shortfall(f"declared {what} {name} runs on {status.node}, want {node}", pod=name)
+            places = f"runs on {topology.full_node_name(status.node)}, want {topology.full_node_name(node)}"
+            yield Shortfall(f"declared {what} {name} {places}", pod=name)
         elif name not in snapshot.pods:
             yield Shortfall(f"declared {what} {name} has no IPv4 address", pod=name)
 

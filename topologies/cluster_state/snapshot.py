@@ -86,13 +86,15 @@ class PodStatus:
 class Snapshot:
     """`pods`: every pod a vantage or backend runs in, by its vantage's or backend's name; `services` by name.
 
-    `statuses` by the same names; empty in a snapshot that no API has given.
+    `statuses` by the same names; empty in a snapshot that no API has given. `hostnames`: the host name that each
+    backend on the host network reports, as far as it was read.
     """
 
     pods: dict[str, IPAddress]
     services: dict[str, ServiceState]
     taken_at: str = ""
     statuses: dict[str, PodStatus] = field(default_factory=dict)
+    hostnames: dict[str, str] = field(default_factory=dict)
 
 
 def declared(topology: Topology) -> Snapshot:

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from topologies.common.addresses import IPAddress
+from topologies.loading import aliases
 from topologies.schema import default_workload, limits, load_balancer_presets
 from topologies.schema.complaints import Complaint, show
 from topologies.schema.enums import CniKind, DetectLocal
@@ -30,6 +31,7 @@ def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
             want = f"a number from 1 to {limits.NUMBERED_NODES}, or a list of at most {limits.NODES} nodes"
             found.append(Complaint("nodes", show(nodes), want))
             full["nodes"] = []
+    found.extend(aliases.apply(full))
     if "external_ips" in full:
         found.extend(_external_ips(full))
     external_ips = full.pop("external_ips", [])

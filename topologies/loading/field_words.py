@@ -22,7 +22,7 @@ from topologies.schema.topology import Model, Topology
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-SHORTHAND = ("external_ips",)  # keys of the file that `expand` turns into others
+SHORTHAND = {"Topology": ("external_ips",), "Node": ("as",)}  # keys of the file that `expand` turns into others
 TOP = "top level"
 OF_NODES = ("nodes[].proxy.", "nodes[].kernel.", "nodes[].cni.")  # the keys of the cluster's sections again
 UNSUPPORTED_KEYS = {
@@ -210,7 +210,7 @@ def _elsewhere(key: str) -> list[str]:
 
 def keys_of(model: type[Model]) -> list[str]:
     """Return the keys that a mapping may have."""
-    return [*model.model_fields, *(SHORTHAND if model is Topology else ())]
+    return [*model.model_fields, *SHORTHAND.get(model.__name__, ())]
 
 
 @cache

@@ -50,6 +50,12 @@ EXTERNAL_IPS = (
     "`[]`",
     "Addresses for the two externalIPs Services of the standard workload.",
 )
+ALIAS = (
+    "as",
+    "a DNS label: a-z, 0-9 and '-', at most 63 characters",
+    "`none`",
+    "The node's name in cell ids and reports. `name` is then `metadata.name` only, see [Nodes](#nodes).",
+)
 BY_OTHERS = {"masquerade": "by `kind`", "workload": "the standard one"}
 SECTIONS: tuple[tuple[str, type[Model]], ...] = (
     ("Top level", Topology),
@@ -106,6 +112,7 @@ def _table(model: type[Model]) -> str:
         (name, _type(model, name), BY_OTHERS.get(name) or _default(field), texts[name])
         for name, field in model.model_fields.items()
     ]
+    rows[1:1] = [ALIAS] if model is Node else []
     rows += [EXTERNAL_IPS] if model is Topology else []
     lines = [f"| `{name}` | {kind} | {default} | {text} |" for name, kind, default, text in rows]
     return "\n".join(["| key | type | default | means |", "|---|---|---|---|", *lines, ""])

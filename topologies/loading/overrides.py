@@ -200,7 +200,12 @@ def _mapping(place: object, key: str) -> dict[str, Any]:
 def _index(place: object, key: str) -> int:
     """Return the position of a list's element, by number or by name."""
     elements = place if isinstance(place, list) else []
-    named = {str(one["name"]): index for index, one in enumerate(elements) if isinstance(one, dict) and "name" in one}
+    named = {
+        str(one[name]): index
+        for index, one in enumerate(elements)
+        for name in ("name", "as")
+        if isinstance(one, dict) and name in one
+    }
     if key in named:
         return named[key]
     if INDEX.fullmatch(key) and -len(elements) <= int(key) < len(elements):

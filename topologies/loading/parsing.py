@@ -41,7 +41,7 @@ def check(given: Raw) -> tuple[Topology | None, list[Complaint]]:
     meant = [one for one in errors if not (derived and one["loc"][:1] == ("workload",))]
     found.extend(complaint(one, hint=index < limits.HINTS) for index, one in enumerate(meant))
     bad = {section for one in errors if (section := _section(one))}
-    bad |= {one.path for one in found if one.path in {"nodes", "external_ips"}}
+    bad |= {one.path.partition("[")[0] for one in found} & {"nodes", "external_ips"}
     sound = _sound(full, errors, bad) if errors else full
     if _errors(sound):
         return None, found

@@ -169,9 +169,11 @@ class Node(Model):
     """A worker. `pod_cidr` gives the addresses of its bridge (first host) and its vxlan device (the network)."""
 
     name: NodeName
-    """`metadata.name`."""
+    """`metadata.name`; also the node's name in cell ids and reports, unless `as` gives another."""
     address: Address
     """InternalIP."""
+    metadata_name: NodeName | None = None
+    """`metadata.name`, if `name` is an alias. `{name: X, as: n1}` is the short form of `{name: n1, metadata_name: X}`."""
     public_address: Address | None = None
     """An address that the network translates 1:1 to `address`, on no device of the node (an EIP)."""
     secondary_address: Address | None = None
@@ -186,6 +188,16 @@ class Node(Model):
     """The keys of `kernel` that differ on this node."""
     cni: Annotated[NodeCni | None, DeclaredKeys] = None
     """The keys of `cni` that differ on this node."""
+
+    @property
+    def api_name(self) -> str:
+        """`metadata.name`: what the API calls this node."""
+        return self.metadata_name or self.name
+
+    @property
+    def full_name(self) -> str:
+        """The name for messages: with the API's beside an alias, `n1 (ip-10-0-1-2.ec2.internal)`."""
+        return f"{self.name} ({self.metadata_name})" if self.api_name != self.name else self.name
 
     @property
     def cni0(self) -> IPAddress | None:

@@ -213,6 +213,19 @@ class Topology(Model):
         """Return the node of that name; KeyError if it is not declared (load.py has checked every reference)."""
         return self.nodes_by_name[name]
 
+    @cached_property
+    def _names_by_api_name(self) -> Mapping[str, str]:
+        return {node.api_name: node.name for node in self.nodes}
+
+    def node_name_of(self, api_name: str) -> str:
+        """Return the declared name of the node that the API calls so; `api_name` itself if it is not declared."""
+        return self._names_by_api_name.get(api_name, api_name)
+
+    def full_node_name(self, name: str) -> str:
+        """Return a node's name for messages, with the API's name beside an alias."""
+        node = self.nodes_by_name.get(name)
+        return node.full_name if node else name
+
     def service(self, name: str) -> Service:
         """Return the Service of that name; KeyError if it is not declared."""
         return self.workload.services_by_name[name]

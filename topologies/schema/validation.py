@@ -51,12 +51,26 @@ def complaints(topology: Topology, bad: frozenset[str] = frozenset()) -> list[Co
 def _nodes(topology: Topology) -> Iterator[Complaint]:
     if not topology.nodes:
         yield Complaint("nodes", "none", "at least one worker")
-    yield from duplicates("nodes[].name", (node.name for node in topology.nodes))
+    yield from _node_names(topology)
     addresses = [node.address for node in topology.nodes]
     others = [one for node in topology.nodes for one in (node.secondary_address, node.public_address) if one]
     yield from duplicates("nodes[].address", addresses)
     yield from duplicates("nodes[].secondary_address, .public_address", [*dict.fromkeys(addresses), *others])
     yield from _labels(topology)
+
+
+def _node_names(topology: Topology) -> Iterator[Complaint]:
+    """Check that a name means one node, whether it is an alias or the API's name."""
+    aliased = any(node.metadata_name for node in topology.nodes)
+    yield from duplicates("nodes[].as" if aliased else "nodes[].name", (node.name for node in topology.nodes))
+    if not aliased:
+        return
+    yield from duplicates("nodes[].name", (node.api_name for node in topology.nodes))
+    owners = {node.api_name: node.name for node in topology.nodes}
+    for index, node in enumerate(topology.nodes):
+        if owners.get(node.name, node.name) != node.name:
+            want = f"an alias that is not another node's name: {node.name} is the metadata.name of {owners[node.name]}"
+            yield Complaint(f"nodes[{index}].as", node.name, want)
 
 
 def _labels(topology: Topology) -> Iterator[Complaint]:

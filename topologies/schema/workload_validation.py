@@ -17,7 +17,7 @@ from topologies.schema.pod_addresses import RESERVED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from topologies.schema.topology import Backend, Service, Topology, Vantage
+    from topologies.schema.topology import Service, Topology, Vantage
 
 POD_KINDS = {VantageKind.POD, VantageKind.NODE}
 RESERVED_APP = "prober"  # the probers' own label, see cluster/manifests.py
@@ -59,15 +59,18 @@ def backends(topology: Topology) -> Iterator[Complaint]:
             yield Complaint(f"{path}.app", RESERVED_APP, "another app: the probers have that label")
         if (first := ports.setdefault(backend.app, backend.port)) != backend.port:
             yield Complaint(f"{path}.port", str(backend.port), f"{first}, as other backends of app {backend.app} have")
-    yield from _identities(topology.workload.backends)
+    yield from _identities(topology)
 
 
-def _identities(declared: tuple[Backend, ...]) -> Iterator[Complaint]:
-    """Check that host names identify backends: a hostNetwork pod reports its node's."""
-    reported = Counter(backend.node if backend.host_network else backend.name for backend in declared)
+def _identities(topology: Topology) -> Iterator[Complaint]:
+    """Check that host names identify backends: a hostNetwork pod reports its node's, which is assumed to be its name."""
+    names = {node.name: node.api_name for node in topology.nodes}
+    declared = topology.workload.backends
+    reported = Counter(names.get(one.node, one.node) if one.host_network else one.name for one in declared)
     for index, backend in enumerate(declared):
-        if backend.host_network and reported[backend.node] > 1:
-            got = f"another backend that reports the host name {backend.node}"
+        host = names.get(backend.node, backend.node)
+        if backend.host_network and reported[host] > 1:
+            got = f"another backend that reports the host name {host}"
             yield Complaint(f"workload.backends[{index}].host_network", got, "one such backend a node")
 
 

@@ -59,6 +59,7 @@ class Api:
     delay_s: float = 0.0
     exec_delay_s: float = 0.0
     pod_status: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda _: None
+    node_addresses: dict[str, int] = field(default_factory=dict)  # by name, if it is not nN: N
     port: int = 0
     body: Any = None  # of the newest call
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -106,7 +107,7 @@ class Api:
         self.objects[place] = made
         number = len(self.objects)
         if kind == "pods":
-            made["status"] = self.pod_status(made) or running(number, made)
+            made["status"] = self.pod_status(made) or running(number, made, self.node_addresses)
         if kind == "services":
             self._serve(path, made, number)
         self._touch(made)
@@ -175,9 +176,10 @@ def now(ago_s: float = 0) -> str:
     return (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def running(number: int, pod: dict[str, Any]) -> dict[str, Any]:
+def running(number: int, pod: dict[str, Any], nodes: dict[str, int]) -> dict[str, Any]:
     """The status of a pod that is Ready, on a node of the lab's address plan."""
-    node, hosted = pod["spec"]["nodeName"].removeprefix("n"), pod["spec"].get("hostNetwork")
+    name, hosted = pod["spec"]["nodeName"], pod["spec"].get("hostNetwork")
+    node = nodes.get(name) or name.removeprefix("n")
     return {
         "phase": "Running",
         "podIP": f"198.18.1.1{node}" if hosted else f"10.244.{node}.{number}",

@@ -104,7 +104,7 @@ def node_object(topology: Topology, node: Node) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": node.name, "labels": {"kubernetes.io/hostname": node.name}},
+        "metadata": {"name": node.api_name, "labels": {"kubernetes.io/hostname": node.api_name}},
         "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
         "status": {"capacity": {"pods": "60"}, "allocatable": {"pods": "60"}, "addresses": known},
     }
@@ -156,7 +156,7 @@ class ControlPlane:
             WaitTimeoutError: A step took longer than `seconds`.
 
         """
-        wanted = {node.name for node in self.topology.nodes}
+        wanted = {node.api_name for node in self.topology.nodes}
         self._until(lambda: wanted <= self._ready_nodes(), f"readiness of {len(wanted)} nodes", seconds)
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         self._until(lambda: bool(self.api.get(account)), "the default ServiceAccount", seconds)

@@ -43,7 +43,7 @@ def token(user: str) -> str:
 
 def write_access(topology: Topology, state: State) -> None:
     """Write `tokens.csv`, a kubeconfig for each component and node, and `admin.conf` for users."""
-    nodes = {node.name: (f"system:node:{node.name}", "system:nodes") for node in topology.nodes}
+    nodes = {node.name: (f"system:node:{node.api_name}", "system:nodes") for node in topology.nodes}
     rows = [f"{token(key)},{name},{key},{group}" for key, (name, group) in {**USERS, **nodes}.items()]
     state.kube.mkdir(exist_ok=True)
     (state.pki / "tokens.csv").write_text("\n".join(row.removesuffix(",") for row in rows) + "\n")

@@ -97,7 +97,7 @@ class Controller:
             run(["nft", "-f", "-"], stdin=rules)
             self.rules = rules
             print(rules, flush=True)
-        names = {node.address: node.name for node in self.topology.nodes}
+        names = {node.address: node.api_name for node in self.topology.nodes}
         return config.pools(services, given, made, names)
 
     def hold(self, wanted: set[IPAddress]) -> None:

@@ -121,7 +121,7 @@ def kubelet(topology: Topology, state: State, node: Node) -> list[str]:
     values = {
         "config": str(state.node(node.name) / "kubelet.json"),
         "kubeconfig": f"{state.kube}/{node.name}.conf",
-        "hostname-override": node.name,
+        "hostname-override": node.api_name,
         "node-ip": str(node.address),
         "root-dir": "/var/lib/kubelet",
         "container-runtime": "remote",
@@ -179,7 +179,7 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
         util_chains=topology.kernel.kubelet_rules,
         status_every="10s" if ipvs else "2s",
     )
-    proxy = component_config.proxy_config(topology.proxy_version, topology, node.name, f"{state.kube}/proxy.conf")
+    proxy = component_config.proxy_config(topology.proxy_version, topology, node.api_name, f"{state.kube}/proxy.conf")
     (own / "containerd.toml").write_text(containerd_config(topology, state, node))
     (own / "cni" / "10-hairpin.conflist").write_text(json.dumps(cni_config(topology, node), indent=1))
     (own / "kubelet.json").write_text(json.dumps(configuration, indent=1))

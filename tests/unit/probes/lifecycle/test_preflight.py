@@ -10,11 +10,14 @@ from probes import session
 from probes.plan.plan import plan
 from tests.unit.support.fake_api import Api, Raw, serve, status
 from topologies.cluster.client import ClusterError
-from topologies.loading.load import load
+from topologies.loading.load import load, raw, validated
+from topologies.loading.overrides import apply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from topologies.schema.topology import Topology
 
 TOPOLOGY = load("lab-small")
 CELLS = [cell for cell in plan(TOPOLOGY).cells if cell.vantage.name == "pod-n1"]
@@ -125,3 +128,39 @@ def test_a_pod_that_restarts_while_cells_are_asked_is_told(api: Api, kubeconfig:
         "the cluster changed while cells were asked: backend web-a restarted (0 restarts before, 1 after)"
         in answers.notes
     )
+
+
+def aliased(api: Api) -> Topology:
+    """The topology with a first node whose name in the API is another; the API has that node."""
+    api_name = "ip-10-0-1-2.ec2.internal"
+    node = api.objects.pop("/api/v1/nodes/n1")
+    api.objects[f"/api/v1/nodes/{api_name}"] = node | {"metadata": {"name": api_name}}
+    given, _ = raw("lab-small")
+    return validated(apply(given, {"nodes.0.metadata_name": api_name}), "mine")
+
+
+def test_only_the_api_sees_the_name_that_it_has_for_an_aliased_node(api: Api, kubeconfig: Path) -> None:
+    topology = aliased(api)
+    api.node_addresses = {"ip-10-0-1-2.ec2.internal": 1}
+    cells = [cell for cell in plan(topology).cells if cell.vantage.name == "pod-n1"]
+    options = session.Options(kubeconfig=str(kubeconfig), settle_timeout=2, balancer_settle=0, keep=True)
+    answers = session.conduct(topology, cells, "x", options, progress=lambda _: None)
+
+    pods = [one for place, one in api.objects.items() if "/pods/" in place]
+    assert {one["spec"]["nodeName"] for one in pods} == {"ip-10-0-1-2.ec2.internal", "n2"}
+    assert {one.node for one in answers.snapshot.statuses.values()} == {"n1", "n2"}
+    assert {one.node for one in answers.snapshot.services["web"].endpoints} == {"n1"}
+    assert any("/nodes/ip-10-0-1-2.ec2.internal%3A3" in call for call in api.calls)
+    assert not any("/nodes/n1%3A" in call for call in api.calls)
+    assert not [one for one in answers.notes if "nodes that the topology" in one or "runs on" in one]
+
+
+def test_a_message_about_an_aliased_node_has_both_names(api: Api, kubeconfig: Path) -> None:
+    topology = aliased(api)
+    [place] = [place for place in api.objects if "ec2" in place]
+    api.objects[place]["status"]["addresses"][0]["address"] = "198.18.1.99"
+    options = session.Options(kubeconfig=str(kubeconfig), settle_timeout=2, balancer_settle=0)
+
+    with pytest.raises(ClusterError) as caught:
+        session.conduct(topology, CELLS, "x", options, progress=lambda _: None)
+    assert "address of node n1 (ip-10-0-1-2.ec2.internal): declared 198.18.1.11" in str(caught.value)
