@@ -182,9 +182,8 @@ def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: S
     found = [one for facts in proxies for one in _proxy(topology, facts)]
     asked = {facts.node for facts in proxies} | set(unread)
     if unread:
-        found.append(
-            f"kube-proxy of {_listed(map(topology.full_node_name, unread))}: mode and version not read (127.0.0.1:10249 does not answer)"
-        )
+        names = _listed(map(topology.full_node_name, unread))
+        found.append(f"kube-proxy of {names}: mode and version not read (127.0.0.1:10249 does not answer)")
     if apart := [node.full_name for node in topology.nodes if node.name not in asked]:
         found.append(
             f"kube-proxy of {_listed(apart)}: mode and version not read (no vantage on the host network there)"

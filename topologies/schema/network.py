@@ -173,7 +173,7 @@ class Node(Model):
     address: Address
     """InternalIP."""
     metadata_name: NodeName | None = None
-    """`metadata.name`, if `name` is an alias. `{name: X, as: n1}` is the short form of `{name: n1, metadata_name: X}`."""
+    """`metadata.name`, if `name` is an alias. `{name: X, as: n1}` is short for `{name: n1, metadata_name: X}`."""
     public_address: Address | None = None
     """An address that the network translates 1:1 to `address`, on no device of the node (an EIP)."""
     secondary_address: Address | None = None

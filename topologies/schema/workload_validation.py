@@ -63,7 +63,7 @@ def backends(topology: Topology) -> Iterator[Complaint]:
 
 
 def _identities(topology: Topology) -> Iterator[Complaint]:
-    """Check that host names identify backends: a hostNetwork pod reports its node's, which is assumed to be its name."""
+    """Check that host names identify backends: a hostNetwork pod reports its node's, assumed to be `metadata.name`."""
     names = {node.name: node.api_name for node in topology.nodes}
     declared = topology.workload.backends
     reported = Counter(names.get(one.node, one.node) if one.host_network else one.name for one in declared)

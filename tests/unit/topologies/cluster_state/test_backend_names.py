@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,21 +16,23 @@ from topologies.cluster_state.shortfalls import shortfalls
 from topologies.loading.load import load, raw, validated
 from topologies.loading.overrides import apply
 
+if TYPE_CHECKING:
+    from probes.observation import Attempt
+
 GIVEN, _ = raw("lab-small")
 TOPOLOGY = validated(apply(GIVEN, {"nodes.0.metadata_name": "ip-10-0-1-2.ec2.internal"}), "mine")
 CELLS = [cell for cell in plan(TOPOLOGY).cells if cell.frontend.service.startswith("host")]
 WORLD = session.simulate(TOPOLOGY, CELLS, lambda cell, snapshot: expect(TOPOLOGY, snapshot, cell))
 
 
+def rename(attempt: Attempt, answers_as: str) -> Attempt:
+    return replace(attempt, backend=answers_as) if attempt.backend == "host-a" else attempt
+
+
 def results(answers_as: str, hostnames: dict[str, str]) -> set[Result]:
     """The verdicts of a run whose backend host-a answers by this name."""
     seen = {
-        cell: replace(
-            one,
-            attempts=tuple(
-                replace(each, backend=answers_as if each.backend == "host-a" else each.backend) for each in one.attempts
-            ),
-        )
+        cell: replace(one, attempts=tuple(rename(each, answers_as) for each in one.attempts))
         for cell, one in WORLD.observations.items()
     }
     snapshot = replace(WORLD.snapshot, hostnames=hostnames)

@@ -9,6 +9,7 @@ import yaml
 
 from probes.plan.plan import plan
 from topologies.cluster import manifests
+from topologies.loading.aliases import WANT_NAME
 from topologies.loading.load import TopologyError, parse, validated
 from topologies.loading.overrides import apply
 from topologies.schema.topology import Topology
@@ -99,8 +100,7 @@ def test_a_topology_survives_its_own_dump() -> None:
         (
             "name: 10.0.1.4, ",
             "",
-            "nodes[2].name: got nothing, want a node's metadata.name: a DNS subdomain or an IPv4 address, at most 253 "
-            "characters",
+            f"nodes[2].name: got nothing, want {WANT_NAME}",
         ),
         ("as: n2", "as: n2, metadata_name: x", "nodes[1].metadata_name: got 'x', want no such key beside as"),
     ],
