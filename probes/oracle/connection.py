@@ -10,16 +10,17 @@ from probes.observation import Outcome
 from probes.oracle.address_holders import Holders, NodeAddress, find_holders
 from probes.oracle.expectation import Path
 from topologies.frontends import At, FrontendKind
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from probes.oracle.environment import Environment
     from probes.oracle.modes.mode_chains import ModeChains
     from probes.oracle.rule import Decision
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.common.addresses import IPAddress
-    from topologies.schema.topology import Node, Topology, Version
+    from topologies.schema.topology import Node, Topology
 
 
 class Origin(StrEnum):
@@ -101,14 +102,24 @@ class ClusterModel:
 
     topology: Topology
     snapshot: Snapshot
-    environment: Environment
+    environments: Mapping[str, Environment]
+    """The facts of each node by its name, and with an empty name those of the cluster."""
     balancer: Balancer
-    chains: ModeChains
-    """The rules of the cluster's kube-proxy mode."""
+    chains: Mapping[str, ModeChains]
+    """The rules of each node's kube-proxy mode, by the same names."""
     holders: Holders = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "holders", find_holders(self.topology, self.snapshot))
+
+    def chains_between(self, node: str, other: str) -> ModeChains:
+        """Return the rules for packets between two nodes: those of IPVS mode if one node has it, else of the first.
+
+        In IPVS mode kube-ipvs0 of either node may have the other's address. Rules of IPVS mode check the node's mode.
+        """
+        if node == other or self.environments[node].mode is ProxyMode.IPVS:
+            return self.chains[node]
+        return self.chains[other if self.environments[other].mode is ProxyMode.IPVS else node]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +152,23 @@ class Connection:
     """Whether the load balancer forwarded the packet."""
 
     @property
-    def environment(self) -> Environment:
-        return self.cluster.environment
+    def place(self) -> str:
+        """The node that processes the packet now; outside the cluster the node that is asked, if any."""
+        return self.packet.node or self.target_node
 
     @property
-    def version(self) -> Version:
-        return self.cluster.environment.version
+    def environment(self) -> Environment:
+        """The facts of the node that processes the packet now."""
+        return self.cluster.environments[self.place]
+
+    def environment_of(self, node: str) -> Environment:
+        """Return the facts of another node: the client's, the asked one, or the endpoint's."""
+        return self.cluster.environments[node]
+
+    @property
+    def chains(self) -> ModeChains:
+        """The rules of the node that processes the packet now."""
+        return self.cluster.chains[self.place]
 
     @property
     def node(self) -> Node:

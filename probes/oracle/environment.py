@@ -1,12 +1,16 @@
-"""The settings of a declared cluster that decide how its datapath treats a packet."""
+"""The facts of one node, and of what all nodes share, that decide how the datapath treats a packet.
+
+Each field names the fact that it is read from (`Read`). Rules read these fields, never the topology's sections.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, get_type_hints
 
 from probes.oracle import upstream
 from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are serialised by type at run time
+from topologies.schema import facts
 from topologies.schema.enums import (
     AnnouncedBy,
     ArrivesAt,
@@ -20,118 +24,121 @@ from topologies.schema.enums import (
 from topologies.schema.topology import KubernetesVersion  # noqa: TC001 - dataclasses are serialised by type at run time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from probes.oracle.upstream import KubeProxyChange, VersionRange
     from topologies.schema.topology import Topology
 
 STRICT = 1
 
 
+def _as_declared(value: Any) -> Any:  # noqa: ANN401 - a fact of any type
+    return value
+
+
+def _masquerades_leaving(masquerade: Masquerade) -> bool:
+    return masquerade is not Masquerade.NONE
+
+
+def _masquerades_entering(masquerade: Masquerade) -> bool:
+    return masquerade is Masquerade.FLANNEL
+
+
+def _is_strict(rp_filter: int) -> bool:
+    return rp_filter == STRICT
+
+
+class Read(NamedTuple):
+    """Where a field comes from: a fact's path, and how its value becomes the field's."""
+
+    path: str
+    derive: Callable[[Any], Any] = _as_declared
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The datapath of one cluster."""
+    """The datapath of one node, or of a node without values of its own."""
 
-    mode: ProxyMode
-    version: KubernetesVersion
-    overlay: bool
+    mode: Annotated[ProxyMode, Read("proxy.mode")]
+    version: Annotated[KubernetesVersion, Read("proxy.version")]
+    """Rules ask `has` and `runs`, which read no more of an unknown version than they need."""
+    overlay: Annotated[bool, Read("cni.overlay")]
     """Pod packets between nodes travel in a tunnel."""
-    bridged: bool
+    bridged: Annotated[bool, Read("cni.bridged")]
     """The pods of a node are attached to cni0."""
-    masquerades_leaving: bool
+    masquerades_leaving: Annotated[bool, Read("cni.masquerade", _masquerades_leaving)]
     """The CNI masquerades traffic that leaves the pod network (flannel's rules M2, M4)."""
-    masquerades_entering: bool
+    masquerades_entering: Annotated[bool, Read("cni.masquerade", _masquerades_entering)]
     """The CNI masquerades traffic that enters the pod network (flannel's rules M1, M3, M5)."""
-    anti_spoof: bool
-    pod_cidr: IPNetwork
-    detect_local: DetectLocal
-    masquerade_all: bool
-    node_port_addresses: tuple[IPNetwork, ...]
-    localhost_nodeports: bool
-    strict: bool
+    anti_spoof: Annotated[bool, Read("cni.anti_spoof")]
+    pod_cidr: Annotated[IPNetwork, Read("cni.pod_cidr")]
+    detect_local: Annotated[DetectLocal, Read("proxy.detect_local")]
+    masquerade_all: Annotated[bool, Read("proxy.masquerade_all")]
+    node_port_addresses: Annotated[tuple[IPNetwork, ...], Read("proxy.node_port_addresses")]
+    localhost_nodeports: Annotated[bool, Read("proxy.localhost_nodeports")]
+    strict: Annotated[bool, Read("kernel.rp_filter", _is_strict)]
     """rp_filter is 1: a packet must arrive at the interface to which its source is routed."""
-    bridge_nf_call_iptables: bool
-    hairpin: bool
-    kubelet_rules: bool
-    balancer: LoadBalancerKind
-    empty_pool: EmptyPool
-    balancer_listens: bool
-    other_ports: OtherPorts
+    bridge_nf_call_iptables: Annotated[bool, Read("kernel.bridge_nf_call_iptables")]
+    hairpin: Annotated[bool, Read("kernel.hairpin")]
+    kubelet_rules: Annotated[bool, Read("kernel.kubelet_rules")]
+    balancer: Annotated[LoadBalancerKind, Read("load_balancer.kind")]
+    empty_pool: Annotated[EmptyPool, Read("load_balancer.empty_pool")]
+    balancer_listens: Annotated[bool, Read("load_balancer.listens")]
+    other_ports: Annotated[OtherPorts, Read("load_balancer.other_ports")]
     """What happens at a port of a load balancer IP without a listener."""
-    arrives_at: ArrivesAt
+    arrives_at: Annotated[ArrivesAt, Read("load_balancer.arrives_at")]
     """Where the load balancer's packets arrive."""
-    announced_by: AnnouncedBy
-    leader: str | None
+    announced_by: Annotated[AnnouncedBy, Read("load_balancer.announced_by")]
+    leader: Annotated[str | None, Read("load_balancer.leader")]
     """The node that announces all load balancer IPs, if one does and if it is known."""
-    avoids_empty_nodes: bool
-    """With externalTrafficPolicy: Local, the load balancer leaves out nodes without a ready endpoint."""
-    keeps_client: bool
+    health_checks: Annotated[bool | None, Read("load_balancer.health_checks")]
+    keeps_client: Annotated[bool, Read("load_balancer.keeps_client")]
     """The load balancer preserves the source IP of clients outside the cluster."""
-    masquerade_inside: bool
+    masquerade_inside: Annotated[bool, Read("load_balancer.masquerade_inside")]
     """The load balancer uses its own address for packets from the nodes that return to the nodes."""
-    excludes_source: bool
+    excludes_source: Annotated[bool, Read("load_balancer.excludes_source")]
     """The load balancer never selects the backend that has the packet's source address."""
-    balancer_hairpin: bool
+    balancer_hairpin: Annotated[bool, Read("load_balancer.hairpin")]
     """The load balancer uses its own address for packets that it returns to the client's own node."""
-    balancer_source_ranges: bool
+    balancer_source_ranges: Annotated[bool, Read("load_balancer.source_ranges")]
     """The load balancer enforces loadBalancerSourceRanges."""
-    advertises_cluster_ips: bool
+    advertises_cluster_ips: Annotated[bool, Read("load_balancer.advertises_cluster_ips")]
     """Hosts outside the cluster have routes to ClusterIPs."""
-    undeclared_port: int
-    external_routes_to_pods: bool
+    undeclared_port: Annotated[int, Read("load_balancer.undeclared_port")]
+    external_routes_to_pods: Annotated[bool, Read("external_routes_to_pods")]
 
     @classmethod
-    def of(cls, topology: Topology) -> Self:
-        """Return the environment that a topology declares."""
-        cni, proxy, kernel, balancer = topology.cni, topology.proxy, topology.kernel, topology.load_balancer
-        return cls(
-            mode=proxy.mode,
-            version=topology.proxy_version,
-            overlay=cni.overlay,
-            bridged=cni.bridged,
-            masquerades_leaving=cni.masquerade is not Masquerade.NONE,
-            masquerades_entering=cni.masquerade is Masquerade.FLANNEL,
-            anti_spoof=cni.anti_spoof,
-            pod_cidr=cni.pod_cidr,
-            detect_local=proxy.detect_local,
-            masquerade_all=proxy.masquerade_all,
-            node_port_addresses=topology.node_port_networks,
-            localhost_nodeports=proxy.localhost_nodeports,
-            strict=kernel.rp_filter == STRICT,
-            bridge_nf_call_iptables=kernel.bridge_nf_call_iptables,
-            hairpin=kernel.hairpin,
-            kubelet_rules=kernel.kubelet_rules,
-            balancer=balancer.kind,
-            empty_pool=balancer.empty_pool,
-            balancer_listens=balancer.listens,
-            other_ports=balancer.other_ports,
-            arrives_at=balancer.arrives_at,
-            announced_by=balancer.announced_by,
-            leader=balancer.leader,
-            avoids_empty_nodes=balancer.avoids_empty_nodes,
-            keeps_client=balancer.keeps_client,
-            masquerade_inside=balancer.masquerade_inside,
-            excludes_source=balancer.excludes_source,
-            balancer_hairpin=balancer.hairpin,
-            balancer_source_ranges=balancer.source_ranges,
-            advertises_cluster_ips=balancer.advertises_cluster_ips,
-            undeclared_port=balancer.undeclared_port,
-            external_routes_to_pods=topology.external_routes_to_pods,
-        )
+    def of(cls, topology: Topology, node: str = "") -> Self:
+        """Return the environment that a topology declares for a node, or without a node for the cluster."""
+        values = {name: read.derive(facts.value_at(topology, node, read.path)) for name, read in READS.items()}
+        return cls(**values)
+
+    def has(self, change: KubeProxyChange) -> bool:
+        """Return whether the node's kube-proxy has a change."""
+        return change.is_in(self.version)
+
+    def runs(self, versions: VersionRange) -> bool:
+        """Return whether the version of the node's kube-proxy is in a range."""
+        return versions.includes(self.version)
+
+    @property
+    def avoids_empty_nodes(self) -> bool:
+        """Whether the load balancer leaves out nodes without a ready endpoint with externalTrafficPolicy: Local."""
+        if self.health_checks is None:
+            return self.announced_by is not AnnouncedBy.ALL
+        return self.health_checks or self.announced_by is AnnouncedBy.ENDPOINTS
 
     @property
     def pods_routed_outside(self) -> bool:
         """Whether hosts outside the cluster, such as an inline load balancer, have a route to pod IPs."""
         return self.external_routes_to_pods or not self.overlay
 
-    @property
-    def pod_addresses_die_between_nodes(self) -> bool:
-        """Whether the nodes' network drops packets with a pod IP (overlay with anti-spoofing or strict rp_filter)."""
-        return self.overlay and (self.strict or self.anti_spoof)
-
     def serves_node_ports_at(self, address: IPAddress) -> bool:
         """Return whether NodePorts are open at this address.
 
         `--nodeport-addresses` (empty: all) and `--iptables-localhost-nodeports` (since 1.26) decide.
         """
-        switchable = self.mode is ProxyMode.IPTABLES and upstream.LOCALHOST_NODE_PORTS_FLAG.is_in(self.version)
+        switchable = self.mode is ProxyMode.IPTABLES and self.has(upstream.LOCALHOST_NODE_PORTS_FLAG)
         if address.is_loopback and switchable and not self.localhost_nodeports:
             return False
         return not self.node_port_addresses or any(address in network for network in self.node_port_addresses)
@@ -139,3 +146,22 @@ class Environment:
     def __str__(self) -> str:
         """Return `kube-proxy 1.20.2 iptables`."""
         return f"kube-proxy {self.version} {self.mode}"
+
+
+def find_environments(topology: Topology) -> dict[str, Environment]:
+    """Return the environment of each node by its name, and with an empty name the cluster's."""
+    shared = Environment.of(topology)
+    own = {node.name: node.proxy or node.kernel or node.cni for node in topology.nodes}
+    return {"": shared, **{name: Environment.of(topology, name) if part else shared for name, part in own.items()}}
+
+
+def _find_reads() -> dict[str, Read]:
+    """Return the annotation `Read` of each field."""
+    hints = get_type_hints(Environment, include_extras=True)
+    return {
+        field.name: next(one for one in hints[field.name].__metadata__ if isinstance(one, Read))
+        for field in fields(Environment)
+    }
+
+
+READS = _find_reads()

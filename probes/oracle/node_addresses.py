@@ -57,6 +57,17 @@ def is_from_pod_network(conn: Connection, address: IPAddress) -> bool:
     return address in holders.pods or (address in conn.environment.pod_cidr and not holders.is_host(address))
 
 
+def are_bare_packets_lost(conn: Connection, node: str, other: str) -> bool:
+    """Return whether an unmasqueraded connection between a node's address and a pod IP of another node is lost.
+
+    On an overlay one direction travels in the tunnel and the other on the nodes' network. The node that receives it
+    drops it with strict rp_filter: it routes the source to the other interface. Anti-spoofing drops the pod IP on the
+    nodes' network.
+    """
+    one, two = conn.environment_of(node), conn.environment_of(other)
+    return one.overlay and (one.anti_spoof or one.strict or two.strict)
+
+
 def leaves_masqueraded(conn: Connection, towards: IPAddress) -> bool:
     """Return whether the CNI masquerades the packet: its source is in the cluster CIDR, and `towards` is not.
 

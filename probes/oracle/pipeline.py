@@ -23,6 +23,9 @@ from topologies.frontends import FrontendKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from probes.oracle.rule import Rule
+    from probes.oracle.stages.arrival import Arrival
+
 
 @dataclass(frozen=True, slots=True)
 class TracedPath:
@@ -50,10 +53,14 @@ def paths(conn: Connection) -> Paths:
     """Return all paths that this connection may take, with their shares and decisions."""
     if conn.kind is FrontendKind.ENDPOINT:
         return _connect_directly(conn)
-    arrival = decide(conn.cluster.chains.arrival, conn)
+    arrival = decide(_arrival_chain(conn), conn)
     if isinstance(arrival.value, Disposition):
         return _end(conn, arrival.value, arrival)
     return _precede(_process(replace(conn, packet=arrival.value)), arrival)
+
+
+def _arrival_chain(conn: Connection) -> tuple[Rule[Arrival], ...]:
+    return conn.cluster.chains_between(conn.place, conn.target_node or conn.place).arrival
 
 
 def _precede(later: Iterable[TracedPath], *decisions: Decision[Any], share: float = 1.0) -> Paths:
@@ -67,7 +74,7 @@ def _ends(ends: Iterable[Path]) -> Paths:
 
 def _process(conn: Connection) -> Paths:
     """Return the paths from the processing node on: endpoint selection, mark, then each endpoint."""
-    chains = conn.cluster.chains
+    chains = conn.chains
     selection = decide(chains.pool, conn)
     if isinstance(selection.value, Disposition):
         return _end(conn, selection.value, selection)
@@ -81,12 +88,12 @@ def _process(conn: Connection) -> Paths:
 
 
 def _send_to_endpoint(conn: Connection) -> TracedPath:
-    source = decide(conn.cluster.chains.source, conn)
+    source = decide(conn.chains.source, conn)
     return _reply(replace(conn, seen=source.value)).preceded_by((source,), 1.0)
 
 
 def _reply(conn: Connection) -> TracedPath:
-    reply = decide(conn.cluster.chains.reply, conn)
+    reply = decide(conn.cluster.chains_between(conn.place, conn.chosen.node).reply, conn)
     if reply.value is not Outcome.OK or conn.seen is None:
         return TracedPath(Path(reply.value), (reply,))
     return TracedPath(Path(Outcome.OK, frozenset({conn.seen}), conn.chosen.backend), (reply,))
@@ -129,7 +136,7 @@ def _reach_owner(conn: Connection) -> Paths:
 
 def _reach_other_node(conn: Connection, towards: Connection) -> Paths:
     """Return the paths to another node. The packet travels like one to that node's NodePort, with its own target."""
-    arrival = decide(conn.cluster.chains.arrival, towards)
+    arrival = decide(_arrival_chain(towards), towards)
     if isinstance(arrival.value, Disposition):
         return _end(towards, arrival.value, arrival)
     there = replace(conn, packet=arrival.value, target=replace(towards, packet=arrival.value).reached)

@@ -10,7 +10,7 @@ from probes.oracle import pipeline
 from probes.oracle.catalogue import sentence
 from probes.oracle.client import client_packet
 from probes.oracle.connection import ClusterModel, Connection
-from probes.oracle.environment import Environment
+from probes.oracle.environment import find_environments
 from probes.oracle.expectation import Expectation, Path
 from probes.oracle.modes import chains
 from probes.oracle.stages.arrival import BASELINE
@@ -52,16 +52,19 @@ def model_cluster(topology: Topology, snapshot: Snapshot, balancer: Balancer | N
         UnsupportedMode: The oracle has no rules for this kube-proxy.
 
     """
-    environment = Environment.of(topology)
-    return ClusterModel(topology, snapshot, environment, balancer or DeclaredBalancer(), chains.of(environment))
+    environments = find_environments(topology)
+    found = {name: chains.of(environment) for name, environment in environments.items()}
+    return ClusterModel(topology, snapshot, environments, balancer or DeclaredBalancer(), found)
 
 
 def predict(cluster: ClusterModel, cell: Cell) -> Expectation:
     """Return the same as `expect` for a given model of the cluster, which may have another load balancer."""
     conn = start_connection(cluster, cell)
-    paths = _merge_paths(traced.path for traced in pipeline.paths(conn))
+    traced = pipeline.paths(conn)
+    paths = _merge_paths(one.path for one in traced)
     rules = tuple(dict.fromkeys(rule for path in paths for rule in path.rules))
-    return Expectation(paths, rules, _explain(conn, paths), sticky=_has_affinity(conn, rules))
+    because = _explain(conn, paths, _name_proxies(conn, traced))
+    return Expectation(paths, rules, because, sticky=_has_affinity(conn, rules))
 
 
 def trace_paths(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
@@ -129,13 +132,28 @@ DECISIVE = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, OWNED) f
 DECISIVE |= {rule.id for rule in BASELINE}
 
 
-def _explain(conn: Connection, paths: Iterable[Path]) -> str:
+def _explain(conn: Connection, paths: Iterable[Path], proxies: str) -> str:
     """Return the sentences of the decisive rules, the nodes with ready endpoints, and the kube-proxy."""
     names = dict.fromkeys(name for path in paths for name in _decisive_rules(path))
     words = "; ".join(sentence(name).rstrip(".") for name in names)
     nodes = sorted({one.node for one in conn.state.endpoints if one.ready})
     where = f"ready endpoints on {', '.join(nodes)}" if nodes else "no ready endpoint"
-    return f"{words}; {where} ({conn.environment})"
+    return f"{words}; {where} ({proxies})"
+
+
+def _name_proxies(conn: Connection, traced: Iterable[TracedPath]) -> str:
+    """Return the kube-proxies that selected endpoints, with their nodes if they differ: `kube-proxy 1.20.2 iptables`.
+
+    If none did, return the one of the client's node, or of the node asked from outside.
+    """
+    made = (decision for one in traced for decision in one.decisions if decision.rule.id in POOLS)
+    nodes = sorted({decision.connection.place for decision in made}) or [conn.place]
+    by_proxy: dict[str, list[str]] = {}
+    for node in nodes:
+        by_proxy.setdefault(str(conn.environment_of(node)), []).append(node)
+    if len(by_proxy) == 1:
+        return next(iter(by_proxy))
+    return "; ".join(f"{proxy} on {', '.join(nodes)}" for proxy, nodes in by_proxy.items())
 
 
 def _decisive_rules(path: Path) -> list[str]:

@@ -83,8 +83,9 @@ def decide(chain: Sequence[Rule[T]], conn: Connection) -> Decision[T]:
         LookupError: No rule of the chain applies. The chain is incomplete.
 
     """
+    environment = conn.environment
     for one in chain:
-        value = one.step(conn) if one.versions.includes(conn.version) else None
+        value = one.step(conn) if environment.runs(one.versions) else None
         if value is not None:
             return Decision(one, _replace_decision(one.id, value, conn), conn)
     message = f"no rule of {[one.id for one in chain]} covers {conn.kind} {conn.packet} of {conn.state.name}"

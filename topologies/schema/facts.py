@@ -178,7 +178,11 @@ def unknown_at(topology: Topology, node: str, path: str) -> str | None:
 
 def value(topology: Topology, path: str) -> Any:  # noqa: ANN401 - the type of whatever fact it is
     """Return the declared value of a fact, or the default in the model if it is unknown."""
-    node, own = split(path)
+    return value_at(topology, *split(path))
+
+
+def value_at(topology: Topology, node: str, own: str) -> Any:  # noqa: ANN401 - the type of whatever setting it is
+    """Return the value of a setting for a node, or without a node for the cluster. It need not be a fact."""
     section, _, key = own.rpartition(".")
     if own == "proxy.version":
         return topology.proxy_version_of(node)
@@ -186,8 +190,9 @@ def value(topology: Topology, path: str) -> Any:  # noqa: ANN401 - the type of w
         return topology.node_port_networks_of(node)
     if section in _OF_NODE:
         return getattr(_OF_NODE[section](topology, node), key)
-    place = topology.node(node) if node else topology
-    return getattr(getattr(place, section) if section else place, key)
+    if own in ONLY_AT_NODES:
+        return getattr(topology.node(node), own)
+    return getattr(getattr(topology, section) if section else topology, key)
 
 
 _OF_NODE: dict[str, Callable[[Topology, str], Any]] = {

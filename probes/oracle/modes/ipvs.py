@@ -47,7 +47,7 @@ def _at_loopback(conn: Connection) -> bool:
 
 def _unserved_loopback(conn: Connection) -> bool:
     """Return whether 127.0.0.1 has no virtual server: since 1.22, or because nodePortAddresses excludes it."""
-    return _at_loopback(conn) and (upstream.NO_LOOPBACK_SERVER.is_in(conn.version) or node_port_left_out(conn))
+    return _at_loopback(conn) and (conn.environment.has(upstream.NO_LOOPBACK_SERVER) or node_port_left_out(conn))
 
 
 @rule("R8.2", "kernel: the address is local to every node (kube-ipvs0)", until=upstream.VIP_FILTER)

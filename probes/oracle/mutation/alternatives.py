@@ -102,7 +102,7 @@ class NaturalAlternative:
         """Return the decision of the rules after this one in the same chain."""
         chain = _chain(self.rule, conn)
         after = [one.id for one in chain].index(self.rule) + 1
-        covering = (one for one in chain[after:] if one.versions.includes(conn.version))
+        covering = (one for one in chain[after:] if conn.environment.runs(one.versions))
         answers = (one.step(conn) for one in covering)
         return next((answer for answer in answers if _leads_on(answer, conn)), default)
 
@@ -118,7 +118,7 @@ def _leads_on(answer: object, conn: Connection) -> bool:
 
 def _chain(name: str, conn: Connection) -> tuple[Rule[Any], ...]:
     network = (chain for _, chain in STEPS)
-    chains = (*conn.cluster.chains.all, *network)
+    chains = (*conn.chains.all, *network)
     return next(chain for chain in chains if name in {one.id for one in chain})
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from probes.oracle.connection import Disposition, Origin, Packet
 from probes.oracle.node_addresses import (
     address_towards_remote_pods,
+    are_bare_packets_lost,
     is_from_pod_network,
     leaves_as_node,
     leaves_masqueraded,
@@ -16,6 +17,7 @@ from probes.oracle.rule import Rule, rule
 from probes.oracle.stages.node_owned_addresses import has_owner
 from probes.oracle.stages.traffic_policies import is_bound
 from topologies.frontends import At, FrontendKind
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection
@@ -46,7 +48,7 @@ def _arrived(conn: Connection, source: IPAddress) -> Packet:
 )
 def node_to_bound_address(conn: Connection) -> Arrival | None:
     """In IPVS mode, a host-network process reaches an address bound to kube-ipvs0 from that same address."""
-    local = conn.packet.origin is Origin.NODE and is_bound(conn)
+    local = conn.packet.origin is Origin.NODE and is_bound(conn) and conn.environment.mode is ProxyMode.IPVS
     return replace(conn.packet, source=conn.target) if local else None
 
 
@@ -104,8 +106,8 @@ def no_way_to_pod_network(conn: Connection) -> Arrival | None:
 
     Clients outside the cluster also need a route to the pod network.
     """
-    no_vtep = conn.at is At.VTEP and not conn.environment.overlay
-    no_device = no_vtep or (conn.at is At.CNI0 and not conn.environment.bridged)
+    asked = conn.environment_of(conn.target_node)
+    no_device = (conn.at is At.VTEP and not asked.overlay) or (conn.at is At.CNI0 and not asked.bridged)
     no_route = _outside(conn) and _on_pod_network(conn) and not conn.environment.external_routes_to_pods
     return Disposition.ASTRAY if no_device or no_route else None
 
@@ -142,7 +144,7 @@ def guarded_secondary_address(conn: Connection) -> Arrival | None:
     if not _outside(conn) and conn.client_node.secondary_address and leaves_as_node(conn):
         return None
     tunnelled = conn.packet.origin is Origin.POD and conn.environment.overlay and not leaves_as_node(conn)
-    guarded = conn.environment.strict or (conn.environment.anti_spoof and not tunnelled)
+    guarded = conn.environment_of(conn.target_node).strict or (conn.environment.anti_spoof and not tunnelled)
     return Disposition.DROPPED if guarded else None
 
 
@@ -175,7 +177,7 @@ def node_to_pod_network(conn: Connection) -> Arrival | None:
     """
     if conn.packet.origin is not Origin.NODE or not _on_pod_network(conn):
         return None
-    return _arrived(conn, address_towards_remote_pods(conn.client_node, conn.environment))
+    return _arrived(conn, address_towards_remote_pods(conn.client_node, conn.environment_of(conn.packet.client_node)))
 
 
 def _pod_to_primary_elsewhere(conn: Connection) -> bool:
@@ -194,10 +196,11 @@ def pod_masqueraded_on_the_way(conn: Connection) -> Arrival | None:
 def pod_dropped_on_the_way(conn: Connection) -> Arrival | None:
     """On an overlay, strict rp_filter or anti-spoofing drops an unmasqueraded pod packet to another node's address.
 
-    The packet does not reach kube-proxy's rules.
+    The packet does not reach kube-proxy's rules. If only the client's node is strict, it drops every reply.
     """
-    guarded = conn.environment.pod_addresses_die_between_nodes
-    return Disposition.DROPPED if guarded and _pod_to_primary_elsewhere(conn) else None
+    if not _pod_to_primary_elsewhere(conn):
+        return None
+    return Disposition.DROPPED if are_bare_packets_lost(conn, conn.packet.client_node, conn.target_node) else None
 
 
 @rule("R0.11", "IP routing")

@@ -73,4 +73,4 @@ DETECT_LOCAL: tuple[Rule[bool], ...] = (
 
 def is_pod_traffic(conn: Connection) -> bool:
     """Return whether the processing node treats the packet as pod traffic."""
-    return decide(conn.cluster.chains.detect_local, conn).value
+    return decide(conn.chains.detect_local, conn).value

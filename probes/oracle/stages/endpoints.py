@@ -44,7 +44,7 @@ def usable_endpoints(conn: Connection, pool: EndpointPool) -> Endpoints:
     """Return the usable endpoints of a pool on the processing node."""
     near = conn.packet.node
     among = tuple(one for one in conn.state.endpoints if pool is EndpointPool.ALL or one.node == near)
-    return decide(conn.cluster.chains.readiness, replace(conn, candidates=among)).value
+    return decide(conn.chains.readiness, replace(conn, candidates=among)).value
 
 
 def has_endpoint(conn: Connection) -> bool:

@@ -257,7 +257,7 @@ def _pool(conn: Connection, state: ServiceState) -> tuple[str, ...]:
 
 
 def _excluded(conn: Connection, address: IPAddress) -> bool:
-    return conn.environment.excludes_source and conn.packet.source == address
+    return conn.packet.source == address and conn.environment.excludes_source
 
 
 def _refuse_or_drop(conn: Connection) -> Disposition:

@@ -16,7 +16,7 @@ from probes.oracle.connection import Disposition, Origin
 from probes.oracle.node_addresses import leaves_as_node
 from probes.oracle.rule import Rule, rule
 from topologies.frontends import At, FrontendKind
-from topologies.schema.enums import CniKind
+from topologies.schema.enums import CniKind, ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection, Packet
@@ -68,14 +68,14 @@ OWNED: tuple[Rule[Disposition | Connection], ...] = (own_port, to_its_node, to_i
 
 def binds_own_addresses(conn: Connection) -> bool:
     """Return whether a node binds its own address to kube-ipvs0 (before #115019)."""
-    return not upstream.NODE_IPS_WITH_OWN.is_in(conn.version)
+    return not conn.environment.has(upstream.NODE_IPS_WITH_OWN)
 
 
 def _bound_here(conn: Connection, node: Node, address: IPAddress) -> bool:
     """Return whether kube-ipvs0 of this node has an address that another node owns."""
     holders = conn.cluster.holders
     others = address in holders.nodes and not holders.has(node.name, address)
-    return others and address in holders.virtual
+    return others and address in holders.virtual and conn.environment_of(node.name).mode is ProxyMode.IPVS
 
 
 def _cut_off(conn: Connection, node: Node, other: Node, source: IPAddress) -> bool:
@@ -129,9 +129,9 @@ def _without_server(conn: Connection) -> Disposition:
 
     KUBE-IPVS-FILTER rejects the packet. Before that chain existed, kube-proxy could hold a socket at the port.
     """
-    if upstream.VIP_FILTER.is_in(conn.version):
+    if conn.environment.has(upstream.VIP_FILTER):
         return Disposition.REJECTED
-    held = not upstream.PORT_OPENER_REMOVED.is_in(conn.version) and not conn.environment.node_port_addresses
+    held = not conn.environment.has(upstream.PORT_OPENER_REMOVED) and not conn.environment.node_port_addresses
     return Disposition.HELD if held else Disposition.CLOSED
 
 

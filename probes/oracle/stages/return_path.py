@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
 from probes.oracle import upstream
-from probes.oracle.node_addresses import is_from_pod_network, owned_addresses
+from probes.oracle.node_addresses import are_bare_packets_lost, is_from_pod_network, owned_addresses
 from probes.oracle.rule import Rule, rule
 from probes.oracle.stages.traffic_policies import is_bound
 from topologies.frontends import At, FrontendKind
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection
@@ -59,7 +60,7 @@ def pod_address_on_underlay(conn: Connection) -> Outcome | None:
     A remote host-network endpoint therefore times out.
     """
     bare = conn.chosen.host_network and not _endpoint_here(conn) and is_from_pod_network(conn, _seen(conn))
-    return Outcome.TIMEOUT if bare and conn.environment.pod_addresses_die_between_nodes else None
+    return Outcome.TIMEOUT if bare and are_bare_packets_lost(conn, conn.packet.node, conn.chosen.node) else None
 
 
 @rule("R11.4", f"kernel rp_filter; {MEASURED}")
@@ -67,7 +68,7 @@ def answer_on_underlay(conn: Connection) -> Outcome | None:
     """On an overlay, strict rp_filter or anti-spoofing drops a remote pod's reply to a node's primary address."""
     remote_pod = not conn.chosen.host_network and not _endpoint_here(conn)
     bare = remote_pod and _seen(conn) == conn.node.address
-    return Outcome.TIMEOUT if bare and conn.environment.pod_addresses_die_between_nodes else None
+    return Outcome.TIMEOUT if bare and are_bare_packets_lost(conn, conn.packet.node, conn.chosen.node) else None
 
 
 @rule(
@@ -81,7 +82,8 @@ def loopback_leaves(conn: Connection) -> Outcome | None:
     The kernel does not send packets with a loopback source to a non-local address.
     """
     inside = conn.chosen.host_network and _endpoint_here(conn)
-    return Outcome.TIMEOUT if conn.at is At.LOOPBACK and not inside else None
+    bound = conn.at is At.LOOPBACK and conn.environment.mode is ProxyMode.IPVS
+    return Outcome.TIMEOUT if bound and not inside else None
 
 
 @rule(
@@ -109,7 +111,8 @@ def to_a_bound_address(conn: Connection) -> Outcome | None:
 
     The connection times out.
     """
-    return Outcome.TIMEOUT if is_bound(conn) and _seen(conn) == conn.target else None
+    bound = is_bound(conn) and conn.environment_of(conn.chosen.node).mode is ProxyMode.IPVS
+    return Outcome.TIMEOUT if bound and _seen(conn) == conn.target else None
 
 
 @rule("R11.6", "netfilter conntrack")

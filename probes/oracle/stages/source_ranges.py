@@ -105,8 +105,8 @@ def dropped_in_output(conn: Connection) -> Selection | None:
 
 def _has_real_server(conn: Connection) -> bool:
     """Return whether this node's virtual server has a real server, which must be node-local with a Local policy."""
-    internal_counts = upstream.INTERNAL_POLICY.is_in(conn.version)
-    own_only = not upstream.LOCAL_FALLS_BACK.is_in(conn.version) and (
+    internal_counts = conn.environment.has(upstream.INTERNAL_POLICY)
+    own_only = not conn.environment.has(upstream.LOCAL_FALLS_BACK) and (
         is_external_local(conn) or (is_internal_local(conn) and internal_counts)
     )
     return has_local_endpoint(conn) if own_only else has_endpoint(conn)

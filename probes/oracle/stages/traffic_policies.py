@@ -35,7 +35,7 @@ def is_externally_accessible(conn: Connection) -> bool:
 
 def has_proxy_ip_mode(conn: Connection) -> bool:
     """Return whether the load balancer IP has ipMode: Proxy and this kube-proxy supports it."""
-    return conn.state.load_balancer_ip_mode == "Proxy" and upstream.BALANCER_IP_MODE.is_in(conn.version)
+    return conn.state.load_balancer_ip_mode == "Proxy" and conn.environment.has(upstream.BALANCER_IP_MODE)
 
 
 def leads_to_balancer(conn: Connection) -> bool:
