@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _KINDS = tuple(kind.value for kind in FrontendKind)
 _PLACES = ("own", "other with", "other without", "own cni0", "own vtep", "loopback")
-_BESIDES = {At.CNI0, At.VTEP, At.SECONDARY, At.PUBLIC}  # what follows the node in the label of a NodePort
+_BESIDES = {At.BRIDGE, At.TUNNEL, At.SECONDARY, At.PUBLIC}  # what follows the node in the label of a NodePort
 _USUAL = ("v4", "tcp")
 LEGEND = "own: the client's own node; other with, without: another node with, without an endpoint of the Service"
 

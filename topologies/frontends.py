@@ -30,8 +30,8 @@ class At(StrEnum):
     """Which of a node's local addresses a NodePort is asked at."""
 
     PRIMARY = "primary"
-    CNI0 = "cni0"
-    VTEP = "vtep"
+    BRIDGE = "cni0"  # the device towards the node's own pods, under any name
+    TUNNEL = "vtep"  # the tunnel device, of any kind
     LOOPBACK = "loopback"
     SECONDARY = "secondary"  # a second network card's
     PUBLIC = "public"  # translated 1:1 by the network, on no device of the node
@@ -124,8 +124,8 @@ def _node_address(frontend: Frontend, topology: Topology) -> IPAddress:
     node = topology.node(frontend.node or "")
     address, field = {
         At.PRIMARY: (node.address, "address"),
-        At.CNI0: (node.cni0, "pod_cidr"),
-        At.VTEP: (node.vtep, "pod_cidr"),
+        At.BRIDGE: (topology.cni.bridge_address_of(node), "pod_cidr or bridge_address"),
+        At.TUNNEL: (topology.cni.tunnel_address_of(node), "pod_cidr or tunnel_address"),
         At.SECONDARY: (node.secondary_address, "secondary_address"),
         At.PUBLIC: (node.public_address, "public_address"),
     }[frontend.at]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.common.addresses import IPAddress
-    from topologies.schema.topology import Topology
+    from topologies.schema.topology import Node, Topology
 
 UNANSWERED = "unanswered"
 
@@ -129,9 +129,13 @@ def _allowed(kind: SourceKind, own: IPAddress, topology: Topology, seen: frozens
     known = (
         address
         for node in topology.nodes
-        for address in (node.address, node.secondary_address, node.public_address, node.cni0, node.vtep)
+        for address in (node.address, node.secondary_address, node.public_address, *_devices(topology, node))
     )
     return frozenset(address for address in known if address and address != own)
+
+
+def _devices(topology: Topology, node: Node) -> tuple[IPAddress | None, ...]:
+    return topology.cni.bridge_address_of(node), topology.cni.tunnel_address_of(node)
 
 
 def _joined(words: object) -> str:

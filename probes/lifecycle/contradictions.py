@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from probes.oracle.catalogue import CATALOGUE, modes_of
 from topologies.common.addresses import IPNetwork
-from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
+from topologies.schema.enums import DetectLocal, ProxyMode
+from topologies.schema.network_presets import RANGES_OF_NODE_OBJECT
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _node(topology: Topology, node: Node, real: RealNode) -> Iterator[Contradict
 
 def _follows_pod_cidr(topology: Topology) -> bool:
     """Return whether pod addresses, or kube-proxy, depend on spec.podCIDR: flannel's do; other CNIs have own IPAM."""
-    return topology.cni.kind is CniKind.FLANNEL_VXLAN or topology.proxy.detect_local is DetectLocal.NODE_CIDR
+    return topology.cni.kind in RANGES_OF_NODE_OBJECT or topology.proxy.detect_local is DetectLocal.NODE_CIDR
 
 
 def _skew(topology: Topology, nodes: Sequence[RealNode]) -> Iterator[str]:

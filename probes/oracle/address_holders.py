@@ -43,7 +43,7 @@ class Holders:
     def is_host(self, address: IPAddress) -> bool:
         """Return whether a node, an external host or the load balancer owns the address."""
         place = self.nodes.get(address)
-        return address in self.hosts or (place is not None and place.at not in {At.CNI0, At.VTEP})
+        return address in self.hosts or (place is not None and place.at not in {At.BRIDGE, At.TUNNEL})
 
 
 def find_holders(topology: Topology, snapshot: Snapshot) -> Holders:
@@ -60,8 +60,8 @@ def find_holders(topology: Topology, snapshot: Snapshot) -> Holders:
 def _places(node: Node, topology: Topology) -> Iterator[tuple[IPAddress, NodeAddress]]:
     known = (
         (node.public_address, At.PUBLIC),
-        (node.cni0 if topology.cni.bridged else None, At.CNI0),
-        (node.vtep if topology.cni.overlay else None, At.VTEP),
+        (topology.cni.bridge_address_of(node), At.BRIDGE),
+        (topology.cni.tunnel_address_of(node), At.TUNNEL),
         (node.secondary_address, At.SECONDARY),
         (node.address, At.PRIMARY),
     )

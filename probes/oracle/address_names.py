@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from topologies.frontends import At
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -87,9 +89,8 @@ def _of_nodes(topology: Topology) -> Iterator[Named]:
         yield node.address, AddressName("primary", node.name)
         yield node.secondary_address, AddressName("secondary", node.name)
         yield node.public_address, AddressName("public", node.name)
-        yield node.cni0, AddressName("cni0", node.name)
-        if topology.cni.overlay:
-            yield node.vtep, AddressName("vtep", node.name)
+        yield topology.cni.bridge_address_of(node), AddressName(At.BRIDGE, node.name)
+        yield topology.cni.tunnel_address_of(node), AddressName(At.TUNNEL, node.name)
 
 
 def _of_services(snapshot: Snapshot) -> Iterator[Named]:

@@ -19,6 +19,8 @@ from topologies.schema.enums import (
     LoadBalancerKind,
     Masquerade,
     OtherPorts,
+    Overlay,
+    PodRoutes,
     ProxyMode,
 )
 from topologies.schema.topology import KubernetesVersion  # noqa: TC001 - dataclasses are serialised by type at run time
@@ -44,6 +46,10 @@ def _masquerades_entering(masquerade: Masquerade) -> bool:
     return masquerade is Masquerade.FLANNEL
 
 
+def _is_tunnelled(overlay: Overlay) -> bool:
+    return overlay is not Overlay.NONE
+
+
 def _is_strict(rp_filter: int) -> bool:
     return rp_filter == STRICT
 
@@ -62,16 +68,20 @@ class Environment:
     mode: Annotated[ProxyMode, Read("proxy.mode")]
     version: Annotated[KubernetesVersion, Read("proxy.version")]
     """Rules ask `has` and `runs`, which read no more of an unknown version than they need."""
-    overlay: Annotated[bool, Read("cni.overlay")]
+    overlay: Annotated[bool, Read("cni.overlay", _is_tunnelled)]
     """Pod packets between nodes travel in a tunnel."""
-    bridged: Annotated[bool, Read("cni.bridged")]
-    """The pods of a node are attached to cni0."""
+    bridged: Annotated[bool, Read("cni.bridge")]
+    """The pods of a node are ports of a Linux bridge."""
+    pod_routes: Annotated[PodRoutes, Read("cni.pod_routes")]
+    """Who routes pod addresses between nodes without an overlay."""
     masquerades_leaving: Annotated[bool, Read("cni.masquerade", _masquerades_leaving)]
     """The CNI masquerades traffic that leaves the pod network (flannel's rules M2, M4)."""
     masquerades_entering: Annotated[bool, Read("cni.masquerade", _masquerades_entering)]
     """The CNI masquerades traffic that enters the pod network (flannel's rules M1, M3, M5)."""
     anti_spoof: Annotated[bool, Read("cni.anti_spoof")]
     pod_cidr: Annotated[IPNetwork, Read("cni.pod_cidr")]
+    masquerade_except: Annotated[tuple[IPNetwork, ...], Read("cni.masquerade_except")]
+    """Ranges besides the pod CIDR to which the CNI does not masquerade."""
     detect_local: Annotated[DetectLocal, Read("proxy.detect_local")]
     masquerade_all: Annotated[bool, Read("proxy.masquerade_all")]
     node_port_addresses: Annotated[tuple[IPNetwork, ...], Read("proxy.node_port_addresses")]
@@ -127,6 +137,11 @@ class Environment:
         if self.health_checks is None:
             return self.announced_by is not AnnouncedBy.ALL
         return self.health_checks or self.announced_by is AnnouncedBy.ENDPOINTS
+
+    @property
+    def nodes_share_lan(self) -> bool:
+        """Whether nodes reach each other directly or in a tunnel; else by a router."""
+        return self.overlay or self.pod_routes is PodRoutes.NODES
 
     @property
     def pods_routed_outside(self) -> bool:

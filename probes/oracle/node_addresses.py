@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from probes.oracle.connection import Origin
 from topologies.frontends import UnresolvedError
+from topologies.schema.enums import TunnelAddress
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection
-    from probes.oracle.environment import Environment
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node
 
@@ -17,41 +17,56 @@ if TYPE_CHECKING:
 def address_towards_endpoint(conn: Connection) -> IPAddress:
     """Return the address of the processing node's interface towards the selected endpoint.
 
-    MASQUERADE and host-network processes use it. It is the address of cni0 for a local pod, and of the VXLAN interface
-    for a remote pod on an overlay. In all other cases it is the primary address. Without a bridge the host side of a
-    pod's interface has no address, so the primary one is used.
+    MASQUERADE and host-network processes use it. It is the address of the bridge for a local pod, and of the tunnel
+    device for a remote pod on an overlay. In all other cases it is the primary address. A device without an address,
+    such as the host side of a pod's interface, uses the primary one too: the kernel selects an address of another
+    interface.
     """
     node, endpoint = conn.node, conn.chosen
     if endpoint.host_network:
         return node.address
     if endpoint.node == node.name:
-        return _device(node, node.cni0, "bridge") if conn.environment.bridged else node.address
-    return address_towards_remote_pods(node, conn.environment)
+        return _address_towards_own_pods(conn, node)
+    return address_towards_remote_pods(conn, node)
 
 
-def address_towards_remote_pods(node: Node, environment: Environment) -> IPAddress:
+def _address_towards_own_pods(conn: Connection, node: Node) -> IPAddress:
+    cni = conn.cluster.topology.cni
+    address = cni.bridge_address_of(node)
+    return _known(node, address, "bridge") if address or cni.has_bridge_device else node.address
+
+
+def address_towards_remote_pods(conn: Connection, node: Node) -> IPAddress:
     """Return the node's address towards another node's pods."""
-    return _device(node, node.vtep, "vxlan device") if environment.overlay else node.address
+    cni = conn.cluster.topology.cni
+    if not cni.overlaid:
+        return node.address
+    if address := cni.tunnel_address_of(node):
+        return address
+    if cni.tunnel_address is TunnelAddress.BRIDGE:
+        return _address_towards_own_pods(conn, node)
+    return _known(node, None, "tunnel device") if cni.has_tunnel_device else node.address
 
 
-def _device(node: Node, address: IPAddress | None, what: str) -> IPAddress:
+def _known(node: Node, address: IPAddress | None, what: str) -> IPAddress:
     if address is None:
         message = f"node {node.name} declares no pod_cidr, so the address of its {what} is not known"
         raise UnresolvedError(message)
     return address
 
 
-def owned_addresses(node: Node, environment: Environment) -> frozenset[IPAddress]:
+def owned_addresses(conn: Connection, node: Node) -> frozenset[IPAddress]:
     """Return the node's addresses that a topology declares."""
-    cni0 = node.cni0 if environment.bridged else None
-    vtep = node.vtep if environment.overlay else None
-    return frozenset(address for address in (node.address, node.secondary_address, cni0, vtep) if address)
+    cni = conn.cluster.topology.cni
+    devices = cni.bridge_address_of(node), cni.tunnel_address_of(node)
+    return frozenset(address for address in (node.address, node.secondary_address, *devices) if address)
 
 
 def is_from_pod_network(conn: Connection, address: IPAddress) -> bool:
-    """Return whether an address belongs to a pod, a cni0 or a VXLAN interface.
+    """Return whether an address belongs to a pod, a bridge or a tunnel device.
 
-    With `cni.kind: eni` pods have addresses of the nodes' network, so the cluster CIDR may contain hosts too.
+    With `cni.pod_addresses: node-network` pods have addresses of the nodes' network. Then the cluster CIDR may contain
+    hosts too.
     """
     holders = conn.cluster.holders
     return address in holders.pods or (address in conn.environment.pod_cidr and not holders.is_host(address))
@@ -71,10 +86,13 @@ def are_bare_packets_lost(conn: Connection, node: str, other: str) -> bool:
 def leaves_masqueraded(conn: Connection, towards: IPAddress) -> bool:
     """Return whether the CNI masquerades the packet: its source is in the cluster CIDR, and `towards` is not.
 
-    These are flannel's rules M2 and M4. They match address ranges (`-s`, `-d`), not owners.
+    These are flannel's rules M2 and M4. They match address ranges (`-s`, `-d`), not owners. Ranges of
+    `cni.masquerade_except` are excluded too.
     """
-    pods = conn.environment.pod_cidr
-    return conn.environment.masquerades_leaving and conn.packet.source in pods and towards not in pods
+    environment = conn.environment
+    pods = environment.pod_cidr
+    excluded = any(towards in network for network in (pods, *environment.masquerade_except))
+    return environment.masquerades_leaving and conn.packet.source in pods and not excluded
 
 
 def leaves_as_node(conn: Connection) -> bool:

@@ -18,6 +18,7 @@ from topologies.schema.enums import VantageKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Backend, Node, Service, Topology, Vantage
 
 Offer = tuple[Frontend, str]  # a frontend, and why it is left out; an empty string if it is planned
@@ -111,15 +112,28 @@ def own_addresses(topology: Topology, front: Front, vantage: Vantage) -> Iterato
     yield loopback, "" if vantage.on_host_network else "127.0.0.1 is the client's own here, not the node's"
     if vantage.kind is VantageKind.EXTERNAL or not vantage.node:
         return
-    places = (*([At.CNI0] if topology.cni.bridged else []), *([At.VTEP] if topology.cni.overlay else []))
-    for at in places:
+    for at in _devices(topology, topology.node(vantage.node)):
         frontend = Frontend(front.service.name, FrontendKind.NODE_PORT, node=vantage.node, at=at)
         yield frontend, _why_not(topology, front, vantage, frontend)
 
 
+def _devices(topology: Topology, node: Node) -> Iterator[At]:
+    """Yield the devices of a node that have an address of their own, declared or not."""
+    cni = topology.cni
+    if cni.has_bridge_device or _address(topology, node, At.BRIDGE):
+        yield At.BRIDGE
+    if cni.has_tunnel_device or _address(topology, node, At.TUNNEL):
+        yield At.TUNNEL
+
+
+def _address(topology: Topology, node: Node, at: At) -> IPAddress | None:
+    cni = topology.cni
+    return cni.bridge_address_of(node) if at is At.BRIDGE else cni.tunnel_address_of(node)
+
+
 def _why_not(topology: Topology, front: Front, vantage: Vantage, frontend: Frontend) -> str:
     """Return why this address of the client's own node is left out, or an empty string."""
-    if topology.node(vantage.node or "").pod_cidr is None:
+    if _address(topology, topology.node(vantage.node or ""), frontend.at) is None:
         return f"{vantage.node} declares no pod_cidr, so its {frontend.at} address is not known"
     return spare_refusals(topology, front, vantage)
 

@@ -114,7 +114,12 @@ def names(address: IPAddress, topology: Topology, target: IPAddress | None, own:
     known |= {"kept"} if address == own else set()
     known |= {"lb"} if address == topology.load_balancer.address else set()
     for node in topology.nodes:
-        of_node = {"primary": node.address, "cni0": node.cni0, "vtep": node.vtep, "public": node.public_address}
+        of_node = {
+            "primary": node.address,
+            "cni0": topology.cni.bridge_address_of(node),
+            "vtep": topology.cni.tunnel_address_of(node),
+            "public": node.public_address,
+        }
         found = {f"{what}({node.name})" for what, its in of_node.items() if its == address}
         known |= found | ({"node"} if found else set())
     return frozenset(known | ({"vip"} if address == target and "node" not in known else set()))

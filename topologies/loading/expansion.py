@@ -12,8 +12,9 @@ from topologies.common.addresses import IPAddress
 from topologies.loading import aliases
 from topologies.schema import default_workload, limits, load_balancer_presets
 from topologies.schema.complaints import Complaint, show
-from topologies.schema.enums import CniKind, DetectLocal
+from topologies.schema.enums import DetectLocal, PodAddresses
 from topologies.schema.facts import UNKNOWN
+from topologies.schema.network_presets import WITHOUT_CLUSTER_CIDR, facts_of
 from topologies.schema.scalars import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_LENGTH
 
 Raw = dict[str, Any]
@@ -44,9 +45,17 @@ def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
 
 
 def _lacks_cluster_cidr(full: Raw) -> bool:
-    """Whether pods have addresses of the nodes' network and no range is declared: then kube-proxy has none either."""
+    """Return whether kube-proxy usually has no cluster CIDR.
+
+    This is so for some kinds, and if pods have addresses of the nodes' network and no range is declared.
+    """
     cni, nodes = full.get("cni"), full.get("nodes")
-    if not isinstance(cni, dict) or cni.get("kind") != CniKind.ENI or _known(cni.get("pod_cidr")):
+    if not isinstance(cni, dict):
+        return False
+    if isinstance(kind := cni.get("kind"), str) and kind in WITHOUT_CLUSTER_CIDR:
+        return True
+    addresses = cni.get("pod_addresses", facts_of(kind).get("pod_addresses"))
+    if addresses != PodAddresses.NODE_NETWORK or _known(cni.get("pod_cidr")):
         return False
     return isinstance(nodes, list) and not any(isinstance(one, dict) and _known(one.get("pod_cidr")) for one in nodes)
 

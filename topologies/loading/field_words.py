@@ -35,8 +35,11 @@ UNSUPPORTED_VALUES = {
     "userspace": "Limits: the oracle knows no userspace proxy (removed in Kubernetes 1.26)",
     "kernelspace": "Limits: the oracle knows no Windows nodes",
     "ebpf": "Limits: the oracle knows kube-proxy only",
-    "cilium": "describe how its pods are routed; the oracle knows kube-proxy only, not an eBPF replacement",
-    "calico": "Calico has no bridge: eni without encapsulation; Limits: no kind describes its VXLAN or IPIP",
+    "calico": "calico-vxlan, calico-ipip, or calico-bgp without encapsulation",
+    "flannel": "flannel-vxlan or flannel-host-gw",
+    "terway": "terway-eniip, or vpc-routed for its VPC routes",
+    "kube-router": "routed, with the keys that differ",
+    "weave": "tunnel, with the keys that differ",
     "nlb": "nlb-instance or nlb-ip, by its target type",
 }
 MAY_BE_UNKNOWN = f"only these may be {UNKNOWN}: {', '.join(facts.written_paths())}"

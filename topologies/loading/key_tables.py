@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.loading.field_words import SchemaType, accepts, inside, is_list, model_of
-from topologies.schema import limits
-from topologies.schema.load_balancer_presets import PRESETS
+from topologies.schema import limits, load_balancer_presets, network_presets
 from topologies.schema.topology import (
     Backend,
     Cni,
@@ -39,6 +38,8 @@ from topologies.schema.topology import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic.fields import FieldInfo
 
 
@@ -56,7 +57,10 @@ ALIAS = (
     "`none`",
     "The node's name in cell ids and reports. `name` is then `metadata.name` only, see [Nodes](#nodes).",
 )
-BY_OTHERS = {"masquerade": "by `kind`", "workload": "the standard one"}
+BY_OTHERS = {
+    **dict.fromkeys(sorted({key for preset in network_presets.PRESETS.values() for key in preset.facts}), "by `kind`"),
+    "workload": "the standard one",
+}
 SECTIONS: tuple[tuple[str, type[Model]], ...] = (
     ("Top level", Topology),
     ("`nodes[]`", Node),
@@ -92,17 +96,21 @@ def page(text: str) -> str:
 def tables() -> str:
     """Return a table for each section of the schema, and one of the limits."""
     parts = [f"### {title}\n\n{_table(model)}" for title, model in SECTIONS]
+    networks = f"### Presets of `cni.kind`\n\n{_network_presets()}"
     presets = f"### Presets of `load_balancer.kind`\n\n{_presets()}"
-    return "\n".join([*parts, presets, f"### Limits of a file\n\n{_limits()}"])
+    return "\n".join([*parts, networks, presets, f"### Limits of a file\n\n{_limits()}"])
 
 
 def _presets() -> str:
     """Return the table of the presets, each with the facts that differ from the defaults of the keys."""
     rows = (
-        (kind, preset.about, ", ".join(f"`{name}: {_format_default(value)}`" for name, value in preset.facts.items()))
-        for kind, preset in PRESETS.items()
+        (kind, preset, ", ".join(f"`{name}: {_format_default(value)}`" for name, value in preset.facts.items()))
+        for kind, preset in load_balancer_presets.PRESETS.items()
     )
-    lines = [f"| `{kind}` | {about} | {facts} | {PRESETS[kind].source} |" for kind, about, facts in rows]
+    lines = [
+        f"| `{kind}` | {about} | {facts} | {load_balancer_presets.PRESETS[kind].source} |"
+        for kind, about, facts in rows
+    ]
     return "\n".join(["| kind | what it is | its facts | source |", "|---|---|---|---|", *lines, ""])
 
 
@@ -153,6 +161,24 @@ def _format_default(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "[]" if value == () else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _network_presets() -> str:
+    """Return the table of network presets: facts that differ from the keys' defaults, examples and source."""
+    rows = [
+        f"| `{kind}` | {_list_facts(preset.facts)} | {preset.examples} | {preset.source} |"
+        for kind, preset in network_presets.PRESETS.items()
+    ]
+    return "\n".join(["| `cni.kind` | sets | found in | source |", "|---|---|---|---|", *rows, ""])
+
+
+def _list_facts(facts: Mapping[str, object]) -> str:
+    given = {key: fact for key, fact in facts.items() if fact != Cni.model_fields[key].default}
+    return ", ".join(f"`{key}: {_format_fact(fact)}`" for key, fact in given.items())
+
+
+def _format_fact(fact: object) -> str:
+    return f"[{', '.join(fact)}]" if isinstance(fact, tuple) else _format_default(fact)
 
 
 def _limits() -> str:

@@ -24,19 +24,78 @@ class DetectLocal(StrEnum):
 
 
 class CniKind(StrEnum):
-    """How pods of different nodes reach each other.
-
-    `flannel-vxlan`: bridge and vxlan; `tunnel`: the same without flannel's masquerade rules (CCE container tunnel);
-    `routed`: bridge and a route per node on every node (host-gw); `vpc-routed`: those routes are the network's, nodes
-    send everything to their gateway (ACK flannel alloc, CCE VPC, TKE GlobalRouter); `eni`: each pod has an address of
-    the nodes' own network and no bridge (terway ENIIP, CCE Turbo).
-    """
+    """A preset of the pod network: the usual facts of a CNI (`network_presets.py`). Explicit keys override it."""
 
     FLANNEL_VXLAN = "flannel-vxlan"
+    FLANNEL_HOST_GW = "flannel-host-gw"
+    K3S = "k3s"
+    CALICO_VXLAN = "calico-vxlan"
+    CALICO_IPIP = "calico-ipip"
+    CALICO_BGP = "calico-bgp"
+    KINDNET = "kindnet"
+    CILIUM = "cilium"
+    ANTREA = "antrea"
+    OVN = "ovn"
+    VPC_CNI = "vpc-cni"
+    GKE = "gke"
+    AZURE = "azure"
+    AZURE_OVERLAY = "azure-overlay"
+    TERWAY_ENIIP = "terway-eniip"
+    CCE_TUNNEL = "cce-tunnel"
+    CCE_VPC = "cce-vpc"
+    TKE = "tke"
     TUNNEL = "tunnel"
     ROUTED = "routed"
     VPC_ROUTED = "vpc-routed"
     ENI = "eni"
+
+
+class Overlay(StrEnum):
+    """The tunnel in which pod packets travel between nodes."""
+
+    NONE = "none"
+    VXLAN = "vxlan"
+    IPIP = "ipip"
+    GENEVE = "geneve"
+    WIREGUARD = "wireguard"
+
+
+class PodAddresses(StrEnum):
+    """The range of pod addresses: one of their own, or the nodes' network, which may contain nodes and hosts."""
+
+    POD_RANGE = "pod-range"
+    NODE_NETWORK = "node-network"
+
+
+class PodRoutes(StrEnum):
+    """Who routes pod addresses without an overlay: every node on one LAN, or the network between the nodes."""
+
+    NODES = "nodes"
+    NETWORK = "network"
+
+
+class BridgeAddress(StrEnum):
+    """How the address of a node's device towards its own pods is found."""
+
+    POD_CIDR = "pod-cidr"
+    PER_NODE = "per-node"
+    NONE = "none"
+
+
+class TunnelAddress(StrEnum):
+    """How the address of a node's tunnel device is found. `BRIDGE`: the device towards the node's own pods is used."""
+
+    POD_CIDR = "pod-cidr"
+    PER_NODE = "per-node"
+    BRIDGE = "bridge"
+    NONE = "none"
+
+
+class Policy(StrEnum):
+    """The policy of a built-in chain of a node's filter table."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
 
 
 class Masquerade(StrEnum):

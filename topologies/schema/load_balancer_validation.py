@@ -67,7 +67,7 @@ def listeners(topology: Topology) -> Iterator[Complaint]:
 def targets(topology: Topology) -> Iterator[Complaint]:
     """Check that the balancer can send what it is declared to send."""
     balancer = topology.load_balancer
-    hidden = topology.cni.overlay and not topology.external_routes_to_pods
+    hidden = topology.cni.overlaid and not topology.external_routes_to_pods
     if balancer.arrives_at is ArrivesAt.POD and hidden:
         want = "a pod network without overlay, or external_routes_to_pods: true: the balancer needs a route to the pods"
         yield Complaint("load_balancer.arrives_at", "pod", want)

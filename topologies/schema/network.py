@@ -1,4 +1,4 @@
-"""The declared network: nodes, hosts outside, the pod network, kube-proxy, the nodes' kernels.
+"""The declared nodes, hosts outside, kube-proxy and the nodes' kernels.
 
 Each field's docstring is its row in docs/topology.md (`python -m topologies.loading.key_tables`).
 """
@@ -7,16 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema import limits
-from topologies.schema.enums import (
-    CniKind,
-    DetectLocal,
-    Masquerade,
-    ProxyMode,
-)
+from topologies.schema.enums import DetectLocal, Masquerade, Policy, ProxyMode
 from topologies.schema.scalars import (
     PRIMARY,
     Accepted,
@@ -56,8 +50,8 @@ class Proxy(Model):
     version: KubernetesVersion | None = None
     """kube-proxy's version, if it differs from `kubernetes`."""
     detect_local: DetectLocal = DetectLocal.CLUSTER_CIDR
-    """`--detect-local-mode`, or `none` if kube-proxy has no cluster CIDR. Default for `cni.kind: eni` without any
-    `pod_cidr`: `none`."""
+    """`--detect-local-mode`, or `none` if kube-proxy has no cluster CIDR. Default with `cni.pod_addresses:
+    node-network` and no `pod_cidr`, and for `cni.kind: vpc-cni`: `none`."""
     masquerade_all: bool = False
     """`--masquerade-all`."""
     node_port_addresses: Annotated[
@@ -79,54 +73,18 @@ def _masquerade(value: object) -> object:
     return {True: Masquerade.FLANNEL, False: Masquerade.NONE}[value] if isinstance(value, bool) else value
 
 
-class Cni(Model):
-    """The pod network."""
-
-    kind: CniKind
-    """How pods of different nodes reach each other, see [The pod network](#the-pod-network)."""
-    pod_cidr: Network = IPNetwork("10.244.0.0/16")
-    """The cluster CIDR."""
-    masquerade: Annotated[Masquerade, BeforeValidator(_masquerade)] = Masquerade.NONE
-    """What the CNI masquerades, besides kube-proxy: `flannel` (what enters or leaves the pod CIDR), `egress` (what
-    leaves it), `none`. `true` is `flannel`, `false` is `none`. Default: `flannel` for `flannel-vxlan`, else `none`."""
-    anti_spoof: bool = False
-    """Whether the network between the nodes drops packets without their sending node's own address (a cloud's source
-    check). Pod addresses of a routed or ENI network are still allowed."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _masquerade_as_usual(cls, value: object) -> object:
-        if isinstance(value, dict) and "masquerade" not in value:
-            usual = Masquerade.FLANNEL if value.get("kind") == CniKind.FLANNEL_VXLAN else Masquerade.NONE
-            return {**value, "masquerade": usual}
-        return value
-
-    @property
-    def overlay(self) -> bool:
-        """Pod packets between nodes travel inside a tunnel."""
-        return self.kind in {CniKind.FLANNEL_VXLAN, CniKind.TUNNEL}
-
-    @property
-    def bridged(self) -> bool:
-        """A node's pods hang on a bridge that has an address, cni0; else the host's side of a pod has none."""
-        return self.kind is not CniKind.ENI
-
-    @property
-    def is_pod_cidr_known(self) -> bool:
-        """Whether `pod_cidr` is the pods' range: it is declared, or the default of a bridged network."""
-        return self.bridged or "pod_cidr" in self.model_fields_set
-
-    @property
-    def shares_node_network(self) -> bool:
-        """Whether pods have addresses of the nodes' own network, so that nodes and hosts may be inside `pod_cidr`."""
-        return self.kind is CniKind.ENI
+MasqueradeRules = Annotated[Masquerade, BeforeValidator(_masquerade)]
 
 
 class NodeCni(Model):
-    """What the CNI does on one node, if it differs from `cni`."""
+    """What the CNI and the firewall do on one node, if it differs from `cni`."""
 
-    masquerade: Annotated[Masquerade, BeforeValidator(_masquerade)] = Masquerade.NONE
+    masquerade: MasqueradeRules = Masquerade.NONE
     """As `cni.masquerade`, on this node."""
+    forward_policy: Policy = Policy.ACCEPT
+    """As `cni.forward_policy`, on this node."""
+    input_policy: Policy = Policy.ACCEPT
+    """As `cni.input_policy`, on this node."""
 
 
 class Kernel(Model):
@@ -166,7 +124,7 @@ DeclaredKeys = PlainSerializer(_dump_declared)
 
 
 class Node(Model):
-    """A worker. `pod_cidr` gives the addresses of its bridge (first host) and its vxlan device (the network)."""
+    """A worker."""
 
     name: NodeName
     """`metadata.name`; also the node's name in cell ids and reports, unless `as` gives another."""
@@ -179,7 +137,14 @@ class Node(Model):
     secondary_address: Address | None = None
     """The address of the node's second network card."""
     pod_cidr: Network | None = None
-    """`spec.podCIDR`: gives the addresses of the node's bridge (`.1`) and vxlan device (`.0`)."""
+    """`spec.podCIDR`: gives the addresses of the node's bridge (`.1`) and tunnel device (`.0`), if the network derives
+    them from it."""
+    bridge_address: Address | None = None
+    """The address of the node's bridge, or of another device towards its own pods (cilium_host, ovn0). Default: derived
+    as `cni.bridge_address` declares."""
+    tunnel_address: Address | None = None
+    """The address of the node's tunnel device (flannel.1, vxlan.calico, tunl0). Default: derived as
+    `cni.tunnel_address` declares."""
     ssh: Ssh | None = None
     """If given, the node is also a client by SSH."""
     proxy: Annotated[Proxy | None, DeclaredKeys] = None
@@ -198,16 +163,6 @@ class Node(Model):
     def full_name(self) -> str:
         """The name for messages: with the API's beside an alias, `n1 (ip-10-0-1-2.ec2.internal)`."""
         return f"{self.name} ({self.metadata_name})" if self.api_name != self.name else self.name
-
-    @property
-    def cni0(self) -> IPAddress | None:
-        """The bridge's gateway address, `x.y.N.1`."""
-        return self.pod_cidr[1] if self.pod_cidr else None
-
-    @property
-    def vtep(self) -> IPAddress | None:
-        """The vxlan device's address, `x.y.N.0` (flannel.1)."""
-        return self.pod_cidr.network_address if self.pod_cidr else None
 
 
 class External(Model):

@@ -96,7 +96,8 @@ def _hosts(topology: Topology) -> set[IPAddress]:
     """Collect the addresses of everything that is no pod."""
     found = {topology.control_plane, topology.load_balancer.address}
     for node in topology.nodes:
-        found |= {node.address, node.public_address, node.secondary_address, node.cni0, node.vtep}
+        found |= {node.address, node.public_address, node.secondary_address}
+        found |= {topology.cni.bridge_address_of(node), topology.cni.tunnel_address_of(node)}
     found |= {host.address for host in topology.external}
     found |= {address for service in topology.workload.services for address in service.external_ips}
     return {address for address in found if address}

@@ -1,7 +1,7 @@
 """The pod ranges that a topology must declare: where a rule reads one, a default would be a wrong answer.
 
-Without `nodes[].pod_cidr` the addresses of a node's bridge and vxlan device are not known, and `NodeCIDR` has nothing
-to compare with; without `cni.pod_cidr` the cluster CIDR is not known. What no rule reads may stay undeclared.
+Without `nodes[].pod_cidr` the addresses of a node's bridge and tunnel device may not be known, and `NodeCIDR` has
+nothing to compare with; without `cni.pod_cidr` the cluster CIDR is not known. What no rule reads may stay undeclared.
 A node's range may be declared `unknown`: then the addresses of its devices are unknown facts.
 """
 
@@ -10,15 +10,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from topologies.schema import facts
-from topologies.schema.enums import DetectLocal, Masquerade
+from topologies.schema.enums import BridgeAddress, DetectLocal, Masquerade, TunnelAddress
 from topologies.schema.pod_addresses import NoRoomError, pod_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from topologies.schema.topology import Topology
+    from topologies.schema.cni import Cni
+    from topologies.schema.topology import Node, Topology
 
 HOW = "kubectl get node {name} -o jsonpath={{.spec.podCIDR}}"
+BRIDGE_HOW = (
+    "the address of the node's device towards its own pods (cilium_host, ovn0, antrea-gw0), "
+    "or cni.bridge_address: none if it has no address"
+)
+TUNNEL_HOW = (
+    "the address of the node's tunnel device (Calico: kubectl describe node {name}, annotation "
+    "projectcalico.org/IPv4VXLANTunnelAddr or IPv4IPIPTunnelAddr), or cni.tunnel_address: none if it has no address"
+)
 
 
 class Missing(NamedTuple):
@@ -32,26 +41,44 @@ class Missing(NamedTuple):
 def find_missing_ranges(topology: Topology) -> Iterator[Missing]:
     """Find every pod range that a rule would read and the file does not declare."""
     yield from _node_ranges(topology)
+    yield from _device_addresses(topology)
     yield from _cluster_cidr(topology)
 
 
 def _node_ranges(topology: Topology) -> Iterator[Missing]:
-    if not (reason := _reader(topology)):
-        return
     for index, node in enumerate(topology.nodes):
-        if node.pod_cidr is None and facts.join(node.name, "pod_cidr") not in topology.unknown:
+        if node.pod_cidr or facts.join(node.name, "pod_cidr") in topology.unknown:
+            continue
+        if reason := _reader(topology, node):
             want = f"the node's pod range ({HOW.format(name=node.name)}) or unknown, {reason}"
             yield Missing(f"nodes[{index}].pod_cidr", "nothing", want)
 
 
-def _reader(topology: Topology) -> str:
-    """Return what reads the pod range of a node, or an empty string."""
-    if topology.cni.bridged:
-        devices = "bridge and vxlan device" if topology.cni.overlay else "bridge"
+def _reader(topology: Topology, node: Node) -> str:
+    """Return what reads the pod range of this node, or an empty string."""
+    if devices := " and ".join(_derived(topology.cni, node)):
         return f"needed for this cni.kind: it gives the address of the {devices} (cni.kind eni has none)"
     if topology.proxy.detect_local is DetectLocal.NODE_CIDR:
         return "needed for proxy.detect_local NodeCIDR"
     return ""
+
+
+def _derived(cni: Cni, node: Node) -> Iterator[str]:
+    """Yield the devices whose addresses derive from the node's pod range."""
+    if cni.bridge_address is BridgeAddress.POD_CIDR and node.bridge_address is None:
+        yield "bridge"
+    if cni.overlaid and cni.tunnel_address is TunnelAddress.POD_CIDR and node.tunnel_address is None:
+        yield "tunnel device"
+
+
+def _device_addresses(topology: Topology) -> Iterator[Missing]:
+    """Find every address of a bridge or tunnel device that only the cluster knows."""
+    cni = topology.cni
+    for index, node in enumerate(topology.nodes):
+        if cni.bridge_address is BridgeAddress.PER_NODE and node.bridge_address is None:
+            yield Missing(f"nodes[{index}].bridge_address", "nothing", BRIDGE_HOW)
+        if cni.overlaid and cni.tunnel_address is TunnelAddress.PER_NODE and node.tunnel_address is None:
+            yield Missing(f"nodes[{index}].tunnel_address", "nothing", TUNNEL_HOW.format(name=node.name))
 
 
 def _cluster_cidr(topology: Topology) -> Iterator[Missing]:

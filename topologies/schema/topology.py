@@ -14,9 +14,10 @@ from pydantic import Field, PlainSerializer
 
 from topologies.common.addresses import IPNetwork
 from topologies.schema import limits
+from topologies.schema.cni import Cni
 from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
 from topologies.schema.load_balancer import Listener, LoadBalancer
-from topologies.schema.network import Cni, External, Kernel, Model, Node, NodeCni, Proxy, Ssh
+from topologies.schema.network import External, Kernel, Model, Node, NodeCni, Proxy, Ssh
 from topologies.schema.scalars import (
     DNS_LABEL,
     Accepted,

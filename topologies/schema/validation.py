@@ -56,6 +56,8 @@ def _nodes(topology: Topology) -> Iterator[Complaint]:
     others = [one for node in topology.nodes for one in (node.secondary_address, node.public_address) if one]
     yield from duplicates("nodes[].address", addresses)
     yield from duplicates("nodes[].secondary_address, .public_address", [*dict.fromkeys(addresses), *others])
+    devices = [one for node in topology.nodes for one in (node.bridge_address, node.tunnel_address) if one]
+    yield from duplicates("nodes[].bridge_address, .tunnel_address", [*dict.fromkeys([*addresses, *others]), *devices])
     yield from _labels(topology)
 
 
@@ -116,13 +118,14 @@ def _not_pods(topology: Topology) -> Iterator[Complaint]:
     for path, address in _addresses(topology):
         if address in topology.cni.pod_cidr:
             want = (
-                f"an address outside cni.pod_cidr {topology.cni.pod_cidr}: only with cni.kind eni are they one network"
+                f"an address outside cni.pod_cidr {topology.cni.pod_cidr}: "
+                "only with cni.kind eni or cni.pod_addresses: node-network are they one network"
             )
             yield Complaint(path, str(address), want)
 
 
 def _not_services(topology: Topology) -> Iterator[Complaint]:
-    for path, address in _addresses(topology):
+    for path, address in (*_addresses(topology), *_devices(topology)):
         if address in topology.service_cidr:
             yield Complaint(path, str(address), f"an address outside service_cidr {topology.service_cidr}")
     pool = topology.load_balancer.addresses
@@ -138,6 +141,13 @@ def _addresses(topology: Topology) -> Iterator[tuple[str, IPAddress]]:
                 yield f"nodes[{index}].{field}", address
     for index, host in enumerate(topology.external):
         yield f"external[{index}].address", host.address
+
+
+def _devices(topology: Topology) -> Iterator[tuple[str, IPAddress]]:
+    for index, node in enumerate(topology.nodes):
+        for field in ("bridge_address", "tunnel_address"):
+            if address := getattr(node, field):
+                yield f"nodes[{index}].{field}", address
 
 
 def _ranges_apart(topology: Topology) -> Iterator[Complaint]:

@@ -35,7 +35,7 @@ def _node_port(conn: Connection) -> bool:
 
 
 def _on_pod_network(conn: Connection) -> bool:
-    return conn.at in {At.CNI0, At.VTEP}
+    return conn.at in {At.BRIDGE, At.TUNNEL}
 
 
 def _arrived(conn: Connection, source: IPAddress) -> Packet:
@@ -98,18 +98,14 @@ def loopback_elsewhere(conn: Connection) -> Arrival | None:
     return Disposition.CLOSED if conn.at is At.LOOPBACK and conn.packet.origin is not Origin.NODE else None
 
 
-@rule(
-    "R0.6", "kernel: no such interface without an overlay or a bridge; IP routing: no route to the pod network outside"
-)
+@rule("R0.6", "IP routing: no route to the pod network outside")
 def no_way_to_pod_network(conn: Connection) -> Arrival | None:
-    """Packets to a cni0 or VXLAN address have no route if the node does not have that interface.
+    """Clients outside the cluster have no route to the address of a bridge or tunnel device.
 
-    Clients outside the cluster also need a route to the pod network.
+    They have one if the pod network is routed there.
     """
-    asked = conn.environment_of(conn.target_node)
-    no_device = (conn.at is At.VTEP and not asked.overlay) or (conn.at is At.CNI0 and not asked.bridged)
     no_route = _outside(conn) and _on_pod_network(conn) and not conn.environment.external_routes_to_pods
-    return Disposition.ASTRAY if no_device or no_route else None
+    return Disposition.ASTRAY if no_route else None
 
 
 @rule("R0.15", "1:1 NAT in the network (a cloud's elastic IP), in both directions")
@@ -171,13 +167,15 @@ def to_secondary_address(conn: Connection) -> Arrival | None:
 
 @rule("R0.8", "kernel: source address selection by output interface")
 def node_to_pod_network(conn: Connection) -> Arrival | None:
-    """A host-network process reaches another node's cni0 or VXLAN address from its own node's VXLAN address.
+    """A packet reaches another node's bridge or tunnel address from the tunnel device of the client's node.
 
-    Without an overlay, it uses its node's primary address.
+    Without an overlay, it comes from the client node's primary address. This applies to host-network processes and to
+    pods whose egress the CNI masquerades.
     """
-    if conn.packet.origin is not Origin.NODE or not _on_pod_network(conn):
+    elsewhere = conn.packet.client_node != conn.target_node
+    if _outside(conn) or not _on_pod_network(conn) or not elsewhere or not leaves_as_node(conn):
         return None
-    return _arrived(conn, address_towards_remote_pods(conn.client_node, conn.environment_of(conn.packet.client_node)))
+    return _arrived(conn, address_towards_remote_pods(conn, conn.client_node))
 
 
 def _pod_to_primary_elsewhere(conn: Connection) -> bool:

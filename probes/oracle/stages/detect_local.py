@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle.rule import Rule, decide, rule
+from topologies.frontends import At
 from topologies.schema.enums import DetectLocal
 
 if TYPE_CHECKING:
@@ -20,15 +21,16 @@ def not_configured(conn: Connection) -> bool | None:
 
 
 def _from_a_pod_network_device(conn: Connection) -> bool:
-    """Return whether the source is the address of a cni0 or VXLAN interface in the cluster's pod CIDR."""
-    devices = {address for node in conn.cluster.topology.nodes for address in (node.cni0, node.vtep)}
-    source = conn.packet.source
-    return source in devices and source in conn.environment.pod_cidr
+    """Return whether the source is the address of a bridge or tunnel device in the cluster's pod CIDR."""
+    place = conn.cluster.holders.nodes.get(conn.packet.source)
+    return place is not None and place.at in {At.BRIDGE, At.TUNNEL} and conn.packet.source in conn.environment.pod_cidr
 
 
 @rule("D5", DETECTOR)
 def from_a_device_in_cluster_cidr(conn: Connection) -> bool | None:
-    """With detect-local mode ClusterCIDR, packets from a cni0 or VXLAN address in the cluster CIDR are pod traffic."""
+    """With detect-local mode ClusterCIDR, packets from the address of a bridge or tunnel device are pod traffic.
+
+    The address is in the cluster CIDR."""
     by_cidr = conn.environment.detect_local is DetectLocal.CLUSTER_CIDR
     return True if by_cidr and _from_a_pod_network_device(conn) else None
 

@@ -16,7 +16,7 @@ from probes.oracle.connection import Disposition, Origin
 from probes.oracle.node_addresses import leaves_as_node
 from probes.oracle.rule import Rule, rule
 from topologies.frontends import At, FrontendKind
-from topologies.schema.enums import CniKind, ProxyMode
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection, Packet
@@ -84,8 +84,7 @@ def _cut_off(conn: Connection, node: Node, other: Node, source: IPAddress) -> bo
     Tunnel packets carry the addresses of both nodes, and nodes on one LAN must answer each other's ARP requests. On a
     network with a router between the nodes, only a packet from such an address is lost: its source is martian.
     """
-    meeting = conn.environment.overlay or conn.cluster.topology.cni.kind is CniKind.ROUTED
-    if meeting:
+    if conn.environment.nodes_share_lan:
         return _bound_here(conn, node, other.address) or _bound_here(conn, other, node.address)
     return _bound_here(conn, other, source)
 
@@ -108,7 +107,7 @@ def taken_for_own(conn: Connection) -> Packet | None:
 def cut_off_on_the_way(conn: Connection) -> Disposition | None:
     """In IPVS mode, another node's NodePort times out if kube-ipvs0 of one node has the other node's address.
 
-    On VPC-routed and ENI networks, kube-ipvs0 of the target node must have the packet's source address.
+    If the network routes between the nodes, kube-ipvs0 of the target node must have the packet's source address.
     """
     if (
         conn.kind is not FrontendKind.NODE_PORT
@@ -177,7 +176,7 @@ def endpoint_taken_for_own(conn: Connection) -> Outcome | None:
 def cut_off(conn: Connection) -> Outcome | None:
     """In IPVS mode, a remote endpoint times out if kube-ipvs0 of one node has the other node's address.
 
-    On VPC-routed and ENI networks, kube-ipvs0 of the endpoint's node must have the packet's source address.
+    If the network routes between the nodes, kube-ipvs0 of the endpoint's node must have the packet's source address.
     """
     if conn.chosen.node == conn.packet.node:
         return None

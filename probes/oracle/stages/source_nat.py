@@ -54,7 +54,7 @@ def delivered_here(conn: Connection) -> IPAddress | None:
 def marked(conn: Connection) -> IPAddress | None:
     """A packet marked for masquerade gets the node's interface address towards the endpoint.
 
-    This is the address of cni0, of the VXLAN interface or of the primary interface.
+    This is the address of the bridge, of the tunnel device or of the primary interface.
     """
     return address_towards_endpoint(conn) if conn.marked else None
 
@@ -77,7 +77,7 @@ def leaving_pod_network(conn: Connection) -> IPAddress | None:
     """If the CNI masquerades pod egress, a host-network endpoint sees the processing node's primary address.
 
     This applies to sources in the pod CIDR. They include a host-network process that connects to its own node's
-    cni0 or VXLAN address.
+    bridge or tunnel address.
     """
     leaving = conn.chosen.host_network and leaves_masqueraded(conn, conn.chosen.address)
     return conn.node.address if leaving else None

@@ -48,7 +48,7 @@ def main(name: str, port: int) -> None:
 
     def ask(known: Answers) -> None:
         state = known.snapshot.services[SERVICE]
-        told["node_port"] = answered(port, topology.node("n1").cni0, state.node_port)
+        told["node_port"] = answered(port, topology.cni.bridge_address_of(topology.node("n1")), state.node_port)
         told["same"] = [answered(port, endpoint.address, endpoint.port) for endpoint in state.endpoints]
         told["other"] = [answered(port + 1, endpoint.address, endpoint.port) for endpoint in state.endpoints]
 

@@ -50,7 +50,7 @@ TARGETS: dict[str, tuple[FrontendKind, dict[str, Any]]] = {
 }
 
 
-OWN = {"NodePort@own-cni0": At.CNI0, "NodePort@own-vtep": At.VTEP}
+OWN = {"NodePort@own-cni0": At.BRIDGE, "NodePort@own-vtep": At.TUNNEL}
 CLUSTER, LOCAL = TrafficPolicy.CLUSTER, TrafficPolicy.LOCAL
 POLICIES = {  # end of a Service's name: externalTrafficPolicy, internalTrafficPolicy
     "c": (CLUSTER, CLUSTER),

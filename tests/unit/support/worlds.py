@@ -69,7 +69,11 @@ def expectation(cell: Cell, world: Topology, snapshot: Snapshot) -> Expectation:
         return Expectation((timeout,), ("R4.5",), "externalTrafficPolicy Local drops where the node has no endpoint")
     kept = own(cell, world, snapshot)
     node = world.node(cell.vantage.node or "n1")
-    source = kept if "local" in state.name or cell.frontend.kind is FrontendKind.CLUSTER_IP else node.vtep or kept
+    source = (
+        kept
+        if "local" in state.name or cell.frontend.kind is FrontendKind.CLUSTER_IP
+        else world.cni.tunnel_address_of(node) or kept
+    )
     paths = tuple(
         Path(Outcome.OK, frozenset({source}), end.backend, 1 / len(state.endpoints), ("R2.1",))
         for end in state.endpoints
@@ -135,7 +139,10 @@ def _bend(cell: Cell) -> Callable[[Observation], Observation]:
         return lambda seen: timed_out(seen, 2)
     if cell.frontend.service == "web-lb-local" and cell.vantage.external:
         return lambda seen: replace(
-            seen, attempts=tuple(replace(one, source=topology().nodes[1].cni0) for one in seen.attempts)
+            seen,
+            attempts=tuple(
+                replace(one, source=topology().cni.bridge_address_of(topology().nodes[1])) for one in seen.attempts
+            ),
         )
     return lambda seen: seen
 

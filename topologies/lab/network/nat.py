@@ -49,7 +49,7 @@ def source_checks(topology: Topology, ports: dict[str, str]) -> str:
     rules = []
     for node in topology.nodes:
         own = [str(node.address)]
-        if not topology.cni.overlay and node.pod_cidr:
+        if not topology.cni.overlaid and node.pod_cidr:
             own.append(str(node.pod_cidr))
         rules.append(f'iifname "{ports[node.name]}" ether type ip ip saddr != {{ {", ".join(own)} }} drop')
     return _table("bridge", _chain("prerouting", "type filter hook prerouting priority filter;", rules))

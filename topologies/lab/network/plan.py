@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from topologies.common.addresses import IPAddress, IPInterface, IPNetwork
 from topologies.lab.network import nat
-from topologies.schema.enums import CniKind
+from topologies.schema.enums import PodRoutes
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Node, Topology
@@ -100,7 +100,7 @@ def layer3(topology: Topology) -> bool:
     """Return whether a node reaches even its neighbours through the gateway only, as in a VPC."""
     balancer = topology.load_balancer
     keeps = balancer.exists and balancer.keeps_client and not balancer.masquerade_inside
-    return keeps or topology.cni.kind in {CniKind.VPC_ROUTED, CniKind.ENI}
+    return keeps or topology.cni.pod_routes is PodRoutes.NETWORK
 
 
 def port(host: str, leg: Leg) -> str:
@@ -157,7 +157,7 @@ def _control_plane(topology: Topology) -> Host:
     if layer3(topology):
         return Host(CONTROL_PLANE, (_alone(control_plane(topology)),), _by_gateway(network[1]))
     leg = Leg("eth0", IPInterface((control_plane(topology), network.prefixlen)), switch=NODES)
-    pods = () if topology.cni.overlay else _pod_routes(topology)
+    pods = () if topology.cni.overlaid else _pod_routes(topology)
     return Host(CONTROL_PLANE, (leg,), (Route(EVERYWHERE, network[1]), *pods))
 
 
@@ -178,7 +178,7 @@ def _node(topology: Topology, node: Node) -> Host:
     if node.secondary_address:
         legs.append(Leg("eth1", IPInterface((node.secondary_address, 24)), switch=SECOND))
     away = _by_gateway(network[1]) if alone else (Route(EVERYWHERE, network[1]),)
-    pods = _pod_network(topology, node) if topology.cni.bridged else None
+    pods = _pod_network(topology, node) if topology.cni.bridge else None
     return Host(
         node.name,
         tuple(legs),
@@ -190,7 +190,7 @@ def _node(topology: Topology, node: Node) -> Host:
 
 def _routes_to_pods(topology: Topology, node: Node, pods: PodNetwork | None) -> tuple[Route, ...]:
     """Return the routes to other nodes' pods: through the vxlan device, through the nodes, or none (default route)."""
-    if pods and topology.cni.overlay:
+    if pods and topology.cni.overlaid:
         return tuple(Route(IPNetwork((t.vtep, 24)), t.vtep, "flannel.1", onlink=True) for t in pods.tunnels)
     return () if layer3(topology) else _pod_routes(topology, besides=node)
 
@@ -215,7 +215,7 @@ def _icmp(topology: Topology) -> tuple[tuple[str, str], ...]:
 def _pod_network(topology: Topology, node: Node) -> PodNetwork:
     cidr = pod_cidr(topology, node)
     gateway = IPInterface((cidr[1], cidr.prefixlen))
-    if not topology.cni.overlay:
+    if not topology.cni.overlaid:
         return PodNetwork(gateway, ETHERNET_MTU)
     tunnels = tuple(
         Tunnel(_mac(topology, other), pod_cidr(topology, other).network_address, other.address)
@@ -231,7 +231,7 @@ def _mac(topology: Topology, node: Node) -> str:
 
 def _balancer(topology: Topology) -> Host:
     network = node_network(topology)
-    pods = _pod_routes(topology) if topology.external_routes_to_pods or not topology.cni.overlay else ()
+    pods = _pod_routes(topology) if topology.external_routes_to_pods or not topology.cni.overlaid else ()
     ours = () if not topology.load_balancer.exists else (Route(routed_to_balancer(topology)),)
     legs = [
         Leg("in0", IPInterface((network[1], network.prefixlen)), switch=NODES),

@@ -85,7 +85,7 @@ def containerd_config(topology: Topology, state: State, node: Node) -> str:
     """Return containerd's config.toml, version 2 (containerd 1.6)."""
     off = ", ".join(f'"io.containerd.{name}"' for name in OFF)
     own = state.node(node.name)
-    plugins = PLUGINS if topology.cni.bridged else own / "plugins"
+    plugins = PLUGINS if topology.cni.bridge else own / "plugins"
     return CONTAINERD.format(off=off, socket=SOCKET, pause=PAUSE, cni=own / "cni", plugins=plugins)
 
 
@@ -93,13 +93,13 @@ def cni_config(topology: Topology, node: Node) -> dict[str, Any]:
     """Return the CNI configuration: the bridge plugin as flannel configures it, or our own plugin without a bridge."""
     subnet = str(addresses.pod_cidr(topology, node))
     ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "dataDir": "/var/lib/cni/networks"}
-    if not topology.cni.bridged:
+    if not topology.cni.bridge:
         own = {"type": OWN_PLUGIN, "mtu": addresses.ETHERNET_MTU, "ipam": ipam}
         return {"cniVersion": "0.3.1", "name": "eni", "plugins": [own]}
     bridge = {
         "type": "bridge",
         "bridge": "cni0",
-        "mtu": addresses.VXLAN_MTU if topology.cni.overlay else addresses.ETHERNET_MTU,
+        "mtu": addresses.VXLAN_MTU if topology.cni.overlaid else addresses.ETHERNET_MTU,
         "isGateway": True,
         "isDefaultGateway": True,
         "ipMasq": False,
@@ -167,7 +167,7 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
     """Write every file of a worker; its plan is the last one."""
     own = state.node(node.name)
     (own / "cni").mkdir(parents=True, exist_ok=True)
-    if not topology.cni.bridged:
+    if not topology.cni.bridge:
         write_plugins(own / "plugins")
     files = KubeletFiles(f"{state.pki}/ca.crt", f"{state.pki}/kubelet.crt", f"{state.pki}/kubelet.key")
     old = not any(group.unified for group in groups)

@@ -97,7 +97,9 @@ def test_no_pod_shares_its_address_with_anything_declared() -> None:
         snapshot = declared(topology)
         pods = [snapshot.pods[pod] for pod in ("web-a", "pod-n1", "pod-n3")]
         states = snapshot.services.values()
-        others = {address for node in topology.nodes for address in (node.address, node.secondary_address, node.cni0)}
+        others = {address for node in topology.nodes for address in (node.address, node.secondary_address)} | _devices(
+            topology
+        )
         others |= {host.address for host in topology.external} | {topology.load_balancer.address}
         others |= {one for state in states for one in (state.cluster_ip, state.balanced_at, *state.external_ips)}
         assert len(set(pods)) == len(pods)
@@ -153,7 +155,14 @@ def test_the_long_and_the_short_name_of_an_address_agree() -> None:
 
 
 def node_addresses(topology: Topology) -> set[object]:
-    return {address for node in topology.nodes for address in (node.address, node.cni0, node.vtep)}
+    return {node.address for node in topology.nodes} | _devices(topology)
+
+
+def _devices(topology: Topology) -> set[object]:
+    """The addresses of bridges and tunnel devices."""
+    cni = topology.cni
+    found: set[object] = {cni.bridge_address_of(node) for node in topology.nodes}
+    return (found | {cni.tunnel_address_of(node) for node in topology.nodes}) - {None}
 
 
 def test_a_pod_that_does_not_run_has_no_address() -> None:

@@ -60,7 +60,7 @@ def test_a_packet_from_a_bridge_is_a_rule_of_its_own_that_no_recording_confirms(
 
 def test_asking_a_nodes_own_bridge_under_local_would_tell_a_pods_address_from_a_bridges() -> None:
     there = world_of("1.30.3", FLANNEL)
-    cell = asked("n1", "pod-l", FrontendKind.NODE_PORT, node="n1", at=At.CNI0)
+    cell = asked("n1", "pod-l", FrontendKind.NODE_PORT, node="n1", at=At.BRIDGE)
     with mutations.collect_deciding_rules() as deciding:
         seen = predict(there, cell).sources
     with alternatives.assume_alternative("D5"):

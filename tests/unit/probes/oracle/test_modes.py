@@ -143,7 +143,7 @@ def predict_result(mode: str, minor: int, network: str, flags: str, question: tu
     """Return the prediction in the form of the table's last column."""
     client, service, target = question
     there = world_of(f"1.{minor}.0", NETWORKS[network], mode, **FLAGS[flags])
-    kind, more = TARGETS.get(target, (FrontendKind.NODE_PORT, {"node": client, "at": At.CNI0}))
+    kind, more = TARGETS.get(target, (FrontendKind.NODE_PORT, {"node": client, "at": At.BRIDGE}))
     cell = Cell(Vantage.model_validate({"name": client, **CLIENTS[client]}), Frontend(service, kind, **more))
     names, endings = AddressNames.of(there.topology, snapshot_like()), set()
     for path in predict(there, cell).paths:

@@ -160,7 +160,7 @@ def test_on_a_bare_overlay_strict_rp_filter_kills_a_pods_packet_on_the_way() -> 
 
 def test_another_nodes_bridge_address_is_reached_over_the_pod_network() -> None:
     flannel = changed("lab-flannel")
-    assert seen(flannel, asked(flannel, "host-n3", *LOCAL_NODE_PORT, node="n1", at=At.CNI0)) == {
+    assert seen(flannel, asked(flannel, "host-n3", *LOCAL_NODE_PORT, node="n1", at=At.BRIDGE)) == {
         "web-a from 10.244.3.0 (vtep of n3)",
         "timeout",  # treated as pod traffic, so web-b may be selected too, and its reply bypasses n1
     }

@@ -146,7 +146,7 @@ def _variant(
 
 def more_cells(topology: Topology) -> list[Cell]:
     """Return cells that the standard plan omits: another node's cni0 and VXLAN address, and 127.0.0.1 of any client."""
-    frontends = [Frontend("web-np-local", FrontendKind.NODE_PORT, node="n2", at=at) for at in (At.CNI0, At.VTEP)]
+    frontends = [Frontend("web-np-local", FrontendKind.NODE_PORT, node="n2", at=at) for at in (At.BRIDGE, At.TUNNEL)]
     frontends.append(Frontend("web-np-local", FrontendKind.NODE_PORT, at=At.LOOPBACK))
     frontends.append(Frontend("web", FrontendKind.CLUSTER_IP, declared=False))
     return [Cell(vantage, frontend) for vantage in topology.workload.vantages for frontend in frontends]

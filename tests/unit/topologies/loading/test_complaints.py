@@ -86,7 +86,7 @@ def test_a_kubernetes_object_is_one_complaint(api: str, kind: str, wanted: str) 
         (SERVICES % "ipFamilies: [IPv6]", "want IPv4 only: IPv6 is not supported yet, see Limits in README.md"),
         (
             "cni: {kind: calico}",
-            "cni.kind: got 'calico', want one of flannel-vxlan, tunnel, routed, vpc-routed, eni (Calico has no bridge",
+            "cni.kind: got 'calico', want one of flannel-vxlan, flannel-host-gw, k3s, calico-vxlan, calico-ipip",
         ),
         ("images: {agnhost: 'Agn Host'}", "images.agnhost: got 'Agn Host', want an image reference such as"),
         (
