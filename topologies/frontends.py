@@ -11,7 +11,7 @@ from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
     from topologies.cluster_state.snapshot import ServiceState, Snapshot
-    from topologies.schema.topology import Topology
+    from topologies.schema.topology import Node, Topology
 
 LOOPBACK = IPAddress("127.0.0.1")
 
@@ -42,7 +42,7 @@ class Frontend:
     """An address:port a Service is reached at.
 
     `declared` is False for a port that no Service declares; `listener` names the balancer's listener there, if any;
-    `index`: which of the Service's externalIPs.
+    `index`: which of the Service's externalIPs. `node`: the node whose NodePort or load balancer IP it is.
     """
 
     service: str
@@ -57,6 +57,8 @@ class Frontend:
     @property
     def label(self) -> str:
         """In cell ids: `nodeport.n2-cni0`, `nodeport.loopback`, `loadbalancer.undeclared`, `loadbalancer.LISTENER`.
+
+        A load balancer IP that is a node's own is `loadbalancer.n1`, or `loadbalancer.n1.undeclared`.
 
         The second externalIP of a Service is `externalip.2`.
         """
@@ -97,7 +99,7 @@ def resolve(frontend: Frontend, topology: Topology, snapshot: Snapshot) -> Targe
             message = f"Service {state.name} has no nodePort, want one for {frontend.label}"
             raise UnresolvedError(message)
         return Target(_node_address(frontend, topology), state.node_port)
-    return Target(_virtual_address(frontend, state), _port(frontend, topology, state))
+    return Target(_virtual_address(frontend, topology, state), _port(frontend, topology, state))
 
 
 def _port(frontend: Frontend, topology: Topology, state: ServiceState) -> int:
@@ -135,11 +137,22 @@ def _node_address(frontend: Frontend, topology: Topology) -> IPAddress:
     return address
 
 
-def _virtual_address(frontend: Frontend, state: ServiceState) -> IPAddress:
+def _balanced_at_node(node: Node, state: ServiceState) -> IPAddress:
+    """Return the node's own address, which must be one of those in the Service's status."""
+    if node.address in state.balanced:
+        return node.address
+    found = ", ".join(map(str, state.balanced)) or "nothing"
+    message = f"Service {state.name} has {found} in status.loadBalancer, want {node.address} of {node.name}"
+    raise UnresolvedError(message)
+
+
+def _virtual_address(frontend: Frontend, topology: Topology, state: ServiceState) -> IPAddress:
     if frontend.kind is FrontendKind.CLUSTER_IP:
         return state.cluster_ip
     if frontend.kind is FrontendKind.EXTERNAL_IP and frontend.index < len(state.external_ips):
         return state.external_ips[frontend.index]
+    if frontend.kind is FrontendKind.LOAD_BALANCER and frontend.node:
+        return _balanced_at_node(topology.node(frontend.node), state)
     if frontend.kind is FrontendKind.LOAD_BALANCER and state.balanced_at:
         return state.balanced_at
     found = f"got only IPv6 {', '.join(state.ipv6)}" if state.ipv6 else "status.loadBalancer or externalIPs is empty"

@@ -73,4 +73,4 @@ def _places(node: Node, topology: Topology) -> Iterator[tuple[IPAddress, NodeAdd
 def _virtual(state: ServiceState) -> Iterator[IPAddress]:
     yield from state.external_ips
     if state.load_balancer_ip and state.load_balancer_ip_mode == "VIP":
-        yield state.load_balancer_ip
+        yield from state.balanced

@@ -95,7 +95,8 @@ def _of_nodes(topology: Topology) -> Iterator[Named]:
 
 def _of_services(snapshot: Snapshot) -> Iterator[Named]:
     for service in snapshot.services.values():
-        yield service.balanced_at, AddressName("LB IP", service.name)
+        for balanced in service.balanced:
+            yield balanced, AddressName("LB IP", service.name)
         yield service.cluster_ip, AddressName("ClusterIP", service.name)
         for external_ip in service.external_ips:
             yield external_ip, AddressName("externalIP", service.name)

@@ -216,7 +216,7 @@ class Connection:
     def is_frontend(self) -> bool:
         """Whether the Service has the target. It has not after 1:1 NAT of a public address."""
         state = self.state
-        return self.target in (state.external_ips if self.kind is FrontendKind.EXTERNAL_IP else {state.balanced_at})
+        return self.target in (state.external_ips if self.kind is FrontendKind.EXTERNAL_IP else state.balanced)
 
     @property
     def at_own_address(self) -> bool:

@@ -89,6 +89,28 @@ class NodePorts:
             left.extend([Omission(format_id(name, service, label), reason) for label in node.labels])
         return offers, left
 
+    def split_balanced(
+        self, front: Front, vantage: Vantage, announcing: Iterable[Node]
+    ) -> tuple[list[Offer], list[Omission]]:
+        """Return the load balancer IPs of the first node of each class, and the omissions of all other nodes.
+
+        `announcing`: the nodes whose own address is a load balancer IP of the Service.
+        """
+        first: dict[str, str] = {}
+        offers: list[Offer] = []
+        left: list[Omission] = []
+        names = {node.name for node in announcing}
+        for node in (one for one in self._own_first(vantage) if one.name in names):
+            kind = _class_of(node.name, vantage, front.nodes)
+            ports = [_balanced_at(front, node, declared=declared) for declared in (True, False)]
+            if kind in first:
+                reason = f"{node.name} is {kind}, as is {first[kind]}, which is asked"
+                left += [Omission(format_id(vantage.name, front.service.name, one.label), reason) for one in ports]
+            else:
+                first[kind] = node.name
+                offers += [(one, "") for one in ports]
+        return offers, left
+
     def _own_first(self, vantage: Vantage) -> Iterable[NodeAddresses]:
         own = self.by_name.get(vantage.node or "")
         return chain([own], (node for node in self.nodes if node is not own)) if own else self.nodes
@@ -98,6 +120,10 @@ class NodePorts:
             spared = at is At.SECONDARY and node.name == vantage.node
             frontend = Frontend(front.service.name, FrontendKind.NODE_PORT, node=node.name, at=at)
             yield frontend, spare_refusals(self.topology, front, vantage) if spared else ""
+
+
+def _balanced_at(front: Front, node: NodeAddresses, *, declared: bool) -> Frontend:
+    return Frontend(front.service.name, FrontendKind.LOAD_BALANCER, node=node.name, declared=declared)
 
 
 def _class_of(node: str, vantage: Vantage, with_endpoint: frozenset[str]) -> str:

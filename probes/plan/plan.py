@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from probes.plan.cell import Cell, Omission
 from probes.plan.node_ports import Front, NodePorts, own_addresses
 from topologies.frontends import Frontend, FrontendKind
-from topologies.schema.enums import BalancerStatus, ServiceType
+from topologies.schema.enums import AddressIs, BalancerStatus, ServiceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SURE = 0.999
 FEWEST = 3
 NO_BALANCER = "load_balancer.kind is none: nothing gives the Service an address in status.loadBalancer"
+NO_NODE = "externalTrafficPolicy: Local without an endpoint: no node announces its address in status.loadBalancer"
 SHARED = 30  # attempts that distinguish a share of a quarter or a half from none and from all
 
 
@@ -72,8 +73,19 @@ class _Planner:
             self.omissions.extend(left)
             self._add(front, vantage, own_addresses(self.topology, front, vantage))
         if service.type is ServiceType.LOAD_BALANCER:
-            self._add(front, vantage, _balanced(self.topology, service))
+            self._add_balanced(front, vantage)
         self._add(front, vantage, _external_ips(service))
+
+    def _add_balanced(self, front: Front, vantage: Vantage) -> None:
+        """Add the cells of a load balancer's addresses."""
+        if self.topology.load_balancer.address_is is not AddressIs.NODE:
+            self._add(front, vantage, _balanced(self.topology, front.service))
+        elif len(announcing := self.topology.announcing_nodes(front.service)) > 1:
+            offers, left = self.node_ports.split_balanced(front, vantage, announcing)
+            self._add(front, vantage, offers)
+            self.omissions.extend(left)
+        else:
+            self._add(front, vantage, _at_one_address(front.service, "" if announcing else NO_NODE))
 
     def _add(self, front: Front, vantage: Vantage, offers: Iterable[Offer]) -> None:
         for frontend, reason in offers:
@@ -126,10 +138,16 @@ def _external_ips(service: Service) -> Iterator[Offer]:
 def _balanced(topology: Topology, service: Service) -> Iterator[Offer]:
     """Yield the load balancer's address at the Service's port and at others; left out without a load balancer."""
     absent = not topology.load_balancer.exists
-    yield Frontend(service.name, FrontendKind.LOAD_BALANCER), NO_BALANCER if absent else ""
+    yield from _at_one_address(service, NO_BALANCER if absent else "")
+    if not absent:
+        yield from _listeners(topology, service)
+
+
+def _at_one_address(service: Service, absent: str) -> Iterator[Offer]:
+    """Yield the Service's port and an undeclared port. `absent`: why there is no such address, or an empty string."""
+    yield Frontend(service.name, FrontendKind.LOAD_BALANCER), absent
     if not absent:
         yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False), ""
-        yield from _listeners(topology, service)
 
 
 def _listeners(topology: Topology, service: Service) -> Iterator[Offer]:

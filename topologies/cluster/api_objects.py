@@ -60,7 +60,7 @@ def service_state(
     endpoints: tuple[Endpoint, ...],
     others: tuple[str, ...] = (),
 ) -> ServiceState:
-    """Return the state of a V1Service with these endpoints; of several balancer addresses the first IPv4 one.
+    """Return the state of a V1Service with these endpoints; of several balancer addresses all IPv4 ones.
 
     Args:
         service: The V1Service.
@@ -71,6 +71,7 @@ def service_state(
     spec, status = get_spec(service), service.status
     port = require(spec.ports, "spec.ports")[0]
     ingress = (status.load_balancer.ingress or []) if status and status.load_balancer else []
+    addresses = tuple(address for one in ingress if (address := ipv4(one.ip)))
     first = next((one for one in ingress if ipv4(one.ip)), ingress[0] if ingress else None)
     return ServiceState(
         name=get_name(service),
@@ -84,6 +85,7 @@ def service_state(
         ipv6=tuple(one.ip for one in ingress if one.ip and not ipv4(one.ip)),
         load_balancer_address=_annotated_address(service, first),
         load_balancer_source_ranges=_ranges(spec.load_balancer_source_ranges),
+        load_balancer_ips=addresses if len(addresses) > 1 else (),
         load_balancer_ip_mode=getattr(first, "ip_mode", None) or "VIP",
         external_traffic_policy=TrafficPolicy(spec.external_traffic_policy or "Cluster"),
         internal_traffic_policy=TrafficPolicy(spec.internal_traffic_policy or "Cluster"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from topologies.cluster_state.declared_workload import ip_mode
 from topologies.frontends import FrontendKind
-from topologies.schema.enums import BalancerStatus, ServiceType, TrafficPolicy
+from topologies.schema.enums import AddressIs, BalancerStatus, ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -118,12 +118,22 @@ def _balanced(topology: Topology, service: Service, state: ServiceState) -> Iter
         yield _found(service, f"has no IPv4 address in status.loadBalancer{only}", BALANCED, may_settle=True)
     elif wrong := _status(topology, service, state):
         yield _found(service, wrong)
-    pool = topology.load_balancer.addresses
-    if pool and state.balanced_at and state.balanced_at not in pool:
-        yield _found(service, f"has {state.balanced_at}, outside the declared load_balancer.addresses {pool}", BALANCED)
+    yield from _other_addresses(topology, service, state)
     checked = topology.load_balancer.avoids_empty_nodes
     if checked and service.external_traffic_policy is TrafficPolicy.LOCAL and not state.health_check_node_port:
         yield _found(service, "has no healthCheckNodePort", BALANCED)
+
+
+def _other_addresses(topology: Topology, service: Service, state: ServiceState) -> Iterator[Shortfall]:
+    """Yield how the addresses in the status differ from those that the balancer is declared to hand out."""
+    pool = topology.load_balancer.addresses
+    if topology.load_balancer.address_is is AddressIs.NODE:
+        declared = {node.address for node in topology.announcing_nodes(service)}
+        if declared != set(state.balanced):
+            what = f"has {listed(state.balanced)} in status.loadBalancer, declared {listed(declared)}"
+            yield _found(service, what, BALANCED, may_settle=True)
+    elif pool and state.balanced_at and state.balanced_at not in pool:
+        yield _found(service, f"has {state.balanced_at}, outside the declared load_balancer.addresses {pool}", BALANCED)
 
 
 def _status(topology: Topology, service: Service, state: ServiceState) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are read back by type at run time
-from topologies.schema.enums import BalancerStatus, ServiceType, TrafficPolicy
+from topologies.schema.enums import AddressIs, BalancerStatus, ServiceType, TrafficPolicy
 from topologies.schema.pod_addresses import pod_addresses
 from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT
 
@@ -42,9 +42,9 @@ class ServiceState:
     """A Service as the API has it.
 
     `load_balancer_ip` is None where status has only a hostname or nothing yet; `load_balancer_address` is the one that
-    the hostname stands for, if the balancer writes it to an annotation. `ipv6`: addresses of status that are not
-    probed, because they are not IPv4. `other_endpoints`: the addresses of ready endpoints that are no declared
-    backend's.
+    the hostname stands for, if the balancer writes it to an annotation. `load_balancer_ips`: all addresses of status if
+    it has several. `ipv6`: addresses of status that are not probed, because they are not IPv4. `other_endpoints`: the
+    addresses of ready endpoints that are no declared backend's.
     """
 
     name: str
@@ -65,10 +65,16 @@ class ServiceState:
     load_balancer_source_ranges: tuple[IPNetwork, ...] = ()
     ipv6: tuple[str, ...] = ()
     other_endpoints: tuple[str, ...] = ()
+    load_balancer_ips: tuple[IPAddress, ...] = ()
+
+    @property
+    def balanced(self) -> tuple[IPAddress, ...]:
+        """All addresses that lead to the load balancer, whether or not status contains them."""
+        return self.load_balancer_ips or ((self.balanced_at,) if self.balanced_at else ())
 
     @property
     def balanced_at(self) -> IPAddress | None:
-        """The address that leads to the load balancer, whether or not status contains it."""
+        """The first address that leads to the load balancer, whether or not status contains it."""
         return self.load_balancer_ip or self.load_balancer_address
 
 
@@ -105,15 +111,16 @@ def declared(topology: Topology) -> Snapshot:
     """
     pods, balanced = pod_addresses(topology), _balanced_addresses(topology)
     services = {
-        service.name: _state(topology, service, index, pods, balanced.get(service.name))
+        service.name: _state(topology, service, index, pods, balanced.get(service.name, ()))
         for index, service in enumerate(topology.workload.services)
     }
     return Snapshot(pods=pods, services=services)
 
 
 def _state(
-    topology: Topology, service: Service, index: int, pods: dict[str, IPAddress], address: IPAddress | None
+    topology: Topology, service: Service, index: int, pods: dict[str, IPAddress], addresses: tuple[IPAddress, ...]
 ) -> ServiceState:
+    address = addresses[0] if addresses else None
     local = service.external_traffic_policy is TrafficPolicy.LOCAL
     status = topology.balancer_status(service)
     hidden = status is BalancerStatus.HOSTNAME
@@ -134,6 +141,7 @@ def _state(
         load_balancer_hostname=hostname(service.name) if address and hidden else None,
         load_balancer_address=address if hidden else None,
         load_balancer_source_ranges=service.load_balancer_source_ranges,
+        load_balancer_ips=addresses if len(addresses) > 1 and not hidden else (),
     )
 
 
@@ -142,19 +150,21 @@ def hostname(service: str) -> str:
     return f"{service}.lb.hairpin.local"
 
 
-def _balanced_addresses(topology: Topology) -> dict[str, IPAddress]:
-    """Assign a load balancer address to each Service of type LoadBalancer: by its place among all Services.
+def _balanced_addresses(topology: Topology) -> dict[str, tuple[IPAddress, ...]]:
+    """Assign load balancer addresses to each Service of type LoadBalancer: by its place among all Services.
 
     A pool too small for all Services is assigned to the LoadBalancer Services alone. A Service that shares an address
-    gets the owner's.
+    gets the owner's. If the addresses are the nodes' own, a Service gets those of all nodes that announce it.
     """
     services = topology.workload.services
     if not topology.load_balancer.exists:
         return {}
-    pool = topology.load_balancer.addresses or ASSUMED_POOL
     balanced = [one for one in services if one.type is ServiceType.LOAD_BALANCER]
+    if topology.load_balancer.address_is is AddressIs.NODE:
+        return {one.name: tuple(node.address for node in topology.announcing_nodes(one)) for one in balanced}
+    pool = topology.load_balancer.addresses or ASSUMED_POOL
     numbers = {one.name: number for number, one in enumerate(services, start=1)}
     if len(services) + 1 >= pool.num_addresses:
         owners = (one.name for one in balanced if not one.shares_address_of)
         numbers = {name: number for number, name in enumerate(owners, start=int(pool.prefixlen < POINT_TO_POINT))}
-    return {one.name: pool[numbers[one.shares_address_of or one.name]] for one in balanced}
+    return {one.name: (pool[numbers[one.shares_address_of or one.name]],) for one in balanced}

@@ -36,12 +36,23 @@ def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
     if "external_ips" in full:
         found.extend(_external_ips(full))
     external_ips = full.pop("external_ips", [])
+    if isinstance(full.get("load_balancer"), dict):
+        full["load_balancer"] = load_balancer_presets.spell_out(_name_servicelb(full))
     if "workload" not in full:
         full["workload"] = _standard(full, external_ips if not found else [])
     full["workload"] = _add_backend_nodes(full["workload"])
     if _lacks_cluster_cidr(full) and isinstance(full.get("proxy", {}), dict):
         full["proxy"] = {"detect_local": DetectLocal.NONE, **full.get("proxy", {})}
     return full, found
+
+
+def _name_servicelb(full: Raw) -> Raw:
+    """Return the contents of `load_balancer`, with the kind of one whose only address is a node's own."""
+    balancer: Raw = full["load_balancer"]
+    nodes = full["nodes"] if isinstance(full.get("nodes"), list) else []
+    owned = {f"{node['address']}/32" for node in nodes if isinstance(node, dict) and _is_address(node.get("address"))}
+    is_owned = isinstance(pool := balancer.get("addresses"), str) and pool in owned
+    return {**balancer, "kind": "servicelb"} if is_owned and balancer.get("kind", "none") == "none" else balancer
 
 
 def _lacks_cluster_cidr(full: Raw) -> bool:

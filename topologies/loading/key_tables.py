@@ -104,8 +104,9 @@ def tables() -> str:
 def _presets() -> str:
     """Return the table of the presets, each with the facts that differ from the defaults of the keys."""
     rows = (
-        (kind, preset, ", ".join(f"`{name}: {_format_default(value)}`" for name, value in preset.facts.items()))
+        (kind, preset.about, ", ".join(f"`{name}: {_format_default(value)}`" for name, value in facts.items()))
         for kind, preset in load_balancer_presets.PRESETS.items()
+        for facts in ({**preset.facts, **dict.fromkeys(preset.unknown, load_balancer_presets.UNKNOWN)},)
     )
     lines = [
         f"| `{kind}` | {about} | {facts} | {load_balancer_presets.PRESETS[kind].source} |"

@@ -132,6 +132,7 @@ class LoadBalancerKind(StrEnum):
     CCE_ELB_DEDICATED = "cce-elb-dedicated"
     BGP_CLUSTER_IPS = "bgp-cluster-ips"
     CUSTOM = "custom"
+    UNKNOWN_CLOUD = "unknown-cloud"
 
 
 class ArrivesAt(StrEnum):

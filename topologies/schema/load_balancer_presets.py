@@ -31,6 +31,8 @@ class Preset(NamedTuple):
     """Where its facts are documented."""
     facts: Mapping[str, Any]
     """The facts that differ from the defaults of `LoadBalancer`."""
+    unknown: tuple[str, ...] = ()
+    """The facts that are not known."""
 
 
 ROUTED_TO_NODES = {
@@ -47,6 +49,7 @@ PASS_THROUGH = {
     "other_ports": OtherPorts.DROP,
 }
 IN_VPC = {"masquerade_inside": False}
+UNKNOWN = "unknown"
 PRESETS: Mapping[LoadBalancerKind, Preset] = {
     LoadBalancerKind.NONE: Preset("Nothing serves Services of type LoadBalancer.", "Kubernetes docs: Service", {}),
     LoadBalancerKind.CUSTOM: Preset(
@@ -164,6 +167,15 @@ PRESETS: Mapping[LoadBalancerKind, Preset] = {
         "docs.tigera.io/calico: Advertise Kubernetes service IP addresses; kube-router docs/bgp.md",
         {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.ENDPOINTS, "advertises_cluster_ips": True},
     ),
+    LoadBalancerKind.UNKNOWN_CLOUD: Preset(
+        "A balancer of which nothing is known: each result may be that of any balancer.",
+        "nothing",
+        {},
+        (
+            *("arrives_at", "announced_by", "leader", "health_checks", "keeps_client", "masquerade_inside"),
+            *("excludes_source", "hairpin", "source_ranges", "other_ports", "empty_pool", "listens"),
+        ),
+    ),
 }
 ALIASES = {
     "l2": LoadBalancerKind.METALLB_L2,
@@ -187,6 +199,20 @@ def kind_of(given: Mapping[str, Any]) -> object:
     if kind is None:
         return LoadBalancerKind.CUSTOM if any(given.get(key) is not None for key in OF_CUSTOM) else "none"
     return ALIASES.get(kind, kind) if isinstance(kind, str) else kind
+
+
+def spell_out(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the contents of `load_balancer` with `unknown` at each fact that its kind leaves open."""
+    kind = kind_of(given)
+    if not isinstance(kind, str) or kind not in PRESETS:
+        return dict(given)
+    full = dict(given)
+    if full.get("registers") == UNKNOWN and "announced_by" not in full:
+        full["announced_by"] = full.pop("registers")
+    open_facts = PRESETS[LoadBalancerKind(kind)].unknown
+    if complete(full)["announced_by"] == AnnouncedBy.LEADER:
+        open_facts = (*open_facts, "leader")
+    return {**dict.fromkeys(open_facts, UNKNOWN), **full}
 
 
 def complete(given: Mapping[str, Any]) -> dict[str, Any]:

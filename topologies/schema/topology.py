@@ -15,7 +15,7 @@ from pydantic import Field, PlainSerializer
 from topologies.common.addresses import IPNetwork
 from topologies.schema import limits
 from topologies.schema.cni import Cni
-from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy
+from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy, TrafficPolicy
 from topologies.schema.load_balancer import Listener, LoadBalancer
 from topologies.schema.network import External, Kernel, Model, Node, NodeCni, Proxy, Ssh
 from topologies.schema.scalars import (
@@ -234,6 +234,15 @@ class Topology(Model):
     def balancer_status(self, service: Service) -> BalancerStatus:
         """Return what `status.loadBalancer` of a Service contains: the Service's own setting, else the balancer's."""
         return service.load_balancer_status or self.load_balancer.status
+
+    def announcing_nodes(self, service: Service) -> tuple[Node, ...]:
+        """Return the nodes whose own address is in the status of a Service, with `load_balancer.address_is: node`."""
+        balancer, pool = self.load_balancer, self.load_balancer.addresses
+        named = tuple(node for node in self.nodes if pool is None or node.address in pool)
+        if service.external_traffic_policy is not TrafficPolicy.LOCAL or not balancer.avoids_empty_nodes:
+            return named
+        with_endpoint = self.endpoint_nodes(service)
+        return tuple(node for node in named if node.name in with_endpoint)
 
     def backends_of(self, service: Service) -> tuple[Backend, ...]:
         """Return the echo pods that a Service selects, in declared order."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from topologies.common.addresses import IPNetwork
 from topologies.schema import facts, limits, load_balancer_validation, workload_validation
 from topologies.schema.complaints import Complaint, duplicates, offer
-from topologies.schema.enums import BalancerStatus, DetectLocal, ProxyMode, ServiceType
+from topologies.schema.enums import AddressIs, BalancerStatus, DetectLocal, ProxyMode, ServiceType
 from topologies.schema.pod_ranges import find_missing_ranges, find_small_ranges
 from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT, PRIMARY, names_registry
 
@@ -246,7 +246,7 @@ def _image(topology: Topology) -> Iterator[Complaint]:
 def _pool_size(topology: Topology) -> Iterator[Complaint]:
     """Check that the pool has an address for every Service that does not share another's."""
     pool = topology.load_balancer.addresses or ASSUMED_POOL
-    if not topology.load_balancer.exists:
+    if not topology.load_balancer.exists or topology.load_balancer.address_is is AddressIs.NODE:
         return
     owners = [
         one for one in topology.workload.services if one.type is ServiceType.LOAD_BALANCER and not one.shares_address_of

@@ -236,7 +236,7 @@ def _listener(conn: Connection) -> Listener | None:
     if conn.kind is not FrontendKind.LOAD_BALANCER or conn.declared:
         return None
     services = conn.cluster.snapshot.services.values()
-    here = {None, *(state.name for state in services if state.balanced_at == conn.target)}
+    here = {None, *(state.name for state in services if conn.target in state.balanced)}
     for listener in conn.cluster.topology.load_balancer.listeners:
         if listener.service in here and listener.port <= conn.port <= (listener.until or listener.port):
             return listener

@@ -40,7 +40,7 @@ name: pending
 kubernetes: "1.29.4"
 nodes: [{name: pi, address: 10.7.1.3, pod_cidr: 10.42.0.0/24}]
 cni: {kind: flannel-vxlan, pod_cidr: 10.42.0.0/16}
-load_balancer: {kind: none, addresses: 10.7.1.3/32}
+load_balancer: {kind: none, addresses: 10.7.9.0/24}
 workload:
   backends: [{name: traefik, app: traefik, node: pi}]
   services: [{name: traefik, app: traefik, type: LoadBalancer, external_traffic_policy: Local}]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from probes.plan.plan import NO_NODE, plan
+from topologies.cluster_state.snapshot import declared as snapshot_of
 from topologies.loading.load import TopologyError, parse
 from topologies.schema.enums import (
     AddressIs,
@@ -22,6 +24,9 @@ from topologies.schema.load_balancer_presets import ALIASES, FACTS, PRESETS
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology
+
+
+UNKNOWN_CLOUD = PRESETS[LoadBalancerKind.UNKNOWN_CLOUD]
 
 
 def balancer(**given: Any) -> LoadBalancer:
@@ -159,3 +164,66 @@ def test_a_balancer_that_sends_to_pods_needs_a_route_to_them() -> None:
     with pytest.raises(TopologyError, match=r"load_balancer\.arrives_at: got pod, want a pod network without overlay"):
         declared("{kind: nlb-ip}", cni="{kind: flannel-vxlan}")
     declared("{kind: nlb-ip}")
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("{kind: l2}", {"leader"}),
+        ("{kind: l2, leader: n1}", set()),
+        ("{kind: kube-vip, announced_by: all}", set()),
+        ("{kind: inline, registers: unknown}", {"announced_by"}),
+        ("{kind: inline, announced_by: leader}", {"leader"}),
+        ("{kind: unknown-cloud, keeps_client: true}", set(UNKNOWN_CLOUD.unknown) - {"keeps_client"}),
+    ],
+)
+def test_what_a_preset_leaves_open_is_unknown(text: str, unknown: set[str]) -> None:
+    assert declared(text).unknown == {f"load_balancer.{name}" for name in unknown}
+
+
+def test_the_address_of_a_node_without_a_balancer_is_that_of_servicelb() -> None:
+    assert declared("{kind: none, addresses: 192.0.2.1/32}").load_balancer.kind is LoadBalancerKind.SERVICELB
+    assert declared("{addresses: 192.0.2.2/32}").load_balancer.address_is is AddressIs.NODE
+    assert declared("{kind: none, addresses: 192.0.2.0/24}").load_balancer.kind is LoadBalancerKind.NONE
+
+
+SERVICELB = """
+name: k3s
+kubernetes: "1.29.4"
+nodes: 5
+cni: {kind: flannel-vxlan}
+lab: {}
+load_balancer: {kind: servicelb, addresses: 198.18.1.8/29}
+external: [{name: laptop, address: 198.18.3.50}]
+workload:
+  backends: [{name: web-a, app: web, node: n1}]
+  services:
+  - {name: web, app: web, type: LoadBalancer}
+  - {name: web-local, app: web, type: LoadBalancer, external_traffic_policy: Local}
+  - {name: none-local, app: none, type: LoadBalancer, external_traffic_policy: Local}
+  vantages: [{name: pod-n2, kind: pod, node: n2}, {name: ext, kind: external, external: laptop}]
+"""
+
+
+def test_a_service_has_the_address_of_each_node_that_announces_it() -> None:
+    services = snapshot_of(parse(SERVICELB, "k3s")).services
+    assert [str(one) for one in services["web"].balanced] == [f"198.18.1.{last}" for last in (11, 12, 13, 14, 15)]
+    assert [str(one) for one in services["web-local"].balanced] == ["198.18.1.11"]
+    assert services["none-local"].balanced == ()
+
+
+def test_one_node_of_each_class_is_asked_at_its_own_address() -> None:
+    planned = plan(parse(SERVICELB, "k3s"))
+    cells = {cell.id.removesuffix("-v4-tcp") for cell in planned.cells if "loadbalancer" in cell.id}
+    reasons = {left.cell.removesuffix("-v4-tcp"): left.reason for left in planned.omissions}
+
+    assert cells == {
+        f"{client}-to-{at}{port}"
+        for client, nodes in {"pod-n2": ("n2", "n1", "n3"), "ext": ("n1", "n2")}.items()
+        for at in (*(f"web.loadbalancer.{node}" for node in nodes), "web-local.loadbalancer")
+        for port in ("", ".undeclared")
+    }
+    assert (
+        reasons["pod-n2-to-web.loadbalancer.n4"] == "n4 is another node without an endpoint, as is n3, which is asked"
+    )
+    assert reasons["ext-to-none-local.loadbalancer"] == NO_NODE
