@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 import allure
 
+from reports.formatting import count_cells
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from reports.analysis.run_verdict import RunVerdict
     from reports.records.record import Record
 
 
@@ -29,6 +36,27 @@ def describe(record: Record, topology: str) -> None:
         allure.dynamic.parameter(name, value)
     for name, value in results.items():
         allure.dynamic.parameter(name, value, excluded=True)  # may differ between runs: no part of the history's key
+
+
+ENVIRONMENT = "environment.xml"  # Allure shows it on the report's first page
+
+
+def suite_properties(verdict: RunVerdict) -> list[tuple[str, str]]:
+    """Return the verdict, the explanations and the causes as (name, value) pairs, the verdict first."""
+    explanations = [("explanation", one.text) for one in verdict.explanations]
+    causes = [
+        ("cause", ", ".join(filter(None, [count_cells(len(group.records)), group.where])) + f": {group.headline}")
+        for group in verdict.groups
+    ]
+    return [("verdict", verdict.headline), *explanations, *causes]
+
+
+def write_environment(folder: Path, found: Iterable[tuple[str, str]]) -> None:
+    """Write the pairs to the overview of an Allure report; OSError if that is impossible."""
+    lines = [f"<parameter><key>{escape(name)}</key><value>{escape(value)}</value></parameter>" for name, value in found]
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(["<environment>", *lines, "</environment>", ""])
+    (folder / ENVIRONMENT).write_text(text, encoding="utf-8")
 
 
 def properties(record: Record) -> list[tuple[str, str]]:

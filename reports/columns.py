@@ -55,7 +55,7 @@ class Places:
         backends: dict[str, list[Mapping[str, Any]]] = {}
         for backend in _declared(declared, "backends"):
             backends.setdefault(str(backend.get("app", "")), []).append(backend)
-        services = {str(service.get("name", "")): service for service in _declared(declared, "services")}
+        services = declared_services(declared)
         found = {name: backends.get(str(service.get("app", "")), []) for name, service in services.items()}
         return cls(
             endpoint_nodes={
@@ -96,6 +96,11 @@ def split_place(place: str) -> tuple[str, str]:
     """Return the node and the address of a NodePort label: `n1-cni0` -> n1, cni0; `worker-1` -> worker-1, empty."""
     node, _, at = place.rpartition("-")
     return (node, at) if node and at in _BESIDES else (place, "")
+
+
+def declared_services(topology: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the declared Services by name, as far as a run of another version has them."""
+    return {str(service.get("name", "")): service for service in _declared(topology, "services")}
 
 
 def _declared(topology: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:

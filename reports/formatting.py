@@ -91,6 +91,11 @@ def format_cell(outcomes: Mapping[Outcome, int], sources: Iterable[str], trouble
     return ", ".join(parts)
 
 
+def count_cells(count: int) -> str:
+    """Return `1 cell`, `65 cells`."""
+    return f"{count} cell{'' if count == 1 else 's'}"
+
+
 def format_percent(share: float) -> str:
     """Return a probability in percent: `50 %`, `8.3 %`."""
     return f"{100 * share:.3g} %"

@@ -7,9 +7,11 @@ import importlib.metadata
 import platform
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.junitxml import xml_key  # pytest's own way to a suite's properties is a fixture, which a hook cannot use
 from filelock import FileLock
 from pydantic import TypeAdapter
 
@@ -18,14 +20,16 @@ from probes.oracle.environment import Environment
 from probes.plugin import ANSWERS, JUDGE, PLAN, RUN, missing_backends
 from probes.session import Answers
 from probes.shared_verdicts import SharedJudge
-from reports import allure
+from reports import allure, quiet_lists
+from reports.analysis.run_verdict import RunVerdict
 from reports.html import claims
 from reports.html import run as html
 from reports.records import build, journal
 from reports.records.crash_recovery import CrashRecovery
 from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timings
-from reports.terminal import failure, matrix, summary
+from reports.terminal import end_of_run, failure, summary
+from reports.terminal.end_of_run import Conclusion
 from topologies.cluster_state.snapshot import Snapshot
 from topologies.common.version import VERSION
 from topologies.plugin import RAW, TOPOLOGY, runs_suites
@@ -44,6 +48,7 @@ SHARED = pytest.StashKey[journal.RecordLines]()
 TROUBLE = pytest.StashKey[str]()
 JOURNAL = pytest.StashKey[journal.Journal]()
 SAVED = pytest.StashKey[bool]()
+CONCLUDED = pytest.StashKey[Conclusion]()
 RECOVERY = pytest.StashKey[CrashRecovery]()
 REPORT = "report.html"
 HYPOTHESIS = "hypothesispytest"  # its plugin imports hypothesis for a summary that suites do not have: 1.1 s
@@ -184,18 +189,38 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Print what was not tested before everything else."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+    """Print what was not tested before everything else, and the verdict after everything else."""
     config = session.config
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
-        return
-    lines = summary.untested(_records(config), missing_backends(config))
-    if lines:
+        return (yield)
+    if lines := summary.untested(_records(config), missing_backends(config)):
         reporter.line("")  # the progress line has none yet
-    for line in lines:
-        reporter.write_line(line, red=True)
+        for line in lines:
+            reporter.write_line(line, red=True)
+    if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and (ended := _concluded(config)):
+        _describe_suite(config, ended)
+    result = yield
+    if CONCLUDED in config.stash:
+        folder = config.stash[RUN]
+        files = (folder / REPORT, folder / claims.FOLDER / claims.INDEX, folder / journal.RUN)
+        width, colour = reporter._tw.fullwidth, reporter._tw.hasmarkup  # noqa: SLF001 - pytest's own way
+        written = [path for path in files if path.exists()]
+        end_of_run.write(reporter, config.stash[CONCLUDED], written, width, color=colour)
+    return result
+
+
+def _describe_suite(config: pytest.Config, ended: Conclusion) -> None:
+    """Write the verdict and the explanations to JUnit, and to the overview of Allure."""
+    found = allure.suite_properties(ended.verdict)
+    if xml := config.stash.get(xml_key, None):
+        for name, value in found:
+            xml.add_global_property(name, value)
+    if folder := config.getoption("allure_report_dir", default=None):
+        with _troubled(config):
+            allure.write_environment(Path(folder), found)
 
 
 def _records(config: pytest.Config) -> tuple[Record, ...]:
@@ -208,29 +233,28 @@ def _records(config: pytest.Config) -> tuple[Record, ...]:
         return ()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the matrix, the failures with their accounts, and the files."""
-    folder = config.stash[RUN]
-    if hasattr(config, "workerinput") or not (config.stash[RECORDS] or (folder / journal.MAIN).exists()):
-        return
-    width, colour = terminalreporter._tw.fullwidth, terminalreporter._tw.hasmarkup  # noqa: SLF001 - pytest's own way
-    run, troubles = _finish(config)
-    if run.records:
-        terminalreporter.section("matrix")
-        terminalreporter.write_line(matrix.render(run.records, width, color=colour, declared=run.topology.declared))
-        terminalreporter.section("hairpin")
-        terminalreporter.write_line(summary.render(run.records, width, color=colour))
-    for note in run.notes:
-        terminalreporter.write_line(f"note: {note}", yellow=True)
-    for trouble in troubles:
-        terminalreporter.write_line(f"not saved: {trouble}", red=True)
-    session = config.pluginmanager.getplugin("session")
-    if troubles and session is not None and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED  # what could not be saved is no success
-    spent = ", ".join(f"{name} {took:.1f} s" for name, took in run.timings if took is not None)
-    index = folder / claims.FOLDER / claims.INDEX
-    written = [path for path in (folder / REPORT, index, folder / journal.RUN) if path.exists()]
-    terminalreporter.write_line("\n".join(filter(None, [spent, *map(str, written)])))
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Generator[None, None, None]:
+    """Write the run's files, and leave the tests of cells out of pytest's lists unless these are asked for."""
+    _concluded(config)
+    if quiet_lists.shows_lists(config.invocation_params.args, config.get_verbosity()):
+        return (yield)
+    with quiet_lists.without_cells(terminalreporter.stats):
+        return (yield)
+
+
+def _concluded(config: pytest.Config) -> Conclusion | None:
+    """Return the run, what could not be saved of it, and its verdict, made once; None if nothing was judged here."""
+    judged = config.stash[RECORDS] or (config.stash[RUN] / journal.MAIN).exists()
+    if CONCLUDED not in config.stash and judged and not hasattr(config, "workerinput"):
+        run, troubles = _finish(config)
+        config.stash[CONCLUDED] = Conclusion(run, tuple(troubles), RunVerdict.of(run))
+        session = config.pluginmanager.getplugin("session")
+        if troubles and session is not None and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED  # what could not be saved is no success
+    return config.stash.get(CONCLUDED, None)
 
 
 def _finished(config: pytest.Config) -> datetime:

@@ -1,117 +1,171 @@
-"""Groups failed and inconclusive cells by cause, so that one fault is reported once. Pure."""
+"""Groups failed and inconclusive cells by cause: what one repair would mend is one group. Pure.
+
+Cells that one explanation covers are one group. Of the rest, cells that fail at one place (a node, a client, a
+Service) where failures concentrate are one group, in whatever way they deviate: one missing rule loses answers, lets
+connections through and changes source addresses at once. What is left joins the group that deviates in the same way.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from probes.judging.verdict import Facet, Result
-from reports.columns import split_place
-from topologies.frontends import At, FrontendKind
+from probes.judging.verdict import Result
+from reports.analysis.common_factors import Coordinates, Factor, describe_factors
+from reports.analysis.deviations import Deviation, describe_deviation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reports.records.record import Record
 
+SMALL = 0.25  # of the largest group: a group up to this size joins a larger one that deviates in the same way
 
-Totals = dict[str, Counter[str]]
+
+class Explains(Protocol):
+    """An explanation of a run, as `explanations` of run.json has it: best first."""
+
+    @property
+    def text(self) -> str:
+        """One sentence."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether it is the only one that explains all failed cells."""
+
+    @property
+    def explained(self) -> Sequence[str]:
+        """The ids of the failed cells that it explains."""
+
+    @property
+    def contradicted(self) -> int:
+        """The number of passed cells that would fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviationCount:
+    """Cells of a group that deviate in the same way; `example` is the first."""
+
+    deviation: Deviation
+    records: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Records with the same deviation at the same kind of frontend. Reports show the account of the first."""
+    """Records with one cause. Reports show the account of the first."""
 
     verdict: Result
-    headline: str
     records: tuple[Record, ...]
+    factors: tuple[Factor, ...] = ()
+    deviations: tuple[DeviationCount, ...] = ()
+    explanation: str = ""
+    """The sentence of the explanation that covers all of them, or empty."""
 
     @property
-    def rules(self) -> tuple[str, ...]:
-        """Return the rules that all of them have in common, in the order of the first."""
-        first, *others = self.records
-        return tuple(rule for rule in first.rules if all(rule in record.rules for record in others))
+    def headline(self) -> str:
+        """Return how the cells fail: `source not masqueraded, no answer`; of one cell its own headline."""
+        if self.verdict is not Result.FAIL or len(self.records) == 1:
+            first = self.records[0]
+            return first.observed.trouble or first.headline
+        return ", ".join(dict.fromkeys(count.deviation.direction for count in self.deviations))
 
     @property
-    def where(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def where(self) -> str:
+        """Return what the cells have in common, in words: `all asked from n1`; empty if nothing."""
+        return describe_factors(self.factors)
+
+    @property
+    def frontends(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return each frontend in the group, `web-np.nodeport.n2`, and the vantages of its cells, in order."""
         found: dict[str, list[str]] = {}
         for record in self.records:
             found.setdefault(f"{record.cell.service}.{record.cell.frontend}", []).append(record.cell.vantage)
         return tuple((frontend, tuple(dict.fromkeys(vantages))) for frontend, vantages in found.items())
 
-    def shared(self, totals: Totals) -> tuple[str, ...]:
-        """Return what all of them have in common: `Service web-np (9 of its 42 cells)`.
 
-        Args:
-            totals: `count_coordinates` of all records of the run.
-
-        """
-        found = []
-        for name, coordinate in _COORDINATES:
-            values = {coordinate(record) for record in self.records}
-            value = values.pop()
-            if value and not values:
-                found.append(f"{name} {value} ({len(self.records)} of its {totals[name][value]} cells)")
-        return tuple(found)
-
-
-def count_coordinates(records: Iterable[Record]) -> Totals:
-    """Return how many records there are of each Service, vantage, node and NodePort's node."""
-    totals: Totals = {name: Counter() for name, _ in _COORDINATES}
-    for record in records:
-        for name, coordinate in _COORDINATES:
-            totals[name][coordinate(record)] += 1
-    return totals
-
-
-def group_failures(records: Iterable[Record]) -> tuple[FailureGroup, ...]:
+def group_failures(
+    records: Sequence[Record], declared: Mapping[str, Any] | None = None, explanations: Iterable[Explains] = ()
+) -> tuple[FailureGroup, ...]:
     """Group failed and inconclusive records by cause: failed ones first, then by size.
 
-    Failures share the kind of frontend, the facets that failed, and how they deviate: unexpected outcomes,
-    kinds of unexpected source addresses, backends that never answered. Inconclusive ones share their
-    trouble and where they were asked from.
+    Args:
+        records: all records of the run.
+        declared: the run's `topology.declared`.
+        explanations: those of the run, best first.
+
     """
-    found: dict[tuple[object, ...], list[Record]] = {}
+    coordinates = Coordinates.count(records, declared or {})
+    failed = [record for record in records if record.verdict is Result.FAIL]
+    explained, left = _split_explained(failed, explanations)
+    groups = [_group(own, coordinates, text) for text, own in explained]
+    groups += [_group(own, coordinates) for own in _join_small(_by_place(left, coordinates))]
+    groups += [FailureGroup(Result.INCONCLUSIVE, tuple(own)) for own in _by_trouble(records)]
+    return tuple(sorted(groups, key=lambda group: (group.verdict is not Result.FAIL, -len(group.records))))
+
+
+def _group(own: Sequence[Record], coordinates: Coordinates, explanation: str = "") -> FailureGroup:
+    return FailureGroup(Result.FAIL, tuple(own), coordinates.share(own), _count_deviations(own), explanation)
+
+
+def _split_explained(
+    failed: list[Record], explanations: Iterable[Explains]
+) -> tuple[list[tuple[str, list[Record]]], list[Record]]:
+    """Return the cells of each explanation that contradicts nothing, and those without; the first that fits counts."""
+    found, left = [], failed
+    for one in explanations:
+        cells = set(one.explained)
+        own = [record for record in left if record.cell.id in cells]
+        if own and not one.contradicted:
+            found.append((one.text, own))
+            left = [record for record in left if record.cell.id not in cells]
+    return found, left
+
+
+def _by_place(left: list[Record], coordinates: Coordinates) -> list[list[Record]]:
+    """Return the cells of each place where failures concentrate, and the rest by the way in which they deviate."""
+    found: list[list[Record]] = []
+    while left and (place := coordinates.find_place(left)):
+        found.append([record for record in left if place in coordinates.places[record.cell.id]])
+        left = [record for record in left if place not in coordinates.places[record.cell.id]]
+    together = left and any(factor.whole for factor in coordinates.share(left))
+    return [*found, left] if together else [*found, *_by_signature(left)]
+
+
+def _by_signature(left: Iterable[Record]) -> list[list[Record]]:
+    found: dict[object, list[Record]] = {}
+    for record in left:
+        found.setdefault(describe_deviation(record).signature, []).append(record)
+    return list(found.values())
+
+
+def _join_small(groups: list[list[Record]]) -> list[list[Record]]:
+    """Return the groups; those that are small beside one that deviates in all their ways are part of it."""
+    kept: list[tuple[list[Record], set[object]]] = []
+    for own in sorted(groups, key=len, reverse=True):
+        ways: set[object] = {describe_deviation(record).signature for record in own}
+        larger = next((one for one, known in kept if ways <= known and len(own) <= SMALL * len(one)), None)
+        if larger is None:
+            kept.append((list(own), ways))
+        else:
+            larger += own
+    return [own for own, _ in kept]
+
+
+def _count_deviations(records: Iterable[Record]) -> tuple[DeviationCount, ...]:
+    """Return the deviations of these cells, the most frequent first; owners of addresses only if all have the same."""
+    found: dict[Deviation, list[Record]] = {}
     for record in records:
-        if record.verdict is not Result.PASS:
-            found.setdefault(_cause(record), []).append(record)
-    made = (FailureGroup(same[0].verdict, same[0].headline, tuple(same)) for same in found.values())
-    return tuple(sorted(made, key=lambda group: (group.verdict is not Result.FAIL, -len(group.records))))
+        found.setdefault(describe_deviation(record).generic, []).append(record)
+    counts = []
+    for generic, own in found.items():
+        exact = {describe_deviation(record) for record in own}
+        counts.append(DeviationCount(exact.pop() if len(exact) == 1 else generic, tuple(own)))
+    return tuple(sorted(counts, key=lambda count: -len(count.records)))
 
 
-def _cause(record: Record) -> tuple[object, ...]:
-    if record.verdict is Result.INCONCLUSIVE:
-        return record.verdict, record.cell.vantage, record.observed.trouble or record.headline
-    facets = frozenset(facet for facet, found in record.facets.items() if found is Result.FAIL)
-    due, came = frozenset(record.expected.outcomes), frozenset(record.observed.outcomes)
-    return record.verdict, record.cell.frontend_kind, facets, came - due, _strange(record), _absent(record, facets)
-
-
-def _strange(record: Record) -> frozenset[str]:
-    """Return the kinds of observed sources that were not expected: `cni0`, `kept`, or a bare address."""
-    allowed = {source.address for source in record.expected.sources}
-    return frozenset(seen.label.partition("(")[0] for seen in record.observed.sources if seen.address not in allowed)
-
-
-def _absent(record: Record, facets: frozenset[Facet]) -> frozenset[str]:
-    if Facet.BACKENDS not in facets:
-        return frozenset()
-    return frozenset(record.expected.backends) - frozenset(record.observed.backends)
-
-
-def _asked_at(record: Record) -> str:
-    """Return the node whose NodePort was probed: that of the label, or for 127.0.0.1 the client's own."""
-    kind, _, place = record.cell.frontend.partition(".")
-    if kind != FrontendKind.NODE_PORT:
-        return ""
-    return (record.cell.vantage_node or "") if place == At.LOOPBACK else split_place(place)[0]
-
-
-_COORDINATES: tuple[tuple[str, Callable[[Record], str]], ...] = (
-    ("Service", lambda record: record.cell.service),
-    ("from", lambda record: record.cell.vantage),
-    ("from node", lambda record: record.cell.vantage_node or ""),
-    ("NodePorts at", _asked_at),
-)
+def _by_trouble(records: Iterable[Record]) -> list[list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        if record.verdict is Result.INCONCLUSIVE:
+            found.setdefault(record.observed.trouble or record.headline, []).append(record)
+    return list(found.values())

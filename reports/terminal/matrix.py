@@ -11,8 +11,10 @@ from rich.text import Text
 
 from probes.judging.verdict import Result
 from reports import formatting
+from reports.analysis.deviations import format_difference
 from reports.columns import LEGEND, Placed, Places, by_service
 from reports.formatting import MARKS
+from reports.glossary import find_words
 from reports.terminal.theme import COLOURS, to_text
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def render(
         Text("✓ as expected   ✗ not as expected   ? inconclusive; a cell shows the observed outcome and source")
     )
     blocks.append(Text(LEGEND, style="dim"))
+    words = find_words(describe_record(record) for record in records)
+    blocks.append(Text("; ".join(f"{word}: {meaning}" for word, meaning in words.items()), style="dim"))
     return to_text(blocks, width, color=color)
 
 
@@ -99,7 +103,7 @@ def _chunks(names: Iterable[str], faces: Faces, room: int) -> list[tuple[str, ..
     used = room + 1
     widest: dict[str, int] = {}
     for (_, name), text in faces.items():
-        widest[name] = max(widest.get(name, 0), len(text))
+        widest[name] = max(widest.get(name, 0), *map(len, text.plain.split("\n")))
     for name in names:
         need = min(WIDEST, max(*map(len, name.split(".")), widest[name])) + GAP
         if used + need > room or not chunks:
@@ -132,4 +136,7 @@ def _headings(names: Sequence[str]) -> list[str]:
 
 
 def _text(record: Record) -> Text:
-    return Text(f"{MARKS[record.verdict]} {describe_record(record)}", style=COLOURS[record.verdict])
+    """Return the result; below it what was expected if the cell failed."""
+    seen, expected = format_difference(record)
+    lines = [f"{MARKS[record.verdict]} {seen or describe_record(record)}", expected]
+    return Text("\n  ".join(filter(None, lines)), style=COLOURS[record.verdict])

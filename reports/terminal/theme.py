@@ -6,6 +6,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from probes.judging.verdict import Result
 
@@ -27,5 +28,6 @@ def to_text(renderables: list[RenderableType], width: int, *, color: bool) -> st
     )
     with console.capture() as capture:
         for renderable in renderables:
-            console.print(renderable, soft_wrap=False)
+            whole = isinstance(renderable, Text) and renderable.no_wrap is True  # a command to copy
+            console.print(renderable, soft_wrap=whole)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"

@@ -10,6 +10,7 @@ import pytest
 from probes.observation import Outcome
 from reports import allure, formatting
 from reports.analysis import failure_groups
+from reports.analysis.run_verdict import RunVerdict
 from reports.columns import Places, split_place
 from reports.html import run
 from reports.records.run import Run, schema
@@ -65,7 +66,8 @@ def test_the_matrix_is_coloured_on_a_terminal() -> None:
 
 def test_of_nothing_there_is_still_a_report() -> None:
     assert matrix.render([], 80)
-    assert "0 cells: none asked" in summary.render([], 80)
+    nothing = a_run(records=(), complete=True)
+    assert summary.render(nothing, RunVerdict.of(nothing), 80) == "INCONCLUSIVE: 0 of 0 cells\n"
     assert "0 cells" in run.render(a_run(records=()))
 
 
@@ -104,28 +106,25 @@ def test_a_nodes_name_may_hold_hyphens(node: str) -> None:
 
 
 def test_failures_are_grouped_by_cause() -> None:
-    groups = failure_groups.group_failures(RECORDS)
+    groups = failure_groups.group_failures(RECORDS, a_run().topology.declared)
 
     silent = sum(record.verdict == "inconclusive" for record in RECORDS)
-    assert [(group.verdict, len(group.records)) for group in groups] == [
-        ("fail", 10),
-        ("fail", 2),
-        ("fail", 1),
-        ("inconclusive", silent),
+    assert [(group.verdict, len(group.records), group.where) for group in groups] == [
+        ("fail", 10, "all of Service web-np, at NodePorts of n3"),
+        ("fail", 3, "all asked from ext-e1, of Service web-lb-local"),
+        ("inconclusive", silent, ""),
     ]
-    totals = failure_groups.count_coordinates(RECORDS)
-    assert groups[0].shared(totals)[0].startswith("Service web-np (10 of its ")
-    assert groups[0].shared(totals)[1].startswith("NodePorts at n3 (10 of its ")
-    text = summary.render(RECORDS, 140)
+    run = a_run(records=RECORDS, complete=True)
+    text = summary.render(run, RunVerdict.of(run), 140)
     assert text.count("9 of 11 timeout") == 1
-    assert f"{len(RECORDS)} cells: {len(RECORDS) - 13 - silent} pass, 13 fail, {silent} inconclusive" in text
-    assert "more frontends, in report.html and run.json" in text
+    assert text.startswith(f"FAIL: 13 of {len(RECORDS)} cells: 2 causes\n")
 
 
 def test_a_run_that_passed_is_one_line() -> None:
     passed = [record for record in RECORDS if record.verdict == "pass"]
+    run = a_run(records=passed, complete=True)
 
-    assert summary.render(passed, 140).split("\n") == ["", f"{len(passed)} cells: {len(passed)} pass", ""]
+    assert summary.render(run, RunVerdict.of(run), 140) == f"PASS: {len(passed)} of {len(passed)} cells\n"
 
 
 def test_names_of_a_kind_are_joined() -> None:

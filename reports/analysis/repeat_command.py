@@ -1,0 +1,40 @@
+"""The command that probes one cell of a run again. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reports.records.run import Run
+
+KEPT = ("--topology", "--kubeconfig", "--context", "--kubernetes-bin", "--connect-timeout", "--settle-timeout")
+KEPT_FLAGS = ("--simulate",)
+
+
+def repeat_command(run: Run, cell: str) -> str:
+    """Return `pytest --topology=NAME -k 'CELL'`, with the options of the run that choose the cluster."""
+    options = _options(_words(run.command))
+    if not any(option.startswith("--topology=") for option in options):
+        options.insert(0, f"--topology={run.topology.name}")
+    return " ".join(["pytest", *map(shlex.quote, options), "-k", f"'{cell}'"])
+
+
+def _words(command: str) -> list[str]:
+    """Return the words of a command line; a run stores them joined by spaces, so quotes may be unbalanced."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
+
+
+def _options(words: list[str]) -> list[str]:
+    """Return the options to keep as `--name=value`, the last of each; also where name and value are two words."""
+    found: dict[str, str] = {}
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        name, equals, value = word.partition("=")
+        if word in KEPT_FLAGS:
+            found[word] = word
+        elif name in KEPT and (equals or following):
+            found[name] = f"{name}={value if equals else following}"
+    return list(found.values())

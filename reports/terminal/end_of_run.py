@@ -1,0 +1,83 @@
+"""The last lines of a run in the terminal: the matrix, the verdict with its causes, the files, the count of cells.
+
+Printed after pytest's own lines, so that nothing scrolls the verdict away.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from probes.judging.verdict import Result
+from reports.terminal import matrix, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from reports.analysis.run_verdict import RunVerdict
+    from reports.records.run import Run
+
+QUIET = -2  # pytest -qq
+
+
+class Conclusion(NamedTuple):
+    """A run that has ended, what could not be saved of it, and its verdict."""
+
+    run: Run
+    troubles: tuple[str, ...]
+    verdict: RunVerdict
+
+
+class Terminal(Protocol):
+    """The part of pytest's terminal reporter that is used here."""
+
+    verbosity: int
+
+    def section(self, title: str) -> None:
+        """Write a line with a title."""
+
+    def write_line(self, line: str, **markup: bool) -> None:
+        """Write a line."""
+
+
+def write(terminal: Terminal, ended: Conclusion, files: Iterable[Path], width: int, *, color: bool) -> None:
+    """Write the block. The matrix is part of it if all cells passed, or with -v.
+
+    Args:
+        terminal: where to write.
+        ended: the run.
+        files: what the run has written, for the reader to open.
+        width: columns of the terminal.
+        color: with ANSI colours.
+
+    """
+    run, verdict = ended.run, ended.verdict
+    if terminal.verbosity > QUIET:
+        _write_matrix(terminal, ended, width, color=color)
+        terminal.section("hairpin")
+        if verdict.groups:
+            verbose = terminal.verbosity > 0
+            terminal.write_line(summary.render(run, verdict, width, color=color, verbose=verbose).rstrip("\n"))
+        for note in run.notes:
+            terminal.write_line(f"note: {note}", yellow=True)
+        terminal.write_line("\n".join(os.path.relpath(path) for path in files))
+    for trouble in ended.troubles:
+        terminal.write_line(f"not saved: {trouble}", red=True)
+    _write_total(terminal, ended)
+
+
+def _write_matrix(terminal: Terminal, ended: Conclusion, width: int, *, color: bool) -> None:
+    run = ended.run
+    if run.records and (terminal.verbosity > 0 or not ended.verdict.groups):
+        terminal.section("matrix")
+        text = matrix.render(run.records, width, color=color, declared=run.topology.declared)
+        terminal.write_line(text.rstrip("\n"))
+
+
+def _write_total(terminal: Terminal, ended: Conclusion) -> None:
+    """Write the last line: the count of cells below a list of causes, else the verdict; and the times."""
+    verdict, passed = ended.verdict, ended.verdict.result is Result.PASS
+    text = verdict.total if verdict.groups and terminal.verbosity > QUIET else verdict.headline
+    spent = ", ".join(f"{name} {took:.1f} s" for name, took in ended.run.timings if took is not None)
+    terminal.write_line(f"{text}  ({spent})" if spent else text, green=passed, red=not passed, bold=True)
