@@ -9,6 +9,7 @@ from hairpin import output
 from hairpin.verb import CommandError
 from probes.judging.verdict import Result
 from probes.oracle.modes.chains import UnsupportedMode
+from reports.analysis.run_verdict import RunVerdict
 from reports.records import journal
 from reports.records.rejudge import RejudgeError, judge_anew, raw_contents
 from reports.terminal import matrix, summary
@@ -81,7 +82,6 @@ def _render(judged: Run, options: argparse.Namespace) -> str:
     width, color = output.measure_width(), output.has_color(options)
     blocks = [
         matrix.render(judged.records, width, color=color, declared=judged.topology.declared),
-        summary.render(judged.records, width, color=color),
-        *(f"note: {note}" for note in judged.notes),
+        summary.render(judged, RunVerdict.of(judged), width, color=color),
     ]
     return "\n".join(block.rstrip("\n") for block in blocks) + "\n"
