@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probes.oracle.modes.chains import MODES, Chain, merge_chains
-from probes.oracle.stages import arrival, host_ports, load_balancer, node_owned_addresses
+from probes.oracle.stages import arrival, host_ports, load_balancer, node_firewall, node_owned_addresses
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ STEPS: tuple[tuple[str, Chain], ...] = (
     ("Node selection or refusal by the load balancer", load_balancer.RECEIVING),
     ("Source address after the load balancer", load_balancer.REWRITING),
     ("From the load balancer to the selected node", load_balancer.SENDING),
+    ("Packets to the node itself", node_firewall.RECEIVED),
     ("Ports of the node itself", host_ports.LISTENING),
     ("Direct connections to an echo pod (baseline)", arrival.BASELINE),
 )

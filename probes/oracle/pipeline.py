@@ -16,6 +16,7 @@ from probes.oracle.rule import Decision, decide
 from probes.oracle.stages.arrival import BASELINE, LEAVING
 from probes.oracle.stages.endpoints import usable_endpoints
 from probes.oracle.stages.host_ports import LISTENING
+from probes.oracle.stages.node_firewall import OF_THE_NODE, RECEIVED, received_by_node
 from probes.oracle.stages.node_owned_addresses import OWNED, has_owner
 from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
 from topologies.frontends import FrontendKind
@@ -103,11 +104,21 @@ def _end(conn: Connection, fate: Disposition, decision: Decision[Any]) -> Paths:
     """Return the paths of a packet for which kube-proxy selects no endpoint."""
     if fate.leaves:
         return _precede(_leave(conn, fate), decision)
+    if fate in OF_THE_NODE and received_by_node.step(conn):
+        return _precede(_drop_at_node(conn), decision)
     return _precede(_reach_node(conn) if fate is Disposition.HOST else _ends(fate.paths()), decision)
+
+
+def _drop_at_node(conn: Connection) -> Paths:
+    """Return the paths of a packet to the node itself, whose chain INPUT drops it."""
+    dropped = decide(RECEIVED, conn)
+    return _precede(_ends(dropped.value.paths()), dropped)
 
 
 def _reach_node(conn: Connection) -> Paths:
     """Return the paths of a packet that no rule translated, to an address of the node itself."""
+    if received_by_node.step(conn):
+        return _drop_at_node(conn)
     listener = decide(LISTENING, conn)
     ends = listener.value.paths() if isinstance(listener.value, Disposition) else (listener.value,)
     return _precede(_ends(ends), listener)
@@ -119,6 +130,8 @@ def _leave(conn: Connection, fate: Disposition) -> Paths:
     if has_owner(leaving):
         return _reach_owner(leaving)
     source = decide(LEAVING, leaving)
+    if isinstance(source.value, Disposition):
+        return _precede(_ends(source.value.paths()), source)
     found: Paths = ()
     for hop in conn.cluster.balancer.receive(leaving.with_source(source.value)):
         following = _ends(hop.next) if isinstance(hop.next, tuple) else _process(hop.next)

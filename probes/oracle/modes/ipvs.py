@@ -14,7 +14,7 @@ from probes.oracle.connection import Disposition, EndpointPool, Selection
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import external_to_all, hostname_only, internal_to_all, node_port_left_out, not_a_vip
 from probes.oracle.rule import IPVS, Rule, rule
-from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
+from probes.oracle.stages import arrival, masquerade_mark, node_firewall, return_path, source_nat, source_ranges
 from probes.oracle.stages.detect_local import DETECT_LOCAL
 from probes.oracle.stages.endpoints import READINESS, has_endpoint, has_local_endpoint
 from probes.oracle.stages.node_owned_addresses import (
@@ -233,6 +233,7 @@ POOL: tuple[Rule[Selection], ...] = (
     loopback_unserved,
     address_left_out,
     external_ip_filtered,
+    node_firewall.virtual_server_dropped,
     *SOURCE_RANGES,
     empty_virtual_server,
     stripped,
@@ -269,6 +270,7 @@ CHAINS = ModeChains(
     ),
     source=(source_nat.hairpin_here, *source_nat.POSTROUTING),
     reply=(
+        node_firewall.forwarded_directly,
         endpoint_taken_for_own,
         cut_off,
         *return_path.LOST_ON_THE_WAY,

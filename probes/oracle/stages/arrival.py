@@ -14,6 +14,7 @@ from probes.oracle.node_addresses import (
     leaves_masqueraded,
 )
 from probes.oracle.rule import Rule, rule
+from probes.oracle.stages import node_firewall
 from probes.oracle.stages.node_owned_addresses import has_owner
 from probes.oracle.stages.traffic_policies import is_bound
 from topologies.frontends import At, FrontendKind
@@ -215,6 +216,7 @@ TO_SERVICE_ADDRESS: tuple[Rule[Arrival], ...] = (
 )
 TO_NODE_PORT: tuple[Rule[Arrival], ...] = (
     no_way_to_pod_network,
+    node_firewall.own_node_drops,
     public_from_inside,
     public_answered_past,
     guarded_secondary_address,
@@ -278,7 +280,11 @@ def preserved_towards_balancer(conn: Connection) -> IPAddress:
     return conn.packet.source
 
 
-LEAVING: tuple[Rule[IPAddress], ...] = (masqueraded_towards_balancer, preserved_towards_balancer)
+LEAVING: tuple[Rule[IPAddress | Disposition], ...] = (
+    node_firewall.dropped_when_leaving,
+    masqueraded_towards_balancer,
+    preserved_towards_balancer,
+)
 
 
 def loses_reply(conn: Connection) -> bool:

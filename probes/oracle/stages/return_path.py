@@ -8,6 +8,7 @@ from probes.observation import Outcome
 from probes.oracle import upstream
 from probes.oracle.node_addresses import are_bare_packets_lost, is_from_pod_network, owned_addresses
 from probes.oracle.rule import Rule, rule
+from probes.oracle.stages import node_firewall
 from probes.oracle.stages.traffic_policies import is_bound
 from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import ProxyMode
@@ -137,6 +138,8 @@ def past_the_node(_conn: Connection) -> Outcome:
 
 
 LOST_ON_THE_WAY: tuple[Rule[Outcome], ...] = (
+    node_firewall.dropped_at_endpoint,
+    node_firewall.dropped_at_process,
     bridge_hairpin_off,
     switched_past_conntrack,
     pod_address_on_underlay,

@@ -38,6 +38,10 @@ CARDS = [
     }
     for x in (1, 2, 3, 4)
 ]
+WITH_TUNNEL_ADDRESSES = [
+    {"name": f"n{x}", "address": f"198.18.1.1{x}", "pod_cidr": f"10.244.{x}.0/24", "tunnel_address": f"10.244.{x}.64"}
+    for x in (1, 2, 3, 4)
+]
 CHANGES: tuple[dict[str, Any], ...] = (
     {"kernel": {"rp_filter": 1}, "cni": BARE_OVERLAY},
     {"kernel": {"rp_filter": 1}, "cni": BARE_OVERLAY, "proxy": {"detect_local": "none"}},
@@ -71,6 +75,10 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"nodes": CARDS},
     {"nodes": CARDS, "kernel": {"rp_filter": 1}},
     {"nodes": CARDS, "cni": {"kind": "eni", "anti_spoof": True, "masquerade": "none"}},
+    {"nodes": WITH_TUNNEL_ADDRESSES, "cni": {"kind": "calico-vxlan"}},
+    {"cni": {"forward_policy": "drop"}},
+    {"cni": {"input_policy": "drop"}, "kubernetes": "1.25.1"},
+    {"cni": {"input_policy": "drop"}, "proxy": {"node_port_addresses": ["198.18.1.0/24"]}},
 )
 IPVS = {"proxy": {"mode": "ipvs"}}
 NFTABLES = {"proxy": {"mode": "nftables"}}
@@ -86,6 +94,8 @@ OTHER_MODES: tuple[dict[str, Any], ...] = (
         "cni": BARE_OVERLAY,
     },
     {**NFTABLES, "kubernetes": "1.36.2", "cni": BARE_OVERLAY},
+    *({**mode, "kubernetes": "1.30.3", "cni": {"forward_policy": "drop"}} for mode in (IPVS, NFTABLES)),
+    {**IPVS, "kubernetes": "1.30.3", "cni": {"input_policy": "drop"}},
 )
 HELD: tuple[tuple[str, dict[str, Any]], ...] = (  # load balancer IPs and externalIPs that hosts own
     ("address", {"kubernetes": "1.20.2"}),
@@ -118,6 +128,8 @@ def variants() -> tuple[Variant, ...]:
 
 def changed(lab: str, **changes: Any) -> Topology:
     raw = load(lab).model_dump(mode="json")
+    if "kind" in changes.get("cni", {}):  # the other facts follow the new preset
+        raw["cni"] = {"pod_cidr": raw["cni"]["pod_cidr"]}
     for key, value in changes.items():
         raw[key] = {**raw[key], **value} if isinstance(value, dict) else value
     for name, kind in (("web-itp", "ClusterIP"), ("web-lb-itp", "LoadBalancer"), ("none-xip", "NodePort")):

@@ -1,0 +1,142 @@
+"""Rules for nodes whose chains FORWARD or INPUT have policy DROP, without accepting rules of the CNI.
+
+kube-proxy's chain KUBE-FORWARD accepts packets that it marked for masquerade, and established connections. It has no
+rule in INPUT that accepts a connection. In nftables mode it accepts nothing: an accept in its own table does not
+override the drop of another one (KEP-3866). IPVS sends packets to an endpoint from LOCAL_IN, past FORWARD.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from probes.observation import Outcome
+from probes.oracle.connection import Disposition, Origin, Packet
+from probes.oracle.rule import NFTABLES, PROXIER, Rule, rule
+from topologies.frontends import At, FrontendKind
+from topologies.schema.enums import Policy
+
+if TYPE_CHECKING:
+    from probes.oracle.connection import Connection, Selection
+    from topologies.common.addresses import IPAddress
+
+FORWARD = f"netfilter: policy of FORWARD; {PROXIER} KUBE-FORWARD (#52569)"
+INPUT = "netfilter: policy of INPUT"
+OF_THE_NODE = frozenset({Disposition.CLOSED, Disposition.HELD, Disposition.HANGS, Disposition.HOST})
+
+
+def _drops_forwarded(conn: Connection, node: str) -> bool:
+    return conn.cluster.topology.cni_of(node).forward_policy is Policy.DROP
+
+
+def _drops_received(conn: Connection, node: str) -> bool:
+    return conn.cluster.topology.cni_of(node).input_policy is Policy.DROP
+
+
+def _endpoint_is_process(conn: Connection, node: str) -> bool:
+    return conn.chosen.host_network and conn.chosen.node == node
+
+
+@rule("W1", FORWARD)
+def own_node_drops(conn: Connection) -> Packet | Disposition | None:
+    """A pod's packet to another node's NodePort is dropped by its own node if that node drops forwarded packets."""
+    if conn.packet.origin is not Origin.POD or not conn.packet.client_node:
+        return None
+    forwarded = conn.packet.client_node != conn.target_node or conn.at is At.PUBLIC
+    return Disposition.DROPPED if forwarded and _drops_forwarded(conn, conn.packet.client_node) else None
+
+
+@rule("W2", FORWARD)
+def dropped_when_leaving(conn: Connection) -> IPAddress | Disposition | None:
+    """A pod's packet to the load balancer is dropped if its node drops forwarded packets.
+
+    This does not apply to packets that kube-proxy marked for masquerade.
+    """
+    by_own_node = conn.pod_here and not conn.marked and _drops_forwarded(conn, conn.packet.node)
+    return Disposition.DROPPED if by_own_node else None
+
+
+def _is_forwarded(conn: Connection) -> bool:
+    """Return whether the packet to the endpoint traverses FORWARD of a processing node that drops there."""
+    if conn.local or _endpoint_is_process(conn, conn.packet.node) or not _drops_forwarded(conn, conn.packet.node):
+        return False
+    return conn.kind is not FrontendKind.ENDPOINT or _is_direct_forwarded(conn)
+
+
+def _is_direct_forwarded(conn: Connection) -> bool:
+    """Return whether a packet to a pod's own address traverses FORWARD: not to itself, not switched by a bridge."""
+    switched = conn.environment.bridged and not conn.environment.bridge_nf_call_iptables
+    one_bridge = switched and conn.pod_here and conn.chosen.node == conn.packet.node
+    return conn.packet.source != conn.chosen.address and not one_bridge
+
+
+@rule("W3", FORWARD)
+def forwarded_unmarked(conn: Connection) -> Outcome | None:
+    """In iptables mode, a node that drops forwarded packets forwards only those marked for masquerade.
+
+    All other packets of pods and of other hosts to an endpoint time out, unless the endpoint is a host-network process
+    of that node.
+    """
+    return Outcome.TIMEOUT if not conn.marked and _is_forwarded(conn) else None
+
+
+@rule("W4", f"KEP-3866: an accept in the table of kube-proxy does not override a drop; {NFTABLES} filter-forward")
+def forwarded(conn: Connection) -> Outcome | None:
+    """In nftables mode, a node that drops forwarded packets drops those marked for masquerade too.
+
+    The packets of pods and of other hosts to an endpoint time out, unless the endpoint is a host-network process of
+    that node.
+    """
+    return Outcome.TIMEOUT if _is_forwarded(conn) else None
+
+
+@rule("W5", "netfilter: policy of FORWARD; kernel ip_vs_nat_xmit: packets of a virtual server leave by LOCAL_OUT")
+def forwarded_directly(conn: Connection) -> Outcome | None:
+    """In IPVS mode, a node that drops forwarded packets drops a pod's or other host's direct connection to a pod.
+
+    Packets to a Service do not traverse FORWARD.
+    """
+    return Outcome.TIMEOUT if conn.kind is FrontendKind.ENDPOINT and _is_forwarded(conn) else None
+
+
+@rule("W6", FORWARD)
+def dropped_at_endpoint(conn: Connection) -> Outcome | None:
+    """A pod on another node than the processing one times out if its node drops forwarded packets.
+
+    On the pod's node the packet has no mark, whether or not the processing node masqueraded it.
+    """
+    node = conn.chosen.node
+    elsewhere = node != conn.packet.node and not conn.chosen.host_network
+    return Outcome.TIMEOUT if elsewhere and _drops_forwarded(conn, node) else None
+
+
+@rule("W7", INPUT)
+def dropped_at_process(conn: Connection) -> Outcome | None:
+    """A host-network endpoint times out if its node drops new connections to its own processes.
+
+    This does not apply to clients that are host-network processes of the same node.
+    """
+    inside = conn.local and conn.chosen.node == conn.packet.node
+    received = conn.chosen.host_network and not inside
+    return Outcome.TIMEOUT if received and _drops_received(conn, conn.chosen.node) else None
+
+
+@rule("W8", "netfilter: policy of INPUT; kernel ip_vs: the hook in LOCAL_IN comes after the filter table")
+def virtual_server_dropped(conn: Connection) -> Selection | None:
+    """In IPVS mode, a node that drops new connections to its own processes drops packets to a virtual server.
+
+    This applies to packets of pods and of other hosts. In IPVS mode they traverse INPUT.
+    """
+    return Disposition.DROPPED if not conn.local and _drops_received(conn, conn.packet.node) else None
+
+
+@rule("W9", INPUT)
+def received_by_node(conn: Connection) -> Disposition | None:
+    """A packet to a port of the node itself times out if the node drops new connections to its own processes.
+
+    This applies to packets of pods and of other hosts.
+    """
+    away = not conn.local and bool(conn.packet.node) and conn.at is not At.LOOPBACK
+    return Disposition.DROPPED if away and _drops_received(conn, conn.packet.node) else None
+
+
+RECEIVED: tuple[Rule[Disposition], ...] = (received_by_node,)
