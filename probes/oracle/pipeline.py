@@ -16,7 +16,7 @@ from probes.oracle.rule import Decision, decide
 from probes.oracle.stages.arrival import BASELINE, LEAVING
 from probes.oracle.stages.endpoints import usable_endpoints
 from probes.oracle.stages.host_ports import LISTENING
-from probes.oracle.stages.node_firewall import OF_THE_NODE, RECEIVED, received_by_node
+from probes.oracle.stages.node_firewall import OF_THE_NODE, RECEIVED, received_by_node, virtual_server_dropped
 from probes.oracle.stages.node_owned_addresses import OWNED, has_owner
 from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
 from topologies.frontends import FrontendKind
@@ -104,7 +104,7 @@ def _end(conn: Connection, fate: Disposition, decision: Decision[Any]) -> Paths:
     """Return the paths of a packet for which kube-proxy selects no endpoint."""
     if fate.leaves:
         return _precede(_leave(conn, fate), decision)
-    if fate in OF_THE_NODE and received_by_node.step(conn):
+    if fate in OF_THE_NODE and decision.rule != virtual_server_dropped and received_by_node.step(conn):
         return _precede(_drop_at_node(conn), decision)
     return _precede(_reach_node(conn) if fate is Disposition.HOST else _ends(fate.paths()), decision)
 
