@@ -21,6 +21,7 @@ from topologies.schema.enums import (
     OtherPorts,
     Overlay,
     PodRoutes,
+    Policy,
     ProxyMode,
 )
 from topologies.schema.topology import KubernetesVersion  # noqa: TC001 - dataclasses are serialised by type at run time
@@ -48,6 +49,10 @@ def _masquerades_entering(masquerade: Masquerade) -> bool:
 
 def _is_tunnelled(overlay: Overlay) -> bool:
     return overlay is not Overlay.NONE
+
+
+def _drops(policy: Policy) -> bool:
+    return policy is Policy.DROP
 
 
 def _is_strict(rp_filter: int) -> bool:
@@ -82,6 +87,10 @@ class Environment:
     pod_cidr: Annotated[IPNetwork, Read("cni.pod_cidr")]
     masquerade_except: Annotated[tuple[IPNetwork, ...], Read("cni.masquerade_except")]
     """Ranges besides the pod CIDR to which the CNI does not masquerade."""
+    drops_forwarded: Annotated[bool, Read("cni.forward_policy", _drops)]
+    """Chain FORWARD has policy DROP, and the CNI accepts nothing there."""
+    drops_received: Annotated[bool, Read("cni.input_policy", _drops)]
+    """Chain INPUT has policy DROP, and accepts no new connections of pods and other hosts to processes."""
     detect_local: Annotated[DetectLocal, Read("proxy.detect_local")]
     masquerade_all: Annotated[bool, Read("proxy.masquerade_all")]
     node_port_addresses: Annotated[tuple[IPNetwork, ...], Read("proxy.node_port_addresses")]

@@ -21,6 +21,8 @@ from topologies.schema.enums import (
     EmptyPool,
     Masquerade,
     OtherPorts,
+    PodRoutes,
+    Policy,
     ProxyMode,
 )
 from topologies.schema.network import Kernel, Model, NodeCni, Proxy
@@ -98,6 +100,10 @@ FACTS: tuple[Fact, ...] = (
     Fact("kernel.hairpin", Scope.NODE, NO_YES),
     Fact("kernel.kubelet_rules", Scope.NODE, NO_YES),
     Fact("cni.masquerade", Scope.NODE, tuple(Masquerade)),
+    Fact("cni.forward_policy", Scope.NODE, tuple(Policy)),
+    Fact("cni.input_policy", Scope.NODE, tuple(Policy)),
+    Fact("cni.bridge", Scope.CLUSTER, NO_YES),
+    Fact("cni.pod_routes", Scope.CLUSTER, tuple(PodRoutes)),
     Fact("cni.anti_spoof", Scope.CLUSTER, NO_YES),
     Fact("external_routes_to_pods", Scope.CLUSTER, NO_YES),
     Fact("load_balancer.listens", Scope.BALANCER, NO_YES),

@@ -270,7 +270,6 @@ CHAINS = ModeChains(
     ),
     source=(source_nat.hairpin_here, *source_nat.POSTROUTING),
     reply=(
-        node_firewall.forwarded_directly,
         endpoint_taken_for_own,
         cut_off,
         *return_path.LOST_ON_THE_WAY,

@@ -23,7 +23,7 @@ from probes.oracle.modes.shared import (
     undeclared_port,
 )
 from probes.oracle.rule import NFTABLES, Rule, rule
-from probes.oracle.stages import arrival, masquerade_mark, node_firewall, return_path, source_nat, source_ranges
+from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
 from probes.oracle.stages.detect_local import DETECT_LOCAL
 from probes.oracle.stages.endpoints import READINESS, has_endpoint, has_local_endpoint
 from probes.oracle.stages.traffic_policies import is_cluster_ip, is_external_local
@@ -136,5 +136,5 @@ CHAINS = ModeChains(
         masquerade_mark.external_always,
     ),
     source=(source_nat.hairpin_nftables, source_nat.hairpin_here, *source_nat.POSTROUTING),
-    reply=(node_firewall.forwarded, *return_path.WITHOUT_BOUND_ADDRESSES),
+    reply=return_path.WITHOUT_BOUND_ADDRESSES,
 )

@@ -13,7 +13,7 @@ from probes.observation import Outcome
 from probes.oracle.connection import Disposition, Origin, Packet
 from probes.oracle.rule import NFTABLES, PROXIER, Rule, rule
 from topologies.frontends import At, FrontendKind
-from topologies.schema.enums import Policy
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection, Selection
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 FORWARD = f"netfilter: policy of FORWARD; {PROXIER} KUBE-FORWARD (#52569)"
 INPUT = "netfilter: policy of INPUT"
 OF_THE_NODE = frozenset({Disposition.CLOSED, Disposition.HELD, Disposition.HANGS, Disposition.HOST})
-
-
-def _drops_forwarded(conn: Connection, node: str) -> bool:
-    return conn.cluster.topology.cni_of(node).forward_policy is Policy.DROP
-
-
-def _drops_received(conn: Connection, node: str) -> bool:
-    return conn.cluster.topology.cni_of(node).input_policy is Policy.DROP
 
 
 def _endpoint_is_process(conn: Connection, node: str) -> bool:
@@ -42,7 +34,7 @@ def own_node_drops(conn: Connection) -> Packet | Disposition | None:
     if conn.packet.origin is not Origin.POD or not conn.packet.client_node:
         return None
     forwarded = conn.packet.client_node != conn.target_node or conn.at is At.PUBLIC
-    return Disposition.DROPPED if forwarded and _drops_forwarded(conn, conn.packet.client_node) else None
+    return Disposition.DROPPED if forwarded and conn.environment_of(conn.packet.client_node).drops_forwarded else None
 
 
 @rule("W2", FORWARD)
@@ -51,15 +43,16 @@ def dropped_when_leaving(conn: Connection) -> IPAddress | Disposition | None:
 
     This does not apply to packets that kube-proxy marked for masquerade.
     """
-    by_own_node = conn.pod_here and not conn.marked and _drops_forwarded(conn, conn.packet.node)
+    by_own_node = conn.pod_here and not conn.marked and conn.environment.drops_forwarded
     return Disposition.DROPPED if by_own_node else None
 
 
 def _is_forwarded(conn: Connection) -> bool:
     """Return whether the packet to the endpoint traverses FORWARD of a processing node that drops there."""
-    if conn.local or _endpoint_is_process(conn, conn.packet.node) or not _drops_forwarded(conn, conn.packet.node):
+    if conn.local or _endpoint_is_process(conn, conn.packet.node):
         return False
-    return conn.kind is not FrontendKind.ENDPOINT or _is_direct_forwarded(conn)
+    direct = conn.kind is FrontendKind.ENDPOINT
+    return (not direct or _is_direct_forwarded(conn)) and conn.environment.drops_forwarded
 
 
 def _is_direct_forwarded(conn: Connection) -> bool:
@@ -76,7 +69,8 @@ def forwarded_unmarked(conn: Connection) -> Outcome | None:
     All other packets of pods and of other hosts to an endpoint time out, unless the endpoint is a host-network process
     of that node.
     """
-    return Outcome.TIMEOUT if not conn.marked and _is_forwarded(conn) else None
+    by_iptables = conn.environment.mode is ProxyMode.IPTABLES
+    return Outcome.TIMEOUT if by_iptables and not conn.marked and _is_forwarded(conn) else None
 
 
 @rule("W4", f"KEP-3866: an accept in the table of kube-proxy does not override a drop; {NFTABLES} filter-forward")
@@ -86,7 +80,8 @@ def forwarded(conn: Connection) -> Outcome | None:
     The packets of pods and of other hosts to an endpoint time out, unless the endpoint is a host-network process of
     that node.
     """
-    return Outcome.TIMEOUT if _is_forwarded(conn) else None
+    by_nftables = conn.environment.mode is ProxyMode.NFTABLES
+    return Outcome.TIMEOUT if by_nftables and _is_forwarded(conn) else None
 
 
 @rule("W5", "netfilter: policy of FORWARD; kernel ip_vs_nat_xmit: packets of a virtual server leave by LOCAL_OUT")
@@ -95,7 +90,8 @@ def forwarded_directly(conn: Connection) -> Outcome | None:
 
     Packets to a Service do not traverse FORWARD.
     """
-    return Outcome.TIMEOUT if conn.kind is FrontendKind.ENDPOINT and _is_forwarded(conn) else None
+    by_ipvs = conn.environment.mode is ProxyMode.IPVS and conn.kind is FrontendKind.ENDPOINT
+    return Outcome.TIMEOUT if by_ipvs and _is_forwarded(conn) else None
 
 
 @rule("W6", FORWARD)
@@ -106,7 +102,7 @@ def dropped_at_endpoint(conn: Connection) -> Outcome | None:
     """
     node = conn.chosen.node
     elsewhere = node != conn.packet.node and not conn.chosen.host_network
-    return Outcome.TIMEOUT if elsewhere and _drops_forwarded(conn, node) else None
+    return Outcome.TIMEOUT if elsewhere and conn.environment_of(node).drops_forwarded else None
 
 
 @rule("W7", INPUT)
@@ -117,7 +113,7 @@ def dropped_at_process(conn: Connection) -> Outcome | None:
     """
     inside = conn.local and conn.chosen.node == conn.packet.node
     received = conn.chosen.host_network and not inside
-    return Outcome.TIMEOUT if received and _drops_received(conn, conn.chosen.node) else None
+    return Outcome.TIMEOUT if received and conn.environment_of(conn.chosen.node).drops_received else None
 
 
 @rule("W8", "netfilter: policy of INPUT; kernel ip_vs: the hook in LOCAL_IN comes after the filter table")
@@ -126,7 +122,7 @@ def virtual_server_dropped(conn: Connection) -> Selection | None:
 
     This applies to packets of pods and of other hosts. In IPVS mode they traverse INPUT.
     """
-    return Disposition.DROPPED if not conn.local and _drops_received(conn, conn.packet.node) else None
+    return Disposition.DROPPED if not conn.local and conn.environment.drops_received else None
 
 
 @rule("W9", INPUT)
@@ -136,7 +132,14 @@ def received_by_node(conn: Connection) -> Disposition | None:
     This applies to packets of pods and of other hosts.
     """
     away = not conn.local and bool(conn.packet.node) and conn.at is not At.LOOPBACK
-    return Disposition.DROPPED if away and _drops_received(conn, conn.packet.node) else None
+    return Disposition.DROPPED if away and conn.environment.drops_received else None
 
 
+ON_THE_WAY: tuple[Rule[Outcome], ...] = (
+    forwarded_unmarked,
+    forwarded,
+    forwarded_directly,
+    dropped_at_endpoint,
+    dropped_at_process,
+)
 RECEIVED: tuple[Rule[Disposition], ...] = (received_by_node,)

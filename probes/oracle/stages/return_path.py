@@ -138,8 +138,7 @@ def past_the_node(_conn: Connection) -> Outcome:
 
 
 LOST_ON_THE_WAY: tuple[Rule[Outcome], ...] = (
-    node_firewall.dropped_at_endpoint,
-    node_firewall.dropped_at_process,
+    *node_firewall.ON_THE_WAY,
     bridge_hairpin_off,
     switched_past_conntrack,
     pod_address_on_underlay,

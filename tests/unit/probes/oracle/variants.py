@@ -157,7 +157,7 @@ def _variant(
 
 
 def more_cells(topology: Topology) -> list[Cell]:
-    """Return cells that the standard plan omits: another node's bridge and tunnel address, and 127.0.0.1 of any client."""
+    """Return cells that the plan omits: another node's bridge and tunnel address, and 127.0.0.1 of any client."""
     cni, n2 = topology.cni, topology.node("n2")
     devices = ((At.BRIDGE, cni.bridge_address_of(n2)), (At.TUNNEL, cni.tunnel_address_of(n2)))
     frontends = [Frontend("web-np-local", FrontendKind.NODE_PORT, node="n2", at=at) for at, own in devices if own]
