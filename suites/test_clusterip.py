@@ -38,14 +38,27 @@ def test_a_cluster_ip_keeps_the_address_of_a_pod() -> None:
     """Behind a ClusterIP a backend sees the client pod's own address, if kube-proxy can detect pod traffic."""
 
 
-@judge_cells(Facet.REACHABILITY, frontend="clusterip", vantage="external", expects="timeout|unreachable")
+@judge_cells(
+    Facet.REACHABILITY,
+    frontend="clusterip",
+    vantage="external",
+    cluster_ips_outside=False,
+    expects="timeout|unreachable",
+)
 def test_a_cluster_ip_does_not_answer_outside_clients() -> None:
-    """A ClusterIP never answers a client outside the cluster."""
+    """A ClusterIP that no node announces never answers a client outside the cluster."""
 
 
-@judge_cells(Facet.BACKENDS, frontend="clusterip", vantage="external", endpoints=True, expects="unanswered")
+@judge_cells(
+    Facet.BACKENDS,
+    frontend="clusterip",
+    vantage="external",
+    endpoints=True,
+    cluster_ips_outside=False,
+    expects="unanswered",
+)
 def test_no_backend_answers_an_outside_client_at_a_cluster_ip() -> None:
-    """No backend answers a client outside the cluster at a ClusterIP."""
+    """No backend answers a client outside the cluster at a ClusterIP that no node announces."""
 
 
 @judge_cells(Facet.AFFINITY, **CLUSTER_IP, vantage=("pod", "backend"), affinity="ClientIP", expects="ok from-one")

@@ -12,6 +12,7 @@ FROM_OUTSIDE = {
     "endpoints": True,
     "vantage": "external",
     "registers": "endpoints",
+    "foreign_addresses": True,
     "source_ranges": False,
     "internal_policy": "Cluster",
 }
@@ -22,6 +23,6 @@ def test_each_service_answers_at_its_own_port() -> None:
     """Services that share an address each answer a host outside at their own port."""
 
 
-@judge_cells(Facet.BACKENDS, **FROM_OUTSIDE, shared_address=True, expects="ok from-all")
+@judge_cells(Facet.BACKENDS, **FROM_OUTSIDE, shared_address=True, spreads=True, expects="ok from-all")
 def test_each_service_answers_with_its_own_backends() -> None:
     """At a shared address the port decides which Service's endpoints answer."""

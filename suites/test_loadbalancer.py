@@ -12,6 +12,7 @@ FROM_OUTSIDE = {
     "endpoints": True,
     "vantage": "external",
     "registers": "endpoints",
+    "foreign_addresses": True,
     "source_ranges": False,
     "internal_policy": "Cluster",
 }
@@ -22,19 +23,31 @@ def test_a_load_balancer_answers_an_outside_client() -> None:
     """A host outside is answered at the load balancer's address of a Service that has endpoints."""
 
 
-@judge_cells(Facet.BACKENDS, **FROM_OUTSIDE, expects="ok from-all")
+@judge_cells(Facet.BACKENDS, **FROM_OUTSIDE, spreads=True, expects="ok from-all")
 def test_a_load_balancer_reaches_all_endpoints() -> None:
     """Every endpoint of the Service answers a host outside at the load balancer's address."""
 
 
-@judge_cells(Facet.SOURCE, **FROM_OUTSIDE, policy="Cluster", host_network=False, expects="ok node")
+@judge_cells(Facet.BACKENDS, **FROM_OUTSIDE, spreads=False, policy="Cluster", expects="ok from-all")
+def test_one_node_leads_to_all_endpoints() -> None:
+    """With externalTrafficPolicy: Cluster the one node that has the address leads a host outside to every endpoint."""
+
+
+@judge_cells(
+    Facet.SOURCE,
+    **FROM_OUTSIDE,
+    policy="Cluster",
+    host_network=False,
+    arrives_at=("node-port", "address"),
+    expects="ok node",
+)
 def test_a_cluster_load_balancer_shows_a_node_to_the_backend() -> None:
     """With externalTrafficPolicy: Cluster a backend sees an address of the node that took the connection."""
 
 
-@judge_cells(Facet.SOURCE, **FROM_OUTSIDE, policy="Local", balancer="inline", expects="ok kept")
+@judge_cells(Facet.SOURCE, **FROM_OUTSIDE, policy="Local", keeps_client=True, expects="ok kept")
 def test_a_local_load_balancer_keeps_the_outside_client() -> None:
-    """With externalTrafficPolicy: Local an in-line load balancer shows the backend the outside host's own address."""
+    """With externalTrafficPolicy: Local a load balancer that keeps clients shows the outside host's own address."""
 
 
 @judge_cells(
@@ -70,6 +83,7 @@ def test_the_balancer_sees_the_outside_client() -> None:
     listener="none",
     vantage="external",
     listens=False,
+    other_ports="refuse",
     expects="refused",
 )
 def test_an_undeclared_port_is_refused_by_the_balancer() -> None:

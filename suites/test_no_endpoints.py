@@ -48,6 +48,7 @@ def test_a_node_port_without_endpoints_refuses_pods_on_their_own_node() -> None:
     endpoints=False,
     vantage="external",
     empty_pool="refuse",
+    source_ranges=False,
     expects="refused",
 )
 def test_a_load_balancer_without_endpoints_refuses_outside_clients() -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probes.oracle.modes.chains import MODES, Chain, merge_chains
-from probes.oracle.stages import arrival, host_ports, load_balancer, node_firewall, node_owned_addresses
+from probes.oracle.stages import (
+    arrival,
+    host_ports,
+    load_balancer,
+    load_balancer_targets,
+    node_firewall,
+    node_owned_addresses,
+)
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
@@ -43,8 +50,8 @@ STEPS: tuple[tuple[str, Chain], ...] = (
     ("Untranslated packets to a load balancer IP or externalIP that a host owns", node_owned_addresses.OWNED),
     ("Untranslated packets to the load balancer", arrival.LEAVING),
     ("Node selection or refusal by the load balancer", load_balancer.RECEIVING),
-    ("Source address after the load balancer", load_balancer.REWRITING),
-    ("From the load balancer to the selected node", load_balancer.SENDING),
+    ("Source address after the load balancer", load_balancer_targets.REWRITING),
+    ("From the load balancer to the selected node", load_balancer_targets.SENDING),
     ("Packets to the node itself", node_firewall.RECEIVED),
     ("Ports of the node itself", host_ports.LISTENING),
     ("Direct connections to an echo pod (baseline)", arrival.BASELINE),

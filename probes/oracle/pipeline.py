@@ -134,9 +134,17 @@ def _leave(conn: Connection, fate: Disposition) -> Paths:
         return _precede(_ends(source.value.paths()), source)
     found: Paths = ()
     for hop in conn.cluster.balancer.receive(leaving.with_source(source.value)):
-        following = _ends(hop.next) if isinstance(hop.next, tuple) else _process(hop.next)
+        following = _ends(hop.next) if isinstance(hop.next, tuple) else _arrive(hop.next)
         found += _precede(following, source, *hop.decisions, share=hop.share)
     return found
+
+
+def _arrive(conn: Connection) -> Paths:
+    """Return the paths of a packet that the load balancer sent: at a node, or at an endpoint's own address."""
+    if conn.kind is not FrontendKind.ENDPOINT:
+        return _process(conn)
+    source = decide(UNTOUCHED_BY_PROXY, conn)
+    return _precede([_reply(replace(conn, seen=source.value))], source)
 
 
 def _reach_owner(conn: Connection) -> Paths:

@@ -15,9 +15,16 @@ from probes.oracle.expectation import Expectation, Path
 from probes.oracle.modes import chains
 from probes.oracle.stages.arrival import BASELINE
 from probes.oracle.stages.host_ports import LISTENING
-from probes.oracle.stages.load_balancer import RECEIVING, DeclaredBalancer, to_node_ports
+from probes.oracle.stages.load_balancer import (
+    RECEIVING,
+    DeclaredBalancer,
+    to_announcing_nodes,
+    to_node_ports,
+    to_pods,
+)
 from probes.oracle.stages.node_owned_addresses import OWNED
 from topologies.frontends import At, FrontendKind, resolve
+from topologies.schema.enums import AnnouncedBy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,9 +127,12 @@ def _merge_paths(paths: Iterable[Path]) -> tuple[Path, ...]:
 def _has_affinity(conn: Connection, rules: tuple[str, ...]) -> bool:
     """Return whether session affinity applies.
 
-    Each node has its own affinity table. It has no effect behind a load balancer that uses several nodes in turn.
+    Each node has its own affinity table. It has no effect behind a load balancer that uses several nodes in turn, or
+    that sends packets past kube-proxy.
     """
-    in_turn = to_node_ports.id in rules and len(conn.cluster.topology.nodes) > 1
+    several = len(conn.cluster.topology.nodes) > 1 and conn.environment.announced_by is not AnnouncedBy.LEADER
+    in_turn = several and {to_node_ports.id, to_announcing_nodes.id} & {*rules}
+    in_turn = in_turn or to_pods.id in rules
     return conn.state.sticky and conn.declared and conn.kind is not FrontendKind.ENDPOINT and not in_turn
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from probes.plan.cell import Cell, Omission
 from probes.plan.node_ports import Front, NodePorts, own_addresses
 from topologies.frontends import Frontend, FrontendKind
-from topologies.schema.enums import AddressIs, BalancerStatus, ServiceType
+from topologies.schema.enums import AddressIs, BalancerStatus, ServiceType, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +25,7 @@ SURE = 0.999
 FEWEST = 3
 NO_BALANCER = "load_balancer.kind is none: nothing gives the Service an address in status.loadBalancer"
 NO_NODE = "externalTrafficPolicy: Local without an endpoint: no node announces its address in status.loadBalancer"
+PROXY_HEADER = "load_balancer.proxy_protocol: the balancer sends a header before the request, which no echo pod reads"
 SHARED = 30  # attempts that distinguish a share of a quarter or a half from none and from all
 
 
@@ -79,7 +80,7 @@ class _Planner:
     def _add_balanced(self, front: Front, vantage: Vantage) -> None:
         """Add the cells of a load balancer's addresses."""
         if self.topology.load_balancer.address_is is not AddressIs.NODE:
-            self._add(front, vantage, _balanced(self.topology, front.service))
+            self._add(front, vantage, _balanced(self.topology, front.service, vantage))
         elif len(announcing := self.topology.announcing_nodes(front.service)) > 1:
             offers, left = self.node_ports.split_balanced(front, vantage, announcing)
             self._add(front, vantage, offers)
@@ -116,7 +117,7 @@ def _sample(topology: Topology, front: Front, frontend: Frontend) -> int:
 def _may_return_to_client(topology: Topology, service: Service, frontend: Frontend) -> bool:
     """Return whether a load balancer that preserves client addresses may select the client's own node."""
     balancer = topology.load_balancer
-    preserves = balancer.exists and balancer.keeps_client and not balancer.masquerade_inside
+    preserves = balancer.exists and balancer.keeps_client and not (balancer.masquerade_inside or balancer.hairpin)
     if not preserves or frontend.kind is not FrontendKind.LOAD_BALANCER:
         return False
     listener = balancer.listeners_by_name.get(frontend.listener or "")
@@ -135,12 +136,20 @@ def _external_ips(service: Service) -> Iterator[Offer]:
         yield Frontend(service.name, FrontendKind.EXTERNAL_IP, index=index), ""
 
 
-def _balanced(topology: Topology, service: Service) -> Iterator[Offer]:
+def _balanced(topology: Topology, service: Service, vantage: Vantage) -> Iterator[Offer]:
     """Yield the load balancer's address at the Service's port and at others; left out without a load balancer."""
-    absent = not topology.load_balancer.exists
-    yield from _at_one_address(service, NO_BALANCER if absent else "")
-    if not absent:
-        yield from _listeners(topology, service)
+    if not topology.load_balancer.exists:
+        yield Frontend(service.name, FrontendKind.LOAD_BALANCER), NO_BALANCER
+        return
+    passes = vantage.kind is VantageKind.EXTERNAL or topology.balancer_status(service) is not BalancerStatus.IP
+    yield Frontend(service.name, FrontendKind.LOAD_BALANCER), _why_unread(topology, passes=passes)
+    yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False), ""
+    yield from _listeners(topology, service)
+
+
+def _why_unread(topology: Topology, *, passes: bool) -> str:
+    """Return why an echo pod cannot read what the balancer sends, or an empty string."""
+    return PROXY_HEADER if passes and topology.load_balancer.proxy_protocol else ""
 
 
 def _at_one_address(service: Service, absent: str) -> Iterator[Offer]:
@@ -154,4 +163,5 @@ def _listeners(topology: Topology, service: Service) -> Iterator[Offer]:
     """Yield the load balancer's listeners that no Service declares, once an address."""
     for listener in topology.load_balancer.listeners:
         if not service.shares_address_of and listener.service in {None, service.name}:
-            yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False, listener=listener.name), ""
+            reason = _why_unread(topology, passes=bool(listener.leads_to))
+            yield Frontend(service.name, FrontendKind.LOAD_BALANCER, declared=False, listener=listener.name), reason

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from topologies.common.errors import HairpinError
 from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import (
+    AddressIs,
+    AnnouncedBy,
+    ArrivesAt,
     BalancerStatus,
     DetectLocal,
     EmptyPool,
     LoadBalancerKind,
+    OtherPorts,
     ProxyMode,
     Registers,
     ServiceType,
@@ -45,6 +49,21 @@ def _listener(cell: Cell, topology: Topology) -> str:
 
 def _registers(topology: Topology) -> Registers:
     return Registers.ENDPOINTS if topology.load_balancer.avoids_empty_nodes else Registers.ALL
+
+
+def _spreads(_cell: Cell, topology: Topology) -> bool:
+    balancer = topology.load_balancer
+    return balancer.address_is is AddressIs.OWN and balancer.announced_by is not AnnouncedBy.LEADER
+
+
+def _has_cluster_ips_outside(_cell: Cell, topology: Topology) -> bool:
+    return topology.load_balancer.advertises_cluster_ips
+
+
+def _admits_foreign_addresses(_cell: Cell, topology: Topology) -> bool:
+    """Return whether a node's reply may have an address that nodes announce: the network does not check sources."""
+    announced = topology.load_balancer.other_ports is OtherPorts.NODES
+    return not (topology.cni.anti_spoof and announced)
 
 
 def _status(cell: Cell, topology: Topology) -> BalancerStatus:
@@ -117,6 +136,12 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
     "listens": (lambda _, topology: topology.load_balancer.listens, frozenset({True, False})),
     "empty_pool": (lambda _, topology: topology.load_balancer.empty_pool, frozenset(EmptyPool)),
     "inside": (lambda cell, _: cell.vantage.kind is not VantageKind.EXTERNAL, frozenset({True, False})),
+    "keeps_client": (lambda _, topology: topology.load_balancer.keeps_client, frozenset({True, False})),
+    "arrives_at": (lambda _, topology: topology.load_balancer.arrives_at, frozenset(ArrivesAt)),
+    "spreads": (_spreads, frozenset({True, False})),  # a load balancer IP leads to several nodes
+    "other_ports": (lambda _, topology: topology.load_balancer.other_ports, frozenset(OtherPorts)),
+    "cluster_ips_outside": (_has_cluster_ips_outside, frozenset({True, False})),
+    "foreign_addresses": (_admits_foreign_addresses, frozenset({True, False})),
     "excludes": (lambda _, topology: topology.load_balancer.excludes_source, frozenset({True, False})),
     "type": (lambda cell, topology: topology.service(cell.frontend.service).type, frozenset(ServiceType)),
     "policy": (

@@ -71,8 +71,15 @@ def own_node_translates(conn: Connection) -> Arrival | None:
 
 @rule("R0.2", "IP routing: no route to the service CIDR outside the cluster")
 def cluster_ip_from_outside(conn: Connection) -> Arrival | None:
-    """Clients outside the cluster have no route to a ClusterIP."""
-    return Disposition.ASTRAY if _outside(conn) and conn.kind is FrontendKind.CLUSTER_IP else None
+    """Clients outside the cluster have no route to a ClusterIP, unless nodes announce it."""
+    asked = _outside(conn) and conn.kind is FrontendKind.CLUSTER_IP
+    return Disposition.ASTRAY if asked and not conn.environment.advertises_cluster_ips else None
+
+
+@rule("R0.23", "docs/topology.md load_balancer.advertises_cluster_ips; Calico, kube-router: BGP advertisement")
+def advertised_cluster_ip(conn: Connection) -> Arrival | None:
+    """From outside the cluster, packets to a ClusterIP that nodes announce go to one of those nodes."""
+    return Disposition.LEAVES if _outside(conn) and conn.kind is FrontendKind.CLUSTER_IP else None
 
 
 @rule("R0.20", "IP routing")
@@ -211,6 +218,7 @@ def arrives_as_sent(conn: Connection) -> Arrival:
 TO_SERVICE_ADDRESS: tuple[Rule[Arrival], ...] = (
     own_node_translates,
     cluster_ip_from_outside,
+    advertised_cluster_ip,
     held_from_outside,
     balancer_from_outside,
 )

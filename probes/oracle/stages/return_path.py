@@ -11,7 +11,7 @@ from probes.oracle.rule import Rule, rule
 from probes.oracle.stages import node_firewall
 from probes.oracle.stages.traffic_policies import is_bound
 from topologies.frontends import At, FrontendKind
-from topologies.schema.enums import ProxyMode
+from topologies.schema.enums import OtherPorts, ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection
@@ -92,11 +92,14 @@ def loopback_leaves(conn: Connection) -> Outcome | None:
     'source/destination check of the network; docs/observations.md "Source check drops replies from an externalIP"',
 )
 def foreign_address_leaves(conn: Connection) -> Outcome | None:
-    """With anti-spoofing, the network drops a node's reply from an externalIP.
+    """With anti-spoofing, the network drops a node's reply from an externalIP or another address that nodes announce.
 
-    This applies to packets that the load balancer forwards to the node.
+    This applies to packets that the load balancer forwards to the node. A network whose own load balancer sends
+    packets to nodes unchanged admits its addresses.
     """
-    handed_on = conn.kind is FrontendKind.EXTERNAL_IP and conn.returned
+    announced = conn.returned and conn.kind in {FrontendKind.LOAD_BALANCER, FrontendKind.CLUSTER_IP}
+    foreign = announced and conn.environment.other_ports is OtherPorts.NODES
+    handed_on = foreign or (conn.returned and conn.kind is FrontendKind.EXTERNAL_IP)
     return Outcome.TIMEOUT if handed_on and conn.environment.anti_spoof else None
 
 
