@@ -1,36 +1,33 @@
-"""Compute from a list of Services what the load balancer does: addresses, pools, nft rules, status. Pure.
+"""Compute from a list of Services what the load balancer does: addresses, pools, forwarding rules, status. Pure.
 
-A balancer in line keeps the client's address. Packets from the nodes' side that go back there are masqueraded, unless
-the topology declares that the balancer keeps their address. On one LAN the reply would go directly to the client, from
-an address that the client did not connect to. With full NAT everything is masqueraded.
+ruleset.py makes nft rules of the forwarding rules, and announcements.py routes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from topologies.cluster.lb_targets import to_annotation
 from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
 from topologies.cluster_state.snapshot import hostname
 from topologies.common.addresses import IPAddress, IPNetwork
-from topologies.schema.enums import BalancerStatus, EmptyPool
+from topologies.schema.enums import AnnouncedBy, ArrivesAt, BalancerStatus, EmptyPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from topologies.schema.topology import Listener, LoadBalancer
 
 Service = dict[str, Any]
 Given = dict[str, IPAddress]
 Names = dict[IPAddress, str]
-TABLE = "hairpin"
 OWN_PORTS = 20001  # the port of the host's answer for its first own listener; the others follow
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardingRule:
-    """Ports of a load-balanced address and their target: a NodePort of the nodes in the pool, or a port of the host."""
+    """Ports of a load-balanced address and their target: a port of the nodes or pods in the pool, or of the host."""
 
     address: IPAddress
     protocol: str
@@ -39,12 +36,41 @@ class ForwardingRule:
     pool: tuple[IPAddress, ...] = ()
     until: int = 0
     own_port: int = 0
+    nodes: tuple[IPAddress, ...] = ()
+    """The nodes that the balancer selects, or that announce the address."""
+    healthy: tuple[IPAddress, ...] | None = None
+    """The nodes that the balancer reports, if they are not the pool."""
+    unchanged: bool = False
+    """Packets arrive at a node with their destination."""
+    ranges: tuple[str, ...] = ()
+    """The only clients that the balancer admits. Empty: all."""
 
     @property
     def match(self) -> str:
         """The nft expression that matches its packets."""
         ports = f"{self.port}-{self.until}" if self.until else str(self.port)
         return f"ip daddr {self.address} {self.protocol} dport {ports}"
+
+
+class Ready(NamedTuple):
+    """A ready endpoint: its address, its port, and its node's address."""
+
+    address: IPAddress
+    port: int
+    node: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The nodes and endpoints that the balancer may use."""
+
+    nodes: tuple[IPAddress, ...]
+    healthy: Callable[[IPAddress, int], bool]
+    """Returns whether the health check at a port of a node succeeds."""
+    leader: IPAddress | None = None
+    """The node that announces all addresses, if it may."""
+    ready: Mapping[str, tuple[Ready, ...]] = field(default_factory=dict)
+    """The ready endpoints of each Service, by key."""
 
 
 def key(service: Service) -> str:
@@ -104,58 +130,82 @@ def _free(service: Service, network: IPNetwork, taken: set[IPAddress]) -> IPAddr
 
 
 def frontends(
-    services: Iterable[Service],
-    given: Given,
-    nodes: tuple[IPAddress, ...],
-    healthy: Callable[[IPAddress, int], bool],
-    balancer: LoadBalancer,
+    services: Iterable[Service], given: Given, targets: Targets, balancer: LoadBalancer
 ) -> list[ForwardingRule]:
     """Return the forwarding rules for all ports of all Services, and for the listeners that no Service declares.
 
     With externalTrafficPolicy: Local the pool is the nodes whose healthCheckNodePort answers 200, unless the balancer
-    registers all nodes.
+    uses all nodes.
 
     Args:
         services: All Services of the cluster.
         given: The address of each Service that has one.
-        nodes: The nodes' addresses.
-        healthy: Returns whether the health check at a port of a node succeeds.
+        targets: The nodes and endpoints.
         balancer: The topology's.
 
     """
     known = {key(service): service for service in services}
-    pools = {name: _pool(service, nodes, healthy, balancer) for name, service in known.items()}
     made: dict[tuple[IPAddress, str, int], ForwardingRule] = {}
     for name, address in given.items():
-        for one in _declared(known[name], address, pools[name]):
+        for one in _declared(known[name], address, targets, balancer):
             made[one.address, one.protocol, one.port] = one
     for name, address in given.items():
         for number, listener in enumerate(balancer.listeners):
             namespace, _, plain = name.partition("/")
             if listener.service in {None, plain} and (address, "tcp", listener.port) not in made:
                 target = known.get(f"{namespace}/{listener.leads_to}")
-                if listening := _listening(listener, address, OWN_PORTS + number, target, pools):
+                pool = list_nodes(target, targets, balancer) if target else ()
+                if listening := _listening(listener, address, OWN_PORTS + number, target, pool):
                     made[address, "tcp", listener.port] = listening
     return sorted(made.values(), key=lambda one: (one.address, one.protocol, one.port))
 
 
-def _pool(
-    service: Service,
-    nodes: tuple[IPAddress, ...],
-    healthy: Callable[[IPAddress, int], bool],
-    balancer: LoadBalancer,
-) -> tuple[IPAddress, ...]:
+def list_healthy(service: Service, targets: Targets, balancer: LoadBalancer) -> tuple[IPAddress, ...]:
+    """Return the nodes that pass the Service's health check; every node if it has none."""
     spec = service["spec"]
     port = spec.get("healthCheckNodePort") if spec.get("externalTrafficPolicy") == "Local" else None
     if not port or not balancer.avoids_empty_nodes:
+        return targets.nodes
+    return tuple(node for node in targets.nodes if targets.healthy(node, port))
+
+
+def list_nodes(service: Service, targets: Targets, balancer: LoadBalancer) -> tuple[IPAddress, ...]:
+    """Return the nodes that the balancer selects for a Service, or that announce its address."""
+    if balancer.empty_pool is EmptyPool.WITHDRAW and not targets.ready.get(key(service)):
+        return ()
+    nodes = list_healthy(service, targets, balancer)
+    if not nodes and balancer.empty_pool is EmptyPool.ALL:
+        nodes = targets.nodes
+    return elect(nodes, targets, balancer)
+
+
+def elect(nodes: tuple[IPAddress, ...], targets: Targets, balancer: LoadBalancer) -> tuple[IPAddress, ...]:
+    """Return the nodes, or one of them if only a leader announces addresses."""
+    if balancer.announced_by is not AnnouncedBy.LEADER or not nodes:
         return nodes
-    return tuple(node for node in nodes if healthy(node, port))
+    return (next((node for node in nodes if node == targets.leader), nodes[0]),)
 
 
-def _declared(service: Service, address: IPAddress, pool: tuple[IPAddress, ...]) -> Iterator[ForwardingRule]:
+def _declared(
+    service: Service, address: IPAddress, targets: Targets, balancer: LoadBalancer
+) -> Iterator[ForwardingRule]:
+    nodes = list_nodes(service, targets, balancer)
+    pods = targets.ready.get(key(service), ()) if balancer.arrives_at is ArrivesAt.POD else ()
+    ranges = service["spec"].get("loadBalancerSourceRanges") if balancer.source_ranges else None
     for port in service["spec"]["ports"]:
         if port.get("nodePort"):
-            yield ForwardingRule(address, port.get("protocol", "TCP").lower(), port["port"], port["nodePort"], pool)
+            to_pods = balancer.arrives_at is ArrivesAt.POD
+            yield ForwardingRule(
+                address,
+                port.get("protocol", "TCP").lower(),
+                port["port"],
+                next((one.port for one in pods), 0) if to_pods else port["nodePort"],
+                tuple(one.address for one in pods) if to_pods else nodes,
+                nodes=nodes,
+                healthy=list_healthy(service, targets, balancer),
+                unchanged=balancer.arrives_at is ArrivesAt.ADDRESS,
+                ranges=tuple(ranges or ()),
+            )
 
 
 def _listening(
@@ -163,7 +213,7 @@ def _listening(
     address: IPAddress,
     own_port: int,
     target: Service | None,
-    pools: dict[str, tuple[IPAddress, ...]],
+    pool: tuple[IPAddress, ...],
 ) -> ForwardingRule | None:
     """Return the rule for a listener at one address: the host's own answer, or the target Service's first port.
 
@@ -175,7 +225,7 @@ def _listening(
     if target is None or not is_balanced(target):
         return None
     node_port = target["spec"]["ports"][0].get("nodePort", 0)
-    return ForwardingRule(address, "tcp", listener.port, node_port, pools[key(target)], until) if node_port else None
+    return ForwardingRule(address, "tcp", listener.port, node_port, pool, until) if node_port else None
 
 
 def own_listeners(balancer: LoadBalancer) -> dict[str, int]:
@@ -185,7 +235,7 @@ def own_listeners(balancer: LoadBalancer) -> dict[str, int]:
 
 def pools(services: Iterable[Service], given: Given, made: Iterable[ForwardingRule], names: Names) -> dict[str, str]:
     """Return the pool of each Service's first port, in the form of `topologies.cluster.lb_targets.ANNOTATION`."""
-    led = {(one.address, one.port): one.pool for one in made}
+    led = {(one.address, one.port): one.pool if one.healthy is None else one.healthy for one in made}
     found = {}
     for service in services:
         name, port = key(service), service["spec"]["ports"][0]["port"]
@@ -200,79 +250,30 @@ def external_ips(services: Iterable[Service], network: IPNetwork) -> set[IPAddre
     return {address for address in found if address in network}
 
 
+def ready_endpoints(
+    endpoints: Iterable[dict[str, Any]], nodes: Mapping[str, IPAddress]
+) -> dict[str, tuple[Ready, ...]]:
+    """Return the ready endpoints of each Service by its key, from Endpoints objects.
+
+    Args:
+        endpoints: The objects.
+        nodes: The nodes' addresses, by name.
+
+    """
+    found = {}
+    for one in endpoints:
+        found[key(one)] = tuple(
+            Ready(IPAddress(address["ip"]), subset["ports"][0]["port"], nodes[address["nodeName"]])
+            for subset in one.get("subsets") or ()
+            for address in subset.get("addresses") or ()
+            if address.get("nodeName") in nodes and subset.get("ports")
+        )
+    return found
+
+
 def status(service: Service, address: IPAddress, balancer: LoadBalancer) -> dict[str, str]:
     """Return the entry for `status.loadBalancer.ingress`, in the form that the annotation or the balancer declares."""
     wanted = BalancerStatus(annotation(service, STATUS_ANNOTATION) or balancer.status)
     if wanted is BalancerStatus.HOSTNAME:
         return {"hostname": hostname(service["metadata"]["name"])}
     return {"ip": str(address)} | ({"ipMode": "Proxy"} if wanted is BalancerStatus.PROXY else {})
-
-
-def ruleset(made: Iterable[ForwardingRule], balancer: LoadBalancer, external: IPNetwork) -> str:
-    """Return the whole nft table, which one transaction replaces.
-
-    An empty pool has no DNAT rule: the address is local to the balancer without a listener, so connections are refused.
-    With `empty_pool: drop` they are dropped.
-
-    Args:
-        made: The forwarding rules.
-        balancer: The topology's.
-        external: The externalIPs, which are forwarded untranslated.
-
-    """
-    made = tuple(made)
-    chosen = [f"    {rule}" for one in made for rule in _dnat_rules(one, excludes=balancer.excludes_source)]
-    dropped = [f"    {rule}" for one in made for rule in _drop_rules(one, balancer)]
-    return "\n".join(
-        [
-            f"table ip {TABLE}",
-            f"delete table ip {TABLE}",
-            f"table ip {TABLE} {{",
-            "  chain prerouting {\n    type nat hook prerouting priority dstnat;",
-            *chosen,
-            "  }",
-            "  chain postrouting {\n    type nat hook postrouting priority srcnat;",
-            *(f"    {rule}" for rule in _masquerades(balancer, external)),
-            "  }",
-            "  chain input {\n    type filter hook input priority filter;",
-            *dropped,
-            "  }",
-            "}\n",
-        ]
-    )
-
-
-def _masquerades(balancer: LoadBalancer, external: IPNetwork) -> list[str]:
-    if not balancer.keeps_client:
-        return ["ct status dnat masquerade"]
-    if not balancer.masquerade_inside:
-        return []
-    inside = 'iifname "in0" oifname "in0"'
-    return [f"{inside} ct status dnat masquerade", f"{inside} ip daddr {external} masquerade"]
-
-
-def _dnat_rules(one: ForwardingRule, *, excludes: bool) -> Iterator[str]:
-    """Yield the DNAT rules of a forwarding rule. `excludes`: a client in the pool is never sent to itself."""
-    if one.own_port:
-        yield f"{one.match} redirect to :{one.own_port}"
-    for client in one.pool if excludes else ():
-        others = tuple(node for node in one.pool if node != client)
-        leads = f"dnat to {_random_member(others)} : {one.node_port}" if others else "accept"
-        yield f"ip saddr {client} {one.match} {leads}"
-    if one.pool:
-        yield f"{one.match} dnat to {_random_member(one.pool)} : {one.node_port}"
-
-
-def _drop_rules(one: ForwardingRule, balancer: LoadBalancer) -> Iterator[str]:
-    """Yield the rules that drop packets without a target, if the balancer drops them instead of refusing."""
-    if balancer.empty_pool is not EmptyPool.DROP or one.own_port:
-        return
-    if not one.pool:
-        yield f"{one.match} drop"
-    elif balancer.excludes_source and len(one.pool) == 1:
-        yield f"ip saddr {one.pool[0]} {one.match} drop"
-
-
-def _random_member(pool: tuple[IPAddress, ...]) -> str:
-    members = ", ".join(f"{number} : {address}" for number, address in enumerate(pool))
-    return f"numgen inc mod {len(pool)} map {{ {members} }}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from topologies.cluster.lb_targets import ANNOTATION
+from topologies.cluster.lb_targets import ANNOTATION, to_annotation
 from topologies.cluster.manifests import ADDRESS_ANNOTATION
 from topologies.common.subprocesses import ProcessError, run, spawn
 from topologies.common.threads import map_all
@@ -25,8 +25,11 @@ from topologies.lab import mounts
 from topologies.lab.control_plane.api import Api, ApiError
 from topologies.lab.control_plane.kubeconfigs import token
 from topologies.lab.load_balancer import config
+from topologies.lab.load_balancer.announcements import Routes, announced, cluster_ips
+from topologies.lab.load_balancer.ruleset import is_routed, ruleset
 from topologies.lab.network import plan
 from topologies.lab.state import State, read
+from topologies.schema.enums import AddressIs, ArrivesAt, EmptyPool
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
@@ -62,7 +65,7 @@ class Controller:
     api: Api
     rules: str = ""
     own: set[IPAddress] = field(default_factory=set)
-    routed: set[IPAddress] = field(default_factory=set)
+    routed: Routes = field(default_factory=dict)
     checks: Checks = field(default_factory=Checks)
 
     def sync(self) -> None:
@@ -75,30 +78,65 @@ class Controller:
         """
         services = self.api.get("/api/v1/services")["items"]
         network = plan.balanced(self.topology)
-        there = self.topology.load_balancer.exists
-        given = config.assign(services, network) if there else {}
-        self.hold(set(given.values()))
-        self.route(config.external_ips(services, plan.routed_to_balancer(self.topology)))
-        pools = self.program(services, given)
+        balancer, targets = self.topology.load_balancer, self.find_targets(services)
+        if balancer.address_is is AddressIs.NODE:
+            self.announce_nodes(services, targets)
+            return
+        given = config.assign(services, network) if balancer.exists else {}
+        made = config.frontends(services, given, targets, balancer)
+        self.hold(set() if is_routed(balancer) else set(given.values()))
+        external = config.external_ips(services, plan.routed_to_balancer(self.topology))
+        self.route(
+            {
+                **dict.fromkeys(external, targets.nodes[:1]),
+                **announced(made, targets, balancer),
+                **cluster_ips(services, targets, balancer),
+            }
+        )
+        self.program(made)
+        pools = config.pools(services, given, made, {node.address: node.api_name for node in self.topology.nodes})
         for service in services:
-            self.write_status(service, given.get(config.key(service)))
+            address = given.get(config.key(service))
+            self.write_status(service, address, [config.status(service, address, balancer)] if address else [])
             self.write_pool(service, pools.get(config.key(service)))
 
-    def program(self, services: list[config.Service], given: dict[str, IPAddress]) -> dict[str, str]:
-        """Replace the rules if they changed. Return the pool of every Service, for its annotation."""
-        nodes, balancer = tuple(node.address for node in self.topology.nodes), self.topology.load_balancer
+    def find_targets(self, services: list[config.Service]) -> config.Targets:
+        """Return the nodes and endpoints, with the nodes' health as of now."""
+        balancer, nodes = self.topology.load_balancer, tuple(node.address for node in self.topology.nodes)
         ports = {one["spec"]["healthCheckNodePort"] for one in services if one["spec"].get("healthCheckNodePort")}
         asked = [(node, port) for port in ports for node in nodes]
         answers = dict(zip(asked, map_all(lambda check: check_health(*check), asked, at_once=16), strict=True))
         health = {check: self.checks.state(check, answer) for check, answer in answers.items()}
-        made = config.frontends(services, given, nodes, lambda node, port: health[node, port], balancer)
-        rules = config.ruleset(made, balancer, plan.routed_to_balancer(self.topology))
+        leader = self.topology.node(balancer.leader).address if balancer.leader else None
+        return config.Targets(nodes, lambda node, port: health[node, port], leader, self.find_ready())
+
+    def find_ready(self) -> dict[str, tuple[config.Ready, ...]]:
+        """Return the ready endpoints of each Service, if the balancer needs them."""
+        balancer = self.topology.load_balancer
+        needed = balancer.arrives_at is ArrivesAt.POD or balancer.empty_pool is EmptyPool.WITHDRAW
+        if not needed and not balancer.advertises_cluster_ips:
+            return {}
+        nodes = {node.api_name: node.address for node in self.topology.nodes}
+        return config.ready_endpoints(self.api.get("/api/v1/endpoints")["items"], nodes)
+
+    def announce_nodes(self, services: list[config.Service], targets: config.Targets) -> None:
+        """Write the nodes' own addresses to the status of each Service of type LoadBalancer (k3s ServiceLB)."""
+        balancer, pool = self.topology.load_balancer, self.topology.load_balancer.addresses
+        names = {node.address: node.api_name for node in self.topology.nodes}
+        for service in filter(config.is_balanced, services):
+            healthy = config.list_healthy(service, targets, balancer)
+            own = [address for address in healthy if pool is None or address in pool]
+            self.write_status(service, None, [{"ip": str(address)} for address in own])
+            self.write_pool(service, to_annotation(names[address] for address in healthy))
+
+    def program(self, made: list[config.ForwardingRule]) -> None:
+        """Replace the rules if they changed."""
+        nodes = [(node.address, (plan.pod_cidr(self.topology, node),)) for node in self.topology.nodes]
+        rules = ruleset(made, self.topology.load_balancer, plan.routed_to_balancer(self.topology), nodes)
         if rules != self.rules:
             run(["nft", "-f", "-"], stdin=rules)
             self.rules = rules
             print(rules, flush=True)
-        names = {node.address: node.api_name for node in self.topology.nodes}
-        return config.pools(services, given, made, names)
 
     def hold(self, wanted: set[IPAddress]) -> None:
         """Make the load-balanced addresses local to the host, so that undeclared ports are refused."""
@@ -108,18 +146,22 @@ class Controller:
             run(["ip", "address", "delete", f"{address}/32", "dev", "lo"])
         self.own = wanted
 
-    def route(self, wanted: set[IPAddress]) -> None:
-        """Route externalIPs to the first node, untranslated: its kube-proxy handles them."""
-        for address in wanted - self.routed:
-            run(["ip", "route", "replace", f"{address}/32", "via", str(self.topology.nodes[0].address)])
-        for address in self.routed - wanted:
+    def route(self, wanted: Routes) -> None:
+        """Route externalIPs to the first node and announced addresses to their nodes, untranslated.
+
+        The nodes' kube-proxies handle them.
+        """
+        for address, nodes in wanted.items():
+            if self.routed.get(address) != nodes:
+                hops = [word for node in nodes for word in ("nexthop", "via", str(node))]
+                run(["ip", "route", "replace", f"{address}/32", *hops])
+        for address in self.routed.keys() - wanted.keys():
             run(["ip", "route", "delete", f"{address}/32"])
         self.routed = wanted
 
-    def write_status(self, service: config.Service, address: IPAddress | None) -> None:
+    def write_status(self, service: config.Service, address: IPAddress | None, wanted: list[dict[str, str]]) -> None:
         """Write the status if it changed; with a hostname in it, also the address as an annotation."""
         reported = config.ingress(service)
-        wanted = [config.status(service, address, self.topology.load_balancer)] if address else []
         if _is_reported(reported, wanted) or "deletionTimestamp" in service["metadata"]:
             return
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from topologies.schema.enums import ArrivesAt, OtherPorts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -37,7 +39,8 @@ def public_addresses(topology: Topology) -> str:
 def source_checks(topology: Topology, ports: dict[str, str]) -> str:
     """Return the source check of the nodes' switch; an empty string unless the topology declares `anti_spoof`.
 
-    A node may send from its own address and, on a network without tunnels, from its pods' addresses.
+    A node may send from its own address and, on a network without tunnels, from its pods' addresses. A network
+    whose own load balancer sends packets to nodes unchanged admits its addresses too.
 
     Args:
         topology: The lab's.
@@ -47,10 +50,14 @@ def source_checks(topology: Topology, ports: dict[str, str]) -> str:
     if not topology.cni.anti_spoof:
         return ""
     rules = []
+    balancer = topology.load_balancer
+    unchanged = balancer.arrives_at is ArrivesAt.ADDRESS and balancer.other_ports is not OtherPorts.NODES
+    admitted = [balancer.addresses] if unchanged and balancer.addresses else []
     for node in topology.nodes:
         own = [str(node.address)]
         if not topology.cni.overlaid and node.pod_cidr:
             own.append(str(node.pod_cidr))
+        own += [str(one) for one in admitted]
         rules.append(f'iifname "{ports[node.name]}" ether type ip ip saddr != {{ {", ".join(own)} }} drop')
     return _table("bridge", _chain("prerouting", "type filter hook prerouting priority filter;", rules))
 

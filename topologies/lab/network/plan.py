@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from topologies.common.addresses import IPAddress, IPInterface, IPNetwork
 from topologies.lab.network import nat
-from topologies.schema.enums import PodRoutes
+from topologies.schema.enums import ArrivesAt, PodRoutes
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Node, Topology
@@ -29,6 +29,7 @@ OUTSIDE = "outside"  # the bridge of the external hosts
 TRANSIT = IPNetwork("198.18.2.0/30")
 BALANCED = IPNetwork("198.18.100.0/24")
 EVERYWHERE = IPNetwork("0.0.0.0/0")
+HASH_PORTS = ("ipv4/fib_multipath_hash_policy", "1")  # of several next hops, one for each connection
 VXLAN_PORT = 8472
 ETHERNET_MTU = 1500
 VXLAN_MTU = 1450
@@ -99,7 +100,8 @@ def node_network(topology: Topology) -> IPNetwork:
 def layer3(topology: Topology) -> bool:
     """Return whether a node reaches even its neighbours through the gateway only, as in a VPC."""
     balancer = topology.load_balancer
-    keeps = balancer.exists and balancer.keeps_client and not balancer.masquerade_inside
+    translates = balancer.exists and balancer.arrives_at is not ArrivesAt.ADDRESS
+    keeps = translates and balancer.keeps_client and not balancer.masquerade_inside
     return keeps or topology.cni.pod_routes is PodRoutes.NETWORK
 
 
@@ -243,7 +245,7 @@ def _balancer(topology: Topology) -> Host:
         BALANCER,
         tuple(legs),
         (Route(EVERYWHERE, TRANSIT[1]), *pods, *ours),
-        (("ipv4/ip_forward", "1"), *_quiet(), *_loose(), *_icmp(topology)),
+        (("ipv4/ip_forward", "1"), HASH_PORTS, *_quiet(), *_loose(), *_icmp(topology)),
     )
 
 
@@ -261,6 +263,8 @@ def _router(topology: Topology) -> Host:
     inwards = [node_network(topology), routed_to_balancer(topology)]
     if second := next((node.secondary_address for node in topology.nodes if node.secondary_address), None):
         inwards.append(IPNetwork((second, 24), strict=False))
+    if topology.load_balancer.advertises_cluster_ips:
+        inwards.append(topology.service_cidr)
     if topology.external_routes_to_pods:
         inwards.append(topology.cni.pod_cidr)
     return Host(

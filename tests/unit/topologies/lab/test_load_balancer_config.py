@@ -7,6 +7,7 @@ import pytest
 
 from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
 from topologies.lab.load_balancer import config
+from topologies.lab.load_balancer.ruleset import ruleset
 from topologies.schema.enums import AnnouncedBy, EmptyPool, LoadBalancerKind
 from topologies.schema.topology import Listener, LoadBalancer
 
@@ -39,12 +40,12 @@ def made(
     healthy: Callable[[IPv4Address, int], bool] = always,
     balancer: LoadBalancer = INLINE,
 ) -> list[config.ForwardingRule]:
-    return config.frontends(services, config.assign(services, NETWORK), NODES, healthy, balancer)
+    return config.frontends(services, config.assign(services, NETWORK), config.Targets(NODES, healthy), balancer)
 
 
 def rules(*services: dict[str, Any], **how: object) -> str:
     balancer = INLINE.model_copy(update=how)
-    return config.ruleset(made(*services, balancer=balancer), balancer, EXTERNAL)
+    return ruleset(made(*services, balancer=balancer), balancer, EXTERNAL)
 
 
 def test_addresses_are_given_in_order_of_age() -> None:
@@ -118,7 +119,7 @@ def test_a_client_that_is_the_only_backend_gets_nobody() -> None:
     local = service("one", externalTrafficPolicy="Local", healthCheckNodePort=32000)
     only = made(local, healthy=lambda node, _: node == NODES[0])
     silent = INLINE.model_copy(update={"excludes_source": True, "empty_pool": EmptyPool.DROP})
-    text = config.ruleset(only, silent, EXTERNAL)
+    text = ruleset(only, silent, EXTERNAL)
 
     assert "ip saddr 198.18.1.11 ip daddr 198.18.100.1 tcp dport 80 accept" in text
     assert "ip saddr 198.18.1.11 ip daddr 198.18.100.1 tcp dport 80 drop" in text
@@ -128,8 +129,8 @@ def test_an_empty_pool_is_refused_by_the_host_itself_or_dropped_if_declared() ->
     local = service("one", externalTrafficPolicy="Local", healthCheckNodePort=32000)
     empty = made(local, healthy=lambda *_: False)
 
-    assert "198.18.100.1" not in config.ruleset(empty, INLINE, EXTERNAL)
-    assert "ip daddr 198.18.100.1 tcp dport 80 drop" in config.ruleset(
+    assert "198.18.100.1" not in ruleset(empty, INLINE, EXTERNAL)
+    assert "ip daddr 198.18.100.1 tcp dport 80 drop" in ruleset(
         empty, INLINE.model_copy(update={"empty_pool": EmptyPool.DROP}), EXTERNAL
     )
 
@@ -178,7 +179,7 @@ def test_listeners_of_no_service_answer_themselves_or_lead_to_one() -> None:
         Listener(name="taken", port=80),
     )
     balancer = INLINE.model_copy(update={"listeners": listeners})
-    text = config.ruleset(made(service("one"), balancer=balancer), balancer, EXTERNAL)
+    text = ruleset(made(service("one"), balancer=balancer), balancer, EXTERNAL)
 
     assert "tcp dport 443 redirect to :20001" in text
     assert "tcp dport 30001-30005 dnat to numgen inc mod 2" in text
