@@ -131,7 +131,7 @@ def _has_affinity(conn: Connection, rules: tuple[str, ...]) -> bool:
     that sends packets past kube-proxy.
     """
     several = len(conn.cluster.topology.nodes) > 1 and conn.environment.announced_by is not AnnouncedBy.LEADER
-    in_turn = several and {to_node_ports.id, to_announcing_nodes.id} & {*rules}
+    in_turn = several and not {to_node_ports.id, to_announcing_nodes.id}.isdisjoint(rules)
     in_turn = in_turn or to_pods.id in rules
     return conn.state.sticky and conn.declared and conn.kind is not FrontendKind.ENDPOINT and not in_turn
 
