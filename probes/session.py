@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from probes.asking import runner, schedule
-from probes.lifecycle import host_names, preflight, settling, stability
+from probes.lifecycle import host_names, host_ports, preflight, settling, stability
 from probes.observation import Attempt, Observation
 from topologies.cluster import client as clusters
 from topologies.cluster.api import again
+from topologies.cluster.pods import read_policies
 from topologies.cluster.run_namespaces import PREFIX, Lease
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import Snapshot, declared
@@ -138,7 +139,8 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     cluster, options, progress = live.cluster, live.options, live.progress
     earlier = settling.take_turn(cluster, lease, options.settle_timeout, progress)
     cluster.deploy()
-    pods, lost = settling.wait_for_pods(cluster, options.settle_timeout, progress)
+    pods, lost = host_ports.wait_at_free_ports(cluster, options.settle_timeout, progress)
+    read_policies(cluster)
     running = cluster.snapshot()
     nodes = _check_nodes(cluster, running, options, progress)
     lost |= shortfalls(live.topology, running).pods
@@ -150,7 +152,7 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     reasons = shortfalls(live.topology, snapshot).reasons
     for reason in reasons:
         progress(f"NOT TESTED: {reason}")
-    notes = (*real.notes, *nodes.notes, *earlier, *pods, *unread, *late, *reasons)
+    notes = (*real.notes, *nodes.notes, *earlier, *pods, *unread, *late, *reasons, *cluster.notes)
     return Answers(snapshot, {}, {}, {**real.versions, **nodes.versions}, notes)
 
 

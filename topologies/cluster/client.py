@@ -13,12 +13,14 @@ from topologies.cluster import library, manifests
 from topologies.cluster.api import API_TIMEOUT, CONFLICT, FORBIDDEN, ClusterError, call, connect, core, reading
 from topologies.cluster.api_objects import ipv4, pod_address, pod_status, service_state
 from topologies.cluster.lb_targets import TargetPool, read_annotation
+from topologies.cluster.pods import create_pods
 from topologies.cluster.run_namespaces import RunNamespace, delete, owner, run_namespaces
 from topologies.cluster_state.api_fields import ApiList, ApiObject, get_metadata, get_name, get_spec, require
 from topologies.cluster_state.pod_states import PodState, classify
 from topologies.cluster_state.real_cluster import RealCluster, read_node
+from topologies.cluster_state.refusals import recognise
 from topologies.cluster_state.shortfalls import shortfalls
-from topologies.cluster_state.snapshot import Endpoint, Snapshot
+from topologies.cluster_state.snapshot import Endpoint, PodStatus, Snapshot
 from topologies.common.threads import map_all
 from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import pause
@@ -44,7 +46,8 @@ REMOVE_TIMEOUT = (TIMEOUTS.remove_connect_s, TIMEOUTS.remove_answer_s)
 class Cluster:
     """A connection to one API server and the namespace of one run.
 
-    `uid`: of the namespace that this run created, once it is known; `asked_for`: it has been asked for.
+    `uid`: of the namespace that this run created, once it is known; `asked_for`: it has been asked for. By pod: `ports`
+    of backends whose declared port is taken; why admission `refused` it; why a policy `restricted` it.
     """
 
     api: client.ApiClient
@@ -54,6 +57,10 @@ class Cluster:
     uid: str = field(default="", init=False)
     asked_for: bool = field(default=False, init=False)
     created: dt.datetime | None = field(default=None, init=False)
+    ports: dict[str, int] = field(default_factory=dict, init=False)
+    refused: dict[str, str] = field(default_factory=dict, init=False)
+    restricted: dict[str, str] = field(default_factory=dict, init=False)
+    notes: list[str] = field(default_factory=list, init=False)
 
     @property
     def timeout(self) -> tuple[float, float]:
@@ -72,7 +79,7 @@ class Cluster:
         self.asked_for = True
         made = manifests.namespace(self.namespace, self.run, owner())
         try:
-            found = self._call("create Namespace", self.core.create_namespace, made)
+            found = self.call("create Namespace", self.core.create_namespace, made)
         except ClusterError as error:
             self.asked_for = error.status is None  # refused: nothing was created
             if error.status == CONFLICT:
@@ -88,18 +95,15 @@ class Cluster:
     def deploy(self) -> None:
         """Create the namespace, unless it is claimed, and the pods; ClusterError names the object that was refused."""
         self.claim()
-        for pod in manifests.pods(self.topology, self.run):
-            name = pod["metadata"]["name"]
-            self._create(f"Pod {name}", self.core.create_namespaced_pod, self.namespace, pod)
+        create_pods(self)
 
     def serve(self) -> None:
         """Create the Services; ClusterError as in `deploy`.
 
         Best when the pods are Ready: each endpoint that comes later costs every kube-proxy another round.
         """
-        for service in manifests.services(self.topology, self.run):
-            name = service["metadata"]["name"]
-            self._create(f"Service {name}", self.core.create_namespaced_service, self.namespace, service)
+        for service in manifests.services(self.topology, self.run, self.ports):
+            self.create(f"Service {service['metadata']['name']}", self.core.create_namespaced_service, service)
 
     def remove(self) -> None:
         """Delete the namespace that this run created and all in it; nothing where it created none.
@@ -161,16 +165,20 @@ class Cluster:
         return self.created is None or other.place < (self.created, self.namespace)
 
     def _pods_of(self, other: RunNamespace) -> list[client.V1Pod]:
-        return self._items(f"list Pods of {other.name}", self.core.list_namespaced_pod, other.name)
+        return self.items(f"list Pods of {other.name}", self.core.list_namespaced_pod, other.name)
 
     def _services_of(self, other: RunNamespace) -> list[client.V1Service]:
-        return self._items(f"list Services of {other.name}", self.core.list_namespaced_service, other.name)
+        return self.items(f"list Services of {other.name}", self.core.list_namespaced_service, other.name)
 
     def pods(self) -> list[PodState]:
         """Return the state of every pod of the run that the API lists."""
-        listed = self._items("list Pods", self.core.list_namespaced_pod, self.namespace)
+        listed = self.listed_pods()
         with reading("list Pods"):
             return [classify(pod) for pod in listed]
+
+    def listed_pods(self) -> list[client.V1Pod]:
+        """Return the pods of the run's namespace."""
+        return self.items("list Pods", self.core.list_namespaced_pod, self.namespace)
 
     def running(self) -> str:
         """Return an empty string when every pod is Ready or will never be, else which are on their way.
@@ -182,7 +190,7 @@ class Cluster:
         states = self.pods()
         if fatal := [state for state in states if state.fatal]:
             more = f" (and {len(fatal) - 1} more pods)" if len(fatal) > 1 else ""
-            message = f"{fatal[0]}{more}"
+            message = f"{fatal[0]}{more}{fatal[0].hint and f'. {fatal[0].hint}'}"
             raise ClusterError(message)
         waited = [state for state in states if not state.ready and not state.terminal]
         return "; ".join(map(str, waited)) if states else "no pod is listed"
@@ -197,22 +205,30 @@ class Cluster:
     def snapshot(self) -> Snapshot:
         """Return what the API reports now about the run's pods, Services and endpoints; IPv4 addresses only."""
         endpoints = self._endpoints()
-        listed = self._items("list Pods", self.core.list_namespaced_pod, self.namespace)
-        services = self._items("list Services", self.core.list_namespaced_service, self.namespace)
+        listed = self.listed_pods()
+        services = self.items("list Services", self.core.list_namespaced_service, self.namespace)
         with reading(f"list Pods and Services in {self.namespace}"):
             pods = {get_name(pod): address for pod in listed if (address := pod_address(pod))}
             statuses = {get_name(pod): pod_status(pod, self.topology.node_name_of) for pod in listed}
             states = {get_name(one): service_state(one, *endpoints.get(get_name(one), ((), ()))) for one in services}
         declared = [service.name for service in self.topology.workload.services]
         ordered = {name: states[name] for name in declared if name in states}
-        return Snapshot(pods=pods, services=ordered, taken_at=dt.datetime.now(dt.UTC).isoformat(), statuses=statuses)
+        refused = {name: PodStatus(not_ready=reason) for name, reason in self.refused.items()}
+        return Snapshot(
+            pods=pods,
+            services=ordered,
+            taken_at=dt.datetime.now(dt.UTC).isoformat(),
+            statuses={**statuses, **refused},
+            ports=dict(self.ports),
+            restricted=dict(self.restricted),
+        )
 
     def _endpoints(self) -> dict[str, tuple[tuple[Endpoint, ...], tuple[str, ...]]]:
         """Return each Service's endpoints, and the ready addresses among them that are no echo pod's.
 
         From Endpoints, which every version from 1.20 to 1.36 serves, so one code path for all.
         """
-        listed = self._items("list Endpoints", self.core.list_namespaced_endpoints, self.namespace)
+        listed = self.items("list Endpoints", self.core.list_namespaced_endpoints, self.namespace)
         with reading(f"list Endpoints in {self.namespace}"):
             return {get_name(item): (self._entries(item), self._others_of(item)) for item in listed}
 
@@ -245,7 +261,7 @@ class Cluster:
     def expose(self, service: dict[str, Any]) -> int:
         """Create a Service of type NodePort; its port."""
         name = service["metadata"]["name"]
-        made = self._create(f"Service {name}", self.core.create_namespaced_service, self.namespace, service)
+        made = self.create(f"Service {name}", self.core.create_namespaced_service, service)
         with reading(f"create Service {name}"):
             return require(require(get_spec(made).ports, "spec.ports")[0].node_port, "spec.ports[0].nodePort")
 
@@ -254,7 +270,7 @@ class Cluster:
 
         Health is asked through the API server; a node that does not answer so is not healthy.
         """
-        listed = self._items("list Services", self.core.list_namespaced_service, self.namespace)
+        listed = self.items("list Services", self.core.list_namespaced_service, self.namespace)
         balanced = [one for one in listed if get_spec(one).type == ServiceType.LOAD_BALANCER]
         with reading("list Services"):
             return tuple(map_all(self._pool, sorted(balanced, key=lambda one: str(get_metadata(one).name)), at_once=8))
@@ -275,7 +291,7 @@ class Cluster:
         """
         ask = self.core.connect_get_node_proxy_with_path
         try:
-            self._call(
+            self.call(
                 f"health check of {node}:{port}",
                 ask,
                 f"{self.topology.node(node).api_name}:{port}",
@@ -321,22 +337,33 @@ class Cluster:
             unread.append(str(error))
             return None
 
-    def _create(self, what: str, function: Callable[..., Item], *arguments: object) -> Item:
-        """Return the object that the API has created; it has a name."""
-        made = self._call(f"create {what}", function, *arguments)
+    def create(self, what: str, function: Callable[..., Item], manifest: dict[str, Any]) -> Item:
+        """Create an object in the run's namespace and return it; it has a name.
+
+        Raises:
+            ClusterError: It was refused; the message names what refused it, if that is known.
+
+        """
+        try:
+            made = self.call(f"create {what}", function, self.namespace, manifest)
+        except ClusterError as error:
+            if refusal := recognise(str(error)):
+                message = f"{error}. {refusal}"
+                raise ClusterError(message, error.status) from error
+            raise
         with reading(f"create {what}"):
             if not get_metadata(made).name:
                 message = "it has no name"
                 raise ValueError(message)
         return made
 
-    def _items(self, what: str, function: Callable[..., ApiList[Item]], *arguments: object) -> list[Item]:
+    def items(self, what: str, function: Callable[..., ApiList[Item]], *arguments: object) -> list[Item]:
         """Return the objects of a list that the API answered; each has a name."""
-        listed = self._call(what, function, *arguments)
+        listed = self.call(what, function, *arguments)
         with reading(what):
             return [item for item in listed.items if get_metadata(item).name]
 
-    def _call(
+    def call(
         self,
         what: str,
         function: Callable[..., Result],
@@ -344,5 +371,6 @@ class Cluster:
         timeout: tuple[float, float] | None = None,
         **options: object,
     ) -> Result:
+        """Call one method of the API as `api.call` does; `what` gets the namespace."""
         what = f"{what} in {self.namespace}"
         return call(self.api, what, function, *arguments, timeout=timeout or self.timeout, **options)

@@ -6,8 +6,12 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from topologies.schema.enums import ServiceType, TrafficPolicy, VantageKind
+from topologies.schema.pods import NO_INJECTION, NO_INJECTION_NOTES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from topologies.schema.pods import Toleration
     from topologies.schema.topology import Backend, Service, Topology, Vantage
 
 Manifest = dict[str, Any]
@@ -20,7 +24,7 @@ SHARES_ANNOTATION = "hairpin.local/shares-address-of"  # on a Service: another's
 ADDRESS_ANNOTATION = "hairpin.local/load-balancer-address"  # written by the balancer beside a hostname
 OWNER_ANNOTATION = "hairpin.local/owner"  # on a Namespace: user, host and pid of its run
 LEASE = "run"  # the name of the Lease that a run renews in its namespace
-NOBODY = 65534
+CONTAINER = "agnhost"  # the name of the one container of each pod
 
 
 def namespace(name: str, run: str, owner: str = "") -> Manifest:
@@ -43,21 +47,33 @@ def micro_time() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def pods(topology: Topology, run: str) -> list[Manifest]:
-    """Echo pods first, then the probers of every pod and node vantage."""
-    echoes = [_echo(topology, backend, run) for backend in topology.workload.backends]
+def pods(topology: Topology, run: str, ports: Mapping[str, int] | None = None) -> list[Manifest]:
+    """Return echo pods first, then the probers of every pod and node vantage.
+
+    Args:
+        topology: The declared cluster.
+        run: The id of the run.
+        ports: The ports of backends that have another than declared, by name.
+
+    """
+    given = ports or {}
+    echoes = [_echo(topology, one, run, given.get(one.name, one.port)) for one in topology.workload.backends]
     kinds = {VantageKind.POD, VantageKind.NODE}
     return echoes + [_prober(topology, vantage, run) for vantage in topology.workload.vantages if vantage.kind in kinds]
 
 
-def services(topology: Topology, run: str) -> list[Manifest]:
-    """Return the Services, in declared order."""
-    return [_service(service, topology, run) for service in topology.workload.services]
+def services(topology: Topology, run: str, ports: Mapping[str, int] | None = None) -> list[Manifest]:
+    """Return the Services, in declared order. `ports`: as in `pods`."""
+    return [_service(service, topology, run, ports or {}) for service in topology.workload.services]
 
 
-def mark(backend: Backend, run: str, number: int) -> Manifest:
-    """Return a NodePort Service of that backend's app, created after all others (`proxy_barrier.py`)."""
-    spec = {"type": "NodePort", "selector": {APP_LABEL: backend.app}, "ports": [{"port": backend.port}]}
+def mark(backend: Backend, run: str, number: int, port: int | None = None) -> Manifest:
+    """Return a NodePort Service of that backend's app, created after all others (`proxy_barrier.py`).
+
+    `port`: the port that the backend has, if it is not the declared one.
+    """
+    ports = [{"port": port or backend.port}]
+    spec = {"type": "NodePort", "selector": {APP_LABEL: backend.app}, "ports": ports}
     metadata = {"name": f"settled-{number}", "labels": _labels(run)}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
@@ -71,14 +87,14 @@ def _labels(run: str) -> dict[str, str]:
 SAID_APART = ["sh", "-c", 'exec /agnhost "$0" "$@" 2>/dev/termination-log']
 
 
-def _echo(topology: Topology, backend: Backend, run: str) -> Manifest:
-    arguments = ["netexec", f"--http-port={backend.port}", f"--udp-port={backend.port + 1}"]
-    probe = {"httpGet": {"path": "/healthz", "port": backend.port}, "periodSeconds": 1, "failureThreshold": 30}
+def _echo(topology: Topology, backend: Backend, run: str, port: int) -> Manifest:
+    arguments = ["netexec", f"--http-port={port}", f"--udp-port={port + 1}"]
+    probe = {"httpGet": {"path": "/healthz", "port": port}, "periodSeconds": 1, "failureThreshold": 30}
     container = _container(topology, arguments) | {"command": SAID_APART, "readinessProbe": probe}
     if backend.host_network:
-        container |= {"ports": _host_ports(backend.port)}
+        container |= {"ports": _host_ports(port)}
     node, labels = topology.node(backend.node).api_name, _labels(run) | {APP_LABEL: backend.app}
-    return _pod(backend.name, node, backend.host_network, container, labels)
+    return _pod(topology, backend.name, node, container, labels, host_network=backend.host_network)
 
 
 def _host_ports(port: int) -> list[Manifest]:
@@ -89,27 +105,33 @@ def _host_ports(port: int) -> list[Manifest]:
 def _prober(topology: Topology, vantage: Vantage, run: str) -> Manifest:
     labels = _labels(run) | {APP_LABEL: "prober"}
     node = topology.node(vantage.node).api_name if vantage.node else None
-    return _pod(vantage.name, node, vantage.on_host_network, _container(topology, ["pause"]), labels)
+    container = _container(topology, ["pause"])
+    return _pod(topology, vantage.name, node, container, labels, host_network=vantage.on_host_network)
 
 
 def _container(topology: Topology, arguments: list[str]) -> Manifest:
-    """One that Pod Security `restricted` admits."""
+    """Return a container that Pod Security `restricted` admits, within the declared resources."""
+    user, resources = topology.pods.run_as_user, topology.pods.resources
+    security: Manifest = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
     return {
-        "name": "agnhost",
+        "name": CONTAINER,
         "image": topology.images.agnhost,
         "imagePullPolicy": topology.images.pull_policy,
         "args": arguments,
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "runAsNonRoot": True,
-            "runAsUser": NOBODY,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "resources": {"requests": resources.requests, "limits": resources.limits},
+        "securityContext": security if user is None else {**security, "runAsUser": user},
     }
 
 
-def _pod(name: str, node: str | None, host_network: bool, container: Manifest, labels: dict[str, str]) -> Manifest:
+def _pod(  # noqa: PLR0913 - what distinguishes one pod of a run from another
+    topology: Topology, name: str, node: str | None, container: Manifest, labels: dict[str, str], *, host_network: bool
+) -> Manifest:
+    settings = topology.pods
     spec = {
         "nodeName": node,
         "hostNetwork": host_network,
@@ -117,14 +139,31 @@ def _pod(name: str, node: str | None, host_network: bool, container: Manifest, l
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 0,
-        "tolerations": [{"operator": "Exists"}],
+        "tolerations": [
+            one.model_dump(exclude_defaults=True) | {"operator": one.operator} for one in settings.tolerations
+        ],
         "containers": [container],
+        "serviceAccountName": settings.service_account,
+        "priorityClassName": settings.priority_class,
+        "runtimeClassName": settings.runtime_class,
+        "nodeSelector": settings.node_selector,
+        "imagePullSecrets": [{"name": secret} for secret in settings.image_pull_secrets],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+    given = {key: value for key, value in spec.items() if value not in (None, {}, [])}
+    metadata = {
+        "name": name,
+        "labels": {**NO_INJECTION, **settings.labels, **labels},
+        "annotations": {**NO_INJECTION_NOTES, **settings.annotations},
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": given}
 
 
-def _service(service: Service, topology: Topology, run: str) -> Manifest:
-    ports = {backend.port for backend in topology.backends_of(service)} or {service.port}
+def _toleration(one: Toleration) -> Manifest:
+    return {"operator": one.operator, **one.model_dump(exclude_defaults=True)}
+
+
+def _service(service: Service, topology: Topology, run: str, given: Mapping[str, int]) -> Manifest:
+    ports = {given.get(one.name, one.port) for one in topology.backends_of(service)} or {service.port}
     spec: Manifest = {
         "type": service.type.value,
         "selector": {APP_LABEL: service.app},

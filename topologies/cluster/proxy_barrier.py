@@ -69,7 +69,9 @@ class Settled:
         """Create the next mark, which no node has answered yet."""
         number = self.first + self.made
         self.made += 1
-        self.port = self.cluster.expose(manifests.mark(self.backends[0], self.cluster.run, number))
+        backend = self.backends[0]
+        made = manifests.mark(backend, self.cluster.run, number, self.cluster.ports.get(backend.name))
+        self.port = self.cluster.expose(made)
         self.late = self.nodes
 
     @property

@@ -56,4 +56,4 @@ def _endpoints(topology: Topology, service: Service, snapshot: Snapshot) -> list
     seen: dict[str, IPAddress] = {one.backend: one.address for one in snapshot.services[service.name].endpoints}
     addresses = {**seen, **snapshot.pods}
     backends = (backend for backend in topology.backends_of(service) if backend.name in addresses)
-    return [Endpoint.of(backend, addresses[backend.name]) for backend in backends]
+    return [Endpoint.of(backend, addresses[backend.name], snapshot.port_of(backend)) for backend in backends]

@@ -6,10 +6,12 @@ pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/eviction) and of the scheduler.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from topologies.cluster_state.api_fields import get_metadata, shorten
+from topologies.cluster_state.refusals import image_hint
 
 if TYPE_CHECKING:
     from kubernetes import client
@@ -40,7 +42,8 @@ NO_CONTAINER = frozenset(
     )
 )
 CRASHING = "CrashLoopBackOff"
-PORT_TAKEN = "NodePorts"  # kubelet's predicate: another pod of the node has the host port
+PORT_TAKEN = frozenset(("NodePorts", "PodFitsHostPorts"))  # kubelet's predicate: another pod has the host port
+NO_FREE_PORT = re.compile("free ports|address already in use", re.IGNORECASE)
 UNSCHEDULABLE = frozenset(("Unschedulable", "SchedulingGated"))
 
 
@@ -50,7 +53,8 @@ class PodState:
 
     `reason`: why it is not Ready, as one line; empty if it is. `terminal`: waiting does not make it Ready. `fatal`: no
     cell can be probed in this cluster as it is (the image, its configuration, the node's admission). A single crashed
-    or unready pod costs only the cells that need it.
+    or unready pod costs only the cells that need it. `port_taken`: something else on the node has its port.
+    `hint`: the next step, if it is known.
     """
 
     name: str
@@ -58,6 +62,8 @@ class PodState:
     reason: str = ""
     terminal: bool = False
     fatal: bool = False
+    port_taken: bool = False
+    hint: str = ""
 
     def __str__(self) -> str:
         return f"pod {self.name} is Ready" if self.ready else f"pod {self.name} is {self.reason}"
@@ -83,7 +89,9 @@ def _ended(name: str, status: client.V1PodStatus, containers: list[client.V1Cont
     """Return the state of a pod that will not run again: refused by kubelet, evicted, or all its containers ended."""
     reason = status.reason or next((_describe_end(one) for one in containers if _describe_end(one)), "no reason given")
     text = f"{status.phase} ({reason}{_colon(status.message)})"
-    return PodState(name, ready=False, reason=text, terminal=True, fatal=status.reason not in {None, PORT_TAKEN})
+    taken = status.reason in PORT_TAKEN
+    fatal = status.reason is not None and not taken
+    return PodState(name, ready=False, reason=text, terminal=True, fatal=fatal, port_taken=taken)
 
 
 def _stuck(
@@ -96,13 +104,15 @@ def _stuck(
     if reason in NO_IMAGE | NO_CONTAINER:
         image = f" for image {container.image}" if reason in NO_IMAGE and container.image else ""
         text = f"{status.phase} ({reason}{image}{_colon(message)})"
-        return PodState(name, ready=False, reason=text, terminal=True, fatal=True)
+        hint = image_hint(f"{reason} {message}") if image else ""
+        return PodState(name, ready=False, reason=text, terminal=True, fatal=True, hint=hint)
     # A hostNetwork pod that crashed on a taken port passes its readiness probe: the holder of the port answers it.
     restarted = bool(container.restart_count) and spec is not None and bool(spec.host_network)
     if reason == CRASHING or restarted:
         words = _describe_end(container) or shorten(message, MESSAGE_MAX)
         text = f"{CRASHING} ({words or 'no message'}; restarted {container.restart_count or 0} times)"
-        return PodState(name, ready=False, reason=text, terminal=True)
+        taken = NO_FREE_PORT.search(words) is not None
+        return PodState(name, ready=False, reason=text, terminal=True, port_taken=taken)
     return None
 
 
@@ -112,7 +122,8 @@ def _describe_waiting(
     for condition in status.conditions or []:
         if condition.type == "PodScheduled" and condition.status == "False" and condition.reason in UNSCHEDULABLE:
             text = f"Pending ({condition.reason}{_colon(condition.message)})"
-            return PodState(name, ready=False, reason=text, terminal=True, fatal=True)
+            taken = NO_FREE_PORT.search(condition.message or "") is not None
+            return PodState(name, ready=False, reason=text, terminal=True, fatal=not taken, port_taken=taken)
     for one in containers:
         if one.state and one.state.waiting:
             return PodState(name, ready=False, reason=f"{status.phase} ({_describe_reason(one.state.waiting)})")

@@ -93,7 +93,7 @@ def _endpoint(backend: Backend, entry: Endpoint | None, snapshot: Snapshot) -> s
     if entry is None or not entry.ready:
         return f"has no ready endpoint for backend {backend.name}"
     fields = (
-        ("port", backend.port, entry.port),
+        ("port", snapshot.port_of(backend), entry.port),
         ("node", backend.node, entry.node),
         ("address", snapshot.pods.get(backend.name, entry.address), entry.address),
     )

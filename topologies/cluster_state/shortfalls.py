@@ -105,6 +105,7 @@ def shortfalls(topology: Topology, snapshot: Snapshot) -> Shortfalls:
     pods = tuple(_pods(topology, snapshot))
     absent = {one.pod for one in pods}
     pods += tuple(Shortfall(why, pod=name) for name, why in shared_hostnames(topology, snapshot))
+    pods += tuple(Shortfall(why, pod=name) for name, why in snapshot.restricted.items())
     services = (
         one for service in topology.workload.services for one in of_service(topology, service, snapshot, absent)
     )

@@ -32,9 +32,9 @@ class Endpoint:
     terminating: bool = False
 
     @classmethod
-    def of(cls, backend: Backend, address: IPAddress) -> Self:
-        """Return the ready endpoint of a declared backend at this address."""
-        return cls(backend.name, address, backend.port, backend.node, backend.host_network)
+    def of(cls, backend: Backend, address: IPAddress, port: int | None = None) -> Self:
+        """Return the ready endpoint of a declared backend at this address. `port`: if it is not the declared one."""
+        return cls(backend.name, address, port or backend.port, backend.node, backend.host_network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ class Snapshot:
     """`pods`: every pod a vantage or backend runs in, by its vantage's or backend's name; `services` by name.
 
     `statuses` by the same names; empty in a snapshot that no API has given. `hostnames`: the host name that each
-    backend on the host network reports, as far as it was read.
+    backend on the host network reports, as far as it was read. `ports`: the ports of backends whose declared port was
+    taken on a node. `restricted`: why what a pod sends or gets may be dropped by a policy, by its name.
     """
 
     pods: dict[str, IPAddress]
@@ -101,6 +102,12 @@ class Snapshot:
     taken_at: str = ""
     statuses: dict[str, PodStatus] = field(default_factory=dict)
     hostnames: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    restricted: dict[str, str] = field(default_factory=dict)
+
+    def port_of(self, backend: Backend) -> int:
+        """Return the port at which a backend listens."""
+        return self.ports.get(backend.name, backend.port)
 
 
 def declared(topology: Topology) -> Snapshot:

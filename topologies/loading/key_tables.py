@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from topologies.loading.field_words import SchemaType, accepts, inside, is_list, model_of
 from topologies.schema import limits, load_balancer_presets, network_presets
+from topologies.schema.pods import PodSettings, Resources, Toleration
 from topologies.schema.topology import (
     Backend,
     Cni,
@@ -58,6 +59,7 @@ ALIAS = (
     "The node's name in cell ids and reports. `name` is then `metadata.name` only, see [Nodes](#nodes).",
 )
 BY_OTHERS = {
+    "tolerations": "`[{operator: Exists}]`",
     **dict.fromkeys(sorted({key for preset in network_presets.PRESETS.values() for key in preset.facts}), "by `kind`"),
     "workload": "the standard one",
 }
@@ -78,6 +80,9 @@ SECTIONS: tuple[tuple[str, type[Model]], ...] = (
     ("`workload.vantages[]`", Vantage),
     ("`deviations[]`", Deviation),
     ("`images`", Images),
+    ("`pods`", PodSettings),
+    ("`pods.resources`", Resources),
+    ("`pods.tolerations[]`", Toleration),
     ("`patience`", Patience),
     ("`lab`", LabSettings),
 )
@@ -161,6 +166,8 @@ def _format_default(value: object) -> str:
         return "none" if value is None else '""'
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {text}' for key, text in value.items())}}}"
     return "[]" if value == () else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -18,6 +18,7 @@ from topologies.schema.cni import Cni
 from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy, TrafficPolicy
 from topologies.schema.load_balancer import Listener, LoadBalancer
 from topologies.schema.network import External, Kernel, Model, Node, NodeCni, Proxy, Ssh
+from topologies.schema.pods import PodSettings
 from topologies.schema.scalars import (
     DNS_LABEL,
     Accepted,
@@ -164,6 +165,8 @@ class Topology(Model):
     """Known departures from the rules."""
     images: Images = Images()
     """The image of all pods."""
+    pods: PodSettings = PodSettings()
+    """Labels, resources and other settings of all pods."""
     patience: Patience = Patience()
     """Time limits."""
     lab: LabSettings | None = None

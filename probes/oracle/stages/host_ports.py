@@ -21,8 +21,9 @@ def host_listener(conn: Connection) -> Listener | None:
 
     It sees the source address with which the packet arrived.
     """
+    snapshot = conn.cluster.snapshot
     for backend in conn.cluster.topology.workload.backends:
-        if backend.host_network and backend.node == conn.packet.node and backend.port == conn.port:
+        if backend.host_network and backend.node == conn.packet.node and snapshot.port_of(backend) == conn.port:
             return Path(Outcome.OK, frozenset({conn.packet.source}), backend.name)
     return None
 

@@ -53,7 +53,7 @@ class Api:
     """The state of the fake cluster. `script`: `METHOD path` as a regular expression -> the answer in its place."""
 
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)  # by path
-    script: dict[str, Raw | Callable[[], Raw]] = field(default_factory=dict)
+    script: dict[str, Raw | Callable[[], Raw | None]] = field(default_factory=dict)
     deleted: list[tuple[str, str | None]] = field(default_factory=list)  # namespace, UID precondition
     calls: list[str] = field(default_factory=list)
     delay_s: float = 0.0
@@ -69,8 +69,9 @@ class Api:
         self.body = body
         time.sleep(self.delay_s)
         for pattern, scripted in self.script.items():
-            if re.fullmatch(pattern, f"{method} {path}"):
-                return scripted() if callable(scripted) else scripted
+            matches = re.fullmatch(pattern, f"{method} {path}")
+            if matches and (answer := scripted() if callable(scripted) else scripted):
+                return answer
         if path.endswith("/exec"):
             time.sleep(self.exec_delay_s)
             return status(403, "no exec here")

@@ -126,7 +126,9 @@ def test_a_refusal_is_the_apis_sentence_not_its_json(api: Api, cluster: Cluster)
     why = 'pods "web-a" is forbidden: exceeded quota: none, requested: pods=1, used: pods=0, limited: pods=0'
     api.script["POST .*/pods"] = status(403, why)
 
-    with pytest.raises(ClusterError, match=re.escape(f"403 Forbidden: {why}") + "$") as caught:
+    with pytest.raises(
+        ClusterError, match=re.escape(f"403 Forbidden: {why}. Refused by the ResourceQuota none.")
+    ) as caught:
         cluster.deploy()
     assert str(caught.value).startswith("create Pod web-a in hairpin-mine: ")
 

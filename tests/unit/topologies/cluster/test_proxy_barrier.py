@@ -25,6 +25,7 @@ class FakeCluster:
         self.topology = topology
         self.knows: dict[str, set[int]] = {node.name: set() for node in topology.nodes}
         self.made: list[dict[str, Any]] = []
+        self.ports: dict[str, int] = {}
 
     def expose(self, service: dict[str, Any]) -> int:
         self.made.append(service)

@@ -142,6 +142,7 @@ def test_a_host_network_pod_that_crashed_is_lost_although_the_holder_of_its_port
         ready=False,
         reason=f"CrashLoopBackOff ({LAST_WORDS}; restarted 2 times)",
         terminal=True,
+        port_taken=True,
     )
     assert classify(pod(status)).ready
 

@@ -57,7 +57,7 @@ def test_no_heading_is_there_twice() -> None:
 def test_every_example_of_the_page_loads() -> None:
     examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         assert parse(BASE + example, "topology.md").nodes
 
