@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 VERBS = {
     "predict": "what must come back, without any cluster",
     "diff": "which cells change, worst first",
+    "explain": "which change of the declaration explains the failed cells",
+    "infer": "which values of unknown facts fit a run's observations",
     "judge": "judge a run anew under a mended declaration",
     "claims": "vendors' documented tables as pages",
     "clean": "remove what killed runs left in a cluster",

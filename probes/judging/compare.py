@@ -82,18 +82,23 @@ class JudgedCell:
 
 def judge(case: JudgedCell, facet: Facet | None = None) -> Verdict:
     """Return the verdict on one facet, or with None on all of them together."""
+    return _verdict(case, facet, *find_result(case, facet))
+
+
+def find_result(case: JudgedCell, facet: Facet | None = None) -> tuple[Result, str]:
+    """Return the result and the headline of a verdict, without its account."""
     unforeseen = "" if case.expectation.paths else case.expectation.because
     if case.observation.trouble or unforeseen or not case.observation.attempts:
         trouble = case.observation.trouble or unforeseen or "no attempt was made"
-        return _verdict(case, facet, Result.INCONCLUSIVE, f"the cell could not be asked: {trouble}")
+        return Result.INCONCLUSIVE, f"the cell could not be asked: {trouble}"
     if not case.observation.counted:
-        return _verdict(case, facet, Result.INCONCLUSIVE, f"{OVERLOADED}: {case.observation.load}")
+        return Result.INCONCLUSIVE, f"{OVERLOADED}: {case.observation.load}"
     found = complaints(case, [facet] if facet else Facet)
     if not found:
-        return _verdict(case, facet, Result.PASS, "as expected")
+        return Result.PASS, "as expected"
     if case.limited and _rate_limited(case):
-        return _verdict(case, facet, Result.INCONCLUSIVE, RATE_LIMITED)
-    return _verdict(case, facet, Result.FAIL, "; ".join(found.values()))
+        return Result.INCONCLUSIVE, RATE_LIMITED
+    return Result.FAIL, "; ".join(found.values())
 
 
 def complaints(sample: Sample, facets: Iterable[Facet] = Facet) -> dict[Facet, str]:

@@ -1,0 +1,83 @@
+"""All single changes that are tried: every fact at every place, every known fault, every rule that decided."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from probes.diagnosis.change import FactChange
+from probes.diagnosis.faults import MissingEndpoint, NoMasquerade, NoRules, OtherPolicy
+from probes.diagnosis.network_faults import CutOff, LeftOutByBalancer, PodNetworkDown
+from probes.diagnosis.rule_change import RuleChanged
+from topologies.frontends import FrontendKind
+from topologies.schema import facts
+from topologies.schema.enums import LoadBalancerKind, ServiceType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from probes.diagnosis.change import Change
+    from probes.diagnosis.reads import CellReads
+    from topologies.schema.facts import Fact
+    from topologies.schema.topology import Topology
+
+BY_SERVICE = (None, FrontendKind.CLUSTER_IP, FrontendKind.NODE_PORT, FrontendKind.LOAD_BALANCER)
+
+
+def list_candidates(topology: Topology, reads: Iterable[CellReads]) -> tuple[Change, ...]:
+    """Return every single change that may explain cells with these reads, the likeliest kinds first."""
+    nodes = sorted({node for one in reads for node in one.nodes if node})
+    services = sorted({service for one in reads for service in one.services})
+    decisions = sorted({decision for one in reads for decision in one.decisions})
+    return (
+        *_facts(topology, nodes),
+        *_faults(topology, nodes),
+        *_service_faults(topology, nodes, services),
+        *_rules(decisions),
+    )
+
+
+def _facts(topology: Topology, nodes: list[str]) -> Iterator[Change]:
+    for fact in facts.FACTS:
+        places = nodes if fact.scope is facts.Scope.NODE else []
+        alone = fact.path in facts.ONLY_AT_NODES
+        for node in places if alone else ["", *places]:
+            yield from _values(topology, fact, facts.join(node, fact.path))
+
+
+def _values(topology: Topology, fact: Fact, path: str) -> Iterator[Change]:
+    """Yield each other value of a fact that is known; an unknown one may have any value already."""
+    node, own = facts.split(path)
+    if facts.unknown_at(topology, node, own):
+        return
+    now = facts.value(topology, path)
+    for value in facts.candidates(topology, fact.path):
+        if value != now:
+            yield FactChange(path, value, now)
+
+
+def _faults(topology: Topology, nodes: list[str]) -> Iterator[Change]:
+    balanced = topology.load_balancer.kind is not LoadBalancerKind.NONE
+    for node in nodes:
+        yield NoRules(node)
+        yield NoMasquerade(node)
+        yield CutOff(node)
+        yield PodNetworkDown(node)
+        yield from (MissingEndpoint(node, backend.name) for backend in topology.workload.backends)
+        if balanced:
+            yield LeftOutByBalancer(node)
+
+
+def _service_faults(topology: Topology, nodes: list[str], services: list[str]) -> Iterator[Change]:
+    for service in services:
+        exposed = topology.service(service).type is not ServiceType.CLUSTER_IP
+        for node in ["", *nodes]:
+            yield OtherPolicy(node, service, internal=True)
+            if exposed:
+                yield OtherPolicy(node, service)
+        for node in nodes:
+            yield from (NoRules(node, service, kind) for kind in BY_SERVICE)
+
+
+def _rules(decisions: list[tuple[str, str]]) -> Iterator[Change]:
+    yield from (RuleChanged("", rule) for rule in sorted({rule for rule, _ in decisions}))
+    yield from (RuleChanged(node, rule) for rule, node in decisions if node)

@@ -1,0 +1,131 @@
+"""Infer the values of facts: which candidates are consistent with all that was observed.
+
+Each fact is tried alone: the other known facts stay as declared, the other unknown ones unknown. A value does not fit
+if a cell fails under it that passes under another value. Cells that fail under every value show nothing about the fact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from probes.diagnosis.change import FactChange, format_value
+from probes.diagnosis.hypothesis import ChangedJudge, Hypothesis, prediction_key
+from probes.diagnosis.search import IMPOSSIBLE, Search
+from probes.judging.verdict import Result
+from topologies.schema import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from probes.diagnosis.hypothesis import Key
+    from probes.judging.run_judge import Judge
+    from probes.plan.cell import Cell
+    from topologies.schema.topology import Topology
+
+NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """The values of one fact that fit the observations."""
+
+    path: str
+    declared: object
+    """None if the fact is unknown."""
+    candidates: tuple[object, ...]
+    """The values that were tried."""
+    fitting: tuple[object, ...]
+    """Those that fit."""
+    is_read: bool = True
+    """Whether the candidates predict different results for any cell of the run."""
+
+    @property
+    def only(self) -> object:
+        """The only value that fits; None if none or several do."""
+        return self.fitting[0] if len(self.fitting) == 1 < len(self.candidates) else None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the only value that fits is not the declared one."""
+        return self.only is not None and self.only != self.declared
+
+    @property
+    def text(self) -> str:
+        """The statement: `kernel.rp_filter: 0 is the only one of 3 that fits`."""
+        return f"{self.path}: {self._statement()}{self._beside()}"
+
+    def _statement(self) -> str:
+        if not self.is_read or len(self.fitting) == len(self.candidates):
+            return "not distinguishable here"
+        if self.only is not None:
+            return f"{format_value(self.only)} is the only one of {len(self.candidates)} that fits"
+        others = [format_value(one) for one in self.candidates if one not in self.fitting]
+        fit = " or ".join(map(format_value, self.fitting))
+        return f"{fit} fits, {', '.join(others)} does not" if fit else f"none of {len(self.candidates)} values fits"
+
+    def _beside(self) -> str:
+        if self.declared is None or self.declared in self.fitting:
+            return ""
+        return f" (declared: {format_value(self.declared)})"
+
+
+def infer(judge: Judge, cells: Sequence[Cell], paths: Iterable[str]) -> tuple[Inference, ...]:
+    """Return what the observations of a run show about these facts.
+
+    Args:
+        judge: A new judge of the run, under its own declaration.
+        cells: All cells of the run.
+        paths: The facts: `cni.masquerade`, `nodes.n2.kernel.rp_filter`.
+
+    """
+    search = Search(judge, cells, NEVER)
+    return tuple(_infer(search, path) for path in paths)
+
+
+def list_facts(topology: Topology, *, everything: bool = False) -> tuple[str, ...]:
+    """Return the paths of the facts to infer: the unknown ones, or all that have candidates."""
+    if not everything:
+        unknown = (path for path, _ in facts.list_unknown(topology))
+        return tuple(path for path in unknown if facts.candidates(topology, path))
+    own = [path for path, _ in facts.list_unknown(topology) if facts.split(path)[0]]
+    cluster = [fact.path for fact in facts.FACTS if fact.path not in facts.ONLY_AT_NODES]
+    return tuple(path for path in [*cluster, *own] if facts.candidates(topology, path))
+
+
+def _infer(search: Search, path: str) -> Inference:
+    topology = search.judge.topology
+    unknown = path in topology.unknown
+    declared = None if unknown else facts.value(topology, path)
+    values = facts.candidates(topology, path)
+    tried = tuple(dict.fromkeys(values if unknown or declared in values else (declared, *values)))
+    seen = {value: found for value in tried if (found := _judge_value(search, path, value)) is not None}
+    everywhere = frozenset.intersection(*(one.failed for one in seen.values())) if seen else frozenset()
+    fitting = tuple(value for value, one in seen.items() if one.failed <= everywhere)
+    is_read = len({one.predictions for one in seen.values()}) > 1
+    return Inference(path, declared, tuple(seen), fitting, is_read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """The cells that fail under one value, and the predictions under it."""
+
+    failed: frozenset[str]
+    predictions: frozenset[tuple[str, Key]]
+
+
+def _judge_value(search: Search, path: str, value: object) -> _Outcome | None:
+    """Return what one value predicts; None if no cluster can have it."""
+    changes = (FactChange(path, value),)
+    try:
+        one = Hypothesis(changes, ChangedJudge.under(search.judge, changes, search.reads))
+        cells = list(_affected(search, one))
+        failed = frozenset(cell.id for cell in cells if one.result(cell) is Result.FAIL)
+        return _Outcome(failed, frozenset((cell.id, prediction_key(one.judge.expectation(cell))) for cell in cells))
+    except IMPOSSIBLE:
+        return None
+
+
+def _affected(search: Search, one: Hypothesis) -> Iterator[Cell]:
+    judged = (cell for cell in search.cells if search.verdicts[cell.id] is not Result.INCONCLUSIVE)
+    return (cell for cell in judged if one.judge.is_affected(cell))

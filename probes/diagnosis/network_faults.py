@@ -1,0 +1,101 @@
+"""Faults of the network, as changes: a node is cut off, the pod network is down, the balancer leaves a node out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from probes.diagnosis.faults import Fault
+from probes.observation import Outcome
+from probes.oracle.connection import Connection, Disposition, Packet
+from probes.oracle.stages import arrival, load_balancer
+
+if TYPE_CHECKING:
+    from probes.diagnosis.reads import CellReads
+
+TO_NODES = frozenset({load_balancer.to_node_ports.id, load_balancer.listener_leads.id})
+RECEIVING = frozenset(rule.id for rule in load_balancer.RECEIVING)
+SENDING = frozenset(rule.id for rule in load_balancer.SENDING)
+ARRIVING = (arrival.WITHOUT_BOUND_ADDRESSES, arrival.BASELINE, (arrival.node_to_bound_address,))
+ARRIVALS = frozenset(rule.id for chain in ARRIVING for rule in chain)
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff(Fault):
+    """Packets between a node and everything else are lost."""
+
+    @property
+    def path(self) -> str:
+        return f"nodes.{self.node}"
+
+    @property
+    def value(self) -> object:
+        return "unreachable"
+
+    @property
+    def text(self) -> str:
+        return f"{self.node} is cut off from the other nodes and hosts"
+
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see Change
+        """Return that packets to and from the node are lost."""
+        if isinstance(decision, Outcome):
+            here, there = conn.packet.node == self.node, conn.chosen.node == self.node
+            return Outcome.TIMEOUT if here != there else decision
+        if rule in ARRIVALS and isinstance(decision, Packet):
+            here, there = conn.packet.client_node == self.node, decision.node == self.node
+            return Disposition.DROPPED if here != there else decision
+        if rule in RECEIVING and conn.packet.client_node == self.node:
+            return Disposition.DROPPED
+        return Disposition.DROPPED if rule in SENDING and conn.packet.node == self.node else decision
+
+
+@dataclass(frozen=True, slots=True)
+class PodNetworkDown(Fault):
+    """Pods of a node and other nodes cannot reach each other over the pod network."""
+
+    @property
+    def path(self) -> str:
+        return f"nodes.{self.node}.pod-network"
+
+    @property
+    def value(self) -> object:
+        return "down"
+
+    @property
+    def text(self) -> str:
+        return f"the pod network between {self.node} and the other nodes is down (a tunnel or route is missing)"
+
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see Change
+        """Return that connections to a pod over the node's border are lost."""
+        if not isinstance(decision, Outcome) or conn.chosen.host_network:
+            return decision
+        here, there = conn.packet.node == self.node, conn.chosen.node == self.node
+        return Outcome.TIMEOUT if here != there else decision
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutByBalancer(Fault):
+    """The load balancer sends nothing to a node."""
+
+    @property
+    def path(self) -> str:
+        return f"load_balancer.targets.{self.node}"
+
+    @property
+    def value(self) -> object:
+        return "left out"
+
+    @property
+    def text(self) -> str:
+        return f"the load balancer sends nothing to {self.node}"
+
+    def may_affect(self, reads: CellReads) -> bool:
+        """Return whether the balancer sends packets of the cell to nodes."""
+        return any(rule in TO_NODES for rule, _ in reads.decisions)
+
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see Change
+        """Return the next hops without the node."""
+        if rule not in TO_NODES or not isinstance(decision, tuple):
+            return decision
+        others = tuple(one for one in decision if not (isinstance(one, Connection) and one.target_node == self.node))
+        return others or Disposition.CLOSED

@@ -1,0 +1,141 @@
+"""What explains the failed cells of a stored run, and what its observations show about facts: as data and as text."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+from probes.diagnosis.change import format_value
+from probes.diagnosis.inference import infer, list_facts
+from probes.diagnosis.search import BUDGET_S, diagnose
+from probes.judging.verdict import Result
+from reports.records.rejudge import StoredAnswers, own_topology
+from reports.records.schema import ChangedFact, StoredExplanation
+from topologies.schema.scalars import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic import JsonValue
+
+    from probes.diagnosis.change import Change
+    from probes.diagnosis.hypothesis import Changes
+    from probes.diagnosis.inference import Inference
+    from probes.diagnosis.search import Diagnosis, Explanation
+    from reports.records.run import Run
+
+ALTERNATIVES = 6  # changes of one class that a sentence names; the others are counted
+INCOMPLETE = "The time for the search ended before everything was tried."
+
+
+def explain_run(run: Run, budget_s: float = BUDGET_S) -> tuple[StoredExplanation, ...]:
+    """Return what explains the failed cells of a run, best first. Empty if no cell failed.
+
+    Raises:
+        RejudgeError: The run cannot be judged anew.
+
+    """
+    if not any(record.verdict is Result.FAIL for record in run.records):
+        return ()
+    stored = StoredAnswers.of(run, own_topology(run))
+    return store_diagnosis(diagnose(stored.judge, stored.cells, budget_s))
+
+
+def infer_facts(run: Run, *, everything: bool = False) -> tuple[Inference, ...]:
+    """Return what the observations of a run show about its unknown facts, or about all.
+
+    Raises:
+        RejudgeError: The run cannot be judged anew.
+
+    """
+    topology = own_topology(run)
+    stored = StoredAnswers.of(run, topology)
+    return infer(stored.judge, stored.cells, list_facts(topology, everything=everything))
+
+
+def store_diagnosis(diagnosis: Diagnosis) -> tuple[StoredExplanation, ...]:
+    """Return the explanations as stored data, each with its sentence."""
+    if not diagnosis.red:
+        return ()
+    if not diagnosis.explanations:
+        return (StoredExplanation(text=_describe_none(diagnosis), red=len(diagnosis.red)),)
+    return tuple(_store(diagnosis, one) for one in diagnosis.explanations)
+
+
+def _describe_none(diagnosis: Diagnosis) -> str:
+    cells = _count(len(diagnosis.red), "failed cell")
+    text = f"No change that was tried explains any of the {cells} without contradicting others."
+    return text if diagnosis.complete else f"{text} {INCOMPLETE}"
+
+
+def _store(diagnosis: Diagnosis, one: Explanation) -> StoredExplanation:
+    first, *others = one.members
+    return StoredExplanation(
+        text=describe(diagnosis, one),
+        certain=diagnosis.is_certain and one in diagnosis.fitting,
+        changes=_store_changes(first),
+        alternatives=tuple(map(_store_changes, others)),
+        explained=one.explained,
+        red=len(diagnosis.red),
+        contradicted=len(one.contradicted),
+    )
+
+
+def _store_changes(changes: Changes) -> tuple[ChangedFact, ...]:
+    return tuple(
+        ChangedFact(path=one.path, value=plain(one.value), was=plain(one.was), text=one.text) for one in changes
+    )
+
+
+def plain(value: object) -> JsonValue:
+    """Return a fact's value as plain data."""
+    if isinstance(value, Version | ipaddress.IPv4Network | ipaddress.IPv4Address):
+        return str(value)
+    if isinstance(value, list | tuple | frozenset):
+        return [plain(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def describe(diagnosis: Diagnosis, one: Explanation) -> str:
+    """Return the statement of one explanation in a sentence."""
+    red = len(diagnosis.red)
+    ending = _describe_others(one)
+    if one in diagnosis.fitting and not diagnosis.is_certain:
+        ending += ", but it is not the only explanation" if len(diagnosis.fitting) > 1 else f". {INCOMPLETE[:-1]}"
+    verb = "is" if red == 1 else "are"
+    return f"{len(one.explained)} of {red} red cells {verb} as expected if {_describe_class(one.members)}; {ending}."
+
+
+def _describe_others(one: Explanation) -> str:
+    if one.contradicted:
+        return f"{_count(len(one.contradicted), 'passed cell')} would fail"
+    return "no other cell changes" if not one.changed else "no passed cell is contradicted"
+
+
+def _describe_class(members: Sequence[Changes]) -> str:
+    """Return the changes of a class, joined by `or`; values of one fact are listed once."""
+    ways: dict[tuple[str, ...], list[Changes]] = {}
+    for changes in members:
+        ways.setdefault(tuple(change.path for change in changes), []).append(changes)
+    shown = [_describe_way(same) for same in list(ways.values())[:ALTERNATIVES]]
+    more = len(ways) - len(shown)
+    text = " or ".join([*shown, *([f"{more} other changes"] if more else [])])
+    return f"{text} (not distinguishable here)" if len(members) > 1 else text
+
+
+def _describe_way(same: Sequence[Changes]) -> str:
+    first = same[0]
+    if len(same) == 1 or len(first) > 1:
+        return " and ".join(change.text for change in first)
+    return f"`{first[0].path}` is {_list_values([changes[0] for changes in same])}"
+
+
+def _list_values(changes: Sequence[Change]) -> str:
+    values: list[Any] = [change.value for change in changes]
+    if len(values) > ALTERNATIVES and all(isinstance(one, Version) for one in values):
+        return f"one of {min(values)} … {max(values)}"
+    return " or ".join(map(format_value, values))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
