@@ -83,5 +83,6 @@ def _render(judged: Run, options: argparse.Namespace) -> str:
     blocks = [
         matrix.render(judged.records, width, color=color, declared=judged.topology.declared),
         summary.render(judged, RunVerdict.of(judged), width, color=color),
+        *(f"note: {note}" for note in judged.notes),
     ]
     return "\n".join(block.rstrip("\n") for block in blocks) + "\n"

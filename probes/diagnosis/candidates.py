@@ -29,19 +29,20 @@ def list_candidates(topology: Topology, reads: Iterable[CellReads]) -> tuple[Cha
     services = sorted({service for one in reads for service in one.services})
     decisions = sorted({decision for one in reads for decision in one.decisions})
     return (
-        *_facts(topology, nodes),
+        *_facts(topology, [""]),
         *_faults(topology, nodes),
+        *_facts(topology, nodes),
         *_service_faults(topology, nodes, services),
         *_rules(decisions),
     )
 
 
 def _facts(topology: Topology, nodes: list[str]) -> Iterator[Change]:
+    """Yield the facts of these nodes; of an empty name those of the cluster and the balancer."""
     for fact in facts.FACTS:
-        places = nodes if fact.scope is facts.Scope.NODE else []
-        alone = fact.path in facts.ONLY_AT_NODES
-        for node in places if alone else ["", *places]:
-            yield from _values(topology, fact, facts.join(node, fact.path))
+        for node in nodes:
+            if (fact.scope is facts.Scope.NODE or not node) and (node or fact.path not in facts.ONLY_AT_NODES):
+                yield from _values(topology, fact, facts.join(node, fact.path))
 
 
 def _values(topology: Topology, fact: Fact, path: str) -> Iterator[Change]:

@@ -75,7 +75,7 @@ class FactChange:
 
     def may_affect(self, reads: CellReads) -> bool:
         """Return whether the cell's rules read the fact at this place."""
-        return reads.has_fact(self.path)
+        return reads.reads_fact(self.path, self.value, self.was)
 
 
 def format_value(value: object) -> str:

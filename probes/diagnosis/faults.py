@@ -172,11 +172,7 @@ class OtherPolicy(Fault):
         if conn.state == changed:
             return decision  # this is the question below
         there = replace(conn, state=changed)
-        return (
-            decide(conn.cluster.chains.pool, there).value
-            if rule in POOLS
-            else decide(conn.cluster.chains.mark, there).value
-        )
+        return decide(conn.chains.pool, there).value if rule in POOLS else decide(conn.chains.mark, there).value
 
     def _change(self, state: ServiceState) -> ServiceState:
         if self.internal:

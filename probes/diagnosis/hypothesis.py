@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from probes.diagnosis.reads import RecordingEnvironment
 from probes.judging.compare import find_result
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
@@ -36,6 +37,14 @@ def prediction_key(expectation: Expectation) -> Key:
     return (ways, expectation.sticky)
 
 
+def record_model(model: ClusterModel) -> ClusterModel:
+    """Return the model of a cluster whose environments record what is read; of one with unknown facts, the same."""
+    if model.topology.unknown:
+        return model
+    recording = {name: RecordingEnvironment.around(one, name) for name, one in model.environments.items()}
+    return replace(model, environments=recording)
+
+
 @dataclass(frozen=True)
 class ChangedJudge(Judge):
     """A judge of the same observations under changes of the cluster."""
@@ -46,7 +55,7 @@ class ChangedJudge(Judge):
     """Returns what the prediction of a cell reads without the changes."""
 
     @classmethod
-    def under(cls, base: Judge, changes: Changes, reads: Callable[[Cell], CellReads]) -> ChangedJudge:
+    def under(cls, base: Judge, changes: Changes, reads: Callable[[Cell], CellReads] | None) -> ChangedJudge:
         """Return a judge under these changes."""
         topology = base.topology
         for change in changes:
@@ -61,6 +70,13 @@ class ChangedJudge(Judge):
             changes=changes,
             reads=reads,
         )
+
+    @classmethod
+    def recording(cls, base: Judge) -> ChangedJudge:
+        """Return a judge without changes whose predictions record what they read."""
+        judge = cls.under(base, (), None)
+        judge.__dict__["model"] = record_model(judge.model)
+        return judge
 
     @cached_property
     def lacking(self) -> Shortfalls:
@@ -96,6 +112,8 @@ class ChangedJudge(Judge):
         return self.derived[cell.id]
 
     def _changed(self, cell: Cell) -> Expectation:
+        if not self.changes:
+            return self._derive(cell)  # what is around may record decisions
         with replace_decisions(self._bend):
             return self._derive(cell)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from probes.diagnosis.change import FactChange, format_value
 from probes.diagnosis.hypothesis import ChangedJudge, Hypothesis, prediction_key
 from probes.diagnosis.search import IMPOSSIBLE, Search
+from probes.diagnosis.time_budget import TimeBudget
 from probes.judging.verdict import Result
 from topologies.schema import facts
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from probes.plan.cell import Cell
     from topologies.schema.topology import Topology
 
-NEVER = float("inf")
+ENDLESS = TimeBudget(float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def infer(judge: Judge, cells: Sequence[Cell], paths: Iterable[str]) -> tuple[In
         paths: The facts: `cni.masquerade`, `nodes.n2.kernel.rp_filter`.
 
     """
-    search = Search(judge, cells, NEVER)
+    search = Search(judge, cells, ENDLESS)
     return tuple(_infer(search, path) for path in paths)
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
+from probes.oracle.environment import READS, Environment
 from probes.oracle.rule import replace_decisions
 from topologies.schema import facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from probes.oracle.connection import Connection
+    from probes.oracle.upstream import KubeProxyChange
+    from topologies.schema.topology import Version
+
+VERSION, MODE = "version", "mode"
+RECORDED = frozenset({read.path for name, read in READS.items() if name != MODE})  # the mode selects the chains too
+Question = tuple[str, "Callable[[Any], bool]"]
 
 
 @dataclass(slots=True)
@@ -25,33 +33,104 @@ class CellReads:
     """The Services whose rules a packet met."""
     nodes: set[str] = field(default_factory=set)
     """The nodes that processed a packet, sent it, or have an endpoint that was selected."""
-    facts: set[str] | None = None
-    """The paths of the facts that the rules read, each with its node. None: not recorded, so any may be."""
+    facts: set[tuple[str, str]] | None = None
+    """The nodes (empty: none) and the facts that the rules read there. None: not recorded, so any may be."""
+    versions: set[Question] = field(default_factory=set)
+    """The nodes, and which changes of kube-proxy the rules asked for there."""
+    made: list[tuple[str, Connection]] = field(default_factory=list)
+    """The rules that decided, each with the connection before its decision."""
 
     def note(self, rule: str, decision: object, conn: Connection) -> Any:  # noqa: ANN401 - returns the decision
         """Record the decision of a rule and return it unchanged."""
         self.decisions.add((rule, conn.packet.node))
+        self.made.append((rule, conn))
         self.services.add(conn.state.name)
         self.nodes.update((conn.packet.node, conn.packet.client_node, conn.target_node))
         if conn.endpoint is not None:
             self.nodes.add(conn.endpoint.node)
         return decision
 
-    def has_fact(self, path: str) -> bool:
-        """Return whether the rules read this fact: of the node that the path names, or of any node."""
-        if self.facts is None:
-            node, _ = facts.split(path)
+    def reads_fact(self, path: str, value: object, was: object) -> bool:
+        """Return whether another value of a fact can change what the rules read."""
+        node, own = facts.split(path)
+        if self.facts is None or own not in RECORDED:
             return not node or node in self.nodes
-        return path in self.facts
+        if own == READS[VERSION].path:
+            return self._reads_version(node, value, was)
+        return (node, own) in self.facts if node else any(name == own for _, name in self.facts)
+
+    def _reads_version(self, node: str, value: Any, was: Any) -> bool:  # noqa: ANN401 - versions
+        """Return whether another version of kube-proxy has other changes that were asked for, or other rules decide."""
+        asked = any(node in {"", place} and question(value) != question(was) for place, question in self.versions)
+        return asked or any(
+            node in {"", conn.place} and decides_otherwise(rule, conn, value, was) for rule, conn in self.made
+        )
 
     def has_rule(self, rule: str, node: str = "") -> bool:
         """Return whether a rule decided, on this node or with an empty name on any."""
         return any(name == rule and node in {"", place} for name, place in self.decisions)
 
 
+def decides_otherwise(rule: str, conn: Connection, value: Version, was: Version) -> bool:
+    """Return whether another rule of the chain decides in another version of kube-proxy."""
+    for chain in conn.chains.all:
+        names = [one.id for one in chain]
+        if rule not in names:
+            continue
+        for one in chain[: names.index(rule)]:
+            if one.versions.includes(value) and not one.versions.includes(was) and one.step(conn) is not None:
+                return True
+        if not chain[names.index(rule)].versions.includes(value):
+            return True
+    return False
+
+
+_CURRENT: ContextVar[CellReads | None] = ContextVar("current", default=None)
+
+
 @contextmanager
-def record_reads() -> Iterator[CellReads]:
-    """Record what is predicted within the context."""
-    reads = CellReads()
-    with replace_decisions(reads.note):
-        yield reads
+def record_reads(*, with_facts: bool) -> Iterator[CellReads]:
+    """Record what is predicted within the context.
+
+    Args:
+        with_facts: All environments of the model are recording ones.
+
+    """
+    reads = CellReads(facts=set() if with_facts else None)
+    token = _CURRENT.set(reads)
+    try:
+        with replace_decisions(reads.note):
+            yield reads
+    finally:
+        _CURRENT.reset(token)
+
+
+class RecordingEnvironment(Environment):
+    """The environment of a node that records what is read of it."""
+
+    __slots__ = ("place",)
+    place: str
+
+    @classmethod
+    def around(cls, known: Environment, place: str) -> Self:
+        """Return a copy of the environment of a node, or with an empty place of the cluster."""
+        made = object.__new__(cls)
+        for one in fields(known):
+            object.__setattr__(made, one.name, getattr(known, one.name))
+        object.__setattr__(made, "place", place)
+        return made
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - the type of whatever field it is
+        """Record the field, unless it is the version, of which rules ask less than the whole."""
+        if name in READS and name != VERSION and (reads := _CURRENT.get()) is not None and reads.facts is not None:
+            reads.facts.add((object.__getattribute__(self, "place"), READS[name].path))
+        return object.__getattribute__(self, name)
+
+    def has(self, change: KubeProxyChange) -> bool:
+        """Return whether the node's kube-proxy has a change, and record the question."""
+        return self._ask(change.is_in)
+
+    def _ask(self, question: Callable[[Any], bool]) -> bool:
+        if (reads := _CURRENT.get()) is not None:
+            reads.versions.add((self.place, question))
+        return question(self.version)

@@ -7,7 +7,6 @@ run cannot distinguish them. Inconclusive cells count neither way.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from probes.diagnosis.candidates import list_candidates
 from probes.diagnosis.hypothesis import ChangedJudge, Hypothesis, prediction_key
 from probes.diagnosis.reads import CellReads, record_reads
+from probes.diagnosis.time_budget import TRYING, TimeBudget
 from probes.judging.compare import find_result
 from probes.judging.verdict import Result
 from topologies.common.errors import HairpinError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from probes.plan.cell import Cell
 
 BUDGET_S = 2.0
+ALWAYS = 4  # complete explanations that are judged on all cells even if the time is over
 REPRESENTATIVES = 16  # failed cells that filter the candidates
 PARTIAL = 8  # incomplete explanations that are judged on all cells
 PAIRS = 200  # pairs that are judged on all cells
@@ -82,10 +83,10 @@ def diagnose(judge: Judge, cells: Sequence[Cell], budget_s: float = BUDGET_S) ->
     Args:
         judge: The judge of the run, under its own declaration.
         cells: All cells of the run.
-        budget_s: Seconds after which the search ends with what it has found.
+        budget_s: Seconds of processor time after which the search ends with what it has found.
 
     """
-    search = Search(judge, cells, time.monotonic() + budget_s)
+    search = Search(judge, cells, TimeBudget(budget_s))
     return search.run() if search.red else Diagnosis(())
 
 
@@ -104,16 +105,16 @@ class Search:
 
     judge: Judge
     cells: Sequence[Cell]
-    deadline: float
+    budget: TimeBudget
     complete: bool = True
 
     @cached_property
     def known_reads(self) -> dict[str, CellReads]:
-        """What the prediction of each cell reads under the declaration. A judge keeps predictions: it must be new."""
-        found = {}
+        """What the prediction of each cell reads under the declaration."""
+        found, judge = {}, ChangedJudge.recording(self.judge)
         for cell in self.cells:
-            with record_reads() as reads:
-                self.judge.expectation(cell)
+            with record_reads(with_facts=not judge.topology.unknown) as reads:
+                self.judge.derived[cell.id] = judge.expectation(cell)
             found[cell.id] = reads
         return found
 
@@ -163,7 +164,7 @@ class Search:
             affected = sum(1 << bit for bit, reads in enumerate(chosen) if change.may_affect(reads))
             if not affected:
                 continue
-            if time.monotonic() > self.deadline:
+            if self.budget.is_over(TRYING):
                 self.complete = False
                 return
             if (one := self._try((change,), affected)) and one.explained:
@@ -208,8 +209,8 @@ class Search:
     def _fitting(self, hypotheses: Iterable[Hypothesis]) -> list[Explanation]:
         """Return the classes of those under which no cell fails."""
         fitting = []
-        for one in hypotheses:
-            if time.monotonic() > self.deadline:
+        for number, one in enumerate(hypotheses):
+            if number >= ALWAYS and self.budget.is_over():
                 self.complete = False
                 break
             if self._fits(one):
@@ -228,9 +229,9 @@ class Search:
     def _partial(self, tried: Iterable[Tried]) -> list[Explanation]:
         """Return the best explanations of some failed cells."""
         best = sorted(tried, key=lambda one: (-one.explained.bit_count(), one.hypothesis.size))[:PARTIAL]
-        found = []
+        found: list[Explanation] = []
         for one in best:
-            if time.monotonic() > self.deadline:
+            if found and self.budget.is_over():
                 self.complete = False
                 break
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from topologies.frontends import FrontendKind
@@ -24,11 +24,12 @@ class Cell:
     family: str = "v4"
     protocol: str = "tcp"
     sample: int = 3
+    id: str = field(init=False, repr=False, compare=False)
+    """A pytest id, a folder name and a `-k` expression at once: `pod-n3-to-web-local.nodeport.n2-v4-tcp`."""
 
-    @property
-    def id(self) -> str:
-        """A pytest id, a folder name and a `-k` expression at once: `pod-n3-to-web-local.nodeport.n2-v4-tcp`."""
-        return format_id(self.vantage.name, self.frontend.service, self.frontend.label, self.family, self.protocol)
+    def __post_init__(self) -> None:
+        name = format_id(self.vantage.name, self.frontend.service, self.frontend.label, self.family, self.protocol)
+        object.__setattr__(self, "id", name)
 
     @property
     def place(self) -> tuple[str, str]:
