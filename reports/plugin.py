@@ -30,7 +30,7 @@ from reports.records.crash_recovery import CrashRecovery
 from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timings
 from reports.terminal import end_of_run, failure, summary
-from reports.terminal.end_of_run import Conclusion
+from reports.terminal.end_of_run import Conclusion, Screen
 from topologies.cluster.api import one_line
 from topologies.cluster_state.snapshot import Snapshot
 from topologies.common.version import VERSION
@@ -207,12 +207,20 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
         _describe_suite(config, ended)
     result = yield
     if CONCLUDED in config.stash:
-        folder = config.stash[RUN]
-        files = (folder / REPORT, folder / claims.FOLDER / claims.INDEX, folder / journal.RUN)
-        width, colour = reporter._tw.fullwidth, reporter._tw.hasmarkup  # noqa: SLF001 - pytest's own way
-        written = [path for path in files if path.exists()]
-        end_of_run.write(reporter, config.stash[CONCLUDED], written, width, color=colour)
+        end_of_run.write(reporter, config.stash[CONCLUDED], _files(config), _screen(reporter))
     return result
+
+
+def _files(config: pytest.Config) -> list[Path]:
+    """Return what the run has written; the vendors' tables only if all cells passed, or with -v."""
+    folder, failed = config.stash[RUN], bool(config.stash[CONCLUDED].verdict.groups)
+    index = () if failed and config.get_verbosity() <= 0 else (folder / claims.FOLDER / claims.INDEX,)
+    return [path for path in (folder / REPORT, *index, folder / journal.RUN) if path.exists()]
+
+
+def _screen(reporter: pytest.TerminalReporter) -> Screen:
+    writer = reporter._tw  # noqa: SLF001 - pytest's own way
+    return Screen(writer.fullwidth, writer.hasmarkup, getattr(writer._file, "encoding", None) or "utf-8")  # noqa: SLF001
 
 
 def _describe_suite(config: pytest.Config, ended: Conclusion) -> None:

@@ -8,7 +8,7 @@ connections through and changes source addresses at once. What is left joins the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from probes.judging.verdict import Result
 from reports.analysis.common_factors import Coordinates, Factor, describe_factors
@@ -18,28 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reports.records.record import Record
+    from reports.records.schema import StoredExplanation
 
 SMALL = 0.25  # of the largest group: a group up to this size joins a larger one that deviates in the same way
-
-
-class Explains(Protocol):
-    """An explanation of a run, as `explanations` of run.json has it: best first."""
-
-    @property
-    def text(self) -> str:
-        """One sentence."""
-
-    @property
-    def certain(self) -> bool:
-        """Whether it is the only one that explains all failed cells."""
-
-    @property
-    def explained(self) -> Sequence[str]:
-        """The ids of the failed cells that it explains."""
-
-    @property
-    def contradicted(self) -> int:
-        """The number of passed cells that would fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +65,7 @@ class FailureGroup:
 
 
 def group_failures(
-    records: Sequence[Record], declared: Mapping[str, Any] | None = None, explanations: Iterable[Explains] = ()
+    records: Sequence[Record], declared: Mapping[str, Any] | None = None, explanations: Iterable[StoredExplanation] = ()
 ) -> tuple[FailureGroup, ...]:
     """Group failed and inconclusive records by cause: failed ones first, then by size.
 
@@ -108,7 +89,7 @@ def _group(own: Sequence[Record], coordinates: Coordinates, explanation: str = "
 
 
 def _split_explained(
-    failed: list[Record], explanations: Iterable[Explains]
+    failed: list[Record], explanations: Iterable[StoredExplanation]
 ) -> tuple[list[tuple[str, list[Record]]], list[Record]]:
     """Return the cells of each explanation that contradicts nothing, and those without; the first that fits counts."""
     found, left = [], failed

@@ -14,8 +14,9 @@ from reports.formatting import count_cells
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reports.analysis.failure_groups import Explains, FailureGroup
+    from reports.analysis.failure_groups import FailureGroup
     from reports.records.run import Run
+    from reports.records.schema import StoredExplanation
 
 WORDS = {Result.PASS: "PASS", Result.FAIL: "FAIL", Result.INCONCLUSIVE: "INCONCLUSIVE"}
 
@@ -27,7 +28,7 @@ class RunVerdict:
     result: Result
     counts: Mapping[Result, int]
     groups: tuple[FailureGroup, ...]
-    explanations: tuple[Explains, ...]
+    explanations: tuple[StoredExplanation, ...]
     share: str
     """`65 of 618 cells`."""
     where: str
@@ -38,8 +39,7 @@ class RunVerdict:
     @classmethod
     def of(cls, run: Run) -> RunVerdict:
         """Return the verdict on a run. A run that did not finish has not passed."""
-        explanations = tuple(getattr(run, "explanations", ()))
-        declared = run.topology.declared
+        declared, explanations = run.topology.declared, run.explanations
         groups = group_failures(run.records, declared, explanations)
         counts = count_verdicts(run.records)
         unfinished = not run.complete and bool(run.unasked)

@@ -6,10 +6,12 @@ Printed after pytest's own lines, so that nothing scrolls the verdict away.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from probes.judging.verdict import Result
 from reports.terminal import matrix, summary
+from reports.terminal.theme import to_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,24 +43,33 @@ class Terminal(Protocol):
         """Write a line."""
 
 
-def write(terminal: Terminal, ended: Conclusion, files: Iterable[Path], width: int, *, color: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """How wide a terminal is, whether it has colours, and which characters it can show."""
+
+    width: int = 80
+    color: bool = False
+    encoding: str = "utf-8"
+
+
+def write(terminal: Terminal, ended: Conclusion, files: Iterable[Path], screen: Screen) -> None:
     """Write the block. The matrix is part of it if all cells passed, or with -v.
 
     Args:
         terminal: where to write.
         ended: the run.
         files: what the run has written, for the reader to open.
-        width: columns of the terminal.
-        color: with ANSI colours.
+        screen: the properties of the terminal.
 
     """
     run, verdict = ended.run, ended.verdict
     if terminal.verbosity > QUIET:
-        _write_matrix(terminal, ended, width, color=color)
+        _write_matrix(terminal, ended, screen)
         terminal.section("hairpin")
         if verdict.groups:
             verbose = terminal.verbosity > 0
-            terminal.write_line(summary.render(run, verdict, width, color=color, verbose=verbose).rstrip("\n"))
+            text = summary.render(run, verdict, screen.width, color=screen.color, verbose=verbose)
+            terminal.write_line(to_encoding(text.rstrip("\n"), screen.encoding))
         for note in run.notes:
             terminal.write_line(f"note: {note}", yellow=True)
         terminal.write_line("\n".join(os.path.relpath(path) for path in files))
@@ -67,12 +78,12 @@ def write(terminal: Terminal, ended: Conclusion, files: Iterable[Path], width: i
     _write_total(terminal, ended)
 
 
-def _write_matrix(terminal: Terminal, ended: Conclusion, width: int, *, color: bool) -> None:
+def _write_matrix(terminal: Terminal, ended: Conclusion, screen: Screen) -> None:
     run = ended.run
     if run.records and (terminal.verbosity > 0 or not ended.verdict.groups):
         terminal.section("matrix")
-        text = matrix.render(run.records, width, color=color, declared=run.topology.declared)
-        terminal.write_line(text.rstrip("\n"))
+        text = matrix.render(run.records, screen.width, color=screen.color, declared=run.topology.declared)
+        terminal.write_line(to_encoding(text.rstrip("\n"), screen.encoding))
 
 
 def _write_total(terminal: Terminal, ended: Conclusion) -> None:

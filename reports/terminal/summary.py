@@ -27,15 +27,17 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reports.analysis.failure_groups import DeviationCount, Explains, FailureGroup
+    from reports.analysis.failure_groups import DeviationCount, FailureGroup
     from reports.analysis.run_verdict import RunVerdict
     from reports.records.record import Record
     from reports.records.run import Run
+    from reports.records.schema import StoredExplanation
 
 REASONS = 5  # reasons for inconclusive cells that are listed; the rest is counted
 CAUSES = 5  # causes that are listed; the rest is counted
 WHOLE = 2  # causes whose example is printed with its account
 WAYS = 4  # ways to deviate that are listed of one cause; the rest is counted
+ALTERNATIVES = 2  # changes that explain the same cells and that are printed
 EXPLAINED = 2  # explanations that are printed
 
 
@@ -133,11 +135,15 @@ class _Summary:
         return [Text(), *(_line(word, meaning) for word, meaning in words.items())] if words else []
 
 
-def _explanation(one: Explains, failed: int) -> list[RenderableType]:
+def _explanation(one: StoredExplanation, failed: int) -> list[RenderableType]:
     """Return the sentence of an explanation, and how many cells support it."""
-    certain = "certain" if one.certain else "possible"
-    numbers = f"explains {len(one.explained)} of {failed} failed cells, contradicts {one.contradicted} passed cells"
-    return [_line("explained", f"{one.text} ({certain}: {numbers})", indent=0)]
+    rows = [_line("explained", one.text, indent=0)]
+    if one.changes:
+        certain = "certain" if one.certain else "possible"
+        numbers = f"explains {len(one.explained)} of {failed} failed cells, contradicts {one.contradicted} passed cells"
+        rows.append(_line("", f"{certain}: {numbers}", indent=0))
+    alternatives = [" and ".join(change.text or change.path for change in other) for other in one.alternatives]
+    return [*rows, *(_line("or", text, indent=0) for text in alternatives[:ALTERNATIVES])]
 
 
 def _example(record: Record) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from probes.judging.verdict import Result
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+SIGNS = str.maketrans({"✓": "+", "✗": "x", "·": ".", "─": "-", "…": "..."})
 COLOURS = {Result.PASS: "green", Result.FAIL: "bold red", Result.INCONCLUSIVE: "yellow"}
 
 
@@ -31,3 +32,12 @@ def to_text(renderables: list[RenderableType], width: int, *, color: bool) -> st
             whole = isinstance(renderable, Text) and renderable.no_wrap is True  # a command to copy
             console.print(renderable, soft_wrap=whole)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def to_encoding(text: str, encoding: str) -> str:
+    """Return the text with other signs in place of those that an encoding does not have: `x` for `✗`."""
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return text.translate(SIGNS).encode("ascii", "replace").decode()
+    return text
