@@ -41,10 +41,10 @@ class Fact:
 def list_facts(run: Run) -> tuple[Fact, ...]:
     """Return the facts of the run's cluster: those that differ first, then those that were read, then the others."""
     real = _read_facts(run)
-    facts = [_fact(name, value, real.pop(name, {})) for name, value in _declared_facts(run.topology.declared)]
-    facts += [fact for note in run.notes if (fact := _noted(note))]
-    facts += [Fact(name, "", _join(found)) for name, found in real.items()]
-    return tuple(sorted(facts, key=lambda fact: (not fact.differs, not fact.unknown, not fact.compared)))
+    facts = {name: _fact(name, value, real.pop(name, {})) for name, value in _declared_facts(run.topology.declared)}
+    facts |= {name: Fact(name, "", _join(found)) for name, found in real.items()}
+    facts |= {fact.name: fact for note in run.notes if (fact := _noted(note))}
+    return tuple(sorted(facts.values(), key=lambda fact: (not fact.differs, not fact.unknown, not fact.compared)))
 
 
 def _fact(name: str, value: str, real: Mapping[str, str]) -> Fact:

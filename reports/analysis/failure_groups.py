@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reports.records.record import Record
     from reports.records.schema import StoredExplanation
 
-SMALL = 0.25  # of the largest group: a group up to this size joins a larger one that deviates in the same way
+SMALL = 0.1  # of the largest group: a group up to this size joins a larger one that deviates in the same way
 
 
 @dataclass(frozen=True, slots=True)

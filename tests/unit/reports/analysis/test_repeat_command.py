@@ -1,0 +1,30 @@
+"""The command that a report shows beside a cell probes this cell of this cluster."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from reports.analysis.repeat_command import repeat_command
+from tests.unit.support.broken_cluster import run_of
+
+CELL = "pod-n1-to-web-np.nodeport.n2-v4-tcp"
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("pytest --topology=./mine.yaml --kubeconfig=/k -n auto -q", ["--topology=./mine.yaml", "--kubeconfig=/k"]),
+        ("pytest --topology lab-flannel --simulate -k x and y", ["--topology=lab-flannel", "--simulate"]),
+        ("pytest --topology=one --topology=two", ["--topology=two"]),
+        ("pytest", ["--topology=lab-flannel"]),
+        ("pytest -k 'torn", ["--topology=lab-flannel"]),
+        ("pytest --context=a;b", ["--topology=lab-flannel", "--context=a;b"]),
+        ("", ["--topology=lab-flannel"]),
+    ],
+)
+def test_the_options_that_choose_the_cluster_stay(command: str, options: list[str]) -> None:
+    words = shlex.split(repeat_command(run_of("none").model_copy(update={"command": command}), CELL))
+
+    assert words == ["pytest", *options, "-k", CELL]
