@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from probes.diagnosis.faults import Fault
 from probes.observation import Outcome
 from probes.oracle.connection import Connection, Disposition, Packet
-from probes.oracle.stages import arrival, load_balancer
+from probes.oracle.stages import arrival, load_balancer, load_balancer_targets
 
 if TYPE_CHECKING:
     from probes.diagnosis.reads import CellReads
 
 TO_NODES = frozenset({load_balancer.to_node_ports.id, load_balancer.listener_leads.id})
 RECEIVING = frozenset(rule.id for rule in load_balancer.RECEIVING)
-SENDING = frozenset(rule.id for rule in load_balancer.SENDING)
+SENDING = frozenset(rule.id for rule in load_balancer_targets.SENDING)
 ARRIVING = (arrival.WITHOUT_BOUND_ADDRESSES, arrival.BASELINE, (arrival.node_to_bound_address,))
 ARRIVALS = frozenset(rule.id for chain in ARRIVING for rule in chain)
 
