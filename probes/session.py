@@ -297,6 +297,7 @@ def simulate(
 
 
 def _simulated(cell: Cell, target: Target, expectation: Expectation) -> Observation:
+    expectation = expectation.possible[0]  # a cluster has one value of each fact, also of an unknown one
     paths = expectation.paths[:1] if expectation.sticky else expectation.paths
     attempts = []
     taken = [0] * len(paths)

@@ -34,7 +34,7 @@ class BackendPool:
         """Count a cell's attempts, each of which picked a backend with the shares that the expectation gives."""
         self.attempts += len(observation.counted)
         self.cells += 1
-        self.seen.update(attempt.backend for attempt in observation.counted)
+        self.count_answers(observation)
         shares: Counter[str] = Counter()
         for path in expectation.paths:
             if path.backend:
@@ -42,6 +42,10 @@ class BackendPool:
         for backend, share in shares.items():
             unmet = max(0.0, 1 - share) ** len(observation.counted)
             self.hidden[backend] = self.hidden.get(backend, 1.0) * unmet
+
+    def count_answers(self, observation: Observation) -> None:
+        """Count the backends that answered a cell."""
+        self.seen.update(attempt.backend for attempt in observation.counted)
 
     @property
     def missing(self) -> frozenset[str]:

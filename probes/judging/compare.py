@@ -3,6 +3,9 @@
 Kernels rate-limit refusals by ICMP (`net.ipv4.icmp_ratelimit`; docs/observations.md "ICMP rate limit"). If such a
 refusal is expected, timeouts among refusals count as refusals, and the account mentions them. If a cell only timed out
 while the limit was in effect, it is inconclusive.
+
+If a cell's expectation has alternatives, because some facts are unknown, all facets of all attempts are compared with
+the one alternative that fits best. The cell fails if no alternative fits.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class Sample(Protocol):
         """The name of an address in a complaint."""
 
     @property
-    def pool(self) -> Callable[[], BackendPool] | None:
+    def pool(self) -> Callable[[Expectation], BackendPool] | None:
         """All attempts that picked from the same backends at the same node; None: the sample's own only."""
 
 
@@ -70,9 +73,18 @@ class JudgedCell:
     """ICMP refusals may have been dropped there."""
     mixes: bool = False
     """kube-proxy's mode is IPVS."""
-    pool: Callable[[], BackendPool] | None = None
-    """Returns all attempts that picked from the same backends at the same node. None: the cell's own only."""
+    pool: Callable[[Expectation], BackendPool] | None = None
+    """Returns all attempts that picked from the same backends at the same node, if this cell's expectation is the given
+    one. None: the cell's own only."""
     evidence: str = ""
+
+    @cached_property
+    def fitting(self) -> JudgedCell:
+        """The cell with the alternative that fits best, or the cell itself if its expectation has no alternatives."""
+        if not self.expectation.alternatives:
+            return self
+        cases = [replace(self, expectation=one) for one in self.expectation.possible]
+        return min(cases, key=_misfit)
 
     @cached_property
     def account(self) -> tuple[tuple[str, str], ...]:
@@ -93,12 +105,24 @@ def find_result(case: JudgedCell, facet: Facet | None = None) -> tuple[Result, s
         return Result.INCONCLUSIVE, f"the cell could not be asked: {trouble}"
     if not case.observation.counted:
         return Result.INCONCLUSIVE, f"{OVERLOADED}: {case.observation.load}"
-    found = complaints(case, [facet] if facet else Facet)
+    found = complaints(case.fitting, [facet] if facet else Facet)
     if not found:
         return Result.PASS, "as expected"
-    if case.limited and _rate_limited(case):
+    if case.limited and _rate_limited(case.fitting):
         return Result.INCONCLUSIVE, RATE_LIMITED
-    return Result.FAIL, "; ".join(found.values())
+    return Result.FAIL, "; ".join(found.values()) + _none_fits(case)
+
+
+def _misfit(case: JudgedCell) -> tuple[int, int]:
+    """Return how badly an alternative fits: not at all, only if refusals were rate-limited, or in so many facets."""
+    found = complaints(case)
+    limited = case.limited and _rate_limited(case)
+    return (0 if not found else 1 if limited else 2), len(found)
+
+
+def _none_fits(case: JudgedCell) -> str:
+    number = len(case.expectation.alternatives)
+    return f" (the nearest of {number} results that are possible with unknown facts)" if number else ""
 
 
 def complaints(sample: Sample, facets: Iterable[Facet] = Facet) -> dict[Facet, str]:
@@ -132,7 +156,7 @@ def _source_complaint(case: Sample, attempt: Attempt) -> str:
 
 def _matches(attempt: Attempt, path: Path) -> bool:
     same_backend = path.backend is None or path.backend == attempt.backend
-    return path.outcome is Outcome.OK and same_backend and attempt.source in path.sources
+    return path.outcome is Outcome.OK and same_backend and attempt.source is not None and path.admits(attempt.source)
 
 
 def _backends(case: Sample) -> str:
@@ -151,7 +175,7 @@ def _backends(case: Sample) -> str:
 
 def _pool(case: Sample) -> BackendPool:
     if case.pool:
-        return case.pool()
+        return case.pool(case.expectation)
     alone = BackendPool()
     alone.add(case.expectation, case.observation)
     return alone

@@ -15,7 +15,7 @@ from probes.observation import BURST, Observation, Outcome
 from probes.oracle.address_names import AddressNames
 from probes.oracle.client import client_address
 from probes.oracle.expectation import Expectation, Path
-from probes.oracle.predict import expect
+from probes.oracle.predict import model_cluster, predict
 from topologies.cluster_state.backend_names import backends_by_hostname
 from topologies.cluster_state.declared_workload import declared_workload
 from topologies.cluster_state.shortfalls import Shortfalls, shortfalls
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from probes.judging.verdict import Facet, Verdict
+    from probes.oracle.connection import ClusterModel
     from probes.plan.cell import Cell
     from probes.session import Answers
     from topologies.cluster_state.snapshot import Snapshot
@@ -87,7 +88,7 @@ class Judge:
             naming=lambda address: self.name(address, cell),
             limited=seen.unsure or (self.refusals[cell.place] >= BURST and not seen.sure),
             mixes=self.topology.proxy.mode is ProxyMode.IPVS,
-            pool=lambda: self.pool(cell, expectation),
+            pool=lambda assumed: self.pool(cell, assumed),
             evidence=f"{self.folder}/run.json cell {cell.id}" if self.folder else "",
         )
 
@@ -107,6 +108,11 @@ class Judge:
         """The declared workload at the addresses that it has, from which expectations are made."""
         return declared_workload(self.topology, self.answers.snapshot)
 
+    @cached_property
+    def model(self) -> ClusterModel:
+        """The cluster for which expectations are made."""
+        return model_cluster(self.topology, self.reference)
+
     def _derive(self, cell: Cell) -> Expectation:
         """Return no path if a backend, address or vantage of the cell is missing: the cell is inconclusive."""
         if reason := self.lacking.reason(cell.vantage, cell.frontend):
@@ -119,7 +125,7 @@ class Judge:
     def _rules(self, cell: Cell) -> Expectation:
         """Return no path if client or frontend has no address: nothing was asked, and the cell is inconclusive."""
         try:
-            return expect(self.topology, self.reference, cell)
+            return predict(self.model, cell)
         except UnresolvedError as error:
             return Expectation((), (), f"nothing can be expected: {error}")
 
@@ -151,11 +157,22 @@ class Judge:
         return backends_by_hostname(self.topology, self.answers.snapshot)
 
     def pool(self, cell: Cell, expectation: Expectation) -> BackendPool:
-        """Return all attempts without affinity that picked from the same backends where this cell's did."""
+        """Return all attempts without affinity that picked from the same backends where this cell's did.
+
+        Another cell whose expectation has alternatives may have picked with other shares: of its attempts only the
+        backends that answered count.
+
+        Args:
+            cell: The cell.
+            expectation: Its expectation, or one of the alternatives.
+
+        """
         pool = BackendPool()
         for other in self.neighbours.get(picker(cell), [cell]):
-            expected = self.expectation(other)
-            if expected.backends == expectation.backends and not expected.sticky:
+            expected = expectation if other.id == cell.id else self.expectation(other)
+            if expected.alternatives:
+                pool.count_answers(self.observation(other))
+            elif expected.backends == expectation.backends and not expected.sticky:
                 pool.add(expected, self.observation(other))
         return pool
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from probes.oracle.environment import Environment
     from probes.oracle.modes.mode_chains import ModeChains
     from probes.oracle.rule import Decision
+    from probes.oracle.unknown_facts import FactChoices
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node, Topology
@@ -107,6 +108,8 @@ class ClusterModel:
     balancer: Balancer
     chains: Mapping[str, ModeChains]
     """The rules of each node's kube-proxy mode, by the same names."""
+    choices: FactChoices | None = None
+    """The unknown facts. None: all facts are known."""
     holders: Holders = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

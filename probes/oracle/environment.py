@@ -6,7 +6,7 @@ Each field names the fact that it is read from (`Read`). Rules read these fields
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeVar, get_type_hints
 
 from probes.oracle import upstream
 from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are serialised by type at run time
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from probes.oracle.upstream import KubeProxyChange, VersionRange
     from topologies.schema.topology import Topology
 
+T = TypeVar("T")
 STRICT = 1
 
 
@@ -132,13 +133,28 @@ class Environment:
         values = {name: read.derive(facts.value_at(topology, node, read.path)) for name, read in READS.items()}
         return cls(**values)
 
+    def ask(self, name: str, question: Callable[[Any], T]) -> T:
+        """Return the answer to a question about a field.
+
+        A rule that needs less than the whole value asks for that: an unknown value then forks by the answer.
+        """
+        return question(getattr(self, name))
+
     def has(self, change: KubeProxyChange) -> bool:
         """Return whether the node's kube-proxy has a change."""
-        return change.is_in(self.version)
+        return self.ask("version", change.is_in)
 
     def runs(self, versions: VersionRange) -> bool:
         """Return whether the version of the node's kube-proxy is in a range."""
-        return versions.includes(self.version)
+        return not versions.bounded or self.ask("version", versions.includes)
+
+    def may_run(self, versions: VersionRange) -> bool:
+        """Return whether the version of the node's kube-proxy, as far as it is known, can be in a range."""
+        return not versions.bounded or versions.includes(self.version)
+
+    def is_supported(self) -> bool:
+        """Return whether the rules describe the version of the node's kube-proxy."""
+        return upstream.is_known(self.version)
 
     @property
     def avoids_empty_nodes(self) -> bool:
@@ -162,10 +178,18 @@ class Environment:
 
         `--nodeport-addresses` (empty: all) and `--iptables-localhost-nodeports` (since 1.26) decide.
         """
-        switchable = self.mode is ProxyMode.IPTABLES and self.has(upstream.LOCALHOST_NODE_PORTS_FLAG)
-        if address.is_loopback and switchable and not self.localhost_nodeports:
+        if address.is_loopback and self._closes_loopback():
             return False
-        return not self.node_port_addresses or any(address in network for network in self.node_port_addresses)
+        return self.ask("node_port_addresses", lambda ranges: not ranges or any(address in one for one in ranges))
+
+    @property
+    def limits_node_ports(self) -> bool:
+        """Whether `--nodeport-addresses` is set."""
+        return self.ask("node_port_addresses", bool)
+
+    def _closes_loopback(self) -> bool:
+        switchable = self.mode is ProxyMode.IPTABLES and self.has(upstream.LOCALHOST_NODE_PORTS_FLAG)
+        return switchable and not self.localhost_nodeports
 
     def __str__(self) -> str:
         """Return `kube-proxy 1.20.2 iptables`."""

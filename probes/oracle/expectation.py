@@ -24,6 +24,24 @@ class Path:
     by_icmp: bool = False
     """A refusal by ICMP. Kernels rate-limit these, so other attempts may time out (docs/observations.md)."""
 
+    def admits(self, source: IPAddress) -> bool:
+        """Return whether the backend may see this source address."""
+        return source in self.sources
+
+
+Assumption = tuple[tuple[str, tuple[object, ...]], ...]
+"""Unknown facts by their paths, each with the values that it is assumed to have one of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One result of a cell that is possible as long as some facts are unknown."""
+
+    expectation: Expectation
+    """The result with known facts. Its shares add up to 1."""
+    assumptions: tuple[Assumption, ...]
+    """The choices of unknown facts that lead to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
@@ -37,6 +55,14 @@ class Expectation:
     """The reason in words: the sentences of the decisive rules, the nodes with endpoints, and the kube-proxy."""
     sticky: bool = False
     """All attempts must reach the same backend (session affinity)."""
+    alternatives: tuple[Alternative, ...] = ()
+    """The possible results, if they depend on unknown facts. All attempts must fit the same one. `paths` are those of
+    all alternatives, and their shares mean nothing."""
+
+    @property
+    def possible(self) -> tuple[Expectation, ...]:
+        """The expectations of which one must fit: the alternatives, or this one alone."""
+        return tuple(one.expectation for one in self.alternatives) or (self,)
 
     @property
     def outcomes(self) -> frozenset[Outcome]:

@@ -91,8 +91,9 @@ def leaves_masqueraded(conn: Connection, towards: IPAddress) -> bool:
     """
     environment = conn.environment
     pods = environment.pod_cidr
-    excluded = any(towards in network for network in (pods, *environment.masquerade_except))
-    return environment.masquerades_leaving and conn.packet.source in pods and not excluded
+    if conn.packet.source not in pods or towards in pods or not environment.masquerades_leaving:
+        return False
+    return not any(towards in network for network in environment.masquerade_except)
 
 
 def leaves_as_node(conn: Connection) -> bool:

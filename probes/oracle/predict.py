@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
@@ -12,7 +12,9 @@ from probes.oracle.client import client_packet
 from probes.oracle.connection import ClusterModel, Connection
 from probes.oracle.environment import find_environments
 from probes.oracle.expectation import Expectation, Path
+from probes.oracle.forking import fork, merge_paths, predict_alternatives
 from probes.oracle.modes import chains
+from probes.oracle.modes.chains import ChainsByNode
 from probes.oracle.stages.arrival import BASELINE
 from probes.oracle.stages.host_ports import LISTENING
 from probes.oracle.stages.load_balancer import (
@@ -23,13 +25,15 @@ from probes.oracle.stages.load_balancer import (
     to_pods,
 )
 from probes.oracle.stages.node_owned_addresses import OWNED
+from probes.oracle.unknown_facts import find_choices, with_unknown
 from topologies.frontends import At, FrontendKind, resolve
 from topologies.schema.enums import AnnouncedBy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from probes.oracle.connection import Balancer
+    from probes.oracle.modes.mode_chains import ModeChains
     from probes.oracle.pipeline import TracedPath
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
@@ -60,15 +64,25 @@ def model_cluster(topology: Topology, snapshot: Snapshot, balancer: Balancer | N
 
     """
     environments = find_environments(topology)
-    found = {name: chains.of(environment) for name, environment in environments.items()}
-    return ClusterModel(topology, snapshot, environments, balancer or DeclaredBalancer(), found)
+    found: Mapping[str, ModeChains] = {name: chains.of(environment) for name, environment in environments.items()}
+    if choices := find_choices(topology):
+        environments = with_unknown(topology, environments, choices)
+        found = ChainsByNode(environments)
+    return ClusterModel(topology, snapshot, environments, balancer or DeclaredBalancer(), found, choices)
 
 
 def predict(cluster: ClusterModel, cell: Cell) -> Expectation:
     """Return the same as `expect` for a given model of the cluster, which may have another load balancer."""
+    if cluster.choices is None:
+        return _predict(cluster, cell)
+    return predict_alternatives(cluster.choices, partial(_predict, cluster, cell))
+
+
+def _predict(cluster: ClusterModel, cell: Cell) -> Expectation:
+    """Return the expectation with the choices of unknown facts that are in force."""
     conn = start_connection(cluster, cell)
     traced = pipeline.paths(conn)
-    paths = _merge_paths(one.path for one in traced)
+    paths = merge_paths(one.path for one in traced)
     rules = tuple(dict.fromkeys(rule for path in paths for rule in path.rules))
     because = _explain(conn, paths, _name_proxies(conn, traced))
     return Expectation(paths, rules, because, sticky=_has_affinity(conn, rules))
@@ -77,10 +91,19 @@ def predict(cluster: ClusterModel, cell: Cell) -> Expectation:
 def trace_paths(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
     """Return every path of a cell before merging, with the decisions of the rules.
 
+    With unknown facts these are the paths of all choices, each path once. Their shares are those of one choice.
+
     Raises:
         UnresolvedError: The cluster gives the frontend no address.
 
     """
+    run = partial(_trace, cluster, cell)
+    if cluster.choices is None:
+        return run()
+    return tuple({one.path: one for _, paths in fork(cluster.choices, run) for one in paths}.values())
+
+
+def _trace(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
     return pipeline.paths(start_connection(cluster, cell))
 
 
@@ -111,17 +134,6 @@ def start_connection(cluster: ClusterModel, cell: Cell) -> Connection:
 
 def _find_endpoint(state: ServiceState, backend: str | None) -> Endpoint:
     return next(endpoint for endpoint in state.endpoints if endpoint.backend == backend)
-
-
-def _merge_paths(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Merge paths with the same observable result and add their shares."""
-    merged: dict[tuple[object, ...], Path] = {}
-    for path in paths:
-        key = (path.outcome, path.sources, path.backend, path.by_icmp)
-        known = merged.get(key)
-        rules = tuple(dict.fromkeys((*known.rules, *path.rules))) if known else path.rules
-        merged[key] = replace(path, share=path.share + (known.share if known else 0), rules=rules)
-    return tuple(merged.values())
 
 
 def _has_affinity(conn: Connection, rules: tuple[str, ...]) -> bool:

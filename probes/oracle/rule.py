@@ -85,8 +85,8 @@ def decide(chain: Sequence[Rule[T]], conn: Connection) -> Decision[T]:
     """
     environment = conn.environment
     for one in chain:
-        value = one.step(conn) if environment.runs(one.versions) else None
-        if value is not None:
+        value = one.step(conn) if environment.may_run(one.versions) else None
+        if value is not None and environment.runs(one.versions):
             return Decision(one, _replace_decision(one.id, value, conn), conn)
     message = f"no rule of {[one.id for one in chain]} covers {conn.kind} {conn.packet} of {conn.state.name}"
     raise LookupError(message)

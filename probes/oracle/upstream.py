@@ -99,6 +99,11 @@ class VersionRange:
         return tuple(change for change in (self.since, self.until) if change)
 
     @property
+    def bounded(self) -> bool:
+        """Whether a change bounds the range."""
+        return self.since is not None or self.until is not None
+
+    @property
     def first_minor(self) -> Release:
         """The first minor release that is in the range from its first patch on."""
         return self.since.release if self.since else OLDEST

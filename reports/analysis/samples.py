@@ -33,7 +33,7 @@ class Comparable:
     expectation: Expectation
     observation: Observation
     naming: Callable[[IPAddress], str]
-    pool: Callable[[], BackendPool] | None = None
+    pool: Callable[[Expectation], BackendPool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Samples:
             expectation=expectation,
             observation=Observation(name, attempts=tuple(self._attempts(observed))),
             naming=str,
-            pool=lambda: self._pool(place, expectation),
+            pool=lambda assumed: self._pool(place, assumed),
         )
         self.made[name] = one
         self.neighbours.setdefault(place, []).append(one)

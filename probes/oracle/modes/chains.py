@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from probes.oracle import upstream
 from probes.oracle.modes import iptables, ipvs, nftables
+from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.rule import Rule
 from topologies.common.errors import HairpinError
 from topologies.schema.enums import ProxyMode
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from probes.oracle.environment import Environment
-    from probes.oracle.modes.mode_chains import ModeChains
 
 Chain = tuple[Rule[Any], ...]
 
@@ -38,13 +39,29 @@ def of(environment: Environment) -> ModeChains:
 
     """
     chains = MODES[environment.mode]
-    if not (upstream.is_known(environment.version) and chains.versions.includes(environment.version)):
+    if not (environment.is_supported() and environment.runs(chains.versions)):
         firsts = {mode: upstream.format_release(MODES[mode].versions.first_minor) for mode in ProxyMode}
         newest = upstream.format_release(upstream.NEWEST)
         known = ", ".join(f"{mode} {first} to {newest}" for mode, first in firsts.items())
         message = f"no rules for {environment}: the oracle knows {known}"
         raise UnsupportedMode(message)
     return chains
+
+
+class ChainsByNode(Mapping[str, ModeChains]):
+    """The chains of nodes whose mode may be unknown: each lookup reads it."""
+
+    def __init__(self, environments: Mapping[str, Environment]) -> None:
+        self._environments = environments
+
+    def __getitem__(self, node: str) -> ModeChains:
+        return of(self._environments[node])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environments)
+
+    def __len__(self) -> int:
+        return len(self._environments)
 
 
 def merge_chains(chains: Iterable[Chain]) -> Chain:

@@ -92,8 +92,9 @@ def external_ip_from_bridge(conn: Connection) -> Selection | None:
     They leave the node. With externalTrafficPolicy: Cluster they are masqueraded. If the node owns the address,
     kube-proxy captures them.
     """
-    bridged = conn.pod_here and conn.environment.bridged and conn.environment.bridge_nf_call_iptables
-    if conn.kind is not FrontendKind.EXTERNAL_IP or not conn.off_node or not bridged:
+    if conn.kind is not FrontendKind.EXTERNAL_IP or not conn.off_node or not conn.pod_here:
+        return None
+    if not conn.environment.bridged or not conn.environment.bridge_nf_call_iptables:
         return None
     return Disposition.LEAVES if is_external_local(conn) else Disposition.LEAVES_MASQUERADED
 

@@ -95,7 +95,7 @@ def loopback_held(conn: Connection) -> Selection | None:
 
     The socket that kube-proxy holds for the NodePort accepts them and never answers.
     """
-    return Disposition.HANGS if _unserved_loopback(conn) and not conn.environment.node_port_addresses else None
+    return Disposition.HANGS if _unserved_loopback(conn) and not conn.environment.limits_node_ports else None
 
 
 @rule("R7.8", f"#101023; {IPVS} GetNodeAddresses without loopback", since=upstream.NO_LOOPBACK_SERVER)

@@ -58,7 +58,7 @@ def loopback_closed(conn: Connection) -> Selection | None:
 )
 def primary_only(conn: Connection) -> Selection | None:
     """In nftables mode without nodePortAddresses, NodePorts are closed at all addresses except a node's primary one."""
-    if conn.kind is not FrontendKind.NODE_PORT or conn.environment.node_port_addresses:
+    if conn.kind is not FrontendKind.NODE_PORT or conn.environment.limits_node_ports:
         return None
     return None if conn.reached == conn.node.address else Disposition.CLOSED
 

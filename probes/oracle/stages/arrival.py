@@ -297,6 +297,7 @@ LEAVING: tuple[Rule[IPAddress | Disposition], ...] = (
 
 def loses_reply(conn: Connection) -> bool:
     """Return whether hosts outside the cluster cannot reply: the source is a pod IP without a route, or dropped."""
+    if not is_from_pod_network(conn, conn.packet.source):
+        return False
     environment = conn.environment
-    lost = not environment.pods_routed_outside or (environment.overlay and environment.anti_spoof)
-    return is_from_pod_network(conn, conn.packet.source) and lost
+    return not environment.pods_routed_outside or (environment.overlay and environment.anti_spoof)

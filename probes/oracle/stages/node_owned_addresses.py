@@ -130,7 +130,7 @@ def _without_server(conn: Connection) -> Disposition:
     """
     if conn.environment.has(upstream.VIP_FILTER):
         return Disposition.REJECTED
-    held = not conn.environment.has(upstream.PORT_OPENER_REMOVED) and not conn.environment.node_port_addresses
+    held = not conn.environment.has(upstream.PORT_OPENER_REMOVED) and not conn.environment.limits_node_ports
     return Disposition.HELD if held else Disposition.CLOSED
 
 

@@ -36,9 +36,10 @@ def _endpoint_here(conn: Connection) -> bool:
 @rule("R11.1", f"kernel br_netfilter, bridge port hairpin_mode; {MEASURED}")
 def bridge_hairpin_off(conn: Connection) -> Outcome | None:
     """With br_netfilter, a pod cannot reach itself through a Service if hairpin mode of its bridge port is off."""
-    to_itself = conn.pod_here and conn.packet.source == conn.chosen.address and _through_service(conn)
-    broken = conn.environment.bridged and conn.environment.bridge_nf_call_iptables and not conn.environment.hairpin
-    return Outcome.TIMEOUT if to_itself and broken else None
+    if not (conn.pod_here and conn.packet.source == conn.chosen.address and _through_service(conn)):
+        return None
+    here = conn.environment
+    return Outcome.TIMEOUT if here.bridged and not here.hairpin and here.bridge_nf_call_iptables else None
 
 
 @rule("R11.2", f"kernel net.bridge.bridge-nf-call-iptables; {MEASURED}")
@@ -47,11 +48,11 @@ def switched_past_conntrack(conn: Connection) -> Outcome | None:
 
     The connection times out.
     """
-    unseen = conn.environment.bridged and not conn.environment.bridge_nf_call_iptables
-    if not unseen or not _through_service(conn):
-        return None
     one_bridge = conn.pod_here and _endpoint_here(conn) and not conn.chosen.host_network
-    return Outcome.TIMEOUT if one_bridge and _seen(conn) == conn.packet.source else None
+    if not one_bridge or not _through_service(conn) or _seen(conn) != conn.packet.source:
+        return None
+    here = conn.environment
+    return Outcome.TIMEOUT if here.bridged and not here.bridge_nf_call_iptables else None
 
 
 @rule("R11.3", 'kernel rp_filter; docs/observations.md "Strict rp_filter and anti-spoofing on an overlay"')

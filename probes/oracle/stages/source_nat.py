@@ -67,9 +67,8 @@ def entering_elsewhere(conn: Connection) -> IPAddress | None:
     """
     elsewhere = conn.chosen.node != conn.packet.node and not conn.chosen.host_network
     entering = conn.packet.source not in conn.environment.pod_cidr
-    if not conn.environment.masquerades_entering or not elsewhere or not entering:
-        return None
-    return address_towards_endpoint(conn)
+    masqueraded = elsewhere and entering and conn.environment.masquerades_entering
+    return address_towards_endpoint(conn) if masqueraded else None
 
 
 @rule("R10.5", f'{FLANNEL} M4; docs/observations.md "flannel masquerades packets on the loopback interface"')

@@ -6,7 +6,7 @@ import pytest
 from probes.judging.compare import JudgedCell, judge, with_names
 from probes.judging.verdict import Facet, Result
 from probes.observation import Attempt, Observation, Outcome
-from probes.oracle.expectation import Expectation, Path
+from probes.oracle.expectation import Alternative, Expectation, Path
 from probes.plan.plan import plan
 from topologies.common.addresses import IPAddress
 from topologies.loading.load import load
@@ -134,3 +134,62 @@ def test_an_intermittent_cell_is_answered_as_often_as_its_share_says(answered: i
 
 def test_few_attempts_do_not_prove_a_share_wrong() -> None:
     assert judge(case(HALF, ok(), ok(), ok()), Facet.SHARES).result is Result.PASS
+
+
+KEPT_OR_SILENT = Expectation(
+    (Path(Outcome.OK, frozenset({KEPT}), "web-a", 0.5), Path(Outcome.TIMEOUT, share=0.5)),
+    ("R3", "R4.3"),
+    "2 results are possible, with cni.masquerade unknown",
+    alternatives=(
+        Alternative(TWO, ((("cni.masquerade", ("none",)),),)),
+        Alternative(SILENT, ((("cni.masquerade", ("egress", "flannel")),),)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "passes"),
+    [
+        (BOTH, True),
+        ((Attempt(Outcome.TIMEOUT),) * 6, True),
+        ((*BOTH, Attempt(Outcome.TIMEOUT)), False),  # each attempt fits an alternative, but no alternative fits all
+        ((ok("web-a"),) * 14, False),  # web-b never answered, which only TWO allows to judge
+        ((*BOTH, ok(source=OTHER)), False),
+        ((Attempt(Outcome.REFUSED),), False),
+    ],
+)
+def test_all_attempts_and_facets_must_fit_one_alternative(attempts: tuple[Attempt, ...], passes: bool) -> None:
+    one = case(KEPT_OR_SILENT, *attempts)
+    by_facet = {judge(one, facet).result for facet in Facet}
+
+    assert judge(one).result is (Result.PASS if passes else Result.FAIL)
+    assert by_facet == ({Result.PASS} if passes else {Result.PASS, Result.FAIL})
+
+
+def test_no_share_is_judged_by_the_mean_of_alternatives() -> None:
+    rare = Expectation((replace(TWO.paths[0], share=0.1), Path(Outcome.TIMEOUT, share=0.9)), (), "rare")
+    often = Expectation((replace(TWO.paths[0], share=0.9), Path(Outcome.TIMEOUT, share=0.1)), (), "often")
+    either = Expectation(TWO.paths, (), "", alternatives=(Alternative(rare, ()), Alternative(often, ())))
+    lost = Attempt(Outcome.TIMEOUT)
+
+    assert judge(case(either, *[ok()] * 90, *[lost] * 10)).result is Result.PASS
+    assert judge(case(either, *[ok()] * 10, *[lost] * 90)).result is Result.PASS
+    assert judge(case(either, *[ok()] * 50, *[lost] * 50)).result is Result.FAIL
+
+
+def test_affinity_is_judged_only_if_the_alternative_that_fits_has_it() -> None:
+    either = Expectation(
+        TWO.paths, (), "", alternatives=(Alternative(replace(TWO, sticky=True), ()), Alternative(TWO, ()))
+    )
+
+    assert judge(case(either, *BOTH)).result is Result.PASS
+    assert judge(case(either, *[ok("web-a")] * 14)).result is Result.PASS
+
+
+def test_a_refusal_that_one_alternative_allows_and_the_kernel_limits_is_no_failure() -> None:
+    either = Expectation((), (), "", alternatives=(Alternative(REFUSED, ()), Alternative(TWO, ())))
+    either = replace(either, paths=(*REFUSED.paths, *TWO.paths))
+
+    assert judge(case(either, *[Attempt(Outcome.TIMEOUT)] * 3, limited=True)).result is Result.INCONCLUSIVE
+    assert judge(case(either, *[Attempt(Outcome.TIMEOUT)] * 3)).result is Result.FAIL
+    assert "the nearest of 2 results" in judge(case(either, *[Attempt(Outcome.TIMEOUT)] * 3)).headline
