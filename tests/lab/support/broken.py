@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def up(name: str, home: Path, text: str) -> Iterator[Path]:
+    """The file of a topology with this text under this name; its lab is up."""
+    file = home / f"{name}.yaml"
+    file.write_text(text, encoding="utf-8")
+    lab.down(name)
+    lab.up(load(str(file)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
+    try:
+        yield file
+    finally:
+        lab.down(name)
+
+
+@contextmanager
 def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
     """The topology file of a lab that is up: lab-small under another name, kube-proxy in that mode."""
     file = home / "mine.yaml"

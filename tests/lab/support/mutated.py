@@ -234,8 +234,8 @@ MUTATIONS: dict[str, Mutation] = {
 }
 
 
-def asked(there: There, mutation: Mutation) -> dict[str, Any]:
-    """The whole run."""
+def conduct(there: There, mutation: Mutation) -> tuple[Answers, bool]:
+    """The answers of a whole run, and whether the damage was there to its end."""
     topology, cells = there.topology, list(plan(there.topology).cells)
     found = lab.find(topology.name)
     assert found, "the lab is up: we are inside"
@@ -260,6 +260,13 @@ def asked(there: There, mutation: Mutation) -> dict[str, Any]:
         answers = session.conduct(
             topology, cells, there.run, options, progress=tell, before_asking=broken, observed=still
         )
+    return answers, all(kept)
+
+
+def asked(there: There, mutation: Mutation) -> dict[str, Any]:
+    """The whole run, judged by the true oracle and by one in which the same thing is broken."""
+    topology, cells = there.topology, list(plan(there.topology).cells)
+    answers, kept = conduct(there, mutation)
     with replace_decisions(mutation.bend):
         declared, world = mutation.topology(topology), mutation.world(answers.snapshot)
         foreseen = session.simulate(topology, cells, lambda cell, _: expect(declared, world, cell), answers.snapshot)
@@ -269,7 +276,7 @@ def asked(there: There, mutation: Mutation) -> dict[str, Any]:
         "seen": {cell.id: str(verdict) for cell, verdict in seen.items() if verdict.result is Result.FAIL},
         "foreseen": {cell.id: str(verdict) for cell, verdict in other.items() if verdict.result is Result.FAIL},
         "unclear": {cell.id: str(verdict) for cell, verdict in seen.items() if verdict.result is Result.INCONCLUSIVE},
-        "kept": all(kept),
+        "kept": kept,
         "notes": answers.notes,
         "cells": len(cells),
     }

@@ -1,0 +1,98 @@
+"""One thing broken in a live lab, or declared wrong: the observations alone show which, without any privilege."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.lab.support.broken import asked, up
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
+
+FLANNEL = """
+name: test-explained
+kubernetes: "1.20.2"
+nodes: 3
+cni: {kind: flannel-vxlan}
+load_balancer: {kind: inline, address: 198.18.1.1, addresses: 198.18.100.0/24, listens: true}
+external: [{name: e1, address: 198.18.3.100}]
+lab: {}
+"""
+TUNNEL = FLANNEL.replace("test-explained", "test-explained-tunnel").replace("flannel-vxlan", "tunnel")
+Truth = set[tuple[str, Any]]
+DECLARED: dict[str, Truth] = {
+    "listens": {("load_balancer.listens", True)},
+    "detect_local": {("proxy.detect_local", "ClusterCIDR")},
+    "masquerade": {("cni.masquerade", "flannel")},
+    "version": {("proxy.version", "1.20.0")},
+    "listens and detect_local": {("load_balancer.listens", True), ("proxy.detect_local", "ClusterCIDR")},
+}
+BROKEN: dict[str, Truth] = {
+    "proxy": {("nodes.n2.kube-proxy", "no rules")},
+    "masquerade": {("nodes.n1.KUBE-POSTROUTING", "no MASQUERADE")},
+    "cluster-ip-jump": {("nodes.n2.kube-proxy.services.web.clusterip", "no rules")},
+    "local-jump": {("nodes.n1.kube-proxy.services.web-np-local.nodeport", "no rules")},
+    "policy": {("workload.services.web-np-local.externalTrafficPolicy", "the other policy")},
+}
+
+
+@pytest.fixture(scope="module")
+def flannel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A topology of three workers with flannel; its lab is up."""
+    with up("test-explained", tmp_path_factory.mktemp("explained"), FLANNEL) as file:
+        yield file
+
+
+@pytest.fixture(scope="module")
+def tunnel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same with an overlay that masquerades nothing."""
+    with up("test-explained-tunnel", tmp_path_factory.mktemp("tunnel"), TUNNEL) as file:
+        yield file
+
+
+def rank(found: dict[str, Any], truth: Truth) -> int:
+    """The place of the truth among the explanations, from 1; 0 if it is in none."""
+    for place, one in enumerate(found["explanations"], start=1):
+        ways = [one["changes"], *one["alternatives"]]
+        if truth in [{(change["path"], change["value"]) for change in way} for way in ways]:
+            return place
+    return 0
+
+
+def check(name: str, found: dict[str, Any], truth: Truth) -> None:
+    place = rank(found, truth)
+    times = f"{found['seconds']:.2f} s of processor time, {found['wall']:.2f} s"
+    print(f"{name}: rank {place}, {len(found['red'])} red, {times}")
+    for one in found["explanations"]:
+        print(f"  {'certain: ' if one['certain'] else ''}{one['text']}")
+    assert found["red"], "a fault that nobody could notice proves nothing"
+    assert place == 1
+
+
+def test_wrong_declarations_of_a_whole_lab_are_named(flannel: Path) -> None:
+    told = asked("explained", flannel, "none")
+
+    assert not told["found"].pop("right")["red"]
+    for name, found in told["found"].items():
+        check(name, found, DECLARED[name])
+
+
+@pytest.mark.parametrize("mutation", BROKEN)
+def test_what_is_broken_is_named(mutation: str, flannel: Path) -> None:
+    told = asked("explained", flannel, mutation)
+
+    assert told["kept"], "the damage was repaired while it was asked"
+    check(mutation, told["found"][mutation], BROKEN[mutation])
+
+
+def test_strict_rp_filter_of_one_node_is_named(tunnel: Path) -> None:
+    told = asked("explained", tunnel, "rp-filter")
+
+    assert told["kept"]
+    check("rp-filter", told["found"]["rp-filter"], {("nodes.n3.kernel.rp_filter", 1)})
