@@ -165,7 +165,12 @@ PRESETS: Mapping[LoadBalancerKind, Preset] = {
     LoadBalancerKind.BGP_CLUSTER_IPS: Preset(
         "Nodes announce ClusterIPs and load balancer addresses by BGP (Calico, kube-router).",
         "docs.tigera.io/calico: Advertise Kubernetes service IP addresses; kube-router docs/bgp.md",
-        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.ENDPOINTS, "advertises_cluster_ips": True},
+        {
+            **ROUTED_TO_NODES,
+            "announced_by": AnnouncedBy.ENDPOINTS,
+            "empty_pool": EmptyPool.ALL,
+            "advertises_cluster_ips": True,
+        },
     ),
     LoadBalancerKind.UNKNOWN_CLOUD: Preset(
         "A balancer of which nothing is known: each result may be that of any balancer.",
