@@ -64,6 +64,16 @@ def listeners(topology: Topology) -> Iterator[Complaint]:
             yield Complaint(f"load_balancer.{key}", "true" if key == "listens" else "listeners", want)
 
 
+def leading(topology: Topology) -> Iterator[Complaint]:
+    """Check that only a balancer that translates leads a listener to a Service."""
+    balancer = topology.load_balancer
+    if balancer.arrives_at is ArrivesAt.ADDRESS:
+        for index, one in enumerate(balancer.listeners):
+            if one.leads_to:
+                want = "none with arrives_at: address: the port is not translated to the Service's"
+                yield Complaint(f"load_balancer.listeners[{index}].leads_to", one.leads_to, want)
+
+
 def targets(topology: Topology) -> Iterator[Complaint]:
     """Check that the balancer can send what it is declared to send."""
     balancer = topology.load_balancer

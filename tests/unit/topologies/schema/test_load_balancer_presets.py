@@ -150,6 +150,10 @@ def test_the_older_and_the_newer_name_of_a_fact_may_not_differ() -> None:
         ),
         ("{kind: l2, listens: true}", "load_balancer.listens: got true, want none with other_ports: nodes"),
         ("{kind: gcp, proxy_protocol: true}", "load_balancer.proxy_protocol: got true, want false with arrives_at"),
+        (
+            "{kind: gcp, listeners: [{name: range, port: 81, leads_to: web-lb}]}",
+            "load_balancer.listeners[0].leads_to: got web-lb, want none with arrives_at: address",
+        ),
         ("{kind: tke-clb, hairpin: true}", "load_balancer.hairpin: got true, want false beside excludes_source"),
         ("{kind: nlb}", "load_balancer.kind: got 'nlb', want one of none, inline"),
     ],
