@@ -21,14 +21,16 @@ from tests.unit.probes.oracle.variants import CARDS, LISTENERS, changed, more_ce
 from topologies.cluster_state.snapshot import Endpoint, Snapshot, declared
 from topologies.frontends import Frontend, FrontendKind
 from topologies.schema.enums import (
+    AnnouncedBy,
+    ArrivesAt,
     BalancerStatus,
     CniKind,
     DetectLocal,
     EmptyPool,
     LoadBalancerKind,
     Masquerade,
+    OtherPorts,
     ProxyMode,
-    Registers,
 )
 from topologies.schema.topology import Topology, Version
 
@@ -68,10 +70,18 @@ SPACE: dict[str, dict[str, tuple[Any, ...]]] = {
         "kubelet_rules": YES_OR_NO,
     },
     "load_balancer": {
-        "kind": tuple(LoadBalancerKind),
+        "kind": (LoadBalancerKind.NONE, LoadBalancerKind.CUSTOM),
+        "arrives_at": tuple(ArrivesAt),
+        "announced_by": tuple(AnnouncedBy),
+        "leader": (None, "n1", "n4"),
+        "health_checks": (None, *YES_OR_NO),
+        "keeps_client": YES_OR_NO,
+        "other_ports": tuple(OtherPorts),
+        "hairpin": YES_OR_NO,
+        "source_ranges": YES_OR_NO,
+        "advertises_cluster_ips": YES_OR_NO,
         "listens": YES_OR_NO,
         "empty_pool": tuple(EmptyPool),
-        "registers": tuple(Registers),
         "status": tuple(BalancerStatus),
         "masquerade_inside": YES_OR_NO,
         "excludes_source": YES_OR_NO,
