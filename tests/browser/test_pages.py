@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,12 +26,12 @@ from topologies.loading.overrides import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import BrowserContext, Page, ViewportSize
 
 IP, PORT = "pod-n2-to-web.clusterip-v4-tcp", "pod-n1-to-web-np.nodeport.n1-v4-tcp"
 DESKTOP: ViewportSize = {"width": 1366, "height": 900}
+CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
@@ -142,6 +143,14 @@ def test_a_phone_scrolls_no_page_sideways(shown: Page) -> None:
     shown.set_viewport_size(PHONE)
 
     assert shown.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+@pytest.mark.parametrize("shown", ["predict", "diff", "runs"], indirect=True)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_enough_contrast(shown: Page, scheme: str) -> None:
+    shown.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+
+    assert shown.evaluate(CONTRAST) == []
 
 
 @pytest.mark.parametrize("shown", ["predict", "diff"], indirect=True)
