@@ -19,7 +19,7 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class ComparedFact:
     """One fact of the cluster. `real`: as read in this run, or empty."""
 
     name: str
@@ -38,18 +38,18 @@ class Fact:
         return bool(self.declared and self.real)
 
 
-def list_facts(run: Run) -> tuple[Fact, ...]:
+def list_facts(run: Run) -> tuple[ComparedFact, ...]:
     """Return the facts of the run's cluster: those that differ first, then those that were read, then the others."""
     real = _read_facts(run)
     facts = {name: _fact(name, value, real.pop(name, {})) for name, value in _declared_facts(run.topology.declared)}
-    facts |= {name: Fact(name, "", _join(found)) for name, found in real.items()}
+    facts |= {name: ComparedFact(name, "", _join(found)) for name, found in real.items()}
     facts |= {fact.name: fact for note in run.notes if (fact := _noted(note))}
     return tuple(sorted(facts.values(), key=lambda fact: (not fact.differs, not fact.unknown, not fact.compared)))
 
 
-def _fact(name: str, value: str, real: Mapping[str, str]) -> Fact:
+def _fact(name: str, value: str, real: Mapping[str, str]) -> ComparedFact:
     wrong = value != UNKNOWN and any(_differs(value, one) for one in real.values())
-    return Fact(name, value, _join(real), wrong)
+    return ComparedFact(name, value, _join(real), wrong)
 
 
 def _declared_facts(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -100,12 +100,12 @@ def _differs(declared: str, real: str) -> bool:
     return declared.lower() != real.lower()
 
 
-def _noted(note: str) -> Fact | None:
+def _noted(note: str) -> ComparedFact | None:
     """Return the difference that a note of the preflight names."""
     found = _NOTE.match(note)
     if found is None:
         return None
-    return Fact(found["what"], found["declared"], f"{found['real']} ({found['where']})", differs=True)
+    return ComparedFact(found["what"], found["declared"], f"{found['real']} ({found['where']})", differs=True)
 
 
 def _join(real: Mapping[str, str]) -> str:

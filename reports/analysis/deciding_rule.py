@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE, STEPS, versions
-from reports.analysis.deviations import OF_SOURCE, describe_deviation
+from reports.analysis.differences import OF_SOURCE, describe_difference
 
 if TYPE_CHECKING:
     from reports.records.record import Record
@@ -50,7 +50,7 @@ def find_deciding_rule(record: Record) -> NamedRule | None:
     if not rules:
         return None
     candidates: tuple[str | None, ...]
-    if describe_deviation(record).direction in OF_SOURCE:
+    if describe_difference(record).direction in OF_SOURCE:
         kept = any(one.kept for one in record.expected.sources)  # a packet that is not marked keeps its source
         candidates = (_last(rules, _SOURCE), _last(rules, _MARK if kept else _ARRIVAL), _last(rules, _ARRIVAL))
     elif Outcome.OK in record.expected.outcomes:

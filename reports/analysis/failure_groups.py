@@ -1,8 +1,8 @@
 """Groups failed and inconclusive cells by cause: what one repair would mend is one group. Pure.
 
 Cells that one explanation covers are one group. Of the rest, cells that fail at one place (a node, a client, a
-Service) where failures concentrate are one group, in whatever way they deviate: one missing rule loses answers, lets
-connections through and changes source addresses at once. What is left joins the group that deviates in the same way.
+Service) where failures concentrate are one group, however they differ: one missing rule loses answers, lets
+connections through and changes source addresses at once. What is left joins the group that differs in the same way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.judging.verdict import Result
 from reports.analysis.common_factors import Coordinates, Factor, describe_factors
-from reports.analysis.deviations import Deviation, describe_deviation
+from reports.analysis.differences import Difference, describe_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from reports.records.record import Record
     from reports.records.schema import StoredExplanation
 
-SMALL = 0.1  # of the largest group: a group up to this size joins a larger one that deviates in the same way
+SMALL = 0.1  # of the largest group: a group up to this size joins a larger one that differs in the same way
 
 
 @dataclass(frozen=True, slots=True)
-class DeviationCount:
-    """Cells of a group that deviate in the same way; `example` is the first."""
+class DifferenceCount:
+    """Cells of a group that differ in the same way."""
 
-    deviation: Deviation
+    difference: Difference
     records: tuple[Record, ...]
 
 
@@ -38,7 +38,7 @@ class FailureGroup:
     verdict: Result
     records: tuple[Record, ...]
     factors: tuple[Factor, ...] = ()
-    deviations: tuple[DeviationCount, ...] = ()
+    differences: tuple[DifferenceCount, ...] = ()
     explanation: str = ""
     """The sentence of the explanation that covers all of them, or empty."""
 
@@ -48,7 +48,7 @@ class FailureGroup:
         if self.verdict is not Result.FAIL or len(self.records) == 1:
             first = self.records[0]
             return first.observed.trouble or first.headline
-        return ", ".join(dict.fromkeys(count.deviation.direction for count in self.deviations))
+        return ", ".join(dict.fromkeys(count.difference.direction for count in self.differences))
 
     @property
     def where(self) -> str:
@@ -85,7 +85,7 @@ def group_failures(
 
 
 def _group(own: Sequence[Record], coordinates: Coordinates, explanation: str = "") -> FailureGroup:
-    return FailureGroup(Result.FAIL, tuple(own), coordinates.share(own), _count_deviations(own), explanation)
+    return FailureGroup(Result.FAIL, tuple(own), coordinates.share(own), _count_differences(own), explanation)
 
 
 def _split_explained(
@@ -103,7 +103,7 @@ def _split_explained(
 
 
 def _by_place(left: list[Record], coordinates: Coordinates) -> list[list[Record]]:
-    """Return the cells of each place where failures concentrate, and the rest by the way in which they deviate."""
+    """Return the cells of each place where failures concentrate, and the rest by the way in which they differ."""
     found: list[list[Record]] = []
     while left and (place := coordinates.find_place(left)):
         found.append([record for record in left if place in coordinates.places[record.cell.id]])
@@ -115,15 +115,15 @@ def _by_place(left: list[Record], coordinates: Coordinates) -> list[list[Record]
 def _by_signature(left: Iterable[Record]) -> list[list[Record]]:
     found: dict[object, list[Record]] = {}
     for record in left:
-        found.setdefault(describe_deviation(record).signature, []).append(record)
+        found.setdefault(describe_difference(record).signature, []).append(record)
     return list(found.values())
 
 
 def _join_small(groups: list[list[Record]]) -> list[list[Record]]:
-    """Return the groups; those that are small beside one that deviates in all their ways are part of it."""
+    """Return the groups; those that are small beside one that differs in all their ways are part of it."""
     kept: list[tuple[list[Record], set[object]]] = []
     for own in sorted(groups, key=len, reverse=True):
-        ways: set[object] = {describe_deviation(record).signature for record in own}
+        ways: set[object] = {describe_difference(record).signature for record in own}
         larger = next((one for one, known in kept if ways <= known and len(own) <= SMALL * len(one)), None)
         if larger is None:
             kept.append((list(own), ways))
@@ -132,15 +132,15 @@ def _join_small(groups: list[list[Record]]) -> list[list[Record]]:
     return [own for own, _ in kept]
 
 
-def _count_deviations(records: Iterable[Record]) -> tuple[DeviationCount, ...]:
-    """Return the deviations of these cells, the most frequent first; owners of addresses only if all have the same."""
-    found: dict[Deviation, list[Record]] = {}
+def _count_differences(records: Iterable[Record]) -> tuple[DifferenceCount, ...]:
+    """Return the differences of these cells, the most frequent first; owners of addresses only if all have the same."""
+    found: dict[Difference, list[Record]] = {}
     for record in records:
-        found.setdefault(describe_deviation(record).generic, []).append(record)
+        found.setdefault(describe_difference(record).generic, []).append(record)
     counts = []
     for generic, own in found.items():
-        exact = {describe_deviation(record) for record in own}
-        counts.append(DeviationCount(exact.pop() if len(exact) == 1 else generic, tuple(own)))
+        exact = {describe_difference(record) for record in own}
+        counts.append(DifferenceCount(exact.pop() if len(exact) == 1 else generic, tuple(own)))
     return tuple(sorted(counts, key=lambda count: -len(count.records)))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from probes.judging.verdict import Result
 from reports import formatting
 from reports.analysis.deciding_rule import find_deciding_rule
-from reports.analysis.deviations import describe_deviation, format_difference
+from reports.analysis.differences import describe_difference, format_difference
 from reports.analysis.repeat_command import repeat_command
 from reports.columns import Places, by_service
 from reports.formatting import MARKS
@@ -49,7 +49,7 @@ def _group(group: FailureGroup, index: dict[str, int], verdict: RunVerdict) -> d
         "headline": group.headline,
         "explanation": group.explanation if len(verdict.groups) > 1 else "",
         "where": group.where,
-        "ways": [[len(one.records), one.deviation.expected, one.deviation.observed] for one in group.deviations],
+        "ways": [[len(one.records), one.difference.expected, one.difference.observed] for one in group.differences],
         "rule": [rule.id, rule.sentence] if rule else None,
         "cells": [index[record.cell.id] for record in group.records],
     }
@@ -97,7 +97,7 @@ def _difference(record: Record) -> dict[str, Any]:
     """Return what only a failed cell has: what was expected and observed in short, and the deciding rule."""
     if record.verdict is not Result.FAIL:
         return {}
-    found, rule = describe_deviation(record), find_deciding_rule(record)
+    found, rule = describe_difference(record), find_deciding_rule(record)
     seen, due = format_difference(record)
     differs = [found.expected, found.observed]
     return {"seen_short": seen, "short": due, "differs": differs, "rule": rule.id if rule else ""}

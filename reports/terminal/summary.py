@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reports.analysis.failure_groups import DeviationCount, FailureGroup
+    from reports.analysis.failure_groups import DifferenceCount, FailureGroup
     from reports.analysis.run_verdict import RunVerdict
     from reports.records.record import Record
     from reports.records.run import Run
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 REASONS = 5  # reasons for inconclusive cells that are listed; the rest is counted
 CAUSES = 5  # causes that are listed; the rest is counted
 WHOLE = 2  # causes whose example is printed with its account
-WAYS = 4  # ways to deviate that are listed of one cause; the rest is counted
+WAYS = 4  # ways to differ that are listed of one cause; the rest is counted
 ALTERNATIVES = 2  # changes that explain the same cells and that are printed
 EXPLAINED = 2  # explanations that are printed
 
@@ -104,7 +104,7 @@ class _Summary:
         return [*blocks, *self._words(groups)]
 
     def _cause(self, number: int, group: FailureGroup, *, whole: bool) -> list[RenderableType]:
-        """Return the headline of a cause, the ways in which its cells deviate, and the first cell."""
+        """Return the headline of a cause, the ways in which its cells differ, and the first cell."""
         size = ", ".join(filter(None, (count_cells(len(group.records)), group.where)))
         mark = f"{MARKS[group.verdict]} {number}. {size}: {group.headline}"
         first = group.records[0]
@@ -112,7 +112,7 @@ class _Summary:
         if group.explanation and len(self.verdict.groups) > 1:
             blocks.append(_line("explained", group.explanation))
         if whole and len(group.records) > 1:
-            blocks += [_line(*row) for row in self._ways(group.deviations)]
+            blocks += [_line(*row) for row in self._ways(group.differences)]
         blocks.append(_line("example" if len(group.records) > 1 else "cell", first.cell.id))
         if self.verbose:
             blocks += [_line("" if index else "cells", text) for index, text in enumerate(_list_cells(group))]
@@ -122,15 +122,15 @@ class _Summary:
         again = f"    again     {repeat_command(self.run, first.cell.id)}"
         return [*blocks, Text(again, no_wrap=True, overflow="ignore")]  # wrapped, it could not be copied
 
-    def _ways(self, ways: Sequence[DeviationCount]) -> list[tuple[str, str]]:
+    def _ways(self, ways: Sequence[DifferenceCount]) -> list[tuple[str, str]]:
         shown = ways if self.verbose else ways[:WAYS]
-        rows = [(f"{len(one.records)} x", str(one.deviation)) for one in shown]
+        rows = [(f"{len(one.records)} x", str(one.difference)) for one in shown]
         left = sum(len(one.records) for one in ways[len(shown) :])
         return [*rows, ("", f"and {count_cells(left)} in {len(ways) - len(shown)} other ways")] if left else rows
 
     def _words(self, groups: Iterable[FailureGroup]) -> list[RenderableType]:
         """Return what the words mean that stand in these causes."""
-        texts = [str(one.deviation) for group in groups for one in group.deviations[:WAYS]]
+        texts = [str(one.difference) for group in groups for one in group.differences[:WAYS]]
         words = find_words(texts)
         return [Text(), *(_line(word, meaning) for word, meaning in words.items())] if words else []
 

@@ -8,7 +8,7 @@ import pytest
 
 from probes.judging.verdict import Result
 from reports.analysis.common_factors import Coordinates
-from reports.analysis.deviations import Direction, describe_deviation, format_difference
+from reports.analysis.differences import Direction, describe_difference, format_difference
 from reports.analysis.failure_groups import FailureGroup, group_failures
 from reports.records.schema import ChangedFact, StoredExplanation
 from tests.unit.support.broken_cluster import run_of
@@ -89,9 +89,9 @@ def test_an_explanation_that_contradicts_passed_cells_makes_no_cause() -> None:
     assert [group.explanation for group in groups_of(explained(run, failed_in(run), contradicted=3))] == [""]
 
 
-def test_ways_to_deviate_name_what_was_expected_and_observed() -> None:
+def test_ways_to_differ_name_what_was_expected_and_observed() -> None:
     (group,) = groups_of(run_of("cni-masquerade"))
-    ways = [(len(one.records), str(one.deviation)) for one in group.deviations]
+    ways = [(len(one.records), str(one.difference)) for one in group.differences]
 
     assert ways[:2] == [
         (34, "expected source primary(n1), observed source kept"),
@@ -101,7 +101,7 @@ def test_ways_to_deviate_name_what_was_expected_and_observed() -> None:
 
 
 def test_directions_are_told_apart() -> None:
-    found = {describe_deviation(record).direction for record in groups_of(run_of("cni-masquerade"))[0].records}
+    found = {describe_difference(record).direction for record in groups_of(run_of("cni-masquerade"))[0].records}
 
     assert found == {Direction.NOT_MASQUERADED, Direction.NOT_PRESERVED, Direction.LOST, Direction.GAINED}
 

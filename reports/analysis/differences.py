@@ -34,7 +34,7 @@ OF_SOURCE = frozenset({Direction.NOT_MASQUERADED, Direction.NOT_PRESERVED, Direc
 
 
 @dataclass(frozen=True, slots=True)
-class Deviation:
+class Difference:
     """One difference, in words that several cells can share."""
 
     direction: Direction
@@ -46,20 +46,20 @@ class Deviation:
 
     @property
     def signature(self) -> tuple[Direction, tuple[str, ...]]:
-        """Return what deviations with one cause have in common, whichever node they are at."""
+        """Return what differences with one cause have in common, whichever node they are at."""
         return self.direction, self.unexpected
 
     @property
-    def generic(self) -> Deviation:
-        """Return the deviation without the owners of addresses: `source primary` for `source primary(n1)`."""
-        return Deviation(self.direction, _generic(self.expected), _generic(self.observed), self.unexpected)
+    def generic(self) -> Difference:
+        """Return the difference without the owners of addresses: `source primary` for `source primary(n1)`."""
+        return Difference(self.direction, _generic(self.expected), _generic(self.observed), self.unexpected)
 
     def __str__(self) -> str:
         """Return `expected source primary(n1), observed source kept`."""
         return f"expected {self.expected}, observed {self.observed}"
 
 
-def describe_deviation(record: Record) -> Deviation:
+def describe_difference(record: Record) -> Difference:
     """Return the main difference of a failed record: reachability before source, source before backends."""
     failed = {facet for facet, result in record.facets.items() if result is Result.FAIL}
     if Facet.REACHABILITY in failed or not failed:
@@ -68,10 +68,10 @@ def describe_deviation(record: Record) -> Deviation:
         return _source(record)
     if Facet.BACKENDS in failed:
         expected, seen = _listed(record.expected.backends), _listed(record.observed.backends)
-        return Deviation(Direction.BACKENDS, f"answers by {expected}", f"answers by {seen}")
+        return Difference(Direction.BACKENDS, f"answers by {expected}", f"answers by {seen}")
     if Facet.AFFINITY in failed:
-        return Deviation(Direction.AFFINITY, "one backend", f"answers by {_listed(record.observed.backends)}")
-    return Deviation(Direction.SHARES, record.expected.summary, record.observed.summary)
+        return Difference(Direction.AFFINITY, "one backend", f"answers by {_listed(record.observed.backends)}")
+    return Difference(Direction.SHARES, record.expected.summary, record.observed.summary)
 
 
 def format_difference(record: Record) -> tuple[str, str]:
@@ -81,22 +81,22 @@ def format_difference(record: Record) -> tuple[str, str]:
     """
     if record.verdict is not Result.FAIL:
         return "", ""
-    found = describe_deviation(record)
+    found = describe_difference(record)
     seen = found.observed if found.direction in OF_SOURCE else ""
     return seen, f"expected {found.expected.removeprefix('source ')}"
 
 
-def _reachability(record: Record) -> Deviation:
+def _reachability(record: Record) -> Difference:
     allowed, seen = set(record.expected.outcomes), record.observed.outcomes
     unexpected = tuple(outcome.value for outcome in Outcome if outcome in seen and outcome not in allowed)
     if not unexpected and not record.facets:
-        return Deviation(Direction.OTHER_FAILURE, record.expected.summary, record.observed.summary)
+        return Difference(Direction.OTHER_FAILURE, record.expected.summary, record.observed.summary)
     if Outcome.OK in seen and Outcome.OK not in allowed:
         direction = Direction.GAINED
     else:
         direction = Direction.LOST if Outcome.OK in allowed else Direction.OTHER_FAILURE
     expected = _or(outcome.value for outcome in Outcome if outcome in allowed) or "nothing"
-    return Deviation(direction, expected, _split(record), unexpected)
+    return Difference(direction, expected, _split(record), unexpected)
 
 
 def _split(record: Record) -> str:
@@ -104,7 +104,7 @@ def _split(record: Record) -> str:
     return _listed(outcome.value for outcome in Outcome if outcome in record.observed.outcomes)
 
 
-def _source(record: Record) -> Deviation:
+def _source(record: Record) -> Difference:
     allowed = {one.address for one in record.expected.sources}
     strange = [seen for seen in record.observed.sources if seen.address not in allowed] or [*record.observed.sources]
     if any(seen.kept for seen in strange) and not any(one.kept for one in record.expected.sources):
@@ -114,7 +114,7 @@ def _source(record: Record) -> Deviation:
     else:
         direction = Direction.OTHER_SOURCE
     kinds = tuple(sorted({_generic(seen.label) for seen in strange}))
-    return Deviation(direction, _labels(record.expected.sources), _labels(strange), kinds)
+    return Difference(direction, _labels(record.expected.sources), _labels(strange), kinds)
 
 
 def _labels(addresses: Iterable[Address]) -> str:
