@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 VERBS = {
+    "discover": "write a topology file for a cluster",
+    "check": "discover a cluster, run the probes, print the verdict",
     "predict": "what must come back, without any cluster",
     "diff": "which cells change, worst first",
     "explain": "which change of the declaration explains the failed cells",

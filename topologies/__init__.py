@@ -5,6 +5,7 @@ schema/         the declared cluster as frozen models, and the rules that hold b
 loading/        YAML file -> topology, or one error that lists every complaint.
 cluster_state/  what the API reports, as plain values, and its comparison with what is declared. Pure.
 cluster/        the live cluster: the API client, the objects of a run, and what a run waits for.
+discovery/      a topology file for a cluster that nobody has declared, with the source of every value.
 lab/            a small real cluster in network namespaces, for topologies named `lab-*`.
 
 Imports nothing from probes, reports, suites or hairpin. Start with schema/topology.py and library/lab-flannel.yaml.

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -73,6 +73,16 @@ def connect(kubeconfig: str | None, context: str | None = None) -> client.ApiCli
     except Exception as error:
         message = f"{where}: cannot be used: {one_line(error)}. Try: kubectl get nodes, with the same file and context"
         raise ClusterError(message) from error
+
+
+def context_name(kubeconfig: str | None, context: str | None = None) -> str:
+    """Return the name of the context that `connect` uses; empty if the kubeconfig names none."""
+    for path in [] if context else _paths(kubeconfig):
+        with suppress(OSError, ValueError, yaml.YAMLError, RecursionError):
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if isinstance(found, dict) and isinstance(name := found.get("current-context"), str):
+                return name
+    return context or ""
 
 
 def core(kubeconfig: str | None, context: str | None = None) -> client.CoreV1Api:

@@ -132,6 +132,16 @@ def start(argv: Sequence[str], log: Path, *, env: Mapping[str, str], cwd: Path |
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=cwd)  # noqa: S603 - a list, no shell
 
 
+def run_attached(argv: Sequence[str], *, cwd: Path) -> int:
+    """Run a command on our own terminal and return its exit code. Ctrl-C goes to the command, which ends by itself."""
+    with subprocess.Popen(argv, cwd=cwd) as child:  # noqa: S603 - a list, no shell
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue
+
+
 def wait(child: Child, seconds: float) -> int | None:
     """Wait for a child and return its exit code; None if it still runs after `seconds`."""
     try:

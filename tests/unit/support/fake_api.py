@@ -33,6 +33,9 @@ FIELDS = ("major", "minor", "gitCommit", "gitTreeState", "buildDate", "goVersion
 VERSION = {"gitVersion": "v1.20.2"} | dict.fromkeys(FIELDS, "x")
 
 
+OUTSIDE = "The range of valid IPs is "  # pkg/registry/core/service/ipallocator ErrNotInRange
+
+
 @dataclass(frozen=True)
 class Raw:
     """An answer as it goes over the wire."""
@@ -59,6 +62,9 @@ class Api:
     delay_s: float = 0.0
     exec_delay_s: float = 0.0
     pod_status: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda _: None
+    version: str = "v1.20.2"
+    collections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # lists that are only read, by path
+    service_range: str = ""  # named in the error for a clusterIP outside it; empty: any clusterIP is refused without
     node_addresses: dict[str, int] = field(default_factory=dict)  # by name, if it is not nN: N
     port: int = 0
     body: Any = None  # of the newest call
@@ -76,9 +82,29 @@ class Api:
             time.sleep(self.exec_delay_s)
             return status(403, "no exec here")
         if "/proxy/" in path or path == "/version/":
-            return Raw(json.dumps(VERSION).encode())
+            return Raw(json.dumps(VERSION | {"gitVersion": self.version}).encode())
+        if method == "GET" and (read := self._read_only(path, query)):
+            return read
         with self.lock:
             return self._store(method, path, query, body)
+
+    def _read_only(self, path: str, query: str) -> Raw | None:
+        """A page of a seeded list, a ConfigMap, or 404 for a resource that this API server does not have."""
+        if path in self.collections:
+            return self._page(self.collections[path], query)
+        if "/configmaps/" in path:
+            return Raw(json.dumps(self.objects[path]).encode()) if path in self.objects else status(404, "not found")
+        known = path.startswith(("/api/v1/", "/apis/apps/", "/apis/coordination.k8s.io/"))
+        return None if known else status(404, "the server could not find the requested resource")
+
+    def _page(self, items: list[dict[str, Any]], query: str) -> Raw:
+        """`limit` objects from `continue` on, as an API server cuts a long list."""
+        limit, start = (re.search(f"{key}=([0-9]+)", query) for key in ("limit", "continue"))
+        first = int(start[1]) if start else 0
+        end = first + (int(limit[1]) if limit else len(items))
+        more = {"continue": str(end)} if end < len(items) else {}
+        page = {"kind": "List", "apiVersion": "v1", "metadata": more, "items": items[first:end]}
+        return Raw(json.dumps(page).encode())
 
     def _store(self, method: str, path: str, query: str, body: Any) -> Raw:
         if method == "POST":
@@ -101,6 +127,8 @@ class Api:
 
     def _create(self, path: str, body: Any) -> Raw:
         place = f"{path}/{body['metadata']['name']}"
+        if path.endswith("/services") and "clusterIP" in body["spec"]:
+            return status(422, f"provided IP is not in the valid range. {OUTSIDE}{self.service_range}")
         if place in self.objects:
             return status(409, f'{path.rpartition("/")[2]} "{body["metadata"]["name"]}" already exists')
         kind = path.rpartition("/")[2]

@@ -1,0 +1,77 @@
+"""`hairpin check`: discover a cluster, run the probes on what was found, and print the verdict."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hairpin import discover
+from hairpin.verb import CommandError
+from topologies.common.subprocesses import run_attached
+
+if TYPE_CHECKING:
+    import argparse
+
+    from hairpin.verb import Verbs
+
+ROOT = Path(__file__).parents[1]  # pytest's configuration and the suites are there
+LATEST = "last"
+DESCRIPTION = (
+    "Discover a cluster, probe every cell of what was found, and print the verdict. The same as `hairpin discover -o "
+    "FILE` and `pytest --topology=FILE`. Arguments after `--` go to pytest. Exit codes are those of the run."
+)
+
+
+def add(verbs: Verbs, summary: str) -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("check", help=summary, description=DESCRIPTION)
+    discover.add_options(parser)
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where runs are written")
+    parser.add_argument("-n", dest="workers", metavar="N", default="", help="workers of pytest-xdist")
+    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="arguments of pytest")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Discover, run, and print where the results are; return the run's exit code, or 1 if the file is incomplete."""
+    discover.refuse_options(options)
+    text = discover.find(options)
+    file = _write(options.out, text)
+    if code := discover.report_complaints(text, str(file)):
+        sys.stderr.write(f"the topology is in {file}: complete it, then run pytest --topology={file}\n")
+        return code
+    code = run_attached(_command(options, file), cwd=ROOT)
+    sys.stdout.write(f"topology: {file}\nreport:   {_report_of(options.out)}\n")
+    return code
+
+
+def _write(out: Path, text: str) -> Path:
+    """Write the file to the folder of runs, under a name of its own."""
+    file = out.absolute() / f"discovered-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}.yaml"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"--out: {file} cannot be written: {error.strerror or error}. Give another folder"
+        raise CommandError(message) from error
+    return file
+
+
+def _command(options: argparse.Namespace, file: Path) -> list[str]:
+    given = {
+        "kubeconfig": options.kubeconfig and str(Path(options.kubeconfig).absolute()),
+        "context": options.context,
+        "namespace": options.namespace,
+    }
+    passed = [f"--{flag}={value}" for flag, value in given.items() if value]
+    workers = ["-n", options.workers] if options.workers else []
+    own = [f"--topology={file}", f"--out={options.out.absolute()}"]
+    return [sys.executable, "-m", "pytest", *own, *passed, *workers, *options.pytest]
+
+
+def _report_of(out: Path) -> Path:
+    """Return the newest run's page, or the folder of runs if there is none."""
+    page = out.absolute() / LATEST / "report.html"
+    return page if page.exists() else out.absolute()

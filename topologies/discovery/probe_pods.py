@@ -1,0 +1,203 @@
+"""Run two short-lived, unprivileged pods on each chosen node, read what they can see, and remove them.
+
+`host-N` is on the node's network and prints its facts (`node_facts.py`); `pod-N` is a usual pod and shows which address
+the CNI gives it. Their namespace is made, leased and removed as a run's is, so `hairpin clean` removes what a killed
+`hairpin discover` left.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from topologies.cluster import client as clusters
+from topologies.cluster import library, manifests
+from topologies.cluster.api import FORBIDDEN, ClusterError, call
+from topologies.cluster.run_namespaces import PREFIX, Lease
+from topologies.common.errors import HairpinError
+from topologies.common.threads import run_all
+from topologies.common.waiting import Deadline, WaitTimeoutError, until
+from topologies.discovery import node_facts
+from topologies.discovery.findings import Finding
+from topologies.discovery.inventory import Unread, as_networks
+from topologies.loading.load import validated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kubernetes import client
+
+    from topologies.cluster_state.pod_states import PodState
+    from topologies.discovery.node_facts import NodeFacts
+    from topologies.discovery.nodes import ChosenNode
+    from topologies.schema.topology import Topology
+
+READY_S = 90.0  # for all pods to be Ready: an image of 60 MB is pulled meanwhile
+ABREAST = 4  # nodes that are asked at a time
+ELSEWHERE = "240.0.0.0/24"  # reserved (RFC 1112): no node has an address there
+OUTSIDE_ANY_RANGE = "203.0.113.254"  # TEST-NET-3 (RFC 5737)
+LEAVES = "proxy.*, kernel.*, the addresses of bridges and tunnels, whether pods are on a bridge"
+_RANGE = re.compile(r"range of valid IPs is ([0-9a-fA-F.:/,]+)")
+
+
+class ExecInPod(Protocol):
+    """Runs a command in a pod of a namespace and returns its standard output; HairpinError if it cannot."""
+
+    def __call__(self, namespace: str, pod: str, command: Sequence[str], timeout_s: float, /) -> bytes:
+        """Run the command."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """How the probe pods run. `namespace`: an existing one; empty: one of their own, named after `run`.
+
+    `run`: a random id; empty: no pods. `image`: empty if none was given.
+    """
+
+    run: str = ""
+    image: str = ""
+    namespace: str = ""
+    ready_s: float = READY_S
+
+
+@dataclass
+class Probed:
+    """What the pods found. `failed`: why a node's pod did not run, by node."""
+
+    facts: dict[str, NodeFacts] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    service_cidr: Finding | None = None
+    unread: list[Unread] = field(default_factory=list)
+
+
+def probe(
+    api: client.ApiClient,
+    chosen: Sequence[ChosenNode],
+    settings: ProbeSettings,
+    execute: ExecInPod,
+    progress: Callable[[str], None],
+) -> Probed:
+    """Return what the pods on these nodes found; a refusal of the API is recorded in `unread`.
+
+    Raises:
+        ClusterError: The API does not answer any more.
+
+    """
+    cluster = clusters.Cluster(api, _scratch(chosen, settings), _namespace(settings), settings.run)
+    lease, found = Lease(api, cluster.namespace, settings.run, progress), Probed()
+    try:
+        progress(f"running {2 * len(chosen)} pods in {cluster.namespace} (image {settings.image})")
+        cluster.claim()
+        if why := lease.hold():
+            progress(f"note: {why}")
+        cluster.deploy()
+        states = _wait(cluster, settings)
+        _read(cluster, chosen, states, execute, found)
+        found.service_cidr = find_service_range(cluster)
+    except ClusterError as error:
+        if error.status is None:
+            raise
+        found.unread.append(Unread("probe pods", str(error), LEAVES))
+    finally:
+        lease.release()
+        _remove(cluster, progress)
+    return found
+
+
+def _namespace(settings: ProbeSettings) -> str:
+    return settings.namespace or f"{PREFIX}{settings.run}"
+
+
+def _scratch(chosen: Sequence[ChosenNode], settings: ProbeSettings) -> Topology:
+    """Return a topology whose only purpose is the two pods of each node."""
+    vantages = [
+        {"name": f"{prefix}-{index}", "kind": kind, "node": one.node.name}
+        for index, one in enumerate(chosen, start=1)
+        for prefix, kind in (("host", "node"), ("pod", "pod"))
+    ]
+    nodes = [{"name": one.node.name, "address": str(one.node.internal_ips[0])} for one in chosen]
+    contents = {
+        "name": "discovery",
+        "kubernetes": "1.30.0",
+        "nodes": nodes,
+        "cni": {"kind": "eni"},
+        "service_cidr": ELSEWHERE,
+        "workload": {"backends": [], "services": [], "vantages": vantages},
+        "images": {"agnhost": settings.image},
+    }
+    return validated(contents, "the probe pods")
+
+
+def _wait(cluster: clusters.Cluster, settings: ProbeSettings) -> dict[str, PodState]:
+    """Return the pods' states when each is Ready or will never be, or the time is up."""
+
+    def waited() -> str:
+        states = cluster.pods()
+        waiting = [one for one in states if not (one.ready or one.terminal or one.fatal)]
+        return "; ".join(map(str, waiting)) if states else "no pod is listed"
+
+    with suppress(WaitTimeoutError):  # the state of each pod has the reason
+        until(waited, Deadline(settings.ready_s), "probe pods", every=0.3)
+    return {state.name: state for state in cluster.pods()}
+
+
+def _read(
+    cluster: clusters.Cluster,
+    chosen: Sequence[ChosenNode],
+    states: dict[str, PodState],
+    execute: ExecInPod,
+    found: Probed,
+) -> None:
+    """Ask each hostNetwork pod that is Ready."""
+    addresses = cluster.snapshot().pods
+
+    def read(numbered: tuple[int, ChosenNode]) -> None:
+        index, one = numbered
+        state = states.get(f"host-{index}")
+        if state is None or not state.ready:
+            found.failed[one.node.name] = f"its probe pod is {state.reason if state else 'not listed'}"
+            return
+        try:
+            command = ["sh", "-c", node_facts.SCRIPT]
+            output = execute(cluster.namespace, f"host-{index}", command, node_facts.TIMEOUT_S)
+        except HairpinError as error:
+            found.failed[one.node.name] = f"its probe pod could not be asked: {error}"
+            return
+        found.facts[one.node.name] = node_facts.parse(one.node.name, output, addresses.get(f"pod-{index}"))
+
+    run_all(read, enumerate(chosen, start=1), ABREAST)
+
+
+def find_service_range(cluster: clusters.Cluster) -> Finding | None:
+    """Return kube-apiserver's range of ClusterIPs, from the error for an address outside it; None if it is not named.
+
+    An API server before 1.22 does not allocate in a dry run, so that the second try is a real one: it is refused, too.
+    """
+    labels = {**manifests.MANAGED_BY, manifests.RUN_LABEL: cluster.run}
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "range", "labels": labels},
+        "spec": {"clusterIP": OUTSIDE_ANY_RANGE, "ports": [{"port": 80}]},
+    }
+    tries: tuple[dict[str, Any], ...] = ({"dry_run": "All"}, {})
+    for options in tries:
+        try:
+            create = library.client.CoreV1Api(cluster.api).create_namespaced_service
+            call(cluster.api, "create a Service outside the range", create, cluster.namespace, service, **options)
+        except ClusterError as error:
+            if error.status == FORBIDDEN or not (named := _RANGE.search(str(error))):
+                return None
+            ranges = as_networks(named[1].split(","))
+            source = f"kube-apiserver's error for clusterIP {OUTSIDE_ANY_RANGE}, which names the range"
+            return Finding(str(ranges[0]), source) if ranges else None
+    return None
+
+
+def _remove(cluster: clusters.Cluster, progress: Callable[[str], None]) -> None:
+    try:
+        cluster.remove()
+    except ClusterError as error:
+        progress(f"namespace {cluster.namespace} is left behind, remove it with `hairpin clean`: {error}")
