@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from probes.oracle.unlisted_addresses import UnlistedAddress
 from topologies.frontends import At
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class AddressName(NamedTuple):
         return f"{self.kind} of {self.owner}" if self.owner else self.kind
 
 
+UNLISTED = "unlisted"  # an address of a node that is not otherwise known
 Named = tuple["IPAddress | None", AddressName]
 
 
@@ -63,11 +65,15 @@ class AddressNames:
             client: The client's own address, which is `kept`.
 
         """
+        if isinstance(address, UnlistedAddress):
+            return f"an address of {address.node} that is not otherwise known ({address.device})"
         name = PRESERVED if address == client else self.names.get(address)
         return f"{address} ({name})" if name else str(address)
 
     def shorten(self, address: IPAddress, client: IPAddress | None = None) -> str:
         """Return `primary(n1)`, `pod-n1`, `kept` for the client's own address, or the address if it has no name."""
+        if isinstance(address, UnlistedAddress):
+            return AddressName(UNLISTED, address.node).short
         if address == client:
             return PRESERVED
         name = self.names.get(address)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from probes.observation import Outcome
 from probes.oracle.address_holders import Holders, NodeAddress, find_holders
 from probes.oracle.expectation import Path
+from probes.oracle.unlisted_addresses import find_unlisted
 from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import ProxyMode
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from probes.oracle.modes.mode_chains import ModeChains
     from probes.oracle.rule import Decision
     from probes.oracle.unknown_facts import FactChoices
+    from probes.oracle.unlisted_addresses import Placeholders
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node, Topology
@@ -111,9 +113,12 @@ class ClusterModel:
     choices: FactChoices | None = None
     """The unknown facts. None: all facts are known."""
     holders: Holders = field(init=False, repr=False, compare=False)
+    unlisted: Placeholders = field(init=False, repr=False, compare=False)
+    """The placeholders for addresses of devices that are not known."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "holders", find_holders(self.topology, self.snapshot))
+        object.__setattr__(self, "unlisted", find_unlisted(self.topology, self.snapshot, self.holders))
 
     def chains_between(self, node: str, other: str) -> ModeChains:
         """Return the rules for packets between two nodes: those of IPVS mode if one node has it, else of the first.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probes.observation import Outcome  # noqa: TC001 - dataclasses are serialised by type at run time
+from probes.oracle.unlisted_addresses import UnlistedAddress
 from topologies.common.addresses import IPAddress  # noqa: TC001 - dataclasses are serialised by type at run time
 
 
@@ -26,7 +27,9 @@ class Path:
 
     def admits(self, source: IPAddress) -> bool:
         """Return whether the backend may see this source address."""
-        return source in self.sources
+        if source in self.sources:
+            return True
+        return any(isinstance(one, UnlistedAddress) and one.admits(source) for one in self.sources)
 
 
 Assumption = tuple[tuple[str, tuple[object, ...]], ...]

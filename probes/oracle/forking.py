@@ -89,7 +89,8 @@ def _name(facts: Sequence[str]) -> str:
 
 def deciding_facts(alternatives: Iterable[Alternative]) -> list[str]:
     """Return the unknown facts that the assumptions of these alternatives name."""
-    return sorted({path for one in alternatives for assumption in one.assumptions for path, _ in assumption})
+    named = (path for one in alternatives for assumption in one.assumptions for path, _ in assumption)
+    return sorted({path.partition(" ")[0] for path in named})
 
 
 def identify_result(one: Expectation) -> object:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.oracle.connection import Origin
+from probes.oracle.unlisted_addresses import BRIDGE, KEY, TUNNEL, of_node
 from topologies.frontends import UnresolvedError
+from topologies.schema import facts
 from topologies.schema.enums import TunnelAddress
+from topologies.schema.facts import NO_YES
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection
@@ -33,7 +36,7 @@ def address_towards_endpoint(conn: Connection) -> IPAddress:
 def _address_towards_own_pods(conn: Connection, node: Node) -> IPAddress:
     cni = conn.cluster.topology.cni
     address = cni.bridge_address_of(node)
-    return _known(node, address, "bridge") if address or cni.has_bridge_device else node.address
+    return _device(conn, node, address, BRIDGE) if address or cni.has_bridge_device else node.address
 
 
 def address_towards_remote_pods(conn: Connection, node: Node) -> IPAddress:
@@ -45,21 +48,35 @@ def address_towards_remote_pods(conn: Connection, node: Node) -> IPAddress:
         return address
     if cni.tunnel_address is TunnelAddress.BRIDGE:
         return _address_towards_own_pods(conn, node)
-    return _known(node, None, "tunnel device") if cni.has_tunnel_device else node.address
+    return _device(conn, node, None, TUNNEL) if cni.has_tunnel_device else node.address
 
 
-def _known(node: Node, address: IPAddress | None, what: str) -> IPAddress:
-    if address is None:
-        message = f"node {node.name} declares no pod_cidr, so the address of its {what} is not known"
+def _device(conn: Connection, node: Node, address: IPAddress | None, device: str) -> IPAddress:
+    """Return the address of a node's device; a placeholder if the node's `pod_cidr` is unknown."""
+    if address is not None:
+        return address
+    placeholders, choices = conn.cluster.unlisted.get((node.name, device)), conn.cluster.choices
+    if placeholders is None or choices is None:
+        message = f"node {node.name} declares no pod_cidr, so the address of its {device} is not known"
         raise UnresolvedError(message)
-    return address
+    inside = choices.choose(f"{placeholders[0].path} of the {device}", NO_YES, bool)
+    return placeholders[0 if inside else 1]
 
 
-def owned_addresses(conn: Connection, node: Node) -> frozenset[IPAddress]:
-    """Return the node's addresses that a topology declares."""
-    cni = conn.cluster.topology.cni
+def owned_addresses(conn: Connection) -> frozenset[IPAddress]:
+    """Return the processing node's declared addresses, and placeholders for those that are not known."""
+    cni, node = conn.cluster.topology.cni, conn.node
     devices = cni.bridge_address_of(node), cni.tunnel_address_of(node)
-    return frozenset(address for address in (node.address, node.secondary_address, *devices) if address)
+    own = frozenset(address for address in (node.address, node.secondary_address, *devices) if address)
+    return own | of_node(conn.cluster.unlisted, node.name)
+
+
+def is_in_own_range(conn: Connection, address: IPAddress) -> bool:
+    """Return whether the pod range of the processing node contains an address. An unknown range may."""
+    own, choices = conn.node.pod_cidr, conn.cluster.choices
+    if own is not None or choices is None or (path := facts.join(conn.node.name, KEY)) not in choices.candidates:
+        return own is not None and address in own
+    return choices.choose(f"{path} with {address}", NO_YES, bool)
 
 
 def is_from_pod_network(conn: Connection, address: IPAddress) -> bool:

@@ -120,8 +120,10 @@ FACTS: tuple[Fact, ...] = (
     Fact("load_balancer.source_ranges", Scope.BALANCER, NO_YES),
     Fact("load_balancer.advertises_cluster_ips", Scope.BALANCER, NO_YES),
     Fact("pod_cidr", Scope.NODE),
+    Fact("bridge_address", Scope.NODE),
+    Fact("tunnel_address", Scope.NODE),
 )
-ONLY_AT_NODES = frozenset({"pod_cidr"})  # facts without a default of the cluster
+ONLY_AT_NODES = frozenset({"pod_cidr", "bridge_address", "tunnel_address"})  # facts without a default of the cluster
 _BY_PATH = {fact.path: fact for fact in FACTS}
 
 

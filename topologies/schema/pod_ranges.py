@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 HOW = "kubectl get node {name} -o jsonpath={{.spec.podCIDR}}"
 BRIDGE_HOW = (
     "the address of the node's device towards its own pods (cilium_host, ovn0, antrea-gw0), "
-    "or cni.bridge_address: none if it has no address"
+    "unknown, or cni.bridge_address: none if it has no address"
 )
 TUNNEL_HOW = (
     "the address of the node's tunnel device (Calico: kubectl describe node {name}, annotation "
-    "projectcalico.org/IPv4VXLANTunnelAddr or IPv4IPIPTunnelAddr), or cni.tunnel_address: none if it has no address"
+    "projectcalico.org/IPv4VXLANTunnelAddr or IPv4IPIPTunnelAddr), unknown, or cni.tunnel_address: none if it has no address"
 )
 
 
@@ -75,9 +75,13 @@ def _device_addresses(topology: Topology) -> Iterator[Missing]:
     """Find every address of a bridge or tunnel device that only the cluster knows."""
     cni = topology.cni
     for index, node in enumerate(topology.nodes):
-        if cni.bridge_address is BridgeAddress.PER_NODE and node.bridge_address is None:
+        unknown = {
+            key for key in ("bridge_address", "tunnel_address") if facts.join(node.name, key) in topology.unknown
+        }
+        if cni.bridge_address is BridgeAddress.PER_NODE and not (node.bridge_address or "bridge_address" in unknown):
             yield Missing(f"nodes[{index}].bridge_address", "nothing", BRIDGE_HOW)
-        if cni.overlaid and cni.tunnel_address is TunnelAddress.PER_NODE and node.tunnel_address is None:
+        per_node = cni.overlaid and cni.tunnel_address is TunnelAddress.PER_NODE
+        if per_node and not (node.tunnel_address or "tunnel_address" in unknown):
             yield Missing(f"nodes[{index}].tunnel_address", "nothing", TUNNEL_HOW.format(name=node.name))
 
 

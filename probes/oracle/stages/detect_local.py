@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from probes.oracle.node_addresses import is_in_own_range
 from probes.oracle.rule import Rule, decide, rule
+from probes.oracle.unlisted_addresses import UnlistedAddress
 from topologies.frontends import At
 from topologies.schema.enums import DetectLocal
 
@@ -22,8 +24,10 @@ def not_configured(conn: Connection) -> bool | None:
 
 def _from_a_pod_network_device(conn: Connection) -> bool:
     """Return whether the source is the address of a bridge or tunnel device in the cluster's pod CIDR."""
-    place = conn.cluster.holders.nodes.get(conn.packet.source)
-    return place is not None and place.at in {At.BRIDGE, At.TUNNEL} and conn.packet.source in conn.environment.pod_cidr
+    source = conn.packet.source
+    place = conn.cluster.holders.nodes.get(source)
+    of_device = isinstance(source, UnlistedAddress) or (place is not None and place.at in {At.BRIDGE, At.TUNNEL})
+    return of_device and source in conn.environment.pod_cidr
 
 
 @rule("D5", DETECTOR)
@@ -51,8 +55,7 @@ def in_node_cidr(conn: Connection) -> bool | None:
     """With detect-local mode NodeCIDR, a packet is pod traffic if its source is in the processing node's pod CIDR."""
     if conn.environment.detect_local is not DetectLocal.NODE_CIDR:
         return None
-    own = conn.node.pod_cidr
-    return own is not None and conn.packet.source in own
+    return is_in_own_range(conn, conn.packet.source)
 
 
 @rule("D4", f"{DETECTOR}; BridgeInterface and InterfaceNamePrefix came in 1.24")

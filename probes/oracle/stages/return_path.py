@@ -123,7 +123,7 @@ def to_a_bound_address(conn: Connection) -> Outcome | None:
 @rule("R11.6", "netfilter conntrack")
 def to_the_node(conn: Connection) -> Outcome | None:
     """A reply to an address of the processing node returns through that node's conntrack."""
-    return Outcome.OK if _seen(conn) in owned_addresses(conn, conn.node) else None
+    return Outcome.OK if _seen(conn) in owned_addresses(conn) else None
 
 
 @rule("R11.7", "netfilter conntrack")

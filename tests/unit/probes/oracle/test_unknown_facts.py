@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.oracle import forking, upstream
+from probes.oracle.address_names import AddressNames
 from probes.oracle.forking import deciding_facts, identify_result
 from probes.oracle.modes.chains import UnsupportedMode
 from probes.oracle.predict import model_cluster, predict, trace_paths
@@ -175,3 +176,20 @@ def test_every_path_of_every_choice_is_traced() -> None:
     traced = trace_paths(cluster, cell)
 
     assert {one.end.outcome for one in traced} == predict(cluster, cell).outcomes
+
+
+def test_a_node_without_a_pod_range_has_an_address_that_is_not_known() -> None:
+    """Case 18: flannel without nodes[].pod_cidr. It was refused, and before that predicted with the kept address."""
+    topology = load_with("lab-flannel", {"nodes.n1.pod_cidr": "unknown"})
+    names = AddressNames.of(topology, declared(topology))
+
+    found = predictions(topology)
+
+    for cell, device in (
+        ("host-n1-to-web-np.nodeport.n1-v4-tcp", "bridge"),
+        ("pod-n3-to-web-np.nodeport.n3-v4-tcp", ""),
+    ):
+        sources = {names.describe(one) for one in found[cell].sources}
+        unlisted = f"an address of n1 that is not otherwise known ({device})"
+        assert (unlisted in sources) is bool(device), sources
+    assert not any("n1-cni0" in cell for cell in found)
