@@ -87,7 +87,7 @@ def test_an_address_that_is_not_known_is_no_known_address() -> None:
         bent = {**answers.observations, cell.id: replace(seen, attempts=(*attempts, *other))}
         return Judge.over(unknown, replace(answers, observations=bent), [cell])(cell, Facet.SOURCE).result
 
-    assert str(topology.node("n1").cni0) == "10.244.1.1"
+    assert str(topology.cni.bridge_address_of(topology.node("n1"))) == "10.244.1.1"
     assert verdict("10.244.1.1") is Result.PASS
     assert verdict("172.17.0.1") is Result.PASS
     assert verdict("198.18.1.11") is Result.FAIL  # the primary address of n1
