@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared as snapshot_of
 from topologies.loading.load import TopologyError, raw, validated
 from topologies.loading.overrides import apply
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from probes.plan.cell import Cell
     from probes.vendor_claims.model import Case, Page, Scenario
     from topologies.cluster_state.snapshot import Snapshot
-    from topologies.schema.topology import Topology, Version
+    from topologies.schema.topology import Version
 
 PLAIN = "-v4-tcp"
 
@@ -77,7 +80,9 @@ def lacks(world: Scenario, topology: Topology) -> tuple[str, ...]:
 def _lacking(topology: Topology, conditions: str) -> tuple[str, ...]:
     declared_as = topology.model_dump(mode="json")
     return tuple(
-        said(path, value) for path, value in json.loads(conditions).items() if not _has(declared_as, path, value)
+        said(path, value)
+        for path, value in json.loads(conditions).items()
+        if not _has(topology, declared_as, path, value)
     )
 
 
@@ -86,11 +91,19 @@ def said(path: str, value: object) -> str:
     return f"{path} {str(value).lower() if isinstance(value, bool) else value}"
 
 
-def _has(declared_as: dict[str, Any], path: str, value: object) -> bool:
-    """Return whether the topology meets the condition: setting the value changes nothing."""
+def _has(topology: Topology, declared_as: dict[str, Any], path: str, value: object) -> bool:
+    """Return whether the topology meets the condition: setting the value changes nothing.
+
+    Args:
+        topology: The topology.
+        declared_as: Its contents. Facts that `load_balancer.kind` gives are not in them.
+        path: The key.
+        value: Its required value.
+
+    """
     try:
-        return apply(declared_as, {path: value}) == declared_as
-    except TopologyError:
+        return Topology.model_validate(apply(declared_as, {path: value})) == topology
+    except (TopologyError, ValidationError):
         return False
 
 
