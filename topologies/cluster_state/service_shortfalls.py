@@ -51,7 +51,7 @@ def of_service(
             yield _found(service, what, may_settle=True)
     if strangers := sorted({*state.other_endpoints, *_unselected(topology, service, state)}):
         yield _found(service, f"has endpoints that are none of the declared backends: {', '.join(strangers)}")
-    if service.type is ServiceType.LOAD_BALANCER and topology.load_balancer.exists:
+    if service.type is ServiceType.LOAD_BALANCER and _has_address(topology, service):
         yield from _balanced(topology, service, state)
 
 
@@ -122,6 +122,12 @@ def _balanced(topology: Topology, service: Service, state: ServiceState) -> Iter
     checked = topology.load_balancer.avoids_empty_nodes
     if checked and service.external_traffic_policy is TrafficPolicy.LOCAL and not state.health_check_node_port:
         yield _found(service, "has no healthCheckNodePort", BALANCED)
+
+
+def _has_address(topology: Topology, service: Service) -> bool:
+    """Return whether the balancer is declared to give the Service an address."""
+    balancer = topology.load_balancer
+    return balancer.exists and (balancer.address_is is AddressIs.OWN or bool(topology.announcing_nodes(service)))
 
 
 def _other_addresses(topology: Topology, service: Service, state: ServiceState) -> Iterator[Shortfall]:

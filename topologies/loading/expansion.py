@@ -12,13 +12,14 @@ from topologies.common.addresses import IPAddress
 from topologies.loading import aliases
 from topologies.schema import default_workload, limits, load_balancer_presets
 from topologies.schema.complaints import Complaint, show
-from topologies.schema.enums import DetectLocal, PodAddresses
+from topologies.schema.enums import AddressIs, DetectLocal, PodAddresses
 from topologies.schema.facts import UNKNOWN
 from topologies.schema.network_presets import WITHOUT_CLUSTER_CIDR, facts_of
 from topologies.schema.scalars import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_LENGTH
 
 Raw = dict[str, Any]
 EXTERNAL_IPS = 2
+FIRST_PORT = 80
 
 
 def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
@@ -127,6 +128,10 @@ def _standard(full: Raw, external_ips: list[Any]) -> Raw:
     balancer = full.get("load_balancer") or {}
     if isinstance(balancer, dict) and load_balancer_presets.kind_of(balancer) == "none":
         plan["services"] = [service for service in plan["services"] if service["type"] != "LoadBalancer"]
+    elif isinstance(balancer, dict) and load_balancer_presets.complete(balancer).get("address_is") == AddressIs.NODE:
+        balanced = [service for service in plan["services"] if service["type"] == "LoadBalancer"]
+        for port, service in enumerate(balanced, start=FIRST_PORT):
+            service["port"] = port  # a node's address has each port once
     return plan
 
 

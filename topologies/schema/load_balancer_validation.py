@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.schema.complaints import Complaint, offer
-from topologies.schema.enums import AddressIs, AnnouncedBy, ArrivesAt, OtherPorts
+from topologies.schema.enums import AddressIs, AnnouncedBy, ArrivesAt, OtherPorts, ServiceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +51,24 @@ def addresses(topology: Topology) -> Iterator[Complaint]:
     if pool and not any(node.address in pool for node in topology.nodes):
         want = "a range that contains the address of a node: address_is is node"
         yield Complaint("load_balancer.addresses", str(pool), want)
+
+
+def ports(topology: Topology) -> Iterator[Complaint]:
+    """Check that the Services that a node announces at its own address have different ports."""
+    if topology.load_balancer.address_is is not AddressIs.NODE:
+        return
+    taken: dict[tuple[str, int], str] = {}
+    for index, service in enumerate(topology.workload.services):
+        if service.type is not ServiceType.LOAD_BALANCER:
+            continue
+        for node in topology.announcing_nodes(service):
+            other = taken.setdefault((node.name, service.port), service.name)
+            if other != service.name:
+                want = (
+                    f"another port: {other} has it at the address of {node.name}, as load_balancer.address_is is node"
+                )
+                yield Complaint(f"workload.services[{index}].port", str(service.port), want)
+                break
 
 
 def listeners(topology: Topology) -> Iterator[Complaint]:

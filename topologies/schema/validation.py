@@ -284,6 +284,7 @@ RULES = (
     FileRule(load_balancer_validation.kind, (LB,)),
     FileRule(load_balancer_validation.addresses, ("nodes", LB)),
     FileRule(load_balancer_validation.listeners, (LB,)),
+    FileRule(load_balancer_validation.ports, ("nodes", LB, "workload.services", "workload.backends")),
     FileRule(load_balancer_validation.leading, (LB,)),
     FileRule(load_balancer_validation.targets, ("cni", LB, "external_routes_to_pods")),
     FileRule(_ip_mode, (LB, "kubernetes", "proxy", "workload.services")),

@@ -103,15 +103,20 @@ def test_a_k3s_node_sees_the_lan_and_masquerades_itself(facts: dict[str, Any]) -
     assert predicted(topology, "ext-to-traefik.loadbalancer.undeclared") == "refused"
 
 
+PORTS = {"lb": 81, "none": 82, "lb-fenced": 83}
+
+
 def test_k3s_with_several_nodes_has_one_address_per_node() -> None:
-    topology = balancer("servicelb", addresses=None)
+    apart = {f"workload.services.{name}.port": port for name, port in PORTS.items()}
+    topology = case("metallb-l2-local", load_balancer={"kind": "servicelb"}, **LAN, **apart)
     assert predicted(topology, "ext-to-lb.loadbalancer.node-0") == NODE_0
     assert predicted(topology, "ext-to-lb.loadbalancer.node-2") == BESIDE
     assert predicted(topology, "ext-to-lb-local.loadbalancer") == KEPT  # the only address: that of node-2
     assert predicted(topology, "host-0-to-lb.loadbalancer.node-2") == NODE_0
     status = snapshot_of(topology).services
     assert [str(one) for one in status["lb-local"].balanced] == ["192.168.64.12"]
-    everywhere = balancer("servicelb", addresses=None, announced_by="all")
+    facts = {"kind": "servicelb", "announced_by": "all"}
+    everywhere = case("metallb-l2-local", load_balancer=facts, **LAN, **apart)
     assert predicted(everywhere, "ext-to-lb-local.loadbalancer.node-0") == "timeout"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
 
 from probes.plan.plan import NO_NODE, plan
+from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import declared as snapshot_of
 from topologies.loading.load import TopologyError, parse
 from topologies.schema.enums import (
@@ -203,7 +206,7 @@ workload:
   backends: [{name: web-a, app: web, node: n1}]
   services:
   - {name: web, app: web, type: LoadBalancer}
-  - {name: web-local, app: web, type: LoadBalancer, external_traffic_policy: Local}
+  - {name: web-local, app: web, type: LoadBalancer, external_traffic_policy: Local, port: 81}
   - {name: none-local, app: none, type: LoadBalancer, external_traffic_policy: Local}
   vantages: [{name: pod-n2, kind: pod, node: n2}, {name: ext, kind: external, external: laptop}]
 """
@@ -231,3 +234,22 @@ def test_one_node_of_each_class_is_asked_at_its_own_address() -> None:
         reasons["pod-n2-to-web.loadbalancer.n4"] == "n4 is another node without an endpoint, as is n3, which is asked"
     )
     assert reasons["ext-to-none-local.loadbalancer"] == NO_NODE
+
+
+def test_services_at_a_nodes_own_address_have_different_ports() -> None:
+    with pytest.raises(TopologyError) as error:
+        parse(SERVICELB.replace(", port: 81", ""), "k3s")
+    assert "workload.services[1].port: got 80, want another port: web has it at the address of n1" in str(error.value)
+    standard = declared("{kind: servicelb}").workload.services
+    ports = [service.port for service in standard if service.type == "LoadBalancer"]
+    assert len(set(ports)) == len(ports) > 1
+
+
+def test_a_service_that_no_node_announces_lacks_nothing() -> None:
+    topology = parse(SERVICELB, "k3s")
+    found = shortfalls(topology, snapshot_of(topology))
+    assert [one.reason for one in found.found if one.service == "none-local"] == []
+    services = {**snapshot_of(topology).services}
+    services["web-local"] = replace(services["web-local"], load_balancer_ip=IPv4Address("198.18.1.12"))
+    other = shortfalls(topology, replace(snapshot_of(topology), services=services)).reasons
+    assert "Service web-local has 198.18.1.12 in status.loadBalancer, declared 198.18.1.11" in other
