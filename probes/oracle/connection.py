@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from probes.observation import Outcome
 from probes.oracle.address_holders import Holders, NodeAddress, find_holders
 from probes.oracle.expectation import Path
-from probes.oracle.unlisted_addresses import find_unlisted
+from probes.oracle.unlisted_addresses import find_balancer_address, find_unlisted
 from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import ProxyMode
 
@@ -115,10 +115,14 @@ class ClusterModel:
     holders: Holders = field(init=False, repr=False, compare=False)
     unlisted: Placeholders = field(init=False, repr=False, compare=False)
     """The placeholders for addresses of devices that are not known."""
+    balancer_address: IPAddress = field(init=False, repr=False, compare=False)
+    """The load balancer's own address on the nodes' network."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "holders", find_holders(self.topology, self.snapshot))
         object.__setattr__(self, "unlisted", find_unlisted(self.topology, self.snapshot, self.holders))
+        found = find_balancer_address(self.topology, self.snapshot, self.holders)
+        object.__setattr__(self, "balancer_address", found)
 
     def chains_between(self, node: str, other: str) -> ModeChains:
         """Return the rules for packets between two nodes: those of IPVS mode if one node has it, else of the first.

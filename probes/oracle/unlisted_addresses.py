@@ -1,4 +1,4 @@
-"""Placeholders for the addresses of devices whose address is an unknown fact. Facts, without rules.
+"""Placeholders for addresses of devices, and of the load balancer, that are not declared. Facts, without rules.
 
 Such a bridge or tunnel device has an address that nobody declared. It lies in the cluster CIDR or
 outside it, and it is no other known address of the cluster. Rules process a placeholder like any address.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from topologies.common.addresses import IPAddress
+from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema import facts
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from probes.oracle.address_holders import Holders
     from topologies.cluster_state.snapshot import Snapshot
-    from topologies.common.addresses import IPNetwork
     from topologies.schema.topology import Topology
 
 OUTSIDE = int(IPAddress("240.0.0.1"))  # reserved (RFC 1112 4): no host has such an address
@@ -47,6 +46,16 @@ class UnlistedAddress(IPAddress):
         return source not in self.known and (source in self.cluster_cidr) is self.inside
 
 
+class UnlistedBalancerAddress(UnlistedAddress):
+    """The load balancer's own address, if it is not declared."""
+
+    __slots__ = ()
+
+    def admits(self, source: IPAddress) -> bool:
+        """Return whether it may be this address."""
+        return source not in self.known
+
+
 Placeholders = dict[tuple[str, str], tuple[UnlistedAddress, UnlistedAddress]]
 
 
@@ -69,6 +78,21 @@ def find_unlisted(topology: Topology, snapshot: Snapshot, holders: Holders) -> P
         (node, device): (make(next(within, next(outside)), node, device, path), make(next(outside), node, device, path))
         for node, device, path in missing
     }
+
+
+def find_balancer_address(topology: Topology, snapshot: Snapshot, holders: Holders) -> IPAddress:
+    """Return the load balancer's own address on the nodes' network.
+
+    It is the declared one. A lab's is the first host of the nodes' /24. For any other cluster it is a placeholder.
+    """
+    if topology.load_balancer.address:
+        return topology.load_balancer.address
+    if topology.lab:
+        return IPNetwork((topology.nodes[0].address, 24), strict=False)[1]
+    made = UnlistedBalancerAddress(OUTSIDE - 1)
+    made.node, made.device, made.path = "the load balancer", "its own address", "load_balancer.address"
+    made.known, made.cluster_cidr = frozenset(_known(snapshot, holders)), topology.cni.pod_cidr
+    return made
 
 
 def _without_address(topology: Topology) -> Iterator[tuple[str, str, str]]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from probes.oracle.connection import Connection, Disposition, Origin, Packet
 from probes.oracle.node_addresses import are_bare_packets_lost, is_from_pod_network
 from probes.oracle.rule import Rule, decide, rule
-from topologies.common.addresses import IPNetwork
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import AnnouncedBy, ArrivesAt, EmptyPool, OtherPorts, TrafficPolicy
 
@@ -24,9 +23,8 @@ DOCS = "docs/topology.md load_balancer"
 
 
 def own_address(conn: Connection) -> IPAddress:
-    """Return the declared address, or the first host of the nodes' /24, which the lab uses."""
-    topology = conn.cluster.topology
-    return topology.load_balancer.address or IPNetwork((topology.nodes[0].address, 24), strict=False)[1]
+    """Return the load balancer's own address, which is a placeholder if it is not declared."""
+    return conn.cluster.balancer_address
 
 
 def is_unchanged(conn: Connection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -141,6 +142,16 @@ def test_an_nlb_with_ip_targets_shows_its_own_address() -> None:
         assert predicted(topology, f"{client}-to-lb.loadbalancer") == "ok ctl 192.168.64.5 (load balancer)"
         # the targets are the pods: externalTrafficPolicy has no effect
         assert predicted(topology, f"{client}-to-lb-local.loadbalancer") == "ok ctl 192.168.64.5 (load balancer)"
+
+
+def test_an_undeclared_address_of_the_balancer_is_any_that_is_not_known() -> None:
+    topology = balancer("nlb-ip")  # an NLB has one private address per zone
+    snapshot = snapshot_of(topology)
+    cell = next(one for one in plan(topology).cells if one.id == "ext-to-lb.loadbalancer-v4-tcp")
+    (path,) = expect(topology, snapshot, cell).paths
+    assert path.admits(IPv4Address("192.168.65.77"))
+    for known in ("192.168.64.200", "192.168.64.10", str(snapshot.pods["ctl"])):
+        assert not path.admits(IPv4Address(known))
 
 
 def test_source_ranges_are_ignored_where_neither_balancer_nor_kube_proxy_sees_them() -> None:
