@@ -12,7 +12,7 @@ FROM_OUTSIDE = {
     "endpoints": True,
     "vantage": "external",
     "registers": "endpoints",
-    "foreign_addresses": True,
+    "served_outside": True,
     "source_ranges": False,
     "internal_policy": "Cluster",
 }

@@ -49,6 +49,7 @@ def test_a_node_port_without_endpoints_refuses_pods_on_their_own_node() -> None:
     vantage="external",
     empty_pool="refuse",
     source_ranges=False,
+    served_outside=True,
     expects="refused",
 )
 def test_a_load_balancer_without_endpoints_refuses_outside_clients() -> None:

@@ -60,10 +60,15 @@ def _has_cluster_ips_outside(_cell: Cell, topology: Topology) -> bool:
     return topology.load_balancer.advertises_cluster_ips
 
 
-def _admits_foreign_addresses(_cell: Cell, topology: Topology) -> bool:
-    """Return whether a node's reply may have an address that nodes announce: the network does not check sources."""
-    announced = topology.load_balancer.other_ports is OtherPorts.NODES
-    return not (topology.cni.anti_spoof and announced)
+def _is_served_outside(cell: Cell, topology: Topology) -> bool:
+    """Return whether a node that receives a load balancer IP from outside serves it, and the network takes the reply.
+
+    kube-proxy has no rules for an address that status does not contain, and a network that checks sources drops
+    replies from an address that nodes announce.
+    """
+    balancer = topology.load_balancer
+    hidden = balancer.arrives_at is ArrivesAt.ADDRESS and _status(cell, topology) is not BalancerStatus.IP
+    return not hidden and not (topology.cni.anti_spoof and balancer.other_ports is OtherPorts.NODES)
 
 
 def _status(cell: Cell, topology: Topology) -> BalancerStatus:
@@ -141,7 +146,7 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
     "spreads": (_spreads, frozenset({True, False})),  # a load balancer IP leads to several nodes
     "other_ports": (lambda _, topology: topology.load_balancer.other_ports, frozenset(OtherPorts)),
     "cluster_ips_outside": (_has_cluster_ips_outside, frozenset({True, False})),
-    "foreign_addresses": (_admits_foreign_addresses, frozenset({True, False})),
+    "served_outside": (_is_served_outside, frozenset({True, False})),
     "excludes": (lambda _, topology: topology.load_balancer.excludes_source, frozenset({True, False})),
     "type": (lambda cell, topology: topology.service(cell.frontend.service).type, frozenset(ServiceType)),
     "policy": (

@@ -25,6 +25,7 @@ from tests.unit.support.library import LIBRARY
 from topologies.cluster_state.snapshot import declared
 from topologies.loading import overrides
 from topologies.loading.load import load, names
+from topologies.schema.enums import AddressIs, ProxyMode
 
 if TYPE_CHECKING:
     from probes.plan.cell import Cell
@@ -70,6 +71,8 @@ def changed(name: str, given: tuple[str, ...]) -> Topology:
 def test_the_oracle_says_what_is_promised_of_every_selected_cell(name: str) -> None:
     wrong = []
     for topology in (changed(name, given) for given in DECLARED):
+        if topology.proxy.mode is ProxyMode.IPVS and topology.load_balancer.address_is is AddressIs.NODE:
+            continue  # kube-ipvs0 of each node has the others' addresses and cuts them off: `hold` judges by the rules
         snapshot = declared(topology)
         told = cache(partial(predict, model_cluster(topology, snapshot)))
         for test, cell in suite.items(PROMISES, plan(topology).cells, topology):
