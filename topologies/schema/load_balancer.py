@@ -116,7 +116,7 @@ class LoadBalancer(Model):
             return value
         older, newer = value.get("registers"), value.get("announced_by")
         if older in tuple(Registers):
-            if newer not in {None, older}:
+            if newer not in (None, older):
                 want = f"one of them: registers is the older name of announced_by, which is {newer}"
                 raise refused(want, f"registers {older} and announced_by {newer}")
             value = {**value, "registers": None, "announced_by": older}

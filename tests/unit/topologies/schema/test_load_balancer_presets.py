@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from topologies.schema.enums import (
     OtherPorts,
 )
 from topologies.schema.load_balancer import LoadBalancer
-from topologies.schema.load_balancer_presets import ALIASES, FACTS, PRESETS
+from topologies.schema.load_balancer_presets import ALIASES, FACTS, PRESETS, spell_out
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology
@@ -125,6 +126,15 @@ def test_nodes_without_an_endpoint_are_left_out_by_health_or_by_endpoints(
 def test_facts_without_a_kind_are_a_custom_balancer() -> None:
     assert balancer(arrives_at="address").kind is LoadBalancerKind.CUSTOM
     assert balancer(addresses="192.0.2.0/24").kind is LoadBalancerKind.NONE
+
+
+@pytest.mark.parametrize("value", [[], {}, 5, ["l2"], {"a": 1}, None])
+@pytest.mark.parametrize("key", ["kind", "registers", "announced_by", "leader", "health_checks", "addresses"])
+def test_a_value_of_another_type_is_a_complaint_or_the_default(key: str, value: object) -> None:
+    given = {"registers": "all", "kind": "inline", key: value}
+    with suppress(ValidationError):
+        balancer(**given)
+    assert isinstance(spell_out(given), dict)
 
 
 def test_the_older_and_the_newer_name_of_a_fact_may_not_differ() -> None:
