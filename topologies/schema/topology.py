@@ -97,6 +97,8 @@ class LabSettings(Model):
     """`net.ipv4.icmp_ratelimit` of the nodes, in ms."""
     kernel: Kernels = Kernels.AUTO
     """`machine`; `guest`: a user-mode kernel; `auto`: the guest if the machine's kernel has no IPVS."""
+    overlay: Literal["declared", "vxlan"] = "declared"
+    """The tunnel of the lab: the one of `cni.overlay`, or `vxlan` in its place. The lab builds VXLAN tunnels only."""
 
 
 class Patience(Model):

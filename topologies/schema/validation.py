@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from topologies.common.addresses import IPNetwork
 from topologies.schema import facts, limits, load_balancer_validation, workload_validation
 from topologies.schema.complaints import Complaint, duplicates, offer
-from topologies.schema.enums import AddressIs, BalancerStatus, DetectLocal, ProxyMode, ServiceType
+from topologies.schema.enums import AddressIs, BalancerStatus, DetectLocal, Overlay, ProxyMode, ServiceType
 from topologies.schema.pod_ranges import find_missing_ranges, find_small_ranges
 from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT, PRIMARY, names_registry
 
@@ -243,6 +243,14 @@ def _image(topology: Topology) -> Iterator[Complaint]:
         yield Complaint("images.agnhost", image, want)
 
 
+def _lab_overlay(topology: Topology) -> Iterator[Complaint]:
+    """Check that the lab can build the tunnel, or that the file permits VXLAN in its place."""
+    overlay = topology.cni.overlay
+    if topology.lab and topology.lab.overlay == "declared" and overlay not in {Overlay.NONE, Overlay.VXLAN}:
+        want = "vxlan or none with lab; or lab.overlay: vxlan, which realises the same facts with VXLAN"
+        yield Complaint("cni.overlay", overlay, want)
+
+
 def _pool_size(topology: Topology) -> Iterator[Complaint]:
     """Check that the pool has an address for every Service that does not share another's."""
     pool = topology.load_balancer.addresses or ASSUMED_POOL
@@ -292,5 +300,6 @@ RULES = (
     FileRule(_node_proxies, ("kubernetes", "proxy", "nodes")),
     FileRule(_unknown, ("unknown", "nodes")),
     FileRule(_image, ("images", "lab")),
+    FileRule(_lab_overlay, ("cni", "lab")),
     FileRule(workload_validation.deviations, ("deviations",)),
 )

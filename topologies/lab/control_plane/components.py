@@ -11,6 +11,7 @@ from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.component_flags import arguments
 from topologies.lab.control_plane.api import Api, ApiError
 from topologies.lab.network import netns, plan
+from topologies.lab.network.pods import pod_cidr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +100,7 @@ def node_object(topology: Topology, node: Node) -> dict[str, object]:
 
     Without a capacity kubelet 1.20 panics.
     """
-    cidr = str(plan.pod_cidr(topology, node))
+    cidr = str(pod_cidr(topology, node))
     known = [{"type": "InternalIP", "address": str(node.address)}, {"type": "Hostname", "address": node.name}]
     return {
         "apiVersion": "v1",

@@ -1,12 +1,20 @@
-"""A CNI plugin like those of clouds: a pod has an address of the VPC, and the host's end of its veth pair has none.
+"""A CNI plugin like those of clouds and Calico: the host's end of a pod's veth pair has no address.
 
     hairpin-eni        started by containerd: CNI_COMMAND etc. in the environment, configuration on stdin
 
-The pod's only neighbour is 169.254.1.1, with a static neighbour entry; the host has one route for each pod. All packets
+The pod's only neighbour is its gateway, with a static neighbour entry; the host has one route for each pod. All packets
 of a pod pass the host's routing, hence kube-proxy's rules. Nothing is masqueraded. Addresses come from the `host-local`
-plugin. Standard library only: it starts once for each pod.
+plugin. Standard library only: it starts once for each pod. The configuration has these keys:
 
-Source: CNI specification 0.4; terway's and calico's veth drivers.
+`mtu`
+    Of both ends.
+`gateway`
+    The gateway's address. Default: 169.254.1.1, which no device has. The host's end has a given one, as with `ptp`.
+`bridge`, `hairpin`
+    The bridge to which the host's end belongs, and its port's hairpin mode. The bridge has no address. Pods of one node
+    reach each other through the bridge.
+
+Source: CNI specification 0.4; terway's and calico's veth drivers; containernetworking plugins/main/ptp.
 """
 
 from __future__ import annotations
@@ -41,17 +49,30 @@ def main() -> None:
 
 
 def add(given: str) -> dict[str, Any]:
-    """Create a veth pair, configure the pod's end, and return the CNI result."""
-    leased = json.loads(address_plugin(given))
-    address = leased["ips"][0]["address"].partition("/")[0]
-    name, mtu = host_side(os.environ["CNI_CONTAINERID"]), str(json.loads(given)["mtu"])
+    """Create a veth pair, configure both ends, and return the CNI result."""
+    configuration = json.loads(given)
+    leased = json.loads(address_plugin(given))["ips"][0]["address"]
+    name, mtu = host_side(os.environ["CNI_CONTAINERID"]), str(configuration["mtu"])
     inside = ("nsenter", f"--net={os.environ['CNI_NETNS']}", "ip")
     card = os.environ["CNI_IFNAME"]
     run([*inside, "link", "add", card, "mtu", mtu, "type", "veth", "peer", "name", name, "netns", str(os.getpid())])
     run(["ip", "link", "set", name, "mtu", mtu, "up"])
-    run(["ip", "route", "replace", f"{address}/32", "dev", name, "scope", "link"])
-    run([*inside, "-batch", "-"], stdin=pod_side(address, card, mac(name)))
-    return result(json.loads(given)["cniVersion"], address, card, name)
+    for command in host_commands(leased, name, configuration):
+        run(["ip", *command])
+    bridge, gateway = configuration.get("bridge"), configuration.get("gateway", GATEWAY)
+    run([*inside, "-batch", "-"], stdin=pod_side(leased, card, gateway, mac(bridge or name), on_link=bool(bridge)))
+    return result(configuration["cniVersion"], leased.partition("/")[0], card, name)
+
+
+def host_commands(leased: str, name: str, configuration: dict[str, Any]) -> list[list[str]]:
+    """Return the arguments of `ip` that connect the host's end: a port of the bridge, or a route to the pod."""
+    if bridge := configuration.get("bridge"):
+        mode = "on" if configuration.get("hairpin") else "off"
+        port = ["link", "set", name, "type", "bridge_slave", "hairpin", mode]
+        return [["link", "set", name, "master", bridge], port]
+    gateway = configuration.get("gateway")
+    own = [["address", "add", f"{gateway}/32", "dev", name]] if gateway else []
+    return [*own, ["route", "replace", f"{leased.partition('/')[0]}/32", "dev", name, "scope", "link"]]
 
 
 def delete(given: str) -> None:
@@ -77,15 +98,25 @@ def host_side(container: str) -> str:
     return f"veth{sha256(container.encode()).hexdigest()[:8]}"
 
 
-def pod_side(address: str, card: str, gateway_mac: str) -> str:
-    """Return the `ip -batch` commands in the pod: one /32 address, everything routed to the gateway."""
+def pod_side(leased: str, card: str, gateway: str, gateway_mac: str, *, on_link: bool = False) -> str:
+    """Return the `ip -batch` commands in the pod: its address, everything routed to the gateway.
+
+    Args:
+        leased: The pod's address with the prefix of its range.
+        card: The pod's interface.
+        gateway: The gateway's address.
+        gateway_mac: The MAC address that stands for it.
+        on_link: Whether the pod reaches its range directly; else its address is a /32.
+
+    """
+    address = leased.partition("/")[0]
     return "\n".join(
         [
-            f"address add {address}/32 dev {card}",
+            f"address add {leased if on_link else f'{address}/32'} dev {card}",
             f"link set {card} up",
-            f"neighbour replace {GATEWAY} lladdr {gateway_mac} dev {card} nud permanent",
-            f"route add {GATEWAY}/32 dev {card} scope link",
-            f"route add default via {GATEWAY} dev {card} src {address}",
+            f"neighbour replace {gateway} lladdr {gateway_mac} dev {card} nud permanent",
+            f"route add {gateway}/32 dev {card} scope link",
+            f"route add default via {gateway} dev {card} src {address}",
             "",
         ]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from topologies.lab.network.pods import pod_cidr
 from topologies.schema.enums import ArrivesAt, OtherPorts
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def source_checks(topology: Topology, ports: dict[str, str]) -> str:
     admitted = [balancer.addresses] if unchanged and balancer.addresses else []
     for node in topology.nodes:
         own = [str(node.address)]
-        if not topology.cni.overlaid and node.pod_cidr:
-            own.append(str(node.pod_cidr))
+        if not topology.cni.overlaid:
+            own.append(str(pod_cidr(topology, node)))
         own += [str(one) for one in admitted]
         rules.append(f'iifname "{ports[node.name]}" ether type ip ip saddr != {{ {", ".join(own)} }} drop')
     return _table("bridge", _chain("prerouting", "type filter hook prerouting priority filter;", rules))

@@ -18,11 +18,13 @@ from pyroute2 import IPRoute, netns
 
 from topologies.common.subprocesses import run
 from topologies.lab.network.plan import VXLAN_PORT, port
+from topologies.lab.network.pods import BRIDGE, HOLDER, LINK_LOCAL_MAC, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from topologies.lab.network.plan import Host, Leg, PodNetwork, Route
+    from topologies.lab.network.plan import Host, Leg
+    from topologies.lab.network.pods import PodNetwork, TunnelDevice
 
 SYSCTL = Path("/proc/sys/net")
 NO_IPV6 = (("ipv6/conf/all/disable_ipv6", "1"), ("ipv6/conf/default/disable_ipv6", "1"))
@@ -144,25 +146,35 @@ def _route(ipr: Any, route: Route) -> None:  # noqa: ANN401
 
 
 def _pods(ipr: Any, host: Host, pods: PodNetwork) -> None:  # noqa: ANN401
-    octets = pods.gateway.ip.packed
-    _bridge(ipr, "cni0", address="0a:58:" + ":".join(f"{octet:02x}" for octet in octets), mtu=pods.mtu)
-    bridge = _index(ipr, "cni0")
-    ipr.addr("add", index=bridge, address=str(pods.gateway.ip), prefixlen=pods.gateway.network.prefixlen)
-    if pods.vtep:
-        _vxlan(ipr, host, pods)
+    if pods.bridge or pods.gateway:
+        name = BRIDGE if pods.bridge else HOLDER
+        _bridge(ipr, name, address=_mac(pods), mtu=pods.mtu)
+        if pods.gateway:
+            prefix = pods.gateway.network.prefixlen
+            ipr.addr("add", index=_index(ipr, name), address=str(pods.gateway.ip), prefixlen=prefix)
+        else:
+            _route(ipr, Route(pods.cidr, device=name))
+    if pods.tunnel:
+        _vxlan(ipr, host, pods.mtu, pods.tunnel)
 
 
-def _vxlan(ipr: Any, host: Host, pods: PodNetwork) -> None:  # noqa: ANN401
+def _mac(pods: PodNetwork) -> str:
+    """Return the MAC address of the device towards a node's own pods: made of its address, as plugins make it."""
+    octets = pods.gateway.ip.packed if pods.gateway else b""
+    return "0a:58:" + ":".join(f"{octet:02x}" for octet in octets) if octets else LINK_LOCAL_MAC
+
+
+def _vxlan(ipr: Any, host: Host, mtu: int, tunnel: TunnelDevice) -> None:  # noqa: ANN401
     under = {"vxlan_local": str(host.address), "vxlan_link": _index(ipr, "eth0"), "vxlan_port": VXLAN_PORT}
-    ipr.link(
-        "add", ifname="flannel.1", kind="vxlan", address=pods.mac, vxlan_id=1, vxlan_learning=0, mtu=pods.mtu, **under
-    )
-    device = _index(ipr, "flannel.1")
-    _up(ipr, "flannel.1")
-    ipr.addr("add", index=device, address=str(pods.vtep), prefixlen=32)
-    for tunnel in pods.tunnels:
-        ipr.neigh("replace", ifindex=device, dst=str(tunnel.vtep), lladdr=tunnel.mac, state=PERMANENT)
-        ipr.fdb("append", ifindex=device, lladdr=tunnel.mac, dst=str(tunnel.underlay))
+    how = {"address": tunnel.mac, "vxlan_id": 1, "vxlan_learning": 0, "mtu": mtu}
+    ipr.link("add", ifname=tunnel.name, kind="vxlan", **how, **under)
+    device = _index(ipr, tunnel.name)
+    _up(ipr, tunnel.name)
+    if tunnel.address:
+        ipr.addr("add", index=device, address=str(tunnel.address), prefixlen=32)
+    for one in tunnel.tunnels:
+        ipr.neigh("replace", ifindex=device, dst=str(one.hop), lladdr=one.mac, state=PERMANENT)
+        ipr.fdb("append", ifindex=device, lladdr=one.mac, dst=str(one.underlay))
 
 
 def _bridge(ipr: Any, name: str, **more: object) -> None:  # noqa: ANN401

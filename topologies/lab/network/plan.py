@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from topologies.common.addresses import IPAddress, IPInterface, IPNetwork
 from topologies.lab.network import nat
+from topologies.lab.network.pods import PodNetwork, Route, pod_cidr, pod_network, routes_through
 from topologies.schema.enums import ArrivesAt, PodRoutes
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ BALANCED = IPNetwork("198.18.100.0/24")
 EVERYWHERE = IPNetwork("0.0.0.0/0")
 HASH_PORTS = ("ipv4/fib_multipath_hash_policy", "1")  # of several next hops, one for each connection
 VXLAN_PORT = 8472
-ETHERNET_MTU = 1500
-VXLAN_MTU = 1450
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +42,6 @@ class Leg:
     address: IPInterface
     switch: str | None = None
     peer: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A route of a host. Without `via` it is on-link at `device`; without both it is unreachable."""
-
-    destination: IPNetwork
-    via: IPAddress | None = None
-    device: str | None = None
-    onlink: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tunnel:
-    """A remote VTEP: its MAC, its overlay address and the node's address."""
-
-    mac: str
-    vtep: IPAddress
-    underlay: IPAddress
-
-
-@dataclass(frozen=True, slots=True)
-class PodNetwork:
-    """A node's bridge, and its vxlan device if the CNI has one."""
-
-    gateway: IPInterface
-    mtu: int
-    vtep: IPAddress | None = None
-    mac: str = ""
-    tunnels: tuple[Tunnel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +82,6 @@ def port(host: str, leg: Leg) -> str:
 def control_plane(topology: Topology) -> IPAddress:
     """Return the API server's address: as declared, or the tenth of the nodes' LAN."""
     return topology.control_plane or node_network(topology)[10]
-
-
-def pod_cidr(topology: Topology, node: Node) -> IPNetwork:
-    """Return a node's pod CIDR: as declared, or the /24 of its number (n1 has x.y.1.0/24)."""
-    if node.pod_cidr:
-        return node.pod_cidr
-    number = topology.nodes.index(node) + 1
-    return IPNetwork((int(topology.cni.pod_cidr.network_address) + (number << 8), 24))
 
 
 def balanced(topology: Topology) -> IPNetwork:
@@ -180,31 +141,32 @@ def _node(topology: Topology, node: Node) -> Host:
     if node.secondary_address:
         legs.append(Leg("eth1", IPInterface((node.secondary_address, 24)), switch=SECOND))
     away = _by_gateway(network[1]) if alone else (Route(EVERYWHERE, network[1]),)
-    pods = _pod_network(topology, node) if topology.cni.bridge else None
+    pods = pod_network(topology, node)
     return Host(
         node.name,
         tuple(legs),
         (*away, *_routes_to_pods(topology, node, pods)),
-        _node_sysctls(topology),
+        _node_sysctls(topology, node),
         pods,
     )
 
 
-def _routes_to_pods(topology: Topology, node: Node, pods: PodNetwork | None) -> tuple[Route, ...]:
-    """Return the routes to other nodes' pods: through the vxlan device, through the nodes, or none (default route)."""
-    if pods and topology.cni.overlaid:
-        return tuple(Route(IPNetwork((t.vtep, 24)), t.vtep, "flannel.1", onlink=True) for t in pods.tunnels)
+def _routes_to_pods(topology: Topology, node: Node, pods: PodNetwork) -> tuple[Route, ...]:
+    """Return the routes to other nodes' pods: through the tunnel device, through the nodes, or none (default route)."""
+    if pods.tunnel:
+        return routes_through(pods.tunnel)
     return () if layer3(topology) else _pod_routes(topology, besides=node)
 
 
-def _node_sysctls(topology: Topology) -> tuple[tuple[str, str], ...]:
-    filtered = str(topology.kernel.rp_filter)
+def _node_sysctls(topology: Topology, node: Node) -> tuple[tuple[str, str], ...]:
+    kernel = topology.kernel_of(node.name)
+    filtered = str(kernel.rp_filter)
     always = (
         ("ipv4/ip_forward", "1"),
         ("ipv4/ip_unprivileged_port_start", "0"),  # an echo pod on the host network may listen on 443
         ("ipv4/conf/all/rp_filter", filtered),
         ("ipv4/conf/default/rp_filter", filtered),
-        ("bridge/bridge-nf-call-iptables", str(int(topology.kernel.bridge_nf_call_iptables))),
+        ("bridge/bridge-nf-call-iptables", str(int(kernel.bridge_nf_call_iptables))),
     )
     return always + _icmp(topology)
 
@@ -212,23 +174,6 @@ def _node_sysctls(topology: Topology) -> tuple[tuple[str, str], ...]:
 def _icmp(topology: Topology) -> tuple[tuple[str, str], ...]:
     limit = topology.lab.icmp_ratelimit if topology.lab else 1000
     return () if limit == 1000 else (("ipv4/icmp_ratelimit", str(limit)),)  # noqa: PLR2004 - the kernel's default
-
-
-def _pod_network(topology: Topology, node: Node) -> PodNetwork:
-    cidr = pod_cidr(topology, node)
-    gateway = IPInterface((cidr[1], cidr.prefixlen))
-    if not topology.cni.overlaid:
-        return PodNetwork(gateway, ETHERNET_MTU)
-    tunnels = tuple(
-        Tunnel(_mac(topology, other), pod_cidr(topology, other).network_address, other.address)
-        for other in topology.nodes
-        if other is not node
-    )
-    return PodNetwork(gateway, VXLAN_MTU, cidr.network_address, _mac(topology, node), tunnels)
-
-
-def _mac(topology: Topology, node: Node) -> str:
-    return f"02:00:f1:00:00:{topology.nodes.index(node) + 1:02x}"
 
 
 def _balancer(topology: Topology) -> Host:

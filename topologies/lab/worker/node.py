@@ -11,9 +11,9 @@ from topologies.lab import component_config
 from topologies.lab.component_config import KubeletFiles
 from topologies.lab.component_flags import arguments
 from topologies.lab.network import plan as addresses
-from topologies.lab.network import ssh
+from topologies.lab.network import pods, ssh
 from topologies.lab.state import State, write
-from topologies.schema.enums import Masquerade, ProxyMode
+from topologies.schema.enums import Masquerade, Policy, ProxyMode
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ OWN_PLUGIN = "hairpin-eni"
 EGRESS = """\
 *nat
 -A POSTROUTING -s {cluster} -d {cluster} -j RETURN
--A POSTROUTING -s {cluster} ! -d 224.0.0.0/4 -j MASQUERADE --random-fully
+{excepted}-A POSTROUTING -s {cluster} ! -d 224.0.0.0/4 -j MASQUERADE --random-fully
 COMMIT
 """
 FLANNEL = """\
@@ -67,17 +67,26 @@ FLANNEL = """\
 -A POSTROUTING -s {own} -d {cluster} -j RETURN
 -A POSTROUTING -s {cluster} -d {own} -j RETURN
 -A POSTROUTING ! -s {cluster} -d {own} -j RETURN
--A POSTROUTING -s {cluster} ! -d 224.0.0.0/4 -j MASQUERADE --random-fully
+{excepted}-A POSTROUTING -s {cluster} ! -d 224.0.0.0/4 -j MASQUERADE --random-fully
 -A POSTROUTING ! -s {cluster} -d {cluster} -j MASQUERADE --random-fully
 COMMIT
 """
 MASQUERADE = {Masquerade.NONE: "", Masquerade.EGRESS: EGRESS, Masquerade.FLANNEL: FLANNEL}
-FORWARD = """\
-*filter
+EXCEPTED = "-A POSTROUTING -s {cluster} -d {network} -j RETURN\n"
+ACCEPTED = """\
 -A FORWARD -s {cluster} -j ACCEPT
 -A FORWARD -d {cluster} -j ACCEPT
-COMMIT
 """
+DROPPED = ":FORWARD DROP [0:0]\n"
+GUARDED = """\
+:INPUT DROP [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p icmp -j ACCEPT
+-A INPUT -p tcp -m multiport --dports 22,10250 -j ACCEPT
+-A INPUT -p udp --dport {vxlan} -j ACCEPT
+-A INPUT -s {balancer} -p tcp --dport 30000:32767 -j ACCEPT
+"""  # the last one: health checks of the load balancer; a NodePort that kube-proxy serves is translated before INPUT
 NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "none"}  # kubelet 1.20 waits 4 s for EC2's metadata
 
 
@@ -85,35 +94,64 @@ def containerd_config(topology: Topology, state: State, node: Node) -> str:
     """Return containerd's config.toml, version 2 (containerd 1.6)."""
     off = ", ".join(f'"io.containerd.{name}"' for name in OFF)
     own = state.node(node.name)
-    plugins = PLUGINS if topology.cni.bridge else own / "plugins"
+    plugins = PLUGINS if uses_bridge_plugin(topology, node) else own / "plugins"
     return CONTAINERD.format(off=off, socket=SOCKET, pause=PAUSE, cni=own / "cni", plugins=plugins)
 
 
 def cni_config(topology: Topology, node: Node) -> dict[str, Any]:
-    """Return the CNI configuration: the bridge plugin as flannel configures it, or our own plugin without a bridge."""
-    subnet = str(addresses.pod_cidr(topology, node))
-    ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "dataDir": "/var/lib/cni/networks"}
-    if not topology.cni.bridge:
-        own = {"type": OWN_PLUGIN, "mtu": addresses.ETHERNET_MTU, "ipam": ipam}
+    """Return the CNI configuration: the bridge plugin as flannel configures it, or our own plugin.
+
+    Our own serves nodes without a bridge, and bridges without an address.
+    """
+    gateway = pods.gateway_address(topology, node)
+    subnet = {"subnet": str(pods.pod_cidr(topology, node)), **({"gateway": str(gateway)} if gateway else {})}
+    ipam = {"type": "host-local", "ranges": [[subnet]], "dataDir": "/var/lib/cni/networks"}
+    hairpin = topology.kernel_of(node.name).hairpin
+    if not uses_bridge_plugin(topology, node):
+        port = {"bridge": pods.BRIDGE, "hairpin": hairpin} if topology.cni.bridge else {}
+        own = {"type": OWN_PLUGIN, "mtu": pods.mtu(topology), **port, "ipam": ipam}
+        own |= {"gateway": str(gateway)} if gateway else {}
         return {"cniVersion": "0.3.1", "name": "eni", "plugins": [own]}
     bridge = {
         "type": "bridge",
-        "bridge": "cni0",
-        "mtu": addresses.VXLAN_MTU if topology.cni.overlaid else addresses.ETHERNET_MTU,
+        "bridge": pods.BRIDGE,
+        "mtu": pods.mtu(topology),
         "isGateway": True,
         "isDefaultGateway": True,
         "ipMasq": False,
-        "hairpinMode": topology.kernel.hairpin,
+        "hairpinMode": hairpin,
         "ipam": {**ipam, "routes": [{"dst": str(topology.cni.pod_cidr)}]},
     }
     ports = {"type": "portmap", "capabilities": {"portMappings": True}}
     return {"cniVersion": "0.3.1", "name": "cbr0", "plugins": [bridge, ports]}
 
 
+def uses_bridge_plugin(topology: Topology, node: Node) -> bool:
+    """Return whether pods are connected by the bridge plugin: it needs a bridge with an address."""
+    return topology.cni.bridge and pods.gateway_address(topology, node) is not None
+
+
 def iptables(topology: Topology, node: Node) -> str:
-    """Return the CNI's rules for iptables-restore; without masquerade only FORWARD rules, which change nothing."""
-    names = {"own": addresses.pod_cidr(topology, node), "cluster": topology.cni.pod_cidr}
-    return MASQUERADE[topology.cni.masquerade].format(**names) + FORWARD.format(**names)
+    """Return the rules of the CNI and of the node's firewall for iptables-restore.
+
+    Without masquerade and with policy ACCEPT there are only FORWARD rules, which change nothing.
+    """
+    cni = topology.cni_of(node.name)
+    names = {"own": pods.pod_cidr(topology, node), "cluster": cni.pod_cidr, "vxlan": addresses.VXLAN_PORT}
+    names["balancer"] = topology.load_balancer.address or addresses.node_network(topology)[1]
+    excepted = "".join(EXCEPTED.format(network=network, **names) for network in cni.masquerade_except)
+    received = GUARDED if cni.input_policy is Policy.DROP else ""
+    forwarded = DROPPED if cni.forward_policy is Policy.DROP else ACCEPTED
+    rules = MASQUERADE[cni.masquerade] + _filter(received, forwarded)
+    return rules.format(excepted=excepted, **names)
+
+
+def _filter(*rules: str) -> str:
+    """Return the filter table: policies first, as iptables-restore reads them, then rules."""
+    lines = [line for text in rules for line in text.splitlines()]
+    policies = [line for line in lines if line.startswith(":")]
+    appended = [line for line in lines if not line.startswith(":")]
+    return "\n".join(["*filter", *policies, *appended, "COMMIT", ""])
 
 
 def kubelet(topology: Topology, state: State, node: Node) -> list[str]:
@@ -167,7 +205,7 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
     """Write every file of a worker; its plan is the last one."""
     own = state.node(node.name)
     (own / "cni").mkdir(parents=True, exist_ok=True)
-    if not topology.cni.bridge:
+    if not uses_bridge_plugin(topology, node):
         write_plugins(own / "plugins")
     files = KubeletFiles(f"{state.pki}/ca.crt", f"{state.pki}/kubelet.crt", f"{state.pki}/kubelet.key")
     old = not any(group.unified for group in groups)
@@ -176,7 +214,7 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
         topology.kubernetes,
         files,
         cgroup_v1=old,
-        util_chains=topology.kernel.kubelet_rules,
+        util_chains=topology.kernel_of(node.name).kubelet_rules,
         status_every="10s" if ipvs else "2s",
     )
     proxy = component_config.proxy_config(topology.proxy_version, topology, node.api_name, f"{state.kube}/proxy.conf")

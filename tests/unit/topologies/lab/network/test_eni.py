@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_a_pod_has_one_address_and_one_static_neighbour() -> None:
-    lines = eni.pod_side("10.244.1.2", "eth0", "02:00:00:00:00:01").splitlines()
+    lines = eni.pod_side("10.244.1.2/24", "eth0", eni.GATEWAY, "02:00:00:00:00:01").splitlines()
 
     assert lines[0] == "address add 10.244.1.2/32 dev eth0"
     assert "neighbour replace 169.254.1.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent" in lines

@@ -5,7 +5,8 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from topologies.lab.network import plan
-from topologies.lab.network.plan import EVERYWHERE, Host, Route
+from topologies.lab.network.plan import EVERYWHERE, Host
+from topologies.lab.network.pods import Route
 from topologies.loading.load import load
 
 
@@ -32,7 +33,8 @@ def test_flannel_reaches_other_nodes_pods_through_the_vxlan_device() -> None:
 
     assert Route(IPv4Network("10.244.2.0/24"), IPv4Address("10.244.2.0"), "flannel.1", onlink=True) in node.routes
     assert node.pods is not None
-    assert [str(tunnel.underlay) for tunnel in node.pods.tunnels] == ["198.18.1.12", "198.18.1.13", "198.18.1.14"]
+    assert node.pods.tunnel is not None
+    assert [str(one.underlay) for one in node.pods.tunnel.tunnels] == ["198.18.1.12", "198.18.1.13", "198.18.1.14"]
 
 
 def test_routed_pods_are_reached_through_the_nodes_and_known_to_the_load_balancer() -> None:
@@ -42,7 +44,7 @@ def test_routed_pods_are_reached_through_the_nodes_and_known_to_the_load_balance
     assert to_n2 in fabric["n1"].routes
     assert to_n2 in fabric["lb"].routes
     assert fabric["n1"].pods is not None
-    assert fabric["n1"].pods.vtep is None
+    assert fabric["n1"].pods.tunnel is None
 
 
 def test_pods_are_not_reached_from_outside_unless_declared() -> None:
@@ -89,7 +91,10 @@ def test_in_a_vpc_a_node_has_no_neighbour_but_the_gateway_which_knows_every_node
 
 
 def test_eni_pods_hang_on_no_bridge() -> None:
-    assert hosts("lab-eni")["n1"].pods is None
+    pods = hosts("lab-eni")["n1"].pods
+
+    assert pods is not None
+    assert (pods.bridge, pods.gateway, pods.tunnel) == (False, None, None)
 
 
 def test_a_second_card_is_plugged_into_a_switch_of_its_own_that_the_balancer_routes_to() -> None:
