@@ -62,6 +62,11 @@ def _is_direct_forwarded(conn: Connection) -> bool:
     return conn.packet.source != conn.chosen.address and not one_bridge
 
 
+def _has_mark(conn: Connection) -> bool:
+    """Return whether the packet has the mark for masquerade: KUBE-SEP sets it for an endpoint's own packet too."""
+    return conn.marked or conn.packet.source == conn.chosen.address
+
+
 @rule("W3", FORWARD)
 def forwarded_unmarked(conn: Connection) -> Outcome | None:
     """In iptables mode, a node that drops forwarded packets forwards only those marked for masquerade.
@@ -70,7 +75,7 @@ def forwarded_unmarked(conn: Connection) -> Outcome | None:
     of that node.
     """
     by_iptables = conn.environment.mode is ProxyMode.IPTABLES
-    return Outcome.TIMEOUT if by_iptables and not conn.marked and _is_forwarded(conn) else None
+    return Outcome.TIMEOUT if by_iptables and not _has_mark(conn) and _is_forwarded(conn) else None
 
 
 @rule("W4", f"KEP-3866: an accept in the table of kube-proxy does not override a drop; {NFTABLES} filter-forward")
