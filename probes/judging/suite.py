@@ -17,6 +17,7 @@ from probes.judging.promise import Promise
 from probes.judging.verdict import Facet, Result
 from probes.plan.selection import select
 from topologies.common.errors import HairpinError
+from topologies.schema.enums import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -111,16 +112,28 @@ def cells_of(test: SuiteTest, tests: Iterable[SuiteTest], cells: Iterable[Cell],
         SelectionError: a selector is misspelt.
 
     """
-    chosen = select(cells, topology, test.selectors)
     if test.promise:
-        return chosen
+        return _promised(test, cells, topology)
+    chosen = select(cells, topology, test.selectors)
     taken = {
         cell.id
         for other in tests
         if other.promise and other.facet is test.facet
-        for cell in select(chosen, topology, other.selectors)
+        for cell in _promised(other, chosen, topology)
     }
     return [cell for cell in chosen if cell.id not in taken]
+
+
+def _promised(test: SuiteTest, cells: Iterable[Cell], topology: Topology) -> list[Cell]:
+    """Return the cells that a promise is about: none if a node's firewall drops what the network sends it."""
+    chosen = select(cells, topology, test.selectors)
+    return [] if drops_by_policy(topology) else chosen
+
+
+def drops_by_policy(topology: Topology) -> bool:
+    """Return whether a node's chain FORWARD or INPUT drops by policy. The rules alone then judge every cell."""
+    nodes = (topology.cni_of(node.name) for node in topology.nodes)
+    return any(Policy.DROP in {cni.forward_policy, cni.input_policy} for cni in nodes)
 
 
 def items(tests: tuple[SuiteTest, ...], cells: Iterable[Cell], topology: Topology) -> Iterator[tuple[SuiteTest, Cell]]:
