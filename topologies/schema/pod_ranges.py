@@ -26,8 +26,8 @@ BRIDGE_HOW = (
 )
 TUNNEL_HOW = (
     "the address of the node's tunnel device (Calico: kubectl describe node {name}, annotation "
-    "projectcalico.org/IPv4VXLANTunnelAddr or IPv4IPIPTunnelAddr), unknown, or cni.tunnel_address: none "
-    "if it has no address"
+    "projectcalico.org/IPv4VXLANTunnelAddr or IPv4IPIPTunnelAddr), unknown, "
+    "or cni.tunnel_address: none if it has no address"
 )
 
 

@@ -27,7 +27,7 @@ from topologies.lab.control_plane.kubeconfigs import token
 from topologies.lab.load_balancer import config
 from topologies.lab.load_balancer.announcements import Routes, announced, cluster_ips
 from topologies.lab.load_balancer.ruleset import is_routed, ruleset
-from topologies.lab.network import plan
+from topologies.lab.network import plan, pods
 from topologies.lab.state import State, read
 from topologies.schema.enums import AddressIs, ArrivesAt, EmptyPool
 from topologies.schema.topology import Topology
@@ -131,7 +131,7 @@ class Controller:
 
     def program(self, made: list[config.ForwardingRule]) -> None:
         """Replace the rules if they changed."""
-        nodes = [(node.address, (plan.pod_cidr(self.topology, node),)) for node in self.topology.nodes]
+        nodes = [(node.address, (pods.pod_cidr(self.topology, node),)) for node in self.topology.nodes]
         rules = ruleset(made, self.topology.load_balancer, plan.routed_to_balancer(self.topology), nodes)
         if rules != self.rules:
             run(["nft", "-f", "-"], stdin=rules)
