@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
 from probes.oracle.client import client_packet
+from topologies.cluster_state.balancer_nodes import undeclared_nodes
 from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ class Promise:
         if not expectation.outcomes <= self.outcomes:
             return f"{_joined(expectation.outcomes)}, not {_joined(self.outcomes)}"
         own = client_packet(cell.vantage, topology, snapshot).source
-        if wrong := expectation.sources - _allowed(self.source, own, topology, expectation.sources):
+        nodes = (*topology.nodes, *undeclared_nodes(topology, snapshot))
+        known = frozenset(address for node in nodes for address in _addresses(topology, node) if address)
+        if wrong := expectation.sources - _allowed(self.source, own, known, expectation.sources):
             return f"source {_joined(wrong)}, not {self.source} (the client's own is {own})"
         return self._other_backends(expectation, cell, topology)
 
@@ -120,22 +123,18 @@ def _unreadable(text: str) -> PromiseError:
     )
 
 
-def _allowed(kind: SourceKind, own: IPAddress, topology: Topology, seen: frozenset[IPAddress]) -> frozenset[IPAddress]:
-    """Return the source addresses of that kind."""
+def _allowed(
+    kind: SourceKind, own: IPAddress, nodes: frozenset[IPAddress], seen: frozenset[IPAddress]
+) -> frozenset[IPAddress]:
+    """Return the source addresses of that kind; `nodes`: all addresses of nodes."""
     if kind is SourceKind.ANY:
         return seen
-    if kind is SourceKind.KEPT:
-        return frozenset({own})
-    known = (
-        address
-        for node in topology.nodes
-        for address in (node.address, node.secondary_address, node.public_address, *_devices(topology, node))
-    )
-    return frozenset(address for address in known if address and address != own)
+    return frozenset({own}) if kind is SourceKind.KEPT else nodes - {own}
 
 
-def _devices(topology: Topology, node: Node) -> tuple[IPAddress | None, ...]:
-    return topology.cni.bridge_address_of(node), topology.cni.tunnel_address_of(node)
+def _addresses(topology: Topology, node: Node) -> tuple[IPAddress | None, ...]:
+    devices = topology.cni.bridge_address_of(node), topology.cni.tunnel_address_of(node)
+    return node.address, node.secondary_address, node.public_address, *devices
 
 
 def _joined(words: object) -> str:

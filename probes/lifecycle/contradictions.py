@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from probes.oracle.catalogue import CATALOGUE, modes_of
+from topologies.cluster_state.real_cluster import LIST_NODES
 from topologies.common.addresses import IPNetwork
 from topologies.schema.enums import DetectLocal, ProxyMode
 from topologies.schema.network_presets import RANGES_OF_NODE_OBJECT
@@ -72,6 +73,8 @@ def compare_cluster(topology: Topology, real: RealCluster) -> ClusterComparison:
 def _unread(real: RealCluster) -> Iterator[str]:
     for why in real.unread:
         yield f"not compared with the topology: {why}"
+    if any(why.startswith(LIST_NODES) for why in real.unread):
+        yield "nodes that the topology does not declare are not known: a load balancer's cells may fail for them"
 
 
 def _server(topology: Topology, real: RealCluster) -> Iterator[Contradiction | str]:
@@ -116,7 +119,8 @@ def _nodes(topology: Topology, real: RealCluster) -> Iterator[Contradiction | st
         else:
             yield Contradiction(f"node {node.full_name}", "there", f"not among {_listed(known)}", "list nodes")
     if strange := known.keys() - {node.api_name for node in topology.nodes}:
-        yield f"nodes that the topology does not declare, and that are not asked: {_listed(strange)}"
+        names = _listed(strange)
+        yield f"nodes that the topology does not declare: {names}. They are not asked; the load balancer may use them"
     yield from _skew(topology, real.nodes)
 
 

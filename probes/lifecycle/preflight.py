@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from probes.lifecycle import contradictions, proxy_facts
 from topologies.cluster.client import Cluster, ClusterError
+from topologies.cluster_state.balancer_nodes import find_other_nodes
 from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def check_cluster(cluster: Cluster, progress: Callable[[str], None]) -> Real:
     """Compare the topology with the API; ClusterError names every contradiction, or that the API is down."""
     progress("comparing the topology with the cluster")
     real = cluster.real()
+    cluster.other_nodes = find_other_nodes(cluster.topology, real)
     return Real(real.versions, _checked(contradictions.compare_cluster(cluster.topology, real), progress))
 
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from probes.oracle.unlisted_addresses import UnlistedAddress
+from topologies.cluster_state.balancer_nodes import undeclared_nodes
 from topologies.frontends import At
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.common.addresses import IPAddress
-    from topologies.schema.topology import Topology
+    from topologies.schema.topology import Node, Topology
 
 PRESERVED = "kept"  # the client's own address in run.json, in reports and in the promises of the suites
 
@@ -81,7 +82,8 @@ class AddressNames:
 
 
 def _known(topology: Topology, snapshot: Snapshot) -> Iterator[Named]:
-    yield from _of_nodes(topology)
+    yield from _of_nodes(topology, topology.nodes)
+    yield from _of_nodes(topology, undeclared_nodes(topology, snapshot))
     for pod, address in snapshot.pods.items():
         yield address, AddressName(pod)
     for external in topology.external:
@@ -90,8 +92,8 @@ def _known(topology: Topology, snapshot: Snapshot) -> Iterator[Named]:
     yield from _of_services(snapshot)
 
 
-def _of_nodes(topology: Topology) -> Iterator[Named]:
-    for node in topology.nodes:
+def _of_nodes(topology: Topology, nodes: Iterable[Node]) -> Iterator[Named]:
+    for node in nodes:
         yield node.address, AddressName("primary", node.name)
         yield node.secondary_address, AddressName("secondary", node.name)
         yield node.public_address, AddressName("public", node.name)

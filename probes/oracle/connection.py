@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from probes.oracle.rule import Decision
     from probes.oracle.unknown_facts import FactChoices
     from probes.oracle.unlisted_addresses import Placeholders
+    from topologies.cluster_state.balancer_nodes import BalancerNodes
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node, Topology
@@ -110,6 +111,8 @@ class ClusterModel:
     balancer: Balancer
     chains: Mapping[str, ModeChains]
     """The rules of each node's kube-proxy mode, by the same names."""
+    balancer_nodes: BalancerNodes
+    """The nodes that the load balancer may use, also those that are not declared."""
     choices: FactChoices | None = None
     """The unknown facts. None: all facts are known."""
     holders: Holders = field(init=False, repr=False, compare=False)

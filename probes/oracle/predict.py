@@ -26,6 +26,7 @@ from probes.oracle.stages.load_balancer import (
 )
 from probes.oracle.stages.node_owned_addresses import OWNED
 from probes.oracle.unknown_facts import find_choices, with_unknown
+from topologies.cluster_state.balancer_nodes import BalancerNodes
 from topologies.frontends import At, FrontendKind, resolve
 from topologies.schema.enums import AnnouncedBy
 
@@ -63,12 +64,13 @@ def model_cluster(topology: Topology, snapshot: Snapshot, balancer: Balancer | N
         UnsupportedMode: The oracle has no rules for this kube-proxy.
 
     """
-    environments = find_environments(topology)
+    nodes = BalancerNodes.of(topology, snapshot)
+    environments = find_environments(nodes.topology)
     found: Mapping[str, ModeChains] = {name: chains.of(environment) for name, environment in environments.items()}
-    if choices := find_choices(topology):
-        environments = with_unknown(topology, environments, choices)
+    if choices := find_choices(nodes.topology):
+        environments = with_unknown(nodes.topology, environments, choices)
         found = ChainsByNode(environments)
-    return ClusterModel(topology, snapshot, environments, balancer or DeclaredBalancer(), found, choices)
+    return ClusterModel(nodes.topology, snapshot, environments, balancer or DeclaredBalancer(), found, nodes, choices)
 
 
 def predict(cluster: ClusterModel, cell: Cell) -> Expectation:
@@ -82,7 +84,7 @@ def _predict(cluster: ClusterModel, cell: Cell) -> Expectation:
     """Return the expectation with the choices of unknown facts that are in force."""
     conn = start_connection(cluster, cell)
     traced = pipeline.paths(conn)
-    paths = merge_paths(one.path for one in traced)
+    paths = merge_paths(_add_addresses(cluster, one.path) for one in traced)
     rules = tuple(dict.fromkeys(rule for path in paths for rule in path.rules))
     because = _explain(conn, paths, _name_proxies(conn, traced))
     return Expectation(paths, rules, because, sticky=_has_affinity(conn, rules))
@@ -134,6 +136,14 @@ def start_connection(cluster: ClusterModel, cell: Cell) -> Connection:
 
 def _find_endpoint(state: ServiceState, backend: str | None) -> Endpoint:
     return next(endpoint for endpoint in state.endpoints if endpoint.backend == backend)
+
+
+def _add_addresses(cluster: ClusterModel, path: Path) -> Path:
+    """Return the path with the addresses of all nodes for which a node of the load balancer's pool stands."""
+    known = cluster.balancer_nodes.addresses
+    if not any(source in known for source in path.sources):
+        return path
+    return replace(path, sources=frozenset(one for source in path.sources for one in known.get(source, {source})))
 
 
 def _has_affinity(conn: Connection, rules: tuple[str, ...]) -> bool:

@@ -17,10 +17,10 @@ from topologies.cluster.pods import create_pods
 from topologies.cluster.run_namespaces import RunNamespace, delete, owner, run_namespaces
 from topologies.cluster_state.api_fields import ApiList, ApiObject, get_metadata, get_name, get_spec, require
 from topologies.cluster_state.pod_states import PodState, classify
-from topologies.cluster_state.real_cluster import RealCluster, read_node
+from topologies.cluster_state.real_cluster import LIST_NODES, RealCluster, read_node
 from topologies.cluster_state.refusals import recognise
 from topologies.cluster_state.shortfalls import shortfalls
-from topologies.cluster_state.snapshot import Endpoint, PodStatus, Snapshot
+from topologies.cluster_state.snapshot import Endpoint, OtherNode, PodStatus, Snapshot
 from topologies.common.threads import map_all
 from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import pause
@@ -61,6 +61,7 @@ class Cluster:
     refused: dict[str, str] = field(default_factory=dict, init=False)
     restricted: dict[str, str] = field(default_factory=dict, init=False)
     notes: list[str] = field(default_factory=list, init=False)
+    other_nodes: tuple[OtherNode, ...] = field(default=(), init=False)
 
     @property
     def timeout(self) -> tuple[float, float]:
@@ -221,6 +222,7 @@ class Cluster:
             statuses={**statuses, **refused},
             ports=dict(self.ports),
             restricted=dict(self.restricted),
+            other_nodes=self.other_nodes,
         )
 
     def _endpoints(self) -> dict[str, tuple[tuple[Endpoint, ...], tuple[str, ...]]]:
@@ -280,7 +282,7 @@ class Cluster:
         everyone = not port or not self.topology.load_balancer.avoids_empty_nodes
         healthy = tuple(name for name in names if everyone or self.healthy(name, port or 0))
         reported = read_annotation(get_metadata(service).annotations)
-        listed = None if reported is None else tuple(sorted(map(self.topology.node_name_of, reported)))
+        listed = None if reported is None else tuple(sorted({*map(self.topology.node_name_of, reported)} & {*names}))
         return TargetPool(get_name(service), listed, healthy)
 
     def healthy(self, node: str, port: int) -> bool:
@@ -312,7 +314,7 @@ class Cluster:
         """
         unread: list[str] = []
         server = self._allowed(unread, "read the version", library.client.VersionApi(self.api).get_code)
-        nodes = self._allowed(unread, "list Nodes", self.core.list_node)
+        nodes = self._allowed(unread, LIST_NODES, self.core.list_node)
         services = self._allowed(unread, "list Services of default", self.core.list_namespaced_service, "default")
         if not (server or nodes or services):
             raise ClusterError(unread[0], FORBIDDEN)

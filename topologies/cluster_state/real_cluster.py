@@ -8,17 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topologies.cluster_state.api_fields import get_name
+from topologies.cluster_state.api_fields import get_metadata, get_name
 
 if TYPE_CHECKING:
     from kubernetes import client
+
+
+LIST_NODES = "list Nodes"  # what is done, in messages
+EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
 @dataclass(frozen=True, slots=True)
 class RealNode:
     """A Node object: its InternalIPs and pod CIDRs of both families as text, and the versions its kubelet reports.
 
-    `not_ready`: why its Ready condition is not True; empty if it is.
+    `not_ready`: why its Ready condition is not True; empty if it is. `excluded`: a label keeps load balancers from it.
     """
 
     name: str
@@ -27,6 +31,7 @@ class RealNode:
     kubelet: str = ""
     kernel: str = ""
     not_ready: str = ""
+    excluded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ def read_node(item: client.V1Node) -> RealNode:
         kubelet=(info.kubelet_version if info else "") or "",
         kernel=(info.kernel_version if info else "") or "",
         not_ready=_not_ready(conditions),
+        excluded=EXCLUDED in (get_metadata(item).labels or {}),
     )
 
 

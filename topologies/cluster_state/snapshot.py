@@ -89,12 +89,22 @@ class PodStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherNode:
+    """A node that exists and is not declared, by its name in the API."""
+
+    name: str
+    address: IPAddress
+    pod_cidr: IPNetwork | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """`pods`: every pod a vantage or backend runs in, by its vantage's or backend's name; `services` by name.
 
     `statuses` by the same names; empty in a snapshot that no API has given. `hostnames`: the host name that each
     backend on the host network reports, as far as it was read. `ports`: the ports of backends whose declared port was
     taken on a node. `restricted`: why what a pod sends or gets may be dropped by a policy, by its name.
+    `other_nodes`: those that are not declared, and that a load balancer may use.
     """
 
     pods: dict[str, IPAddress]
@@ -104,6 +114,7 @@ class Snapshot:
     hostnames: dict[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     restricted: dict[str, str] = field(default_factory=dict)
+    other_nodes: tuple[OtherNode, ...] = ()
 
     def port_of(self, backend: Backend) -> int:
         """Return the port at which a backend listens."""

@@ -193,9 +193,10 @@ class DeclaredBalancer:
         elif isinstance(answer, Path):
             yield NextHop((answer,), (reception,))
         else:
-            for one in answer:
+            weights = [conn.cluster.balancer_nodes.weights.get(one.packet.node, 1) for one in answer]
+            for one, weight in zip(answer, weights, strict=True):
                 source = decide(REWRITING, aim(conn, one.packet.node))
-                yield _send(one, (reception, source), 1 / len(answer))
+                yield _send(one, (reception, source), weight / sum(weights))
 
 
 def _send(conn: Connection, decisions: tuple[Decision[Any], ...], share: float) -> NextHop:

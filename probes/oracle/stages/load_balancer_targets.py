@@ -49,7 +49,7 @@ def list_nodes(conn: Connection, state: ServiceState) -> tuple[str, ...]:
     With externalTrafficPolicy: Local the health check selects the nodes, and kube-proxy's healthCheckNodePort counts
     only ready endpoints. With `excludes_source` the node that sent the packet is excluded.
     """
-    nodes = tuple(node.name for node in conn.cluster.topology.nodes if not _excluded(conn, node.address))
+    nodes = tuple(node.name for node in conn.cluster.balancer_nodes.nodes if not _excluded(conn, node.address))
     usable = _usable_nodes(conn, state, nodes)
     if not usable and conn.environment.empty_pool is EmptyPool.ALL:
         usable = nodes

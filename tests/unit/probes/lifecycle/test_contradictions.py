@@ -105,7 +105,7 @@ def test_of_many_contradictions_one_line_names_the_first_and_counts_the_rest() -
         (first_node(not_ready="KubeletNotReady: CNI"), "node n1 is not Ready: KubeletNotReady: CNI"),
         (
             real(nodes=(*AS_DECLARED.nodes, RealNode("n9"))),
-            "nodes that the topology does not declare, and that are not asked: n9",
+            "nodes that the topology does not declare: n9. They are not asked; the load balancer may use them",
         ),
         (real(version="", unread=("read the version: 403",)), "not compared with the topology: read the version: 403"),
     ],
@@ -239,7 +239,7 @@ def test_another_address_than_any_internal_one_contradicts(cloud: str) -> None:
 
 
 def test_a_node_that_says_next_to_nothing_is_read() -> None:
-    bare = SimpleNamespace(metadata=SimpleNamespace(name="x"), spec=None, status=None)
+    bare = SimpleNamespace(metadata=client.V1ObjectMeta(name="x"), spec=None, status=None)
 
     assert read_node(cast("Any", bare)) == RealNode("x")
 

@@ -10,6 +10,8 @@ from probes import session
 from probes.plan.plan import plan
 from tests.unit.support.fake_api import Api, Raw, serve, status
 from topologies.cluster.client import ClusterError
+from topologies.cluster_state.snapshot import OtherNode
+from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.loading.load import load, raw, validated
 from topologies.loading.overrides import apply
 
@@ -164,3 +166,25 @@ def test_a_message_about_an_aliased_node_has_both_names(api: Api, kubeconfig: Pa
     with pytest.raises(ClusterError) as caught:
         session.conduct(topology, CELLS, "x", options, progress=lambda _: None)
     assert "address of node n1 (ip-10-0-1-2.ec2.internal): declared 198.18.1.11" in str(caught.value)
+
+
+def test_a_node_that_is_not_declared_is_in_the_snapshot(api: Api, kubeconfig: Path) -> None:
+    addresses = [{"type": "InternalIP", "address": "198.18.1.13"}]
+    api.objects["/api/v1/nodes/n3"] = {
+        "metadata": {"name": "n3"},
+        "spec": {"podCIDR": "10.244.3.0/24"},
+        "status": {"addresses": addresses},
+    }
+    answers = conduct(kubeconfig)
+
+    assert answers.snapshot.other_nodes == (OtherNode("n3", IPAddress("198.18.1.13"), IPNetwork("10.244.3.0/24")),)
+    assert [note for note in answers.notes if "n3" in note] == [
+        "nodes that the topology does not declare: n3. They are not asked; the load balancer may use them"
+    ]
+
+
+def test_without_the_right_to_list_nodes_the_run_reports_that_it_knows_no_others(api: Api, kubeconfig: Path) -> None:
+    api.script["GET /api/v1/nodes"] = status(403, "nodes is forbidden: User x cannot list resource nodes")
+
+    [note] = [note for note in conduct(kubeconfig).notes if "does not declare" in note]
+    assert note.endswith("are not known: a load balancer's cells may fail for them")
