@@ -6,10 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from hairpin.verb import CommandError
-from topologies.cluster import client, run_namespaces
+from topologies.cluster import client, run_namespaces, shared_namespace
 
 if TYPE_CHECKING:
     import argparse
+
+    from kubernetes.client import ApiClient
 
     from hairpin.verb import Verbs
     from topologies.cluster.run_namespaces import RunNamespace
@@ -27,6 +29,7 @@ def add(verbs: Verbs, summary: str) -> None:
     parser = verbs.add_parser("clean", help=summary, description=DESCRIPTION)
     parser.add_argument("--kubeconfig", metavar="FILE", help="kubeconfig of the cluster (default: KUBECONFIG)")
     parser.add_argument("--context", metavar="NAME", help="context of the kubeconfig")
+    parser.add_argument("--namespace", metavar="NS", help="what runs with --namespace=NS left there; NS itself stays")
     parser.add_argument("--older-than", type=float, default=0, metavar="MINUTES", help="only those at least this old")
     parser.add_argument("--list", action="store_true", help="only list them, with owner and age")
     parser.add_argument("--all", action="store_true", help="also those of runs still at work, which lose their pods")
@@ -37,15 +40,27 @@ def run(options: argparse.Namespace) -> int:
     """List or remove them; return 0, also if there were none. CommandError if the cluster refuses."""
     try:
         api = client.connect(options.kubeconfig, options.context)
-        for one in run_namespaces.run_namespaces(api):
+        for one in _find(api, options.namespace):
             spared = _spared(one, options)
             if not (spared or options.list):
-                run_namespaces.delete(api, one.name, one.uid)
+                _remove(api, one)
             done = f"spared: {spared}" if spared else "would be removed" if options.list else "removed"
             sys.stdout.write(f"{one}, made {one.age_s / 60:.0f} min ago: {done}\n")
     except client.ClusterError as error:
         raise CommandError(str(error)) from error
     return 0
+
+
+def _find(api: ApiClient, namespace: str | None) -> list[RunNamespace]:
+    return shared_namespace.runs_in(api, namespace) if namespace else run_namespaces.run_namespaces(api)
+
+
+def _remove(api: ApiClient, one: RunNamespace) -> None:
+    """Remove a run's namespace, or its objects in a namespace made beforehand."""
+    if one.shared:
+        shared_namespace.delete_run(api, one.name, one.run)
+    else:
+        run_namespaces.delete(api, one.name, one.uid)
 
 
 def _spared(one: RunNamespace, options: argparse.Namespace) -> str:

@@ -33,6 +33,7 @@ VERBS = {
     "judge": "judge a run anew under a mended declaration",
     "claims": "vendors' documented tables as pages",
     "clean": "remove what killed runs left in a cluster",
+    "rbac": "the rights that runs need, and a kubeconfig for them",
     "lab": "a small real cluster on this machine: up, down, status, …",
 }
 FORMER = {"documented": "claims"}  # names that verbs had before

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from probes.asking import runner, schedule
 from probes.lifecycle import host_names, host_ports, preflight, settling, stability
+from probes.lifecycle.node_health import NodeHealth
 from probes.observation import Attempt, Observation
 from topologies.cluster import client as clusters
 from topologies.cluster.api import again
@@ -39,7 +40,7 @@ class Options:
     """How a run probes. Times in seconds.
 
     `balancer_settle`: how long to wait for the health checks of a load balancer that does not report its targets.
-    `together`: see `runner.ask`. `keep`: leave the workload in the cluster.
+    `together`: see `runner.ask`. `keep`: leave the workload in the cluster. `namespace`: one that was made beforehand.
     """
 
     kubeconfig: str | None = None
@@ -50,6 +51,7 @@ class Options:
     balancer_settle: float = 30.0
     together: int = 0
     keep: bool = False
+    namespace: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,12 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
 
     """
     _refuse_the_labs_image(topology)
+    preflight.refuse_new_namespace(topology, options.namespace)
     api = clusters.connect(options.kubeconfig, options.context)
-    cluster = clusters.Cluster(api=api, topology=topology, namespace=f"{PREFIX}{run}", run=run)
+    place, given = options.namespace or f"{PREFIX}{run}", options.namespace is not None
+    cluster = clusters.Cluster(api=api, topology=topology, namespace=place, run=run, given=given)
     begun(cluster)
-    lease = Lease(cluster.api, cluster.namespace, run, progress)
+    lease = Lease(cluster.api, cluster.namespace, run, progress, shared=given)
     live, started = _LiveRun(cluster, cells, options, progress, observed), time.monotonic()
     real = preflight.check_cluster(cluster, progress)
     try:
@@ -144,6 +148,8 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     running = cluster.snapshot()
     nodes = _check_nodes(cluster, running, options, progress)
     lost |= shortfalls(live.topology, running).pods
+    if not cluster.may_ask_nodes() and (prober := _any_prober(cluster, running, options)):
+        cluster.ask_health = NodeHealth(live.topology, prober)
     names, unread = host_names.read_host_names(_hosted(cluster, lost), progress)
     settling.wait_for_earlier(cluster, progress)  # one that was made in the same second, and not listed yet
     cluster.serve()
@@ -186,7 +192,7 @@ def _remove(cluster: clusters.Cluster, progress: Callable[[str], None]) -> tuple
     try:
         cluster.remove()
     except clusters.ClusterError as error:
-        note = f"namespace {cluster.namespace} is left behind, remove it with `hairpin clean`: {error}"
+        note = f"{cluster.leftover}: {error}"
         progress(note)
         return (note,)
     return ()
@@ -200,6 +206,14 @@ def _check_nodes(
     vantages = preflight.node_vantages(topology, running)
     probers = {node: _prober(vantage, cluster, options) for node, vantage in vantages.items()}
     return preflight.check_nodes(topology, running, probers, progress)
+
+
+def _any_prober(cluster: clusters.Cluster, running: Snapshot, options: Options) -> Prober | None:
+    """Return the way to run a command in one pod of the run, on a host network if there is one; None without a pod."""
+    kinds = (VantageKind.NODE, VantageKind.POD)
+    pods = [one for one in cluster.topology.workload.vantages if one.kind in kinds and one.name in running.pods]
+    first = min(pods, key=lambda one: kinds.index(one.kind), default=None)
+    return _prober(first, cluster, options) if first else None
 
 
 def _ask(live: _LiveRun, snapshot: Snapshot) -> dict[str, Observation]:

@@ -192,6 +192,7 @@ def _options(config: pytest.Config) -> sessions.Options:
         settle_timeout=config.getoption("--settle-timeout") or topology.patience.settle,
         balancer_settle=config.getoption("--balancer-settle"),
         keep=config.getoption("--keep"),
+        namespace=reached.namespace,
     )
 
 

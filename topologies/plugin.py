@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from topologies.cluster.client import ClusterError
 from topologies.common.errors import HairpinError
 from topologies.loading.load import TopologyError, names, raw, validated
-from topologies.schema.topology import Ssh
+from topologies.schema.topology import DNS_LABEL, Ssh
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology
@@ -29,6 +31,7 @@ class Access(NamedTuple):
     kubeconfig: str | None
     context: str | None
     ssh: Ssh
+    namespace: str | None = None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--context", default=None, metavar="NAME", help="context of the kubeconfig")
     group.addoption(
+        "--namespace",
+        type=_namespace,
+        default=None,
+        metavar="NS",
+        help="a namespace made beforehand; the run then needs a Role in it only (default: the run creates its own)",
+    )
+    group.addoption(
         "--kubernetes-bin",
         type=Path,
         default=None,
@@ -55,6 +65,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Kubernetes binaries for the lab (default: the cache, or built)",
     )
     group.addoption("--simulate", action="store_true", help="no cluster: a simulated cluster that follows the rules")
+
+
+def _namespace(text: str) -> str:
+    """Return the name of a namespace. ArgumentTypeError if no namespace can have it."""
+    if not re.fullmatch(DNS_LABEL, text, re.ASCII):
+        message = f"got {text[:80]!r}, want a DNS label: a-z, 0-9 and '-', at most 63 characters"
+        raise argparse.ArgumentTypeError(message)
+    return text
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -108,8 +126,8 @@ def access(config: pytest.Config) -> Access:
             message = f"lab {topology.name} is not up (any more): was it taken down meanwhile? Try again"
             raise ClusterError(message)
         ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
-        return Access(str(found.kubeconfig), None, ssh)
-    return Access(kubeconfig, config.getoption("--context"), Ssh())
+        return Access(str(found.kubeconfig), None, ssh, config.getoption("--namespace"))
+    return Access(kubeconfig, config.getoption("--context"), Ssh(), config.getoption("--namespace"))
 
 
 def _stays_outside(config: pytest.Config) -> bool:

@@ -31,6 +31,19 @@ class Real:
     notes: tuple[str, ...] = ()
 
 
+def refuse_new_namespace(topology: Topology, namespace: str | None) -> None:
+    """Raise ClusterError if pods need objects that a namespace of the run's own does not have."""
+    pods = topology.pods
+    secrets = ", ".join(pods.image_pull_secrets)
+    for key, value in (("image_pull_secrets", secrets), ("service_account", pods.service_account)):
+        if value and namespace is None:
+            message = (
+                f"pods.{key} of topology {topology.name}: got {value}, which a run's own new namespace does not have, "
+                "want a namespace that has it. Give it with --namespace=NS"
+            )
+            raise ClusterError(message)
+
+
 def check_cluster(cluster: Cluster, progress: Callable[[str], None]) -> Real:
     """Compare the topology with the API; ClusterError names every contradiction, or that the API is down."""
     progress("comparing the topology with the cluster")

@@ -27,9 +27,10 @@ def take_turn(cluster: Cluster, lease: Lease, settle_s: float, progress: Callabl
     """Create the namespace, then wait until no earlier run asks or is being removed; notes on what did not end."""
     cluster.claim()
     notes = tuple(filter(None, [lease.hold()]))
+    cluster.created = cluster.created or lease.created
     wait_for_earlier(cluster, progress)
-    late = wait((("the end of earlier runs", cluster.alone, 0.0),), settle_s, progress)
-    if reason := cluster.taken():
+    late = wait((("the end of earlier runs", cluster.others.alone, 0.0),), settle_s, progress)
+    if reason := cluster.others.taken():
         message = f"{reason}: they may answer in place of this run's. Remove it first: hairpin clean"
         raise ClusterError(message)
     return (*notes, *late)
@@ -37,10 +38,10 @@ def take_turn(cluster: Cluster, lease: Lease, settle_s: float, progress: Callabl
 
 def wait_for_earlier(cluster: Cluster, progress: Callable[[str], None]) -> None:
     """Wait until every earlier run has ended; ClusterError after EARLIER_S."""
-    if reason := cluster.earlier():
+    if reason := cluster.others.earlier():
         progress(f"waiting: {reason}")
         try:
-            waiting.until(cluster.earlier, waiting.Deadline(EARLIER_S), "the end of earlier runs", every=1.0)
+            waiting.until(cluster.others.earlier, waiting.Deadline(EARLIER_S), "the end of earlier runs", every=1.0)
         except waiting.WaitTimeoutError as error:
             message = f"{error}. Run again after its end, or look with: hairpin clean --list"
             raise ClusterError(message) from error

@@ -39,8 +39,8 @@ class Removable(Protocol):
     """A thing that an interrupted run must not leave behind."""
 
     @property
-    def namespace(self) -> str:
-        """The namespace's name."""
+    def leftover(self) -> str:
+        """What is left behind if it is not removed, and how to remove it."""
 
     @property
     def asked_for(self) -> bool:
@@ -166,7 +166,7 @@ class Shutdown:
         """End the process now."""
         after = f"hairpin: not ended {time.monotonic() - self._first:.0f} s after {self.interrupted}, so cut off"
         left = self._removable if self._removable and self._removable.asked_for else None
-        named = f"; namespace {left.namespace} is left behind, remove it with `hairpin clean`" if left else ""
+        named = f"; {left.leftover}" if left else ""
         last = threading.Thread(target=self._last_words, args=(f"{after}{named}",), daemon=True)
         last.start()
         last.join(0.5)  # a stream's lock may be held for ever

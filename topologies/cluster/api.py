@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import yaml
 
-from topologies.cluster import library
+from topologies.cluster import in_cluster, library
 from topologies.cluster_state.api_fields import shorten
 from topologies.common.errors import HairpinError
 from topologies.common.threads import ends_within, start
@@ -54,13 +54,15 @@ def connect(kubeconfig: str | None, context: str | None = None) -> client.ApiCli
     """Return a new ApiClient for this kubeconfig.
 
     Args:
-        kubeconfig: A file; None: `$KUBECONFIG`, or `~/.kube/config`.
+        kubeconfig: A file; None: `$KUBECONFIG`, or `~/.kube/config`, or the pod's service account if there is neither.
         context: The name of a context in it; None: the current one.
 
     Raises:
         ClusterError: The file cannot be read or used, or its exec plugin failed or hangs.
 
     """
+    if kubeconfig is None and context is None and in_cluster.is_in_pod() and not any(map(Path.exists, _paths(None))):
+        return _connect_in_pod()
     where = f"kubeconfig {kubeconfig or os.environ.get('KUBECONFIG') or '(default)'}"
     for path in _paths(kubeconfig):
         if wrong := _unreadable(path):
@@ -83,6 +85,18 @@ def context_name(kubeconfig: str | None, context: str | None = None) -> str:
             if isinstance(found, dict) and isinstance(name := found.get("current-context"), str):
                 return name
     return context or ""
+
+
+def _connect_in_pod() -> client.ApiClient:
+    """Return a new ApiClient with the pod's own service account."""
+    try:
+        return library.client.ApiClient(in_cluster.load_account())
+    except Exception as error:
+        message = (
+            f"service account {in_cluster.ACCOUNT}: cannot be used: {one_line(error)}. "
+            "Mount its token (automountServiceAccountToken: true), or give --kubeconfig=FILE"
+        )
+        raise ClusterError(message) from error
 
 
 def core(kubeconfig: str | None, context: str | None = None) -> client.CoreV1Api:

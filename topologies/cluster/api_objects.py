@@ -11,16 +11,16 @@ from topologies.cluster import manifests
 from topologies.cluster.api import ClusterError
 from topologies.cluster_state.api_fields import get_metadata, get_name, get_spec, require
 from topologies.cluster_state.pod_states import classify
-from topologies.cluster_state.snapshot import PodStatus, ServiceState
+from topologies.cluster_state.snapshot import Endpoint, PodStatus, ServiceState
 from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema.enums import ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kubernetes import client
 
-    from topologies.cluster_state.snapshot import Endpoint
+    from topologies.schema.topology import Topology
 
 
 def ipv4(text: str | None) -> IPAddress | None:
@@ -115,3 +115,29 @@ def _annotated_address(service: client.V1Service, ingress: client.V1LoadBalancer
     """Return the address that the lab's balancer writes to an annotation if status has only a hostname."""
     text = (get_metadata(service).annotations or {}).get(manifests.ADDRESS_ANNOTATION)
     return IPAddress(text) if text and ingress and ingress.hostname else None
+
+
+def read_endpoints(item: client.V1Endpoints, topology: Topology) -> tuple[tuple[Endpoint, ...], tuple[str, ...]]:
+    """Return the echo pods among the addresses of an Endpoints object, by name, and the other ready addresses."""
+    hosts = topology.workload.backends_by_name
+    ready = [address for subset in item.subsets or [] for address in subset.addresses or []]
+    others = tuple(one.ip for one in ready if not one.target_ref or one.target_ref.name not in hosts)
+    return tuple(sorted(_entries(item, topology), key=lambda entry: entry.backend)), others
+
+
+def _entries(item: client.V1Endpoints, topology: Topology) -> Iterator[Endpoint]:
+    hosts = topology.workload.backends_by_name
+    for subset in item.subsets or []:
+        for ready, addresses in ((True, subset.addresses), (False, subset.not_ready_addresses)):
+            for address in addresses or []:
+                name = (address.target_ref.name if address.target_ref else "") or ""
+                if name in hosts and (found := ipv4(address.ip)):
+                    yield Endpoint(
+                        backend=name,
+                        address=found,
+                        port=subset.ports[0].port if subset.ports else 0,
+                        node=topology.node_name_of(address.node_name or ""),
+                        host_network=hosts[name].host_network,
+                        ready=ready,
+                        serving=ready,
+                    )

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from topologies.cluster import library, manifests
 from topologies.cluster.api import API_TIMEOUT, CONFLICT, FORBIDDEN, ClusterError, call, connect, core, reading
-from topologies.cluster.api_objects import ipv4, pod_address, pod_status, service_state
+from topologies.cluster.api_objects import pod_address, pod_status, read_endpoints, service_state
 from topologies.cluster.lb_targets import TargetPool, read_annotation
+from topologies.cluster.other_runs import OtherRuns
 from topologies.cluster.pods import create_pods
-from topologies.cluster.run_namespaces import RunNamespace, delete, owner, run_namespaces
+from topologies.cluster.run_namespaces import delete, owner, run_namespaces
+from topologies.cluster.shared_namespace import delete_run, selector
 from topologies.cluster_state.api_fields import ApiList, ApiObject, get_metadata, get_name, get_spec, require
 from topologies.cluster_state.pod_states import PodState, classify
 from topologies.cluster_state.real_cluster import LIST_NODES, RealCluster, read_node
@@ -46,6 +48,8 @@ REMOVE_TIMEOUT = (TIMEOUTS.remove_connect_s, TIMEOUTS.remove_answer_s)
 class Cluster:
     """A connection to one API server and the namespace of one run.
 
+    `given`: the namespace was made beforehand. Then it is left there, and only the run's own objects are removed.
+
     `uid`: of the namespace that this run created, once it is known; `asked_for`: it has been asked for. By pod: `ports`
     of backends whose declared port is taken; why admission `refused` it; why a policy `restricted` it.
     """
@@ -54,6 +58,7 @@ class Cluster:
     topology: Topology
     namespace: str
     run: str
+    given: bool = False
     uid: str = field(default="", init=False)
     asked_for: bool = field(default=False, init=False)
     created: dt.datetime | None = field(default=None, init=False)
@@ -62,6 +67,7 @@ class Cluster:
     restricted: dict[str, str] = field(default_factory=dict, init=False)
     notes: list[str] = field(default_factory=list, init=False)
     other_nodes: tuple[OtherNode, ...] = field(default=(), init=False)
+    ask_health: Callable[[str, int], bool] | None = field(default=None, init=False)
 
     @property
     def timeout(self) -> tuple[float, float]:
@@ -78,6 +84,8 @@ class Cluster:
         if self.uid:
             return
         self.asked_for = True
+        if self.given:
+            return
         made = manifests.namespace(self.namespace, self.run, owner())
         try:
             found = self.call("create Namespace", self.core.create_namespace, made)
@@ -107,13 +115,17 @@ class Cluster:
             self.create(f"Service {service['metadata']['name']}", self.core.create_namespaced_service, service)
 
     def remove(self) -> None:
-        """Delete the namespace that this run created and all in it; nothing where it created none.
+        """Delete the namespace that this run created and all in it, or its objects in a namespace made beforehand.
 
         Raises:
             ClusterError: It may still be there.
 
         """
         if not self.asked_for:
+            return
+        if self.given:
+            delete_run(self.api, self.namespace, self.run, REMOVE_TIMEOUT)
+            self.asked_for = False
             return
         uid = self.uid or self._own_uid()
         delete(self.api, self.namespace, uid, REMOVE_TIMEOUT)
@@ -129,47 +141,10 @@ class Cluster:
         message = f"the API did not answer its creation, and lists no namespace {self.namespace} of this run"
         raise ClusterError(message)
 
-    def earlier(self) -> str:
-        """Return an empty string when no earlier run asks this cluster, else which does.
-
-        Two runs at once would share host ports, externalIPs and the kernels' limits on ICMP errors. The earlier one is
-        the one whose namespace is older.
-        """
-        first = [one for one in self._others() if one.asking and not one.ending and self._is_earlier(one)]
-        return "; ".join(f"the run of {one} is asking this cluster" for one in first)
-
-    def alone(self) -> str:
-        """Return an empty string when no earlier run is still being removed, else which are.
-
-        The hostNetwork pods of one hold the ports that this run's echo pods need, and answer the probes meant for them;
-        its Services hold the externalIPs. Without either it does not count: a finalizer may keep it for ever.
-        """
-        ending = [one for one in self._others() if one.ending and (self._pods_of(one) or self._services_of(one))]
-        return "; ".join(f"namespace {one.name} is being deleted" for one in ending)
-
-    def taken(self) -> str:
-        """Return an empty string when no namespace that an ended run left holds this run's externalIPs, else which."""
-        ours = {str(address) for service in self.topology.workload.services for address in service.external_ips}
-        for one in self._others() if ours else []:
-            if one.ending or one.asking:
-                continue
-            with reading(f"list Services of {one.name}"):
-                theirs = {text for service in self._services_of(one) for text in get_spec(service).external_ips or []}
-            if both := sorted(ours & theirs):
-                return f"{one}, left by an earlier run, has Services at this run's externalIPs {', '.join(both)}"
-        return ""
-
-    def _others(self) -> list[RunNamespace]:
-        return [one for one in run_namespaces(self.api, self.timeout) if one.name != self.namespace]
-
-    def _is_earlier(self, other: RunNamespace) -> bool:
-        return self.created is None or other.place < (self.created, self.namespace)
-
-    def _pods_of(self, other: RunNamespace) -> list[client.V1Pod]:
-        return self.items(f"list Pods of {other.name}", self.core.list_namespaced_pod, other.name)
-
-    def _services_of(self, other: RunNamespace) -> list[client.V1Service]:
-        return self.items(f"list Services of {other.name}", self.core.list_namespaced_service, other.name)
+    @property
+    def others(self) -> OtherRuns:
+        """The other runs of this cluster."""
+        return OtherRuns(self)
 
     def pods(self) -> list[PodState]:
         """Return the state of every pod of the run that the API lists."""
@@ -178,8 +153,25 @@ class Cluster:
             return [classify(pod) for pod in listed]
 
     def listed_pods(self) -> list[client.V1Pod]:
-        """Return the pods of the run's namespace."""
-        return self.items("list Pods", self.core.list_namespaced_pod, self.namespace)
+        """Return the pods of the run."""
+        return self.items("list Pods", self.core.list_namespaced_pod, self.namespace, labels=self._own)
+
+    def listed_services(self) -> list[client.V1Service]:
+        """Return the Services of the run."""
+        return self.items("list Services", self.core.list_namespaced_service, self.namespace, labels=self._own)
+
+    @property
+    def _own(self) -> str:
+        """The selector of the run's objects, in a namespace that has others."""
+        return selector(self.run) if self.given else ""
+
+    @property
+    def leftover(self) -> str:
+        """What the run leaves behind if it is not removed, and how to remove it."""
+        if self.given:
+            command = f"hairpin clean --namespace {self.namespace}"
+            return f"objects of run {self.run} are left behind in {self.namespace}, remove them with `{command}`"
+        return f"namespace {self.namespace} is left behind, remove it with `hairpin clean`"
 
     def running(self) -> str:
         """Return an empty string when every pod is Ready or will never be, else which are on their way.
@@ -207,7 +199,7 @@ class Cluster:
         """Return what the API reports now about the run's pods, Services and endpoints; IPv4 addresses only."""
         endpoints = self._endpoints()
         listed = self.listed_pods()
-        services = self.items("list Services", self.core.list_namespaced_service, self.namespace)
+        services = self.listed_services()
         with reading(f"list Pods and Services in {self.namespace}"):
             pods = {get_name(pod): address for pod in listed if (address := pod_address(pod))}
             statuses = {get_name(pod): pod_status(pod, self.topology.node_name_of) for pod in listed}
@@ -232,33 +224,7 @@ class Cluster:
         """
         listed = self.items("list Endpoints", self.core.list_namespaced_endpoints, self.namespace)
         with reading(f"list Endpoints in {self.namespace}"):
-            return {get_name(item): (self._entries(item), self._others_of(item)) for item in listed}
-
-    def _others_of(self, item: client.V1Endpoints) -> tuple[str, ...]:
-        hosts = self.topology.workload.backends_by_name
-        ready = [address for subset in item.subsets or [] for address in subset.addresses or []]
-        return tuple(one.ip for one in ready if not one.target_ref or one.target_ref.name not in hosts)
-
-    def _entries(self, item: client.V1Endpoints) -> tuple[Endpoint, ...]:
-        """Return the echo pods among the addresses of an Endpoints object, by name."""
-        hosts = self.topology.workload.backends_by_name
-        entries = [
-            Endpoint(
-                backend=name,
-                address=found,
-                port=subset.ports[0].port if subset.ports else 0,
-                node=self.topology.node_name_of(address.node_name or ""),
-                host_network=hosts[name].host_network,
-                ready=ready,
-                serving=ready,
-            )
-            for subset in item.subsets or []
-            for ready, addresses in ((True, subset.addresses), (False, subset.not_ready_addresses))
-            for address in addresses or []
-            if (name := (address.target_ref.name if address.target_ref else "") or "") in hosts
-            and (found := ipv4(address.ip))
-        ]
-        return tuple(sorted(entries, key=lambda entry: entry.backend))
+            return {get_name(item): read_endpoints(item, self.topology) for item in listed}
 
     def expose(self, service: dict[str, Any]) -> int:
         """Create a Service of type NodePort; its port."""
@@ -272,7 +238,7 @@ class Cluster:
 
         Health is asked through the API server; a node that does not answer so is not healthy.
         """
-        listed = self.items("list Services", self.core.list_namespaced_service, self.namespace)
+        listed = self.listed_services()
         balanced = [one for one in listed if get_spec(one).type == ServiceType.LOAD_BALANCER]
         with reading("list Services"):
             return tuple(map_all(self._pool, sorted(balanced, key=lambda one: str(get_metadata(one).name)), at_once=8))
@@ -291,6 +257,8 @@ class Cluster:
         kube-proxy < 1.24 holds a socket at every NodePort, where a connection that comes before its rules hangs
         (pkg/proxy/iptables/proxier.go: OpenLocalPort).
         """
+        if self.ask_health:
+            return self.ask_health(node, port)
         ask = self.core.connect_get_node_proxy_with_path
         try:
             self.call(
@@ -304,6 +272,17 @@ class Cluster:
         except ClusterError:
             return False
         return True
+
+    def may_ask_nodes(self) -> bool:
+        """Return whether these rights allow requests to nodes through the API server (`nodes/proxy`)."""
+        attributes = {"verb": "get", "resource": "nodes", "subresource": "proxy"}
+        review = {"spec": {"resourceAttributes": attributes}}
+        ask = library.client.AuthorizationV1Api(self.api).create_self_subject_access_review
+        try:
+            status = call(self.api, "review own rights", ask, review, timeout=self.timeout).status
+        except ClusterError:
+            return True  # not known: the health checks show it
+        return bool(status.allowed) if status else True
 
     def real(self) -> RealCluster:
         """Read what the API reports of itself and its nodes; what these rights do not allow is named in `unread`.
@@ -359,9 +338,14 @@ class Cluster:
                 raise ValueError(message)
         return made
 
-    def items(self, what: str, function: Callable[..., ApiList[Item]], *arguments: object) -> list[Item]:
-        """Return the objects of a list that the API answered; each has a name."""
-        listed = self.call(what, function, *arguments)
+    def items(
+        self, what: str, function: Callable[..., ApiList[Item]], *arguments: object, labels: str = ""
+    ) -> list[Item]:
+        """Return the objects of a list that the API answered; each has a name. `labels`: a selector."""
+        if labels:
+            listed = self.call(what, function, *arguments, label_selector=labels)
+        else:
+            listed = self.call(what, function, *arguments)
         with reading(what):
             return [item for item in listed.items if get_metadata(item).name]
 

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kubernetes import client, config
     from kubernetes.client import rest
+    from kubernetes.config import incluster_config as incluster
     from urllib3 import exceptions as http_errors
 
-    __all__ = ["client", "config", "http_errors", "rest"]
+    __all__ = ["client", "config", "http_errors", "incluster", "rest"]
 else:
     from importlib import import_module
 
     MODULES = {
         "client": "kubernetes.client",
         "config": "kubernetes.config",
+        "incluster": "kubernetes.config.incluster_config",
         "rest": "kubernetes.client.rest",
         "http_errors": "urllib3.exceptions",
     }

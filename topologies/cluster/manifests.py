@@ -34,11 +34,11 @@ def namespace(name: str, run: str, owner: str = "") -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def lease(run: str, holder: str, seconds: int) -> Manifest:
+def lease(run: str, holder: str, seconds: int, name: str = LEASE) -> Manifest:
     """Return the Lease by which others see that a run is at work; it expires `seconds` after its last renewal."""
     now = micro_time()
     spec = {"holderIdentity": holder, "leaseDurationSeconds": seconds, "acquireTime": now, "renewTime": now}
-    metadata = {"name": LEASE, "labels": _labels(run)}
+    metadata = {"name": name, "labels": _labels(run)}
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
@@ -73,9 +73,14 @@ def mark(backend: Backend, run: str, number: int, port: int | None = None) -> Ma
     `port`: the port that the backend has, if it is not the declared one.
     """
     ports = [{"port": port or backend.port}]
-    spec = {"type": "NodePort", "selector": {APP_LABEL: backend.app}, "ports": ports}
+    spec = {"type": "NodePort", "selector": _selector(backend.app, run), "ports": ports}
     metadata = {"name": f"settled-{number}", "labels": _labels(run)}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def _selector(app: str, run: str) -> dict[str, str]:
+    """Return the labels by which a Service selects this run's echo pods, and no pod that another run has left."""
+    return {APP_LABEL: app, RUN_LABEL: run}
 
 
 def _labels(run: str) -> dict[str, str]:
@@ -166,7 +171,7 @@ def _service(service: Service, topology: Topology, run: str, given: Mapping[str,
     ports = {given.get(one.name, one.port) for one in topology.backends_of(service)} or {service.port}
     spec: Manifest = {
         "type": service.type.value,
-        "selector": {APP_LABEL: service.app},
+        "selector": _selector(service.app, run),
         "ports": [{"name": "http", "port": service.port, "targetPort": min(ports), "protocol": "TCP"}],
         "sessionAffinity": service.session_affinity.value,
     }

@@ -37,6 +37,7 @@ class RunNamespace:
 
     `run`: its label's value. `age_s`: seconds since it was made, by the API server's clock. `owner`: user, host and pid
     of the run, as far as known. `asking`: whether the run has renewed its Lease; None where there is no Lease to read.
+    `shared`: the namespace was made beforehand, and only the run's objects in it are meant.
     """
 
     name: str
@@ -47,11 +48,12 @@ class RunNamespace:
     ending: bool = False
     owner: str = ""
     asking: bool | None = None
+    shared: bool = False
 
     @property
     def is_a_runs(self) -> bool:
         """Whether name and label agree, as they do in every namespace that a run has made."""
-        return bool(self.run) and self.name == f"{PREFIX}{self.run}"
+        return bool(self.run) and (self.shared or self.name == f"{PREFIX}{self.run}")
 
     @property
     def place(self) -> tuple[dt.datetime, str]:
@@ -59,6 +61,8 @@ class RunNamespace:
         return self.created, self.name
 
     def __str__(self) -> str:
+        if self.shared:
+            return f"run {self.run}{f' of {self.owner}' if self.owner else ''} in namespace {self.name}"
         return f"namespace {self.name}{f' of {self.owner}' if self.owner else ''}"
 
 
@@ -76,11 +80,11 @@ def run_namespaces(api: client.ApiClient, timeout: tuple[float, float] = API_TIM
     what = "list Namespaces"
     found, _, headers = call(api, what, listed, label_selector=manifests.SELECTOR, timeout=timeout)
     with reading(what):
-        now = _now(headers)
+        now = server_time(headers)
         return sorted((_read(api, item, now, timeout) for item in found.items), key=lambda one: one.place)
 
 
-def _now(headers: Mapping[str, str]) -> dt.datetime:
+def server_time(headers: Mapping[str, str]) -> dt.datetime:
     """Return the API server's time, or ours where it does not give its own."""
     with suppress(TypeError, ValueError):
         return parsedate_to_datetime(headers["Date"]).astimezone(dt.UTC)
@@ -102,7 +106,7 @@ def _read(
         created=created,
         ending=metadata.deletion_timestamp is not None,
         owner=annotations.get(manifests.OWNER_ANNOTATION, ""),
-        asking=None if lease is None else _is_renewed(lease, now),
+        asking=None if lease is None else is_renewed(lease, now),
     )
 
 
@@ -116,7 +120,7 @@ def _lease(api: client.ApiClient, namespace: str, timeout: tuple[float, float]) 
     return next((one for one in found if get_metadata(one).name == manifests.LEASE), None)
 
 
-def _is_renewed(lease: client.V1Lease, now: dt.datetime) -> bool:
+def is_renewed(lease: client.V1Lease, now: dt.datetime) -> bool:
     """Whether it was renewed less than EXPIRES_S ago: by the server's note of the change, or the run's own time."""
     times = [one.time for one in get_metadata(lease).managed_fields or [] if one.time]
     times += [lease.spec.renew_time] if lease.spec and lease.spec.renew_time else []
@@ -148,7 +152,11 @@ def delete(api: client.ApiClient, name: str, uid: str, timeout: tuple[float, flo
 class Lease:
     """The Lease of one run: made by `hold`, renewed by a thread until `release`."""
 
-    def __init__(self, api: client.ApiClient, namespace: str, run: str, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, api: client.ApiClient, namespace: str, run: str, report: Callable[[str], None], *, shared: bool = False
+    ) -> None:
+        self.created: dt.datetime | None = None
+        self._name = f"{manifests.LEASE}-{run}" if shared else manifests.LEASE
         self._api = api
         self._namespace = namespace
         self._run = run
@@ -159,16 +167,12 @@ class Lease:
     def hold(self) -> str:
         """Create it and renew it from now on; return why not, if the API refuses: the run can do without."""
         made = library.client.CoordinationV1Api(self._api).create_namespaced_lease
+        lease = manifests.lease(self._run, owner(), int(EXPIRES_S), self._name)
         try:
-            call(
-                self._api,
-                f"create Lease in {self._namespace}",
-                made,
-                self._namespace,
-                manifests.lease(self._run, owner(), int(EXPIRES_S)),
-            )
+            found = call(self._api, f"create Lease in {self._namespace}", made, self._namespace, lease)
         except ClusterError as error:
             return f"`hairpin clean` and other runs cannot see that this run asks: {error}"
+        self.created = get_metadata(found).creation_timestamp
         threading.Thread(target=self._renew_on, daemon=True, name="hairpin-lease").start()
         return ""
 
@@ -189,4 +193,4 @@ class Lease:
     def _renew(self) -> None:
         patched = library.client.CoordinationV1Api(self._api).patch_namespaced_lease
         change = {"spec": {"renewTime": manifests.micro_time()}}
-        call(self._api, f"renew the Lease in {self._namespace}", patched, manifests.LEASE, self._namespace, change)
+        call(self._api, f"renew the Lease in {self._namespace}", patched, self._name, self._namespace, change)

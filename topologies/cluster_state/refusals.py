@@ -105,6 +105,18 @@ KNOWN: tuple[tuple[str, str, str, bool], ...] = (
     ),
     (r"RuntimeClass \"?([^\"\s]+)\"? not found", "admission: no RuntimeClass {0}", "Correct pods.runtime_class", False),
     (
+        r"namespaces? \"([^\"]+)\" not found",
+        "the API: there is no namespace {0}",
+        "Create it: kubectl create namespace, or leave --namespace out",
+        False,
+    ),
+    (
+        r"\" already exists",
+        "the API: another object has this name",
+        "If an earlier run left it: hairpin clean --namespace NS. If not, use another namespace",
+        False,
+    ),
+    (
         r"is forbidden: User \"([^\"]+)\" cannot",
         "RBAC: the rights of {0}",
         "`hairpin rbac` prints the rights that a run needs",

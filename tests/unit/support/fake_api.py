@@ -66,6 +66,7 @@ class Api:
     collections: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # lists that are only read, by path
     service_range: str = ""  # named in the error for a clusterIP outside it; empty: any clusterIP is refused without
     node_addresses: dict[str, int] = field(default_factory=dict)  # by name, if it is not nN: N
+    node_proxy: bool = True
     port: int = 0
     body: Any = None  # of the newest call
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -81,6 +82,8 @@ class Api:
         if path.endswith("/exec"):
             time.sleep(self.exec_delay_s)
             return status(403, "no exec here")
+        if answered := self._virtual(path, body):
+            return answered
         if "/proxy/" in path or path == "/version/":
             return Raw(json.dumps(VERSION | {"gitVersion": self.version}).encode())
         if method == "GET" and (read := self._read_only(path, query)):
@@ -105,6 +108,14 @@ class Api:
         more = {"continue": str(end)} if end < len(items) else {}
         page = {"kind": "List", "apiVersion": "v1", "metadata": more, "items": items[first:end]}
         return Raw(json.dumps(page).encode())
+
+    def _virtual(self, path: str, body: Any) -> Raw | None:
+        """Answer what creates no object: a review of rights, a token."""
+        if path.endswith("/selfsubjectaccessreviews"):
+            return Raw(json.dumps(body | {"status": {"allowed": self.node_proxy}}).encode(), 201)
+        if path.endswith("/token"):
+            return Raw(json.dumps(body | {"status": {"token": "secret", "expirationTimestamp": now()}}).encode(), 201)
+        return None
 
     def _store(self, method: str, path: str, query: str, body: Any) -> Raw:
         if method == "POST":

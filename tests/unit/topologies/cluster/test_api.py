@@ -60,8 +60,8 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "claim": Cluster.claim,
     "deploy": Cluster.deploy,
     "serve": Cluster.serve,
-    "earlier": Cluster.earlier,
-    "alone": Cluster.alone,
+    "earlier": lambda cluster: cluster.others.earlier(),
+    "alone": lambda cluster: cluster.others.alone(),
     "pods": Cluster.pods,
     "running": Cluster.running,
     "ready": Cluster.ready,
@@ -184,7 +184,7 @@ def test_a_dead_proxy_is_named(api: Api, tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(ClusterError, match=r"through the proxy http://127\.0\.0\.1:9 \(.*NO_PROXY"):
             cluster.pods()
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        Cluster(clusters.connect(str(kubeconfig)), TOPOLOGY, "hairpin-mine", "mine").earlier()
+        Cluster(clusters.connect(str(kubeconfig)), TOPOLOGY, "hairpin-mine", "mine").others.earlier()
 
 
 BAD = {

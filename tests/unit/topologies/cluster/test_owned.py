@@ -112,26 +112,26 @@ def test_a_run_waits_for_earlier_ones_that_ask_and_for_no_others(api: Api, clust
     cluster.claim()
     api.seed("hairpin-later", "later", age_s=-30, asking=True)
 
-    assert cluster.earlier() == "the run of namespace hairpin-asks of me is asking this cluster"
+    assert cluster.others.earlier() == "the run of namespace hairpin-asks of me is asking this cluster"
 
 
 def test_a_namespace_that_is_being_deleted_counts_while_it_has_pods(api: Api, cluster: Cluster) -> None:
     api.seed("hairpin-gone", "gone", age_s=30)
     api.objects["/api/v1/namespaces/hairpin-gone"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert cluster.alone() == ""
+    assert cluster.others.alone() == ""
 
     api.objects["/api/v1/namespaces/hairpin-gone/pods/a"] = {"metadata": {"name": "a"}}
-    assert cluster.alone() == "namespace hairpin-gone is being deleted"
+    assert cluster.others.alone() == "namespace hairpin-gone is being deleted"
 
 
 def test_the_external_ips_of_this_run_must_not_be_those_of_a_namespace_left_behind(api: Api, cluster: Cluster) -> None:
     address = next(ip for service in TOPOLOGY.workload.services for ip in service.external_ips)
     api.seed("hairpin-dead", "dead", age_s=90, asking=False)
-    assert cluster.taken() == ""
+    assert cluster.others.taken() == ""
 
     theirs = {"metadata": {"name": "a"}, "spec": {"externalIPs": [str(address)]}}
     api.objects["/api/v1/namespaces/hairpin-dead/services/a"] = theirs
-    assert cluster.taken() == (
+    assert cluster.others.taken() == (
         f"namespace hairpin-dead of me, left by an earlier run, has Services at this run's externalIPs {address}"
     )
 
