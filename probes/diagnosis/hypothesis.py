@@ -10,11 +10,8 @@ from probes.diagnosis.reads import RecordingEnvironment
 from probes.judging.compare import find_result
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
-from probes.oracle.expectation import Expectation
-from probes.oracle.predict import model_cluster, predict
 from probes.oracle.rule import replace_decisions
 from topologies.cluster_state.declared_workload import declared_workload
-from topologies.frontends import UnresolvedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from probes.diagnosis.change import Change
     from probes.diagnosis.reads import CellReads
     from probes.oracle.connection import ClusterModel, Connection
+    from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
     from topologies.cluster_state.shortfalls import Shortfalls
     from topologies.cluster_state.snapshot import Snapshot
@@ -33,8 +31,12 @@ DIGITS = 6  # of a share that two predictions must have in common to be the same
 
 def prediction_key(expectation: Expectation) -> Key:
     """Return what two expectations have in common if no observation can distinguish them."""
-    ways = frozenset((one.outcome, one.sources, one.backend, round(one.share, DIGITS)) for one in expectation.paths)
-    return (ways, expectation.sticky)
+    return (frozenset(map(_key, expectation.possible)),)
+
+
+def _key(expectation: Expectation) -> Key:
+    ways = {(one.outcome, one.sources, one.backend, round(one.share, DIGITS)) for one in expectation.paths}
+    return (frozenset(ways), expectation.sticky)
 
 
 def record_model(model: ClusterModel) -> ClusterModel:
@@ -89,11 +91,6 @@ class ChangedJudge(Judge):
         same = self.topology.load_balancer == self._base.topology.load_balancer
         return self._base.reference if same else declared_workload(self.topology, self.answers.snapshot)
 
-    @cached_property
-    def model(self) -> ClusterModel:
-        """The changed cluster."""
-        return model_cluster(self.topology, self.reference)
-
     @property
     def _base(self) -> Judge:
         if self.base is None:
@@ -117,12 +114,6 @@ class ChangedJudge(Judge):
         with replace_decisions(self._bend):
             return self._derive(cell)
 
-    def _rules(self, cell: Cell) -> Expectation:
-        try:
-            return predict(self.model, cell)
-        except UnresolvedError as error:
-            return Expectation((), (), f"nothing can be expected: {error}")
-
     def _bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - a decision of any rule
         for change in self.changes:
             decision = change.bend(rule, decision, conn)
@@ -134,8 +125,17 @@ class Hypothesis:
     """Some changes, and how the cells of a run would be judged under them."""
 
     changes: Changes
-    judge: ChangedJudge
+    base: Judge
+    reads: Callable[[Cell], CellReads]
     results: dict[str, Result] = field(default_factory=dict)
+    made: ChangedJudge | None = None
+
+    @property
+    def judge(self) -> ChangedJudge:
+        """The judge under the changes, made at its first use: no cluster may have them."""
+        if self.made is None:
+            self.made = ChangedJudge.under(self.base, self.changes, self.reads)
+        return self.made
 
     @property
     def size(self) -> int:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probes.diagnosis.change import FactChange, format_value
-from probes.diagnosis.hypothesis import ChangedJudge, Hypothesis, prediction_key
+from probes.diagnosis.hypothesis import Hypothesis, prediction_key
 from probes.diagnosis.search import IMPOSSIBLE, Search
 from probes.diagnosis.time_budget import TimeBudget
 from probes.judging.verdict import Result
+from probes.oracle.forking import deciding_facts
 from topologies.schema import facts
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _judge_value(search: Search, path: str, value: object) -> _Outcome | None:
     """Return what one value predicts; None if no cluster can have it."""
     changes = (FactChange(path, value),)
     try:
-        one = Hypothesis(changes, ChangedJudge.under(search.judge, changes, search.reads))
+        one = Hypothesis(changes, search.judge, search.reads)
         cells = list(_affected(search, one))
         failed = frozenset(cell.id for cell in cells if one.result(cell) is Result.FAIL)
         return _Outcome(failed, frozenset((cell.id, prediction_key(one.judge.expectation(cell))) for cell in cells))
@@ -129,4 +130,7 @@ def _judge_value(search: Search, path: str, value: object) -> _Outcome | None:
 
 def _affected(search: Search, one: Hypothesis) -> Iterator[Cell]:
     judged = (cell for cell in search.cells if search.verdicts[cell.id] is not Result.INCONCLUSIVE)
-    return (cell for cell in judged if one.judge.is_affected(cell))
+    path = one.changes[0].path
+    if path not in search.judge.topology.unknown:
+        return (cell for cell in judged if one.judge.is_affected(cell))
+    return (cell for cell in judged if path in deciding_facts(search.judge.expectation(cell).alternatives))

@@ -1,18 +1,19 @@
 """Find the smallest changes of a cluster under which all cells, failed and passed, are as observed.
 
 Consistency-based diagnosis (Reiter 1987) over single changes and pairs. A few failed cells of different kinds filter
-all candidates; what is left is judged on all cells. Changes that predict the same for every cell are one class: this
+the candidates; what is left is judged on all cells. Changes that predict the same for every cell are one class: this
 run cannot distinguish them. Inconclusive cells count neither way.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from probes.diagnosis.candidates import list_candidates
 from probes.diagnosis.hypothesis import ChangedJudge, Hypothesis, prediction_key
+from probes.diagnosis.pairs import Example, Examples, Single, choose_examples
 from probes.diagnosis.reads import CellReads, record_reads
 from probes.diagnosis.time_budget import TRYING, TimeBudget
 from probes.judging.compare import find_result
@@ -22,15 +23,16 @@ from topologies.common.errors import HairpinError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from probes.diagnosis.change import Change
     from probes.diagnosis.hypothesis import Changes
     from probes.judging.run_judge import Judge
     from probes.plan.cell import Cell
 
 BUDGET_S = 2.0
 ALWAYS = 4  # complete explanations that are judged on all cells even if the time is over
-REPRESENTATIVES = 16  # failed cells that filter the candidates
+REPRESENTATIVES = 12  # failed cells that filter the candidates first
 PARTIAL = 8  # incomplete explanations that are judged on all cells
-PAIRS = 200  # pairs that are judged on all cells
+ROUNDS = 60  # times that a refuted pair may add an example
 SHOWN = 5  # explanations that are returned
 IMPOSSIBLE = (HairpinError, LookupError, TypeError, ValueError, NotImplementedError)
 """What a prediction may raise under a change that no cluster can have: such a change explains nothing."""
@@ -42,6 +44,8 @@ class Explanation:
 
     members: tuple[Changes, ...]
     """The changes of the class, the smallest first."""
+    fits: bool
+    """Whether no cell fails under them."""
     explained: tuple[str, ...]
     """The failed cells that are as expected under them."""
     contradicted: tuple[str, ...]
@@ -68,8 +72,8 @@ class Diagnosis:
 
     @property
     def fitting(self) -> tuple[Explanation, ...]:
-        """The explanations of all failed cells that contradict no passed cell."""
-        return tuple(one for one in self.explanations if len(one.explained) == len(self.red) and not one.contradicted)
+        """The explanations under which no cell fails, neither a failed one nor a passed one."""
+        return tuple(one for one in self.explanations if one.fits)
 
     @property
     def is_certain(self) -> bool:
@@ -90,15 +94,6 @@ def diagnose(judge: Judge, cells: Sequence[Cell], budget_s: float = BUDGET_S) ->
     return search.run() if search.red else Diagnosis(())
 
 
-@dataclass(slots=True)
-class Tried:
-    """A single change and the representatives that it may affect, and that it explains, as bits."""
-
-    hypothesis: Hypothesis
-    affected: int
-    explained: int
-
-
 @dataclass
 class Search:
     """One search. Predictions and reads are made when they are needed, once."""
@@ -107,6 +102,7 @@ class Search:
     cells: Sequence[Cell]
     budget: TimeBudget
     complete: bool = True
+    supposed: dict[Changes, Hypothesis] = field(default_factory=dict)
 
     @cached_property
     def known_reads(self) -> dict[str, CellReads]:
@@ -139,72 +135,86 @@ class Search:
 
     def run(self) -> Diagnosis:
         """Return the explanations: the single changes that fit, else the pairs, else the best incomplete ones."""
-        tried = list(self._try_all())
-        found = self._fitting(one.hypothesis for one in self._complete_singles(tried))
+        found = self._fitting(self._suppose((change,)) for change in self.candidates if self._affects_all(change))
         if not found:
-            found = self._fitting(self._pairs(tried))
-        if not found:
-            found = self._partial(tried)
-        return Diagnosis(tuple(cell.id for cell in self.red), tuple(found[:SHOWN]), self.complete, len(tried))
+            examples = self._examples()
+            found = self._classes(self._fitting_pairs(examples)) or self._partial(examples)
+        number = len(self.candidates)
+        return Diagnosis(tuple(cell.id for cell in self.red), tuple(found[:SHOWN]), self.complete, number)
+
+    @cached_property
+    def candidates(self) -> tuple[Change, ...]:
+        """Every single change that may explain failed cells."""
+        return list_candidates(self.judge.topology, [self.reads(cell) for cell in self.red])
 
     @cached_property
     def representatives(self) -> tuple[Cell, ...]:
-        """Failed cells that differ in what decides them: one of each group in turn."""
-        groups: dict[tuple[object, ...], list[Cell]] = {}
-        for cell in self.red:
-            rules = self.judge.expectation(cell).rules
-            groups.setdefault((rules, cell.frontend.kind, cell.vantage.node, cell.frontend.node), []).append(cell)
-        turns = (group[turn] for turn in range(len(self.red)) for group in groups.values() if turn < len(group))
-        return tuple(cell for cell, _ in zip(turns, range(REPRESENTATIVES), strict=False))
+        """Failed cells that differ in what decides them."""
+        return choose_examples(self.red, self._group, REPRESENTATIVES)
 
-    def _try_all(self) -> Iterator[Tried]:
-        """Yield every candidate with the representatives that it explains."""
-        chosen = [self.reads(cell) for cell in self.representatives]
-        for change in list_candidates(self.judge.topology, [self.reads(cell) for cell in self.red]):
-            affected = sum(1 << bit for bit, reads in enumerate(chosen) if change.may_affect(reads))
-            if not affected:
-                continue
-            if self.budget.is_over(TRYING):
-                self.complete = False
-                return
-            if (one := self._try((change,), affected)) and one.explained:
-                yield one
+    def _group(self, cell: Cell) -> object:
+        return (self.judge.expectation(cell).rules, cell.frontend.kind, cell.vantage.node, cell.frontend.node)
 
-    def _try(self, changes: Changes, affected: int) -> Tried | None:
-        """Return the changes with the representatives that they explain; None if no cluster can have them."""
-        try:
-            hypothesis = self._suppose(changes)
-            explained = sum(
-                1 << bit
-                for bit, cell in enumerate(self.representatives)
-                if affected >> bit & 1 and hypothesis.result(cell) is not Result.FAIL
-            )
-        except IMPOSSIBLE:
-            return None
-        return Tried(hypothesis, affected, explained)
+    def _affects_all(self, change: Change) -> bool:
+        """Return whether a change may affect every failed cell; the first few decide quickly."""
+        return all(change.may_affect(self.reads(cell)) for cell in self.representatives)
 
     def _suppose(self, changes: Changes) -> Hypothesis:
-        return Hypothesis(changes, ChangedJudge.under(self.judge, changes, self.reads))
+        """Return the hypothesis of some changes. What was judged under it is kept."""
+        if changes not in self.supposed:
+            self.supposed[changes] = Hypothesis(changes, self.judge, self.reads)
+        return self.supposed[changes]
 
-    @property
-    def _all(self) -> int:
-        return (1 << len(self.representatives)) - 1
+    def _examples(self) -> Examples:
+        """Return the representatives as examples, judged under each single change."""
+        examples = Examples([Single(change) for change in self.candidates], self._judge_single)
+        for cell in self.representatives:
+            examples.add(Example(cell, self.reads(cell), red=True))
+        return examples
 
-    def _complete_singles(self, tried: Iterable[Tried]) -> Iterator[Tried]:
-        return (one for one in tried if one.explained == self._all)
-
-    def _pairs(self, tried: Sequence[Tried]) -> Iterator[Hypothesis]:
-        """Yield the pairs that may explain every representative, the smallest first: alone, or both together."""
-        pairs = [
-            (one.hypothesis.size + other.hypothesis.size, index, place)
-            for index, one in enumerate(tried)
-            for place, other in enumerate(tried[:index])
-            if (one.explained | other.explained | (one.affected & other.affected)) == self._all
-        ]
-        if len(pairs) > PAIRS:
+    def _judge_single(self, change: Change, cell: Cell) -> Result | None:
+        """Return the result of a cell under one change; None if no cluster can have it, or if the time is over."""
+        if self.budget.is_over(TRYING):
             self.complete = False
-        for _, index, place in sorted(pairs)[:PAIRS]:
-            yield self._suppose((*tried[place].hypothesis.changes, *tried[index].hypothesis.changes))
+            return None
+        try:
+            return self._suppose((change,)).result(cell)
+        except IMPOSSIBLE:
+            return None
+
+    def _fitting_pairs(self, examples: Examples) -> list[Hypothesis]:
+        """Return the pairs that fit all cells. A cell that refutes a pair becomes an example for the others."""
+        fitting: dict[Changes, Hypothesis] = {}
+        refuted: set[Changes] = set()
+        for _ in range(ROUNDS):
+            for one, other in examples.pairs():
+                changes = (one.change, other.change)
+                if changes in refuted or changes in fitting:
+                    continue
+                if self.budget.is_over():
+                    self.complete = False
+                    return list(fitting.values())
+                against = self._refute(self._suppose(changes))
+                if against is None:
+                    fitting[changes] = self._suppose(changes)
+                    continue
+                refuted.add(changes)
+                if against.id not in {known.cell.id for known in examples.cells}:
+                    red = self.verdicts[against.id] is Result.FAIL
+                    examples.add(Example(against, self.reads(against), red=red))
+                    break
+            else:
+                return list(fitting.values())
+        self.complete = False
+        return list(fitting.values())
+
+    def _refute(self, one: Hypothesis) -> Cell | None:
+        """Return a cell that fails under a hypothesis; None if none does. An impossible one fails at the first cell."""
+        try:
+            cells = (*self.representatives, *self.red, *self._affected_green(one))
+            return next((cell for cell in cells if one.result(cell) is Result.FAIL), None)
+        except IMPOSSIBLE:
+            return self.representatives[0]
 
     def _fitting(self, hypotheses: Iterable[Hypothesis]) -> list[Explanation]:
         """Return the classes of those under which no cell fails."""
@@ -218,27 +228,22 @@ class Search:
         return self._classes(fitting)
 
     def _fits(self, one: Hypothesis) -> bool:
-        try:
-            return all(one.result(cell) is not Result.FAIL for cell in (*self.red, *self._affected_green(one)))
-        except IMPOSSIBLE:
-            return False
+        return self._refute(one) is None and any(one.result(cell) is Result.PASS for cell in self.red)
 
     def _affected_green(self, one: Hypothesis) -> Iterator[Cell]:
         return (cell for cell in self.green if one.judge.is_affected(cell))
 
-    def _partial(self, tried: Iterable[Tried]) -> list[Explanation]:
+    def _partial(self, examples: Examples) -> list[Explanation]:
         """Return the best explanations of some failed cells."""
-        best = sorted(tried, key=lambda one: (-one.explained.bit_count(), one.hypothesis.size))[:PARTIAL]
+        red = examples.red
+        useful = sorted(examples.explaining(), key=lambda one: (-(one.passed & red).bit_count(), one.change.size))
         found: list[Explanation] = []
-        for one in best:
+        for one in useful[:PARTIAL]:
             if found and self.budget.is_over():
                 self.complete = False
                 break
-            try:
-                found.append(self._explain((one.hypothesis,)))
-            except IMPOSSIBLE:
-                continue
-        return sorted(found, key=_rank)
+            found.append(self._explain((self._suppose((one.change,)),)))
+        return sorted((one for one in found if one.explained), key=_rank)
 
     def _classes(self, fitting: Sequence[Hypothesis]) -> list[Explanation]:
         """Return the hypotheses in classes with the same predictions."""
@@ -261,7 +266,8 @@ class Search:
         explained = tuple(cell.id for cell in self.red if first.result(cell) is Result.PASS)
         contradicted = tuple(cell.id for cell in self._affected_green(first) if first.result(cell) is Result.FAIL)
         changed = sum(self.verdicts[cell.id] is Result.PASS for cell in self._changed(first))
-        return Explanation(tuple(one.changes for one in ranked), explained, contradicted, changed)
+        fits = not contradicted and self._fits(first)
+        return Explanation(tuple(one.changes for one in ranked), fits, explained, contradicted, changed)
 
 
 def _rank(one: Explanation) -> tuple[int, int]:

@@ -72,7 +72,7 @@ def _store(diagnosis: Diagnosis, one: Explanation) -> StoredExplanation:
     first, *others = one.members
     return StoredExplanation(
         text=describe(diagnosis, one),
-        certain=diagnosis.is_certain and one in diagnosis.fitting,
+        certain=diagnosis.is_certain and one.fits,
         changes=_store_changes(first),
         alternatives=tuple(map(_store_changes, others)),
         explained=one.explained,
@@ -100,7 +100,7 @@ def describe(diagnosis: Diagnosis, one: Explanation) -> str:
     """Return the statement of one explanation in a sentence."""
     red = len(diagnosis.red)
     ending = _describe_others(one)
-    if one in diagnosis.fitting and not diagnosis.is_certain:
+    if one.fits and not diagnosis.is_certain:
         ending += ", but it is not the only explanation" if len(diagnosis.fitting) > 1 else f". {INCOMPLETE[:-1]}"
     verb = "is" if red == 1 else "are"
     return f"{len(one.explained)} of {red} red cells {verb} as expected if {_describe_class(one.members)}; {ending}."

@@ -22,6 +22,7 @@ nodes: 3
 cni: {kind: flannel-vxlan}
 load_balancer: {kind: inline, address: 198.18.1.1, addresses: 198.18.100.0/24, listens: true}
 external: [{name: e1, address: 198.18.3.100}]
+external_ips: [198.18.101.1, 198.18.101.2]
 lab: {}
 """
 TUNNEL = FLANNEL.replace("test-explained", "test-explained-tunnel").replace("flannel-vxlan", "tunnel")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.lab.support.mutated import Mutation
     from topologies.schema.topology import Topology
 
+BUDGET_S = 60.0  # seconds, for a busy machine: how long it took is printed
 WRONG: dict[str, dict[str, Any]] = {
     "right": {},
     "listens": {"load_balancer.listens": False},
@@ -59,7 +60,7 @@ def explain(topology: Topology, answers: Answers) -> dict[str, Any]:
     cells = plan(topology).cells
     judge = Judge.over(topology, answers, cells)
     began, began_wall = time.process_time(), time.monotonic()
-    diagnosis = diagnose(judge, cells)
+    diagnosis = diagnose(judge, cells, BUDGET_S)
     return {
         "explanations": [one.model_dump(mode="json") for one in store_diagnosis(diagnosis)],
         "red": list(diagnosis.red),
