@@ -64,16 +64,20 @@ class Examples:
         return [one for one in self.singles if one.passed & self.red]
 
     def pairs(self) -> Iterator[Pair]:
-        """Yield the pairs that pass all examples, the smallest first."""
+        """Yield the pairs that pass all examples: the smallest first, then those that need no joint prediction."""
         useful = self.explaining()
         found = [
-            (one.change.size + other.change.size, index, place)
+            (one.change.size + other.change.size, self._open(one, other), index, place)
             for index, one in enumerate(useful)
             for place, other in enumerate(useful[:index])
             if self._passes(one, other)
         ]
-        for _, index, place in sorted(found):
+        for *_, index, place in sorted(found):
             yield useful[place], useful[index]
+
+    def _open(self, one: Single, other: Single) -> int:
+        """Return how many failed examples neither change explains alone."""
+        return (self.red & ~(one.passed | other.passed)).bit_count()
 
     def _passes(self, one: Single, other: Single) -> bool:
         both = one.affected & other.affected
