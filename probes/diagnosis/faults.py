@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from probes.diagnosis.change import PLAIN
+from probes.observation import Outcome
+from probes.oracle import upstream
 from probes.oracle.connection import Disposition
 from probes.oracle.node_addresses import leaves_masqueraded
 from probes.oracle.predict import MARKS, POOLS
 from probes.oracle.rule import decide
 from probes.oracle.stages import arrival, endpoints, source_nat
-from topologies.frontends import FrontendKind
+from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import TrafficPolicy
 
 if TYPE_CHECKING:
@@ -106,7 +108,20 @@ class NoRules(Fault):
             return decision
         if rule == BOUND:
             return conn.packet
-        return untranslated(conn) if rule in POOLS else decision
+        if rule not in POOLS:
+            return decision
+        return self._reach_socket(conn) if self.service else untranslated(conn)
+
+    def _reach_socket(self, conn: Connection) -> Disposition:
+        """Return what happens if kube-proxy runs without this rule: it holds the NodePort's socket until 1.23.
+
+        The rule that marks packets of the loopback interface is another one, so kubelet's firewall drops those.
+        """
+        found = untranslated(conn)
+        if conn.kind is not FrontendKind.NODE_PORT or conn.environment.has(upstream.PORT_OPENER_REMOVED):
+            return found
+        loopback = conn.at is At.LOOPBACK and conn.environment.kubelet_rules
+        return Disposition.DROPPED if loopback else Disposition.HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +195,14 @@ class OtherPolicy(Fault):
         return replace(state, external_traffic_policy=_other(state.external_traffic_policy))
 
 
+def _is_martian(conn: Connection) -> bool:
+    """Return whether an endpoint receives its own address, or from outside its host 127.0.0.1, as source."""
+    if conn.kind is FrontendKind.ENDPOINT or conn.seen is None:
+        return False
+    inside = conn.chosen.host_network and conn.chosen.node == conn.packet.node
+    return not inside and (conn.seen == conn.chosen.address or conn.seen.is_loopback)
+
+
 def _other(policy: TrafficPolicy) -> TrafficPolicy:
     return TrafficPolicy.LOCAL if policy is TrafficPolicy.CLUSTER else TrafficPolicy.CLUSTER
 
@@ -205,9 +228,14 @@ class NoMasquerade(Fault):
         return any(place == self.node and rule in MASQUERADES | {TO_BALANCER} for rule, place in reads.decisions)
 
     def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see Change
-        """Return the source address that the other rules of POSTROUTING give the packet."""
+        """Return the source address that the other rules of POSTROUTING give the packet.
+
+        The kernel drops a packet that has its endpoint's own address as source, or that leaves from 127.0.0.1.
+        """
         if not self.is_here(conn):
             return decision
+        if isinstance(decision, Outcome):
+            return Outcome.TIMEOUT if _is_martian(conn) else decision
         if rule in MASQUERADES:
             return decide(source_nat.UNTOUCHED_BY_PROXY, conn).value
         if rule == TO_BALANCER and not leaves_masqueraded(conn, conn.target):

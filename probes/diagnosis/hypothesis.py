@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from probes.diagnosis.reads import RecordingEnvironment
+from probes.diagnosis.reads import RecordingEnvironment, find_current_reads, record_reads
 from probes.judging.compare import find_result
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
@@ -73,12 +73,18 @@ class ChangedJudge(Judge):
             reads=reads,
         )
 
-    @classmethod
-    def recording(cls, base: Judge) -> ChangedJudge:
-        """Return a judge without changes whose predictions record what they read."""
-        judge = cls.under(base, (), None)
-        judge.__dict__["model"] = record_model(judge.model)
-        return judge
+    @cached_property
+    def recorder(self) -> ChangedJudge:
+        """The same judge with a model that records what is read; both keep their predictions in one place."""
+        recorder = replace(self, derived=self.derived)
+        recorder.__dict__["model"] = record_model(self.model)
+        return recorder
+
+    def record(self, cell: Cell) -> CellReads:
+        """Predict a cell and return what its prediction reads under the changes."""
+        with record_reads(with_facts=not self.topology.unknown) as reads:
+            self.derived[cell.id] = self.recorder._changed(cell)  # noqa: SLF001 - its own class
+        return reads
 
     @cached_property
     def lacking(self) -> Shortfalls:
@@ -109,15 +115,14 @@ class ChangedJudge(Judge):
         return self.derived[cell.id]
 
     def _changed(self, cell: Cell) -> Expectation:
-        if not self.changes:
-            return self._derive(cell)  # what is around may record decisions
         with replace_decisions(self._bend):
             return self._derive(cell)
 
     def _bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - a decision of any rule
         for change in self.changes:
             decision = change.bend(rule, decision, conn)
-        return decision
+        reads = find_current_reads()
+        return decision if reads is None else reads.note(rule, decision, conn)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Find the pairs of changes that may explain all failed cells, by examples: each refuted pair adds one cell.
 
 A cell is an example. A pair passes a failed example if one of its changes explains it, and a passed example if none
-contradicts it. If both changes affect the example, only the prediction under both decides.
+contradicts it. If one change affects what the prediction reads under the other, only the prediction under both decides.
 """
 
 from __future__ import annotations
@@ -26,6 +26,15 @@ class Single:
     change: Change
     affected: int = 0
     passed: int = 0
+    reads: dict[int, CellReads] = field(default_factory=dict)
+    """By example: what its prediction reads under the change."""
+
+
+class Judged(NamedTuple):
+    """The result of a cell under a change, and what its prediction reads then."""
+
+    result: Result
+    reads: CellReads
 
 
 class Example(NamedTuple):
@@ -44,20 +53,22 @@ class Examples:
     """The cells that filter changes. `judge` returns the result of a cell under one change, or None if none can be."""
 
     singles: Sequence[Single]
-    judge: Callable[[Change, Cell], Result | None]
+    judge: Callable[[Change, Cell], Judged | None]
     cells: list[Example] = field(default_factory=list)
     red: int = 0
 
     def add(self, example: Example) -> None:
         """Add a cell, and judge it under each change that affects it."""
-        bit = 1 << len(self.cells)
+        number = len(self.cells)
+        bit = 1 << number
         self.cells.append(example)
         self.red |= bit if example.red else 0
         for one in self.singles:
             if one.change.may_affect(example.reads):
                 one.affected |= bit
-                result = self.judge(one.change, example.cell)
-                one.passed |= 0 if result is None or result is Result.FAIL else bit
+                if (judged := self.judge(one.change, example.cell)) is not None:
+                    one.reads[number] = judged.reads
+                    one.passed |= 0 if judged.result is Result.FAIL else bit
 
     def explaining(self) -> list[Single]:
         """Return the changes that explain a failed example."""
@@ -80,11 +91,23 @@ class Examples:
         return (self.red & ~(one.passed | other.passed)).bit_count()
 
     def _passes(self, one: Single, other: Single) -> bool:
-        both = one.affected & other.affected
-        if (one.passed | other.passed | both) & self.red != self.red:
-            return False
-        wrong = (one.affected & ~one.passed) | (other.affected & ~other.passed)
-        return not wrong & ~self.red & ~both
+        against = self.red & ~(one.passed | other.passed)
+        against |= ~self.red & ((one.affected & ~one.passed) | (other.affected & ~other.passed))
+        return all(self._may_interact(one, other, number) for number in _bits(against))
+
+    def _may_interact(self, one: Single, other: Single, number: int) -> bool:
+        """Return whether one change affects what the prediction of an example reads under the other."""
+        base = self.cells[number].reads
+        first, second = one.reads.get(number, base), other.reads.get(number, base)
+        return other.change.may_affect(first) or one.change.may_affect(second)
+
+
+def _bits(mask: int) -> Iterator[int]:
+    """Yield the numbers of the bits that are set."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
 
 
 def choose_examples(red: Iterable[Cell], key: Callable[[Cell], object], most: int) -> tuple[Cell, ...]:

@@ -105,6 +105,11 @@ def record_reads(*, with_facts: bool) -> Iterator[CellReads]:
         _CURRENT.reset(token)
 
 
+def find_current_reads() -> CellReads | None:
+    """Return what is being recorded; None if nothing is."""
+    return _CURRENT.get()
+
+
 class RecordingEnvironment(Environment):
     """The environment of a node that records what is read of it."""
 

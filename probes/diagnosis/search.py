@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from probes.diagnosis.candidates import list_candidates
 from probes.diagnosis.hypothesis import ChangedJudge, Hypothesis, prediction_key
-from probes.diagnosis.pairs import Example, Examples, Single, choose_examples
-from probes.diagnosis.reads import CellReads, record_reads
+from probes.diagnosis.pairs import Example, Examples, Judged, Single, choose_examples
 from probes.diagnosis.time_budget import TRYING, TimeBudget
 from probes.judging.compare import find_result
 from probes.judging.verdict import Result
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from probes.diagnosis.change import Change
     from probes.diagnosis.hypothesis import Changes
+    from probes.diagnosis.reads import CellReads
     from probes.judging.run_judge import Judge
     from probes.plan.cell import Cell
 
@@ -107,11 +107,9 @@ class Search:
     @cached_property
     def known_reads(self) -> dict[str, CellReads]:
         """What the prediction of each cell reads under the declaration."""
-        found, judge = {}, ChangedJudge.recording(self.judge)
-        for cell in self.cells:
-            with record_reads(with_facts=not judge.topology.unknown) as reads:
-                self.judge.derived[cell.id] = judge.expectation(cell)
-            found[cell.id] = reads
+        judge = ChangedJudge.under(self.judge, (), None)
+        found = {cell.id: judge.record(cell) for cell in self.cells}
+        self.judge.derived.update(judge.derived)
         return found
 
     @cached_property
@@ -172,13 +170,15 @@ class Search:
             examples.add(Example(cell, self.reads(cell), red=True))
         return examples
 
-    def _judge_single(self, change: Change, cell: Cell) -> Result | None:
+    def _judge_single(self, change: Change, cell: Cell) -> Judged | None:
         """Return the result of a cell under one change; None if no cluster can have it, or if the time is over."""
         if self.budget.is_over(TRYING):
             self.complete = False
             return None
+        one = self._suppose((change,))
         try:
-            return self._suppose((change,)).result(cell)
+            reads = one.judge.record(cell)
+            return Judged(one.result(cell), reads)
         except IMPOSSIBLE:
             return None
 
