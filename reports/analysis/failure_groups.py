@@ -40,7 +40,7 @@ class FailureGroup:
     factors: tuple[Factor, ...] = ()
     differences: tuple[DifferenceCount, ...] = ()
     explanation: str = ""
-    """The sentence of the explanation that covers all of them, or empty."""
+    """The explanation that covers all of them, in short; or empty."""
 
     @property
     def headline(self) -> str:
@@ -84,6 +84,13 @@ def group_failures(
     return tuple(sorted(groups, key=lambda group: (group.verdict is not Result.FAIL, -len(group.records))))
 
 
+def name_explanation(one: StoredExplanation) -> str:
+    """Return the changes of an explanation: `nodes.n1.cni.masquerade is none`; with `perhaps` if it is not certain."""
+    changes = " and ".join(change.text or f"{change.path} is {change.value}" for change in one.changes)
+    text = (changes or one.text).replace("`", "").rstrip(".")
+    return text if one.certain or not changes else f"perhaps {text}"
+
+
 def _group(own: Sequence[Record], coordinates: Coordinates, explanation: str = "") -> FailureGroup:
     return FailureGroup(Result.FAIL, tuple(own), coordinates.share(own), _count_differences(own), explanation)
 
@@ -97,7 +104,7 @@ def _split_explained(
         cells = set(one.explained)
         own = [record for record in left if record.cell.id in cells]
         if own and not one.contradicted:
-            found.append((one.text, own))
+            found.append((name_explanation(one), own))
             left = [record for record in left if record.cell.id not in cells]
     return found, left
 

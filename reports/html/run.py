@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from reports.analysis.cluster_facts import list_facts
 from reports.analysis.counts import classify_omissions
 from reports.analysis.deciding_rule import name_rule
+from reports.analysis.failure_groups import name_explanation
 from reports.analysis.overview import Overview
 from reports.analysis.run_verdict import WORDS as VERDICTS
 from reports.analysis.run_verdict import RunVerdict
@@ -36,6 +37,7 @@ def render(run: Run) -> str:
         run=run,
         verdict=verdict,
         verdicts=VERDICTS,
+        explanations=[(name_explanation(one), one) for one in verdict.explanations],
         facts=_facts(run),
         known=list_facts(run),
         overview=Overview.of(run.records),

@@ -90,7 +90,7 @@ class _Summary:
     def _explanations(self) -> list[RenderableType]:
         blocks: list[RenderableType] = []
         for one in self.verdict.explanations[: None if self.verbose else EXPLAINED]:
-            blocks += _explanation(one, self.verdict.counts[Result.FAIL])
+            blocks += _explanation(one)
         return [Text(), *blocks] if blocks else []
 
     def _causes(self) -> list[RenderableType]:
@@ -135,15 +135,12 @@ class _Summary:
         return [Text(), *(_line(word, meaning) for word, meaning in words.items())] if words else []
 
 
-def _explanation(one: StoredExplanation, failed: int) -> list[RenderableType]:
-    """Return the sentence of an explanation, and how many cells support it."""
-    rows = [_line("explained", one.text, indent=0)]
-    if one.changes:
-        certain = "certain" if one.certain else "possible"
-        numbers = f"explains {len(one.explained)} of {failed} failed cells, contradicts {one.contradicted} passed cells"
-        rows.append(_line("", f"{certain}: {numbers}", indent=0))
+def _explanation(one: StoredExplanation) -> list[RenderableType]:
+    """Return the sentence of an explanation, and other changes that explain the same cells."""
+    label = ("certain" if one.certain else "possible") if one.changes else "no cause"
     alternatives = [" and ".join(change.text or change.path for change in other) for other in one.alternatives]
-    return [*rows, *(_line("or", text, indent=0) for text in alternatives[:ALTERNATIVES])]
+    rows = [(label, one.text), *(("or", text) for text in alternatives[:ALTERNATIVES])]
+    return [_line(name, text.replace("`", ""), indent=0) for name, text in rows]
 
 
 def _example(record: Record) -> list[tuple[str, str]]:

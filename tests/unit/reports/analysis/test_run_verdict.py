@@ -40,7 +40,7 @@ def with_explanation(run: Run) -> Run:
 def test_an_explanation_is_the_reason() -> None:
     verdict = RunVerdict.of(with_explanation(run_of("cni-masquerade")))
 
-    assert verdict.headline == "FAIL: 65 of 618 cells, all asked from n1: n1 does not masquerade"
+    assert verdict.headline == "FAIL: 65 of 618 cells, all asked from n1: nodes.n1.cni.masquerade is none"
 
 
 def test_failures_outweigh_cells_that_could_not_be_probed() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GOLDEN = Path(__file__).with_name("golden")
 SCREEN = 40  # lines
 FAULTS = ["cni-masquerade", "proxy", "policy", "host-down"]
-EXPLAINED = "n1 does not masquerade: cni.masquerade of n1 is none"
+EXPLAINED = "65 of 65 red cells are as expected if nodes.n1.cni.masquerade is none; no other cell changes."
 
 
 def rendered(run: Run, width: int = 80, *, verbose: bool = False, color: bool = False) -> str:
@@ -34,7 +34,12 @@ def explained_run(*, certain: bool = True) -> Run:
     change = ChangedFact(path="nodes.n1.cni.masquerade", value="none", was="flannel")
     other = ChangedFact(path="nodes.n1.cni.kind", value="routed", was="flannel-vxlan", text="n1 has another CNI")
     one = StoredExplanation(
-        text=EXPLAINED, certain=certain, changes=(change,), alternatives=((other,),), explained=cells, red=len(cells)
+        text=EXPLAINED.replace("nodes.n1.cni.masquerade", "`nodes.n1.cni.masquerade`"),
+        certain=certain,
+        changes=(change,),
+        alternatives=((other,),),
+        explained=cells,
+        red=len(cells),
     )
     return run.model_copy(update={"explanations": (one,)})
 
@@ -69,17 +74,27 @@ def test_a_summary_as_it_is_printed(name: str) -> None:
 
 
 def test_an_explanation_leads() -> None:
-    first, _, second, third, fourth, *_ = rendered(explained_run(), 100).splitlines()
+    first, _, second, third, *_ = rendered(explained_run(), 140).splitlines()
 
-    assert first == f"FAIL: 65 of 618 cells, all asked from n1: {EXPLAINED}"
-    assert second.split() == ["explained", *EXPLAINED.split()]
-    assert third.strip() == "certain: explains 65 of 65 failed cells, contradicts 0 passed cells"
-    assert fourth.split(maxsplit=1) == ["or", "n1 has another CNI"]
+    assert first == "FAIL: 65 of 618 cells, all asked from n1: nodes.n1.cni.masquerade is none"
+    assert second.split(maxsplit=1) == ["certain", EXPLAINED]
+    assert third.split(maxsplit=1) == ["or", "n1 has another CNI"]
 
 
 def test_an_explanation_that_is_not_the_only_one_is_only_possible() -> None:
-    assert "possible: explains 65" in rendered(explained_run(certain=False))
-    assert "certain" not in rendered(explained_run(certain=False))
+    first, _, second, *_ = rendered(explained_run(certain=False), 140).splitlines()
+
+    assert first.endswith(": perhaps nodes.n1.cni.masquerade is none")
+    assert second.split(maxsplit=1) == ["possible", EXPLAINED]
+
+
+def test_a_run_that_nothing_explains_is_marked() -> None:
+    none = StoredExplanation(text="No change that was tried explains any of the 65 failed cells.", red=65)
+    run = run_of("cni-masquerade").model_copy(update={"explanations": (none,)})
+    first, *lines = rendered(run, 160).splitlines()
+
+    assert first.endswith("source not masqueraded, no answer, unexpected answer, source not preserved")
+    assert "no cause  No change that was tried explains any of the 65 failed cells." in lines
 
 
 def test_the_command_is_one_line_however_narrow_the_terminal() -> None:
