@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Real:
-    """The versions that the cluster reports, and notes on what is odd or could not be read."""
+    """The versions and settings that the cluster reports, and notes on what is odd or could not be read."""
 
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -59,7 +59,9 @@ def check_nodes(
     pods = _checked(contradictions.compare_pods(topology, snapshot), progress)
     found, unread = proxy_facts.read_proxies(probers)
     notes = _checked(contradictions.compare_proxies(topology, found, unread), progress)
-    return Real({f"kube-proxy of {facts.node}": str(facts) for facts in found}, (*pods, *notes))
+    versions = {f"kube-proxy of {facts.node}": str(facts) for facts in found}
+    settings = {f"proxy.{key} of {facts.node}": text for facts in found for key, text in facts.settings.items()}
+    return Real({**versions, **settings}, (*pods, *notes))
 
 
 def node_vantages(topology: Topology, snapshot: Snapshot) -> dict[str, Vantage]:

@@ -41,15 +41,33 @@ class ComparedFact:
 def list_facts(run: Run) -> tuple[ComparedFact, ...]:
     """Return the facts of the run's cluster: those that differ first, then those that were read, then the others."""
     real = _read_facts(run)
-    facts = {name: _fact(name, value, real.pop(name, {})) for name, value in _declared_facts(run.topology.declared)}
+    declared, own = run.topology.declared, _node_values(run.topology.declared)
+    facts = {
+        name: _fact(name, value, own.get(name, {}), real.pop(name, {})) for name, value in _declared_facts(declared)
+    }
     facts |= {name: ComparedFact(name, "", _join(found)) for name, found in real.items()}
     facts |= {fact.name: fact for note in run.notes if (fact := _noted(note))}
     return tuple(sorted(facts.values(), key=lambda fact: (not fact.differs, not fact.unknown, not fact.compared)))
 
 
-def _fact(name: str, value: str, real: Mapping[str, str]) -> ComparedFact:
-    wrong = value != UNKNOWN and any(_differs(value, one) for one in real.values())
-    return ComparedFact(name, value, _join(real), wrong)
+def _fact(name: str, value: str, own: Mapping[str, str], real: Mapping[str, str]) -> ComparedFact:
+    """Compare what is declared for the cluster, or for a node of its own, with what was read."""
+    pairs = [(own.get(node, value), one) for node, one in real.items()]
+    wrong = any(declared != UNKNOWN and _differs(declared, one) for declared, one in pairs)
+    return ComparedFact(name, _join({"": value, **own}), _join(real), wrong)
+
+
+def _node_values(declared: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the values that nodes declare of their own, by path and node."""
+    found: dict[str, dict[str, str]] = {}
+    nodes = declared.get("nodes")
+    for node in nodes if isinstance(nodes, list) else ():
+        for section in SECTIONS if isinstance(node, dict) else ():
+            own = node.get(section)
+            for key, value in own.items() if isinstance(own, dict) else ():
+                if text := _format(value):
+                    found.setdefault(f"{section}.{key}", {})[str(node.get("name"))] = text
+    return found
 
 
 def _declared_facts(declared: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

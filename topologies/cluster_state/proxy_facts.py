@@ -39,9 +39,29 @@ class ProxyFacts:
     localhost_nodeports: bool | None = None
     node_port_addresses: tuple[str, ...] | None = None
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return what was read of its configuration, by the key of the topology's `proxy`, as YAML has it."""
+        read = {
+            "detect_local": self.detect_local,
+            "cluster_cidrs": _list(self.cluster_cidrs),
+            "masquerade_all": _flag(self.masquerade_all),
+            "localhost_nodeports": _flag(self.localhost_nodeports),
+            "node_port_addresses": _list(self.node_port_addresses),
+        }
+        return {key: text for key, text in read.items() if text}
+
     def __str__(self) -> str:
         """`v1.20.2 iptables`, as far as it is known."""
         return " ".join(filter(None, (self.version, self.mode)))
+
+
+def _flag(value: bool | None) -> str:
+    return "" if value is None else str(value).lower()
+
+
+def _list(values: tuple[str, ...] | None) -> str:
+    return ", ".join(values or ())
 
 
 def parse(node: str, output: bytes) -> ProxyFacts:

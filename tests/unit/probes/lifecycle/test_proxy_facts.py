@@ -120,3 +120,16 @@ def test_each_node_is_asked_once_and_those_in_vain_are_named() -> None:
 
 def test_nobody_is_asked_where_nobody_is_on_a_host_network() -> None:
     assert read_proxies({}) == ((), ())
+
+
+def test_settings_are_named_as_the_topology_names_them() -> None:
+    facts = ProxyFacts("n1", "nftables", "v1.33.2", "ClusterCIDR", ("10.244.0.0/16",), True, False, ("198.18.1.11/32",))
+
+    assert facts.settings == {
+        "detect_local": "ClusterCIDR",
+        "cluster_cidrs": "10.244.0.0/16",
+        "masquerade_all": "true",
+        "localhost_nodeports": "false",
+        "node_port_addresses": "198.18.1.11/32",
+    }
+    assert ProxyFacts("n1", "ipvs").settings == {}

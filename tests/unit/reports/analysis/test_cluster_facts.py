@@ -57,3 +57,26 @@ def test_a_topology_that_cannot_be_read_has_no_facts() -> None:
     topology = run_of("none").topology.model_copy(update={"declared": {"proxy": 7, "unknown": "x"}})
 
     assert list_facts(run(topology=topology, versions={})) == ()
+
+
+def test_a_node_is_compared_with_what_it_declares_itself() -> None:
+    topology = run_of("none").topology
+    nodes = [
+        {**node, "proxy": {"mode": "ipvs"}} if node["name"] == "n2" else node for node in topology.declared["nodes"]
+    ]
+    declared = topology.model_copy(update={"declared": {**topology.declared, "nodes": nodes}})
+    versions = {"kube-proxy of n1": "v1.20.2 iptables", "kube-proxy of n2": "v1.20.2 ipvs"}
+
+    assert facts(topology=declared, versions=versions)["proxy.mode"] == (
+        "iptables; ipvs on n2",
+        "iptables on n1; ipvs on n2",
+        False,
+    )
+
+
+def test_settings_of_kube_proxy_are_compared() -> None:
+    versions = {"proxy.masquerade_all of n1": "true", "proxy.detect_local of n1": "ClusterCIDR"}
+    found = facts(versions=versions)
+
+    assert found["proxy.masquerade_all"] == ("false", "true", True)
+    assert found["proxy.detect_local"] == ("ClusterCIDR", "ClusterCIDR", False)
