@@ -9,7 +9,7 @@ from hairpin import output
 from hairpin.verb import CommandError
 from probes.judging.verdict import Result
 from probes.oracle.modes.chains import UnsupportedMode
-from reports.analysis.run_verdict import RunVerdict
+from reports.analysis.causes.run_verdict import RunVerdict
 from reports.records import journal
 from reports.records.rejudge import RejudgeError, judge_anew, raw_contents
 from reports.terminal import matrix, summary

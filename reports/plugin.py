@@ -21,8 +21,8 @@ from probes.plugin import ANSWERS, JUDGE, PLAN, RUN, missing_backends
 from probes.session import Answers
 from probes.shared_verdicts import SharedJudge
 from reports import allure, quiet_lists
+from reports.analysis.causes.run_verdict import RunVerdict
 from reports.analysis.explanations import explain_run
-from reports.analysis.run_verdict import RunVerdict
 from reports.html import claims
 from reports.html import run as html
 from reports.records import build, journal

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reports.analysis.causes.deciding_rule import name_rule
+from reports.analysis.causes.failure_groups import name_explanation
+from reports.analysis.causes.run_verdict import WORDS as VERDICTS
+from reports.analysis.causes.run_verdict import RunVerdict
 from reports.analysis.cluster_facts import list_facts
 from reports.analysis.counts import classify_omissions
-from reports.analysis.deciding_rule import name_rule
-from reports.analysis.failure_groups import name_explanation
 from reports.analysis.overview import Overview
-from reports.analysis.run_verdict import WORDS as VERDICTS
-from reports.analysis.run_verdict import RunVerdict
 from reports.columns import LEGEND
 from reports.formatting import MARKS
 from reports.glossary import WORDS

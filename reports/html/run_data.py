@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from probes.judging.verdict import Result
 from reports import formatting
-from reports.analysis.deciding_rule import find_deciding_rule
-from reports.analysis.differences import describe_difference, format_difference
+from reports.analysis.causes.deciding_rule import find_deciding_rule
+from reports.analysis.causes.differences import describe_difference, format_difference
 from reports.analysis.repeat_command import repeat_command
 from reports.columns import Places, by_service
 from reports.formatting import MARKS
@@ -16,8 +16,8 @@ from reports.glossary import WORDS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reports.analysis.failure_groups import FailureGroup
-    from reports.analysis.run_verdict import RunVerdict
+    from reports.analysis.causes.failure_groups import FailureGroup
+    from reports.analysis.causes.run_verdict import RunVerdict
     from reports.records.record import Record
     from reports.records.run import Run
     from reports.records.schema import Address, Try

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from reports.analysis.run_verdict import RunVerdict
+    from reports.analysis.causes.run_verdict import RunVerdict
     from reports.records.run import Run
 
 QUIET = -2  # pytest -qq

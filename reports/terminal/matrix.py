@@ -11,7 +11,7 @@ from rich.text import Text
 
 from probes.judging.verdict import Result
 from reports import formatting
-from reports.analysis.differences import format_difference
+from reports.analysis.causes.differences import format_difference
 from reports.columns import LEGEND, Placed, Places, by_service
 from reports.formatting import MARKS
 from reports.glossary import find_words

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.judging.verdict import Result
-from reports.analysis.deciding_rule import DOCUMENT, find_deciding_rule
+from reports.analysis.causes.deciding_rule import DOCUMENT, find_deciding_rule
 from reports.analysis.overview import Overview
 from reports.analysis.repeat_command import repeat_command
 from reports.formatting import MARKS, count_cells
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reports.analysis.failure_groups import DifferenceCount, FailureGroup
-    from reports.analysis.run_verdict import RunVerdict
+    from reports.analysis.causes.failure_groups import DifferenceCount, FailureGroup
+    from reports.analysis.causes.run_verdict import RunVerdict
     from reports.records.record import Record
     from reports.records.run import Run
     from reports.records.schema import StoredExplanation

@@ -9,8 +9,8 @@ import pytest
 
 from probes.observation import Outcome
 from reports import allure, formatting
-from reports.analysis import failure_groups
-from reports.analysis.run_verdict import RunVerdict
+from reports.analysis.causes import failure_groups
+from reports.analysis.causes.run_verdict import RunVerdict
 from reports.columns import Places, split_place
 from reports.html import run
 from reports.records.run import Run, schema

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports.analysis.cluster_facts import list_facts
 from tests.unit.support.broken_cluster import run_of
@@ -61,9 +61,8 @@ def test_a_topology_that_cannot_be_read_has_no_facts() -> None:
 
 def test_a_node_is_compared_with_what_it_declares_itself() -> None:
     topology = run_of("none").topology
-    nodes = [
-        {**node, "proxy": {"mode": "ipvs"}} if node["name"] == "n2" else node for node in topology.declared["nodes"]
-    ]
+    contents: dict[str, Any] = topology.declared
+    nodes = [{**node, "proxy": {"mode": "ipvs"}} if node["name"] == "n2" else node for node in contents["nodes"]]
     declared = topology.model_copy(update={"declared": {**topology.declared, "nodes": nodes}})
     versions = {"kube-proxy of n1": "v1.20.2 iptables", "kube-proxy of n2": "v1.20.2 ipvs"}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.judging.verdict import Result
-from reports.analysis.run_verdict import RunVerdict
+from reports.analysis.causes.run_verdict import RunVerdict
 from reports.records.schema import ChangedFact, StoredExplanation
 from reports.terminal import matrix, summary
 from reports.terminal.theme import to_encoding

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes.judging.verdict import Result
-from reports.analysis.common_factors import Coordinates
-from reports.analysis.differences import Direction, describe_difference, format_difference
-from reports.analysis.failure_groups import FailureGroup, group_failures
+from reports.analysis.causes.common_factors import Coordinates
+from reports.analysis.causes.differences import Direction, describe_difference, format_difference
+from reports.analysis.causes.failure_groups import FailureGroup, group_failures
 from reports.records.schema import ChangedFact, StoredExplanation
 from tests.unit.support.broken_cluster import run_of
 

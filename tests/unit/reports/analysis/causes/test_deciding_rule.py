@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.analysis.deciding_rule import find_deciding_rule, name_rule
+from reports.analysis.causes.deciding_rule import find_deciding_rule, name_rule
 from tests.unit.support.broken_cluster import run_of
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from probes.judging.verdict import Result
-from reports.analysis.common_factors import Coordinates, Factor, describe_factors
-from reports.analysis.differences import Difference, describe_difference
+from reports.analysis.causes.common_factors import Coordinates, Factor, describe_factors
+from reports.analysis.causes.differences import Difference, describe_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE, STEPS, versions
-from reports.analysis.differences import OF_SOURCE, describe_difference
+from reports.analysis.causes.differences import OF_SOURCE, describe_difference
 
 if TYPE_CHECKING:
     from reports.records.record import Record

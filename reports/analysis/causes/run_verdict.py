@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probes.judging.verdict import Result
-from reports.analysis.common_factors import Coordinates, describe_factors
+from reports.analysis.causes.common_factors import Coordinates, describe_factors
+from reports.analysis.causes.failure_groups import group_failures
 from reports.analysis.counts import count_verdicts
-from reports.analysis.failure_groups import group_failures
 from reports.formatting import count_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reports.analysis.failure_groups import FailureGroup
+    from reports.analysis.causes.failure_groups import FailureGroup
     from reports.records.run import Run
     from reports.records.schema import StoredExplanation
 
