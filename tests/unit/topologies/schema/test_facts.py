@@ -75,7 +75,9 @@ def test_unknown_of_the_cluster_holds_for_nodes_without_a_value_of_their_own() -
     assert facts.unknown_at(apart, "n1", "kernel.rp_filter") is None
 
 
-@pytest.mark.parametrize("fact", [one for one in facts.FACTS if one.path != "pod_cidr"], ids=lambda one: one.path)
+@pytest.mark.parametrize(
+    "fact", [one for one in facts.FACTS if one.path not in facts.ONLY_AT_NODES], ids=lambda one: one.path
+)
 def test_each_candidate_can_be_assigned(fact: facts.Fact) -> None:
     topology = declared("lab-balancer", {"kubernetes": "1.30.1", "unknown": [fact.path]})
     paths = [fact.path] + (["nodes.n2." + fact.path] if fact.scope is facts.Scope.NODE else [])
