@@ -90,7 +90,12 @@ def _name(facts: Sequence[str]) -> str:
 def deciding_facts(alternatives: Iterable[Alternative]) -> list[str]:
     """Return the unknown facts that the assumptions of these alternatives name."""
     named = (path for one in alternatives for assumption in one.assumptions for path, _ in assumption)
-    return sorted({path.partition(" ")[0] for path in named})
+    return sorted(set(map(name_fact, named)))
+
+
+def name_fact(path: str) -> str:
+    """Return the path of a fact without the address that an assumption is about: `PATH with ADDRESS`."""
+    return path.partition(" ")[0]
 
 
 def identify_result(one: Expectation) -> object:

@@ -42,7 +42,7 @@ class SideAnswer:
     able to show; an observation that passed may show whatever was expected of it. `trouble`: why there is no answer.
     `counts`: the attempts of an observation, `scouts` those of them that opened it; `verdict`,
     `expected`: the run's. `sticky`: all attempts reach one backend. `by_icmp`: a refusal among them comes by ICMP, of
-    which kernels drop a part.
+    which kernels drop a part. `possible`: how many results unknown facts leave; with several, shares mean nothing.
     """
 
     cell: CellKey
@@ -59,6 +59,7 @@ class SideAnswer:
     expected: str = ""
     sticky: bool = False
     by_icmp: bool = False
+    possible: int = 1
 
     @property
     def shown(self) -> frozenset[Reply]:
@@ -123,6 +124,7 @@ def _predicted(one: Predicted) -> SideAnswer:
         trouble=f"not predicted: {one.trouble}" if one.trouble else "",
         summary=summarize_shares(shares, exact=True),
         sticky=one.expected.sticky,
+        possible=one.expected.possible,
         by_icmp=any(way.by_icmp for way in one.expected.paths),
     )
 

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from reports.records.schema import Expected
 
 NEVER, SOMETIMES, ALWAYS = "unreachable", "intermittent", "reachable"
+OPEN = "open"  # it depends on unknown facts
 CERTAIN = 0.9995  # shares are sums of fractions
 
 
 def classify_reachability(expected: Expected) -> str:
-    """Return whether the cell's connections must be answered: `reachable`, `unreachable` or `intermittent`."""
+    """Return whether the cell's connections must be answered: `reachable`, `unreachable`, `intermittent` or `open`."""
     share = answered_share(expected)
+    if expected.possible > 1 and 0 < share < CERTAIN:
+        return OPEN
     if share >= CERTAIN:
         return ALWAYS
     return SOMETIMES if share else NEVER
@@ -39,4 +42,6 @@ def describe_prediction(predicted: Predicted) -> str:
         return " or ".join(others)
     if not others:
         return f"ok {sources}"
+    if predicted.expected.possible > 1:
+        return f"ok {sources} or {' or '.join(others)}"
     return f"p {answered_share(predicted.expected):.2g} ok {sources}, {' or '.join(others)}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from probes.judging import binomial, compare
 from probes.judging.backend_coverage import BackendPool
+from probes.judging.verdict import Facet
 from probes.observation import Attempt, Observation, Outcome
 from probes.oracle.expectation import Expectation, Path
 from reports.columns import split_place
@@ -119,6 +120,8 @@ class Samples:
             return Likelihood()
         if before.predicted != after.predicted:
             one = self.made[name]
+            if max(before.possible, after.possible) > 1:
+                return Likelihood(bool(compare.complaints(one, [Facet.REACHABILITY])))
             return Likelihood(bool(compare.complaints(one)), compare.likelihood(one))
         likely = _of_two(before, after)
         return Likelihood(likely is not None and likely <= compare.UNLIKELY, likely)

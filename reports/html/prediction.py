@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from probes.oracle.catalogue import CATALOGUE, versions
 from reports import formatting
 from reports.analysis.counts import classify_omissions
-from reports.analysis.reachability import ALWAYS, NEVER, SOMETIMES, classify_reachability, describe_prediction
+from reports.analysis.reachability import ALWAYS, NEVER, OPEN, SOMETIMES, classify_reachability, describe_prediction
 from reports.columns import LEGEND, Places, by_service
 from reports.html.page import embed_json, render_page
 
 if TYPE_CHECKING:
     from reports.records.prediction import Predicted, Prediction
 
-_MARKS = {ALWAYS: "ok", SOMETIMES: "some", NEVER: "no"}
+_MARKS = {ALWAYS: "ok", SOMETIMES: "some", OPEN: "some", NEVER: "no"}
 
 
 def render(prediction: Prediction) -> str:
@@ -25,7 +25,7 @@ def render(prediction: Prediction) -> str:
         styles=("page.css", "filtered.css"),
         script="filtered.js",
         prediction=prediction,
-        counts={kind: found.count(kind) for kind in _MARKS},
+        counts={kind: found.count(kind) for kind in _MARKS if kind != OPEN or kind in found},
         marks=_MARKS,
         services=_services(prediction),
         legend=LEGEND,
@@ -51,7 +51,7 @@ def _services(prediction: Prediction) -> list[dict[str, Any]]:
 def _button(number: int, one: Predicted) -> dict[str, Any]:
     """Return what a cell's button shows: the outcome (or the share to be answered), and below it the source."""
     words = describe_prediction(one).split(" ")
-    first = {ALWAYS: 1, SOMETIMES: 2, NEVER: len(words)}[classify_reachability(one.expected)]
+    first = {ALWAYS: 1, SOMETIMES: 2, OPEN: 1, NEVER: len(words)}[classify_reachability(one.expected)]
     outcome, source = " ".join(words[:first]), " ".join(words[first:])
     return {
         "number": number,

@@ -28,6 +28,7 @@ from reports.records import build
 from reports.records.reading import JournalContent, UnreadableError, read_run
 from reports.records.record import Record, in_order
 from reports.records.run import FILE, Header, Run
+from reports.records.sharpness import Sharpness
 from topologies.cluster_state.snapshot import Snapshot
 from topologies.common.errors import HairpinError
 
@@ -178,7 +179,9 @@ def assemble(
     records = [*content.records, *extra]
     records += _judge_rest(content, header, {record.cell.id for record in records}, notes)
     values = {name: getattr(header, name) for name in Header.model_fields}
-    values |= {"notes": tuple(dict.fromkeys((*header.notes, *notes))), "records": in_order(records, header.plan)}
+    ordered = in_order(records, header.plan)
+    values |= {"notes": tuple(dict.fromkeys((*header.notes, *notes))), "records": ordered}
+    values |= {"sharpness": Sharpness.of(record.expected for record in ordered)}
     return Run(**{**values, "snapshot": content.snapshot, **closing})
 
 

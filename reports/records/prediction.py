@@ -14,17 +14,19 @@ from pydantic import Field, JsonValue, TypeAdapter
 from probes.oracle.address_names import AddressNames
 from probes.oracle.client import client_packet
 from probes.oracle.environment import Environment
-from probes.oracle.predict import expect
+from probes.oracle.predict import model_cluster, predict
 from probes.plan.plan import plan
 from reports.records import record
 from reports.records.run import DeclaredTopology, OmittedCell
 from reports.records.schema import CellKey, Expected, ReportModel
+from reports.records.sharpness import Sharpness
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from probes.oracle.connection import ClusterModel
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.common.addresses import IPAddress
@@ -52,6 +54,7 @@ class Prediction(ReportModel):
     environment: dict[str, JsonValue] = Field(default_factory=dict)
     topology: DeclaredTopology
     overrides: dict[str, JsonValue] = Field(default_factory=dict)
+    sharpness: Sharpness = Sharpness()
     cells: tuple[Predicted, ...] = ()
     omissions: tuple[OmittedCell, ...] = ()
 
@@ -59,22 +62,26 @@ class Prediction(ReportModel):
     def of(cls, topology: Topology, overrides: dict[str, JsonValue] | None = None) -> Self:
         """Predict a whole topology. UnsupportedMode for a kube-proxy the oracle has no rules for."""
         planned, snapshot = plan(topology), declared(topology)
+        model = model_cluster(topology, snapshot)
         environment, known = Environment.of(topology), AddressNames.of(topology, snapshot)
+        cells = tuple(predict_cell(model, cell, known) for cell in planned.cells)
         return cls(
-            told=str(environment),
+            told=str(model.environments[""]),
             environment=TypeAdapter(Environment).dump_python(environment, mode="json"),
             topology=DeclaredTopology.of(topology),
             overrides=overrides or {},
-            cells=tuple(predict_cell(topology, snapshot, cell, known) for cell in planned.cells),
+            sharpness=Sharpness.of(one.expected for one in cells),
+            cells=cells,
             omissions=tuple(OmittedCell.of(omission) for omission in planned.omissions),
         )
 
 
-def predict_cell(topology: Topology, snapshot: Snapshot, cell: Cell, known: AddressNames) -> Predicted:
+def predict_cell(model: ClusterModel, cell: Cell, known: AddressNames) -> Predicted:
     """Return what must come back for one cell; `known`: the owner of each address."""
+    topology, snapshot = model.topology, model.snapshot
     try:
         target = resolve(cell.frontend, topology, snapshot)
-        expectation = expect(topology, snapshot, cell)
+        expectation = predict(model, cell)
     except UnresolvedError as error:
         return Predicted(cell=record.cell_key(cell), expected=Expected(summary="not predicted"), trouble=str(error))
     return Predicted(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field
 
 from probes.judging.verdict import Facet, Result, Verdict
+from probes.oracle.sharpness import count_results, sharpening_facts
 from reports import formatting
 from reports.records.schema import Address, CellKey, Expected, ExpectedPath, Line, Observed, ReportModel, Seen, Try
 from topologies.common.addresses import IPAddress
@@ -147,6 +148,8 @@ def _expected(expectation: Expectation | None, called: _Called) -> Expected:
         sources=_named(expectation.sources, called),
         backends=tuple(sorted(expectation.backends)),
         sticky=expectation.sticky,
+        possible=count_results(expectation),
+        sharpened_by=sharpening_facts(expectation),
         paths=paths,
     )
 

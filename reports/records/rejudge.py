@@ -18,6 +18,7 @@ from probes.plan.plan import plan
 from probes.session import Answers
 from reports.records import build
 from reports.records.run import DeclaredTopology, OmittedCell, Run
+from reports.records.sharpness import Sharpness
 from topologies.common.errors import HairpinError
 from topologies.frontends import UnresolvedError, resolve
 from topologies.loading.load import validated
@@ -73,6 +74,7 @@ def judge_anew(run: Run, topology: Topology, raw: dict[str, Any]) -> Run:
     stored, planned = StoredAnswers.of(run, topology), plan(topology)
     absent = sorted({record.cell.id for record in run.records} - {cell.id for cell in stored.cells})
     notes = (f"{len(absent)} cells of the run are not planned under this topology: {_some(absent)}",) if absent else ()
+    records = tuple(build.records(stored.judge, stored.cells))
     return run.model_copy(
         update={
             "environment": TypeAdapter(Environment).dump_python(Environment.of(topology), mode="json"),
@@ -81,7 +83,8 @@ def judge_anew(run: Run, topology: Topology, raw: dict[str, Any]) -> Run:
             "plan": tuple(cell.id for cell in planned.cells),
             "omissions": tuple(OmittedCell.of(omission) for omission in planned.omissions),
             "notes": tuple(dict.fromkeys((*run.notes, *notes))),
-            "records": tuple(build.records(stored.judge, stored.cells)),
+            "records": records,
+            "sharpness": Sharpness.of(record.expected for record in records),
             "explanations": (),
             "schema_version": Run.model_fields["schema_version"].default,
         }

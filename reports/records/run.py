@@ -14,6 +14,7 @@ from pydantic import Field, JsonValue
 
 from reports.records.record import Record
 from reports.records.schema import ReportModel, StoredExplanation
+from reports.records.sharpness import Sharpness
 from topologies.cluster_state.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -83,13 +84,15 @@ class Run(Header):
     """A header and what came of it. `complete` is False if the run was killed, or a record could not be kept.
 
     `snapshot`: the state of the cluster's API while cells were probed; None if the run ended before, and in runs of
-    schema 1. `explanations`: which changes of the declaration explain the failed cells, best first.
+    schema 1. `explanations`: which changes of the declaration explain the failed cells, best first. `sharpness`: how
+    many cells have one possible result, and the unknown facts that the others depend on.
     """
 
     finished: datetime | None = None
     complete: bool = False
     snapshot: Snapshot | None = None
     explanations: tuple[StoredExplanation, ...] = ()
+    sharpness: Sharpness = Sharpness()
     records: tuple[Record, ...] = ()
 
     @property

@@ -74,13 +74,19 @@ class ExpectedPath(ReportModel):
 
 
 class Expected(ReportModel):
-    """The set of allowed answers. `sticky`: all attempts reach one backend. `summary` has it in one line."""
+    """The set of allowed answers. `sticky`: all attempts reach one backend. `summary` has it in one line.
+
+    `possible`: how many results unknown facts leave; with more than one, `paths` are those of all, and shares mean
+    nothing. 0: nothing can be expected. `sharpened_by`: the unknown facts that would leave fewer results if known.
+    """
 
     summary: str
     outcomes: tuple[Outcome, ...] = ()
     sources: tuple[Address, ...] = ()
     backends: tuple[str, ...] = ()
     sticky: bool = False
+    possible: int = 1
+    sharpened_by: tuple[str, ...] = ()
     paths: tuple[ExpectedPath, ...] = ()
 
 

@@ -70,6 +70,8 @@ def write(terminal: Terminal, ended: Conclusion, files: Iterable[Path], screen: 
             verbose = terminal.verbosity > 0
             text = summary.render(run, verdict, screen.width, color=screen.color, verbose=verbose)
             terminal.write_line(to_encoding(text.rstrip("\n"), screen.encoding))
+        if sharpness := str(run.sharpness):
+            terminal.write_line(sharpness, yellow=True)
         for note in run.notes:
             terminal.write_line(f"note: {note}", yellow=True)
         terminal.write_line("\n".join(os.path.relpath(path) for path in files))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from reports.analysis.reachability import ALWAYS, NEVER, SOMETIMES, classify_reachability, describe_prediction
+from reports.analysis.reachability import ALWAYS, NEVER, OPEN, SOMETIMES, classify_reachability, describe_prediction
 from reports.columns import LEGEND
 from reports.terminal import matrix
 from reports.terminal.theme import to_text
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from reports.records.prediction import Predicted, Prediction
 
-STYLES = {ALWAYS: "green", SOMETIMES: "yellow", NEVER: "default"}
+STYLES = {ALWAYS: "green", SOMETIMES: "yellow", OPEN: "magenta", NEVER: "default"}
 READING = (
     "ok and the source the backend must see; p: the share of connections that must be answered; or: either is right"
 )
@@ -28,6 +28,8 @@ def render(prediction: Prediction, width: int = 120, *, color: bool = False) -> 
     blocks = matrix.tables(prediction.cells, _face, _score, width, declared)
     total = f"{len(prediction.cells)} cells: {_score(prediction.cells)}"
     blocks += [Text(READING, style="dim"), Text(LEGEND, style="dim"), Text(f"{total}   ({prediction.told})")]
+    if sharpness := str(prediction.sharpness):
+        blocks.append(Text(sharpness))
     return to_text(blocks, width, color=color)
 
 
