@@ -110,9 +110,11 @@ def loopback_elsewhere(conn: Connection) -> Arrival | None:
 def no_way_to_pod_network(conn: Connection) -> Arrival | None:
     """Clients outside the cluster have no route to the address of a bridge or tunnel device.
 
-    They have one if the pod network is routed there.
+    They have one if the pod network is routed there and the address is in the pod CIDR.
     """
-    no_route = _outside(conn) and _on_pod_network(conn) and not conn.environment.external_routes_to_pods
+    environment = conn.environment
+    routed = environment.external_routes_to_pods and conn.target in environment.pod_cidr
+    no_route = _outside(conn) and _on_pod_network(conn) and not routed
     return Disposition.ASTRAY if no_route else None
 
 

@@ -63,9 +63,11 @@ def marked(conn: Connection) -> IPAddress | None:
 def entering_elsewhere(conn: Connection) -> IPAddress | None:
     """If the CNI masquerades traffic into the pod network, a pod on another node sees the processing node's address.
 
-    This applies to sources outside the pod CIDR.
+    This applies to sources outside the pod CIDR. It also applies to a host-network endpoint whose node has an address
+    in the pod CIDR.
     """
-    elsewhere = conn.chosen.node != conn.packet.node and not conn.chosen.host_network
+    inside = not conn.chosen.host_network or conn.chosen.address in conn.environment.pod_cidr
+    elsewhere = conn.chosen.node != conn.packet.node and inside
     entering = conn.packet.source not in conn.environment.pod_cidr
     masqueraded = elsewhere and entering and conn.environment.masquerades_entering
     return address_towards_endpoint(conn) if masqueraded else None

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from probes.observation import Outcome
 from probes.oracle.address_names import AddressNames
 from probes.oracle.predict import expect
+from probes.plan.cell import Cell
 from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared
+from topologies.frontends import At, Frontend, FrontendKind
 from topologies.loading.load import validated
+from topologies.schema.workload import Vantage
 
 if TYPE_CHECKING:
-    from probes.plan.cell import Cell
     from topologies.schema.topology import Topology
 
 NODES = [
@@ -126,6 +129,30 @@ def test_the_cni_masquerades_what_leaves_its_ranges(cni: dict[str, Any], seen: s
     topology = cluster(cni, load_balancer=balancer, service_cidr="172.20.0.0/16")
 
     assert predicted(topology, "pod-2-to-local.nodeport.n1") == seen
+
+
+def test_flannel_masquerades_to_a_node_inside_the_pod_cidr() -> None:
+    local = {"name": "proc-local", "app": "proc", "type": "NodePort", "external_traffic_policy": "Local"}
+    work = {**WORKLOAD, "services": [*WORKLOAD["services"], local]}
+    balancer = {"kind": "inline", "address": "10.0.0.1", "addresses": "198.18.7.0/24"}
+    for addresses, pods, seen in (
+        ("node-network", "10.0.0.0/8", "ok primary(n2)"),
+        ("pod-range", "10.244.0.0/16", "timeout"),  # the reply goes past n2
+    ):
+        cni = {"kind": "flannel-vxlan", "pod_addresses": addresses, "pod_cidr": pods}
+        more = {"workload": work, "service_cidr": "172.20.0.0/16", "load_balancer": balancer}
+        topology = cluster(cni, "ipvs", **more, external=[{"name": "e1", "address": "172.30.0.1"}])
+        assert predicted(topology, "ext-to-proc-local.nodeport.n2") == seen
+
+
+def test_hosts_outside_reach_a_device_address_inside_the_routed_pod_cidr() -> None:
+    nodes = [{**node, "bridge_address": f"10.{20 + x}.0.1"} for x, node in enumerate(NODES)]
+    frontend = Frontend("web", FrontendKind.NODE_PORT, node="n1", at=At.BRIDGE)
+    vantage = {"name": "ext", "kind": "external", "external": "e1"}
+    for given, seen in ((NODES, {Outcome.OK}), (nodes, {Outcome.TIMEOUT, Outcome.UNREACHABLE})):
+        topology = cluster({"kind": "routed"}, nodes=given, external_routes_to_pods=True)
+        cell = Cell(Vantage.model_validate(vantage), frontend)
+        assert {one.outcome for one in expect(topology, declared(topology), cell).paths} == seen
 
 
 def test_a_bridge_decides_what_bypasses_conntrack() -> None:
