@@ -97,7 +97,8 @@ class Api:
             return self._page(self.collections[path], query)
         if "/configmaps/" in path:
             return Raw(json.dumps(self.objects[path]).encode()) if path in self.objects else status(404, "not found")
-        known = path.startswith(("/api/v1/", "/apis/apps/", "/apis/coordination.k8s.io/"))
+        groups = ("/api/v1/", "/apis/apps/", "/apis/coordination.k8s.io/", "/apis/networking.k8s.io/")
+        known = path.startswith(groups)
         return None if known else status(404, "the server could not find the requested resource")
 
     def _page(self, items: list[dict[str, Any]], query: str) -> Raw:
