@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class ComparedFact:
     declared: str
     real: str = ""
     differs: bool = False
+    sharpens: int = 0
+    """The number of cells that would have fewer possible results if the fact were known."""
 
     @property
     def unknown(self) -> bool:
@@ -47,6 +49,10 @@ def list_facts(run: Run) -> tuple[ComparedFact, ...]:
     }
     facts |= {name: ComparedFact(name, "", _join(found)) for name, found in real.items()}
     facts |= {fact.name: fact for note in run.notes if (fact := _noted(note))}
+    facts |= {
+        path: replace(facts.get(path, ComparedFact(path, UNKNOWN)), sharpens=cells)
+        for path, cells in _sharpening(run).items()
+    }
     return tuple(sorted(facts.values(), key=lambda fact: (not fact.differs, not fact.unknown, not fact.compared)))
 
 
@@ -116,6 +122,11 @@ def _differs(declared: str, real: str) -> bool:
     if (one := _VERSION.search(declared)) and (other := _VERSION.search(real)):
         return one[0] != other[0]
     return declared.lower() != real.lower()
+
+
+def _sharpening(run: Run) -> dict[str, int]:
+    """Return the unknown facts that would sharpen expectations, with their number of cells."""
+    return {one.path: one.cells for one in run.sharpness.facts}
 
 
 def _noted(note: str) -> ComparedFact | None:

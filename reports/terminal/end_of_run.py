@@ -14,13 +14,14 @@ from reports.terminal import matrix, summary
 from reports.terminal.theme import to_encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from reports.analysis.causes.run_verdict import RunVerdict
     from reports.records.run import Run
 
 QUIET = -2  # pytest -qq
+NOTES = 3  # notes that are printed below causes
 
 
 class Conclusion(NamedTuple):
@@ -72,12 +73,18 @@ def write(terminal: Terminal, ended: Conclusion, files: Iterable[Path], screen: 
             terminal.write_line(to_encoding(text.rstrip("\n"), screen.encoding))
         if sharpness := str(run.sharpness):
             terminal.write_line(sharpness, yellow=True)
-        for note in run.notes:
+        for note in _notes(run.notes, verbose=terminal.verbosity > 0 or not verdict.groups):
             terminal.write_line(f"note: {note}", yellow=True)
         terminal.write_line("\n".join(os.path.relpath(path) for path in files))
     for trouble in ended.troubles:
         terminal.write_line(f"not saved: {trouble}", red=True)
     _write_total(terminal, ended)
+
+
+def _notes(notes: Sequence[str], *, verbose: bool) -> Sequence[str]:
+    """Return the notes; below causes only the first NOTES, and the number of the others."""
+    more = len(notes) - NOTES
+    return notes if verbose or more <= 1 else [*notes[:NOTES], f"{more} more notes, in report.html or with -v"]
 
 
 def _write_matrix(terminal: Terminal, ended: Conclusion, screen: Screen) -> None:
