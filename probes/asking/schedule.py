@@ -38,6 +38,7 @@ from probes.asking.low_load import LowLoad
 from probes.asking.phase import Connections, Phase, PhaseStep
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import BalancerStatus, Masquerade, ProxyMode, SessionAffinity, TrafficPolicy, VantageKind
+from topologies.schema.facts import any_node_may_have
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,7 +140,7 @@ def assign_turn(topology: Topology, cell: Cell) -> int:
     endpoint.
     """
     frontend, own = cell.frontend, cell.vantage.node
-    if topology.proxy.mode is not ProxyMode.IPVS or own is None or not frontend.declared:
+    if own is None or not frontend.declared or not any_node_may_have(topology, "proxy.mode", ProxyMode.IPVS):
         return 0
     if not (cell.vantage.on_host_network or masquerades(topology)):
         return 0  # the client keeps the pod's own address, which no other client has
@@ -155,4 +156,6 @@ def assign_turn(topology: Topology, cell: Cell) -> int:
 
 def masquerades(topology: Topology) -> bool:
     """Return whether a pod has its node's address on the way to another node."""
-    return topology.cni.masquerade is not Masquerade.NONE
+    if topology.has_alike_nodes:
+        return topology.cni.masquerade is not Masquerade.NONE
+    return any(any_node_may_have(topology, "cni.masquerade", one) for one in (Masquerade.FLANNEL, Masquerade.EGRESS))

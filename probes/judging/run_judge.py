@@ -23,6 +23,7 @@ from topologies.common.addresses import IPAddress
 from topologies.common.errors import HairpinError
 from topologies.frontends import UnresolvedError, resolve
 from topologies.schema.enums import ProxyMode
+from topologies.schema.facts import any_node_may_have
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,10 +88,15 @@ class Judge:
             observation=seen,
             naming=lambda address: self.name(address, cell),
             limited=seen.unsure or (self.refusals[cell.place] >= BURST and not seen.sure),
-            mixes=self.topology.proxy.mode is ProxyMode.IPVS,
+            mixes=self.may_mix,
             pool=lambda assumed: self.pool(cell, assumed),
             evidence=f"{self.folder}/run.json cell {cell.id}" if self.folder else "",
         )
+
+    @cached_property
+    def may_mix(self) -> bool:
+        """Whether a kube-proxy may be in IPVS mode."""
+        return any_node_may_have(self.topology, "proxy.mode", ProxyMode.IPVS)
 
     def expectation(self, cell: Cell) -> Expectation:
         """Return the expectation by the rules, or by a declared deviation of this cluster."""

@@ -13,6 +13,7 @@ from probes.oracle.catalogue import CATALOGUE, modes_of
 from topologies.cluster_state.real_cluster import LIST_NODES
 from topologies.common.addresses import IPNetwork
 from topologies.schema.enums import DetectLocal, ProxyMode
+from topologies.schema.facts import unknown_at
 from topologies.schema.network_presets import RANGES_OF_NODE_OBJECT
 from topologies.schema.topology import Version
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Node, Topology
 
+VERSION = "proxy.version"
 NAMED = 8  # nodes or contradictions that one line names; the rest is counted
 
 
@@ -83,25 +85,24 @@ def _server(topology: Topology, real: RealCluster) -> Iterator[Contradiction | s
         return
     if version[:2] != topology.kubernetes[:2]:
         yield Contradiction("kubernetes", str(topology.kubernetes), real.version, where)
-    elif topology.proxy.version is None:
-        yield from _patch("kubernetes", topology, topology.kubernetes, real.version, where)
+    elif topology.proxy.version is None and VERSION not in topology.unknown:
+        yield from _patch("kubernetes", topology.proxy.mode, topology.kubernetes, real.version, where)
 
 
-def _patch(what: str, topology: Topology, declared: Version, real: str, where: str) -> Iterator[Contradiction | str]:
+def _patch(what: str, mode: ProxyMode, declared: Version, real: str, where: str) -> Iterator[Contradiction | str]:
     """Yield a contradiction if a rule holds for only one of two patch releases, else a note."""
     version = _version(real)
     if version is None or version == declared:
         return
     different = Contradiction(what, str(declared), real, where)
-    if rules := rules_between(topology, declared, version):
+    if rules := rules_between(mode, declared, version):
         yield Contradiction(what, str(declared), f"{real}, for which other rules hold: {', '.join(rules)}", where)
     else:
         yield f"{different}: the same rules hold for both"
 
 
-def rules_between(topology: Topology, one: Version, other: Version) -> tuple[str, ...]:
+def rules_between(mode: ProxyMode, one: Version, other: Version) -> tuple[str, ...]:
     """Return the ids of the rules that hold for one of two kube-proxy versions and not for the other."""
-    mode = topology.proxy.mode
     return tuple(
         rule.id
         for rule in CATALOGUE
@@ -144,12 +145,12 @@ def _follows_pod_cidr(topology: Topology) -> bool:
 
 def _skew(topology: Topology, nodes: Sequence[RealNode]) -> Iterator[str]:
     """Yield kubelets of another minor version than declared: legal, and a hint that kube-proxy may have it too."""
-    declared = {node.api_name: node.full_name for node in topology.nodes}
+    declared = {node.api_name: node for node in topology.nodes}
     found: dict[str, list[str]] = {}
     for node in nodes:
-        version = _version(node.kubelet)
-        if node.name in declared and version and version[:2] != topology.kubernetes[:2]:
-            found.setdefault(node.kubelet, []).append(declared[node.name])
+        version, here = _version(node.kubelet), declared.get(node.name)
+        if here and version and version[:2] not in {topology.kubernetes[:2], topology.proxy_version_of(here.name)[:2]}:
+            found.setdefault(node.kubelet, []).append(here.full_name)
     for kubelet, names in found.items():
         yield f"the kubelet of {_listed(names)} is {kubelet}, kubernetes {topology.kubernetes} is declared"
 
@@ -197,25 +198,36 @@ def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: S
 
 
 def _proxy(topology: Topology, facts: ProxyFacts) -> Iterator[Contradiction | str]:
-    proxy, name = topology.proxy, topology.full_node_name(facts.node)
+    """Compare one kube-proxy with what the topology declares for its node. An unknown fact contradicts nothing."""
+    for key, one in _of_proxy(topology, facts):
+        if unknown_at(topology, facts.node, f"proxy.{key}") is None:
+            yield one
+        elif isinstance(one, Contradiction):
+            yield f"{one.what} is unknown in the topology; the node reports {one.real} ({one.where})"
+
+
+def _of_proxy(topology: Topology, facts: ProxyFacts) -> Iterator[tuple[str, Contradiction | str]]:
+    """Yield what differs from the declared values of the node, each with its key in `proxy`."""
+    proxy, name = topology.proxy_of(facts.node), topology.full_node_name(facts.node)
     who, base = f"kube-proxy of {name}", f"http://127.0.0.1:10249 on {name}"
     if facts.mode and facts.mode != proxy.mode:
-        yield Contradiction(f"mode of {who}", proxy.mode, facts.mode, f"{base}/proxyMode")
-    yield from _proxy_version(topology, facts, f"{base}/metrics")
+        yield "mode", Contradiction(f"mode of {who}", proxy.mode, facts.mode, f"{base}/proxyMode")
+    for one in _proxy_version(topology, facts, f"{base}/metrics"):
+        yield "version", one
     config = f"{base}/configz"
     detect_local = _detect_local(facts)
     if detect_local and detect_local != proxy.detect_local:
-        yield Contradiction(f"detect_local of {who}", proxy.detect_local, detect_local, config)
+        yield "detect_local", Contradiction(f"detect_local of {who}", proxy.detect_local, detect_local, config)
     elif detect_local == DetectLocal.CLUSTER_CIDR and str(topology.cni.pod_cidr) not in (facts.cluster_cidrs or ()):
         declared, real = str(topology.cni.pod_cidr), _and(facts.cluster_cidrs or ())
-        yield Contradiction(f"cni.pod_cidr, the clusterCIDR of {who}", declared, real, config)
+        yield "", Contradiction(f"cni.pod_cidr, the clusterCIDR of {who}", declared, real, config)
     yield from _flags(topology, facts, config)
-    yield from _node_port_addresses(topology, facts, config)
+    yield from (("node_port_addresses", one) for one in _node_port_addresses(topology, facts, config))
 
 
-def _flags(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contradiction]:
+def _flags(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[tuple[str, Contradiction]]:
     """Compare the flags that this mode reads."""
-    proxy = topology.proxy
+    proxy = topology.proxy_of(facts.node)
     localhost = facts.localhost_nodeports if proxy.mode is ProxyMode.IPTABLES else None
     for key, declared, real in (
         ("masquerade_all", proxy.masquerade_all, facts.masquerade_all),
@@ -223,18 +235,21 @@ def _flags(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contra
     ):
         if real is not None and declared != real:
             name = topology.full_node_name(facts.node)
-            yield Contradiction(f"{key} of kube-proxy of {name}", _word(declared), _word(real), where)
+            yield key, Contradiction(f"{key} of kube-proxy of {name}", _word(declared), _word(real), where)
 
 
 def _proxy_version(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contradiction | str]:
-    what, declared = f"version of kube-proxy of {topology.full_node_name(facts.node)}", topology.proxy_version
+    what, declared = (
+        f"version of kube-proxy of {topology.full_node_name(facts.node)}",
+        topology.proxy_version_of(facts.node),
+    )
     version = _version(facts.version or "")
     if version is None:
         return
     if version[:2] != declared[:2]:
         yield Contradiction(what, str(declared), facts.version or "", where)
     else:
-        yield from _patch(what, topology, declared, facts.version or "", where)
+        yield from _patch(what, topology.proxy_of(facts.node).mode, declared, facts.version or "", where)
 
 
 def _detect_local(facts: ProxyFacts) -> str | None:
@@ -251,7 +266,7 @@ def _node_port_addresses(topology: Topology, facts: ProxyFacts, where: str) -> I
     own = str(IPNetwork(topology.node(facts.node).address))
     declared, real = (
         {own if text == "primary" else text for text in map(str, texts)}
-        for texts in (topology.proxy.node_port_addresses, facts.node_port_addresses)
+        for texts in (topology.proxy_of(facts.node).node_port_addresses, facts.node_port_addresses)
     )
     if declared != real:
         what = f"node_port_addresses of kube-proxy of {topology.full_node_name(facts.node)}"

@@ -83,6 +83,11 @@ def _is_beside_endpoint(cell: Cell, topology: Topology) -> bool:
     return cell.vantage.node in topology.endpoint_nodes(topology.service(cell.frontend.service))
 
 
+def _has_usual_kernels(topology: Topology) -> bool:
+    unusual = any(path.partition("kernel.")[1] for path in topology.unknown)
+    return not unusual and all(topology.kernel_of(node.name) == Kernel() for node in topology.nodes)
+
+
 def _has_host_network(cell: Cell, topology: Topology) -> bool:
     backends = topology.backends_of(topology.service(cell.frontend.service))
     return any(backend.host_network for backend in backends)
@@ -135,7 +140,7 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
     "detect_local": (lambda _, topology: topology.proxy.detect_local, frozenset(DetectLocal)),
     "masquerade_all": (lambda _, topology: topology.proxy.masquerade_all, frozenset({True, False})),
     "all_node_ports": (lambda _, topology: not topology.proxy.node_port_addresses, frozenset({True, False})),
-    "usual_kernel": (lambda _, topology: topology.kernel == Kernel(), frozenset({True, False})),
+    "usual_kernel": (lambda _, topology: _has_usual_kernels(topology), frozenset({True, False})),
     "balancer": (lambda _, topology: topology.load_balancer.kind, frozenset(LoadBalancerKind)),
     "registers": (lambda _, topology: _registers(topology), frozenset(Registers)),
     "listens": (lambda _, topology: topology.load_balancer.listens, frozenset({True, False})),

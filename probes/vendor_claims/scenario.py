@@ -13,6 +13,7 @@ from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared as snapshot_of
 from topologies.loading.load import TopologyError, raw, validated
 from topologies.loading.overrides import apply
+from topologies.schema import facts
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
@@ -82,8 +83,13 @@ def _lacking(topology: Topology, conditions: str) -> tuple[str, ...]:
     return tuple(
         said(path, value)
         for path, value in json.loads(conditions).items()
-        if not _has(topology, declared_as, path, value)
+        if _is_open(topology, path) or not _has(topology, declared_as, path, value)
     )
+
+
+def _is_open(topology: Topology, path: str) -> bool:
+    """Return whether the value at a path is unknown, for the cluster or for one node."""
+    return any(facts.split(unknown)[1] == path for unknown in topology.unknown)
 
 
 def said(path: str, value: object) -> str:

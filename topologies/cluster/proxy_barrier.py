@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from topologies.cluster import manifests
 from topologies.common.threads import run_all
 from topologies.schema.enums import ProxyMode
+from topologies.schema.facts import any_node_may_have, unknown_at
 
 if TYPE_CHECKING:
     from topologies.cluster.client import Cluster
-    from topologies.schema.topology import Backend
+    from topologies.schema.topology import Backend, Node
 
 NODES_AT_ONCE = 8  # requests: a node that does not answer takes HEALTH_TIMEOUT, and the client keeps 5 a processor
 
@@ -77,7 +78,7 @@ class Settled:
     @property
     def marks(self) -> int:
         """The number of marks that are needed."""
-        return 2 if self.cluster.topology.proxy.mode is ProxyMode.IPVS else 1
+        return 2 if any_node_may_have(self.cluster.topology, "proxy.mode", ProxyMode.IPVS) else 1
 
     @property
     def backends(self) -> list[Backend]:
@@ -87,7 +88,13 @@ class Settled:
     @property
     def nodes(self) -> list[str]:
         """The nodes that can be asked."""
+        nodes = self.cluster.topology.nodes if self.backends else ()
+        return [node.name for node in nodes if self._serves_primary(node)]
+
+    def _serves_primary(self, node: Node) -> bool:
+        """Return whether the node serves NodePorts at its InternalIP. If that is unknown, it is not asked."""
         topology = self.cluster.topology
-        served = () if topology.proxy.primary_only else topology.node_port_networks
-        nodes = topology.nodes if self.backends else ()
-        return [node.name for node in nodes if not served or any(node.address in network for network in served)]
+        if unknown_at(topology, node.name, "proxy.node_port_addresses"):
+            return False
+        served = () if topology.proxy_of(node.name).primary_only else topology.node_port_networks_of(node.name)
+        return not served or any(node.address in network for network in served)

@@ -15,7 +15,7 @@ from topologies.lab.component_flags import FLAGS, Component, Flag, VersionError,
 from topologies.schema.enums import DetectLocal, ProxyMode
 
 if TYPE_CHECKING:
-    from topologies.schema.topology import Topology, Version
+    from topologies.schema.topology import Node, Proxy, Topology, Version
 
 __all__ = [
     "FLAGS",
@@ -113,17 +113,17 @@ PACE = {"minSyncPeriod": "100ms", "syncPeriod": "30s"}
 PACES = {ProxyMode.IPVS: {"minSyncPeriod": "5s", "syncPeriod": "15m"}}
 
 
-def proxy_config(version: Version, topology: Topology, node: str, kubeconfig: str) -> Config:
+def proxy_config(version: Version, topology: Topology, node: Node, kubeconfig: str) -> Config:
     """Return a KubeProxyConfiguration for one node, as the topology declares it.
 
     Raises:
         VersionError: The version does not have a declared feature.
 
     """
-    proxy = topology.proxy
+    proxy = topology.proxy_of(node.name)
     values: Config = {
         "mode": proxy.mode.value,
-        "hostnameOverride": node,
+        "hostnameOverride": node.api_name,
         "oomScoreAdj": 0,
         "clientConnection": {"kubeconfig": kubeconfig},
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
@@ -135,15 +135,15 @@ def proxy_config(version: Version, topology: Topology, node: str, kubeconfig: st
         "iptables.localhostNodePorts": proxy.localhost_nodeports,
         "nftables.masqueradeAll": proxy.masquerade_all,
         **({"featureGates.NFTablesProxyMode": True} if proxy.mode is ProxyMode.NFTABLES else {}),
-        **_detect_local(topology),
+        **_detect_local(topology, proxy),
     }
     _check_features(version, values)
     return _document("kubeproxy.config.k8s.io/v1alpha1", Component.PROXY_CONFIG, version, values)
 
 
-def _detect_local(topology: Topology) -> Config:
+def _detect_local(topology: Topology, proxy: Proxy) -> Config:
     """Return the fields for detectLocalMode. In the lab the bridge is `cni0` and its ports are `veth...`."""
-    kind = topology.proxy.detect_local
+    kind = proxy.detect_local
     mode = {"detectLocalMode": kind.value}
     return {
         DetectLocal.NONE: {},

@@ -14,7 +14,7 @@ from topologies.lab.component_flags import check_runtime
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
-    from topologies.schema.topology import Version
+    from topologies.schema.topology import Topology, Version
 
 PROGRAMS = {
     "etcd": "etcd-server",
@@ -37,6 +37,23 @@ PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 class RequirementError(HairpinError):
     """The machine lacks something that a lab needs. The message lists what to do."""
+
+
+def check_versions(topology: Topology) -> None:
+    """Check that every kube-proxy has the version of the programs that the lab runs, which is the cluster's.
+
+    Raises:
+        RequirementError: A node declares another version.
+
+    """
+    for index, node in enumerate(topology.nodes):
+        version = topology.proxy_version_of(node.name)
+        if node.proxy is not None and version != topology.proxy_version:
+            message = (
+                f"requirements of a lab: nodes[{index}].proxy.version: got {version}, want {topology.proxy_version}, "
+                f"the version of the programs of this lab. A lab has one kube-proxy version; give the cluster another."
+            )
+            raise RequirementError(message)
 
 
 def check(kubernetes: Version, mode: ProxyMode = ProxyMode.IPTABLES) -> None:

@@ -210,6 +210,15 @@ _OF_NODE: dict[str, Callable[[Topology, str], Any]] = {
 }
 
 
+def any_node_may_have(topology: Topology, path: str, value: object) -> bool:
+    """Return whether a fact of some node has this value or is unknown."""
+    if topology.has_alike_nodes:
+        return bool(value_at(topology, "", path) == value)
+    return any(
+        unknown_at(topology, node.name, path) or value_at(topology, node.name, path) == value for node in topology.nodes
+    )
+
+
 def assign(topology: Topology, path: str, given: object) -> Topology:
     """Return the topology with another value of one fact, which is then known. The value is not validated again."""
     node, own = split(path)

@@ -211,6 +211,11 @@ class Topology(Model):
         return _merge(self.cni, self.node(node).cni if node else None)
 
     @cached_property
+    def has_alike_nodes(self) -> bool:
+        """Whether no node has a section of its own, and every fact is known."""
+        return not self.unknown and not any(node.proxy or node.kernel or node.cni for node in self.nodes)
+
+    @cached_property
     def nodes_by_name(self) -> Mapping[str, Node]:
         """The nodes by name."""
         return {node.name: node for node in self.nodes}

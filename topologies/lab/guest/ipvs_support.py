@@ -36,7 +36,8 @@ def reason_for_guest(topology: Topology) -> str:
     wanted = topology.lab.kernel if topology.lab else Kernels.AUTO
     if wanted is Kernels.GUEST:
         return "the topology declares it"
-    lacking = missing_modules() if topology.proxy.mode is ProxyMode.IPVS else []
+    modes = {topology.proxy_of(node.name).mode for node in topology.nodes}
+    lacking = missing_modules() if ProxyMode.IPVS in modes else []
     if lacking and wanted is Kernels.MACHINE:
         message = (
             f"lab.kernel: got machine, want auto or guest: this machine's kernel lacks {', '.join(lacking)}. "

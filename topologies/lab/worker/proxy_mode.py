@@ -36,8 +36,9 @@ def await_mode(topology: Topology) -> None:
                 every=0.05,
             )
             mode = _mode()
-        if mode != topology.proxy.mode.value:
-            message = f"mode of kube-proxy of {node.name}: got {mode}, want {topology.proxy.mode} as declared"
+        wanted = topology.proxy_of(node.name).mode
+        if mode != wanted.value:
+            message = f"mode of kube-proxy of {node.name}: got {mode}, want {wanted} as declared"
             raise ProcessError(message)
 
 

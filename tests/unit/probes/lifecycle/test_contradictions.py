@@ -15,6 +15,7 @@ from probes.lifecycle.proxy_facts import ProxyFacts
 from topologies.cluster_state.real_cluster import RealCluster, RealNode, read_node
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load, names, parse
+from topologies.loading.overrides import declared as load_with
 from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
 from topologies.schema.topology import Node, Version
 
@@ -136,7 +137,7 @@ def test_another_patch_release_contradicts_where_other_rules_hold() -> None:
         for mode in ProxyMode
         for minor in range(20, 37)
         for one, other in [(Version(1, minor, 0), Version(1, minor, 30))]
-        if rules_between(changed(proxy=SMALL.proxy.model_copy(update={"mode": mode})), one, other)
+        if rules_between(mode, one, other)
     }
     for mode, one, other in found:
         topology = changed(kubernetes=one, proxy=SMALL.proxy.model_copy(update={"mode": mode}))
@@ -145,7 +146,7 @@ def test_another_patch_release_contradicts_where_other_rules_hold() -> None:
     assert found  # else nothing was tested
 
     same = changed(kubernetes=Version(1, 20, 1))
-    assert not rules_between(same, Version(1, 20, 1), Version(1, 20, 2))
+    assert not rules_between(same.proxy.mode, Version(1, 20, 1), Version(1, 20, 2))
     assert "the same rules hold for both" in compare_cluster(same, AS_DECLARED).notes[0]
 
 
@@ -356,4 +357,40 @@ def test_legal_skew_of_a_proxy_is_declared_apart() -> None:
     assert told(compare_proxies(apart, [replace(SAID, version="v1.19.16")])) == []
     assert told(compare_proxies(apart, [SAID])) == [
         "version of kube-proxy of n1: declared 1.19.16, real v1.20.2 (http://127.0.0.1:10249 on n1/metrics)"
+    ]
+
+
+MIXED = load_with("lab-small", {"nodes.n2.proxy": {"version": "1.23.4", "mode": "ipvs"}})
+OPEN = load_with("lab-small", {"proxy.mode": "unknown", "nodes.n2.proxy.version": "unknown"})
+
+
+def test_a_node_with_its_own_kube_proxy_is_compared_with_that() -> None:
+    as_declared = ProxyFacts("n2", mode="ipvs", version="v1.23.4")
+
+    assert told(compare_proxies(MIXED, [as_declared])) == []
+    assert told(compare_proxies(MIXED, [replace(as_declared, node="n1")])) == [
+        "mode of kube-proxy of n1: declared iptables, real ipvs (http://127.0.0.1:10249 on n1/proxyMode)",
+        "version of kube-proxy of n1: declared 1.20.2, real v1.23.4 (http://127.0.0.1:10249 on n1/metrics)",
+    ]
+
+
+def test_the_kubelet_of_a_node_with_its_own_version_is_no_hint() -> None:
+    nodes = (AS_DECLARED.nodes[0], replace(AS_DECLARED.nodes[1], kubelet="v1.23.4"))
+
+    assert compare_cluster(MIXED, real(nodes=nodes)).notes == ()
+    assert any("the kubelet of n2 is v1.23.4" in note for note in compare_cluster(SMALL, real(nodes=nodes)).notes)
+
+
+def test_an_unknown_fact_contradicts_nothing_and_is_a_note() -> None:
+    there = ProxyFacts("n2", mode="ipvs", version="v1.23.4")
+    comparison = compare_proxies(OPEN, [there])
+
+    assert told(comparison) == []
+    assert (
+        "mode of kube-proxy of n2 is unknown in the topology; the node reports ipvs "
+        "(http://127.0.0.1:10249 on n2/proxyMode)"
+    ) in comparison.notes
+    assert any(note.startswith("version of kube-proxy of n2 is unknown") for note in comparison.notes)
+    assert told(compare_proxies(OPEN, [replace(there, node="n1")])) == [
+        "version of kube-proxy of n1: declared 1.20.2, real v1.23.4 (http://127.0.0.1:10249 on n1/metrics)"
     ]

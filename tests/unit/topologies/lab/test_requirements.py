@@ -12,6 +12,7 @@ from topologies.lab.component_flags import VersionError
 from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
 from topologies.loading.load import load
+from topologies.loading.overrides import declared
 from topologies.schema.topology import Version
 
 
@@ -65,3 +66,11 @@ def test_without_such_a_log_the_newest_is_printed(tmp_path: Path) -> None:
     state.log("cp", "etcd").write_text("all is well\n")
 
     assert "all is well" in lab._tail_of_failed(state, "something else")
+
+
+def test_a_lab_has_one_version_of_kube_proxy() -> None:
+    topology = declared("lab-small", {"nodes.n2.proxy": {"version": "1.23.4"}})
+
+    with pytest.raises(requirements.RequirementError, match=r"nodes\[1\]\.proxy\.version: got 1\.23\.4, want 1\.20\.2"):
+        requirements.check_versions(topology)
+    requirements.check_versions(declared("lab-small", {"nodes.n2.proxy": {"mode": "ipvs", "version": "1.20.2"}}))

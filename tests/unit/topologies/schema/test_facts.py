@@ -97,3 +97,16 @@ def test_the_clusters_own_version_stands_for_its_interval() -> None:
     assert Version(1, 23, 7) not in versions
     assert Version(1, 23) in versions
     assert len(versions) == len(facts.VERSIONS)
+
+
+def test_any_node_may_have_a_value_that_it_declares_or_leaves_unknown() -> None:
+    def may(**changes: object) -> bool:
+        overrides = {key.replace("__", "."): value for key, value in changes.items()}
+        return facts.any_node_may_have(declared("lab-flannel", overrides), "proxy.mode", ProxyMode.IPVS)
+
+    assert not may()
+    assert may(proxy__mode="ipvs")
+    assert may(nodes__n2__proxy={"mode": "ipvs"})
+    assert may(nodes__n2__proxy={"mode": "unknown"})
+    assert may(proxy__mode="unknown")
+    assert not may(nodes__n2__kernel={"rp_filter": 1})

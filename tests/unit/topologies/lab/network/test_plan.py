@@ -8,6 +8,7 @@ from topologies.lab.network import plan
 from topologies.lab.network.plan import EVERYWHERE, Host
 from topologies.lab.network.pods import Route
 from topologies.loading.load import load
+from topologies.loading.overrides import declared as load_with
 
 
 def hosts(name: str) -> dict[str, Host]:
@@ -65,6 +66,16 @@ def test_the_kernels_settings_are_the_nodes_sysctls() -> None:
 
     assert dict(node.sysctls)["ipv4/conf/all/rp_filter"] == "1"
     assert dict(node.sysctls)["bridge/bridge-nf-call-iptables"] == "0"
+
+
+def test_a_node_has_its_own_sysctls() -> None:
+    topology = load_with("lab-flannel", {"nodes.n2.kernel": {"rp_filter": 1, "bridge_nf_call_iptables": False}})
+    sysctls = {host.name: dict(host.sysctls) for host in plan.fabric(topology)}
+
+    assert sysctls["n2"]["ipv4/conf/all/rp_filter"] == "1"
+    assert sysctls["n2"]["bridge/bridge-nf-call-iptables"] == "0"
+    assert sysctls["n1"]["ipv4/conf/all/rp_filter"] == "0"
+    assert sysctls["n1"]["bridge/bridge-nf-call-iptables"] == "1"
 
 
 @pytest.mark.parametrize(("limit", "written"), [(1000, None), (0, "0")])

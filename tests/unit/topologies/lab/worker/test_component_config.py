@@ -22,6 +22,7 @@ from topologies.schema.topology import Cni, Node, Proxy, Topology, Version, Work
 
 EVERY = [Version(1, minor) for minor in range(20, 37)]
 FILES = KubeletFiles("/ca", "/crt", "/key")
+NODE = Node(name="n1", address=IPv4Address("198.18.1.11"))
 every_version = pytest.mark.parametrize("version", EVERY, ids=str)
 
 
@@ -29,7 +30,7 @@ def topology(**proxy: object) -> Topology:
     return Topology(
         name="t",
         kubernetes=Version(1, 20, 2),
-        nodes=(Node(name="n1", address=IPv4Address("198.18.1.11")),),
+        nodes=(NODE,),
         cni=Cni(kind=CniKind.FLANNEL_VXLAN, masquerade=True),
         proxy=Proxy.model_validate(proxy),
         workload=Workload(backends=(), services=(), vantages=()),
@@ -123,7 +124,7 @@ def test_without_quality_of_service_cgroups_nothing_is_enforced(version: Version
 @every_version
 def test_kube_proxy_gets_what_the_topology_declares(version: Version) -> None:
     declared = topology(node_port_addresses=(IPv4Network("198.18.1.0/24"),), masquerade_all=True)
-    config = proxy_config(version, declared, "n1", "/kc")
+    config = proxy_config(version, declared, NODE, "/kc")
 
     assert (config["mode"], config["clusterCIDR"], config["detectLocalMode"]) == (
         "iptables",
@@ -138,7 +139,7 @@ def test_kube_proxy_gets_what_the_topology_declares(version: Version) -> None:
 
 @every_version
 def test_no_detection_names_no_cluster_cidr(version: Version) -> None:
-    config = proxy_config(version, topology(detect_local=DetectLocal.NONE), "n1", "/kc")
+    config = proxy_config(version, topology(detect_local=DetectLocal.NONE), NODE, "/kc")
 
     assert not {"clusterCIDR", "detectLocalMode", "detectLocal"} & set(config)
 
@@ -148,9 +149,9 @@ def test_nftables_needs_its_gate_in_1_29_and_1_30_and_is_refused_before(version:
     declared = topology(mode=ProxyMode.NFTABLES)
     if version < (1, 29):
         with pytest.raises(VersionError, match="mode: nftables"):
-            proxy_config(version, declared, "n1", "/kc")
+            proxy_config(version, declared, NODE, "/kc")
         return
-    gates = proxy_config(version, declared, "n1", "/kc").get("featureGates")
+    gates = proxy_config(version, declared, NODE, "/kc").get("featureGates")
     assert gates == ({"NFTablesProxyMode": True} if version < (1, 31) else None)
 
 
@@ -163,10 +164,10 @@ def test_nftables_needs_its_gate_in_1_29_and_1_30_and_is_refused_before(version:
     ],
 )
 def test_a_wish_too_new_for_the_version_is_refused(since: int, declared: dict[str, object]) -> None:
-    proxy_config(Version(1, since), topology(**declared), "n1", "/kc")
+    proxy_config(Version(1, since), topology(**declared), NODE, "/kc")
 
     with pytest.raises(VersionError, match="want a newer version"):
-        proxy_config(Version(1, since - 1, 9), topology(**declared), "n1", "/kc")
+        proxy_config(Version(1, since - 1, 9), topology(**declared), NODE, "/kc")
 
 
 @pytest.mark.parametrize(
@@ -178,3 +179,14 @@ def test_the_runtime_must_be_new_enough(version: int, containerd: tuple[int, int
         return
     with pytest.raises(VersionError, match=r"containerd for Kubernetes .*want"):
         check_runtime(Version(1, version), containerd)
+
+
+def test_a_node_gets_its_own_keys() -> None:
+    own = NODE.model_copy(update={"proxy": Proxy(mode=ProxyMode.IPVS, masquerade_all=True)})
+    plain = NODE.model_copy(update={"name": "n2"})
+    declared = topology(localhost_nodeports=True).model_copy(update={"nodes": (own, plain)})
+
+    modes = {node.name: proxy_config(Version(1, 30), declared, node, "/kc")["mode"] for node in declared.nodes}
+
+    assert modes == {"n1": "ipvs", "n2": "iptables"}
+    assert proxy_config(Version(1, 30), declared, own, "/kc")["iptables"]["masqueradeAll"] is True

@@ -10,6 +10,7 @@ from topologies.lab.control_plane import components
 from topologies.lab.state import State, read
 from topologies.lab.worker import node
 from topologies.loading.load import load
+from topologies.loading.overrides import declared as load_with
 from topologies.schema.enums import Masquerade
 from topologies.schema.topology import Version
 
@@ -79,3 +80,12 @@ def test_the_cni_masquerades_as_declared(masquerade: Masquerade, rules: int) -> 
     declared = topology.model_copy(update={"cni": topology.cni.model_copy(update={"masquerade": masquerade})})
 
     assert node.iptables(declared, declared.nodes[0]).count("-j MASQUERADE") == rules
+
+
+def test_a_node_has_its_own_masquerade_rules_and_hairpin_mode() -> None:
+    topology = load_with("lab-flannel", {"nodes.n2.cni.masquerade": False, "nodes.n2.kernel.hairpin": False})
+    own, other = topology.node("n2"), topology.node("n1")
+
+    assert "MASQUERADE" not in node.iptables(topology, own)
+    assert "MASQUERADE" in node.iptables(topology, other)
+    assert [node.cni_config(topology, one)["plugins"][0]["hairpinMode"] for one in (own, other)] == [False, True]
