@@ -6,6 +6,7 @@ be missing or of another type.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +161,13 @@ def read_node(item: Raw) -> ListedNode:
         annotations={
             key: text for key, text in as_texts(metadata.get("annotations")).items() if key.startswith(KEPT_ANNOTATIONS)
         },
+        images=_images(as_maps(status.get("images"))),
     )
+
+
+def _images(listed: list[Raw]) -> tuple[str, ...]:
+    names = [str(name) for one in listed for name in as_list(one.get("names"))]
+    return tuple(name for name in names if re.search(r"/agnhost:[^@]+$", name))
 
 
 def _not_ready(conditions: list[Raw]) -> str:

@@ -43,7 +43,9 @@ def render(discovery: Discovery, name: str, server: str, date: str) -> str:
     for node in discovery.nodes:
         lines += _node(node)
     for section, part in discovery.sections.items():
-        lines += [f"{section}:", *_section(part, section, "  ")]
+        entries = list(_section(part, section, "  "))
+        written = any(not line.lstrip().startswith("#") for line in entries)
+        lines += [f"{section}:" if written else f"# {section}:", *entries]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,58 @@
+"""From a kubeconfig to verdicts on labs whose declaration is hidden: no wrong fact, no false red, nothing unclear.
+
+`hairpin check` gets the account of docs/rbac.yaml and an image name, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.lab.support.found_facts import compare
+from tests.lab.support.somebodys import IMAGE, Somebodys, somebodys
+from tests.unit.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LABS = ("lab-flannel", "lab-routed", "lab-eni", "lab-tunnel", "lab-vpc", "lab-metallb-l2", "lab-cards")
+
+
+def check(cluster: Somebodys, out: Path) -> subprocess.CompletedProcess[str]:
+    """Run `hairpin check` in the cluster's network."""
+    command = [sys.executable, "-m", "hairpin", "check", f"--kubeconfig={cluster.kubeconfig}", f"--image={IMAGE}"]
+    inside = cluster.sandbox.enter_command("cp", [*command, f"--out={out}"])
+    return subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+
+
+def read_run(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "last" / "run.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_a_hidden_lab_is_discovered_and_passes(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    with somebodys(name, tmp_path) as cluster:
+        began = time.monotonic()
+        done = check(cluster, out)
+        seconds = time.monotonic() - began
+    [file] = out.glob("discovered-*.yaml")
+    found, run = compare(cluster.declared, file), read_run(out)
+
+    verdicts = Counter(record["verdict"] for record in run["records"])
+    figures = (
+        f"{len(found.equal)} equal, {len(found.unknown)} unknown, {len(found.wrong)} wrong; cells: {dict(verdicts)}"
+    )
+    with capsys.disabled():
+        sys.stdout.write(f"\n{name}: 1 command, {seconds:.0f} s; facts: {figures}\n")
+        sys.stdout.write(f"  unknown: {', '.join(sorted(found.unknown))}\n")
+    assert found.wrong == []
+    assert set(verdicts) == {"pass"}, done.stdout[-6000:] + done.stderr[-3000:]
+    assert done.returncode == 0
