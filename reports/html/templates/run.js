@@ -13,6 +13,7 @@
   const tables = [];
   const grids = []; // of buttons, null where there is none: arrow keys move in them
   const buttons = [];
+  const WAYS = 8; // ways to differ that a cause lists; the rest is counted
   let opened = -1;
 
   // ---- words of the report, explained where they stand
@@ -87,7 +88,12 @@
     const where = group.where ? make("small", { class: "where" }, ` ${group.where}`) : "";
     const card = make("article", { class: `group ${group.verdict}` }, make("h3", {}, `${size} cell${size > 1 ? "s" : ""}`, where, `: ${group.headline}`));
     if (group.explanation) card.append(account([["explained", group.explanation]]));
-    if (size > 1 && group.ways.length) card.append(list(["cells", "expected", "observed"], group.ways.map(([count, due, seen]) => [count, explained(due), explained(seen)]), 0, "list ways"));
+    if (size > 1 && group.ways.length) {
+      const ways = group.ways.slice(0, WAYS).map(([count, due, seen]) => [count, explained(due), explained(seen)]);
+      const more = group.ways.slice(WAYS);
+      if (more.length) ways.push([more.reduce((sum, [count]) => sum + count, 0), `in ${more.length} other ways`, ""]);
+      card.append(list(["cells", "expected", "observed"], ways, 0, "list ways"));
+    }
     const shown = first.account.filter(([label]) => !["evidence", "because"].includes(label));
     const rows = shown.length ? shown : [["expected", first.expected], ["observed", first.observed]];
     card.append(account([[size > 1 ? "example" : "cell", make("a", { href: `#${first.id}` }, first.id)], ...rows,
@@ -242,7 +248,10 @@
   // ---- start
   for (const name of unique(data.cells.map((cell) => cell.service))) { $("service").append(make("option", {}, name)); $("matrix").append(drawService(name)); }
   for (const name of unique(data.cells.map((cell) => cell.vantage))) $("vantage").append(make("option", {}, name));
-  const causes = data.groups.length > 1 ? `${data.groups.length} causes` : "The cause";
+  const fails = data.groups.filter((group) => group.verdict === "fail").length;
+  const silent = data.groups.length - fails;
+  const counted = (count, one, many) => (count ? [count > 1 ? `${count} ${many}` : one] : []);
+  const causes = [...counted(fails, "The cause", "causes"), ...counted(silent, "Why cells are inconclusive", "reasons why cells are inconclusive")].join(", ");
   if (data.groups.length) $("failures").append(make("h2", {}, causes), make("div", { class: "groups" }, ...data.groups.map(drawGroup)));
   $("matrix").addEventListener("click", (event) => { const cell = event.target.closest(".c"); if (cell) open(Number(cell.dataset.cell), true); });
   document.addEventListener("scroll", measure, { capture: true, passive: true });

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports.analysis.cluster_facts import list_facts
+from reports.records.sharpness import SharpeningFact, Sharpness
 from tests.unit.support.broken_cluster import run_of
 
 if TYPE_CHECKING:
@@ -79,3 +80,12 @@ def test_settings_of_kube_proxy_are_compared() -> None:
 
     assert found["proxy.masquerade_all"] == ("false", "true", True)
     assert found["proxy.detect_local"] == ("ClusterCIDR", "ClusterCIDR", False)
+
+
+def test_an_unknown_fact_names_the_cells_that_it_would_sharpen() -> None:
+    topology = run_of("none").topology
+    declared = topology.model_copy(update={"declared": {**topology.declared, "unknown": ["cni.masquerade"]}})
+    sharpness = Sharpness(cells=10, sharp=4, facts=(SharpeningFact(path="cni.masquerade", cells=6),))
+    first = list_facts(run(topology=declared, sharpness=sharpness))[0]
+
+    assert (first.name, first.unknown, first.sharpens) == ("cni.masquerade", True, 6)
