@@ -72,7 +72,7 @@ class Diagnosis:
 
     @property
     def fitting(self) -> tuple[Explanation, ...]:
-        """The explanations under which no cell fails, neither a failed one nor a passed one."""
+        """The explanations under which every cell is as expected, failed and passed ones."""
         return tuple(one for one in self.explanations if one.fits)
 
     @property

@@ -36,7 +36,7 @@ class AddressName(NamedTuple):
         return f"{self.kind} of {self.owner}" if self.owner else self.kind
 
 
-UNLISTED = "unlisted"  # an address of a node that is not otherwise known
+UNLISTED = "unlisted"  # an address of a node that is no other known address
 Named = tuple["IPAddress | None", AddressName]
 
 
@@ -67,7 +67,7 @@ class AddressNames:
 
         """
         if isinstance(address, UnlistedAddress):
-            return f"an address of {address.node} that is not otherwise known ({address.device})"
+            return f"an address of {address.node} that is no other known address ({address.device})"
         name = PRESERVED if address == client else self.names.get(address)
         return f"{address} ({name})" if name else str(address)
 

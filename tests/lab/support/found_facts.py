@@ -61,14 +61,14 @@ def _of_node(declared: Topology, found: Topology, node: Node) -> Iterator[tuple[
     for key in OF_NODE:
         yield f"nodes.{node.name}.{key}", (getattr(own, key), getattr(node, key)), False
     for device in ("bridge", "tunnel"):
-        values = (
-            getattr(topology.cni, f"{device}_address_of")(one) for topology, one in ((declared, own), (found, node))
+        one, other = (
+            getattr(topology.cni, f"{device}_address_of")(place) for topology, place in ((declared, own), (found, node))
         )
-        yield f"nodes.{node.name}.{device}_address", tuple(values), False  # type: ignore[misc] # two values
+        yield f"nodes.{node.name}.{device}_address", (one, other), False
     for section in ("proxy", "kernel"):
         parts = getattr(declared, f"{section}_of")(own.name), getattr(found, f"{section}_of")(node.name)
         for key in type(parts[0]).model_fields:
-            values = tuple(getattr(part, key) for part in parts)
+            values = getattr(parts[0], key), getattr(parts[1], key)
             if key == "version":
                 values = declared.proxy_version_of(own.name), found.proxy_version_of(node.name)
             unknown = facts.unknown_at(found, node.name, f"{section}.{key}") is not None

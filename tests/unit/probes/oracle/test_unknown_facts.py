@@ -190,6 +190,6 @@ def test_a_node_without_a_pod_range_has_an_address_that_is_not_known() -> None:
         ("pod-n3-to-web-np.nodeport.n3-v4-tcp", ""),
     ):
         sources = {names.describe(one) for one in found[cell].sources}
-        unlisted = f"an address of n1 that is not otherwise known ({device})"
+        unlisted = f"an address of n1 that is no other known address ({device})"
         assert (unlisted in sources) is bool(device), sources
     assert not any("n1-cni0" in cell for cell in found)
