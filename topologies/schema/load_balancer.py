@@ -73,8 +73,8 @@ class LoadBalancer(Model):
     keeps_client: bool = True
     """Whether the balancer preserves the client's source IP; if not, it uses its own `address`."""
     address: Address | None = None
-    """The balancer's own address on the nodes' network. If it is not declared, it may be any address that is not
-    otherwise known."""
+    """The balancer's own address on the nodes' network. If it is not declared, it may be any address that is
+    no other known address."""
     addresses: Network | None = None
     """The range of addresses that the balancer hands out. If it is not known, predictions assume 203.0.113.0/24.
     With `address_is: node`, only nodes with an address in this range announce it."""
