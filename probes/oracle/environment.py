@@ -60,6 +60,42 @@ def _is_strict(rp_filter: int) -> bool:
     return rp_filter == STRICT
 
 
+def _is_address(arrives_at: ArrivesAt) -> bool:
+    return arrives_at is ArrivesAt.ADDRESS
+
+
+def _is_pod(arrives_at: ArrivesAt) -> bool:
+    return arrives_at is ArrivesAt.POD
+
+
+def _is_leader(announced_by: AnnouncedBy) -> bool:
+    return announced_by is AnnouncedBy.LEADER
+
+
+def _is_all(announced_by: AnnouncedBy) -> bool:
+    return announced_by is AnnouncedBy.ALL
+
+
+def _is_endpoints(announced_by: AnnouncedBy) -> bool:
+    return announced_by is AnnouncedBy.ENDPOINTS
+
+
+def _is_refused(other_ports: OtherPorts) -> bool:
+    return other_ports is OtherPorts.REFUSE
+
+
+def _is_received(other_ports: OtherPorts) -> bool:
+    return other_ports is OtherPorts.NODES
+
+
+def _is_withdrawn(empty_pool: EmptyPool) -> bool:
+    return empty_pool is EmptyPool.WITHDRAW
+
+
+def _falls_back(empty_pool: EmptyPool) -> bool:
+    return empty_pool is EmptyPool.ALL
+
+
 class Read(NamedTuple):
     """Where a field comes from: a fact's path, and how its value becomes the field's."""
 
@@ -103,12 +139,23 @@ class Environment:
     kubelet_rules: Annotated[bool, Read("kernel.kubelet_rules")]
     balancer: Annotated[LoadBalancerKind, Read("load_balancer.kind")]
     empty_pool: Annotated[EmptyPool, Read("load_balancer.empty_pool")]
+    withdraws: Annotated[bool, Read("load_balancer.empty_pool", _is_withdrawn)]
+    """No node announces the address of a Service without a ready endpoint."""
+    falls_back_to_all: Annotated[bool, Read("load_balancer.empty_pool", _falls_back)]
+    """Without a usable node, the load balancer uses all nodes."""
     balancer_listens: Annotated[bool, Read("load_balancer.listens")]
-    other_ports: Annotated[OtherPorts, Read("load_balancer.other_ports")]
-    """What happens at a port of a load balancer IP without a listener."""
-    arrives_at: Annotated[ArrivesAt, Read("load_balancer.arrives_at")]
-    """Where the load balancer's packets arrive."""
-    announced_by: Annotated[AnnouncedBy, Read("load_balancer.announced_by")]
+    refuses_other_ports: Annotated[bool, Read("load_balancer.other_ports", _is_refused)]
+    """The load balancer refuses connections at a port of its address without a listener."""
+    passes_other_ports: Annotated[bool, Read("load_balancer.other_ports", _is_received)]
+    """A node receives packets to a port of a load balancer IP without a listener."""
+    arrives_unchanged: Annotated[bool, Read("load_balancer.arrives_at", _is_address)]
+    """The load balancer's packets arrive at a node with the load balancer IP."""
+    arrives_at_pods: Annotated[bool, Read("load_balancer.arrives_at", _is_pod)]
+    """The load balancer sends packets to the pods' own addresses."""
+    has_leader: Annotated[bool, Read("load_balancer.announced_by", _is_leader)]
+    """One node announces a load balancer IP."""
+    announced_by_all: Annotated[bool, Read("load_balancer.announced_by", _is_all)]
+    announced_by_endpoints: Annotated[bool, Read("load_balancer.announced_by", _is_endpoints)]
     leader: Annotated[str | None, Read("load_balancer.leader")]
     """The node that announces all load balancer IPs, if one does and if it is known."""
     health_checks: Annotated[bool | None, Read("load_balancer.health_checks")]
@@ -160,8 +207,8 @@ class Environment:
     def avoids_empty_nodes(self) -> bool:
         """Whether the load balancer leaves out nodes without a ready endpoint with externalTrafficPolicy: Local."""
         if self.health_checks is None:
-            return self.announced_by is not AnnouncedBy.ALL
-        return self.health_checks or self.announced_by is AnnouncedBy.ENDPOINTS
+            return not self.announced_by_all
+        return self.health_checks or self.announced_by_endpoints
 
     @property
     def nodes_share_lan(self) -> bool:

@@ -29,7 +29,6 @@ from probes.oracle.stages.node_owned_addresses import OWNED
 from probes.oracle.unknown_facts import find_choices, with_unknown
 from topologies.cluster_state.balancer_nodes import BalancerNodes
 from topologies.frontends import At, FrontendKind, resolve
-from topologies.schema.enums import AnnouncedBy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -153,10 +152,10 @@ def _has_affinity(conn: Connection, rules: tuple[str, ...]) -> bool:
     Each node has its own affinity table. It has no effect behind a load balancer that uses several nodes in turn, or
     that sends packets past kube-proxy.
     """
-    several = len(conn.cluster.topology.nodes) > 1 and conn.environment.announced_by is not AnnouncedBy.LEADER
-    in_turn = several and not {to_node_ports.id, to_announcing_nodes.id}.isdisjoint(rules)
-    in_turn = in_turn or to_pods.id in rules
-    return conn.state.sticky and conn.declared and conn.kind is not FrontendKind.ENDPOINT and not in_turn
+    if not conn.state.sticky or not conn.declared or conn.kind is FrontendKind.ENDPOINT or to_pods.id in rules:
+        return False
+    balanced = not {to_node_ports.id, to_announcing_nodes.id}.isdisjoint(rules)
+    return not balanced or len(conn.cluster.topology.nodes) == 1 or conn.environment.has_leader
 
 
 POOLS = {rule.id for mode in chains.MODES.values() for rule in mode.pool}

@@ -27,7 +27,7 @@ from probes.oracle.stages.load_balancer_targets import (
     unchanged_to,
 )
 from topologies.frontends import FrontendKind
-from topologies.schema.enums import ArrivesAt, EmptyPool, LoadBalancerKind, OtherPorts
+from topologies.schema.enums import EmptyPool, LoadBalancerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,13 +96,13 @@ def own_answer(conn: Connection) -> Answer | None:
 @rule("L5", f"{DOCS}.listens")
 def own_refusal(conn: Connection) -> Answer | None:
     """At a port of its address where it does not listen, the load balancer refuses connections (TCP RST)."""
-    return Disposition.CLOSED if _at_other_port(conn, OtherPorts.REFUSE) else None
+    return Disposition.CLOSED if _is_at_other_port(conn) and conn.environment.refuses_other_ports else None
 
 
 @rule("L22", f"{DOCS}.other_ports")
 def own_drop(conn: Connection) -> Answer | None:
     """At a port of its address without a listener, the load balancer may drop packets."""
-    return Disposition.DROPPED if _at_other_port(conn, OtherPorts.DROP) else None
+    return Disposition.DROPPED if _is_at_other_port(conn) and not conn.environment.passes_other_ports else None
 
 
 @rule("L6", "kernel: TTL exceeded in transit")
@@ -128,7 +128,7 @@ def empty_pool(conn: Connection) -> Answer | None:
 
     An address that nodes announce may be withdrawn instead, so that no host owns it.
     """
-    to_pods = conn.environment.arrives_at is ArrivesAt.POD and not is_unchanged(conn)
+    to_pods = not is_unchanged(conn) and conn.environment.arrives_at_pods
     return None if (list_pods(conn) if to_pods else list_nodes(conn, conn.state)) else _end_without_target(conn)
 
 
@@ -146,7 +146,7 @@ def to_announcing_nodes(conn: Connection) -> Answer | None:
 @rule("L24", f"{DOCS}.arrives_at")
 def to_pods(conn: Connection) -> Answer | None:
     """A load balancer with pods as targets sends packets to the ready endpoints in turn, past kube-proxy."""
-    if conn.environment.arrives_at is not ArrivesAt.POD:
+    if not conn.environment.arrives_at_pods:
         return None
     return tuple(connect_pod(conn, endpoint) for endpoint in list_pods(conn))
 
@@ -217,9 +217,9 @@ def _listener(conn: Connection) -> Listener | None:
     return None
 
 
-def _at_other_port(conn: Connection, what: OtherPorts) -> bool:
-    """Return whether the target is a port without a listener, and what happens there."""
-    return conn.kind is FrontendKind.LOAD_BALANCER and not conn.declared and conn.environment.other_ports is what
+def _is_at_other_port(conn: Connection) -> bool:
+    """Return whether the target is a port of a load balancer IP without a listener."""
+    return conn.kind is FrontendKind.LOAD_BALANCER and not conn.declared
 
 
 def _end_without_target(conn: Connection) -> Disposition:

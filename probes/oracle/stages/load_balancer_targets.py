@@ -12,7 +12,7 @@ from probes.oracle.connection import Connection, Disposition, Origin, Packet
 from probes.oracle.node_addresses import are_bare_packets_lost, is_from_pod_network
 from probes.oracle.rule import Rule, decide, rule
 from topologies.frontends import FrontendKind
-from topologies.schema.enums import AnnouncedBy, ArrivesAt, EmptyPool, OtherPorts, TrafficPolicy
+from topologies.schema.enums import TrafficPolicy
 
 if TYPE_CHECKING:
     from topologies.cluster_state.snapshot import Endpoint, ServiceState
@@ -30,8 +30,8 @@ def own_address(conn: Connection) -> IPAddress:
 def is_unchanged(conn: Connection) -> bool:
     """Return whether a node receives the packet with the destination that the client uses."""
     if conn.kind is FrontendKind.LOAD_BALANCER:
-        served = conn.declared and conn.environment.arrives_at is ArrivesAt.ADDRESS
-        return served or (not conn.declared and conn.environment.other_ports is OtherPorts.NODES)
+        served = conn.declared and conn.environment.arrives_unchanged
+        return served or (not conn.declared and conn.environment.passes_other_ports)
     return conn.kind in {FrontendKind.EXTERNAL_IP, FrontendKind.CLUSTER_IP}
 
 
@@ -51,9 +51,9 @@ def list_nodes(conn: Connection, state: ServiceState) -> tuple[str, ...]:
     """
     nodes = tuple(node.name for node in conn.cluster.balancer_nodes.nodes if not _excluded(conn, node.address))
     usable = _usable_nodes(conn, state, nodes)
-    if not usable and conn.environment.empty_pool is EmptyPool.ALL:
+    if not usable and conn.environment.falls_back_to_all:
         usable = nodes
-    if conn.environment.announced_by is not AnnouncedBy.LEADER or not usable:
+    if len(usable) <= 1 or not conn.environment.has_leader:
         return usable
     return (next((name for name in usable if name == conn.environment.leader), usable[0]),)
 
@@ -62,7 +62,7 @@ def _usable_nodes(conn: Connection, state: ServiceState, nodes: tuple[str, ...])
     ready = _ready_nodes(state)
     if conn.kind is FrontendKind.CLUSTER_IP and not ready:
         return nodes  # they announce the whole range
-    if not ready and conn.environment.empty_pool is EmptyPool.WITHDRAW:
+    if not ready and conn.environment.withdraws:
         return ()
     if state.external_traffic_policy is not TrafficPolicy.LOCAL or not conn.environment.avoids_empty_nodes:
         return nodes
@@ -150,7 +150,7 @@ def pod_address_between_nodes(conn: Connection) -> Sent | None:
 def announced_by_client_node(conn: Connection) -> Sent | None:
     """A packet that leaves the node that announces its destination returns to that node or is unreachable."""
     returned = conn.kind is FrontendKind.LOAD_BALANCER and _preserves_inside_client(conn) and _is_at_client_node(conn)
-    return Disposition.ASTRAY if returned and conn.environment.other_ports is OtherPorts.NODES else None
+    return Disposition.ASTRAY if returned and conn.environment.passes_other_ports else None
 
 
 @rule(

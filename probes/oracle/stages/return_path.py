@@ -11,7 +11,7 @@ from probes.oracle.rule import Rule, rule
 from probes.oracle.stages import node_firewall
 from probes.oracle.stages.traffic_policies import is_bound
 from topologies.frontends import At, FrontendKind
-from topologies.schema.enums import OtherPorts, ProxyMode
+from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection
@@ -98,10 +98,11 @@ def foreign_address_leaves(conn: Connection) -> Outcome | None:
     This applies to packets that the load balancer forwards to the node. A network whose own load balancer sends
     packets to nodes unchanged admits its addresses.
     """
-    announced = conn.returned and conn.kind in {FrontendKind.LOAD_BALANCER, FrontendKind.CLUSTER_IP}
-    foreign = announced and conn.environment.other_ports is OtherPorts.NODES
-    handed_on = foreign or (conn.returned and conn.kind is FrontendKind.EXTERNAL_IP)
-    return Outcome.TIMEOUT if handed_on and conn.environment.anti_spoof else None
+    if not conn.returned or conn.kind in {FrontendKind.NODE_PORT, FrontendKind.ENDPOINT}:
+        return None
+    checked = conn.environment.anti_spoof
+    foreign = checked and (conn.kind is FrontendKind.EXTERNAL_IP or conn.environment.passes_other_ports)
+    return Outcome.TIMEOUT if foreign else None
 
 
 @rule("R11.5", "netfilter conntrack")
