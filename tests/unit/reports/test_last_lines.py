@@ -80,7 +80,7 @@ def test_junit_keeps_every_failure_and_both_formats_begin_with_the_verdict(tmp_p
     }
     overview = ET.parse(tmp_path / "allure" / "environment.xml").getroot()  # noqa: S314 - likewise
 
-    assert (name, second) == ("verdict", "cause")
+    assert (name, second) == ("verdict", "explanation")
     assert verdict.startswith("FAIL: ")
     assert failed == {record.cell.id for record in load(tmp_path / "last").records if record.verdict == "fail"}
     assert (overview[0].findtext("key"), overview[0].findtext("value")) == ("verdict", verdict)
