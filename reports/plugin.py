@@ -273,7 +273,7 @@ def _finished(config: pytest.Config) -> datetime:
     return config.stash[STARTED] + timedelta(seconds=time.monotonic() - config.stash[BEGAN])
 
 
-def _explain(run: Run) -> Run:
+def explain(run: Run) -> Run:
     """Return the run with what explains its failed cells. If the search fails, the run gets a note instead."""
     try:
         return run.model_copy(update={"explanations": explain_run(run)})
@@ -289,7 +289,7 @@ def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
     answered = bool(records) or (folder / ANSWERS).exists()
     closing = {"finished": _finished(config), "complete": answered}
     known = config.stash[JUDGE].answers if JUDGE in config.stash else None
-    run = _explain(journal.assemble(folder, records.values(), header=_header(config, known), **closing))
+    run = explain(journal.assemble(folder, records.values(), header=_header(config, known), **closing))
     try:
         html.write(run, folder / REPORT)
         run = run.model_copy(update={"timings": run.timings.model_copy(update={"report": time.monotonic() - began})})

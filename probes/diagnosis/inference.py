@@ -121,6 +121,8 @@ def _judge_value(search: Search, path: str, value: object) -> _Outcome | None:
     changes = (FactChange(path, value),)
     try:
         one = Hypothesis(changes, search.judge, search.reads)
+        if not one.is_possible:
+            return None
         cells = list(_affected(search, one))
         failed = frozenset(cell.id for cell in cells if one.result(cell) is Result.FAIL)
         return _Outcome(failed, frozenset((cell.id, prediction_key(one.judge.expectation(cell))) for cell in cells))

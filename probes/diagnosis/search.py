@@ -72,7 +72,7 @@ class Diagnosis:
 
     @property
     def fitting(self) -> tuple[Explanation, ...]:
-        """The explanations under which every cell is as expected, failed and passed ones."""
+        """The explanations under which no cell fails."""
         return tuple(one for one in self.explanations if one.fits)
 
     @property
@@ -212,7 +212,8 @@ class Search:
         """Return a cell that fails under a hypothesis; None if none does. An impossible one fails at the first cell."""
         try:
             cells = (*self.representatives, *self.red, *self._affected_green(one))
-            return next((cell for cell in cells if one.result(cell) is Result.FAIL), None)
+            against = next((cell for cell in cells if one.result(cell) is Result.FAIL), None)
+            return against if against or one.is_possible else self.representatives[0]
         except IMPOSSIBLE:
             return self.representatives[0]
 
@@ -262,7 +263,8 @@ class Search:
                 yield cell
 
     def _explain(self, members: Sequence[Hypothesis]) -> Explanation:
-        first, *_ = ranked = sorted(members, key=lambda one: one.size)
+        smallest = min(one.size for one in members)
+        first, *_ = ranked = [one for one in members if one.size == smallest]
         explained = tuple(cell.id for cell in self.red if first.result(cell) is Result.PASS)
         contradicted = tuple(cell.id for cell in self._affected_green(first) if first.result(cell) is Result.FAIL)
         changed = sum(self.verdicts[cell.id] is Result.PASS for cell in self._changed(first))

@@ -75,6 +75,7 @@ def test_a_run_without_failures_has_nothing_to_explain(tmp_path: Path, capsys: A
     assert capsys.readouterr().out == "no cell failed: nothing to explain\n"
 
 
+@pytest.mark.slow
 def test_a_run_that_nothing_explains_ends_with_one(tmp_path: Path, capsys: Any) -> None:
     run = store(tmp_path / "run", {})
     path = run / "run.json"
@@ -90,6 +91,7 @@ def test_a_run_that_nothing_explains_ends_with_one(tmp_path: Path, capsys: Any) 
     assert "certain: " not in told
 
 
+@pytest.mark.slow
 def test_infer_names_the_only_value_that_fits(tmp_path: Path, capsys: Any) -> None:
     run = store(tmp_path / "run", {"load_balancer.listens": False})
 
@@ -101,6 +103,30 @@ def test_infer_names_the_only_value_that_fits(tmp_path: Path, capsys: Any) -> No
     assert "cni.masquerade: egress or flannel fits, none does not\n" in told
 
 
+@pytest.mark.slow
+def test_unknown_facts_are_inferred_and_written(tmp_path: Path, capsys: Any) -> None:
+    changes = {"load_balancer.listens": "unknown", "cni.masquerade": "unknown", "kernel.kubelet_rules": "unknown"}
+    run = store(tmp_path / "run", changes, {"cni.masquerade": "none"})
+    mine = tmp_path / "mine.yaml"
+    text = (LIBRARY / f"{NAME}.yaml").read_text().replace("listens: true}", "listens: unknown}")
+    mine.write_text(
+        text.replace("kind: flannel-vxlan}", "kind: flannel-vxlan, masquerade: unknown}  # packets show it")
+    )
+
+    assert main(["infer", str(run), "--write", str(mine)]) == 0
+    told = capsys.readouterr().out
+
+    assert told.splitlines() == [
+        "kernel.kubelet_rules: true is the only one of 2 that fits",
+        "cni.masquerade: none is the only one of 3 that fits",
+        "load_balancer.listens: true is the only one of 2 that fits",
+    ]
+    inferred = load(str(mine))
+    assert (inferred.unknown, inferred.cni.masquerade, inferred.load_balancer.listens) == (frozenset(), "none", True)
+    assert "masquerade: none}  # inferred from run lab-small 2026-11-26T01:33:00Z; packets show it" in mine.read_text()
+
+
+@pytest.mark.slow
 def test_inferred_values_are_written_beside_the_comments(tmp_path: Path, capsys: Any) -> None:
     run = store(tmp_path / "run", {"load_balancer.listens": False})
     mine = tmp_path / "mine.yaml"
@@ -145,6 +171,7 @@ def test_a_budget_that_is_none_is_refused(text: str, capsys: Any) -> None:
     assert "--budget" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_one_clear_error(tmp_path: Path, capsys: Any) -> None:
     run = store(tmp_path / "run", {"load_balancer.listens": False})
 

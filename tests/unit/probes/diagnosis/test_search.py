@@ -17,6 +17,8 @@ from topologies.frontends import FrontendKind
 LISTENS = {"load_balancer.listens": False}
 NO_DETECTOR = {"proxy.detect_local": "none"}
 NO_EGRESS = {"cni.masquerade": "none"}
+LOOSE = {"kernel.rp_filter": 0, "cni.anti_spoof": False}
+NEWER = {"kubernetes": "1.27.2"}
 NFT = {"proxy.mode": "nftables", "proxy.version": "1.33.4"}
 
 SINGLES = (
@@ -45,6 +47,9 @@ SINGLES = (
         real={"cni.anti_spoof": True},
     ),
     Injected("no rules on n2, tunnel", "lab-tunnel", faults=(NoRules("n2"),)),
+    Injected("strict rp_filter on n3", "lab-tunnel", both=LOOSE, real={"nodes.n3.kernel.rp_filter": 1}),
+    Injected("a node left at 1.23", "lab-flannel", both=NEWER, real={"nodes.n1.proxy.version": "1.23.7"}),
+    Injected("no CNI masquerade on n1", "lab-flannel", real={"nodes.n1.cni.masquerade": "none"}),
     Injected("masquerade-all", "lab-eni", real={"proxy.masquerade_all": True}),
     Injected("masquerade of an ENI network", "lab-eni", real={"cni.masquerade": "egress"}),
     Injected("iptables declared as IPVS", "lab-ipvs-flannel", wrong={"proxy.mode": "iptables"}),
