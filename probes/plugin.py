@@ -39,6 +39,7 @@ from probes.shared_answers import (
 )
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.plugin import TOPOLOGY, runs_suites
+from topologies.schema import limits
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -70,6 +71,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         metavar="N",
         help="attempts a cell (default: enough to see every backend)",
+    )
+    group.addoption(
+        "--every-node", action="store_true", help="ask NodePorts at every node (default: at one node of each class)"
     )
     group.addoption(
         "--connect-timeout",
@@ -109,7 +113,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if (rule := config.getoption("--mutate")) and rule not in known:
         message = f"--mutate: got {rule!r}, want one of {', '.join(known)}"
         raise pytest.UsageError(message)
-    config.stash[PLAN] = plan(config.stash[TOPOLOGY], config.getoption("--samples"))
+    every_node = config.getoption("--every-node")
+    config.stash[PLAN] = plan(config.stash[TOPOLOGY], config.getoption("--samples"), every_node=every_node)
+    if len(config.stash[PLAN].cells) > limits.CELLS:
+        message = f"--every-node: got {len(config.stash[PLAN].cells)} cells, want at most {limits.CELLS}"
+        raise pytest.UsageError(message)
     if wrong := complaints(config.stash[TOPOLOGY], config.stash[PLAN].cells):
         raise pytest.UsageError("\n".join(f"{config.getoption('--topology')}: {line}" for line in wrong))
     given = getattr(config, "workerinput", {}).get("hairpin_run")

@@ -19,9 +19,10 @@ from filelock import FileLock
 
 from probes import session as sessions
 from probes.lifecycle.shutdown import Shutdown
-from probes.oracle.predict import expect
+from probes.oracle.predict import model_cluster, predict
 from topologies.cluster.api import one_line
 from topologies.cluster.client import ClusterError
+from topologies.cluster_state.snapshot import declared
 from topologies.plugin import TOPOLOGY, access
 
 if TYPE_CHECKING:
@@ -148,7 +149,9 @@ def _read_shared(config: pytest.Config) -> sessions.Answers:
 def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     topology = config.stash[TOPOLOGY]
     if config.getoption("--simulate"):
-        return sessions.simulate(topology, cells, lambda cell, snapshot: expect(topology, snapshot, cell))
+        snapshot = declared(topology)
+        model = model_cluster(topology, snapshot)
+        return sessions.simulate(topology, cells, lambda cell, _: predict(model, cell), snapshot)
     options = _options(config)
     shutdown = begin_shutdown(config)
     config.hook.pytest_hairpin_begins(config=config)

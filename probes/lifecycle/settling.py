@@ -31,7 +31,8 @@ def take_turn(cluster: Cluster, lease: Lease, settle_s: float, progress: Callabl
     wait_for_earlier(cluster, progress)
     late = wait((("the end of earlier runs", cluster.others.alone, 0.0),), settle_s, progress)
     if reason := cluster.others.taken():
-        message = f"{reason}: they may answer in place of this run's. Remove it first: hairpin clean"
+        command = f"hairpin clean{f' --namespace {cluster.namespace}' if cluster.given else ''}"
+        message = f"{reason}: they may answer in place of this run's. Remove it first: {command}"
         raise ClusterError(message)
     return (*notes, *late)
 

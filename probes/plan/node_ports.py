@@ -1,18 +1,19 @@
 """The NodePort addresses of one Service that a client probes, and those it leaves out.
 
-The rules distinguish three classes of nodes: the client's own, others with an endpoint, others without. Each client
-probes the first node of each class. Every node that is left out becomes an omission. A plan can have Services x clients
-x nodes of them, so this module builds them from strings that it prepares once.
+Each client probes the first node of each class (node_classes.py), or every node with `--every-node`. Every node that is
+left out becomes an omission; of many nodes of one class, LISTED have one each and the others one together. A plan can
+have Services x clients x nodes of them, so this module builds them from strings that it prepares once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 from probes.plan.cell import Omission, format_id
+from probes.plan.node_classes import NodeClass, NodeClasses
 from topologies.frontends import At, Frontend, FrontendKind
+from topologies.schema import limits
 from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
@@ -21,12 +22,9 @@ if TYPE_CHECKING:
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Backend, Node, Service, Topology, Vantage
 
+NOT_LINUX = "the rules are those of kube-proxy on Linux"
 Offer = tuple[Frontend, str]  # a frontend, and why it is left out; an empty string if it is planned
-OWN, WITH_ENDPOINT, WITHOUT_ENDPOINT = (
-    "the client's own node",
-    "another node with an endpoint",
-    "another node without an endpoint",
-)
+LISTED = limits.LISTED - 1  # nodes of a class that are left out and have an omission each
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +62,33 @@ class NodePorts:
     """The NodePort addresses of a topology's nodes, collected once a plan."""
 
     topology: Topology
-    nodes: tuple[NodeAddresses, ...]
     by_name: dict[str, NodeAddresses]
+    classes: NodeClasses
+    not_linux: tuple[tuple[NodeAddresses, str], ...]
+    most: int | None
+    """The number of nodes of a class that an omission names each. None: every node is asked."""
 
     @classmethod
-    def of(cls, topology: Topology) -> Self:
+    def of(cls, topology: Topology, *, every_node: bool = False) -> Self:
         """Return the addresses of this topology's nodes."""
-        nodes = tuple(map(NodeAddresses.of, topology.nodes))
-        return cls(topology, nodes, {node.name: node for node in nodes})
+        nodes = {node.name: NodeAddresses.of(node) for node in topology.nodes}
+        others = tuple((nodes[node.name], str(node.os)) for node in topology.nodes if not node.is_linux)
+        return cls(topology, nodes, NodeClasses.of(topology), others, None if every_node else 1 + LISTED)
 
     def split(self, front: Front, vantage: Vantage) -> tuple[list[Offer], list[Omission]]:
         """Return the addresses of the first node of each class, and the omissions of all other nodes."""
-        first: dict[str, str] = {}
         offers: list[Offer] = []
         left: list[Omission] = []
-        for node in self._own_first(vantage):
-            kind = _class_of(node.name, vantage, front.nodes)
-            if kind not in first:
-                first[kind] = node.name
-                offers.extend(self._offers(node, front, vantage))
-                continue
-            reason = f"{node.name} is {kind}, as is {first[kind]}, which is asked"
-            name, service = vantage.name, front.service.name
-            left.extend([Omission(format_id(name, service, label), reason) for label in node.labels])
+        for found in self.classes.of_service(vantage.node, front.nodes, self.most):
+            asked = found.names if self.most is None else found.names[:1]
+            for name in asked:
+                offers.extend(self._offers(self.by_name[name], front, vantage))
+            labels = {name: self.by_name[name].labels for name in found.names[len(asked) :]}
+            left += _omit(found, front, vantage, labels)
+        left += [
+            Omission(format_id(vantage.name, front.service.name, node.labels[0]), f"{node.name} runs {os}: {NOT_LINUX}")
+            for node, os in self.not_linux[:LISTED]
+        ]
         return offers, left
 
     def split_balanced(
@@ -96,24 +98,22 @@ class NodePorts:
 
         `announcing`: the nodes whose own address is a load balancer IP of the Service.
         """
-        first: dict[str, str] = {}
         offers: list[Offer] = []
         left: list[Omission] = []
         names = {node.name for node in announcing}
-        for node in (one for one in self._own_first(vantage) if one.name in names):
-            kind = _class_of(node.name, vantage, front.nodes)
-            ports = [_balanced_at(front, node, declared=declared) for declared in (True, False)]
-            if kind in first:
-                reason = f"{node.name} is {kind}, as is {first[kind]}, which is asked"
-                left += [Omission(format_id(vantage.name, front.service.name, one.label), reason) for one in ports]
-            else:
-                first[kind] = node.name
-                offers += [(one, "") for one in ports]
+        for whole in self.classes.of_service(vantage.node, front.nodes, None):
+            members = tuple(name for name in whole.names if name in names)
+            if not members:
+                continue
+            found = NodeClass(whole.what, members[: self.most], len(members))
+            asked = found.names if self.most is None else found.names[:1]
+            offers += [(_balanced_at(front, name, declared=one), "") for name in asked for one in (True, False)]
+            labels = {
+                name: tuple(_balanced_at(front, name, declared=one).label for one in (True, False))
+                for name in found.names[len(asked) :]
+            }
+            left += _omit(found, front, vantage, labels)
         return offers, left
-
-    def _own_first(self, vantage: Vantage) -> Iterable[NodeAddresses]:
-        own = self.by_name.get(vantage.node or "")
-        return chain([own], (node for node in self.nodes if node is not own)) if own else self.nodes
 
     def _offers(self, node: NodeAddresses, front: Front, vantage: Vantage) -> Iterator[Offer]:
         for at in node.places:
@@ -122,14 +122,20 @@ class NodePorts:
             yield frontend, spare_refusals(self.topology, front, vantage) if spared else ""
 
 
-def _balanced_at(front: Front, node: NodeAddresses, *, declared: bool) -> Frontend:
-    return Frontend(front.service.name, FrontendKind.LOAD_BALANCER, node=node.name, declared=declared)
+def _omit(found: NodeClass, front: Front, vantage: Vantage, labels: dict[str, tuple[str, ...]]) -> Iterator[Omission]:
+    """Yield an omission for each label of a node that is not asked, and one for all nodes beyond LISTED."""
+    client, service, first = vantage.name, front.service.name, found.names[0]
+    for name, each in labels.items():
+        reason = f"{name} is {found.what}, as is {first}, which is asked"
+        yield from (Omission(format_id(client, service, label), reason) for label in each)
+    if labels and (more := found.count - len(found.names)):
+        last = format_id(client, service, list(labels.values())[-1][0])
+        reason = f"{more} more nodes are {found.what}, as is {first}, which is asked"
+        yield Omission(f"{last} and {more} like it", reason)
 
 
-def _class_of(node: str, vantage: Vantage, with_endpoint: frozenset[str]) -> str:
-    if node == vantage.node:
-        return OWN
-    return WITH_ENDPOINT if node in with_endpoint else WITHOUT_ENDPOINT
+def _balanced_at(front: Front, node: str, *, declared: bool) -> Frontend:
+    return Frontend(front.service.name, FrontendKind.LOAD_BALANCER, node=node, declared=declared)
 
 
 def own_addresses(topology: Topology, front: Front, vantage: Vantage) -> Iterator[Offer]:

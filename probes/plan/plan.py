@@ -1,7 +1,7 @@
 """Topology -> every cell, in order, and what was left out and why. A pure function of the declared YAML.
 
-A NodePort is probed at one node of each class that the rules distinguish (node_ports.py), so that a matrix stays small
-on a cluster of any size. Every node left out is an omission that names its class.
+A NodePort is probed at one node of each class (node_classes.py), so that a matrix stays small on a cluster of any size.
+Every node left out is an omission that names its class.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from topologies.frontends import Frontend, FrontendKind
 from topologies.schema.enums import AddressIs, BalancerStatus, ServiceType, VantageKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from probes.plan.node_ports import Offer
     from topologies.schema.topology import Service, Topology, Vantage
@@ -37,13 +37,28 @@ class Plan:
     omissions: tuple[Omission, ...]
 
 
-def plan(topology: Topology, samples: int | None = None) -> Plan:
-    """Return every client x frontend of this topology. `samples` overrides the number of attempts of each cell."""
-    planner = _Planner(topology, samples)
+def plan(topology: Topology, samples: int | None = None, *, every_node: bool = False) -> Plan:
+    """Return every client x frontend of this topology.
+
+    Args:
+        topology: The declared cluster.
+        samples: Overrides the number of attempts of each cell.
+        every_node: Whether NodePorts are asked at every node, not at the first node of each class.
+
+    """
+    planner = _Planner(topology, samples, NodePorts.of(topology, every_node=every_node))
     for front in _fronts(topology):
         for vantage in topology.workload.vantages:
             planner.add_all(front, vantage)
     return Plan(tuple(planner.cells), tuple(planner.omissions))
+
+
+def plan_cells(topology: Topology, ids: Collection[str]) -> list[Cell]:
+    """Return the planned cells with these ids, also those of a run that asked every node."""
+    found = [cell for cell in plan(topology).cells if cell.id in ids]
+    if len(found) == len(ids):
+        return found
+    return [cell for cell in plan(topology, every_node=True).cells if cell.id in ids]
 
 
 def _fronts(topology: Topology) -> Iterator[Front]:
@@ -57,10 +72,10 @@ def _fronts(topology: Topology) -> Iterator[Front]:
 class _Planner:
     """The cells and omissions found so far."""
 
-    def __init__(self, topology: Topology, samples: int | None) -> None:
+    def __init__(self, topology: Topology, samples: int | None, node_ports: NodePorts) -> None:
         self.topology = topology
         self.samples = samples
-        self.node_ports = NodePorts.of(topology)
+        self.node_ports = node_ports
         self.cells: list[Cell] = []
         self.omissions: list[Omission] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from probes.judging.verdict import Result
@@ -23,6 +24,9 @@ def count_verdicts(records: Iterable[Record]) -> dict[Result, int]:
     return found
 
 
+TOKEN = re.compile(r"[\w-]+(?:\.[\w-]+)*")
+
+
 @dataclass(frozen=True, slots=True)
 class OmissionClass:
     """Cells that the plan left out for one reason, whichever nodes it names."""
@@ -39,17 +43,22 @@ def classify_omissions(omissions: Iterable[OmittedCell], declared: Mapping[str, 
 
     The plan of a large cluster leaves out dozens of cells a node: a list of them would be as long as the matrix.
     """
-    names = _node_names(declared)
+    hide = partial(_hide_names, names=_node_names(declared))
     found: dict[str, list[str]] = {}
     for one in omissions:
-        found.setdefault(names.sub("…", one.reason) if names else one.reason, []).append(one.cell)
+        found.setdefault(TOKEN.sub(hide, one.reason), []).append(one.cell)
     classes = [OmissionClass(reason, len(cells), cells[0]) for reason, cells in found.items()]
     return tuple(sorted(classes, key=lambda one: -one.count))
 
 
-def _node_names(declared: Mapping[str, Any]) -> re.Pattern[str] | None:
+def _node_names(declared: Mapping[str, Any]) -> frozenset[str]:
     nodes = declared.get("nodes")
     entries = nodes if isinstance(nodes, list) else []
-    names = {str(one.get("name", "")) for one in entries if isinstance(one, dict)} - {""}
-    longest_first = sorted(names, key=len, reverse=True)
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])") if names else None
+    return frozenset(str(one.get("name", "")) for one in entries if isinstance(one, dict)) - {""}
+
+
+def _hide_names(match: re.Match[str], names: frozenset[str]) -> str:
+    """Return `…` for a node's name, and for one that is a part of a cell's id."""
+    if match[0] in names:
+        return "…"
+    return ".".join("…" if part in names else part for part in match[0].split("."))

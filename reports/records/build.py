@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet
-from probes.plan.plan import plan
+from probes.plan.plan import plan_cells
 from probes.session import Answers
 from reports.records.record import Record
 from topologies.schema.topology import Topology
@@ -38,6 +38,6 @@ def records(judge: Judge, cells: Iterable[Cell]) -> Iterator[Record]:
 def judge_observations(header: Header, snapshot: Snapshot, observations: Mapping[str, Observation]) -> list[Record]:
     """Judge the observations of a run that has ended, by the topology that its header declares."""
     topology = Topology.model_validate(header.topology.declared)
-    cells = [cell for cell in plan(topology).cells if cell.id in observations]
+    cells = plan_cells(topology, observations)
     answers = Answers(snapshot, dict(observations), timings={}, versions=header.versions)
     return list(records(Judge.over(topology, answers, cells), cells))

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from probes.judging.run_judge import Judge
 from probes.observation import Attempt, Observation
 from probes.oracle.environment import Environment
-from probes.plan.plan import plan
+from probes.plan.plan import plan, plan_cells
 from probes.session import Answers
 from reports.records import build
 from reports.records.run import DeclaredTopology, OmittedCell, Run
@@ -56,7 +56,7 @@ class StoredAnswers:
 
         """
         snapshot, seen = _snapshot(run), observations(run)
-        cells = tuple(cell for cell in plan(topology).cells if cell.id in seen)
+        cells = tuple(plan_cells(topology, seen))
         _refuse_another_cluster(run, topology, snapshot, cells)
         moved = {cell.id: why for cell in cells if (why := _moved(cell, seen[cell.id], topology, snapshot))}
         seen |= {cell: Observation(cell, trouble=why) for cell, why in moved.items()}

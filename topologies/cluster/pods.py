@@ -86,7 +86,8 @@ def _delete(cluster: Cluster, name: str, uid: str | None) -> None:
         grace_period_seconds=0, preconditions=library.client.V1Preconditions(uid=uid) if uid else None
     )
     try:
-        cluster.call(f"delete Pod {name}", cluster.core.delete_namespaced_pod, name, cluster.namespace, body=options)
+        delete = cluster.core.delete_namespaced_pod
+        cluster.call(f"delete Pod {name}", delete, name, cluster.namespace, body=options, _preload_content=False)
     except ClusterError as error:
         if error.status != NOT_FOUND:
             raise

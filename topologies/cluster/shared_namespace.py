@@ -137,7 +137,16 @@ def _delete(  # noqa: PLR0913, PLR0917 - one call of the API and what it is abou
         grace_period_seconds=0, preconditions=library.client.V1Preconditions(uid=get_metadata(item).uid)
     )
     try:
-        call(api, f"delete {what}", function, get_name(item), namespace, body=options, timeout=timeout)
+        call(
+            api,
+            f"delete {what}",
+            function,
+            get_name(item),
+            namespace,
+            body=options,
+            _preload_content=False,  # the answer is a Status, which the package reads as the object
+            timeout=timeout,
+        )
     except ClusterError as error:
         if error.status not in {NOT_FOUND, CONFLICT}:  # 409: that UID is gone
             raise

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 
-NAMING = {"name", "metadata_name"}
+NAMING = {"name", "metadata_name", "zone", "arch", "instance_type", "kernel_version"}  # which no rule reads
 FEW = 8  # nodes of one kind that are computed one by one
 
 

@@ -123,6 +123,7 @@ def _standard(full: Raw, external_ips: list[Any]) -> Raw:
     external = [host["name"] for host in _named(full.get("external"), DNS_LABEL, SUBDOMAIN_LENGTH)]
     if not nodes:
         return {"backends": [], "services": [], "vantages": []}
+    nodes = [node for node in nodes if _runs_image(node, full.get("images"))] or nodes
     with_ssh = [node["name"] for node in nodes if node.get("ssh") is not None]
     plan = default_workload.standard([node["name"] for node in nodes], external, with_ssh, external_ips)
     balancer = full.get("load_balancer") or {}
@@ -133,6 +134,13 @@ def _standard(full: Raw, external_ips: list[Any]) -> Raw:
         for port, service in enumerate(balanced, start=FIRST_PORT):
             service["port"] = port  # a node's address has each port once
     return plan
+
+
+def _runs_image(node: Raw, images: object) -> bool:
+    """Whether the node can run the image, as far as both are declared; see `Topology.why_no_pods_on`."""
+    built = images.get("architectures") if isinstance(images, dict) else None
+    foreign = isinstance(built, list) and bool(built) and node.get("arch") is not None and node["arch"] not in built
+    return node.get("os") in {None, "linux"} and not foreign
 
 
 def _named(entries: object, pattern: str, length: int) -> list[Raw]:

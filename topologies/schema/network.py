@@ -153,11 +153,26 @@ class Node(Model):
     """The keys of `kernel` that differ on this node."""
     cni: Annotated[NodeCni | None, DeclaredKeys] = None
     """The keys of `cni` that differ on this node."""
+    zone: SomeText | None = None
+    """Label `topology.kubernetes.io/zone`. This and the keys below make classes of nodes; one node of each is asked."""
+    os: SomeText | None = None
+    """`status.nodeInfo.operatingSystem`. A node that is not `linux` runs no pods of the workload and is not asked."""
+    arch: SomeText | None = None
+    """`status.nodeInfo.architecture`, such as `amd64`."""
+    instance_type: SomeText | None = None
+    """Label `node.kubernetes.io/instance-type`."""
+    kernel_version: SomeText | None = None
+    """`status.nodeInfo.kernelVersion`."""
 
     @property
     def api_name(self) -> str:
         """`metadata.name`: what the API calls this node."""
         return self.metadata_name or self.name
+
+    @property
+    def is_linux(self) -> bool:
+        """Whether it runs Linux, as far as it is declared. The rules are those of kube-proxy on Linux."""
+        return self.os in {None, "linux"}
 
     @property
     def full_name(self) -> str:

@@ -119,6 +119,8 @@ class Images(Model):
     """An image with `/agnhost`, `sh`, `head`, `grep`, `tr` and curl ≥ 7.75. The default exists in the lab only."""
     pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
     """`imagePullPolicy`."""
+    architectures: Annotated[tuple[SomeText, ...], Field(max_length=limits.LISTENERS)] = ()
+    """The architectures that the image exists for, such as `[amd64, arm64]`. Empty means every one."""
 
 
 M = TypeVar("M", bound=Model)
@@ -236,6 +238,13 @@ class Topology(Model):
         """Return a node's name for messages, with the API's name beside an alias."""
         node = self.nodes_by_name.get(name)
         return node.full_name if node else name
+
+    def why_no_pods_on(self, node: Node) -> str:
+        """Return why no pod of the workload can run on a node; an empty string if one can."""
+        if not node.is_linux:
+            return f"it runs {node.os}"
+        built = self.images.architectures
+        return f"the image does not exist for {node.arch}" if built and node.arch and node.arch not in built else ""
 
     def service(self, name: str) -> Service:
         """Return the Service of that name; KeyError if it is not declared."""

@@ -60,6 +60,22 @@ def backends(topology: Topology) -> Iterator[Complaint]:
         if (first := ports.setdefault(backend.app, backend.port)) != backend.port:
             yield Complaint(f"{path}.port", str(backend.port), f"{first}, as other backends of app {backend.app} have")
     yield from _identities(topology)
+    yield from _runnable(topology)
+
+
+def _runnable(topology: Topology) -> Iterator[Complaint]:
+    """Check that the image runs on each node with a pod of the workload."""
+    reasons = {node.name: why for node in topology.nodes if (why := topology.why_no_pods_on(node))}
+    work = topology.workload
+    pods = [(f"workload.backends[{index}].node", one.node) for index, one in enumerate(work.backends)]
+    pods += [
+        (f"workload.vantages[{index}].node", one.node)
+        for index, one in enumerate(work.vantages)
+        if one.kind in POD_KINDS and one.node
+    ]
+    for path, node in pods:
+        if node in reasons:
+            yield Complaint(path, f"{node}: {reasons[node]}", "a node that can run the image")
 
 
 def _identities(topology: Topology) -> Iterator[Complaint]:
@@ -169,7 +185,7 @@ def _reference(path: str, vantage: Vantage, field: str, options: dict[str, None]
 def size(topology: Topology) -> Iterator[Complaint]:
     """Check that the plan stays within what a run and its reports can hold."""
     work = topology.workload
-    cards = sum(1 + bool(node.secondary_address) + bool(node.public_address) for node in topology.nodes)
+    cards = _count_addresses(topology)
     outside = [one for one in work.services if one.type is not ServiceType.CLUSTER_IP]
     balanced = [one for one in outside if one.type is ServiceType.LOAD_BALANCER]
     frontends = len(work.services) * 2 + len(work.backends) + len(outside) * (cards + 3)
@@ -178,6 +194,18 @@ def size(topology: Topology) -> Iterator[Complaint]:
         parts = f"{len(work.services)} Services x {len(work.vantages)} vantages x {len(topology.nodes)} nodes"
         got = f"{parts}: {cells} cells"
         yield Complaint("workload", got, f"at most {limits.CELLS}; declare fewer Services, vantages or nodes")
+
+
+def _count_addresses(topology: Topology) -> int:
+    """Return how many addresses of nodes a plan lists for one client and Service; the nodes beyond are counted."""
+    seen: Counter[tuple[object, ...]] = Counter()
+    addresses = 0
+    for node in topology.nodes:
+        kind = (node.zone, node.arch, node.instance_type, node.kernel_version, node.proxy, node.kernel, node.cni)
+        seen[kind] += 1
+        if seen[kind] <= limits.LISTED:
+            addresses += 1 + bool(node.secondary_address) + bool(node.public_address)
+    return addresses
 
 
 def deviations(topology: Topology) -> Iterator[Complaint]:

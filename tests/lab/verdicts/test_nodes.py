@@ -42,7 +42,8 @@ NODES = [
 
 def write(place: Path, nodes: list[dict[str, Any]]) -> Path:
     declared = yaml.safe_load((LIBRARY / "lab-flannel.yaml").read_text())
-    place.write_text(yaml.safe_dump({**declared, "name": NAME, "nodes": nodes}))
+    balancer = {**declared["load_balancer"], "status": "hostname"}  # so that clients inside use it too
+    place.write_text(yaml.safe_dump({**declared, "name": NAME, "nodes": nodes, "load_balancer": balancer}))
     return place
 
 

@@ -191,6 +191,8 @@ class Api:
             del self.objects[place]
         for place in [place for place in self.objects if f"/namespaces/{path.rpartition('/')[2]}/" in place]:
             del self.objects[place]
+        if "/services/" in path or "/leases/" in path:  # as real API servers do
+            return Raw(json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Success"}).encode())
         return Raw(json.dumps(found).encode())
 
     def namespaces(self) -> set[str]:
