@@ -65,7 +65,7 @@ class NodeClasses:
         Args:
             own: The client's own node, if it is one of the topology.
             with_endpoint: The nodes with an endpoint of the Service.
-            most: The number of names of a class that are wanted. None: all.
+            most: The number of names of a class to return. None: all.
 
         """
         if own in self.places:
