@@ -22,6 +22,8 @@ class Place(StrEnum):
     """Cluster-wide, because the objects belong to no namespace."""
     DEFAULT = "default"
     """In the namespace `default`."""
+    DISCOVERY = "discovery"
+    """Cluster-wide, only for `hairpin discover`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,65 @@ RIGHTS: tuple[Right, ...] = (
         ("get",),
         Place.CLUSTER,
         "ask the nodes' health ports through the API server. BROAD: it opens every port of every kubelet",
-        "a pod of the run asks instead, nothing is lost",
+        "a pod of the run asks instead; `hairpin discover` does not read kubelet's configuration",
         broad=True,
+    ),
+    Right(
+        "apps",
+        ("daemonsets",),
+        ("list",),
+        Place.DISCOVERY,
+        "recognise the CNI, kube-proxy and ServiceLB",
+        "`hairpin discover` leaves cni.kind and load_balancer.kind to be declared",
+    ),
+    Right(
+        "",
+        ("configmaps",),
+        ("get",),
+        Place.DISCOVERY,
+        "kube-proxy's, kubeadm's and the CNI's configuration. BROAD: every ConfigMap; a Role in kube-system is enough",
+        "`hairpin discover` does not read that configuration; a hostNetwork pod reads kube-proxy's /configz instead",
+        broad=True,
+    ),
+    Right(
+        "",
+        ("pods", "services"),
+        ("list",),
+        Place.DISCOVERY,
+        "kube-apiserver's flags, and the addresses that balancers gave to Services",
+        "`hairpin discover` leaves service_cidr and load_balancer.addresses to other sources",
+    ),
+    Right(
+        "crd.projectcalico.org",
+        ("ippools",),
+        ("list",),
+        Place.DISCOVERY,
+        "Calico's tunnel and masquerade",
+        "`hairpin discover` leaves Calico's tunnel and masquerade unknown",
+    ),
+    Right(
+        "metallb.io",
+        ("ipaddresspools", "l2advertisements", "bgpadvertisements"),
+        ("list",),
+        Place.DISCOVERY,
+        "MetalLB's addresses and kind",
+        "`hairpin discover` leaves MetalLB's addresses and kind unknown",
+    ),
+    Right(
+        "networking.k8s.io",
+        ("servicecidrs",),
+        ("list",),
+        Place.DISCOVERY,
+        "service_cidr, from 1.29 on",
+        "`hairpin discover` takes service_cidr from another source",
+    ),
+    Right(
+        "config.openshift.io",
+        ("networks",),
+        ("list",),
+        Place.DISCOVERY,
+        "OpenShift's network",
+        "`hairpin discover` leaves OpenShift's network unknown",
     ),
 )
 
@@ -145,7 +204,7 @@ def manifests(namespace: str | None, account: str, *, least: bool = False) -> st
     home = namespace or ACCOUNT_NAMESPACE
     owner = Owner(account, home, f"{account}-{namespace}" if namespace else account)
     chosen = [one for one in RIGHTS if not least or not one.optional or one.resources == ("nodes",)]
-    wide = {Place.CLUSTER} if namespace else set(Place) - {Place.DEFAULT}
+    wide = {Place.CLUSTER, Place.DISCOVERY} if namespace else set(Place) - {Place.DEFAULT}
     parts = [f"{head}\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {account}, namespace: {home}}}"]
     parts += _role("ClusterRole", owner, "", [one for one in chosen if one.place in wide], narrow=bool(namespace))
     if namespace:

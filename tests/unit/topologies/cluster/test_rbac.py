@@ -10,6 +10,7 @@ import yaml
 from tests.unit.support.paths import ROOT
 from topologies.cluster.pods import CUSTOM_POLICIES
 from topologies.cluster.rights import RIGHTS, Place, manifests
+from topologies.discovery.api_reads import RESOURCES
 
 DOORS = (
     *(
@@ -42,9 +43,18 @@ def called() -> set[tuple[str, str]]:
 
 def test_the_rights_are_the_calls() -> None:
     custom = {("list", plural) for _, _, plural, _ in CUSTOM_POLICIES}
-    granted = {(verb, resource) for right in RIGHTS for verb in right.verbs for resource in right.resources}
+    runs = [right for right in RIGHTS if right.place is not Place.DISCOVERY]
+    granted = {(verb, resource) for right in runs for verb in right.verbs for resource in right.resources}
 
     assert granted == called() | {UPGRADE} | custom
+
+
+def test_the_rights_of_discover_are_what_it_reads() -> None:
+    granted = {resource for right in RIGHTS for resource in right.resources if right.place is Place.DISCOVERY}
+    optional = {plural for plural, _, _ in RESOURCES}
+
+    assert granted == optional | {"daemonsets", "configmaps", "pods", "services"}
+    assert all(right.optional for right in RIGHTS if right.place is Place.DISCOVERY)
 
 
 def rules(text: str, kind: str, namespace: str | None = None) -> set[tuple[str, str]]:
@@ -60,6 +70,7 @@ def test_with_a_namespace_nothing_broad_is_cluster_wide() -> None:
     wide = rules(text, "ClusterRole")
     assert ("list", "nodes") in wide
     assert {verb for verb, _ in wide} == {"list"}
+    assert "#  resources: [configmaps]" in text
     assert not BROAD & {resource for _, resource in wide}
     assert rules(text, "Role", "default") == {("list", "services")}
     assert ("create", "pods/exec") in rules(text, "Role", "team")
