@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +40,14 @@ def compare(declared: Topology, file: Path) -> Comparison:
     """Compare every value of the discovered file, written or given by its presets, with the declared topology's."""
     found, compared = load(str(file)), Comparison()
     contents, _ = raw(str(file))
+    least = set(re.findall("(?m)^ *([a-z_]+): .*# not readable: the smallest range", file.read_text(encoding="utf-8")))
     for key in TOP:
-        compared.add(key, getattr(declared, key), getattr(found, key), unknown=key in found.unknown)
+        unknown = key in found.unknown or key in least
+        compared.add(key, getattr(declared, key), getattr(found, key), unknown=unknown)
     for key in type(found.cni).model_fields:
-        if key != "kind":
+        if key == "pod_cidr" and key in least:
+            compared.unknown.append(f"cni.{key}")
+        elif key != "kind":
             compared.add(
                 f"cni.{key}", getattr(declared.cni, key), getattr(found.cni, key), unknown=f"cni.{key}" in found.unknown
             )

@@ -506,7 +506,11 @@ def openshift() -> SeededCluster:
         _two("v1.27.6+f67aeb3", cidr=False),
         [daemon_set("ovnkube-node", namespace="openshift-ovn-kubernetes")],
         services=[service("kubernetes", cluster_ip="172.30.0.1")],
-        objects={"/apis/config.openshift.io/v1/networks": [{"spec": {"serviceNetwork": ["172.30.0.0/16"]}}]},
+        objects={
+            "/apis/config.openshift.io/v1/networks": [
+                {"spec": {"serviceNetwork": ["172.30.0.0/16"], "clusterNetwork": [{"cidr": "10.244.0.0/14"}]}}
+            ]
+        },
         outputs=outputs,
         pods=PODS,
     )

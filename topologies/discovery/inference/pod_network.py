@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from topologies.discovery.findings import UNKNOWN, Finding, agreed, omitted, unknown
 from topologies.discovery.inference.kernel import card_of
 from topologies.discovery.inventory import as_addresses
+from topologies.schema.network_presets import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -188,13 +189,15 @@ def find_network(
     if product and product.overlay and "overlay" not in found:
         found["overlay"] = Finding(product.overlay, f"{product.name}'s configuration ({product.evidence})")
     own = _of_nodes(found, views, nodes)
+    kind = _kind(product, found, views)
+    _add_unknown_addresses(kind, found, own, nodes)
     if any(view.shares for view in views.values()):
         found["pod_addresses"] = Finding("node-network", "a pod's address is in the network of its node's card")
     found.update(product.facts if product else {"masquerade": unknown(MEASURED)})
     found["anti_spoof"] = unknown(f"a property of the network between the nodes; {MEASURED}")
     found["forward_policy"] = unknown(f"not readable without privileges; {MEASURED}")
     found["input_policy"] = unknown(f"not readable without privileges; {MEASURED}")
-    return {"kind": _kind(product, found, views), **found}, own
+    return {"kind": kind, **found}, own
 
 
 def _kind(product: CniProduct | None, found: Findings, views: Mapping[str, NodeView]) -> Finding:
@@ -230,8 +233,20 @@ def _of_nodes(found: Findings, views: Mapping[str, NodeView], nodes: Mapping[str
         if found.get(key, omitted("")).value == "per-node":
             for name, address in addresses.items():
                 reason = "local address in the pods' range (/proc/net/fib_trie)"
-                own[name][key] = Finding(str(address), reason) if address else omitted(f"{key}: not seen on this node")
+                own[name][key] = Finding(str(address), reason) if address else unknown("not seen on this node")
     return own
+
+
+def _add_unknown_addresses(
+    kind: Finding, found: Findings, own: dict[str, Findings], nodes: Mapping[str, ListedNode]
+) -> None:
+    """Add each address of a device that the preset has on every node and that nothing shows."""
+    usual = facts_of(kind.value)
+    for key in ("bridge_address", "tunnel_address"):
+        value = found[key].value if key in found else usual.get(key)
+        for name in nodes if value == "per-node" else ():
+            if key not in own.setdefault(name, {}):
+                own[name][key] = unknown("no probe pod and no annotation of the node shows it")
 
 
 def _annotated(found: Findings, nodes: Mapping[str, ListedNode]) -> dict[str, Findings]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from topologies.common.addresses import IPNetwork
-from topologies.discovery.findings import Finding, first_known, omitted
+from topologies.discovery.findings import Finding, first_known, omitted, unknown
 from topologies.discovery.inventory import as_list, as_map, as_networks
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def _of_cni(inventory: Inventory) -> Iterator[Finding | None]:
     cilium = inventory.config_maps.get("kube-system/cilium-config", {})
     if cilium.get("ipam", "") == "cluster-pool":
         yield _first([cilium.get("cluster-pool-ipv4-cidr")], "cluster-pool-ipv4-cidr of kube-system/cilium-config")
+    openshift = [as_map(one).get("cidr") for one in _texts(inventory, "networks", "clusterNetwork")]
+    yield _first(openshift, "networks.config.openshift.io, spec.clusterNetwork")
     for name in ("kube-flannel/kube-flannel-cfg", "kube-system/kube-flannel-cfg"):
         text = inventory.config_maps.get(name, {}).get("net-conf.json", "")
         yield _first([as_map(_json(text)).get("Network")], f"net-conf.json of ConfigMap {name}")
@@ -147,7 +149,7 @@ def find_node_range(node: ListedNode, pod: IPAddress | None, *, derived: bool) -
 
     """
     if not node.pod_cidrs:
-        return None
+        return unknown("the node has no spec.podCIDR") if derived else None
     if pod is not None and pod not in node.pod_cidrs[0]:
         return omitted(f"pod_cidr: spec.podCIDR is {node.pod_cidrs[0]}, but the probe pod has {pod} (own IPAM)")
     if pod is None and not derived:
