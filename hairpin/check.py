@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from hairpin import discover
 from hairpin.verb import CommandError
 from topologies.common.subprocesses import run_attached
+from topologies.discovery.findings import list_names
+from topologies.loading.load import load
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stderr.write(f"the topology is in {file}: complete it, then run pytest --topology={file}\n")
         return code
     code = run_attached(_command(options, file), cwd=ROOT)
-    sys.stdout.write(f"topology: {file}\nreport:   {_report_of(options.out)}\n")
+    sys.stdout.write(f"topology: {file}\nreport:   {_report_of(options.out)}\n{_unknown(file, options.out)}")
     return code
 
 
@@ -69,6 +71,15 @@ def _command(options: argparse.Namespace, file: Path) -> list[str]:
     workers = ["-n", options.workers] if options.workers else []
     own = [f"--topology={file}", f"--out={options.out.absolute()}"]
     return [sys.executable, "-m", "pytest", *own, *passed, *workers, *options.pytest]
+
+
+def _unknown(file: Path, out: Path) -> str:
+    """Return a line on the facts that are unknown, and the command that narrows them; empty if none is."""
+    paths = sorted(load(str(file)).unknown)
+    if not paths:
+        return ""
+    command = f"hairpin infer {out / LATEST} --write {file}"
+    return f"unknown:  {len(paths)} facts: {list_names(paths, 6)}. Which values fit: {command}\n"
 
 
 def _report_of(out: Path) -> Path:

@@ -85,8 +85,10 @@ def probe(
         ClusterError: The API does not answer any more.
 
     """
-    cluster = clusters.Cluster(api, _scratch(chosen, settings), _namespace(settings), settings.run)
-    lease, found = Lease(api, cluster.namespace, settings.run, progress), Probed()
+    given = bool(settings.namespace)
+    place = settings.namespace or f"{PREFIX}{settings.run}"
+    cluster = clusters.Cluster(api, _scratch(chosen, settings), place, settings.run, given=given)
+    lease, found = Lease(api, place, settings.run, progress, shared=given), Probed()
     try:
         progress(f"running {2 * len(chosen)} pods in {cluster.namespace} (image {settings.image})")
         cluster.claim()
@@ -104,10 +106,6 @@ def probe(
         lease.release()
         _remove(cluster, progress)
     return found
-
-
-def _namespace(settings: ProbeSettings) -> str:
-    return settings.namespace or f"{PREFIX}{settings.run}"
 
 
 def _scratch(chosen: Sequence[ChosenNode], settings: ProbeSettings) -> Topology:
@@ -200,4 +198,4 @@ def _remove(cluster: clusters.Cluster, progress: Callable[[str], None]) -> None:
     try:
         cluster.remove()
     except ClusterError as error:
-        progress(f"namespace {cluster.namespace} is left behind, remove it with `hairpin clean`: {error}")
+        progress(f"{cluster.leftover}: {error}")

@@ -158,6 +158,7 @@ def test_check_passes_the_file_and_arguments_on_and_ends_with_the_runs_code(
     assert code == 0
     assert "pod-n1-to-web" in printed
     assert f"topology: {file}\n" in printed
+    assert f"hairpin infer {out / 'last'} --write {file}" in printed
 
 
 def test_check_of_an_incomplete_file_runs_nothing(

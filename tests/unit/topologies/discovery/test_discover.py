@@ -346,6 +346,16 @@ def test_nothing_is_left_in_the_cluster(discoverer: Discoverer) -> None:
     assert [name for name, _ in discoverer.api.deleted] == ["hairpin-a1b2"]
 
 
+def test_a_namespace_that_exists_is_used_and_left(discoverer: Discoverer) -> None:
+    discoverer.api.script["POST /api/v1/namespaces"] = FORBIDDEN
+
+    discovery = discoverer.discover(real_clusters.kind(), namespace="team")
+
+    assert values(discovery)["proxy.mode"] == "iptables"
+    assert "POST /api/v1/namespaces/team/pods" in discoverer.api.calls
+    assert not [path for path in discoverer.api.objects if "/namespaces/team/pods/" in path]
+
+
 def test_hostile_annotations_and_names_stay_in_their_comments(discoverer: Discoverer) -> None:
     cluster = real_clusters.kind()
     cluster.nodes[0]["metadata"]["labels"] = {"topology.kubernetes.io/zone": "a\nload_balancer: {kind: inline}"}
