@@ -69,10 +69,10 @@ def _has_mark(conn: Connection) -> bool:
 
 @rule("W3", FORWARD)
 def forwarded_unmarked(conn: Connection) -> Outcome | None:
-    """In iptables mode, a node that drops forwarded packets forwards only those marked for masquerade.
+    """KUBE-FORWARD accepts packets marked for masquerade. A node that drops forwarded packets drops all others.
 
-    All other packets of pods and of other hosts to an endpoint time out, unless the endpoint is a host-network process
-    of that node.
+    The packets of pods and of other hosts to an endpoint time out. Packets to a host-network process of the node are
+    not forwarded.
     """
     by_iptables = conn.environment.mode is ProxyMode.IPTABLES
     return Outcome.TIMEOUT if by_iptables and not _has_mark(conn) and _is_forwarded(conn) else None
@@ -80,10 +80,10 @@ def forwarded_unmarked(conn: Connection) -> Outcome | None:
 
 @rule("W4", f"KEP-3866: an accept in the table of kube-proxy does not override a drop; {NFTABLES} filter-forward")
 def forwarded(conn: Connection) -> Outcome | None:
-    """In nftables mode, a node that drops forwarded packets drops those marked for masquerade too.
+    """An nft table of kube-proxy cannot accept what the policy of another table drops. Forwarded packets time out.
 
-    The packets of pods and of other hosts to an endpoint time out, unless the endpoint is a host-network process of
-    that node.
+    These are the packets of pods and of other hosts to an endpoint. Packets to a host-network process of the node are
+    not forwarded.
     """
     by_nftables = conn.environment.mode is ProxyMode.NFTABLES
     return Outcome.TIMEOUT if by_nftables and _is_forwarded(conn) else None
@@ -91,9 +91,9 @@ def forwarded(conn: Connection) -> Outcome | None:
 
 @rule("W5", "netfilter: policy of FORWARD; kernel ip_vs_nat_xmit: packets of a virtual server leave by LOCAL_OUT")
 def forwarded_directly(conn: Connection) -> Outcome | None:
-    """In IPVS mode, a node that drops forwarded packets drops a pod's or other host's direct connection to a pod.
+    """Beside virtual servers, a node that drops forwarded packets drops direct connections to its pods.
 
-    Packets to a Service do not traverse FORWARD.
+    Packets of a virtual server do not traverse FORWARD.
     """
     by_ipvs = conn.environment.mode is ProxyMode.IPVS and conn.kind is FrontendKind.ENDPOINT
     return Outcome.TIMEOUT if by_ipvs and _is_forwarded(conn) else None
