@@ -72,7 +72,13 @@ def owned_addresses(conn: Connection) -> frozenset[IPAddress]:
 
 
 def is_in_own_range(conn: Connection, address: IPAddress) -> bool:
-    """Return whether the pod range of the processing node contains an address. An unknown range may."""
+    """Return whether the pod range of the processing node contains an address.
+
+    An unknown range may, unless the address is a host's or the load balancer's.
+    """
+    if conn.cluster.holders.is_host(address) or address == conn.cluster.balancer_address:
+        known = conn.node.pod_cidr
+        return known is not None and address in known
     own, choices = conn.node.pod_cidr, conn.cluster.choices
     if own is not None or choices is None or (path := facts.join(conn.node.name, KEY)) not in choices.candidates:
         return own is not None and address in own

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from topologies.common.addresses import IPAddress
 
 Sent = Disposition | Connection
+LEADER = "load_balancer.leader"
 DOCS = "docs/topology.md load_balancer"
 
 
@@ -55,7 +56,19 @@ def list_nodes(conn: Connection, state: ServiceState) -> tuple[str, ...]:
         usable = nodes
     if len(usable) <= 1 or not conn.environment.has_leader:
         return usable
-    return (next((name for name in usable if name == conn.environment.leader), usable[0]),)
+    return (_elect(conn, usable),)
+
+
+def _elect(conn: Connection, usable: tuple[str, ...]) -> str:
+    """Return the declared leader if it is usable, else the first usable node. An unknown leader is any usable node."""
+
+    def elected(leader: str | None) -> str:
+        return leader if leader in usable and leader else usable[0]
+
+    choices = conn.cluster.choices
+    if choices is None or LEADER not in choices.candidates:
+        return elected(conn.environment.leader)
+    return choices.read(LEADER, elected)
 
 
 def _usable_nodes(conn: Connection, state: ServiceState, nodes: tuple[str, ...]) -> tuple[str, ...]:
