@@ -15,7 +15,7 @@ from topologies.schema.enums import LoadBalancerKind, ServiceType
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from probes.diagnosis.change import Change
+    from probes.diagnosis.change import ClusterChange
     from probes.diagnosis.reads import CellReads
     from topologies.schema.facts import Fact
     from topologies.schema.topology import Topology
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 BY_SERVICE = (None, FrontendKind.CLUSTER_IP, FrontendKind.NODE_PORT, FrontendKind.LOAD_BALANCER)
 
 
-def list_candidates(topology: Topology, reads: Iterable[CellReads]) -> tuple[Change, ...]:
+def list_candidates(topology: Topology, reads: Iterable[CellReads]) -> tuple[ClusterChange, ...]:
     """Return every single change that may explain cells with these reads, the likeliest kinds first."""
-    nodes = sorted({node for one in reads for node in one.nodes if node})
+    nodes = sorted({node for one in reads for node in one.nodes} & topology.nodes_by_name.keys())
     services = sorted({service for one in reads for service in one.services})
     decisions = sorted({decision for one in reads for decision in one.decisions})
     return (
@@ -33,11 +33,11 @@ def list_candidates(topology: Topology, reads: Iterable[CellReads]) -> tuple[Cha
         *_faults(topology, nodes),
         *_facts(topology, nodes),
         *_service_faults(topology, nodes, services),
-        *_rules(decisions),
+        *_rules([(rule, node) for rule, node in decisions if node in {"", *nodes}]),
     )
 
 
-def _facts(topology: Topology, nodes: list[str]) -> Iterator[Change]:
+def _facts(topology: Topology, nodes: list[str]) -> Iterator[ClusterChange]:
     """Yield the facts of these nodes; of an empty name those of the cluster and the balancer."""
     for fact in facts.FACTS:
         for node in nodes:
@@ -45,7 +45,7 @@ def _facts(topology: Topology, nodes: list[str]) -> Iterator[Change]:
                 yield from _values(topology, fact, facts.join(node, fact.path))
 
 
-def _values(topology: Topology, fact: Fact, path: str) -> Iterator[Change]:
+def _values(topology: Topology, fact: Fact, path: str) -> Iterator[ClusterChange]:
     """Yield each other value of a fact that is known; an unknown one may have any value already."""
     node, own = facts.split(path)
     if facts.unknown_at(topology, node, own):
@@ -56,7 +56,7 @@ def _values(topology: Topology, fact: Fact, path: str) -> Iterator[Change]:
             yield FactChange(path, value, now)
 
 
-def _faults(topology: Topology, nodes: list[str]) -> Iterator[Change]:
+def _faults(topology: Topology, nodes: list[str]) -> Iterator[ClusterChange]:
     balanced = topology.load_balancer.kind is not LoadBalancerKind.NONE
     for node in nodes:
         yield NoRules(node)
@@ -68,7 +68,7 @@ def _faults(topology: Topology, nodes: list[str]) -> Iterator[Change]:
             yield LeftOutByBalancer(node)
 
 
-def _service_faults(topology: Topology, nodes: list[str], services: list[str]) -> Iterator[Change]:
+def _service_faults(topology: Topology, nodes: list[str], services: list[str]) -> Iterator[ClusterChange]:
     for service in services:
         exposed = topology.service(service).type is not ServiceType.CLUSTER_IP
         for node in ["", *nodes]:
@@ -79,6 +79,6 @@ def _service_faults(topology: Topology, nodes: list[str], services: list[str]) -
             yield from (NoRules(node, service, kind) for kind in BY_SERVICE)
 
 
-def _rules(decisions: list[tuple[str, str]]) -> Iterator[Change]:
+def _rules(decisions: list[tuple[str, str]]) -> Iterator[ClusterChange]:
     yield from (RuleChanged("", rule) for rule in sorted({rule for rule, _ in decisions}))
     yield from (RuleChanged(node, rule) for rule, node in decisions if node)

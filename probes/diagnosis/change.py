@@ -16,7 +16,7 @@ PLAIN = 1  # the size of a change of one fact, and of one fault
 INTERNAL = 2  # the size of a changed rule: nobody declares or repairs a rule, so it is the last resort
 
 
-class Change(Protocol):
+class ClusterChange(Protocol):
     """One change of the cluster."""
 
     @property
@@ -69,7 +69,7 @@ class FactChange:
         """Return the topology with the other value."""
         return facts.assign(topology, self.path, self.value)
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see Change
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see ClusterChange
         """Return the decision unchanged: the rules themselves read the fact."""
         return decision
 

@@ -100,7 +100,7 @@ class NoRules(Fault):
         """Return whether the node selects an endpoint of the Service, or receives a packet to it."""
         return self.node in reads.nodes and (not self.service or self.service in reads.services)
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see Change
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return that no rule translates the packet; in IPVS mode no address is bound either."""
         if not self.is_here(conn) or (self.service and (conn.state.name != self.service or not conn.declared)):
             return decision
@@ -142,7 +142,7 @@ class MissingEndpoint(Fault):
     def text(self) -> str:
         return f"kube-proxy on {self.node} does not know endpoint {self.backend} (its rules are old)"
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see Change
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return the endpoints without the missing one."""
         if rule not in READINESS or not self.is_here(conn):
             return decision
@@ -179,7 +179,7 @@ class OtherPolicy(Fault):
         """Return whether a packet to the Service meets the node."""
         return self.service in reads.services and (not self.node or self.node in reads.nodes)
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see Change
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return the chain's decision for a Service with the other policy."""
         if conn.state.name != self.service or not self.is_here(conn) or rule not in POOLS | MARKS:
             return decision
@@ -227,7 +227,7 @@ class NoMasquerade(Fault):
         """Return whether the node masquerades a packet of the cell."""
         return any(place == self.node and rule in MASQUERADES | {TO_BALANCER} for rule, place in reads.decisions)
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see Change
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return the source address that the other rules of POSTROUTING give the packet.
 
         The kernel drops a packet that has its endpoint's own address as source, or that leaves from 127.0.0.1.

@@ -17,7 +17,7 @@ from topologies.schema import validation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from probes.diagnosis.change import Change
+    from probes.diagnosis.change import ClusterChange
     from probes.diagnosis.reads import CellReads
     from probes.oracle.connection import ClusterModel, Connection
     from probes.oracle.expectation import Expectation
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from topologies.cluster_state.shortfalls import Shortfalls
     from topologies.cluster_state.snapshot import Snapshot
 
-Changes = tuple["Change", ...]
+Changes = tuple["ClusterChange", ...]
 Key = tuple[object, ...]
 DIGITS = 6  # of a share that two predictions must have in common to be the same
 

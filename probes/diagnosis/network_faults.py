@@ -36,7 +36,7 @@ class CutOff(Fault):
     def text(self) -> str:
         return f"{self.node} is cut off from the other nodes and hosts"
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see Change
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return that packets to and from the node are lost."""
         if isinstance(decision, Outcome):
             here, there = conn.packet.node == self.node, conn.chosen.node == self.node
@@ -65,7 +65,7 @@ class PodNetworkDown(Fault):
     def text(self) -> str:
         return f"the pod network between {self.node} and the other nodes is down (a tunnel or route is missing)"
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see Change
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see ClusterChange
         """Return that connections to a pod over the node's border are lost."""
         if not isinstance(decision, Outcome) or conn.chosen.host_network:
             return decision
@@ -93,7 +93,7 @@ class LeftOutByBalancer(Fault):
         """Return whether the balancer sends packets of the cell to nodes."""
         return any(rule in TO_NODES for rule, _ in reads.decisions)
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see Change
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see ClusterChange
         """Return the next hops without the node."""
         if rule not in TO_NODES or not isinstance(decision, tuple):
             return decision

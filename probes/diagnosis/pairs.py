@@ -14,7 +14,7 @@ from probes.judging.verdict import Result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from probes.diagnosis.change import Change
+    from probes.diagnosis.change import ClusterChange
     from probes.diagnosis.reads import CellReads
     from probes.plan.cell import Cell
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Single:
     """One change, and the examples that it affects, and under which it passes, as bits."""
 
-    change: Change
+    change: ClusterChange
     affected: int = 0
     passed: int = 0
     reads: dict[int, CellReads] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Examples:
     """The cells that filter changes. `judge` returns the result of a cell under one change, or None if none can be."""
 
     singles: Sequence[Single]
-    judge: Callable[[Change, Cell], Judged | None]
+    judge: Callable[[ClusterChange, Cell], Judged | None]
     cells: list[Example] = field(default_factory=list)
     red: int = 0
 

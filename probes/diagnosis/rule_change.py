@@ -40,6 +40,6 @@ class RuleChanged(Fault):
         """Return whether the rule decides about a packet of the cell there."""
         return reads.has_rule(self.rule, self.node)
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see Change
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return the natural alternative of the rule's decision."""
         return NaturalAlternative(self.rule)(rule, decision, conn) if self.is_here(conn) else decision

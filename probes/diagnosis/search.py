@@ -22,7 +22,7 @@ from topologies.common.errors import HairpinError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from probes.diagnosis.change import Change
+    from probes.diagnosis.change import ClusterChange
     from probes.diagnosis.hypothesis import Changes
     from probes.diagnosis.reads import CellReads
     from probes.judging.run_judge import Judge
@@ -141,7 +141,7 @@ class Search:
         return Diagnosis(tuple(cell.id for cell in self.red), tuple(found[:SHOWN]), self.complete, number)
 
     @cached_property
-    def candidates(self) -> tuple[Change, ...]:
+    def candidates(self) -> tuple[ClusterChange, ...]:
         """Every single change that may explain failed cells."""
         return list_candidates(self.judge.topology, [self.reads(cell) for cell in self.red])
 
@@ -153,7 +153,7 @@ class Search:
     def _group(self, cell: Cell) -> object:
         return (self.judge.expectation(cell).rules, cell.frontend.kind, cell.vantage.node, cell.frontend.node)
 
-    def _affects_all(self, change: Change) -> bool:
+    def _affects_all(self, change: ClusterChange) -> bool:
         """Return whether a change may affect every failed cell; the first few decide quickly."""
         return all(change.may_affect(self.reads(cell)) for cell in self.representatives)
 
@@ -170,7 +170,7 @@ class Search:
             examples.add(Example(cell, self.reads(cell), red=True))
         return examples
 
-    def _judge_single(self, change: Change, cell: Cell) -> Judged | None:
+    def _judge_single(self, change: ClusterChange, cell: Cell) -> Judged | None:
         """Return the result of a cell under one change; None if no cluster can have it, or if the time is over."""
         if self.budget.is_over(TRYING):
             self.complete = False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from probes.diagnosis.change import Change
+    from probes.diagnosis.change import ClusterChange
     from probes.diagnosis.hypothesis import Changes
     from probes.diagnosis.inference import Inference
     from probes.diagnosis.search import Diagnosis, Explanation
@@ -130,7 +130,7 @@ def _describe_way(same: Sequence[Changes]) -> str:
     return f"`{first[0].path}` is {_list_values([changes[0] for changes in same])}"
 
 
-def _list_values(changes: Sequence[Change]) -> str:
+def _list_values(changes: Sequence[ClusterChange]) -> str:
     values: list[Any] = [change.value for change in changes]
     if len(values) > ALTERNATIVES and all(isinstance(one, Version) for one in values):
         return f"one of {min(values)} … {max(values)}"

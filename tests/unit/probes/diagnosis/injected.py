@@ -15,7 +15,7 @@ from probes.plan.plan import plan
 from topologies.loading import overrides
 
 if TYPE_CHECKING:
-    from probes.diagnosis.change import Change
+    from probes.diagnosis.change import ClusterChange
     from probes.diagnosis.search import Diagnosis
     from probes.oracle.connection import Connection
     from probes.plan.cell import Cell
@@ -33,7 +33,7 @@ class Injected:
     """Overrides of the declaration. The cluster has the topology's own values, which explain the run."""
     real: dict[str, Any] = field(default_factory=dict)
     """Overrides of the cluster, which explain the run."""
-    faults: tuple[Change, ...] = ()
+    faults: tuple[ClusterChange, ...] = ()
     both: dict[str, Any] = field(default_factory=dict)
     """Overrides of the declaration and the cluster."""
 

@@ -15,13 +15,13 @@ from probes.judging.run_judge import Judge
 from tests.unit.probes.diagnosis.injected import Injected
 
 if TYPE_CHECKING:
-    from probes.diagnosis.change import Change
+    from probes.diagnosis.change import ClusterChange
     from probes.plan.cell import Cell
 
 SAMPLE = 8  # unaffected cells per change that are predicted anew
 
 
-def differs(search: Search, change: Change, cells: list[Cell]) -> list[str]:
+def differs(search: Search, change: ClusterChange, cells: list[Cell]) -> list[str]:
     """The cells whose prediction the change does change."""
     try:
         judge = ChangedJudge.under(search.judge, (change,), None)

@@ -6,13 +6,16 @@ import sys
 
 import pytest
 
+from probes.diagnosis.candidates import list_candidates
 from probes.diagnosis.faults import MissingEndpoint, NoMasquerade, NoRules, OtherPolicy
 from probes.diagnosis.network_faults import CutOff, LeftOutByBalancer, PodNetworkDown
+from probes.diagnosis.reads import CellReads
 from probes.diagnosis.rule_change import RuleChanged
 from probes.diagnosis.search import Diagnosis, diagnose
 from probes.judging.run_judge import Judge
 from tests.unit.probes.diagnosis.injected import Injected, rank
 from topologies.frontends import FrontendKind
+from topologies.loading.load import load
 
 LISTENS = {"load_balancer.listens": False}
 NO_DETECTOR = {"proxy.detect_local": "none"}
@@ -133,3 +136,12 @@ def test_a_search_without_time_is_never_certain() -> None:
 
     assert not diagnosis.complete
     assert not diagnosis.is_certain
+
+
+def test_a_node_that_is_not_declared_has_no_candidates() -> None:
+    reads = CellReads(decisions={("R3.3", "other")}, services={"web"}, nodes={"n1", "other", ""})
+
+    paths = [change.path for change in list_candidates(load("lab-small"), [reads])]
+
+    assert "nodes.n1.kube-proxy" in paths
+    assert not [path for path in paths if "other" in path.split(".")]
