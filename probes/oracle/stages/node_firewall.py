@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from probes.oracle.connection import Connection, Selection
     from topologies.common.addresses import IPAddress
 
-FORWARD = f"netfilter: policy of FORWARD; {PROXIER} KUBE-FORWARD (#52569)"
+FORWARD = (
+    f'netfilter: policy of FORWARD; {PROXIER} KUBE-FORWARD (#52569); docs/observations.md "Policy DROP of FORWARD"'
+)
 INPUT = "netfilter: policy of INPUT"
 OF_THE_NODE = frozenset({Disposition.CLOSED, Disposition.HELD, Disposition.HANGS, Disposition.HOST})
 
