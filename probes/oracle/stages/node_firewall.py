@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORWARD = (
     f'netfilter: policy of FORWARD; {PROXIER} KUBE-FORWARD (#52569); docs/observations.md "Policy DROP of FORWARD"'
 )
-INPUT = "netfilter: policy of INPUT"
+INPUT = 'netfilter: policy of INPUT; docs/observations.md "Policy DROP of INPUT"'
 OF_THE_NODE = frozenset({Disposition.CLOSED, Disposition.HELD, Disposition.HANGS, Disposition.HOST})
 
 
