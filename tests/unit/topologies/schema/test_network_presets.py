@@ -127,10 +127,10 @@ def test_eks_has_no_cluster_cidr_unless_the_file_names_a_mode() -> None:
 def test_policies_and_masquerade_may_differ_by_node() -> None:
     lab = load("lab-policies")
 
-    assert lab.cni_of("n2").forward_policy is Policy.DROP
-    assert lab.cni_of("n3").input_policy is Policy.DROP
+    assert lab.cni_of("n2").input_policy is Policy.DROP
+    assert lab.cni_of("n1").forward_policy is Policy.DROP
     assert lab.cni_of("n4").masquerade is Masquerade.NONE
-    assert lab.cni_of("n1") == lab.cni
+    assert lab.cni_of("n2").masquerade is lab.cni.masquerade
 
 
 def test_the_old_kinds_have_the_facts_that_they_had() -> None:

@@ -102,10 +102,10 @@ def test_policies_come_before_the_rules_of_their_table() -> None:
     topology = load("lab-policies")
     rules = {node.name: worker.iptables(topology, node).splitlines() for node in topology.nodes}
 
-    assert ":FORWARD DROP [0:0]" in rules["n2"]
-    assert not any(line.startswith("-A FORWARD") for line in rules["n2"])
-    assert "-A FORWARD -s 10.244.0.0/16 -j ACCEPT" in rules["n1"]
-    table = rules["n3"][rules["n3"].index("*filter") :]
+    assert ":FORWARD DROP [0:0]" in rules["n1"]
+    assert not any(line.startswith("-A FORWARD") for line in rules["n1"])
+    assert "-A FORWARD -s 10.244.0.0/16 -j ACCEPT" in rules["n4"]
+    table = rules["n2"][rules["n2"].index("*filter") :]
     assert table[1] == ":INPUT DROP [0:0]"
     assert table[-1] == "COMMIT"
     assert "-A INPUT -i lo -j ACCEPT" in table
