@@ -20,7 +20,7 @@ from topologies.cluster.shared_namespace import delete_run, selector
 from topologies.cluster_state.api_fields import ApiList, ApiObject, get_metadata, get_name, get_spec, require
 from topologies.cluster_state.pod_states import PodState, classify
 from topologies.cluster_state.real_cluster import LIST_NODES, RealCluster, read_node
-from topologies.cluster_state.refusals import recognise
+from topologies.cluster_state.refusals import recognise, secret_hint
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import Endpoint, OtherNode, PodStatus, Snapshot
 from topologies.common.threads import map_all
@@ -183,7 +183,8 @@ class Cluster:
         states = self.pods()
         if fatal := [state for state in states if state.fatal]:
             more = f" (and {len(fatal) - 1} more pods)" if len(fatal) > 1 else ""
-            message = f"{fatal[0]}{more}{fatal[0].hint and f'. {fatal[0].hint}'}"
+            hint = secret_hint(fatal[0].hint, self.topology.pods.image_pull_secrets, self.namespace)
+            message = f"{fatal[0]}{more}{hint and f'. {hint}'}"
             raise ClusterError(message)
         waited = [state for state in states if not state.ready and not state.terminal]
         return "; ".join(map(str, waited)) if states else "no pod is listed"

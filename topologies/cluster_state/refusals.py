@@ -123,10 +123,11 @@ KNOWN: tuple[tuple[str, str, str, bool], ...] = (
         False,
     ),
 )
+LOGIN = "The registry requires a login: name a Secret in pods.image_pull_secrets, and its namespace in --namespace"
 IMAGE_HINTS: tuple[tuple[str, str], ...] = (
     (
         r"unauthorized|authentication required|no basic auth|403 Forbidden|denied|401",
-        "The registry requires a login: name a Secret in pods.image_pull_secrets, and its namespace in --namespace",
+        LOGIN,
     ),
     (
         r"no match(?:ing manifest)? for platform|no matching manifest",
@@ -156,3 +157,11 @@ def recognise(message: str) -> Refusal | None:
 def image_hint(message: str) -> str:
     """Return the next step for an image that cannot be pulled; an empty string if the reason is not known."""
     return next((hint for pattern, hint in IMAGE_HINTS if re.search(pattern, message)), "")
+
+
+def secret_hint(hint: str, secrets: tuple[str, ...], namespace: str) -> str:
+    """Return the next step of `image_hint`, with what may be wrong with the Secrets that are declared."""
+    if hint != LOGIN or not secrets:
+        return hint
+    named = f"a Secret {', '.join(secrets)} in {namespace}"
+    return f"The registry refuses the login: is there {named}, for this registry? kubelet ignores one that is missing"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from topologies.cluster_state.refusals import image_hint, recognise
+from topologies.cluster_state.refusals import image_hint, recognise, secret_hint
 
 POD = 'pods "host-n1" is forbidden: '
 DENIED = "denied the request: "
@@ -109,3 +109,11 @@ def test_an_image_that_cannot_be_pulled_has_a_next_step(message: str, hint: str)
 
 def test_an_unknown_reason_has_none() -> None:
     assert image_hint("ErrImagePull something else") == ""
+
+
+def test_a_login_that_fails_with_a_secret_asks_for_the_secret() -> None:
+    login = image_hint("ErrImagePull 401 Unauthorized")
+
+    assert secret_hint(login, (), "team") == login
+    assert "is there a Secret registry-login in team" in secret_hint(login, ("registry-login",), "team")
+    assert secret_hint(image_hint("manifest unknown"), ("x",), "team") == image_hint("manifest unknown")
