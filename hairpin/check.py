@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if code := discover.report_complaints(text, str(file)):
         sys.stderr.write(f"the topology is in {file}: complete it, then run pytest --topology={file}\n")
         return code
+    _keep_kubeconfig()
     code = run_attached(_command(options, file), cwd=ROOT)
     sys.stdout.write(f"topology: {file}\nreport:   {_report_of(options.out)}\n{_unknown(file, options.out)}")
     return code
@@ -59,6 +61,13 @@ def _write(out: Path, text: str) -> Path:
         message = f"--out: {file} cannot be written: {error.strerror or error}. Give another folder"
         raise CommandError(message) from error
     return file
+
+
+def _keep_kubeconfig() -> None:
+    """Make the paths in KUBECONFIG absolute: the run starts in another folder."""
+    if given := os.environ.get("KUBECONFIG"):
+        paths = (str(Path(path).absolute()) for path in given.split(os.pathsep) if path)
+        os.environ["KUBECONFIG"] = os.pathsep.join(paths)
 
 
 def _command(options: argparse.Namespace, file: Path) -> list[str]:

@@ -13,6 +13,7 @@ from topologies.discovery import api_reads, nodes, probe_pods
 from topologies.discovery.findings import Finding, omitted, unknown
 from topologies.discovery.inference import balancer, kernel, pod_network, products, proxy, ranges
 from topologies.discovery.inference.own_addresses import find_second_card
+from topologies.discovery.reachability import find_policies
 from topologies.schema.scalars import Version
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ class _ProbeRounds:
         pods = self.pods if number == 1 else replace(self.pods, run=f"{self.pods.run}-{number}")
         probed = probe_pods.probe(self.api, waiting, pods, self.execute, self.progress)
         probed.service_cidr = probed.service_cidr or before.service_cidr
+        probed.refusals.pods |= before.refusals.pods
+        probed.refusals.nodes |= before.refusals.nodes
         return probed
 
 
@@ -183,7 +186,7 @@ def assemble(inventory: Inventory, choice: Choice, probed: Probed, image: Findin
         name: pod_network.look(listed[name], facts, listed, ranges.parse(pod_cidr)) for name in listed if name in facts
     }
     cni, own = pod_network.find_network(product, views, listed)
-    cni["pod_cidr"] = pod_cidr
+    cni |= {"pod_cidr": pod_cidr, **find_policies(probed.refusals, listed)}
     bridged = cni["bridge"].value if "bridge" in cni else None
     sections = {
         "cni": cni,

@@ -19,9 +19,10 @@ from topologies.cluster.run_namespaces import PREFIX, Lease
 from topologies.common.errors import HairpinError
 from topologies.common.threads import run_all
 from topologies.common.waiting import Deadline, WaitTimeoutError, until
-from topologies.discovery import node_facts
+from topologies.discovery import node_facts, reachability
 from topologies.discovery.findings import Finding
 from topologies.discovery.inventory import Unread, as_networks
+from topologies.discovery.reachability import Refusals
 from topologies.loading.load import validated
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Probed:
     facts: dict[str, NodeFacts] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     service_cidr: Finding | None = None
+    refusals: Refusals = field(default_factory=Refusals)
     unread: list[Unread] = field(default_factory=list)
 
 
@@ -97,6 +99,7 @@ def probe(
         cluster.deploy()
         states = _wait(cluster, settings)
         _read(cluster, chosen, states, execute, found)
+        _connect(cluster, chosen, execute, found)
         found.service_cidr = find_service_range(cluster)
     except ClusterError as error:
         if error.status is None:
@@ -166,6 +169,27 @@ def _read(
         found.facts[one.node.name] = node_facts.parse(one.node.name, output, addresses.get(f"pod-{index}"))
 
     run_all(read, enumerate(chosen, start=1), ABREAST)
+
+
+def _connect(cluster: clusters.Cluster, chosen: Sequence[ChosenNode], execute: ExecInPod, found: Probed) -> None:
+    """Connect from each node's pod to a closed port of the next node's pod and of the next node."""
+
+    def connect(index: int) -> None:
+        own, other = chosen[index].node, chosen[(index + 1) % len(chosen)].node
+        pod = found.facts[other.name].pod_address if other.name in found.facts else None
+        targets = [other.internal_ips[0], *([pod] if pod and other is not own else [])]
+        try:
+            command = ["sh", "-c", reachability.script(targets)]
+            output = execute(cluster.namespace, f"pod-{index + 1}", command, reachability.TIMEOUT_S)
+        except HairpinError:
+            return  # what is not measured stays unknown
+        refused = reachability.parse(output)
+        if str(targets[0]) in refused:
+            found.refusals.nodes.add((own.name, other.name))
+        if pod and str(pod) in refused:
+            found.refusals.pods.add((own.name, other.name))
+
+    run_all(connect, range(len(chosen)), ABREAST)
 
 
 def find_service_range(cluster: clusters.Cluster) -> Finding | None:

@@ -195,8 +195,6 @@ def find_network(
         found["pod_addresses"] = Finding("node-network", "a pod's address is in the network of its node's card")
     found.update(product.facts if product else {"masquerade": unknown(MEASURED)})
     found["anti_spoof"] = unknown(f"a property of the network between the nodes; {MEASURED}")
-    found["forward_policy"] = unknown(f"not readable without privileges; {MEASURED}")
-    found["input_policy"] = unknown(f"not readable without privileges; {MEASURED}")
     return {"kind": kind, **found}, own
 
 

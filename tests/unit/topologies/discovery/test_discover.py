@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -149,6 +150,7 @@ class Discoverer:
         self.cluster: SeededCluster
         self.asked: list[str] = []
         self.hosts: dict[str, str] = {}
+        self.silent: set[str] = set()  # addresses that drop connections to a closed port
 
     def discover(self, cluster: SeededCluster, *, count: int = 4, pods: bool = True, namespace: str = "") -> Discovery:
         self.cluster = cluster
@@ -165,7 +167,13 @@ class Discoverer:
         ready = [{"type": "Ready", "status": "True"}]
         return {"phase": "Running", "podIP": address, "startTime": fake_api.now(), "conditions": ready}
 
-    def _execute(self, _namespace: str, pod: str, _command: Sequence[str], _timeout_s: float) -> bytes:
+    def _execute(self, _namespace: str, pod: str, command: Sequence[str], _timeout_s: float) -> bytes:
+        if pod.startswith("pod-"):
+            targets = re.findall("@target ([0-9.]+)", command[-1])
+            refused = [one for one in targets if one not in self.silent]
+            return "".join(
+                f"@target {one}\n* connect to {one} port 9 failed: Connection refused\n" for one in refused
+            ).encode()
         self.asked.append(self.hosts[pod])
         if self.hosts[pod] not in self.cluster.outputs:
             message = "exec into the pod was cut"
@@ -300,6 +308,28 @@ def test_the_file_of_the_api_alone_loads(discoverer: Discoverer, name: str) -> N
         assert "  kind: unknown  # Huawei CCE (labels of node n1) has no preset, and no probe pod shows routes" in text
     else:
         assert plan(parse(text, name)).cells
+
+
+def test_refused_connections_show_that_nodes_forward_and_accept(discoverer: Discoverer) -> None:
+    found = values(discoverer.discover(real_clusters.kind()))
+
+    assert (found["cni.forward_policy"], found["cni.input_policy"]) == ("accept", "accept")
+
+
+@pytest.mark.parametrize(
+    ("silent", "policies"),
+    [
+        ({"10.244.1.9", "10.244.2.9"}, ("unknown", "accept")),
+        ({"10.244.2.9"}, ("accept", "accept")),  # the other direction passed both nodes
+        ({"192.168.1.12"}, ("accept", "unknown")),
+    ],
+)
+def test_silence_leaves_a_policy_unknown(discoverer: Discoverer, silent: set[str], policies: tuple[str, str]) -> None:
+    discoverer.silent = silent
+
+    found = values(discoverer.discover(real_clusters.kind()))
+
+    assert (found["cni.forward_policy"], found["cni.input_policy"]) == policies
 
 
 def test_nodes_that_may_not_be_listed_end_it_with_the_right_that_is_missing(discoverer: Discoverer) -> None:
