@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -165,6 +165,12 @@ class Connection:
     """The source address that the endpoint sees."""
     returned: bool = False
     """Whether the load balancer forwarded the packet."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What distinguishes this connection from others of the same cluster."""
+        values = (getattr(self, one.name) for one in fields(self) if one.name not in {"cluster", "state"})
+        return (self.state.name, *values)
 
     @property
     def place(self) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from probes.oracle.unknown_facts import FactChoices, Left
 
 T = TypeVar("T")
-MOST = 4096  # choices that are predicted for one cell
+MOST = 1024  # choices that are predicted for one cell
 DIGITS = 9  # of a share, when two results are compared
 NAMED = 6  # facts that a sentence names
 
@@ -35,6 +35,7 @@ def fork(choices: FactChoices, run: Callable[[], T]) -> list[tuple[Left, T]]:
 
     """
     found: list[tuple[Left, T]] = []
+    choices.known.clear()
     pending: list[Left] = [{}]
     impossible: UnsupportedMode | None = None
     while pending:

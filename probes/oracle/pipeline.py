@@ -6,6 +6,7 @@ Every function returns the paths from its step on. A path has the decisions of t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
@@ -75,6 +76,12 @@ def _ends(ends: Iterable[Path]) -> Paths:
 
 def _process(conn: Connection) -> Paths:
     """Return the paths from the processing node on: endpoint selection, mark, then each endpoint."""
+    if (choices := conn.cluster.choices) is None:
+        return _select(conn)
+    return choices.remember(conn.identity, partial(_select, conn))
+
+
+def _select(conn: Connection) -> Paths:
     chains = conn.chains
     selection = decide(chains.pool, conn)
     if isinstance(selection.value, Disposition):

@@ -14,7 +14,7 @@ from probes.oracle.environment import READS, Environment
 from topologies.schema import facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from probes.oracle.upstream import VersionRange
     from topologies.schema.facts import Candidates
@@ -35,10 +35,14 @@ class FactChoices:
     """The values that are left of each fact that was read."""
     others: list[Left] = field(default_factory=list)
     """The choices that the reads did not follow."""
+    touched: set[str] = field(default_factory=set)
+    """The facts that were read since the last `remember` began."""
+    known: dict[object, dict[tuple[str, ...], dict[object, Any]]] = field(default_factory=dict)
+    """Results of parts of one cell's predictions: by part, by the facts that it read, by the values left of them."""
 
     def start(self, left: Left) -> None:
         """Begin a prediction with these choices."""
-        self.left, self.others = dict(left), []
+        self.left, self.others, self.touched = dict(left), [], set()
 
     def read(self, path: str, derive: Callable[[Any], T]) -> T:
         """Return what a fact gives, and keep only the values that give it."""
@@ -47,6 +51,7 @@ class FactChoices:
     def choose(self, path: str, candidates: Candidates, derive: Callable[[Any], T]) -> T:
         """Do the same for a path whose candidates depend on the place that reads it."""
         left = self.left.get(path, candidates)
+        self.touched.add(path)
         if len(left) == 1:
             return derive(left[0])
         groups: dict[T, list[object]] = {}
@@ -58,9 +63,34 @@ class FactChoices:
             self.left[path] = tuple(first)
         return value
 
+    def remember(self, key: object, run: Callable[[], T]) -> T:
+        """Return the result of a part of the prediction, from an earlier choice if its facts have the same values.
+
+        The result must depend on the key and on the facts that `run` reads, and on nothing else.
+        """
+        known = self.known.setdefault(key, {})
+        for paths, results in known.items():
+            held = self._values(paths)
+            if held in results:
+                self.touched.update(paths)
+                return results[held]  # type: ignore[no-any-return] # what `run` of the same key returned
+        before, self.touched = self.touched, set()
+        result = run()
+        paths = tuple(sorted(self.touched))
+        known.setdefault(paths, {})[self._values(paths)] = result
+        self.touched |= before
+        return result
+
+    def _values(self, paths: Iterable[str]) -> tuple[Candidates | None, ...]:
+        """Return the values that are left of these facts; None if a fact may have any of its values."""
+        return tuple(map(self.left.get, paths))
+
     def may(self, path: str, accept: Callable[[Any], bool]) -> bool:
         """Return whether a value that is left is accepted. Nothing is narrowed."""
-        return any(map(accept, self.left.get(path, self.candidates[path])))
+        found = any(map(accept, self.left.get(path, self.candidates[path])))
+        if not found:
+            self.touched.add(path)
+        return found
 
 
 class UncertainEnvironment(Environment):

@@ -8,11 +8,12 @@ import pytest
 
 from probes.oracle import forking, upstream
 from probes.oracle.address_names import AddressNames
-from probes.oracle.forking import deciding_facts, identify_result
+from probes.oracle.forking import deciding_facts, fork, identify_result
 from probes.oracle.modes.chains import UnsupportedMode
 from probes.oracle.predict import model_cluster, predict, trace_paths
+from probes.oracle.unknown_facts import FactChoices
 from probes.plan.plan import plan
-from tests.unit.support.library import LIBRARY
+from tests.unit.support.library import QUICK
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load
 from topologies.loading.overrides import declared as load_with
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from probes.plan.cell import Cell
     from topologies.schema.topology import Topology
 
+OTHERS = ("lab-tunnel", "lab-eni", "lab-balancer", "lab-ipvs-balancer", "lab-full-nat", "lab-no-cluster-cidr")
+VARIED = [*sorted(QUICK), *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
 LISTED = tuple(fact for fact in facts.FACTS if fact.path not in facts.ONLY_AT_NODES)
-FEW = 12  # cells of a topology, evenly spread, for tests of every fact
+FEW = 8  # cells of a topology, evenly spread, for tests of every fact
 
 
 def predictions(topology: Topology, step: int = 1, cells: Sequence[Cell] = ()) -> dict[str, Expectation]:
@@ -48,7 +51,7 @@ def assigned(topology: Topology, path: str) -> list[Topology]:
     return [facts.assign(topology, path, value) for value in facts.candidates(topology, path)]
 
 
-@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("name", VARIED)
 @pytest.mark.parametrize("fact", LISTED, ids=lambda one: one.path)
 def test_an_unknown_fact_allows_the_results_of_its_candidates_and_no_others(name: str, fact: facts.Fact) -> None:
     plain = load(name)
@@ -193,3 +196,23 @@ def test_a_node_without_a_pod_range_has_an_address_that_is_not_known() -> None:
         unlisted = f"an address of n1 that is no other known address ({device})"
         assert (unlisted in sources) is bool(device), sources
     assert not any("n1-cni0" in cell for cell in found)
+
+
+def test_a_remembered_part_holds_only_for_the_values_that_it_read() -> None:
+    choices = FactChoices({"a": (1, 2, 3), "b": (False, True)})
+    ran: list[object] = []
+
+    def part() -> bool:
+        ran.append(dict(choices.left))
+        return choices.read("a", lambda value: bool(value > 1))
+
+    found = fork(choices, lambda: (choices.read("b", bool), choices.remember("part", part)))
+
+    assert sorted(result for _, result in found) == [(False, False), (False, True), (True, False), (True, True)]
+    assert {(left["a"], left["b"], result) for left, result in found} == {
+        ((1,), (False,), (False, False)),
+        ((2, 3), (False,), (False, True)),
+        ((1,), (True,), (True, False)),
+        ((2, 3), (True,), (True, True)),
+    }
+    assert len(ran) < len(found) + 1
