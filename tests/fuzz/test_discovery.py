@@ -17,7 +17,24 @@ from topologies.discovery.node_facts import parse
 from topologies.discovery.nodes import choose
 from topologies.discovery.probe_pods import Probed
 
-ODD = (None, 3, "", "x", [], {}, [None], {"a": None}, "10.0.0.0/33", "fd00::1", "a\nb: c", "\x00", "#", "'", 1e9, True)
+ODD: tuple[Any, ...] = (
+    None,
+    3,
+    "",
+    "x",
+    [],
+    {},
+    [None],
+    {"a": None},
+    "10.0.0.0/33",
+    "fd00::1",
+    "a\nb: c",
+    "\x00",
+    "#",
+    "'",
+    1e9,
+    True,
+)
 
 
 def damaged(value: Any, chance: random.Random) -> Any:

@@ -29,7 +29,7 @@ VIRTUAL_LABELS = {
 }
 
 
-class NodeClass(NamedTuple):
+class NodeTraits(NamedTuple):
     """What nodes have in common. Nodes of one class are taken to behave the same."""
 
     zone: str
@@ -50,7 +50,7 @@ class ChosenNode:
     """A node of the topology, its class, and how many nodes the class has."""
 
     node: ListedNode
-    belongs_to: NodeClass
+    belongs_to: NodeTraits
     of: int
 
 
@@ -111,9 +111,9 @@ def why_unusable(node: ListedNode) -> str:
     return ""
 
 
-def class_of(node: ListedNode) -> NodeClass:
+def class_of(node: ListedNode) -> NodeTraits:
     """Return the class of a node."""
-    return NodeClass(node.zone, node.arch, node.kernel, node.instance_type, node.kubelet)
+    return NodeTraits(node.zone, node.arch, node.kernel, node.instance_type, node.kubelet)
 
 
 def _is_virtual(node: ListedNode) -> bool:
@@ -127,7 +127,7 @@ def _repels(node: ListedNode) -> bool:
 
 def _by_class(nodes: Sequence[ListedNode]) -> list[ChosenNode]:
     """Return the nodes in turn of their classes, the class with most nodes first."""
-    classes: dict[NodeClass, list[ListedNode]] = defaultdict(list)
+    classes: dict[NodeTraits, list[ListedNode]] = defaultdict(list)
     for node in nodes:
         classes[class_of(node)].append(node)
     ordered = sorted(classes.items(), key=lambda item: (-len(item[1]), item[0]))
