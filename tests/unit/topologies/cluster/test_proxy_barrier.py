@@ -77,7 +77,8 @@ def test_a_mark_leads_to_a_backend_and_goes_with_the_run() -> None:
     [mark] = cluster.made
     assert mark["metadata"]["name"] == "settled-7"
     assert mark["metadata"]["labels"]["hairpin/run"] == "ab12"
-    assert mark["spec"]["selector"] == {"hairpin/app": IPTABLES.workload.backends[0].app}
+    app = IPTABLES.workload.backends[0].app
+    assert mark["spec"]["selector"] == {"hairpin/app": app, "hairpin/run": "ab12"}  # not the pods of another run
 
 
 def test_nodes_that_serve_no_node_port_at_their_own_address_are_not_asked() -> None:
