@@ -7,11 +7,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.unit.support.paths import ROOT
 from topologies.loading import key_tables
 from topologies.loading.field_words import paths
-from topologies.loading.load import LIBRARY, load, names, parse
+from topologies.loading.load import LIBRARY, load, names, validated
 from topologies.schema.enums import CniKind
 from topologies.schema.scalars import names_registry
 from topologies.schema.topology import Images
@@ -57,9 +58,10 @@ def test_no_heading_is_there_twice() -> None:
 def test_every_example_of_the_page_loads() -> None:
     examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
-    assert len(examples) == 4
+    assert len(examples) == 6
     for example in examples:
-        assert parse(BASE + example, "topology.md").nodes
+        whole = yaml.safe_load(BASE) | yaml.safe_load(example)  # an example's sections replace those of the base
+        assert validated(whole, "topology.md").nodes
 
 
 def test_every_image_in_docs_and_library_names_its_registry() -> None:
