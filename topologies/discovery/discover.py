@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from topologies.cluster.api import ClusterError
 from topologies.discovery import api_reads, nodes, probe_pods
-from topologies.discovery.findings import Finding, omitted, unknown
+from topologies.discovery.findings import Finding, clean, omitted, unknown
 from topologies.discovery.inference import balancer, kernel, pod_network, products, proxy, ranges
 from topologies.discovery.inference.own_addresses import find_second_card
 from topologies.discovery.reachability import find_policies
@@ -256,12 +256,24 @@ def _node(  # noqa: PLR0913, PLR0917 - everything that is known of a node
         found["public_address"] = omitted(text)
     if known and second and (card := find_second_card(node, known, inventory, sections)):
         found["secondary_address"] = card
-    found |= own.get(node.name, {})
+    found |= own.get(node.name, {}) | _traits(one)
     parts: dict[str, Findings] = {}
     if known:
         parts["proxy"] = proxy.find_own(known.proxy, sections["proxy"])
     parts["kernel"] = kernel.find_own(inventory, facts, node.name, sections["kernel"])
     return DiscoveredNode(one, f"n{index}", found, {name: part for name, part in parts.items() if part})
+
+
+def _traits(one: ChosenNode) -> Findings:
+    """Return what makes classes of nodes, as far as the API has it."""
+    traits = one.belongs_to
+    found = {
+        "zone": Finding(clean(traits.zone), "label topology.kubernetes.io/zone"),
+        "arch": Finding(clean(traits.arch), "status.nodeInfo.architecture"),
+        "instance_type": Finding(clean(traits.instance_type), "label node.kubernetes.io/instance-type"),
+        "kernel_version": Finding(clean(traits.kernel), "status.nodeInfo.kernelVersion"),
+    }
+    return {key: finding for key, finding in found.items() if finding.value}
 
 
 def _address(node: ListedNode) -> Finding:
