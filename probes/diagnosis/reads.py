@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from probes.oracle.environment import READS, Environment
 from probes.oracle.rule import replace_decisions
@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from probes.oracle.connection import Connection
-    from probes.oracle.upstream import KubeProxyChange
-    from topologies.schema.topology import Version
+    from probes.oracle.upstream import KubeProxyChange, VersionRange
 
 VERSION, MODE = "version", "mode"
 RECORDED = frozenset({read.path for name, read in READS.items() if name != MODE})  # the mode selects the chains too
 Question = tuple[str, "Callable[[Any], bool]"]
+
+
+class RangeRead(NamedTuple):
+    """A version range that decides whether a rule holds on a node, and whether it does."""
+
+    place: str
+    versions: VersionRange
+    holds: bool
 
 
 @dataclass(slots=True)
@@ -39,6 +46,8 @@ class CellReads:
     """The nodes, and which changes of kube-proxy the rules asked for there."""
     made: list[tuple[str, Connection]] = field(default_factory=list)
     """The rules that decided, each with the connection before its decision."""
+    ranges: set[RangeRead] | None = None
+    """The version ranges that these decisions depend on, found at their first use."""
 
     def note(self, rule: str, decision: object, conn: Connection) -> Any:  # noqa: ANN401 - returns the decision
         """Record the decision of a rule and return it unchanged."""
@@ -61,9 +70,11 @@ class CellReads:
 
     def _reads_version(self, node: str, value: Any, was: Any) -> bool:  # noqa: ANN401 - versions
         """Return whether another version of kube-proxy has other changes that were asked for, or other rules decide."""
+        if self.ranges is None:
+            self.ranges = {found for rule, conn in self.made for found in find_ranges(rule, conn)}
         asked = any(node in {"", place} and question(value) != question(was) for place, question in self.versions)
         return asked or any(
-            node in {"", conn.place} and decides_otherwise(rule, conn, value, was) for rule, conn in self.made
+            node in {"", one.place} and one.versions.includes(value) != one.holds for one in self.ranges
         )
 
     def has_rule(self, rule: str, node: str = "") -> bool:
@@ -71,18 +82,17 @@ class CellReads:
         return any(name == rule and node in {"", place} for name, place in self.decisions)
 
 
-def decides_otherwise(rule: str, conn: Connection, value: Version, was: Version) -> bool:
-    """Return whether another rule of the chain decides in another version of kube-proxy."""
+def find_ranges(rule: str, conn: Connection) -> Iterator[RangeRead]:
+    """Yield the version ranges on which it depends that this rule decides and no earlier one of its chain."""
     for chain in conn.chains.all:
-        names = [one.id for one in chain]
-        if rule not in names:
+        place = next((index for index, one in enumerate(chain) if one.id == rule), None)
+        if place is None:
             continue
-        for one in chain[: names.index(rule)]:
-            if one.versions.includes(value) and not one.versions.includes(was) and one.step(conn) is not None:
-                return True
-        if not chain[names.index(rule)].versions.includes(value):
-            return True
-    return False
+        if chain[place].versions.changes:
+            yield RangeRead(conn.place, chain[place].versions, holds=True)
+        for one in chain[:place]:
+            if one.versions.changes and not conn.environment.runs(one.versions) and one.step(conn) is not None:
+                yield RangeRead(conn.place, one.versions, holds=False)
 
 
 _CURRENT: ContextVar[CellReads | None] = ContextVar("current", default=None)
