@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.lab.support.found_facts import compare
+from tests.lab.support.settings import SLOW
 from tests.lab.support.somebodys import IMAGE, Somebodys, somebodys
 from tests.unit.support.paths import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LABS = ("lab-flannel", "lab-routed", "lab-eni", "lab-tunnel", "lab-vpc", "lab-metallb-l2", "lab-cards")
+FEW = ("lab-eni", "lab-calico-vxlan", "lab-metallb-l2")
+MORE = ("lab-flannel", "lab-routed", "lab-tunnel", "lab-vpc", "lab-cards")
+LABS = (*FEW, *MORE) if SLOW in os.environ else FEW
 
 
 def check(cluster: Somebodys, out: Path) -> subprocess.CompletedProcess[str]:

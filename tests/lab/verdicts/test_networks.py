@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.lab.support.settings import PROGRAMS
+from tests.lab.support.settings import PROGRAMS, SLOW
 from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import ProcessError, run
 from topologies.lab import lab
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 NAME = "test-network"
 MANY = 300
+FEW = ("lab-calico-vxlan", "lab-policies", "lab-metallb-l2", "lab-servicelb", "lab-nlb-ip")
+MORE = (
+    *("lab-antrea", "lab-bare-bridge", "lab-bgp", "lab-calico-bgp", "lab-forward-drop", "lab-gke", "lab-vpc-cni"),
+    *("lab-kube-vip", "lab-nlb-instance", "lab-pass-through"),
+)
+PRESETS = (*FEW, *MORE) if SLOW in os.environ else FEW
 NODES = [
     {
         "name": f"n{x}",
@@ -56,9 +62,21 @@ NETWORKS: dict[str, dict[str, Any]] = {
 @contextmanager
 def made(tmp_path: Path, how: dict[str, Any]) -> Iterator[Path]:
     """The file of a small lab of this kind, which is up meanwhile."""
-    declared = yaml.safe_load((ROOT / "topologies" / "library" / "lab-small.yaml").read_text())
+    declared = library("lab-small")
     balancer = {**declared["load_balancer"], **how.get("load_balancer", {})}
-    declared |= {"name": NAME, "nodes": NODES, **how, "load_balancer": balancer}
+    with brought_up(tmp_path, {**declared, "nodes": NODES, **how, "load_balancer": balancer}) as file:
+        yield file
+
+
+def library(name: str) -> dict[str, Any]:
+    """The raw contents of a topology of the library."""
+    return dict(yaml.safe_load((ROOT / "topologies" / "library" / f"{name}.yaml").read_text()))
+
+
+@contextmanager
+def brought_up(tmp_path: Path, declared: dict[str, Any]) -> Iterator[Path]:
+    """The file of a lab with these contents, which is up meanwhile."""
+    declared = {**declared, "name": NAME}
     file = tmp_path / f"{NAME}.yaml"
     file.write_text(yaml.safe_dump(declared))
     try:
@@ -89,6 +107,16 @@ def test_a_cluster_on_this_network_does_what_the_rules_say(network: str, tmp_pat
     assert set(verdicts) == {"pass"}, "\n\n".join(verdicts.get("fail", []) + verdicts.get("inconclusive", []))
     assert len(verdicts["pass"]) > MANY
     print(network, len(verdicts["pass"]), "cells")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_lab_of_other_presets_does_what_the_rules_say(name: str, tmp_path: Path) -> None:
+    with brought_up(tmp_path, library(name)) as topology:
+        verdicts = asked(topology)
+
+    assert set(verdicts) == {"pass"}, "\n\n".join(verdicts.get("fail", []) + verdicts.get("inconclusive", []))
+    assert len(verdicts["pass"]) > MANY
+    print(name, len(verdicts["pass"]), "cells")
 
 
 OWN = ROOT / "tests" / "unit" / "probes" / "oracle" / "cases" / "lab-node-ips.yaml"
