@@ -87,11 +87,15 @@ def _translations(
 def _untranslated(
     made: tuple[ForwardingRule, ...], addresses: list[IPAddress], balancer: LoadBalancer
 ) -> Iterator[str]:
-    """Yield the rules for packets that are routed to nodes unchanged: those that the balancer refuses or drops."""
+    """Yield the rules for packets to routed addresses that the balancer refuses or drops.
+
+    A packet without a target is not translated, so its route leads to a node.
+    """
     if not is_routed(balancer):
         return
     for one in made:
-        if one.unchanged and not one.nodes:
+        targets = one.nodes if one.unchanged else one.pool
+        if not targets and not one.own_port:
             yield f"{one.match} {'drop' if balancer.empty_pool is EmptyPool.DROP else REFUSE}"
     if balancer.other_ports is OtherPorts.NODES:
         return

@@ -111,6 +111,14 @@ def test_pods_are_the_targets_of_a_balancer_that_sends_to_them() -> None:
     assert "dnat to" not in text(service("one"), targets(), facts)
 
 
+def test_an_empty_pool_is_refused_although_nodes_receive_other_ports() -> None:
+    facts = balancer(arrives_at="pod", other_ports="nodes")
+    refusal = f"ip daddr {ADDRESS} tcp dport 80 meta l4proto tcp reject with tcp reset"
+
+    assert refusal in text(service("one"), targets(), facts)
+    assert refusal not in text(service("one"), targets(ready={"default/one": PODS}), facts)
+
+
 def test_source_ranges_are_enforced_if_declared() -> None:
     fenced = service("one", loadBalancerSourceRanges=["198.18.3.100/32"])
     rule = f"ip daddr {ADDRESS} tcp dport 80 ip saddr != {{ 198.18.3.100/32 }} drop"
