@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Left = dict[str, "Candidates"]
 VERSION = "version"
+MODE = "mode"
 
 
 @dataclass(slots=True, eq=False)
@@ -134,8 +135,10 @@ class UncertainEnvironment(Environment):
 
     def __str__(self) -> str:
         """Return `kube-proxy 1.20.2 iptables`, with `unknown` for what is not known."""
-        version, mode = (facts.UNKNOWN if name in self.paths else getattr(self, name) for name in (VERSION, "mode"))
-        return f"kube-proxy {version} {mode}" if version != mode else "kube-proxy of unknown version and mode"
+        if {VERSION, MODE} <= self.paths.keys():
+            return "kube-proxy of unknown version and mode"
+        release, mode = (facts.UNKNOWN if name in self.paths else getattr(self, name) for name in (VERSION, MODE))
+        return f"kube-proxy {release} {mode}"
 
 
 def find_choices(topology: Topology) -> FactChoices | None:
