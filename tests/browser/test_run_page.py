@@ -196,13 +196,13 @@ def test_the_vendors_pages_have_enough_contrast(page: Page, folder: Path, scheme
 @pytest.mark.parametrize("page", ["explained", "proxy"], indirect=True)
 def test_a_phone_scrolls_tables_and_shows_where_they_are_cut(page: Page) -> None:
     page.set_viewport_size(PHONE)
-    page.wait_for_function("document.querySelector('#overview .frame').classList.contains('cut-right')")
+    page.locator("#overview .frame.cut-right").wait_for()
 
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     edge = "getComputedStyle(document.querySelector('#overview .frame'), '::after').display"
     assert page.evaluate(edge) == "flex"
     page.evaluate("document.querySelector('#overview .scroll').scrollLeft = 9999")
-    page.wait_for_function("!document.querySelector('#overview .frame').classList.contains('cut-right')")
+    page.locator("#overview .frame:not(.cut-right)").wait_for()
     assert page.evaluate(edge) == "none"
     assert page.locator("#overview .frame.cut-left").count() == 1
 
