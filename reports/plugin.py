@@ -220,7 +220,7 @@ def _files(config: pytest.Config) -> list[Path]:
 
 def _screen(reporter: pytest.TerminalReporter) -> Screen:
     writer = reporter._tw  # noqa: SLF001 - pytest's own way
-    return Screen(writer.fullwidth, writer.hasmarkup, getattr(writer._file, "encoding", None) or "utf-8")  # noqa: SLF001
+    return Screen(writer.fullwidth, writer.hasmarkup, getattr(writer._file, "encoding", None) or "utf-8")  # noqa: SLF001 - likewise
 
 
 def _describe_suite(config: pytest.Config, ended: Conclusion) -> None:

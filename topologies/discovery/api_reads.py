@@ -201,7 +201,10 @@ def _static_pods(reader: ApiReader) -> list[Raw]:
         "limit": 50,
     }
     leaves = "service_cidr, unless another source has it"
-    read = lambda: as_maps(reader.get("/api/v1/namespaces/kube-system/pods", **query).get("items"))  # noqa: E731
+
+    def read() -> list[Raw]:
+        return list(as_maps(reader.get("/api/v1/namespaces/kube-system/pods", **query).get("items")))
+
     return list(reader.allowed("Pods of kube-system", leaves, read, []))
 
 
