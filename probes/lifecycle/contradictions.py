@@ -14,7 +14,7 @@ from topologies.cluster_state.real_cluster import LIST_NODES
 from topologies.common.addresses import IPNetwork
 from topologies.schema.enums import DetectLocal, ProxyMode
 from topologies.schema.facts import unknown_at
-from topologies.schema.network_presets import RANGES_OF_NODE_OBJECT
+from topologies.schema.presets.cni import RANGES_OF_NODE_OBJECT
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:

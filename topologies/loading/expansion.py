@@ -10,11 +10,12 @@ from typing import Any
 
 from topologies.common.addresses import IPAddress
 from topologies.loading import aliases
-from topologies.schema import default_workload, limits, load_balancer_presets
+from topologies.schema import default_workload, limits
 from topologies.schema.complaints import Complaint, show
 from topologies.schema.enums import AddressIs, DetectLocal, PodAddresses
 from topologies.schema.facts import UNKNOWN
-from topologies.schema.network_presets import WITHOUT_CLUSTER_CIDR, facts_of
+from topologies.schema.presets import load_balancer as load_balancer_presets
+from topologies.schema.presets.cni import WITHOUT_CLUSTER_CIDR, facts_of
 from topologies.schema.scalars import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_LENGTH
 
 Raw = dict[str, Any]

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.loading.field_words import SchemaType, accepts, inside, is_list, model_of
-from topologies.schema import limits, load_balancer_presets, network_presets
+from topologies.schema import limits
 from topologies.schema.pods import PodSettings, Resources, Toleration
+from topologies.schema.presets import cni as network_presets
+from topologies.schema.presets import load_balancer as load_balancer_presets
 from topologies.schema.topology import (
     Backend,
     Cni,

@@ -1,4 +1,4 @@
-"""The declared pod network: orthogonal facts. `kind` is a preset of them (`network_presets.py`).
+"""The declared pod network: orthogonal facts. `kind` is a preset of them (`presets/cni.py`).
 
 Each field's docstring is its row in docs/topology.md (`python -m topologies.loading.key_tables`).
 """
@@ -22,7 +22,7 @@ from topologies.schema.enums import (
     TunnelAddress,
 )
 from topologies.schema.network import MasqueradeRules, Model
-from topologies.schema.network_presets import facts_of
+from topologies.schema.presets.cni import facts_of
 from topologies.schema.scalars import Network
 
 if TYPE_CHECKING:

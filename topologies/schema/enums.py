@@ -24,7 +24,7 @@ class DetectLocal(StrEnum):
 
 
 class CniKind(StrEnum):
-    """A preset of the pod network: the usual facts of a CNI (`network_presets.py`). Explicit keys override it."""
+    """A preset of the pod network: the usual facts of a CNI (`presets/cni.py`). Explicit keys override it."""
 
     FLANNEL_VXLAN = "flannel-vxlan"
     FLANNEL_HOST_GW = "flannel-host-gw"
@@ -111,7 +111,7 @@ class Masquerade(StrEnum):
 
 
 class LoadBalancerKind(StrEnum):
-    """A preset of the facts about a load balancer (`load_balancer_presets.py`). `NONE`: there is no balancer."""
+    """A preset of the facts about a load balancer (`presets/load_balancer.py`). `NONE`: there is no balancer."""
 
     NONE = "none"
     INLINE = "inline"

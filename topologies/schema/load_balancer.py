@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
 from topologies.schema import limits
-from topologies.schema import load_balancer_presets as presets
 from topologies.schema.enums import (
     AddressIs,
     AnnouncedBy,
@@ -23,6 +22,7 @@ from topologies.schema.enums import (
     Registers,
 )
 from topologies.schema.network import Model
+from topologies.schema.presets import load_balancer as presets
 from topologies.schema.scalars import Address, Name, Network, NodeName, Port, ServiceName, refused
 
 if TYPE_CHECKING:

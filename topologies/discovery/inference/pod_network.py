@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from topologies.discovery.findings import UNKNOWN, Finding, agreed, omitted, unknown
 from topologies.discovery.inference.kernel import card_of
 from topologies.discovery.inventory import as_addresses
-from topologies.schema.network_presets import facts_of
+from topologies.schema.presets.cni import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,7 +24,7 @@ from topologies.schema.enums import (
     OtherPorts,
 )
 from topologies.schema.load_balancer import LoadBalancer
-from topologies.schema.load_balancer_presets import ALIASES, FACTS, PRESETS, spell_out
+from topologies.schema.presets.load_balancer import ALIASES, FACTS, PRESETS, spell_out
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology

@@ -9,7 +9,7 @@ import pytest
 from topologies.loading.load import TopologyError, load, validated
 from topologies.schema.cni import Cni
 from topologies.schema.enums import BridgeAddress, CniKind, Masquerade, Overlay, PodRoutes, Policy, TunnelAddress
-from topologies.schema.network_presets import PRESETS
+from topologies.schema.presets.cni import PRESETS
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology
