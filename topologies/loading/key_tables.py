@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from topologies.loading.field_words import SchemaType, accepts, inside, is_list, model_of
 from topologies.schema import limits
+from topologies.schema.facts import UNKNOWN
 from topologies.schema.pods import PodSettings, Resources, Toleration
-from topologies.schema.presets import cni as network_presets
-from topologies.schema.presets import load_balancer as load_balancer_presets
+from topologies.schema.presets import cni, load_balancer
 from topologies.schema.topology import (
     Backend,
     Cni,
@@ -43,8 +43,7 @@ from topologies.schema.topology import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic.fields import FieldInfo
-
+    from topologies.schema.presets.preset import Preset
 
 PAGE = Path(__file__).parents[2] / "docs" / "topology.md"
 BEGIN, END = "<!-- keys: begin, written by `python -m topologies.loading.key_tables` -->", "<!-- keys: end -->"
@@ -60,11 +59,12 @@ ALIAS = (
     "`none`",
     "The node's name in cell ids and reports. `name` is then `metadata.name` only, see [Nodes](#nodes).",
 )
-BY_OTHERS = {
-    "tolerations": "`[{operator: Exists}]`",
-    **dict.fromkeys(sorted({key for preset in network_presets.PRESETS.values() for key in preset.facts}), "by `kind`"),
-    "workload": "the standard one",
+SPECIAL_DEFAULTS: Mapping[type[Model], Mapping[str, str]] = {
+    PodSettings: {"tolerations": "`[{operator: Exists}]`"},
+    NodeCni: dict.fromkeys(NodeCni.model_fields, "as in `cni`"),
+    Topology: {"workload": "the standard one"},
 }
+BY_KIND: Mapping[type[Model], frozenset[str]] = {Cni: cni.FACTS, LoadBalancer: load_balancer.FACTS}
 SECTIONS: tuple[tuple[str, type[Model]], ...] = (
     ("Top level", Topology),
     ("`nodes[]`", Node),
@@ -103,31 +103,14 @@ def page(text: str) -> str:
 def tables() -> str:
     """Return a table for each section of the schema, and one of the limits."""
     parts = [f"### {title}\n\n{_table(model)}" for title, model in SECTIONS]
-    networks = f"### Presets of `cni.kind`\n\n{_network_presets()}"
-    presets = f"### Presets of `load_balancer.kind`\n\n{_presets()}"
-    return "\n".join([*parts, networks, presets, f"### Limits of a file\n\n{_limits()}"])
-
-
-def _presets() -> str:
-    """Return the table of the presets, each with the facts that differ from the defaults of the keys."""
-    rows = (
-        (kind, preset.about, ", ".join(f"`{name}: {_format_default(value)}`" for name, value in facts.items()))
-        for kind, preset in load_balancer_presets.PRESETS.items()
-        for facts in ({**preset.facts, **dict.fromkeys(preset.unknown, load_balancer_presets.UNKNOWN)},)
-    )
-    lines = [
-        f"| `{kind}` | {about} | {facts} | {load_balancer_presets.PRESETS[kind].source} |"
-        for kind, about, facts in rows
-    ]
-    return "\n".join(["| kind | what it is | its facts | source |", "|---|---|---|---|", *lines, ""])
+    networks = f"### Presets of `cni.kind`\n\n{_presets(Cni, cni.PRESETS)}"
+    balancers = f"### Presets of `load_balancer.kind`\n\n{_presets(LoadBalancer, load_balancer.PRESETS)}"
+    return "\n".join([*parts, networks, balancers, f"### Limits of a file\n\n{_limits()}"])
 
 
 def _table(model: type[Model]) -> str:
     texts = descriptions(model)
-    rows = [
-        (name, _type(model, name), BY_OTHERS.get(name) or _default(field), texts[name])
-        for name, field in model.model_fields.items()
-    ]
+    rows = [(name, _type(model, name), _default(model, name), texts[name]) for name in model.model_fields]
     rows[1:1] = [ALIAS] if model is Node else []
     rows += [EXTERNAL_IPS] if model is Topology else []
     lines = [f"| `{name}` | {kind} | {default} | {text} |" for name, kind, default, text in rows]
@@ -157,10 +140,15 @@ def _type(model: type[Model], name: str) -> str:
     return "a mapping" if model_of(place) else accepts(place).replace("|", "\\|")
 
 
-def _default(field: FieldInfo) -> str:
+def _default(model: type[Model], name: str) -> str:
+    field = model.model_fields[name]
+    if special := SPECIAL_DEFAULTS.get(model, {}).get(name):
+        return special
     if field.is_required():
         return "required"
-    return "see below" if isinstance(field.default, Model) else f"`{_format_default(field.default)}`"
+    if isinstance(field.default, Model):
+        return "see below"
+    return f"`{_format_default(field.default)}`{', or by `kind`' if name in BY_KIND.get(model, ()) else ''}"
 
 
 def _format_default(value: object) -> str:
@@ -170,25 +158,24 @@ def _format_default(value: object) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {text}' for key, text in value.items())}}}"
-    return "[]" if value == () else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _network_presets() -> str:
-    """Return the table of network presets: facts that differ from the keys' defaults, examples and source."""
+def _presets(model: type[Model], presets: Mapping[str, Preset]) -> str:
+    """Return the table of presets, each with the facts that differ from the defaults of the model's keys."""
     rows = [
-        f"| `{kind}` | {_list_facts(preset.facts)} | {preset.examples} | {preset.source} |"
-        for kind, preset in network_presets.PRESETS.items()
+        f"| `{kind}` | {preset.about} | {_list_facts(model, preset)} | {preset.source} |"
+        for kind, preset in presets.items()
     ]
-    return "\n".join(["| `cni.kind` | sets | found in | source |", "|---|---|---|---|", *rows, ""])
+    return "\n".join(["| kind | what it is, or where it is found | sets | source |", "|---|---|---|---|", *rows, ""])
 
 
-def _list_facts(facts: Mapping[str, object]) -> str:
-    given = {key: fact for key, fact in facts.items() if fact != Cni.model_fields[key].default}
-    return ", ".join(f"`{key}: {_format_fact(fact)}`" for key, fact in given.items())
-
-
-def _format_fact(fact: object) -> str:
-    return f"[{', '.join(fact)}]" if isinstance(fact, tuple) else _format_default(fact)
+def _list_facts(model: type[Model], preset: Preset) -> str:
+    given = {key: fact for key, fact in preset.facts.items() if fact != model.model_fields[key].default}
+    facts = {**given, **dict.fromkeys(preset.unknown, UNKNOWN)}
+    return ", ".join(f"`{key}: {_format_default(fact)}`" for key, fact in facts.items())
 
 
 def _limits() -> str:

@@ -6,7 +6,7 @@ its fact. No rule reads the kind: rules read the facts. `[mem]` marks what is no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from topologies.schema.enums import (
     AddressIs,
@@ -17,22 +17,10 @@ from topologies.schema.enums import (
     LoadBalancerKind,
     OtherPorts,
 )
+from topologies.schema.presets.preset import Preset, find, list_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-class Preset(NamedTuple):
-    """What is known about one kind of load balancer."""
-
-    about: str
-    """What it is, for docs/topology.md."""
-    source: str
-    """Where its facts are documented."""
-    facts: Mapping[str, Any]
-    """The facts that differ from the defaults of `LoadBalancer`."""
-    unknown: tuple[str, ...] = ()
-    """The facts that are not known."""
 
 
 ROUTED_TO_NODES = {
@@ -50,50 +38,50 @@ PASS_THROUGH = {
 }
 IN_VPC = {"masquerade_inside": False}
 UNKNOWN = "unknown"
-PRESETS: Mapping[LoadBalancerKind, Preset] = {
-    LoadBalancerKind.NONE: Preset("Nothing serves Services of type LoadBalancer.", "Kubernetes docs: Service", {}),
+PRESETS: Mapping[str, Preset] = {
+    LoadBalancerKind.NONE: Preset(
+        {},
+        "Nothing serves Services of type LoadBalancer.",
+        "Kubernetes docs: Service",
+    ),
     LoadBalancerKind.CUSTOM: Preset(
+        {},
         "A balancer that the other keys describe. Default without `kind` beside `arrives_at`, `announced_by` or "
         "`address_is`.",
         "this file",
-        {},
     ),
     LoadBalancerKind.INLINE: Preset(
+        {},
         "On the path of the packets: translates to NodePorts, keeps outside clients, selects nodes by health check.",
         "the built-in lab: topologies/lab/load_balancer/config.py",
-        {},
     ),
     LoadBalancerKind.FULL_NAT: Preset(
+        {"keeps_client": False},
         "As `inline`, and every client gets the balancer's address.",
         "the built-in lab: topologies/lab/load_balancer/config.py",
-        {"keeps_client": False},
     ),
     LoadBalancerKind.METALLB_L2: Preset(
+        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.LEADER, "empty_pool": EmptyPool.WITHDRAW},
         "MetalLB in layer 2 mode: one node answers ARP for the address; with `Local` it is one with an endpoint.",
         "metallb.universe.tf/concepts/layer2, /usage; metallb speaker/layer2_controller.go ShouldAnnounce",
-        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.LEADER, "empty_pool": EmptyPool.WITHDRAW},
     ),
     LoadBalancerKind.METALLB_BGP: Preset(
+        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.ENDPOINTS, "empty_pool": EmptyPool.WITHDRAW},
         "MetalLB in BGP mode: every node announces the address; with `Local` those with an endpoint.",
         "metallb.universe.tf/usage; metallb speaker/bgp_controller.go ShouldAnnounce",
-        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.ENDPOINTS, "empty_pool": EmptyPool.WITHDRAW},
     ),
     LoadBalancerKind.KUBE_VIP: Preset(
+        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.LEADER, "health_checks": False},
         "kube-vip in ARP mode: one node answers ARP, with an endpoint or not. "
         "With `svc_election`: `health_checks: true`.",
         "kube-vip.io docs/usage/kubernetes-services (externalTrafficPolicy), svc_election",
-        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.LEADER, "health_checks": False},
     ),
     LoadBalancerKind.SERVICELB: Preset(
+        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.ENDPOINTS, "address_is": AddressIs.NODE},
         "k3s ServiceLB: status has the nodes' own addresses. With `Local`, those of nodes with an endpoint.",
         "docs.k3s.io/networking/networking-services; k3s pkg/cloudprovider/servicelb.go getStatus",
-        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.ENDPOINTS, "address_is": AddressIs.NODE},
     ),
     LoadBalancerKind.NLB_INSTANCE: Preset(
-        "AWS Network Load Balancer with instance targets: keeps clients, in-cluster clients too.",
-        "docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html (preservation), "
-        "…/load-balancer-troubleshooting.html#loopback-timeout; aws-load-balancer-controller "
-        "docs/guide/service/nlb.md. [mem]: fail open without a healthy target, no answer at other ports",
         {
             **IN_VPC,
             "announced_by": AnnouncedBy.ALL,
@@ -103,12 +91,12 @@ PRESETS: Mapping[LoadBalancerKind, Preset] = {
             "empty_pool": EmptyPool.ALL,
             "other_ports": OtherPorts.DROP,
         },
+        "AWS Network Load Balancer with instance targets: keeps clients, in-cluster clients too.",
+        "docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html (preservation), "
+        "…/load-balancer-troubleshooting.html#loopback-timeout; aws-load-balancer-controller "
+        "docs/guide/service/nlb.md. [mem]: fail open without a healthy target, no answer at other ports",
     ),
     LoadBalancerKind.NLB_IP: Preset(
-        "AWS Network Load Balancer with IP targets: straight to the pods, from the balancer's address (TCP).",
-        "docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html (IP type, TCP: "
-        "preservation disabled); aws-load-balancer-controller docs/guide/service/annotations.md "
-        "(loadBalancerSourceRanges ignored without preservation). [mem]: no answer without targets and at other ports",
         {
             **IN_VPC,
             "arrives_at": ArrivesAt.POD,
@@ -117,65 +105,69 @@ PRESETS: Mapping[LoadBalancerKind, Preset] = {
             "empty_pool": EmptyPool.DROP,
             "other_ports": OtherPorts.DROP,
         },
+        "AWS Network Load Balancer with IP targets: straight to the pods, from the balancer's address (TCP).",
+        "docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html (IP type, TCP: "
+        "preservation disabled); aws-load-balancer-controller docs/guide/service/annotations.md "
+        "(loadBalancerSourceRanges ignored without preservation). [mem]: no answer without targets and at other ports",
     ),
     LoadBalancerKind.AZURE: Preset(
+        {**PASS_THROUGH, "empty_pool": EmptyPool.DROP},
         "Azure Load Balancer as AKS configures it: floating IP, so packets arrive with the balancer's address.",
         "cloud-provider-azure topics/loadbalancer, #1979 (floating IP unless annotated). [mem]: drops at other ports "
         "and without a healthy node; source ranges become rules of the network security group",
-        {**PASS_THROUGH, "empty_pool": EmptyPool.DROP},
     ),
     LoadBalancerKind.AZURE_NO_FLOATING: Preset(
+        {**PASS_THROUGH, "arrives_at": ArrivesAt.NODE_PORT, "empty_pool": EmptyPool.DROP},
         "Azure Load Balancer with `azure-disable-load-balancer-floating-ip`: packets arrive at NodePorts.",
         "cloud-provider-azure #1979; microsoft/Azure-ILB-hairpin (a backend cannot reach itself). [mem] as `azure`",
-        {**PASS_THROUGH, "arrives_at": ArrivesAt.NODE_PORT, "empty_pool": EmptyPool.DROP},
     ),
     LoadBalancerKind.GCP: Preset(
+        {**PASS_THROUGH, "empty_pool": EmptyPool.ALL},
         "Google passthrough Network Load Balancer (GKE): packets arrive unchanged, with direct server return.",
         "docs.cloud.google.com/load-balancing/docs/network/networklb-backend-service; "
         "cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters. "
         "[mem]: all backends as last resort, firewall rules for source ranges, drops at other ports",
-        {**PASS_THROUGH, "empty_pool": EmptyPool.ALL},
     ),
     LoadBalancerKind.ACK_CLB: Preset(
+        IN_VPC,
         "Alibaba CLB with nodes as backends (flannel): keeps clients, in-cluster clients too.",
         "Alibaba Cloud docs: ACK Service FAQ and kube-proxy analysis (docs/documented.md, ack)",
-        IN_VPC,
     ),
     LoadBalancerKind.ACK_CLB_ENI: Preset(
+        {**IN_VPC, "arrives_at": ArrivesAt.POD},
         "Alibaba CLB with pods as backends (terway): straight to the pods, keeps clients.",
         "Alibaba Cloud docs: ACK terway, backend type eni (docs/documented.md, ack). [mem]: keeps clients",
-        {**IN_VPC, "arrives_at": ArrivesAt.POD},
     ),
     LoadBalancerKind.TKE_CLB: Preset(
+        {**IN_VPC, "excludes_source": True, "status": BalancerStatus.HOSTNAME},
         "Tencent internal CLB: keeps clients and never selects the backend that the packet comes from.",
         "Tencent Cloud docs: TKE CLB loopback (docs/documented.md, tke)",
-        {**IN_VPC, "excludes_source": True, "status": BalancerStatus.HOSTNAME},
     ),
     LoadBalancerKind.CCE_ELB_SHARED: Preset(
+        IN_VPC,
         "Huawei shared ELB in CCE: keeps clients, in-cluster clients too.",
         "Huawei Cloud docs: CCE, ELB address not reachable from inside the cluster (docs/documented.md, cce). "
         "[mem]: TCP keeps clients by default",
-        IN_VPC,
     ),
     LoadBalancerKind.CCE_ELB_DEDICATED: Preset(
+        IN_VPC,
         "Huawei dedicated ELB in CCE: keeps clients; with `Local` in-cluster traffic goes to it (pass-through).",
         "Huawei Cloud docs: CCE, ELB address not reachable from inside the cluster (docs/documented.md, cce)",
-        IN_VPC,
     ),
     LoadBalancerKind.BGP_CLUSTER_IPS: Preset(
-        "Nodes announce ClusterIPs and load balancer addresses by BGP (Calico, kube-router).",
-        "docs.tigera.io/calico: Advertise Kubernetes service IP addresses; kube-router docs/bgp.md",
         {
             **ROUTED_TO_NODES,
             "announced_by": AnnouncedBy.ENDPOINTS,
             "empty_pool": EmptyPool.ALL,
             "advertises_cluster_ips": True,
         },
+        "Nodes announce ClusterIPs and load balancer addresses by BGP (Calico, kube-router).",
+        "docs.tigera.io/calico: Advertise Kubernetes service IP addresses; kube-router docs/bgp.md",
     ),
     LoadBalancerKind.UNKNOWN_CLOUD: Preset(
+        {},
         "A balancer of which nothing is known: each result may be that of any balancer.",
         "nothing",
-        {},
         (
             *("arrives_at", "announced_by", "leader", "health_checks", "keeps_client", "masquerade_inside"),
             *("excludes_source", "hairpin", "source_ranges", "other_ports", "empty_pool", "listens"),
@@ -192,7 +184,7 @@ ALIASES = {
     "gke": LoadBalancerKind.GCP,
 }
 """Other names of presets, as people write them."""
-FACTS = frozenset({"announced_by", "health_checks"}.union(*(preset.facts for preset in PRESETS.values())))
+FACTS = list_facts(PRESETS)
 """The facts that a preset may give."""
 OF_CUSTOM = ("arrives_at", "announced_by", "address_is")
 """The keys beside which an absent `kind` is `custom`."""
@@ -208,13 +200,10 @@ def kind_of(given: Mapping[str, Any]) -> object:
 
 def spell_out(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the contents of `load_balancer` with `unknown` at each fact that its kind leaves open."""
-    kind = kind_of(given)
-    if not isinstance(kind, str) or kind not in PRESETS:
-        return dict(given)
     full = dict(given)
     if full.get("registers") == UNKNOWN and "announced_by" not in full:
         full["announced_by"] = full.pop("registers")
-    open_facts = PRESETS[LoadBalancerKind(kind)].unknown
+    open_facts = find(PRESETS, kind_of(full)).unknown
     if complete(full)["announced_by"] == AnnouncedBy.LEADER:
         open_facts = (*open_facts, "leader")
     return {**dict.fromkeys(open_facts, UNKNOWN), **full}
@@ -223,8 +212,7 @@ def spell_out(given: Mapping[str, Any]) -> dict[str, Any]:
 def complete(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the contents of `load_balancer` with the facts of their preset. A given fact is kept."""
     kind = kind_of(given)
-    preset = PRESETS[LoadBalancerKind(kind)].facts if isinstance(kind, str) and kind in PRESETS else {}
-    full = {**preset, **given, "kind": kind}
+    full = {**find(PRESETS, kind).facts, **given, "kind": kind}
     if "announced_by" not in full:
         full["announced_by"] = AnnouncedBy.ALL if full.get("health_checks") is False else AnnouncedBy.ENDPOINTS
     return full

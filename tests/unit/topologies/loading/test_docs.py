@@ -49,6 +49,20 @@ def test_every_field_says_what_it_means(section: type[Model]) -> None:
     assert all(text.endswith(".") for text in told.values())
 
 
+@pytest.mark.parametrize(
+    ("title", "row"),
+    [
+        ("lab", "`overlay` | one of declared, vxlan | `declared` |"),
+        ("cni", "`overlay` | one of none, vxlan, ipip, geneve, wireguard | `none`, or by `kind` |"),
+        ("load_balancer", "`keeps_client` | true or false | `true`, or by `kind` |"),
+    ],
+)
+def test_a_default_is_that_of_its_own_section(title: str, row: str) -> None:
+    _, _, section = PAGE.partition(f"### `{title}`\n")
+
+    assert f"| {row}" in section.partition("\n### ")[0]
+
+
 def test_no_heading_is_there_twice() -> None:
     headings = [line for line in PAGE.splitlines() if line.startswith("#")]
 

@@ -31,7 +31,7 @@ def test_every_kind_has_facts_and_a_source(kind: CniKind) -> None:
     preset = PRESETS[kind]
 
     assert preset.source
-    assert preset.examples
+    assert preset.about
     assert set(preset.facts) <= set(Cni.model_fields)
     cni = Cni(kind=kind)
     assert all(str(getattr(cni, key)) == str(fact) for key, fact in preset.facts.items() if key != "masquerade_except")
