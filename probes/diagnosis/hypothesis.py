@@ -12,7 +12,7 @@ from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
 from probes.oracle.rule import replace_decisions
 from topologies.cluster_state.declared_workload import declared_workload
-from topologies.schema import validation
+from topologies.schema.validation import rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ class Hypothesis:
     @property
     def is_possible(self) -> bool:
         """Whether a topology with these changes would be accepted."""
-        return not validation.complaints(self.judge.topology)
+        return not rules.complaints(self.judge.topology)
 
     def result(self, cell: Cell) -> Result:
         """Return the verdict on a cell under the changes. A cell for which nothing could be expected fails."""

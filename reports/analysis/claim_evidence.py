@@ -22,7 +22,7 @@ from reports.records.journal import JournalError
 from reports.records.reading import SHOWN, problems
 from topologies.common.addresses import IPAddress
 from topologies.schema.topology import Topology
-from topologies.schema.validation import complaints
+from topologies.schema.validation.rules import complaints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """What a file may leave short, written out: `nodes: 4`, an absent `workload`, `external_ips`. Pure; any raw contents.
 
-Nothing here judges what is already written out: `validation.py` does.
+Nothing here judges what is already written out: schema/validation/ does.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from topologies.loading.expansion import expand
 from topologies.loading.field_words import complaint
 from topologies.loading.unknown_facts import move_unknown
-from topologies.schema import limits, validation
+from topologies.schema import limits
 from topologies.schema.topology import Topology
+from topologies.schema.validation import rules
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -46,7 +47,7 @@ def check(given: Raw) -> tuple[Topology | None, list[Complaint]]:
     if _errors(sound):
         return None, found
     topology = Topology.model_validate(sound)
-    found.extend(validation.complaints(topology, frozenset(bad | ({"workload"} if derived and bad else set()))))
+    found.extend(rules.complaints(topology, frozenset(bad | ({"workload"} if derived and bad else set()))))
     return (None if found else topology), found
 
 

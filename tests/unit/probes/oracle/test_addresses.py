@@ -24,7 +24,7 @@ from topologies.loading.load import TopologyError, parse
 from topologies.schema.enums import CniKind, DetectLocal, Masquerade, ProxyMode
 from topologies.schema.pod_addresses import NoRoomError, assign_pod_addresses
 from topologies.schema.topology import Topology
-from topologies.schema.validation import complaints
+from topologies.schema.validation.rules import complaints
 
 VERSIONS = ("1.20.2", "1.23.4", "1.24.3", "1.27.1", "1.29.4", "1.36.2")
 RANGES = (("10.0.0.0/16", "10.0.{}.0/24"), ("10.8.0.0/16", "10.8.{}.0/24"), ("10.0.0.0/25", "10.0.0.{1}/27"))

@@ -13,7 +13,7 @@ from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.loading.load import load
 from topologies.schema.topology import Topology
-from topologies.schema.validation import complaints
+from topologies.schema.validation.rules import complaints
 
 CASES = Path(__file__).parent / "cases"
 OF_RULES = ("iptables", "nftables")

@@ -17,9 +17,9 @@ from probes.oracle.modes import chains
 from probes.oracle.rule import Rule
 from probes.oracle.upstream import Backport, KubeProxyChange, VersionRange
 from topologies.loading.load import load
-from topologies.schema import validation
 from topologies.schema.enums import ProxyMode
 from topologies.schema.topology import Version
+from topologies.schema.validation import rules
 
 CHANGES = {name: value for name, value in vars(upstream).items() if isinstance(value, KubeProxyChange)}
 ORACLE = Path(upstream.__file__).parent
@@ -119,9 +119,9 @@ def test_no_other_module_compares_a_version(path: Path) -> None:
 
 def test_the_check_of_a_topology_has_the_same_bounds() -> None:
     """topologies must not import the oracle, so it has these four releases of its own."""
-    assert (validation.OLDEST, validation.NEWEST[:2]) == (upstream.OLDEST, upstream.NEWEST)
-    assert upstream.NFTABLES_MODE.release == validation.NFTABLES
-    assert upstream.PRIMARY_NODE_PORTS.release == validation.PRIMARY_SINCE
+    assert (rules.OLDEST, rules.NEWEST[:2]) == (upstream.OLDEST, upstream.NEWEST)
+    assert upstream.NFTABLES_MODE.release == rules.NFTABLES
+    assert upstream.PRIMARY_NODE_PORTS.release == rules.PRIMARY_SINCE
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Cross-reference rules of a topology: what no single field can know. Each rule yields its complaints.
 
 A rule names the sections it reads. It runs if those are sound, whatever else is wrong in the file. The rules of the
-workload are in `workload_validation.py`.
+workload are in `workload.py`, most of the load balancer's in `load_balancer.py`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from topologies.common.addresses import IPNetwork
-from topologies.schema import facts, limits, load_balancer_validation, workload_validation
+from topologies.schema import facts, limits
 from topologies.schema.complaints import Complaint, duplicates, offer
 from topologies.schema.enums import AddressIs, BalancerStatus, DetectLocal, Overlay, ProxyMode, ServiceType
-from topologies.schema.pod_ranges import find_missing_ranges, find_small_ranges
 from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT, PRIMARY, names_registry
+from topologies.schema.validation import load_balancer, workload
+from topologies.schema.validation.pod_ranges import find_missing_ranges, find_small_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -278,28 +279,28 @@ RULES = (
     FileRule(_not_pods, ("nodes", "external", "cni")),
     FileRule(_not_services, ("nodes", "external", "service_cidr", LB)),
     FileRule(_ranges_apart, ("service_cidr", "cni")),
-    FileRule(workload_validation.names, ("workload.backends", "workload.services", "workload.vantages")),
-    FileRule(workload_validation.backends, ("nodes", "workload.backends")),
-    FileRule(workload_validation.rooms, ("nodes", "workload.backends", "workload.vantages")),
-    FileRule(workload_validation.services, ("workload.services",)),
-    FileRule(workload_validation.service_range, ("service_cidr", "workload.services")),
-    FileRule(workload_validation.vantages, ("nodes", "external", "workload.backends", "workload.vantages")),
-    FileRule(workload_validation.size, ("nodes", LB, "workload.backends", "workload.services", "workload.vantages")),
+    FileRule(workload.names, ("workload.backends", "workload.services", "workload.vantages")),
+    FileRule(workload.backends, ("nodes", "workload.backends")),
+    FileRule(workload.rooms, ("nodes", "workload.backends", "workload.vantages")),
+    FileRule(workload.services, ("workload.services",)),
+    FileRule(workload.service_range, ("service_cidr", "workload.services")),
+    FileRule(workload.vantages, ("nodes", "external", "workload.backends", "workload.vantages")),
+    FileRule(workload.size, ("nodes", LB, "workload.backends", "workload.services", "workload.vantages")),
     FileRule(_listeners, (LB, "workload.services")),
     FileRule(_listener_ports, (LB,)),
     FileRule(_pool_size, (LB, "workload.services")),
-    FileRule(load_balancer_validation.leader, ("nodes", LB)),
-    FileRule(load_balancer_validation.kind, (LB,)),
-    FileRule(load_balancer_validation.addresses, ("nodes", LB)),
-    FileRule(load_balancer_validation.listeners, (LB,)),
-    FileRule(load_balancer_validation.ports, ("nodes", LB, "workload.services", "workload.backends")),
-    FileRule(load_balancer_validation.leading, (LB,)),
-    FileRule(load_balancer_validation.targets, ("cni", LB, "external_routes_to_pods")),
+    FileRule(load_balancer.leader, ("nodes", LB)),
+    FileRule(load_balancer.kind, (LB,)),
+    FileRule(load_balancer.addresses, ("nodes", LB)),
+    FileRule(load_balancer.listeners, (LB,)),
+    FileRule(load_balancer.ports, ("nodes", LB, "workload.services", "workload.backends")),
+    FileRule(load_balancer.leading, (LB,)),
+    FileRule(load_balancer.targets, ("cni", LB, "external_routes_to_pods")),
     FileRule(_ip_mode, (LB, "kubernetes", "proxy", "workload.services")),
     FileRule(_proxy, ("kubernetes", "proxy")),
     FileRule(_node_proxies, ("kubernetes", "proxy", "nodes")),
     FileRule(_unknown, ("unknown", "nodes")),
     FileRule(_image, ("images", "lab")),
     FileRule(_lab_overlay, ("cni", "lab")),
-    FileRule(workload_validation.deviations, ("deviations",)),
+    FileRule(workload.deviations, ("deviations",)),
 )
