@@ -84,8 +84,7 @@ def up(
         if state.process and state.ready.exists():
             return _same(topology, state)
         requirements.check_versions(topology)
-        for mode in {topology.proxy_of(node.name).mode for node in topology.nodes}:
-            requirements.check(topology.kubernetes, mode)
+        requirements.check(topology.kubernetes, {topology.proxy_of(node.name).mode for node in topology.nodes})
         clear(state, topology.name)
         programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), progress=progress)
         golden = images.golden(programs, cache=binaries.cache_dir(), progress=progress)

@@ -14,6 +14,8 @@ from topologies.lab.component_flags import check_runtime
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from topologies.schema.topology import Topology, Version
 
 PROGRAMS = {
@@ -40,24 +42,30 @@ class RequirementError(HairpinError):
 
 
 def check_versions(topology: Topology) -> None:
-    """Check that every kube-proxy has the version of the programs that the lab runs, which is the cluster's.
+    """Check that every kube-proxy has the version of the programs that the lab runs: `kubernetes` of the topology.
 
     Raises:
-        RequirementError: A node declares another version.
+        RequirementError: The cluster or a node declares another version.
 
     """
-    for index, node in enumerate(topology.nodes):
-        version = topology.proxy_version_of(node.name)
-        if node.proxy is not None and version != topology.proxy_version:
+    found = {
+        f"nodes[{index}].proxy.version": node.proxy.version for index, node in enumerate(topology.nodes) if node.proxy
+    }
+    for path, version in {"proxy.version": topology.proxy.version, **found}.items():
+        if version not in {None, topology.kubernetes}:
             message = (
-                f"requirements of a lab: nodes[{index}].proxy.version: got {version}, want {topology.proxy_version}, "
-                f"the version of the programs of this lab. A lab has one kube-proxy version; give the cluster another."
+                f"requirements of a lab: {path}: got {version}, want {topology.kubernetes}, "
+                "the version of the programs of this lab. Declare another value of kubernetes."
             )
             raise RequirementError(message)
 
 
-def check(kubernetes: Version, mode: ProxyMode = ProxyMode.IPTABLES) -> None:
+def check(kubernetes: Version, modes: Iterable[ProxyMode] = ()) -> None:
     """Check that the machine can hold a lab.
+
+    Args:
+        kubernetes: The version of the lab's programs.
+        modes: The modes of the nodes' kube-proxies.
 
     Raises:
         RequirementError: We are not root, a program is missing, or namespaces are not permitted.
@@ -65,7 +73,7 @@ def check(kubernetes: Version, mode: ProxyMode = ProxyMode.IPTABLES) -> None:
 
     """
     wanted = []
-    needed = PROGRAMS | FOR_MODE.get(mode, {})
+    needed = PROGRAMS | {program: package for mode in modes for program, package in FOR_MODE.get(mode, {}).items()}
     if os.geteuid():
         wanted.append("be root (namespaces, mounts and cgroups need it): try again with sudo")
     if packages := sorted({package for program, package in needed.items() if not _there(program)}):

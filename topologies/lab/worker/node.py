@@ -217,7 +217,7 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
         util_chains=topology.kernel_of(node.name).kubelet_rules,
         status_every="10s" if ipvs else "2s",
     )
-    proxy = component_config.proxy_config(topology.proxy_version, topology, node, f"{state.kube}/proxy.conf")
+    proxy = component_config.proxy_config(topology.kubernetes, topology, node, f"{state.kube}/proxy.conf")
     (own / "containerd.toml").write_text(containerd_config(topology, state, node))
     (own / "cni" / "10-hairpin.conflist").write_text(json.dumps(cni_config(topology, node), indent=1))
     (own / "kubelet.json").write_text(json.dumps(configuration, indent=1))

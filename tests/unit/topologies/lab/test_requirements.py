@@ -13,6 +13,7 @@ from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
 from topologies.loading.load import load
 from topologies.loading.overrides import declared
+from topologies.schema.enums import ProxyMode
 from topologies.schema.topology import Version
 
 
@@ -68,9 +69,22 @@ def test_without_such_a_log_the_newest_is_printed(tmp_path: Path) -> None:
     assert "all is well" in lab._tail_of_failed(state, "something else")
 
 
-def test_a_lab_has_one_version_of_kube_proxy() -> None:
-    topology = declared("lab-small", {"nodes.n2.proxy": {"version": "1.23.4"}})
+@pytest.mark.parametrize(
+    ("path", "shown"), [("nodes.n2.proxy", r"nodes\[1\]\.proxy\.version"), ("proxy", r"a lab: proxy\.version")]
+)
+def test_a_lab_has_the_kube_proxy_of_its_programs(path: str, shown: str) -> None:
+    topology = declared("lab-small", {f"{path}.version": "1.23.4"})
 
-    with pytest.raises(requirements.RequirementError, match=r"nodes\[1\]\.proxy\.version: got 1\.23\.4, want 1\.20\.2"):
+    with pytest.raises(RequirementError, match=rf"{shown}: got 1\.23\.4, want 1\.20\.2"):
         requirements.check_versions(topology)
-    requirements.check_versions(declared("lab-small", {"nodes.n2.proxy": {"mode": "ipvs", "version": "1.20.2"}}))
+    requirements.check_versions(declared("lab-small", {path: {"mode": "ipvs", "version": "1.20.2"}}))
+
+
+def test_the_programs_of_every_mode_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    programs = [package for mode in ProxyMode for package in requirements.FOR_MODE.get(mode, {}).values()]
+
+    with pytest.raises(RequirementError) as error:
+        requirements.check(Version(1, 30), set(ProxyMode))
+    assert programs
+    assert all(package in str(error.value) for package in programs)
