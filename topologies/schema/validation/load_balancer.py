@@ -1,16 +1,20 @@
-"""Rules about facts of a load balancer that exclude each other, and the nodes that they name."""
+"""Rules about the load balancer: facts that exclude each other, what they name, and the size of its range."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from topologies.schema.complaints import Complaint, offer
-from topologies.schema.enums import AddressIs, AnnouncedBy, ArrivesAt, OtherPorts, ServiceType
+from topologies.schema.complaints import Complaint, duplicates, offer
+from topologies.schema.enums import AddressIs, AnnouncedBy, ArrivesAt, BalancerStatus, OtherPorts, ServiceType
+from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from topologies.common.addresses import IPNetwork
     from topologies.schema.topology import Topology
+
+IP_MODE = (1, 29)
 
 
 def leader(topology: Topology) -> Iterator[Complaint]:
@@ -105,3 +109,54 @@ def targets(topology: Topology) -> Iterator[Complaint]:
     if balancer.hairpin and balancer.excludes_source:
         want = "false beside excludes_source: true, which never returns a packet to its node"
         yield Complaint("load_balancer.hairpin", "true", want)
+
+
+def listener_services(topology: Topology) -> Iterator[Complaint]:
+    services = topology.workload.services
+    balanced = sorted(one.name for one in services if one.type is ServiceType.LOAD_BALANCER)
+    for index, listener in enumerate(topology.load_balancer.listeners):
+        path = f"load_balancer.listeners[{index}]"
+        for field in ("service", "leads_to"):
+            if (name := getattr(listener, field)) and name not in balanced:
+                yield Complaint(f"{path}.{field}", name, offer(name, balanced, "a Service of type LoadBalancer: "))
+
+
+def listener_ports(topology: Topology) -> Iterator[Complaint]:
+    for index, listener in enumerate(topology.load_balancer.listeners):
+        path = f"load_balancer.listeners[{index}]"
+        if listener.until is not None and listener.until < listener.port:
+            yield Complaint(f"{path}.until", str(listener.until), f"a port from {listener.port} on")
+        if listener.name == "undeclared":
+            yield Complaint(f"{path}.name", listener.name, "another name: cell ids use it for undeclared_port")
+    names = (listener.name for listener in topology.load_balancer.listeners)
+    yield from duplicates("load_balancer.listeners[].name", names)
+
+
+def ip_mode(topology: Topology) -> Iterator[Complaint]:
+    declared = [("load_balancer.status", topology.load_balancer.status)]
+    declared += [
+        (f"workload.services[{index}].load_balancer_status", service.load_balancer_status)
+        for index, service in enumerate(topology.workload.services)
+        if service.load_balancer_status
+    ]
+    for path, status in declared:
+        if status is BalancerStatus.PROXY and topology.proxy_version < IP_MODE:
+            yield Complaint(path, f"proxy with {topology.proxy_version}", "1.29 or newer (KEP-1860)")
+
+
+def pool_size(topology: Topology) -> Iterator[Complaint]:
+    """Check that the pool has an address for every Service that does not share another's."""
+    pool = topology.load_balancer.addresses or ASSUMED_POOL
+    if not topology.load_balancer.exists or topology.load_balancer.address_is is AddressIs.NODE:
+        return
+    owners = [
+        one for one in topology.workload.services if one.type is ServiceType.LOAD_BALANCER and not one.shares_address_of
+    ]
+    if len(owners) > (usable := _len_usable(pool)):
+        want = f"at least {len(owners)} addresses, one a Service of type LoadBalancer"
+        yield Complaint("load_balancer.addresses", f"{pool} with {usable} usable addresses", want)
+
+
+def _len_usable(pool: IPNetwork) -> int:
+    """Return how many addresses of a pool a balancer hands out: not the first and last of one with more than two."""
+    return pool.num_addresses if pool.prefixlen >= POINT_TO_POINT else pool.num_addresses - 2

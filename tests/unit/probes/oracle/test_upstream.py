@@ -19,7 +19,7 @@ from probes.oracle.upstream import Backport, KubeProxyChange, VersionRange
 from topologies.loading.load import load
 from topologies.schema.enums import ProxyMode
 from topologies.schema.topology import Version
-from topologies.schema.validation import rules
+from topologies.schema.validation import proxy
 
 CHANGES = {name: value for name, value in vars(upstream).items() if isinstance(value, KubeProxyChange)}
 ORACLE = Path(upstream.__file__).parent
@@ -119,9 +119,9 @@ def test_no_other_module_compares_a_version(path: Path) -> None:
 
 def test_the_check_of_a_topology_has_the_same_bounds() -> None:
     """topologies must not import the oracle, so it has these four releases of its own."""
-    assert (rules.OLDEST, rules.NEWEST[:2]) == (upstream.OLDEST, upstream.NEWEST)
-    assert upstream.NFTABLES_MODE.release == rules.NFTABLES
-    assert upstream.PRIMARY_NODE_PORTS.release == rules.PRIMARY_SINCE
+    assert (proxy.OLDEST, proxy.NEWEST[:2]) == (upstream.OLDEST, upstream.NEWEST)
+    assert upstream.NFTABLES_MODE.release == proxy.NFTABLES
+    assert upstream.PRIMARY_NODE_PORTS.release == proxy.PRIMARY_SINCE
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""Rules about kube-proxy: what each version can be configured to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from topologies.common.addresses import IPNetwork
+from topologies.schema.complaints import Complaint, duplicates
+from topologies.schema.enums import DetectLocal, ProxyMode
+from topologies.schema.scalars import PRIMARY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from topologies.schema.topology import Proxy, Topology, Version
+
+PRIMARY_SINCE = (1, 30)  # kubernetes#123105
+BY_INTERFACE = (1, 24)  # kubernetes#95400
+OLDEST, NEWEST, NFTABLES = (1, 20), (1, 36, 999_999), (1, 29)
+
+
+def proxy(topology: Topology) -> Iterator[Complaint]:
+    path = "proxy.version" if topology.proxy.version else "kubernetes"
+    yield from _kube_proxy(topology.proxy, topology.proxy_version, "proxy", path)
+
+
+def node_proxies(topology: Topology) -> Iterator[Complaint]:
+    """Check each node's own kube-proxy with the keys that it takes from the cluster."""
+    for index, node in enumerate(topology.nodes):
+        if node.proxy is not None:
+            place = f"nodes[{index}].proxy"
+            version = topology.proxy_version_of(node.name)
+            yield from _kube_proxy(topology.proxy_of(node.name), version, place, f"{place}.version")
+
+
+def _kube_proxy(proxy: Proxy, version: Version, place: str, version_path: str) -> Iterator[Complaint]:
+    if not OLDEST <= version <= NEWEST:
+        yield Complaint(version_path, str(version), "1.20 … 1.36: no rule outside that range has been read")
+    elif proxy.mode is ProxyMode.NFTABLES and version < NFTABLES:
+        yield Complaint(f"{place}.mode", f"nftables with {version}", "1.29 or newer (KEP-3866)")
+    by = proxy.detect_local
+    if by in {DetectLocal.BRIDGE_INTERFACE, DetectLocal.INTERFACE_NAME_PREFIX} and OLDEST <= version < BY_INTERFACE:
+        yield Complaint(f"{place}.detect_local", f"{by} with {version}", "1.24 or newer (kubernetes#95400)")
+    yield from _node_port_addresses(proxy, version, f"{place}.node_port_addresses")
+
+
+def _node_port_addresses(proxy: Proxy, version: Version, path: str) -> Iterator[Complaint]:
+    """kube-proxy takes `primary` alone, never in a list with ranges (validateKubeProxyNodePortAddress)."""
+    given = proxy.node_port_addresses
+    if proxy.primary_only and len(given) > 1:
+        got = ", ".join(map(str, given[:4]))
+        yield Complaint(path, f"[{got}]", "[primary] alone, or ranges: kube-proxy refuses a mixed list")
+    elif proxy.primary_only and version < PRIMARY_SINCE:
+        yield Complaint(path, f"{PRIMARY} with {version}", "1.30 or newer (kubernetes#123105)")
+    ranges = [one for one in given if isinstance(one, IPNetwork)]
+    yield from duplicates(path, ranges)
