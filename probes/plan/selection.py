@@ -16,7 +16,6 @@ from topologies.schema.enums import (
     LoadBalancerKind,
     OtherPorts,
     ProxyMode,
-    Registers,
     ServiceType,
     SessionAffinity,
     TrafficPolicy,
@@ -47,8 +46,8 @@ def _listener(cell: Cell, topology: Topology) -> str:
     return "leads" if listener.leads_to else "own"
 
 
-def _registers(topology: Topology) -> Registers:
-    return Registers.ENDPOINTS if topology.load_balancer.avoids_empty_nodes else Registers.ALL
+def _registers(topology: Topology) -> AnnouncedBy:
+    return AnnouncedBy.ENDPOINTS if topology.load_balancer.avoids_empty_nodes else AnnouncedBy.ALL
 
 
 def _spreads(_cell: Cell, topology: Topology) -> bool:
@@ -142,7 +141,7 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
     "all_node_ports": (lambda _, topology: not topology.proxy.node_port_addresses, frozenset({True, False})),
     "usual_kernel": (lambda _, topology: _has_usual_kernels(topology), frozenset({True, False})),
     "balancer": (lambda _, topology: topology.load_balancer.kind, frozenset(LoadBalancerKind)),
-    "registers": (lambda _, topology: _registers(topology), frozenset(Registers)),
+    "registers": (lambda _, topology: _registers(topology), frozenset({AnnouncedBy.ENDPOINTS, AnnouncedBy.ALL})),
     "listens": (lambda _, topology: topology.load_balancer.listens, frozenset({True, False})),
     "empty_pool": (lambda _, topology: topology.load_balancer.empty_pool, frozenset(EmptyPool)),
     "inside": (lambda cell, _: cell.vantage.kind is not VantageKind.EXTERNAL, frozenset({True, False})),

@@ -175,13 +175,6 @@ class EmptyPool(StrEnum):
     WITHDRAW = "withdraw"
 
 
-class Registers(StrEnum):
-    """Which nodes a balancer uses for a Local Service: those with a ready endpoint, or all."""
-
-    ENDPOINTS = "endpoints"
-    ALL = "all"
-
-
 class BalancerStatus(StrEnum):
     """What `status.loadBalancer.ingress` contains: an IP, a hostname only, or an IP with ipMode Proxy (KEP-1860).
 

@@ -6,7 +6,7 @@ Each field's docstring is its row in docs/topology.md (`python -m topologies.loa
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
@@ -19,7 +19,6 @@ from topologies.schema.enums import (
     EmptyPool,
     LoadBalancerKind,
     OtherPorts,
-    Registers,
 )
 from topologies.schema.network import Model
 from topologies.schema.presets import load_balancer as presets
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic import SerializerFunctionWrapHandler
+
+
+OlderAnnouncedBy = Literal["endpoints", "all"]
 
 
 class Listener(Model):
@@ -89,7 +91,7 @@ class LoadBalancer(Model):
     empty_pool: EmptyPool = EmptyPool.REFUSE
     """What happens without a usable node or pod: `refuse`, `drop`, `all` (the balancer uses all nodes) or `withdraw`
     (nothing announces the address, also with `Cluster` if there is no endpoint)."""
-    registers: Registers | None = None
+    registers: OlderAnnouncedBy | None = None
     """The older name of `announced_by`."""
     status: BalancerStatus = BalancerStatus.IP
     """What `status.loadBalancer` contains: an IP, a hostname only, or an IP with ipMode Proxy (1.29 or newer)."""
@@ -115,7 +117,7 @@ class LoadBalancer(Model):
         if not isinstance(value, dict):
             return value
         older, newer = value.get("registers"), value.get("announced_by")
-        if older in tuple(Registers):
+        if older in get_args(OlderAnnouncedBy):
             if newer not in (None, older):
                 want = f"one of them: registers is the older name of announced_by, which is {newer}"
                 raise refused(want, f"registers {older} and announced_by {newer}")

@@ -112,6 +112,7 @@ def targets(topology: Topology) -> Iterator[Complaint]:
 
 
 def listener_services(topology: Topology) -> Iterator[Complaint]:
+    """Check that listeners name Services that the balancer serves."""
     services = topology.workload.services
     balanced = sorted(one.name for one in services if one.type is ServiceType.LOAD_BALANCER)
     for index, listener in enumerate(topology.load_balancer.listeners):
@@ -122,6 +123,7 @@ def listener_services(topology: Topology) -> Iterator[Complaint]:
 
 
 def listener_ports(topology: Topology) -> Iterator[Complaint]:
+    """Check the ports and names of the listeners."""
     for index, listener in enumerate(topology.load_balancer.listeners):
         path = f"load_balancer.listeners[{index}]"
         if listener.until is not None and listener.until < listener.port:
@@ -133,6 +135,7 @@ def listener_ports(topology: Topology) -> Iterator[Complaint]:
 
 
 def ip_mode(topology: Topology) -> Iterator[Complaint]:
+    """Check that kube-proxy knows ipMode, if a status has it."""
     declared = [("load_balancer.status", topology.load_balancer.status)]
     declared += [
         (f"workload.services[{index}].load_balancer_status", service.load_balancer_status)

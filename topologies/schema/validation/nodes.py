@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def nodes(topology: Topology) -> Iterator[Complaint]:
+    """Check that there is a node, and that no name or address has two owners."""
     if not topology.nodes:
         yield Complaint("nodes", "none", "at least one worker")
     yield from _node_names(topology)
@@ -53,6 +54,7 @@ def _labels(topology: Topology) -> Iterator[Complaint]:
 
 
 def external(topology: Topology) -> Iterator[Complaint]:
+    """Check that hosts outside have names and addresses of their own."""
     yield from duplicates("external[].name", (host.name for host in topology.external))
     yield from duplicates("external[].address", (host.address for host in topology.external))
     nodes = {node.address for node in topology.nodes}
@@ -75,6 +77,7 @@ def pod_ranges(topology: Topology) -> Iterator[Complaint]:
 
 
 def missing_ranges(topology: Topology) -> Iterator[Complaint]:
+    """Check that the ranges that a rule reads are declared."""
     yield from (Complaint(*one) for one in find_missing_ranges(topology))
 
 
@@ -92,6 +95,7 @@ def not_pods(topology: Topology) -> Iterator[Complaint]:
 
 
 def not_services(topology: Topology) -> Iterator[Complaint]:
+    """Check that no node, host, device or balanced address is inside the range of the Services."""
     for path, address in (*_addresses(topology), *_devices(topology)):
         if address in topology.service_cidr:
             yield Complaint(path, str(address), f"an address outside service_cidr {topology.service_cidr}")
@@ -118,6 +122,7 @@ def _devices(topology: Topology) -> Iterator[tuple[str, IPAddress]]:
 
 
 def ranges_apart(topology: Topology) -> Iterator[Complaint]:
+    """Check that the ranges of Services and pods do not overlap."""
     if topology.service_cidr.overlaps(topology.cni.pod_cidr):
         want = f"no overlap with cni.pod_cidr {topology.cni.pod_cidr}"
         yield Complaint("service_cidr", str(topology.service_cidr), want)

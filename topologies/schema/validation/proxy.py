@@ -20,6 +20,7 @@ OLDEST, NEWEST, NFTABLES = (1, 20), (1, 36, 999_999), (1, 29)
 
 
 def proxy(topology: Topology) -> Iterator[Complaint]:
+    """Check the cluster's kube-proxy."""
     path = "proxy.version" if topology.proxy.version else "kubernetes"
     yield from _kube_proxy(topology.proxy, topology.proxy_version, "proxy", path)
 
