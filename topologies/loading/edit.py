@@ -11,6 +11,7 @@ from typing import NamedTuple
 import yaml
 
 from topologies.loading import yaml_file
+from topologies.loading.aliases import ALIAS
 from topologies.schema.complaints import Complaint, TopologyError
 from topologies.schema.facts import NODES, UNKNOWN, split
 
@@ -65,11 +66,16 @@ def _compose(text: str) -> yaml.Node:
 
 
 def _find(place: yaml.Node, key: str) -> yaml.Node | None:
-    """Return the value of a key, or the element of a list with this name."""
+    """Return the value of a key, or the element of a list with this name or alias."""
     if isinstance(place, yaml.MappingNode):
         return next((value for name, value in place.value if name.value == key), None)
     elements = place.value if isinstance(place, yaml.SequenceNode) else []
-    return next((one for one in elements if getattr(_find(one, "name"), "value", None) == key), None)
+    return next((one for one in elements if key in _names(one)), None)
+
+
+def _names(element: yaml.Node) -> list[str]:
+    found = [_find(element, key) for key in ("name", ALIAS)] if isinstance(element, yaml.MappingNode) else []
+    return [one.value for one in found if isinstance(one, yaml.ScalarNode)]
 
 
 def _insert(text: str, place: yaml.MappingNode, keys: Keys, value: NewValue) -> str:
@@ -81,11 +87,14 @@ def _insert(text: str, place: yaml.MappingNode, keys: Keys, value: NewValue) -> 
         end = place.end_mark.index - 1
         joined = f"{', ' if place.value else ''}{entry}"
         return _comment(text[:end].rstrip() + joined + text[end:], len(text[:end].rstrip()) + 1, value.comment)
-    first_key, first_value = next(pair for pair in place.value if pair[1].start_mark.line == pair[1].end_mark.line)
-    end = text.find("\n", first_value.end_mark.index)
+    first = place.value[0][0].start_mark
+    indent = " " * first.column
+    short = next((one for _, one in place.value if one.start_mark.line == one.end_mark.line), None)
+    if short is None:
+        return f"{text[: first.index]}{entry}  # {value.comment}\n{indent}{text[first.index :]}"
+    end = text.find("\n", short.end_mark.index)
     before = text if end < 0 else text[:end]
-    line = f"\n{' ' * first_key.start_mark.column}{entry}  # {value.comment}"
-    return before + line + ("\n" if end < 0 else text[end:])
+    return f"{before}\n{indent}{entry}  # {value.comment}" + ("\n" if end < 0 else text[end:])
 
 
 def _comment(text: str, index: int, comment: str) -> str:
@@ -101,14 +110,21 @@ def _comment(text: str, index: int, comment: str) -> str:
 
 def _forget(text: str, path: str) -> str:
     """Return the text without this path in the top-level list `unknown`."""
-    listed = _find(_compose(text), UNKNOWN)
-    if not isinstance(listed, yaml.SequenceNode) or path not in [one.value for one in listed.value]:
-        return text
-    left = ", ".join(one.value for one in listed.value if one.value != path)
-    start, end = listed.start_mark.index, listed.end_mark.index
-    tail = "" if listed.flow_style else "\n"
-    if not listed.flow_style:
-        start = text.rfind("\n", 0, start)
-        start = text.rfind(":", 0, start) + 1 if text[start + 1 :].lstrip().startswith("-") else start
-        return f"{text[:start]} [{left}]{tail}{text[end:]}"
-    return f"{text[:start]}[{left}]{text[end:]}"
+    root = _compose(text)
+    for key, listed in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == UNKNOWN and isinstance(listed, yaml.SequenceNode):
+            for entry in listed.value:
+                if entry.value == path:
+                    return _remove(text, key, listed, entry)
+    return text
+
+
+def _remove(text: str, key: yaml.Node, listed: yaml.SequenceNode, entry: yaml.Node) -> str:
+    """Return the text without an entry of the list at a key: in a block list without its line."""
+    if listed.flow_style:
+        left = ", ".join(one.value for one in listed.value if one is not entry)
+        return f"{text[: listed.start_mark.index]}[{left}]{text[listed.end_mark.index :]}"
+    start, end = text.rfind("\n", 0, entry.start_mark.index), text.find("\n", entry.end_mark.index)
+    rest = text[:start] + (text[end:] if end >= 0 else "\n")
+    colon = text.index(":", key.end_mark.index) + 1
+    return rest if len(listed.value) > 1 else f"{rest[:colon]} []{rest[colon:]}"

@@ -86,7 +86,7 @@ def test_an_entry_of_the_list_of_unknown_facts_goes() -> None:
     assert parse(changed, "mine.yaml").unknown == {"cni.masquerade", "nodes.n1.kernel.rp_filter"}
 
 
-def test_a_list_of_unknown_facts_in_lines_is_written_anew() -> None:
+def test_an_entry_of_a_list_of_unknown_facts_in_lines_goes() -> None:
     text = BLOCK.replace(
         "unknown: [kernel.rp_filter, proxy.masquerade_all]", "unknown:\n  - kernel.rp_filter\n  - proxy.masquerade_all"
     )
@@ -103,3 +103,53 @@ def test_a_short_form_is_one_clear_error() -> None:
 
     with pytest.raises(TopologyError, match=r"nodes: got a short form, want a list of nodes"):
         set_values(text, "mine.yaml", [NewValue("nodes.n1.kernel.rp_filter", "1", "inferred")])
+
+
+ALIASED = """\
+name: mine
+kubernetes: "1.30.3"
+nodes:
+- {name: ip-10-0-1-2.ec2.internal, as: n1, address: 192.0.2.1, kernel: {rp_filter: unknown}}
+- name: worker-2
+  as: n2
+  address: 192.0.2.2
+cni: {kind: eni}
+proxy:
+  node_port_addresses:
+  - 192.0.2.0/24
+lab: {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "before", "after"),
+    [
+        ("nodes.n1.kernel.rp_filter", "1", "{rp_filter: unknown}}", "{rp_filter: 1}}  # inferred"),
+        (
+            "nodes.n2.kernel.rp_filter",
+            "1",
+            "- name: worker-2\n",
+            "- name: worker-2\n  kernel: {rp_filter: 1}  # inferred\n",
+        ),
+        ("proxy.mode", "ipvs", "  node_port_addresses:\n", "  mode: ipvs  # inferred\n  node_port_addresses:\n"),
+    ],
+)
+def test_a_value_has_a_place_beside_aliases_and_lists(path: str, text: str, before: str, after: str) -> None:
+    changed = set_values(ALIASED, "mine.yaml", [NewValue(path, text, "inferred")])
+
+    assert changed == ALIASED.replace(before, after)
+    parse(changed, "mine.yaml")
+
+
+def test_comments_in_the_list_of_unknown_facts_stay() -> None:
+    text = ALIASED + "unknown:  # not visible: see below\n# kernel\n- kernel.rp_filter\n- proxy.mode  # 1\n# the end\n"
+
+    once = set_values(text, "mine.yaml", [NewValue("kernel.rp_filter", "0", "inferred")])
+    twice = set_values(once, "mine.yaml", [NewValue("proxy.mode", "ipvs", "inferred")])
+
+    assert once.endswith("unknown:  # not visible: see below\n# kernel\n- proxy.mode  # 1\n# the end\n")
+    assert twice.endswith("unknown: []  # not visible: see below\n# kernel\n# the end\n")
+    assert [parse(one, "mine.yaml").unknown & {"kernel.rp_filter", "proxy.mode"} for one in (once, twice)] == [
+        {"proxy.mode"},
+        set(),
+    ]
