@@ -77,12 +77,9 @@ class Controller:
 
         """
         services = self.api.get("/api/v1/services")["items"]
-        network = plan.balanced(self.topology)
         balancer, targets = self.topology.load_balancer, self.find_targets(services)
-        if balancer.address_is is AddressIs.NODE:
-            self.announce_nodes(services, targets)
-            return
-        given = config.assign(services, network) if balancer.exists else {}
+        owns = balancer.exists and balancer.address_is is AddressIs.OWN
+        given = config.assign(services, plan.balanced(self.topology)) if owns else {}
         made = config.frontends(services, given, targets, balancer)
         self.hold(set() if is_routed(balancer) else set(given.values()))
         external = config.external_ips(services, plan.routed_to_balancer(self.topology))
@@ -94,6 +91,9 @@ class Controller:
             }
         )
         self.program(made)
+        if balancer.address_is is AddressIs.NODE:
+            self.announce_nodes(services, targets)
+            return
         pools = config.pools(services, given, made, {node.address: node.api_name for node in self.topology.nodes})
         for service in services:
             address = given.get(config.key(service))
