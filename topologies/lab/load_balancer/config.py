@@ -189,23 +189,26 @@ def elect(nodes: tuple[IPAddress, ...], targets: Targets, balancer: LoadBalancer
 def _declared(
     service: Service, address: IPAddress, targets: Targets, balancer: LoadBalancer
 ) -> Iterator[ForwardingRule]:
-    nodes = list_nodes(service, targets, balancer)
-    pods = targets.ready.get(key(service), ()) if balancer.arrives_at is ArrivesAt.POD else ()
+    nodes, healthy = list_nodes(service, targets, balancer), list_healthy(service, targets, balancer)
     ranges = service["spec"].get("loadBalancerSourceRanges") if balancer.source_ranges else None
     for port in service["spec"]["ports"]:
-        if port.get("nodePort"):
-            to_pods = balancer.arrives_at is ArrivesAt.POD
-            yield ForwardingRule(
-                address,
-                port.get("protocol", "TCP").lower(),
-                port["port"],
-                next((one.port for one in pods), 0) if to_pods else port["nodePort"],
-                tuple(one.address for one in pods) if to_pods else nodes,
-                nodes=nodes,
-                healthy=list_healthy(service, targets, balancer),
-                unchanged=balancer.arrives_at is ArrivesAt.ADDRESS,
-                ranges=tuple(ranges or ()),
-            )
+        if not port.get("nodePort"):
+            continue
+        target, pool = port["nodePort"], nodes
+        if balancer.arrives_at is ArrivesAt.POD:
+            pods = targets.ready.get(key(service), ())
+            target, pool = next((one.port for one in pods), 0), tuple(one.address for one in pods)
+        yield ForwardingRule(
+            address,
+            port.get("protocol", "TCP").lower(),
+            port["port"],
+            target,
+            pool,
+            nodes=nodes,
+            healthy=healthy,
+            unchanged=balancer.arrives_at is ArrivesAt.ADDRESS,
+            ranges=tuple(ranges or ()),
+        )
 
 
 def _listening(
