@@ -39,7 +39,7 @@ def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
         found.extend(_external_ips(full))
     external_ips = full.pop("external_ips", [])
     if isinstance(full.get("load_balancer"), dict):
-        full["load_balancer"] = load_balancer_presets.spell_out(_name_servicelb(full))
+        full["load_balancer"] = _spell_out(_name_servicelb(full))
     if "workload" not in full:
         full["workload"] = _standard(full, external_ips if not found else [])
     full["workload"] = _add_backend_nodes(full["workload"])
@@ -55,6 +55,14 @@ def _name_servicelb(full: Raw) -> Raw:
     owned = {f"{node['address']}/32" for node in nodes if isinstance(node, dict) and _is_address(node.get("address"))}
     is_owned = isinstance(pool := balancer.get("addresses"), str) and pool in owned
     return {**balancer, "kind": "servicelb"} if is_owned and balancer.get("kind", "none") == "none" else balancer
+
+
+def _spell_out(balancer: Raw) -> Raw:
+    """Return the contents of `load_balancer` with `unknown` at each fact that its kind leaves open."""
+    full = dict(balancer)
+    if full.get("registers") == UNKNOWN and "announced_by" not in full:
+        full["announced_by"] = full.pop("registers")
+    return {**dict.fromkeys(load_balancer_presets.list_open_facts(full), UNKNOWN), **full}
 
 
 def _lacks_cluster_cidr(full: Raw) -> bool:

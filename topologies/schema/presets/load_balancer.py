@@ -37,7 +37,6 @@ PASS_THROUGH = {
     "other_ports": OtherPorts.DROP,
 }
 IN_VPC = {"masquerade_inside": False}
-UNKNOWN = "unknown"
 PRESETS: Mapping[str, Preset] = {
     LoadBalancerKind.NONE: Preset(
         {},
@@ -198,15 +197,10 @@ def kind_of(given: Mapping[str, Any]) -> object:
     return ALIASES.get(kind, kind) if isinstance(kind, str) else kind
 
 
-def spell_out(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the contents of `load_balancer` with `unknown` at each fact that its kind leaves open."""
-    full = dict(given)
-    if full.get("registers") == UNKNOWN and "announced_by" not in full:
-        full["announced_by"] = full.pop("registers")
-    open_facts = find(PRESETS, kind_of(full)).unknown
-    if complete(full)["announced_by"] == AnnouncedBy.LEADER:
-        open_facts = (*open_facts, "leader")
-    return {**dict.fromkeys(open_facts, UNKNOWN), **full}
+def list_open_facts(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the facts of these contents that their preset does not know: the leader too, if there is one."""
+    leader = ("leader",) if complete(given)["announced_by"] == AnnouncedBy.LEADER else ()
+    return (*find(PRESETS, kind_of(given)).unknown, *leader)
 
 
 def complete(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -24,7 +25,7 @@ from topologies.schema.enums import (
     OtherPorts,
 )
 from topologies.schema.load_balancer import LoadBalancer
-from topologies.schema.presets.load_balancer import ALIASES, FACTS, PRESETS, spell_out
+from topologies.schema.presets.load_balancer import ALIASES, FACTS, PRESETS, complete
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology
@@ -134,7 +135,9 @@ def test_a_value_of_another_type_is_a_complaint_or_the_default(key: str, value: 
     given = {"registers": "all", "kind": "inline", key: value}
     with suppress(ValidationError):
         balancer(**given)
-    assert isinstance(spell_out(given), dict)
+    assert isinstance(complete(given), dict)
+    with suppress(TopologyError):
+        declared(json.dumps(given))
 
 
 def test_the_older_and_the_newer_name_of_a_fact_may_not_differ() -> None:
