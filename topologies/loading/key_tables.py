@@ -158,7 +158,7 @@ def _format_default(value: object) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {text}' for key, text in value.items())}}}"
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, frozenset)):
         return f"[{', '.join(map(str, value))}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 

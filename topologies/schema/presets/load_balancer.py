@@ -1,7 +1,7 @@
 """The presets of `load_balancer.kind`: what each known load balancer does, as orthogonal facts, with the source.
 
 A preset gives the defaults of the facts that differ from those of `LoadBalancer`. A key in the topology file overrides
-its fact. No rule reads the kind: rules read the facts. `[mem]` marks what is not confirmed by a source.
+its fact. Rules read the facts, not the kind. `[mem]` marks what is not confirmed by a source.
 """
 
 from __future__ import annotations

@@ -52,13 +52,14 @@ def test_every_field_says_what_it_means(section: type[Model]) -> None:
 @pytest.mark.parametrize(
     ("title", "row"),
     [
-        ("lab", "`overlay` | one of declared, vxlan | `declared` |"),
-        ("cni", "`overlay` | one of none, vxlan, ipip, geneve, wireguard | `none`, or by `kind` |"),
-        ("load_balancer", "`keeps_client` | true or false | `true`, or by `kind` |"),
+        ("Top level", "`unknown` | a list of paths of facts | `[]` |"),
+        ("`lab`", "`overlay` | one of declared, vxlan | `declared` |"),
+        ("`cni`", "`overlay` | one of none, vxlan, ipip, geneve, wireguard | `none`, or by `kind` |"),
+        ("`load_balancer`", "`keeps_client` | true or false | `true`, or by `kind` |"),
     ],
 )
 def test_a_default_is_that_of_its_own_section(title: str, row: str) -> None:
-    _, _, section = PAGE.partition(f"### `{title}`\n")
+    _, _, section = PAGE.partition(f"### {title}\n")
 
     assert f"| {row}" in section.partition("\n### ")[0]
 
