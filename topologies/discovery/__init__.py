@@ -1,4 +1,4 @@
-"""Read a cluster that nobody has declared, and write a topology file for it, with the source of every value.
+"""Discover a cluster, and write a topology file for it, with the source of every value.
 
 api_reads.py lists what the API has and inventory.py holds it as plain values; nodes.py chooses nodes; probe_pods.py
 runs unprivileged pods there, node_facts.py and reachability.py read what they print; inference/ finds the values
