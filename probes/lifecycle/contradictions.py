@@ -20,7 +20,7 @@ from topologies.schema.topology import Version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from probes.lifecycle.proxy_facts import ProxyFacts
+    from topologies.cluster_state.proxy_facts import ProxyFacts
     from topologies.cluster_state.real_cluster import RealCluster, RealNode
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Node, Topology

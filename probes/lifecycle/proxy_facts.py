@@ -8,15 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.asking.vantages.base import TransportError
-from topologies.cluster_state.proxy_facts import BUILD, CONFIG, LARGEST, MODE, SCRIPT, ProxyFacts, parse
+from topologies.cluster_state.proxy_facts import SCRIPT, ProxyFacts, parse
 from topologies.common.threads import run_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from probes.asking.vantages.base import Prober
-
-__all__ = ["BUILD", "CONFIG", "LARGEST", "MODE", "SCRIPT", "ProxyFacts", "parse", "read_proxies"]
 
 TIMEOUT_S = 10.0  # for the three requests and the way there
 ABREAST = 8  # nodes that are asked at a time

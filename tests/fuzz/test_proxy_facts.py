@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from probes.lifecycle.proxy_facts import LARGEST, parse
 from tests.fuzz.bounds import in_time, rounds
 from tests.unit.probes.lifecycle.test_proxy_facts import NEW, printed
+from topologies.cluster_state.proxy_facts import LARGEST, parse
 
 GOOD = printed("nftables", NEW, "v1.33.2")
 

@@ -11,7 +11,7 @@ import pytest
 from kubernetes import client
 
 from probes.lifecycle.contradictions import compare_cluster, compare_pods, compare_proxies, rules_between
-from probes.lifecycle.proxy_facts import ProxyFacts
+from topologies.cluster_state.proxy_facts import ProxyFacts
 from topologies.cluster_state.real_cluster import RealCluster, RealNode, read_node
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load, names, parse

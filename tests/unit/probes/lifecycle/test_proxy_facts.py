@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes.asking.vantages.base import Completed, UnusableError, at_once
-from probes.lifecycle.proxy_facts import BUILD, CONFIG, MODE, SCRIPT, ProxyFacts, parse, read_proxies
+from probes.lifecycle.proxy_facts import read_proxies
+from topologies.cluster_state.proxy_facts import BUILD, CONFIG, MODE, SCRIPT, ProxyFacts, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
