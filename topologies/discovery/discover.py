@@ -201,8 +201,7 @@ def assemble(inventory: Inventory, choice: Choice, probed: Probed, image: Findin
         _node(one, index, inventory, facts, views, own, sections, second=second)
         for index, one in enumerate(choice.chosen, start=1)
     )
-    left_out = (*choice.left_out, *_failed(probed))
-    return Discovery(top, made, sections, left_out, inventory.unread, proxy.find_replacement(inventory))
+    return Discovery(top, made, sections, choice.left_out, inventory.unread, proxy.find_replacement(inventory))
 
 
 def _top(inventory: Inventory, probed: Probed) -> Findings:
@@ -226,10 +225,6 @@ def _by_kubelet(inventory: Inventory) -> Finding:
         except ValueError:
             continue
     return unknown("no version is readable: /version, kubelets")
-
-
-def _failed(probed: Probed) -> list[str]:
-    return [] if not probed.facts else [f"1: {name}: {why}" for name, why in probed.failed.items()]
 
 
 def _node(  # noqa: PLR0913, PLR0917 - everything that is known of a node

@@ -369,6 +369,15 @@ def test_a_node_whose_pod_does_not_run_is_replaced_and_named(discoverer: Discove
     assert [line for line in discovery.left_out if "n0" in line and "could not be asked" in line]
 
 
+def test_a_node_without_a_replacement_is_named_once(discoverer: Discoverer) -> None:
+    cluster = real_clusters.kind()
+    cluster.nodes.append(node("n0", "192.168.1.10", cidr="10.244.0.0/24"))
+
+    discovery = discoverer.discover(cluster)
+
+    assert sum("n0" in line for line in discovery.left_out) == 1
+
+
 def test_nothing_is_left_in_the_cluster(discoverer: Discoverer) -> None:
     discoverer.discover(real_clusters.kind())
 
