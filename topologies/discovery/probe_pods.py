@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from topologies.cluster import client as clusters
 from topologies.cluster import library, manifests
-from topologies.cluster.api import FORBIDDEN, ClusterError, call
+from topologies.cluster.api import FORBIDDEN, ClusterError, call, reading
+from topologies.cluster.api_objects import pod_address
 from topologies.cluster.run_namespaces import PREFIX, Lease
+from topologies.cluster_state.api_fields import get_name
+from topologies.cluster_state.pod_states import classify
 from topologies.common.errors import HairpinError
 from topologies.common.threads import run_all
 from topologies.common.waiting import Deadline, WaitTimeoutError, until
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 
     from kubernetes import client
 
-    from topologies.cluster_state.pod_states import PodState
     from topologies.discovery.node_facts import NodeFacts
     from topologies.discovery.nodes import ChosenNode
     from topologies.schema.topology import Topology
@@ -97,8 +99,8 @@ def probe(
         if why := lease.hold():
             progress(f"note: {why}")
         cluster.deploy()
-        states = _wait(cluster, settings)
-        _read(cluster, chosen, states, execute, found)
+        _wait(cluster, settings)
+        _read(cluster, chosen, execute, found)
         _connect(cluster, chosen, execute, found)
         found.service_cidr = find_service_range(cluster)
     except ClusterError as error:
@@ -131,8 +133,8 @@ def _scratch(chosen: Sequence[ChosenNode], settings: ProbeSettings) -> Topology:
     return validated(contents, "the probe pods")
 
 
-def _wait(cluster: clusters.Cluster, settings: ProbeSettings) -> dict[str, PodState]:
-    """Return the pods' states when each is Ready or will never be, or the time is up."""
+def _wait(cluster: clusters.Cluster, settings: ProbeSettings) -> None:
+    """Return when each pod is Ready or will never be, or the time is up."""
 
     def waited() -> str:
         states = cluster.pods()
@@ -141,18 +143,14 @@ def _wait(cluster: clusters.Cluster, settings: ProbeSettings) -> dict[str, PodSt
 
     with suppress(WaitTimeoutError):  # the state of each pod has the reason
         until(waited, Deadline(settings.ready_s), "probe pods", every=0.3)
-    return {state.name: state for state in cluster.pods()}
 
 
-def _read(
-    cluster: clusters.Cluster,
-    chosen: Sequence[ChosenNode],
-    states: dict[str, PodState],
-    execute: ExecInPod,
-    found: Probed,
-) -> None:
+def _read(cluster: clusters.Cluster, chosen: Sequence[ChosenNode], execute: ExecInPod, found: Probed) -> None:
     """Ask each hostNetwork pod that is Ready."""
-    addresses = cluster.snapshot().pods
+    listed = cluster.listed_pods()
+    with reading("list Pods"):
+        states = {state.name: state for state in map(classify, listed)}
+        addresses = {get_name(pod): pod_address(pod) for pod in listed}
 
     def read(numbered: tuple[int, ChosenNode]) -> None:
         index, one = numbered

@@ -378,6 +378,13 @@ def test_a_node_without_a_replacement_is_named_once(discoverer: Discoverer) -> N
     assert sum("n0" in line for line in discovery.left_out) == 1
 
 
+def test_probing_lists_nothing_but_the_pods(discoverer: Discoverer) -> None:
+    discoverer.discover(real_clusters.kind())
+
+    namespace = "GET /api/v1/namespaces/hairpin-a1b2/"
+    assert {call for call in discoverer.api.calls if call.startswith(namespace)} == {f"{namespace}pods"}
+
+
 def test_nothing_is_left_in_the_cluster(discoverer: Discoverer) -> None:
     discoverer.discover(real_clusters.kind())
 
