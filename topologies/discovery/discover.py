@@ -14,6 +14,8 @@ from topologies.discovery.findings import Finding, clean, omitted, unknown
 from topologies.discovery.inference import balancer, kernel, pod_network, products, proxy, ranges
 from topologies.discovery.inference.own_addresses import find_second_card
 from topologies.discovery.reachability import find_policies
+from topologies.schema.enums import PodAddresses
+from topologies.schema.network_presets import facts_of
 from topologies.schema.scalars import Version
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 Findings = dict[str, Finding]
 ROUNDS = 2  # a node whose pod did not run is replaced once
-SHARING = ("Amazon VPC CNI", "terway", "Azure CNI")  # CNIs that put pods' cards and addresses on the node
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,8 @@ def assemble(inventory: Inventory, choice: Choice, probed: Probed, image: Findin
     product = products.find_product(inventory)
     addresses = [one.pod_address for one in facts.values() if one.pod_address]
     cidrs = proxy.find_cluster_cidrs(inventory, facts)
-    node_network = bool(product and product.kind in {"vpc-cni", "azure", "terway-eniip"})
+    usual = facts_of(product.kind) if product else {}
+    node_network = usual.get("pod_addresses") == PodAddresses.NODE_NETWORK  # so pods' cards are on the nodes
     pod_cidr = ranges.find_pod_cidr(inventory, cidrs, addresses, shares=node_network)
     views = {
         name: pod_network.look(listed[name], facts, listed, ranges.parse(pod_cidr)) for name in listed if name in facts
@@ -196,9 +198,8 @@ def assemble(inventory: Inventory, choice: Choice, probed: Probed, image: Findin
         "images": {"agnhost": image},
     }
     top = _top(inventory, probed)
-    second = product is None or product.name not in SHARING
     made = tuple(
-        _node(one, index, inventory, facts, views, own, sections, second=second)
+        _node(one, index, inventory, facts, views, own, sections, second=not node_network)
         for index, one in enumerate(choice.chosen, start=1)
     )
     return Discovery(top, made, sections, choice.left_out, inventory.unread, proxy.find_replacement(inventory))

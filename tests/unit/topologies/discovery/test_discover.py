@@ -385,6 +385,18 @@ def test_probing_lists_nothing_but_the_pods(discoverer: Discoverer) -> None:
     assert {call for call in discoverer.api.calls if call.startswith(namespace)} == {f"{namespace}pods"}
 
 
+def test_pods_with_cards_of_the_nodes_network_have_its_range(discoverer: Discoverer) -> None:
+    cluster = real_clusters.ack_terway()
+    cluster.daemon_sets = [real_clusters.daemon_set("tke-eni-agent")]
+    for output in cluster.outputs.values():
+        assert output.config
+        output.config["clusterCIDR"] = ""
+
+    found = values(discoverer.discover(cluster))
+
+    assert (found["cni.kind"], found["cni.pod_cidr"]) == ("eni", "192.168.1.0/25")
+
+
 def test_nothing_is_left_in_the_cluster(discoverer: Discoverer) -> None:
     discoverer.discover(real_clusters.kind())
 
