@@ -154,13 +154,14 @@ def _read(cluster: clusters.Cluster, chosen: Sequence[ChosenNode], execute: Exec
 
     def read(numbered: tuple[int, ChosenNode]) -> None:
         index, one = numbered
-        state = states.get(f"host-{index}")
+        pod = f"host-{index}"
+        state = states.get(pod)
         if state is None or not state.ready:
-            found.failed[one.node.name] = f"its probe pod is {state.reason if state else 'not listed'}"
+            reason = state.reason if state else cluster.refused.get(pod, "not listed")
+            found.failed[one.node.name] = f"its probe pod is not Ready: {reason}"
             return
         try:
-            command = ["sh", "-c", node_facts.SCRIPT]
-            output = execute(cluster.namespace, f"host-{index}", command, node_facts.TIMEOUT_S)
+            output = execute(cluster.namespace, pod, ["sh", "-c", node_facts.SCRIPT], node_facts.TIMEOUT_S)
         except HairpinError as error:
             found.failed[one.node.name] = f"its probe pod could not be asked: {error}"
             return

@@ -149,6 +149,7 @@ class Discoverer:
         self.folder = folder
         self.cluster: SeededCluster
         self.asked: list[str] = []
+        self.progress: list[str] = []
         self.hosts: dict[str, str] = {}
         self.silent: set[str] = set()  # addresses that drop connections to a closed port
 
@@ -158,7 +159,7 @@ class Discoverer:
         with fake_api.serve(self.api, self.folder) as kubeconfig:
             settings = ProbeSettings("a1b2" if pods else "", IMAGE, namespace, ready_s=2)
             request = DiscoveryRequest(count, settings)
-            return discover(clusters.connect(str(kubeconfig)), request, self._execute, lambda _: None)
+            return discover(clusters.connect(str(kubeconfig)), request, self._execute, self.progress.append)
 
     def _status(self, pod: dict[str, Any]) -> dict[str, Any]:
         name, spec = pod["metadata"]["name"], pod["spec"]
@@ -376,6 +377,17 @@ def test_a_node_without_a_replacement_is_named_once(discoverer: Discoverer) -> N
     discovery = discoverer.discover(cluster)
 
     assert sum("n0" in line for line in discovery.left_out) == 1
+
+
+def test_a_pod_that_admission_refuses_is_named_with_the_reason(discoverer: Discoverer) -> None:
+    refusal = 'pods "host-1" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)'
+    discoverer.api.script["POST /api/v1/namespaces/.*/pods"] = lambda: (
+        fake_api.status(403, refusal) if discoverer.api.body["spec"].get("hostNetwork") else None
+    )
+
+    discoverer.discover(real_clusters.kind())
+
+    assert [line for line in discoverer.progress if line.startswith("node n1: ") and "PodSecurity" in line]
 
 
 def test_probing_lists_nothing_but_the_pods(discoverer: Discoverer) -> None:
