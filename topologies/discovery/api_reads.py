@@ -30,14 +30,11 @@ UNAUTHORIZED = 401
 # ConfigMaps that describe the data plane, by namespace
 CONFIG_MAPS = {
     "kube-system": (
-        *("kube-proxy", "kube-proxy-config", "kubeadm-config", "kube-flannel-cfg", "calico-config", "cilium-config"),
-        *("antrea-config", "kube-router-cfg", "amazon-vpc-cni", "eni-config", "terway-config", "ip-masq-agent"),
-        *("azure-ip-masq-agent-config", "ip-masq-agent-config", "kubevip"),
+        *("kube-proxy", "kube-proxy-config", "kubeadm-config", "kube-flannel-cfg", "cilium-config", "antrea-config"),
+        "ip-masq-agent",
     ),
     "kube-flannel": ("kube-flannel-cfg",),
     "metallb-system": ("config",),
-    "openshift-sdn": ("sdn-config",),
-    "openshift-ovn-kubernetes": ("ovnkube-config",),
 }
 # resources that not every cluster has: plural, paths of its versions, what stays unknown without it
 RESOURCES = (

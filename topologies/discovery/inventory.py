@@ -19,9 +19,6 @@ Raw = dict[str, Any]
 KEPT_ANNOTATIONS = (
     "flannel.alpha.coreos.com/",
     "projectcalico.org/",
-    "k8s.ovn.org/",
-    "node.antrea.io/",
-    "k3s.io/",
     "network.cilium.io/",
     "io.cilium.network.",
 )

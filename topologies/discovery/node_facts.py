@@ -1,7 +1,7 @@
 """What an unprivileged hostNetwork pod can read of its node: the script, and the reader of what it prints. Pure.
 
 kube-proxy's own report, sysctls, routes (`/proc/net/route`), local addresses (`/proc/net/fib_trie`), devices with their
-kind and their bridge (`/sys/class/net`), listening TCP ports. None of it needs a capability or root.
+kind and their bridge (`/sys/class/net`). None of it needs a capability or root.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 TIMEOUT_S = 20.0
 LARGEST = 512 * 1024  # bytes of a section: a node may have thousands of routes
 RP_FILTER, BRIDGE_NF, ROUTES, LOCAL = "@rp_filter", "@bridge_nf", "@routes", "@local"
-DEVICES, PORTS = "@devices", "@tcp"
+DEVICES = "@devices"
 END = "@end"
-HEADINGS = (RP_FILTER, BRIDGE_NF, ROUTES, LOCAL, DEVICES, PORTS, END)
+HEADINGS = (RP_FILTER, BRIDGE_NF, ROUTES, LOCAL, DEVICES, END)
 NETWORK_DEVICES = "/sys/class/net"
 SCRIPT = f"""{proxy_facts.SCRIPT}
 most() {{ head -c {LARGEST}; }}
@@ -35,12 +35,11 @@ echo {ROUTES}; most < /proc/net/route
 echo {LOCAL}; grep -B1 'host LOCAL' /proc/net/fib_trie | grep -e '|--' | most
 echo {DEVICES}; grep -Hs . {NETWORK_DEVICES}/*/uevent {NETWORK_DEVICES}/*/brport/hairpin_mode \
 {NETWORK_DEVICES}/*/brport/bridge/uevent | grep -e DEVTYPE -e hairpin_mode -e INTERFACE | most
-echo {PORTS}; grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6 | most
 echo {END}
 """
 _SYSCTL = re.compile(r"/conf/([^/]+)/rp_filter:([0-2])$")
 _DEVICE = re.compile(rf"{NETWORK_DEVICES}/([^/]+)/(uevent|brport/hairpin_mode|brport/bridge/uevent):(.*)$")
-_UP, _LISTENING = 0x1, "0A"
+_UP = 0x1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,6 @@ class NodeFacts:
     routes: tuple[NodeRoute, ...] = ()
     local: tuple[IPAddress, ...] = ()
     devices: Mapping[str, NetworkDevice] = field(default_factory=dict)
-    ports: frozenset[int] = frozenset()
     pod_address: IPAddress | None = None
 
     def route_to(self, address: IPAddress) -> NodeRoute | None:
@@ -115,7 +113,6 @@ def parse(node: str, output: bytes, pod_address: IPAddress | None = None) -> Nod
         routes=tuple(_routes(parts.get(ROUTES, []))),
         local=as_addresses(line.split()[-1] for line in parts.get(LOCAL, ()) if line.strip()),
         devices=_devices(parts.get(DEVICES, [])),
-        ports=frozenset(_ports(parts.get(PORTS, []))),
         pod_address=pod_address,
     )
 
@@ -177,10 +174,3 @@ def _devices(lines: list[str]) -> dict[str, NetworkDevice]:
 
 def _flag(text: str | None) -> bool | None:
     return {"0": False, "1": True}.get(text or "")
-
-
-def _ports(lines: list[str]) -> Iterator[int]:
-    for line in lines:
-        fields = line.split()
-        if len(fields) > 3 and fields[3] == _LISTENING and re.search(r":[0-9A-F]{4}$", fields[1]):  # noqa: PLR2004 - `sl local remote st`
-            yield int(fields[1].rpartition(":")[2], 16)

@@ -60,7 +60,6 @@ class Choice:
 
     chosen: tuple[ChosenNode, ...]
     left_out: tuple[str, ...]
-    spare: tuple[ChosenNode, ...] = ()
 
 
 def choose(nodes: Iterable[ListedNode], count: int = USUAL, failed: Mapping[str, str] | None = None) -> Choice:
@@ -93,7 +92,7 @@ def choose(nodes: Iterable[ListedNode], count: int = USUAL, failed: Mapping[str,
             one.node.name for one in spare
         ]
     left_out = tuple(f"{len(names)}: {list_names(names)}: {reason}" for reason, names in reasons.items())
-    return Choice(tuple(sorted(chosen, key=lambda one: one.node.name)), left_out, tuple(spare))
+    return Choice(tuple(sorted(chosen, key=lambda one: one.node.name)), left_out)
 
 
 def why_unusable(node: ListedNode) -> str:

@@ -46,8 +46,6 @@ class NodeOutput:
         lines += [
             "@devices",
             *self._devices(),
-            "@tcp",
-            "   0: 0100007F:2809 00000000:0000 0A 00000000:00000000",
             "@end",
         ]
         return "\n".join(lines).encode() + b"\n"
