@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 LARGEST = 64 * 1024  # bytes of /configz, which has about 2 KiB
 MODE, CONFIG, BUILD = "@proxyMode", "@configz", "@build"
@@ -66,23 +69,24 @@ def _list(values: tuple[str, ...] | None) -> str:
 
 def parse(node: str, output: bytes) -> ProxyFacts:
     """Return what the script has printed; whatever cannot be read stays None."""
-    parts = _parts(output.decode(errors="replace"))
+    lines = split_at_headings(output, {MODE, CONFIG, BUILD})
+    parts = {heading: "\n".join(below).strip() for heading, below in lines.items()}
     build = _VERSION.search(parts.get(BUILD, ""))
     config = _config(parts.get(CONFIG, ""))
     mode = _word(parts.get(MODE, "")) or config.pop("mode", None)
     return ProxyFacts(node, **{**config, "mode": mode, "version": build[1] if build else None})
 
 
-def _parts(text: str) -> dict[str, str]:
-    """Return the lines below each of the script's headings."""
+def split_at_headings(output: bytes, headings: Collection[str]) -> dict[str, list[str]]:
+    """Return the lines below each heading that a script has printed."""
     found: dict[str, list[str]] = {}
     lines: list[str] = []
-    for line in text.splitlines():
-        if line in {MODE, CONFIG, BUILD}:
+    for line in output.decode(errors="replace").splitlines():
+        if line in headings:
             lines = found.setdefault(line, [])
         else:
             lines.append(line)
-    return {heading: "\n".join(below).strip() for heading, below in found.items()}
+    return found
 
 
 def _word(text: str) -> str | None:

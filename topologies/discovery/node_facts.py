@@ -101,9 +101,8 @@ class NodeFacts:
 
 def parse(node: str, output: bytes, pod_address: IPAddress | None = None) -> NodeFacts:
     """Return what the script has printed; whatever cannot be read stays None or empty."""
-    text = output.decode(errors="replace")
-    parts = _sections(text)
-    bridge_nf = parts.get(BRIDGE_NF, [""])[0].strip() if parts.get(BRIDGE_NF) else ""
+    parts = proxy_facts.split_at_headings(output, HEADINGS)
+    bridge_nf = "".join(parts.get(BRIDGE_NF, [])[:1]).strip()
     complete = END in parts
     return NodeFacts(
         node,
@@ -115,17 +114,6 @@ def parse(node: str, output: bytes, pod_address: IPAddress | None = None) -> Nod
         devices=_devices(parts.get(DEVICES, [])),
         pod_address=pod_address,
     )
-
-
-def _sections(text: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in text.splitlines():
-        if line in HEADINGS:
-            lines = found.setdefault(line, [])
-        else:
-            lines.append(line)
-    return found
 
 
 def _bridge_nf(text: str, *, readable: bool) -> bool | None:
