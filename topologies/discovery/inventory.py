@@ -72,6 +72,16 @@ class PodOwner:
     containers: tuple[Container, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments of all containers."""
+        return tuple(argument for one in self.containers for argument in one.arguments)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of all containers; of a variable in several, the last one's."""
+        return {key: text for one in self.containers for key, text in one.environment.items()}
+
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
 

@@ -125,8 +125,7 @@ def _in_cluster(inventory: Inventory, _: list[ListedService]) -> BalancerKind | 
         if one.name.startswith("svclb-") or "svccontroller.k3s.cattle.io/svcname" in one.labels:
             return BalancerKind("servicelb", f"DaemonSet {one} (k3s ServiceLB)")
         if one.name.startswith("kube-vip"):
-            environment = {key: text for part in one.containers for key, text in part.environment.items()}
-            election = environment.get("svc_election", "false").lower()
+            election = one.environment.get("svc_election", "false").lower()
             checks = {"health_checks": Finding(election == "true", f"svc_election of DaemonSet {one}")}
             return BalancerKind("kube-vip", f"DaemonSet {one}", checks)
     return None

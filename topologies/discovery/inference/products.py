@@ -111,8 +111,7 @@ def _ip_masq(owner: PodOwner | None, *, k3s: bool) -> Finding:
     if owner is None:
         why = "k3s has no DaemonSet of flannel" if k3s else "flannel's DaemonSet is not readable"
         return unknown(f"{why} (--ip-masq); measured by the run")
-    arguments = " ".join(argument for one in owner.containers for argument in one.arguments)
-    masqueraded = bool(re.search(r"--?ip-masq(=true)?(\s|$)", arguments))
+    masqueraded = bool(re.search(r"--?ip-masq(=true)?(\s|$)", " ".join(owner.arguments)))
     return Finding("flannel" if masqueraded else "none", f"--ip-masq is {'' if masqueraded else 'not '}set in {owner}")
 
 
@@ -120,7 +119,7 @@ def _aws(inventory: Inventory) -> CniProduct | None:
     owner = inventory.find_daemon_set("aws-node")
     if owner is None:
         return None
-    environment = {key: text for one in owner.containers for key, text in one.environment.items()}
+    environment = owner.environment
     outside = environment.get("AWS_VPC_K8S_CNI_EXTERNALSNAT", "false").lower() == "true"
     source = f"AWS_VPC_K8S_CNI_EXTERNALSNAT of {owner} is {str(outside).lower()}"
     facts = {"masquerade": Finding("none" if outside else "egress", source)}

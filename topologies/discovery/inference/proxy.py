@@ -115,7 +115,7 @@ def _owners(inventory: Inventory) -> Iterator[PodOwner]:
 
 
 def _flags(owner: PodOwner) -> dict[str, Any]:
-    text = " ".join(argument for one in owner.containers for argument in one.arguments)
+    text = " ".join(owner.arguments)
     found: dict[str, Any] = {}
     for key, flag in FLAGS.items():
         if match := re.search(rf"--{flag}[= ]([^\s\"']+)", text):
@@ -188,7 +188,7 @@ def _has_ebpf(owner: PodOwner) -> bool:
 
 
 def _proxies_services(owner: PodOwner) -> bool:
-    return not any("--run-service-proxy=false" in one.arguments for one in owner.containers)
+    return "--run-service-proxy=false" not in owner.arguments
 
 
 def _always(_: PodOwner) -> bool:

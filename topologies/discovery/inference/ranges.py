@@ -118,7 +118,7 @@ def _first(texts: Iterable[object], source: str) -> Finding | None:
 
 def _flag(inventory: Inventory, flag: str) -> Finding | None:
     for owner in inventory.static_pods:
-        for argument in (argument for one in owner.containers for argument in one.arguments):
+        for argument in owner.arguments:
             if found := re.match(rf"--{flag}=(\S+)", argument):
                 return _first([found[1]], f"--{flag} of pod {owner}")
     return None
