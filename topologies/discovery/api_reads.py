@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from topologies.cluster.api import API_TIMEOUT, FORBIDDEN, NOT_FOUND, ClusterError, call, reading
 from topologies.discovery.inventory import (
     Inventory,
+    ListedNode,
     Raw,
     Unread,
     as_map,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from kubernetes import client
+
+Result = TypeVar("Result")
 
 PAGE = 500  # objects of one answer: a node has about 15 KB
 LIST_TIMEOUT = (API_TIMEOUT[0], 30.0)
@@ -98,7 +102,7 @@ class ApiReader:
             if not position:
                 return
 
-    def allowed(self, what: str, leaves: str, read: Callable[[], Any], default: Any) -> Any:  # noqa: ANN401 - any result
+    def allowed(self, what: str, leaves: str, read: Callable[[], Result], default: Result) -> Result:
         """Return what `read` returns; `default`, and a record of what stays unknown, if the API forbids it."""
         try:
             return read()
@@ -109,7 +113,7 @@ class ApiReader:
                 raise
             return default
 
-    def exists(self, read: Callable[[], Any]) -> Any:  # noqa: ANN401 - any result
+    def exists(self, read: Callable[[], Result]) -> Result | None:
         """Return what `read` returns; None if there is no such object or resource."""
         try:
             return read()
@@ -160,14 +164,15 @@ def read_kubelets(api: client.ApiClient, nodes: Iterable[str]) -> tuple[dict[str
 
 def _version(reader: ApiReader) -> str:
     """Return the API server's version; /version needs no right in a usual cluster."""
-    found = reader.allowed("/version", "kubernetes", lambda: reader.get("/version/"), {})
+    nothing: Raw = {}
+    found = reader.allowed("/version", "kubernetes", lambda: reader.get("/version/"), nothing)
     if found and not text_of(found, "gitVersion"):
         message = "read /version: got an answer without gitVersion, want a Kubernetes API server. Check the kubeconfig"
         raise ClusterError(message)
     return text_of(found, "gitVersion")
 
 
-def _nodes(reader: ApiReader) -> tuple[Any, ...]:
+def _nodes(reader: ApiReader) -> tuple[ListedNode, ...]:
     try:
         with reading("list Nodes"):
             return tuple(map(read_node, reader.items("/api/v1/nodes")))
@@ -179,16 +184,20 @@ def _nodes(reader: ApiReader) -> tuple[Any, ...]:
         raise
 
 
+def _list(reader: ApiReader, path: str) -> list[Raw]:
+    return list(reader.items(path))
+
+
 def _daemon_sets(reader: ApiReader) -> list[Raw]:
     """List all DaemonSets, or those of kube-system if the others may not be listed."""
     try:
-        return list(reader.items("/apis/apps/v1/daemonsets"))
+        return _list(reader, "/apis/apps/v1/daemonsets")
     except ClusterError as error:
         if error.status != FORBIDDEN:
             raise
     own = "/apis/apps/v1/namespaces/kube-system/daemonsets"
     leaves = "the CNI's product and its settings, kube-proxy's image, servicelb and kube-vip"
-    return list(reader.allowed("DaemonSets", leaves, lambda: list(reader.items(own)), []))
+    return reader.allowed("DaemonSets", leaves, partial(_list, reader, own), [])
 
 
 def _static_pods(reader: ApiReader) -> list[Raw]:
@@ -202,19 +211,19 @@ def _static_pods(reader: ApiReader) -> list[Raw]:
     def read() -> list[Raw]:
         return list(as_maps(reader.get("/api/v1/namespaces/kube-system/pods", **query).get("items")))
 
-    return list(reader.allowed("Pods of kube-system", leaves, read, []))
+    return reader.allowed("Pods of kube-system", leaves, read, [])
 
 
 def _services(reader: ApiReader) -> list[Raw]:
     leaves = "the load balancer"
     try:
-        return list(reader.items("/api/v1/services"))
+        return _list(reader, "/api/v1/services")
     except ClusterError as error:
         if error.status != FORBIDDEN:
             raise
     own = "/api/v1/namespaces/default/services"
     reader.unread.append(Unread("Services of all namespaces", "forbidden (403)", leaves))
-    return list(reader.allowed("Services of default", "service_cidr", lambda: list(reader.items(own)), []))
+    return reader.allowed("Services of default", "service_cidr", partial(_list, reader, own), [])
 
 
 def _config_maps(reader: ApiReader) -> Iterator[tuple[str, dict[str, str]]]:
@@ -222,7 +231,7 @@ def _config_maps(reader: ApiReader) -> Iterator[tuple[str, dict[str, str]]]:
         for name in names:
             path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
             try:
-                found = reader.exists(lambda path=path: reader.get(path))  # type: ignore[misc]
+                found = reader.exists(partial(reader.get, path))
             except ClusterError as error:
                 if error.status != FORBIDDEN:
                     raise
@@ -235,10 +244,11 @@ def _config_maps(reader: ApiReader) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _objects(reader: ApiReader) -> Iterator[tuple[str, tuple[Raw, ...]]]:
     for plural, paths, leaves in RESOURCES:
-        for path in paths:
-            found = reader.allowed(plural, leaves, lambda path=path: tuple(reader.items(path)), None)  # type: ignore[misc]
-            if found is not None:
-                yield plural, found
-                break
-            if reader.unread and reader.unread[-1].what == plural:
-                break
+        found = reader.allowed(plural, leaves, partial(_first_version, reader, paths), None)
+        if found is not None:
+            yield plural, tuple(found)
+
+
+def _first_version(reader: ApiReader, paths: Iterable[str]) -> list[Raw] | None:
+    """Return the objects at the first path that the API server has; None if it has none of them."""
+    return next((found for path in paths if (found := reader.exists(partial(_list, reader, path))) is not None), None)

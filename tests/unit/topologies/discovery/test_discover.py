@@ -254,6 +254,7 @@ OPTIONAL = (
     ("GET /api/v1/namespaces/kube-system/configmaps/.*", "ConfigMaps of kube-system"),
     ("GET /api/v1/services", "Services of all namespaces"),
     ("GET /apis/metallb.io/.*", "ipaddresspools"),
+    ("GET /apis/networking.k8s.io/.*/servicecidrs", "servicecidrs"),
     ("GET /api/v1/nodes/.*/proxy/.*", "nodes/proxy"),
     ("GET /api/v1/namespaces/kube-system/pods", "Pods of kube-system"),
     ("POST /api/v1/namespaces", "probe pods"),
