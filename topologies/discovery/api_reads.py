@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from topologies.cluster.api import API_TIMEOUT, FORBIDDEN, NOT_FOUND, ClusterError, call, reading
 from topologies.discovery.inventory import (
@@ -70,7 +70,7 @@ class ApiReader:
         """Return the object at a path; ClusterError if the API refuses or does not answer as Kubernetes does."""
         what = f"read {path}"
 
-        def fetch(_request_timeout: tuple[float, float]) -> Any:  # noqa: ANN401 - any JSON
+        def fetch(_request_timeout: tuple[float, float]) -> object:
             request = self.api.param_serialize(
                 "GET",
                 path,

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from kubernetes import client
 
-    from topologies.discovery.inference.pod_network import NodeView
     from topologies.discovery.inventory import Inventory, ListedNode, Unread
     from topologies.discovery.node_facts import NodeFacts
     from topologies.discovery.nodes import Choice, ChosenNode
@@ -63,11 +62,6 @@ class _Cluster:
     choice: Choice
     probed: Probed = field(default_factory=probe_pods.Probed)
 
-    @property
-    def listed(self) -> dict[str, ListedNode]:
-        """The chosen nodes by name."""
-        return {one.node.name: one.node for one in self.choice.chosen}
-
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryRequest:
@@ -104,7 +98,7 @@ def discover(
     if request.pods.run:
         pods = replace(request.pods, image=_required(image))
         _ProbeRounds(api, pods, request.count, execute, progress).probe(found)
-    kubelets, refused = api_reads.read_kubelets(api, found.listed)
+    kubelets, refused = api_reads.read_kubelets(api, found.choice.by_name)
     unread = (*inventory.unread, *found.probed.unread, *refused)
     found.inventory = replace(inventory, kubelets=kubelets, unread=unread)
     return assemble(found.inventory, found.choice, found.probed, image)
@@ -161,7 +155,7 @@ class _ProbeRounds:
             found.choice = nodes.choose(found.inventory.nodes, self.count, failed)
             if all(one.node.name in known for one in found.choice.chosen):
                 break
-        found.probed.facts = {name: one for name, one in known.items() if name in found.listed}
+        found.probed.facts = {name: one for name, one in known.items() if name in found.choice.by_name}
         for name, why in failed.items():
             self.progress(f"node {name}: {why}")
 
@@ -176,13 +170,12 @@ class _ProbeRounds:
 
 def assemble(inventory: Inventory, choice: Choice, probed: Probed, image: Finding) -> Discovery:
     """Return every finding. Pure."""
-    listed = {one.node.name: one.node for one in choice.chosen}
-    facts = probed.facts
+    listed, facts = choice.by_name, probed.facts
     product = products.find_product(inventory)
     addresses = [one.pod_address for one in facts.values() if one.pod_address]
     cidrs = proxy.find_cluster_cidrs(inventory, facts)
     usual = facts_of(product.kind) if product else {}
-    node_network = usual.get("pod_addresses") == PodAddresses.NODE_NETWORK  # so pods' cards are on the nodes
+    node_network = usual.get("pod_addresses") == PodAddresses.NODE_NETWORK
     pod_cidr = ranges.find_pod_cidr(inventory, cidrs, addresses, shares=node_network)
     views = {
         name: pod_network.look(listed[name], facts, listed, ranges.parse(pod_cidr)) for name in listed if name in facts
@@ -197,12 +190,10 @@ def assemble(inventory: Inventory, choice: Choice, probed: Probed, image: Findin
         "load_balancer": balancer.find_balancer(inventory),
         "images": {"agnhost": image},
     }
-    top = _top(inventory, probed)
-    made = tuple(
-        _node(one, index, inventory, facts, views, own, sections, second=not node_network)
-        for index, one in enumerate(choice.chosen, start=1)
-    )
-    return Discovery(top, made, sections, choice.left_out, inventory.unread, proxy.find_replacement(inventory))
+    evidence = _Evidence(inventory, facts, own, sections, node_network=node_network)
+    made = tuple(_node(one, index, evidence) for index, one in enumerate(choice.chosen, start=1))
+    replacement = proxy.find_replacement(inventory)
+    return Discovery(_top(inventory, probed), made, sections, choice.left_out, inventory.unread, replacement)
 
 
 def _top(inventory: Inventory, probed: Probed) -> Findings:
@@ -228,36 +219,51 @@ def _by_kubelet(inventory: Inventory) -> Finding:
     return unknown("no version is readable: /version, kubelets")
 
 
-def _node(  # noqa: PLR0913, PLR0917 - everything that is known of a node
-    one: ChosenNode,
-    index: int,
-    inventory: Inventory,
-    facts: Mapping[str, NodeFacts],
-    views: Mapping[str, NodeView],
-    own: Mapping[str, Findings],
-    sections: Mapping[str, Findings],
-    *,
-    second: bool,
-) -> DiscoveredNode:
-    node, known = one.node, facts.get(one.node.name)
-    cni = sections["cni"]
-    derived = any(key in cni and cni[key].value == "pod-cidr" for key in ("bridge_address", "tunnel_address"))
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What is known of the cluster when its nodes are described.
+
+    `own`: findings on the pod network, by node. `node_network`: pods' addresses and cards are the nodes' own.
+    """
+
+    inventory: Inventory
+    facts: Mapping[str, NodeFacts]
+    own: Mapping[str, Findings]
+    sections: Mapping[str, Findings]
+    node_network: bool
+
+    @property
+    def derives_addresses(self) -> bool:
+        """Whether addresses of a node's devices follow from its `pod_cidr`, as far as known."""
+        cni = self.sections["cni"]
+        rules = [cni[key].value for key in ("bridge_address", "tunnel_address") if key in cni]
+        return "pod-cidr" in rules or not self.facts
+
+
+def _node(one: ChosenNode, index: int, evidence: _Evidence) -> DiscoveredNode:
+    known, parts = evidence.facts.get(one.node.name), dict[str, Findings]()
+    if known:
+        parts["proxy"] = proxy.find_own(known.proxy, evidence.sections["proxy"])
+    parts["kernel"] = kernel.find_own(evidence.inventory, evidence.facts, one.node.name, evidence.sections["kernel"])
+    found = _addresses(one.node, known, evidence) | evidence.own.get(one.node.name, {}) | _traits(one)
+    return DiscoveredNode(one, f"n{index}", found, {name: part for name, part in parts.items() if part})
+
+
+def _addresses(node: ListedNode, known: NodeFacts | None, evidence: _Evidence) -> Findings:
+    """Return a node's addresses and its range of pods."""
     found: Findings = {"address": _address(node)}
-    if cidr := ranges.find_node_range(node, known.pod_address if known else None, derived=derived or not views):
+    pod = known.pod_address if known else None
+    if cidr := ranges.find_node_range(node, pod, derived=evidence.derives_addresses):
         found["pod_cidr"] = cidr
     if node.external_ips:
         text = (
             f"public_address: ExternalIP {node.external_ips[0]}; write it to ask NodePorts there (a firewall may drop)"
         )
         found["public_address"] = omitted(text)
-    if known and second and (card := find_second_card(node, known, inventory, sections)):
-        found["secondary_address"] = card
-    found |= own.get(node.name, {}) | _traits(one)
-    parts: dict[str, Findings] = {}
-    if known:
-        parts["proxy"] = proxy.find_own(known.proxy, sections["proxy"])
-    parts["kernel"] = kernel.find_own(inventory, facts, node.name, sections["kernel"])
-    return DiscoveredNode(one, f"n{index}", found, {name: part for name, part in parts.items() if part})
+    if known and not evidence.node_network:
+        card = find_second_card(node, known, evidence.inventory, evidence.sections)
+        found |= {"secondary_address": card} if card else {}
+    return found
 
 
 def _traits(one: ChosenNode) -> Findings:

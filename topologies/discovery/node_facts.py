@@ -50,6 +50,11 @@ class NodeRoute:
     device: str
     via: IPAddress | None = None
 
+    @property
+    def is_to_connected_network(self) -> bool:
+        """Whether it is a card's network on link, not a host route."""
+        return self.via is None and self.destination.prefixlen < self.destination.max_prefixlen
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkDevice:

@@ -61,6 +61,11 @@ class Choice:
     chosen: tuple[ChosenNode, ...]
     left_out: tuple[str, ...]
 
+    @property
+    def by_name(self) -> dict[str, ListedNode]:
+        """The chosen nodes by name."""
+        return {one.node.name: one.node for one in self.chosen}
+
 
 def choose(nodes: Iterable[ListedNode], count: int = USUAL, failed: Mapping[str, str] | None = None) -> Choice:
     """Return the nodes to declare.

@@ -7,7 +7,7 @@ comment in its place has the reason.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -93,7 +93,7 @@ def _entry(key: str, one: Finding, path: str, indent: str) -> Iterator[str]:
         yield f"{indent}{key}: {_scalar(one.value)}  # {clean(one.source)}"
 
 
-def _scalar(value: Any) -> str:  # noqa: ANN401 - any scalar or list of YAML
+def _scalar(value: object) -> str:
     """Return a value as YAML has it on one line; a version is quoted."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", value):
         return f'"{value}"'

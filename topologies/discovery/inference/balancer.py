@@ -7,7 +7,8 @@ provider ids. Without a Service that has an address the kind is `none`: nothing 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from topologies.common.addresses import IPNetwork
 from topologies.discovery.findings import Finding, list_names, omitted, unknown
@@ -31,12 +32,13 @@ UNSEEN = (
 )
 
 
-class BalancerKind(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class BalancerKind:
     """A preset of `load_balancer.kind`, by what it was recognized, and other keys that are then known."""
 
     kind: str
     source: str
-    more: Findings = {}  # noqa: RUF012 - never changed
+    more: Findings = field(default_factory=dict)
 
 
 def find_balancer(inventory: Inventory) -> Findings:

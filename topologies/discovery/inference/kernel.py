@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from topologies.discovery.findings import Finding, agreed, omitted, unknown
 
@@ -57,7 +57,7 @@ def known_nodes(inventory: Inventory, facts: Mapping[str, NodeFacts]) -> list[st
     return sorted({*facts, *inventory.kubelets})
 
 
-def value_at(inventory: Inventory, facts: Mapping[str, NodeFacts], node: str, key: str) -> Any:  # noqa: ANN401 - int or bool
+def value_at(inventory: Inventory, facts: Mapping[str, NodeFacts], node: str, key: str) -> bool | int | None:
     """Return a node's value of a key; None if it was not read."""
     if key == "kubelet_rules":
         rules = inventory.kubelets.get(node, {}).get("makeIPTablesUtilChains")

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from topologies.discovery.inventory import Inventory, ListedNode
     from topologies.discovery.node_facts import NodeFacts
 
-HOST_ROUTE = 32
 NO_CARDS = ("lo", "kube-ipvs", "nodelocaldns", "dummy", "cali", "veth", "lxc", *OTHER_BRIDGES)
 
 
@@ -43,7 +42,7 @@ def find_second_card(
 def _card(facts: NodeFacts, address: IPAddress) -> str:
     """Return the device whose connected network has the address; empty for a bridge, a tunnel, or none."""
     for route in facts.routes:
-        if route.via is None and route.destination.prefixlen < HOST_ROUTE and address in route.destination:
+        if route.is_to_connected_network and address in route.destination:
             plain = not facts.kind_of(route.device) and not route.device.startswith(NO_CARDS)
             return route.device if plain else ""
     return ""

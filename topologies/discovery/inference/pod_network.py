@@ -129,7 +129,7 @@ def _shares(facts: NodeFacts, node: ListedNode) -> bool | None:
     if facts.pod_address is None:
         return None
     card = card_of(facts, node.internal_ips[0])
-    own = [one for one in facts.routes if one.device == card and one.via is None and one.destination.prefixlen < 32]  # noqa: PLR2004 - a host route
+    own = [one for one in facts.routes if one.device == card and one.is_to_connected_network]
     return any(facts.pod_address in one.destination for one in own)
 
 

@@ -73,7 +73,7 @@ def find_own(facts: ProxyFacts, common: Findings) -> Findings:
     }
 
 
-def value_of(facts: ProxyFacts, key: str) -> Any:  # noqa: ANN401 - the type of whatever key
+def value_of(facts: ProxyFacts, key: str) -> object:
     """Return what a kube-proxy reports for a key of the topology; None if it was not read."""
     if key == "detect_local":
         return _detect_local(facts.detect_local, facts.cluster_cidrs)
