@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tests.fuzz.bounds import in_time, rounds
-from tests.unit.support.real_clusters import CLUSTERS, SeededCluster
+from tests.unit.support.real_clusters.catalogue import CLUSTERS
 from topologies.discovery import writing
 from topologies.discovery.discover import assemble
 from topologies.discovery.findings import Finding
@@ -16,6 +16,9 @@ from topologies.discovery.inventory import Inventory, read_node, read_pod_owner,
 from topologies.discovery.node_facts import parse
 from topologies.discovery.nodes import choose
 from topologies.discovery.probe_pods import Probed
+
+if TYPE_CHECKING:
+    from tests.unit.support.real_clusters.seeds import SeededCluster
 
 ODD: tuple[Any, ...] = (
     None,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hairpin.main import main
-from tests.unit.support import real_clusters
 from tests.unit.support.fake_api import Api, Raw, serve, status
+from tests.unit.support.real_clusters.installed import kubeadm_flannel_metallb
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ IMAGE = "--image=registry.example/agnhost:2.53"
 @pytest.fixture
 def api() -> Api:
     made = Api()
-    real_clusters.kubeadm_flannel_metallb().seed(made)
+    kubeadm_flannel_metallb().seed(made)
     return made
 
 

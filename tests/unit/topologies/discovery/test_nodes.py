@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.support.real_clusters import node
+from tests.unit.support.real_clusters.seeds import node
 from topologies.discovery.inventory import ListedNode, read_node
 from topologies.discovery.nodes import choose, class_of
 
