@@ -126,7 +126,7 @@ def _cluster_cidrs(config: dict[str, Any]) -> list[Any]:
 
 
 def _networks(found: object) -> tuple[str, ...]:
-    """Texts of IPv4."""
+    """Return the texts of a list that are no IPv6 networks, sorted."""
     listed = found if isinstance(found, list) else []
     return tuple(sorted(text.strip() for text in map(_text, listed) if text.strip() and ":" not in text))
 

@@ -1,6 +1,6 @@
 """Whether nodes forward pods' packets and accept connections: from pods to closed ports of other pods and nodes. Pure.
 
-A refusal by RST shows that the packet and its reply passed every FORWARD or INPUT chain on the way. Silence shows
+A refusal by RST shows that the packet and its reply passed every FORWARD or INPUT chain on the way. A timeout shows
 nothing: a policy, a NetworkPolicy or a firewall may have dropped it.
 """
 

@@ -1,4 +1,4 @@
-"""A lab as somebody's cluster: a neutral name, an image of their registry, a Service of theirs, a least account."""
+"""A lab as the cluster of another team: a neutral name, its registry's image, its Service, docs/rbac.yaml's account."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def somebodys(name: str, folder: Path) -> Iterator[Somebodys]:
         _rename_image(sandbox)
         if declared.load_balancer.exists:
             _make_service()
-        yield Somebodys(_least_account(folder), declared, sandbox)
+        yield Somebodys(_make_account(folder), declared, sandbox)
     finally:
         lab.down(NAME)
 
@@ -76,7 +76,7 @@ def _rename_image(sandbox: Sandbox) -> None:
 
 
 def _make_service() -> None:
-    """Make the Service of somebody else, and wait until the balancer has given it an address or a hostname."""
+    """Make the other team's Service, and wait until the balancer has given it an address or a hostname."""
     api(NAME, "POST", SERVICES, SERVICE)
 
     def served() -> str:
@@ -86,7 +86,7 @@ def _make_service() -> None:
     until(served, Deadline(20), "the Service's address")
 
 
-def _least_account(folder: Path) -> Path:
+def _make_account(folder: Path) -> Path:
     """Return the kubeconfig of the account that docs/rbac.yaml makes."""
     for document in yaml.safe_load_all((ROOT / "docs" / "rbac.yaml").read_text(encoding="utf-8")):
         api(NAME, "POST", PATHS[document["kind"]], document)

@@ -92,7 +92,7 @@ def _release(text: str) -> str | None:
 
 
 def _detect_local(mode: str | None, cidrs: object) -> str | None:
-    """ClusterCIDR without a range is none (cmd/kube-proxy/app/server_linux.go: getLocalDetectors)."""
+    """Return the mode; ClusterCIDR without a range is none (cmd/kube-proxy/app/server_linux.go: getLocalDetectors)."""
     return "none" if mode == "ClusterCIDR" and not cidrs else mode
 
 
