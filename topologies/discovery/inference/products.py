@@ -16,7 +16,7 @@ from topologies.discovery.inventory import as_map, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from topologies.discovery.inventory import Inventory, PodOwner
+    from topologies.discovery.inventory import Inventory, PodOwner, Raw
 
 FLANNEL = "flannel.alpha.coreos.com/"
 FLANNEL_CONFIGS = ("kube-flannel/kube-flannel-cfg", "kube-system/kube-flannel-cfg")
@@ -79,7 +79,7 @@ def _calico_by_annotation(inventory: Inventory) -> str:
 def _flannel(inventory: Inventory) -> CniProduct | None:
     owner = inventory.find_daemon_set(*FLANNEL_DAEMONS)
     annotated = {node.annotations.get(f"{FLANNEL}backend-type", "") for node in inventory.nodes} - {""}
-    config = _flannel_config(inventory)
+    _, config = read_flannel_config(inventory)
     if not (owner or annotated or config):
         return None
     backend = (min(annotated) if annotated else "") or text_of(as_map(config.get("Backend")), "Type")
@@ -97,13 +97,14 @@ def _flannel(inventory: Inventory) -> CniProduct | None:
     )
 
 
-def _flannel_config(inventory: Inventory) -> Mapping[str, object]:
+def read_flannel_config(inventory: Inventory) -> tuple[str, Raw]:
+    """Return the name of flannel's ConfigMap and its net-conf.json; nothing if it was not read."""
     for name in FLANNEL_CONFIGS:
         try:
-            return as_map(json.loads(inventory.config_maps[name]["net-conf.json"]))
+            return name, as_map(json.loads(inventory.config_maps[name]["net-conf.json"]))
         except (KeyError, ValueError, RecursionError):
             continue
-    return {}
+    return "", {}
 
 
 def _ip_masq(owner: PodOwner | None, *, k3s: bool) -> Finding:

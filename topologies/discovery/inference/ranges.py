@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from ipaddress import collapse_addresses
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import yaml
 
 from topologies.common.addresses import IPNetwork
 from topologies.discovery.findings import Finding, first_known, omitted, unknown
+from topologies.discovery.inference.products import read_flannel_config
 from topologies.discovery.inventory import as_list, as_map, as_networks
 
 if TYPE_CHECKING:
@@ -95,9 +95,8 @@ def _of_cni(inventory: Inventory) -> Iterator[Finding | None]:
         yield _first([cilium.get("cluster-pool-ipv4-cidr")], "cluster-pool-ipv4-cidr of kube-system/cilium-config")
     openshift = [as_map(one).get("cidr") for one in _texts(inventory, "networks", "clusterNetwork")]
     yield _first(openshift, "networks.config.openshift.io, spec.clusterNetwork")
-    for name in ("kube-flannel/kube-flannel-cfg", "kube-system/kube-flannel-cfg"):
-        text = inventory.config_maps.get(name, {}).get("net-conf.json", "")
-        yield _first([as_map(_json(text)).get("Network")], f"net-conf.json of ConfigMap {name}")
+    name, flannel = read_flannel_config(inventory)
+    yield _first([flannel.get("Network")], f"net-conf.json of ConfigMap {name}")
 
 
 def cover(networks: Iterable[IPNetwork]) -> IPNetwork:
@@ -129,13 +128,6 @@ def _kubeadm(inventory: Inventory, key: str) -> object:
     try:
         return as_map(as_map(yaml.safe_load(text)).get("networking")).get(key)
     except (yaml.YAMLError, ValueError, RecursionError):
-        return None
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
         return None
 
 
