@@ -38,7 +38,7 @@ def add(verbs: Verbs, summary: str) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Discover, run, and print where the results are; return the run's exit code, or 1 if the file is incomplete."""
+    """Discover, run, and print where the run's results are; return its exit code, or 1 if the file is incomplete."""
     discover.refuse_options(options)
     text = discover.find(options)
     file = _write(options.out, text)
@@ -46,8 +46,13 @@ def run(options: argparse.Namespace) -> int:
         sys.stderr.write(f"the topology is in {file}: complete it, then run pytest --topology={file}\n")
         return code
     _keep_kubeconfig()
+    before = _latest(options.out)
     code = run_attached(_command(options, file), cwd=ROOT)
-    sys.stdout.write(f"topology: {file}\nreport:   {_report_of(options.out)}\n{_unknown(file, options.out)}")
+    latest = _latest(options.out)
+    sys.stdout.write(f"topology: {file}\n")
+    if latest != before:
+        page = latest / "report.html"
+        sys.stdout.write(f"report:   {page if page.exists() else latest}\n{_unknown(file, latest)}")
     return code
 
 
@@ -82,16 +87,15 @@ def _command(options: argparse.Namespace, file: Path) -> list[str]:
     return [sys.executable, "-m", "pytest", *own, *passed, *workers, *options.pytest]
 
 
-def _unknown(file: Path, out: Path) -> str:
+def _latest(out: Path) -> Path:
+    """Return the folder of the newest run: the target of `last`; `last` itself if there is no run."""
+    return (out / LATEST).resolve()
+
+
+def _unknown(file: Path, run: Path) -> str:
     """Return a line on the facts that are unknown, and the command that narrows them; empty if none is."""
     paths = sorted(load(str(file)).unknown)
     if not paths:
         return ""
-    command = f"hairpin infer {out / LATEST} --write {file}"
+    command = f"hairpin infer {run} --write {file}"
     return f"unknown:  {len(paths)} facts: {list_names(paths, 6)}. Which values fit: {command}\n"
-
-
-def _report_of(out: Path) -> Path:
-    """Return the newest run's page, or the folder of runs if there is none."""
-    page = out.absolute() / LATEST / "report.html"
-    return page if page.exists() else out.absolute()

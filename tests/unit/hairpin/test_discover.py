@@ -158,7 +158,35 @@ def test_check_passes_the_file_and_arguments_on_and_ends_with_the_runs_code(
     assert code == 0
     assert "pod-n1-to-web" in printed
     assert f"topology: {file}\n" in printed
-    assert f"hairpin infer {out / 'last'} --write {file}" in printed
+    assert "hairpin infer" not in printed  # nothing ran
+
+
+def test_check_names_the_runs_page_and_how_to_narrow_its_unknown_facts(
+    kubeconfig: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+
+    main(["check", kubeconfig, "--no-pods", IMAGE, f"--out={out}", "--", "--simulate", "-q", "-k", "pod-n1-to-web-np"])
+
+    [file] = out.glob("discovered-*.yaml")
+    printed, folder = capfd.readouterr().out, (out / "last").resolve()
+    assert f"report:   {folder / 'report.html'}\n" in printed
+    assert (folder / "report.html").is_file()
+    assert f"hairpin infer {folder} --write {file}" in printed
+
+
+def test_check_does_not_report_an_older_run_as_its_own(
+    kubeconfig: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    (out / "older").mkdir(parents=True)
+    (out / "older" / "report.html").touch()
+    (out / "last").symlink_to("older")
+
+    main(["check", kubeconfig, "--no-pods", IMAGE, f"--out={out}", "--", "--no-such-option"])
+
+    [file] = out.glob("discovered-*.yaml")
+    assert capfd.readouterr().out == f"topology: {file}\n"
 
 
 def test_check_of_an_incomplete_file_runs_nothing(
