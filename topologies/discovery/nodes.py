@@ -39,7 +39,7 @@ class NodeTraits(NamedTuple):
     kubelet: str
 
     def __str__(self) -> str:
-        """The parts that are known, such as `zone eu-1a, amd64, kernel 6.1.0, m5.large, kubelet v1.29.4`."""
+        """Return the parts that are known, such as `zone eu-1a, amd64, kernel 6.1.0, m5.large, kubelet v1.29.4`."""
         words = ((" zone ", self.zone), (" ", self.arch), (" kernel ", self.kernel))
         more = ((" ", self.instance_type), (" kubelet ", self.kubelet))
         return ",".join(f"{word}{text}" for word, text in (*words, *more) if text).strip()
