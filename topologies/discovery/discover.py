@@ -15,7 +15,7 @@ from topologies.discovery.inference import balancer, kernel, pod_network, produc
 from topologies.discovery.inference.own_addresses import find_second_card
 from topologies.discovery.reachability import find_policies
 from topologies.schema.enums import PodAddresses
-from topologies.schema.network_presets import facts_of
+from topologies.schema.presets.cni import facts_of
 from topologies.schema.scalars import Version
 
 if TYPE_CHECKING:
