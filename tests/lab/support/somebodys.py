@@ -1,4 +1,8 @@
-"""A lab as the cluster of another team: a neutral name, its registry's image, its Service, docs/rbac.yaml's account."""
+"""A lab as the cluster of another team: a neutral name, its registry's image, its Service, an account with few rights.
+
+The account is that of `hairpin rbac --namespace`: a Role in a namespace made beforehand, and reading nodes; neither
+`nodes/proxy` nor ConfigMaps, and no right to change anything outside the namespace.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,13 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-import yaml
-
+from tests.lab.support.accounts import apply, make_kubeconfig, make_namespace
 from tests.lab.support.settings import PROGRAMS
 from tests.lab.support.small import api
-from tests.unit.support.paths import ROOT
+from topologies.cluster import rights
 from topologies.common.waiting import Deadline, until
 from topologies.lab import lab
-from topologies.lab.sandbox import Sandbox, locate
+from topologies.lab.sandbox import Sandbox
 from topologies.loading.load import LIBRARY, load
 
 if TYPE_CHECKING:
@@ -25,13 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "somebodys"
 IMAGE = "somebodys.example/agnhost:1"
-ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-PATHS = {
-    "ServiceAccount": ACCOUNTS,
-    "ClusterRole": f"{RBAC}/clusterroles",
-    "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",
-}
+NAMESPACE = "probes"
 SERVICES = "/api/v1/namespaces/default/services"
 SERVICE = {
     "apiVersion": "v1",
@@ -87,14 +84,7 @@ def _make_service() -> None:
 
 
 def _make_account(folder: Path) -> Path:
-    """Return the kubeconfig of the account that docs/rbac.yaml makes."""
-    for document in yaml.safe_load_all((ROOT / "docs" / "rbac.yaml").read_text(encoding="utf-8")):
-        api(NAME, "POST", PATHS[document["kind"]], document)
-    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    status = api(NAME, "POST", f"{ACCOUNTS}/hairpin/token", asked)["status"]
-    assert isinstance(status, dict)
-    config = yaml.safe_load((locate(NAME).kube / "admin.conf").read_text(encoding="utf-8"))
-    config["users"][0]["user"] = {"token": status["token"]}
-    path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return path
+    """Return the kubeconfig of the account that `hairpin rbac --namespace` makes."""
+    make_namespace(NAME, NAMESPACE)
+    apply(NAME, rights.manifests(NAMESPACE, "hairpin", least=False))
+    return make_kubeconfig(NAME, folder / "kubeconfig", f"--namespace={NAMESPACE}")

@@ -1,6 +1,6 @@
 """From a kubeconfig to verdicts on labs whose declaration is hidden: no wrong fact, no false red, nothing unclear.
 
-`hairpin check` gets the account of docs/rbac.yaml and an image name, nothing else.
+`hairpin check` gets a kubeconfig with a Role in one namespace, that namespace and an image name, nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 from tests.lab.support.found_facts import compare
 from tests.lab.support.settings import SLOW
-from tests.lab.support.somebodys import IMAGE, Somebodys, somebodys
+from tests.lab.support.somebodys import IMAGE, NAMESPACE, Somebodys, somebodys
 from tests.unit.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ LABS = (*FEW, *MORE) if SLOW in os.environ else FEW
 def check(cluster: Somebodys, out: Path) -> subprocess.CompletedProcess[str]:
     """Run `hairpin check` in the cluster's network."""
     command = [sys.executable, "-m", "hairpin", "check", f"--kubeconfig={cluster.kubeconfig}", f"--image={IMAGE}"]
-    inside = cluster.sandbox.enter_command("cp", [*command, f"--out={out}"])
+    inside = cluster.sandbox.enter_command("cp", [*command, f"--namespace={NAMESPACE}", f"--out={out}"])
     return subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
 
 

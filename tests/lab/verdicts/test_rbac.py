@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from hairpin.main import main
+from tests.lab.support.accounts import apply, make_kubeconfig, make_namespace
 from tests.lab.support.settings import PROGRAMS
 from tests.lab.support.small import api
 from tests.unit.support.paths import ROOT
 from topologies.cluster import rights
 from topologies.lab import lab
-from topologies.lab.sandbox import Sandbox, locate
+from topologies.lab.sandbox import Sandbox
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
@@ -27,14 +26,6 @@ if TYPE_CHECKING:
 
 NAME = "test-rbac"
 TEAM = "team-a"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-PLURALS = {
-    "ServiceAccount": "serviceaccounts",
-    "ClusterRole": "clusterroles",
-    "ClusterRoleBinding": "clusterrolebindings",
-    "Role": "roles",
-    "RoleBinding": "rolebindings",
-}
 
 
 @pytest.fixture(scope="module")
@@ -45,25 +36,6 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     lab.up(load(str(path)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
     yield path
     lab.down(NAME)
-
-
-def apply(text: str) -> None:
-    """Create the objects of these manifests."""
-    for document in yaml.safe_load_all(text):
-        namespace = document["metadata"].get("namespace")
-        place = f"namespaces/{namespace}/" if namespace else ""
-        root = "/api/v1" if document["kind"] == "ServiceAccount" else RBAC
-        api(NAME, "POST", f"{root}/{place}{PLURALS[document['kind']]}", document)
-
-
-def make_kubeconfig(path: Path, *options: str) -> Path:
-    """Write the account's kubeconfig by `hairpin rbac`, inside the lab, with the rights of its administrator."""
-    hairpin = [sys.executable, "-m", "hairpin", "rbac", f"--kubeconfig={locate(NAME).kube / 'admin.conf'}"]
-    argv = Sandbox.find(NAME).enter_command("cp", [*hairpin, f"--kubeconfig-out={path}", *options])
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    return path
 
 
 def ask(topology: Path, kubeconfig: Path, out: Path, *options: str) -> dict[str, Any]:
@@ -85,8 +57,8 @@ def ask(topology: Path, kubeconfig: Path, out: Path, *options: str) -> dict[str,
 
 
 def test_a_run_passes_with_the_documented_rights(topology: Path, tmp_path: Path) -> None:
-    apply((ROOT / "docs" / "rbac.yaml").read_text())
-    kubeconfig = make_kubeconfig(tmp_path / "kubeconfig")
+    apply(NAME, (ROOT / "docs" / "rbac.yaml").read_text())
+    kubeconfig = make_kubeconfig(NAME, tmp_path / "kubeconfig")
 
     assert ask(topology, kubeconfig, tmp_path / "out")["notes"] == []
 
@@ -95,17 +67,16 @@ def test_a_run_passes_with_the_documented_rights(topology: Path, tmp_path: Path)
 def team(topology: Path) -> str:
     """A namespace that its administrator has made."""
     assert topology
-    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
-    api(NAME, "POST", "/api/v1/namespaces", {"metadata": {"name": TEAM, "labels": labels}})
+    make_namespace(NAME, TEAM)
     return TEAM
 
 
 @pytest.mark.parametrize("least", [True, False])
 def test_with_a_namespace_a_role_in_it_is_enough(topology: Path, team: str, tmp_path: Path, *, least: bool) -> None:
     account = "probe-least" if least else "probe"
-    apply(rights.manifests(team, account, least=least))
+    apply(NAME, rights.manifests(team, account, least=least))
     options = (f"--namespace={team}", f"--account={account}")
-    kubeconfig = make_kubeconfig(tmp_path / "kubeconfig", *options)
+    kubeconfig = make_kubeconfig(NAME, tmp_path / "kubeconfig", *options)
     run = ask(topology, kubeconfig, tmp_path / "out", f"--namespace={team}")
 
     lacks = {note.partition(":")[0] for note in run["notes"]}
