@@ -40,60 +40,12 @@ def _as_declared(value: Any) -> Any:  # noqa: ANN401 - a fact of any type
     return value
 
 
-def _masquerades_leaving(masquerade: Masquerade) -> bool:
-    return masquerade is not Masquerade.NONE
+def _is(value: object) -> Callable[[Any], bool]:
+    return lambda given: bool(given == value)
 
 
-def _masquerades_entering(masquerade: Masquerade) -> bool:
-    return masquerade is Masquerade.FLANNEL
-
-
-def _is_tunnelled(overlay: Overlay) -> bool:
-    return overlay is not Overlay.NONE
-
-
-def _drops(policy: Policy) -> bool:
-    return policy is Policy.DROP
-
-
-def _is_strict(rp_filter: int) -> bool:
-    return rp_filter == STRICT
-
-
-def _is_address(arrives_at: ArrivesAt) -> bool:
-    return arrives_at is ArrivesAt.ADDRESS
-
-
-def _is_pod(arrives_at: ArrivesAt) -> bool:
-    return arrives_at is ArrivesAt.POD
-
-
-def _is_leader(announced_by: AnnouncedBy) -> bool:
-    return announced_by is AnnouncedBy.LEADER
-
-
-def _is_all(announced_by: AnnouncedBy) -> bool:
-    return announced_by is AnnouncedBy.ALL
-
-
-def _is_endpoints(announced_by: AnnouncedBy) -> bool:
-    return announced_by is AnnouncedBy.ENDPOINTS
-
-
-def _is_refused(other_ports: OtherPorts) -> bool:
-    return other_ports is OtherPorts.REFUSE
-
-
-def _is_received(other_ports: OtherPorts) -> bool:
-    return other_ports is OtherPorts.NODES
-
-
-def _is_withdrawn(empty_pool: EmptyPool) -> bool:
-    return empty_pool is EmptyPool.WITHDRAW
-
-
-def _falls_back(empty_pool: EmptyPool) -> bool:
-    return empty_pool is EmptyPool.ALL
+def _is_not(value: object) -> Callable[[Any], bool]:
+    return lambda given: bool(given != value)
 
 
 class Read(NamedTuple):
@@ -110,52 +62,52 @@ class Environment:
     mode: Annotated[ProxyMode, Read("proxy.mode")]
     version: Annotated[KubernetesVersion, Read("proxy.version")]
     """Rules ask `has` and `runs`, which read no more of an unknown version than they need."""
-    overlay: Annotated[bool, Read("cni.overlay", _is_tunnelled)]
+    overlay: Annotated[bool, Read("cni.overlay", _is_not(Overlay.NONE))]
     """Pod packets between nodes travel in a tunnel."""
     bridged: Annotated[bool, Read("cni.bridge")]
     """The pods of a node are ports of a Linux bridge."""
     pod_routes: Annotated[PodRoutes, Read("cni.pod_routes")]
     """Who routes pod addresses between nodes without an overlay."""
-    masquerades_leaving: Annotated[bool, Read("cni.masquerade", _masquerades_leaving)]
+    masquerades_leaving: Annotated[bool, Read("cni.masquerade", _is_not(Masquerade.NONE))]
     """The CNI masquerades traffic that leaves the pod network (flannel's rules M2, M4)."""
-    masquerades_entering: Annotated[bool, Read("cni.masquerade", _masquerades_entering)]
+    masquerades_entering: Annotated[bool, Read("cni.masquerade", _is(Masquerade.FLANNEL))]
     """The CNI masquerades traffic that enters the pod network (flannel's rules M1, M3, M5)."""
     anti_spoof: Annotated[bool, Read("cni.anti_spoof")]
     pod_cidr: Annotated[IPNetwork, Read("cni.pod_cidr")]
     masquerade_except: Annotated[tuple[IPNetwork, ...], Read("cni.masquerade_except")]
     """Ranges besides the pod CIDR to which the CNI does not masquerade."""
-    drops_forwarded: Annotated[bool, Read("cni.forward_policy", _drops)]
+    drops_forwarded: Annotated[bool, Read("cni.forward_policy", _is(Policy.DROP))]
     """Chain FORWARD has policy DROP, and the CNI accepts nothing there."""
-    drops_received: Annotated[bool, Read("cni.input_policy", _drops)]
+    drops_received: Annotated[bool, Read("cni.input_policy", _is(Policy.DROP))]
     """Chain INPUT has policy DROP, and accepts no new connections of pods and other hosts to processes."""
     detect_local: Annotated[DetectLocal, Read("proxy.detect_local")]
     masquerade_all: Annotated[bool, Read("proxy.masquerade_all")]
     node_port_addresses: Annotated[tuple[IPNetwork, ...], Read("proxy.node_port_addresses")]
     localhost_nodeports: Annotated[bool, Read("proxy.localhost_nodeports")]
-    strict: Annotated[bool, Read("kernel.rp_filter", _is_strict)]
+    strict: Annotated[bool, Read("kernel.rp_filter", _is(STRICT))]
     """rp_filter is 1: a packet must arrive at the interface to which its source is routed."""
     bridge_nf_call_iptables: Annotated[bool, Read("kernel.bridge_nf_call_iptables")]
     hairpin: Annotated[bool, Read("kernel.hairpin")]
     kubelet_rules: Annotated[bool, Read("kernel.kubelet_rules")]
     balancer: Annotated[LoadBalancerKind, Read("load_balancer.kind")]
     empty_pool: Annotated[EmptyPool, Read("load_balancer.empty_pool")]
-    withdraws: Annotated[bool, Read("load_balancer.empty_pool", _is_withdrawn)]
+    withdraws: Annotated[bool, Read("load_balancer.empty_pool", _is(EmptyPool.WITHDRAW))]
     """No node announces the address of a Service without a ready endpoint."""
-    falls_back_to_all: Annotated[bool, Read("load_balancer.empty_pool", _falls_back)]
+    falls_back_to_all: Annotated[bool, Read("load_balancer.empty_pool", _is(EmptyPool.ALL))]
     """Without a usable node, the load balancer uses all nodes."""
     balancer_listens: Annotated[bool, Read("load_balancer.listens")]
-    refuses_other_ports: Annotated[bool, Read("load_balancer.other_ports", _is_refused)]
+    refuses_other_ports: Annotated[bool, Read("load_balancer.other_ports", _is(OtherPorts.REFUSE))]
     """The load balancer refuses connections at a port of its address without a listener."""
-    passes_other_ports: Annotated[bool, Read("load_balancer.other_ports", _is_received)]
+    passes_other_ports: Annotated[bool, Read("load_balancer.other_ports", _is(OtherPorts.NODES))]
     """A node receives packets to a port of a load balancer IP without a listener."""
-    arrives_unchanged: Annotated[bool, Read("load_balancer.arrives_at", _is_address)]
+    arrives_unchanged: Annotated[bool, Read("load_balancer.arrives_at", _is(ArrivesAt.ADDRESS))]
     """The load balancer's packets arrive at a node with the load balancer IP."""
-    arrives_at_pods: Annotated[bool, Read("load_balancer.arrives_at", _is_pod)]
+    arrives_at_pods: Annotated[bool, Read("load_balancer.arrives_at", _is(ArrivesAt.POD))]
     """The load balancer sends packets to the pods' own addresses."""
-    has_leader: Annotated[bool, Read("load_balancer.announced_by", _is_leader)]
+    has_leader: Annotated[bool, Read("load_balancer.announced_by", _is(AnnouncedBy.LEADER))]
     """One node announces a load balancer IP."""
-    announced_by_all: Annotated[bool, Read("load_balancer.announced_by", _is_all)]
-    announced_by_endpoints: Annotated[bool, Read("load_balancer.announced_by", _is_endpoints)]
+    announced_by_all: Annotated[bool, Read("load_balancer.announced_by", _is(AnnouncedBy.ALL))]
+    announced_by_endpoints: Annotated[bool, Read("load_balancer.announced_by", _is(AnnouncedBy.ENDPOINTS))]
     leader: Annotated[str | None, Read("load_balancer.leader")]
     """The node that announces all load balancer IPs, if one does and if it is known."""
     health_checks: Annotated[bool | None, Read("load_balancer.health_checks")]
