@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from topologies.common.addresses import IPAddress
 
 Sent = Disposition | Connection
-LEADER = "load_balancer.leader"
 DOCS = "docs/topology.md load_balancer"
 
 
@@ -61,14 +60,7 @@ def list_nodes(conn: Connection, state: ServiceState) -> tuple[str, ...]:
 
 def _elect(conn: Connection, usable: tuple[str, ...]) -> str:
     """Return the declared leader if it is usable, else the first usable node. An unknown leader is any usable node."""
-
-    def elected(leader: str | None) -> str:
-        return leader if leader in usable and leader else usable[0]
-
-    choices = conn.cluster.choices
-    if choices is None or LEADER not in choices.candidates:
-        return elected(conn.environment.leader)
-    return choices.read(LEADER, elected)
+    return conn.environment.ask("leader", lambda leader: leader if leader in usable else usable[0])
 
 
 def _usable_nodes(conn: Connection, state: ServiceState, nodes: tuple[str, ...]) -> tuple[str, ...]:
