@@ -196,7 +196,7 @@ class DeclaredBalancer:
             weights = [conn.cluster.balancer_nodes.weights.get(one.packet.node, 1) for one in answer]
             for one, weight in zip(answer, weights, strict=True):
                 source = decide(REWRITING, aim(conn, one.packet.node))
-                yield _send(one, (reception, source), weight / sum(weights))
+                yield _send(one.with_source(source.value), (reception, source), weight / sum(weights))
 
 
 def _send(conn: Connection, decisions: tuple[Decision[Any], ...], share: float) -> NextHop:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle.connection import Connection, Disposition, Origin, Packet
 from probes.oracle.node_addresses import are_bare_packets_lost, is_from_pod_network
-from probes.oracle.rule import Rule, decide, rule
+from probes.oracle.rule import Rule, rule
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import TrafficPolicy
 
@@ -240,9 +240,8 @@ def connect_pod(conn: Connection, endpoint: Endpoint) -> Connection:
 
 
 def _packet_to_node(conn: Connection, node: str) -> Packet:
-    """Return the packet as the selected node receives it: as external traffic."""
-    source = decide(REWRITING, aim(conn, node)).value
-    return Packet(Origin.EXTERNAL, source, node=node, client_node=conn.packet.client_node)
+    """Return the packet to a selected node, where it is external traffic. `REWRITING` decides its source later."""
+    return Packet(Origin.EXTERNAL, conn.packet.source, node=node, client_node=conn.packet.client_node)
 
 
 def _connect_node_port(conn: Connection, state: ServiceState, node: str) -> Connection:
