@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hairpin import output
 from hairpin.verb import CommandError
+from probes.oracle.forking import TooManyChoicesError
 from probes.oracle.modes.chains import UnsupportedMode
 from probes.plan.plan import plan
 from reports.records.prediction import Prediction
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         changes = overrides.parse(options.overrides)
         topology = overrides.declared(options.topology, changes)
         text = _why(topology, options) if options.why else _table(topology, changes, options)
-    except (TopologyError, UnresolvedError, UnsupportedMode) as error:
+    except (TopologyError, UnresolvedError, UnsupportedMode, TooManyChoicesError) as error:
         raise CommandError(str(error)) from error
     output.emit(options, text)
     return 0

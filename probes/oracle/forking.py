@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from probes.oracle.expectation import Alternative, Expectation, Path
 from probes.oracle.modes.chains import UnsupportedMode
+from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,8 +21,8 @@ DIGITS = 9  # of a share, when two results are compared
 NAMED = 6  # facts that a sentence names
 
 
-class TooManyChoicesError(Exception):
-    """A cell's rules read more unknown facts than can be predicted. Never leaves this module."""
+class TooManyChoicesError(HairpinError):
+    """A cell's rules leave more combinations of values than can be predicted. The message names unknown facts."""
 
 
 def fork(choices: FactChoices, run: Callable[[], T]) -> list[tuple[Left, T]]:
@@ -46,7 +47,10 @@ def fork(choices: FactChoices, run: Callable[[], T]) -> list[tuple[Left, T]]:
             impossible = error
         pending += reversed(choices.others)
         if len(found) > MOST:
-            raise TooManyChoicesError
+            named = _name(_name_facts(choices.left))
+            many = f"more than {MOST} combinations of values are possible, with {named}"
+            message = f"nothing can be expected: {many}. Declare some of these facts."
+            raise TooManyChoicesError(message)
     if not found and impossible:
         raise impossible
     return found
@@ -56,9 +60,8 @@ def predict_alternatives(choices: FactChoices, run: Callable[[], Expectation]) -
     """Return the expectation of a cell whose facts are partly unknown."""
     try:
         return join_alternatives(fork(choices, run))
-    except TooManyChoicesError:
-        named = _name(sorted(choices.left))
-        return Expectation((), (), f"nothing can be expected: more than {MOST} results are possible, with {named}")
+    except TooManyChoicesError as error:
+        return Expectation((), (), str(error))
 
 
 def join_alternatives(found: Iterable[tuple[Left, Expectation]]) -> Expectation:
@@ -90,8 +93,12 @@ def _name(facts: Sequence[str]) -> str:
 
 def deciding_facts(alternatives: Iterable[Alternative]) -> list[str]:
     """Return the unknown facts that the assumptions of these alternatives name."""
-    named = (path for one in alternatives for assumption in one.assumptions for path, _ in assumption)
-    return sorted(set(map(name_fact, named)))
+    return _name_facts(path for one in alternatives for assumption in one.assumptions for path, _ in assumption)
+
+
+def _name_facts(paths: Iterable[str]) -> list[str]:
+    """Return the facts of these paths, each once, in alphabetical order."""
+    return sorted(set(map(name_fact, paths)))
 
 
 def name_fact(path: str) -> str:

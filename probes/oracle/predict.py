@@ -97,6 +97,7 @@ def trace_paths(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
 
     Raises:
         UnresolvedError: The cluster gives the frontend no address.
+        TooManyChoicesError: Unknown facts leave more choices than can be predicted. `predict` expects nothing then.
 
     """
     run = partial(_trace, cluster, cell)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hairpin.main import main
+from probes.oracle import forking
 from probes.oracle.catalogue import CATALOGUE
 from probes.oracle.predict import expect, model_cluster, trace_paths
 from probes.plan.plan import plan
@@ -137,6 +138,18 @@ def test_why_of_a_cell_that_is_left_out_needs_no_ending_either(capsys: pytest.Ca
     left = plan(load("lab-flannel")).omissions[0]
 
     assert left.reason in refused(capsys, "predict", "lab-flannel", "--why", left.cell.removesuffix("-v4-tcp"))
+
+
+def test_why_of_a_cell_with_too_many_unknown_facts_names_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`predict` expects nothing of the cell. `--why` ended with a traceback."""
+    monkeypatch.setattr(forking, "MOST", 1)
+    cell = "pod-n3-to-web-np-local.nodeport.n1"
+
+    message = refused(capsys, "predict", "lab-flannel", "--with", "cni.masquerade=unknown", "--why", cell)
+
+    assert "more than 1 combinations of values are possible, with cni.masquerade unknown. Declare" in message
 
 
 def test_why_tells_every_way_with_its_share_and_every_rule_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,6 @@ EXCEPTION = re.compile(r"Error$|Exception$")
 OWN_REASON = {
     "Refused": "control flow inside topologies.loading.yaml_file: carries a complaint to its one handler",
     "Misspelt": "control flow inside topologies.loading.overrides: carries a complaint to its one handler",
-    "TooManyChoicesError": "control flow inside probes.oracle.forking: ends a search at its limit",
 }
 
 

@@ -155,7 +155,18 @@ def test_more_choices_than_can_be_predicted_expect_nothing(monkeypatch: pytest.M
     expectation = predictions(topology)["pod-n3-to-web-np-local.nodeport.n1-v4-tcp"]
 
     assert expectation.paths == ()
-    assert "more than 2 results are possible" in expectation.because
+    assert "more than 2 combinations of values are possible" in expectation.because
+
+
+def test_too_many_choices_name_facts_without_the_addresses_that_were_asked_about() -> None:
+    choices = FactChoices({"nodes.n1.pod_cidr": (False, True)})
+
+    def read_many() -> list[bool]:
+        paths = [f"nodes.n1.pod_cidr with 10.0.0.{number}" for number in range(11)]
+        return [choices.choose(path, (False, True), bool) for path in paths]
+
+    with pytest.raises(forking.TooManyChoicesError, match=r"possible, with nodes\.n1\.pod_cidr unknown\."):
+        fork(choices, read_many)
 
 
 def test_the_reason_names_what_is_unknown() -> None:
