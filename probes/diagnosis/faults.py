@@ -64,7 +64,7 @@ class Fault:
 
 def untranslated(conn: Connection) -> Disposition:
     """Return what happens to a packet for which a node's kube-proxy has no rule."""
-    if conn.kind is FrontendKind.NODE_PORT or conn.returned:
+    if conn.kind is FrontendKind.NODE_PORT:
         return Disposition.CLOSED
     return Disposition.ASTRAY if conn.kind is FrontendKind.CLUSTER_IP else Disposition.LEAVES
 

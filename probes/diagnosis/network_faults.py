@@ -93,9 +93,9 @@ class LeftOutByBalancer(Fault):
         """Return whether the balancer sends packets of the cell to nodes."""
         return any(rule in TO_NODES for rule, _ in reads.decisions)
 
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see ClusterChange
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return the next hops without the node."""
         if rule not in TO_NODES or not isinstance(decision, tuple):
             return decision
         others = tuple(one for one in decision if not (isinstance(one, Connection) and one.target_node == self.node))
-        return others or Disposition.CLOSED
+        return others or load_balancer.end_without_target(conn)

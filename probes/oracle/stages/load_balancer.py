@@ -74,7 +74,7 @@ def listener_leads(conn: Connection) -> Answer | None:
     if listener is None or not listener.leads_to:
         return None
     state = conn.cluster.snapshot.services[listener.leads_to]
-    return to_nodes(conn, state) or _end_without_target(conn)
+    return to_nodes(conn, state) or end_without_target(conn)
 
 
 @rule("L15", f"{DOCS}.listeners")
@@ -129,7 +129,7 @@ def empty_pool(conn: Connection) -> Answer | None:
     An address that nodes announce may be withdrawn instead, so that no host owns it.
     """
     to_pods = not is_unchanged(conn) and conn.environment.arrives_at_pods
-    return None if (list_pods(conn) if to_pods else list_nodes(conn, conn.state)) else _end_without_target(conn)
+    return None if (list_pods(conn) if to_pods else list_nodes(conn, conn.state)) else end_without_target(conn)
 
 
 @rule("L23", f"{DOCS}.arrives_at, announced_by; RFC 826; BGP ECMP")
@@ -222,7 +222,7 @@ def _is_at_other_port(conn: Connection) -> bool:
     return conn.kind is FrontendKind.LOAD_BALANCER and not conn.declared
 
 
-def _end_without_target(conn: Connection) -> Disposition:
+def end_without_target(conn: Connection) -> Disposition:
     """Return the result if the load balancer has no node or pod for a packet."""
     return {EmptyPool.DROP: Disposition.DROPPED, EmptyPool.WITHDRAW: Disposition.ASTRAY}.get(
         conn.environment.empty_pool, Disposition.CLOSED
