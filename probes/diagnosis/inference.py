@@ -101,7 +101,9 @@ def _infer(search: Search, path: str) -> Inference:
     declared = None if unknown else facts.value(topology, path)
     values = facts.candidates(topology, path)
     tried = tuple(dict.fromkeys(values if unknown or declared in values else (declared, *values)))
-    seen = {value: found for value in tried if (found := _judge_value(search, path, value)) is not None}
+    changes = [FactChange(path, value, declared) for value in tried]
+    cells = list(_affected(search, path, changes))
+    seen = {one.value: found for one in changes if (found := _judge_change(search, one, cells)) is not None}
     everywhere = frozenset.intersection(*(one.failed for one in seen.values())) if seen else frozenset()
     fitting = tuple(value for value, one in seen.items() if one.failed <= everywhere)
     is_read = len({one.predictions for one in seen.values()}) > 1
@@ -116,23 +118,21 @@ class _Outcome:
     predictions: frozenset[tuple[str, Key]]
 
 
-def _judge_value(search: Search, path: str, value: object) -> _Outcome | None:
+def _judge_change(search: Search, change: FactChange, cells: Sequence[Cell]) -> _Outcome | None:
     """Return what one value predicts; None if no cluster can have it."""
-    changes = (FactChange(path, value),)
     try:
-        one = Hypothesis(changes, search.judge, search.reads)
+        one = Hypothesis((change,), search.judge, search.reads)
         if not one.is_possible:
             return None
-        cells = list(_affected(search, one))
         failed = frozenset(cell.id for cell in cells if one.result(cell) is Result.FAIL)
         return _Outcome(failed, frozenset((cell.id, prediction_key(one.judge.expectation(cell))) for cell in cells))
     except IMPOSSIBLE:
         return None
 
 
-def _affected(search: Search, one: Hypothesis) -> Iterator[Cell]:
+def _affected(search: Search, path: str, changes: Sequence[FactChange]) -> Iterator[Cell]:
+    """Yield the judged cells that at least one of the values may affect. All values are judged on the same cells."""
     judged = (cell for cell in search.cells if search.verdicts[cell.id] is not Result.INCONCLUSIVE)
-    path = one.changes[0].path
-    if path not in search.judge.topology.unknown:
-        return (cell for cell in judged if one.judge.is_affected(cell))
-    return (cell for cell in judged if path in deciding_facts(search.judge.expectation(cell).alternatives))
+    if path in search.judge.topology.unknown:
+        return (cell for cell in judged if path in deciding_facts(search.judge.expectation(cell).alternatives))
+    return (cell for cell in judged if any(change.may_affect(search.reads(cell)) for change in changes))
