@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from probes.oracle.environment import READS, Environment
-from probes.oracle.rule import replace_decisions
 from topologies.schema import facts
 
 if TYPE_CHECKING:
@@ -100,7 +99,9 @@ _CURRENT: ContextVar[CellReads | None] = ContextVar("current", default=None)
 
 @contextmanager
 def record_reads(*, with_facts: bool) -> Iterator[CellReads]:
-    """Record what is predicted within the context.
+    """Record what predictions read within the context.
+
+    Recording environments record facts. `ChangedJudge` notes decisions.
 
     Args:
         with_facts: All environments of the model are recording ones.
@@ -109,8 +110,7 @@ def record_reads(*, with_facts: bool) -> Iterator[CellReads]:
     reads = CellReads(facts=set() if with_facts else None)
     token = _CURRENT.set(reads)
     try:
-        with replace_decisions(reads.note):
-            yield reads
+        yield reads
     finally:
         _CURRENT.reset(token)
 
@@ -143,9 +143,6 @@ class RecordingEnvironment(Environment):
 
     def has(self, change: KubeProxyChange) -> bool:
         """Return whether the node's kube-proxy has a change, and record the question."""
-        return self._ask(change.is_in)
-
-    def _ask(self, question: Callable[[Any], bool]) -> bool:
         if (reads := _CURRENT.get()) is not None:
-            reads.versions.add((self.place, question))
-        return question(self.version)
+            reads.versions.add((self.place, change.is_in))
+        return change.is_in(self.version)
