@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 PLAIN = 1  # the size of a change of one fact, and of one fault
-INTERNAL = 2  # the size of a changed rule: nobody declares or repairs a rule, so it is the last resort
+INTERNAL = 2  # the size of a changed rule: a rule cannot be declared or repaired, so it is the last resort
 
 
 class ClusterChange(Protocol):

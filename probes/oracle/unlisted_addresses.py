@@ -1,7 +1,7 @@
 """Placeholders for addresses of devices, and of the load balancer, that are not declared. Facts, without rules.
 
-Such a bridge or tunnel device has an address that nobody declared. It lies in the cluster CIDR or
-outside it, and it is no other known address of the cluster. Rules process a placeholder like any address.
+The address lies in the cluster CIDR or outside it, and it is no other known address of the cluster. Rules process a
+placeholder like any address.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KEY = "pod_cidr"
 
 
 class UnlistedAddress(IPAddress):
-    """An address of a node's device that is not known."""
+    """A placeholder for an address of a node's device."""
 
     __slots__ = ("cluster_cidr", "device", "known", "node", "path")
     node: str

@@ -43,6 +43,6 @@ def test_a_packet_that_arrives_unchanged_at_a_node_without_rules_loops(name: str
     [("refuse", {"refused"}), ("drop", {"timeout"}), ("withdraw", {"timeout", "unreachable"})],
 )
 def test_a_balancer_that_leaves_out_its_only_node_has_an_empty_pool(empty_pool: str, expected: set[str]) -> None:
-    facts = {"load_balancer.empty_pool": empty_pool, "load_balancer.health_checks": True}
+    facts: dict[str, Any] = {"load_balancer.empty_pool": empty_pool, "load_balancer.health_checks": True}
 
     assert outcomes(LeftOutByBalancer("n2"), "ext-e1-to-host-lb-local.loadbalancer", **facts) == expected

@@ -102,7 +102,7 @@ def test_what_was_injected_is_in_the_first_class(injected: Injected) -> None:
     fits = f"{len(diagnosis.fitting)} classes fit, {sure}"
     sys.stderr.write(f"\n{injected.name} ({injected.topology}): rank {place}, {len(diagnosis.red)} red, ")
     sys.stderr.write(f"{fits}, {diagnosis.tried} tried, {seconds:.2f} s\n")
-    assert diagnosis.red, "an injection nobody could notice proves nothing"
+    assert diagnosis.red, "an injection without a failed cell proves nothing"
     assert place == 1, [
         [[change.text for change in member] for member in one.members] for one in diagnosis.explanations
     ]
