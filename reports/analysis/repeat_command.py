@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reports.records.run import Run
 
-KEPT = ("--topology", "--kubeconfig", "--context", "--kubernetes-bin", "--connect-timeout", "--settle-timeout")
-KEPT_FLAGS = ("--simulate",)
+KEPT = (
+    *("--topology", "--kubeconfig", "--context", "--namespace", "--kubernetes-bin"),
+    *("--samples", "--connect-timeout", "--settle-timeout", "--balancer-settle", "--mutate"),
+)
+KEPT_FLAGS = ("--simulate", "--every-node")  # without --every-node the plan lacks some of the cells
 
 
 def repeat_command(run: Run, cell: str) -> str:
-    """Return `pytest --topology=NAME -k 'CELL'`, with the options of the run that choose the cluster."""
+    """Return `pytest --topology=NAME -k 'CELL'`, with the options of the run for the cluster and its probes."""
     options = _options(_words(run.command))
     if not any(option.startswith("--topology=") for option in options):
         options.insert(0, f"--topology={run.topology.name}")

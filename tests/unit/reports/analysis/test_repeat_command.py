@@ -22,9 +22,12 @@ CELL = "pod-n1-to-web-np.nodeport.n2-v4-tcp"
         ("pytest -k 'torn", ["--topology=lab-flannel"]),
         ("pytest --context=a;b", ["--topology=lab-flannel", "--context=a;b"]),
         ("", ["--topology=lab-flannel"]),
+        ("pytest --namespace netcheck", ["--topology=lab-flannel", "--namespace=netcheck"]),
+        ("pytest --every-node --samples=40 --keep", ["--topology=lab-flannel", "--every-node", "--samples=40"]),
+        ("pytest --balancer-settle=0 --out=/x", ["--topology=lab-flannel", "--balancer-settle=0"]),
     ],
 )
-def test_the_options_that_choose_the_cluster_stay(command: str, options: list[str]) -> None:
+def test_the_options_that_choose_the_cluster_and_its_cells_stay(command: str, options: list[str]) -> None:
     words = shlex.split(repeat_command(run_of("none").model_copy(update={"command": command}), CELL))
 
     assert words == ["pytest", *options, "-k", CELL]
