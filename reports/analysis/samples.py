@@ -35,6 +35,8 @@ class Comparable:
     observation: Observation
     naming: Callable[[IPAddress], str]
     pool: Callable[[Expectation], BackendPool] | None = None
+    possible: int = 1
+    """How many results unknown facts leave; with several, the shares of the expectation mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Samples:
             observation=Observation(name, attempts=tuple(self._attempts(observed))),
             naming=str,
             pool=lambda assumed: self._pool(place, assumed),
+            possible=predicted.possible,
         )
         self.made[name] = one
         self.neighbours.setdefault(place, []).append(one)
@@ -107,9 +110,12 @@ class Samples:
             yield from [replace(one, scout=True)] * scouts + [one] * (times - scouts)
 
     def _pool(self, place: tuple[str, str], expectation: Expectation) -> BackendPool:
+        """Return all attempts that picked from the same backends there, as `Judge.pool` does."""
         pool = BackendPool()
         for other in self.neighbours[place]:
-            if other.expectation.backends == expectation.backends and not other.expectation.sticky:
+            if other.possible > 1:
+                pool.count_answers(other.observation)
+            elif other.expectation.backends == expectation.backends and not other.expectation.sticky:
                 pool.add(other.expectation, other.observation)
         return pool
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from probes.judging.verdict import Result
 from probes.observation import Outcome
 from reports.analysis.diff import Comparison, Kind, compare, compare_cell, schema
 from reports.analysis.diff_side import Reply, Side, SideAnswer
+from reports.analysis.samples import Samples
 from reports.records.prediction import Prediction
 from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Run
@@ -223,3 +225,17 @@ def test_a_topology_compared_with_itself_does_not_change(world: Topology) -> Non
 @pytest.fixture(params=["lab-flannel", "ack-terway", "cce-tunnel"])
 def world(request: pytest.FixtureRequest) -> Topology:
     return load(request.param)
+
+
+def test_a_cell_with_several_possible_results_is_no_evidence_of_a_missing_backend() -> None:
+    """Shares of several possible results mean nothing: web-b need not have been picked there."""
+    ways = [way(Outcome.OK, KEPT, "web-a", share=0.5), way(Outcome.OK, KEPT, "web-b", share=0.5)]
+    few = answer(Result.PASS, ways, [attempt(Outcome.OK, KEPT, "web-a")] * 3)
+    many = answer(Result.PASS, ways, [attempt(Outcome.OK, KEPT, "web-a")] * 30)
+    open_cell = replace(predicted(A, B, shares=(1.0, 0.5)), possible=2)
+
+    def refuted(other: SideAnswer) -> bool:
+        return Samples({"few": (predicted(A, B), few), "many": (other, many)}).likelihood("few").refuted
+
+    assert refuted(predicted(A, B))
+    assert not refuted(open_cell)
