@@ -94,3 +94,8 @@ class Observation:
     def counted(self) -> tuple[Attempt, ...]:
         """The attempts that show something about the cluster."""
         return tuple(one for one in self.attempts if one.counts)
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The outcomes of the attempts that count."""
+        return tuple(one.outcome for one in self.counted)

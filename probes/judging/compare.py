@@ -10,15 +10,15 @@ the one alternative that fits best. The cell fails if no alternative fits.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from probes.judging import binomial
+from probes.judging.account import list_account
 from probes.judging.backend_coverage import BackendPool
 from probes.judging.verdict import Facet, Result, Verdict
-from probes.observation import LOST, Attempt, Observation, Outcome, count_limited_refusals
+from probes.observation import Attempt, Observation, Outcome, count_limited_refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,10 +34,6 @@ OVERLOADED = "every connection was lost under our own load"
 RATE_LIMITED = (
     "only silence where ICMP refusals were being rate-limited (net.ipv4.icmp_ratelimit, one a second): "
     "select fewer cells with -k, or set it to 0 on the nodes while the run asks"
-)
-MIXED_UP = (
-    "the kernel's ipvs distinguishes connections by client address, client port and endpoint alone, and may have taken "
-    "this one for another; if so, the cell passes when it is asked again (docs/observations.md)"
 )
 
 
@@ -89,7 +85,7 @@ class JudgedCell:
     @cached_property
     def account(self) -> tuple[tuple[str, str], ...]:
         """The lines that justify the verdict of every facet: asked, because, expected, observed, evidence."""
-        return _account(self)
+        return list_account(self)
 
 
 def judge(case: JudgedCell, facet: Facet | None = None) -> Verdict:
@@ -132,7 +128,7 @@ def complaints(sample: Sample, facets: Iterable[Facet] = Facet) -> dict[Facet, s
 
 def _reachability(case: Sample) -> str:
     allowed = case.expectation.outcomes
-    seen = count_limited_refusals(_outcomes(case), by_icmp=_refusal_by_icmp(case))
+    seen = count_limited_refusals(case.observation.outcomes, by_icmp=case.expectation.refused_by_icmp)
     if others := [outcome for outcome in dict.fromkeys(seen) if outcome not in allowed]:
         return f"{_listed(others)} where {_listed(case.expectation.outcomes)} was expected"
     return ""
@@ -225,21 +221,9 @@ def _answered(case: Sample) -> list[Attempt]:
     return [attempt for attempt in case.observation.counted if attempt.outcome is Outcome.OK]
 
 
-def _outcomes(case: Sample) -> tuple[Outcome, ...]:
-    return tuple(attempt.outcome for attempt in case.observation.counted)
-
-
-def _asked(case: Sample) -> int:
-    return len(case.observation.attempts)
-
-
-def _refusal_by_icmp(case: Sample) -> bool:
-    return any(path.outcome is Outcome.REFUSED and path.by_icmp for path in case.expectation.paths)
-
-
 def _rate_limited(case: Sample) -> bool:
-    silent = all(attempt.outcome is Outcome.TIMEOUT for attempt in case.observation.counted)
-    return silent and _refusal_by_icmp(case)
+    silent = all(outcome is Outcome.TIMEOUT for outcome in case.observation.outcomes)
+    return silent and case.expectation.refused_by_icmp
 
 
 def _listed(words: Iterable[object]) -> str:
@@ -248,55 +232,6 @@ def _listed(words: Iterable[object]) -> str:
 
 def _verdict(case: JudgedCell, facet: Facet | None, result: Result, headline: str) -> Verdict:
     return Verdict(case.cell.id, result, headline, case.account, facet)
-
-
-def _account(case: JudgedCell) -> tuple[tuple[str, str], ...]:
-    """Return the lines of an account, without those that do not apply."""
-    cell, observation = case.cell, case.observation
-    asked = f"{_asked(case)} x {cell.protocol}  {cell.vantage.name} -> {cell.frontend.service}.{cell.frontend.label}"
-    lines = [
-        ("asked", f"{asked} {observation.target}"),
-        ("because", f"{' '.join(case.expectation.rules)} {case.expectation.because}"),
-        ("expected", _expected(case)),
-        ("observed", _observed(case)),
-    ]
-    if observation.load:
-        lost = len(observation.attempts) - len(observation.counted)
-        lines.append(("load", f"asked again at low load; before, {observation.load}, so {lost} lost do not count"))
-    if case.mixes and _one_lost(case):
-        lines.append(("perhaps", MIXED_UP))
-    if case.evidence:
-        lines.append(("evidence", case.evidence))
-    return tuple(lines)
-
-
-def _one_lost(case: JudgedCell) -> bool:
-    """Return whether a single connection of several was lost although all must be answered."""
-    counted = case.observation.counted
-    lost = [attempt.outcome for attempt in counted if attempt.outcome is not Outcome.OK]
-    return len(lost) == 1 < len(counted) and lost[0] in LOST and case.expectation.outcomes == {Outcome.OK}
-
-
-def _expected(case: JudgedCell) -> str:
-    ways = []
-    for path in case.expectation.paths:
-        sources = " or ".join(sorted(case.naming(source) for source in path.sources))
-        ways.append(f"ok, answered by {path.backend}, source {sources}" if path.backend else path.outcome.value)
-    return "; or ".join(dict.fromkeys(ways))
-
-
-def _observed(case: JudgedCell) -> str:
-    if case.observation.trouble:
-        return f"nothing: {case.observation.trouble}"
-    counts: Counter[str] = Counter()
-    for attempt in case.observation.counted:
-        seen = case.naming(attempt.source) if attempt.source else "?"
-        result = f"ok by {attempt.backend}, source {seen}" if attempt.outcome is Outcome.OK else attempt.outcome.value
-        counts[result] += 1
-    total = counts.total()
-    all_results = "; ".join(f"{times} of {total} {result}" for result, times in counts.most_common())
-    limited = count_limited_refusals(_outcomes(case), by_icmp=_refusal_by_icmp(case)) != _outcomes(case)
-    return f"{all_results} (of the same refusal: kernels limit ICMP errors)" if limited else all_results
 
 
 def with_names(observation: Observation, aliases: dict[str, str]) -> Observation:

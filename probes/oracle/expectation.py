@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probes.observation import Outcome  # noqa: TC001 - dataclasses are serialised by type at run time
+from probes.observation import Outcome
 from probes.oracle.unlisted_addresses import UnlistedAddress
 from topologies.common.addresses import IPAddress  # noqa: TC001 - dataclasses are serialised by type at run time
 
@@ -78,3 +78,8 @@ class Expectation:
     @property
     def backends(self) -> frozenset[str]:
         return frozenset(path.backend for path in self.paths if path.backend)
+
+    @property
+    def refused_by_icmp(self) -> bool:
+        """Whether ICMP may refuse the cell."""
+        return any(path.outcome is Outcome.REFUSED and path.by_icmp for path in self.paths)

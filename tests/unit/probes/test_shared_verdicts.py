@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes import session, shared_verdicts
-from probes.judging import compare
+from probes.judging import account, compare
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Facet, Result
 from probes.observation import Attempt, Outcome
@@ -78,7 +78,7 @@ def test_without_a_readable_file_there_is_no_shared_judge(tmp_path: Path, text: 
 def test_a_cell_is_judged_once_and_its_account_is_shared(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     accounts: list[str] = []
     names: list[str] = []
-    make, alias = compare._account, compare.with_names
+    make, alias = account.list_account, compare.with_names
 
     def count_account(case: compare.JudgedCell) -> tuple[tuple[str, str], ...]:
         accounts.append(case.cell.id)
@@ -88,7 +88,7 @@ def test_a_cell_is_judged_once_and_its_account_is_shared(judge: Judge, monkeypat
         names.append(observation.cell)
         return alias(observation, aliases)
 
-    monkeypatch.setattr(compare, "_account", count_account)
+    monkeypatch.setattr(compare, "list_account", count_account)
     monkeypatch.setattr(compare, "with_names", count_names)
 
     verdicts = [judge(FAULTY, facet) for facet in (*Facet, *Facet)]

@@ -63,7 +63,7 @@ def test_the_owners_of_addresses_are_found_once_a_run(calls: Calls) -> None:
 
 
 def test_a_cells_account_is_written_once_for_all_facets_and_tests(calls: Calls) -> None:
-    accounts, names = calls(compare, "_account"), calls(compare, "with_names")
+    accounts, names = calls(compare, "list_account"), calls(compare, "with_names")
     judging = judge()
 
     list(build.records(judging, CELLS))
