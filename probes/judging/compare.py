@@ -159,7 +159,8 @@ def _backends(case: Sample) -> str:
     expected = case.expectation.backends
     seen = {attempt.backend for attempt in _answered(case)}
     if strangers := {str(name) for name in seen - expected}:
-        return f"answered by {_listed(strangers)}, not {_listed(expected) or 'nobody'}"
+        due = f", not {_listed(expected)}" if expected else " where no answer was expected"
+        return f"answered by {_listed(strangers)}{due}"
     if case.expectation.sticky or expected <= seen:
         return ""
     pool = _pool(case)

@@ -67,10 +67,9 @@ def describe_difference(record: Record) -> Difference:
     if Facet.SOURCE in failed:
         return _source(record)
     if Facet.BACKENDS in failed:
-        expected, seen = _listed(record.expected.backends), _listed(record.observed.backends)
-        return Difference(Direction.BACKENDS, f"answers by {expected}", f"answers by {seen}")
+        return Difference(Direction.BACKENDS, _answers(record.expected.backends), _answers(record.observed.backends))
     if Facet.AFFINITY in failed:
-        return Difference(Direction.AFFINITY, "one backend", f"answers by {_listed(record.observed.backends)}")
+        return Difference(Direction.AFFINITY, "one backend", _answers(record.observed.backends))
     return Difference(Direction.SHARES, record.expected.summary, record.observed.summary)
 
 
@@ -101,7 +100,7 @@ def _reachability(record: Record) -> Difference:
 
 def _split(record: Record) -> str:
     """Return the outcomes in order; `ok and refused` if only some connections were answered."""
-    return _listed(outcome.value for outcome in Outcome if outcome in record.observed.outcomes)
+    return " and ".join(outcome.value for outcome in Outcome if outcome in record.observed.outcomes) or "nothing"
 
 
 def _source(record: Record) -> Difference:
@@ -130,5 +129,6 @@ def _or(words: Iterable[str]) -> str:
     return " or ".join(words)
 
 
-def _listed(words: Iterable[str]) -> str:
-    return " and ".join(words) or "nobody"
+def _answers(backends: Iterable[str]) -> str:
+    names = " and ".join(backends)
+    return f"answers by {names}" if names else "no answer"

@@ -40,6 +40,12 @@ def test_what_was_expected_passes() -> None:
     assert judge(case(TWO, *BOTH)).result is Result.PASS
 
 
+def test_an_answer_where_none_was_expected_names_the_backend_alone() -> None:
+    verdict = judge(case(SILENT, ok("web-a")), Facet.BACKENDS)
+
+    assert verdict.headline == "answered by web-a where no answer was expected"
+
+
 @pytest.mark.parametrize(
     ("facet", "attempts", "told"),
     [

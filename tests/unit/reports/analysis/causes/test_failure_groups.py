@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probes.judging.verdict import Result
+from probes.judging.verdict import Facet, Result
 from reports.analysis.causes.common_factors import Coordinates
 from reports.analysis.causes.differences import Direction, describe_difference, format_difference
 from reports.analysis.causes.failure_groups import FailureGroup, group_failures
@@ -128,3 +128,15 @@ def test_a_run_without_a_readable_topology_is_still_grouped() -> None:
 
     (group,) = group_failures(run.records, {"workload": {"services": 7}})
     assert group.where == SERVICE
+
+
+def test_a_cell_that_no_backend_answered_has_no_answer() -> None:
+    passed = run_of("none").records[0]
+    record = passed.model_copy(
+        update={
+            "facets": {Facet.REACHABILITY: Result.PASS, Facet.BACKENDS: Result.FAIL},
+            "observed": passed.observed.model_copy(update={"backends": {}}),
+        }
+    )
+
+    assert describe_difference(record).observed == "no answer"
