@@ -22,7 +22,7 @@ from probes.session import Answers
 from probes.shared_verdicts import SharedJudge
 from reports import allure, quiet_lists
 from reports.analysis.causes.run_verdict import RunVerdict
-from reports.analysis.explanations import explain_run
+from reports.analysis.explanations import add_explanations
 from reports.html import claims
 from reports.html import run as html
 from reports.records import build, journal
@@ -31,7 +31,6 @@ from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timings
 from reports.terminal import end_of_run, failure, summary
 from reports.terminal.end_of_run import Conclusion, Screen
-from topologies.cluster.api import one_line
 from topologies.cluster_state.snapshot import Snapshot
 from topologies.common.version import VERSION
 from topologies.plugin import RAW, TOPOLOGY, runs_suites
@@ -53,7 +52,6 @@ SAVED = pytest.StashKey[bool]()
 CONCLUDED = pytest.StashKey[Conclusion]()
 RECOVERY = pytest.StashKey[CrashRecovery]()
 REPORT = "report.html"
-NOTE = 300  # characters of a note
 HYPOTHESIS = "hypothesispytest"  # its plugin imports hypothesis for a summary that suites do not have: 1.1 s
 
 
@@ -273,15 +271,6 @@ def _finished(config: pytest.Config) -> datetime:
     return config.stash[STARTED] + timedelta(seconds=time.monotonic() - config.stash[BEGAN])
 
 
-def explain(run: Run) -> Run:
-    """Return the run with what explains its failed cells. If the search fails, the run gets a note instead."""
-    try:
-        return run.model_copy(update={"explanations": explain_run(run)})
-    except Exception as error:  # noqa: BLE001 - of any kind: the run is complete without an explanation
-        note = f"the failed cells were not explained: {type(error).__name__}: {one_line(error)}"[:NOTE]
-        return run.model_copy(update={"notes": (*run.notes, note)})
-
-
 def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
     """Return the run, and what could not be written of it."""
     folder, began, records = config.stash[RUN], time.monotonic(), config.stash[RECORDS]
@@ -289,7 +278,7 @@ def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
     answered = bool(records) or (folder / ANSWERS).exists()
     closing = {"finished": _finished(config), "complete": answered}
     known = config.stash[JUDGE].answers if JUDGE in config.stash else None
-    run = explain(journal.assemble(folder, records.values(), header=_header(config, known), **closing))
+    run = add_explanations(journal.assemble(folder, records.values(), header=_header(config, known), **closing))
     try:
         html.write(run, folder / REPORT)
         run = run.model_copy(update={"timings": run.timings.model_copy(update={"report": time.monotonic() - began})})

@@ -11,6 +11,7 @@ from probes.diagnosis.search import BUDGET_S, diagnose
 from probes.judging.verdict import Result
 from reports.records.rejudge import StoredAnswers, own_topology
 from reports.records.schema import ChangedFact, StoredExplanation
+from topologies.cluster_state.api_fields import shorten
 from topologies.schema.scalars import Version
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from probes.diagnosis.search import Diagnosis, Explanation
     from reports.records.run import Run
 
+NOTE = 300  # characters of a note
 ALTERNATIVES = 6  # changes of one class that a sentence names; the others are counted
 INCOMPLETE = "The time for the search ended before everything was tried."
 
@@ -39,6 +41,15 @@ def explain_run(run: Run, budget_s: float = BUDGET_S) -> tuple[StoredExplanation
         return ()
     stored = StoredAnswers.of(run, own_topology(run))
     return store_diagnosis(diagnose(stored.judge, stored.cells, budget_s))
+
+
+def add_explanations(run: Run) -> Run:
+    """Return the run with what explains its failed cells. If the search fails, the run gets a note instead."""
+    try:
+        return run.model_copy(update={"explanations": explain_run(run)})
+    except Exception as error:  # noqa: BLE001 - of any kind: the run is complete without an explanation
+        note = f"the failed cells were not explained: {type(error).__name__}: {error}"
+        return run.model_copy(update={"notes": (*run.notes, shorten(note, NOTE))})
 
 
 def infer_facts(run: Run, *, everything: bool = False) -> tuple[Inference, ...]:

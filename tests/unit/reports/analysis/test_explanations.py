@@ -10,7 +10,7 @@ from probes import session
 from probes.judging.run_judge import Judge
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
-from reports import plugin
+from reports.analysis.explanations import add_explanations
 from reports.records import build
 from reports.records.run import DeclaredTopology, Run
 from topologies.loading import overrides
@@ -34,7 +34,7 @@ def run_of(changes: dict[str, Any], **keys: Any) -> Run:
 
 
 def test_a_run_with_failed_cells_stores_what_explains_them() -> None:
-    run = plugin.explain(run_of(WRONG))
+    run = add_explanations(run_of(WRONG))
 
     (found,) = run.explanations
     assert found.certain
@@ -46,12 +46,12 @@ def test_a_run_with_failed_cells_stores_what_explains_them() -> None:
 def test_a_run_without_failed_cells_stores_none() -> None:
     run = run_of({})
 
-    assert plugin.explain(run) == run
+    assert add_explanations(run) == run
 
 
 @pytest.mark.parametrize("keys", [{"snapshot": None}, {"raw_topology": {"name": "x"}}])
 def test_a_search_that_fails_is_a_note(keys: Any) -> None:
-    run = plugin.explain(run_of(WRONG, **keys))
+    run = add_explanations(run_of(WRONG, **keys))
 
     assert run.explanations == ()
     assert run.notes[-1].startswith("the failed cells were not explained: ")
