@@ -197,12 +197,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return (yield)
+    if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and (ended := _concluded(config)):
+        _describe_suite(config, ended)
     if lines := summary.untested(_records(config), missing_backends(config)):
         reporter.line("")  # the progress line has none yet
         for line in lines:
             reporter.write_line(line, red=True)
-    if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and (ended := _concluded(config)):
-        _describe_suite(config, ended)
     result = yield
     if CONCLUDED in config.stash:
         end_of_run.write(reporter, config.stash[CONCLUDED], _files(config), _screen(reporter))
@@ -234,6 +234,8 @@ def _describe_suite(config: pytest.Config, ended: Conclusion) -> None:
 
 def _records(config: pytest.Config) -> tuple[Record, ...]:
     """Return the records of this run, including those of xdist workers."""
+    if CONCLUDED in config.stash:
+        return config.stash[CONCLUDED].run.records
     if config.stash[RECORDS]:
         return tuple(config.stash[RECORDS].values())
     try:
