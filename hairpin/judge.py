@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from hairpin import output
 from hairpin.verb import CommandError
 from probes.judging.verdict import Result
-from probes.oracle.modes.chains import UnsupportedMode
 from reports.analysis.causes.run_verdict import RunVerdict
 from reports.records import journal
-from reports.records.rejudge import RejudgeError, judge_anew, raw_contents
+from reports.records.rejudge import judge_anew, raw_contents
 from reports.terminal import matrix, summary
 from topologies.loading import overrides
-from topologies.loading.load import TopologyError, raw, validated
+from topologies.loading.load import raw, validated
 
 if TYPE_CHECKING:
     import argparse
@@ -53,14 +52,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def judge(path: Path, topology: str | None, changes: list[str]) -> Run:
-    """Return the run as judged anew; CommandError if the run or the topology cannot be used."""
+    """Return the run as judged anew; HairpinError if the run or the topology cannot be used."""
     stored = journal.load(path)
-    try:
-        given, source = raw(topology) if topology else (raw_contents(stored), f"the topology of {path}")
-        contents: dict[str, Any] = overrides.apply(given, overrides.parse(changes))
-        return judge_anew(stored, validated(contents, source), contents)
-    except (TopologyError, UnsupportedMode, RejudgeError) as error:
-        raise CommandError(str(error)) from error
+    given, source = raw(topology) if topology else (raw_contents(stored), f"the topology of {path}")
+    contents: dict[str, Any] = overrides.apply(given, overrides.parse(changes))
+    return judge_anew(stored, validated(contents, source), contents)
 
 
 def choose_cells(judged: Run, options: argparse.Namespace) -> Run:

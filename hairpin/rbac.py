@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hairpin.verb import CommandError
 from topologies.cluster import account, client, rights
 from topologies.schema.scalars import DNS_LABEL
 
@@ -42,16 +41,13 @@ def add(verbs: Verbs, summary: str) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the manifests, or write the kubeconfig; 0. CommandError if the cluster refuses."""
+    """Print the manifests, or write the kubeconfig; 0. ClusterError if the cluster refuses."""
     if options.kubeconfig_out is None:
         sys.stdout.write(rights.manifests(options.namespace, options.account, least=options.least))
         return 0
-    home = options.namespace or rights.ACCOUNT_NAMESPACE
-    try:
-        api = client.connect(options.kubeconfig, options.context)
-        account.write_kubeconfig(api, home, options.account, options.hours, options.kubeconfig_out)
-    except client.ClusterError as error:
-        raise CommandError(str(error)) from error
+    namespace = options.namespace or rights.ACCOUNT_NAMESPACE
+    api = client.connect(options.kubeconfig, options.context)
+    account.write_kubeconfig(api, namespace, options.account, options.hours, options.kubeconfig_out)
     given = f" --namespace={options.namespace}" if options.namespace else ""
     sys.stdout.write(f"{options.kubeconfig_out}: written. Use it with: --kubeconfig={options.kubeconfig_out}{given}\n")
     return 0
