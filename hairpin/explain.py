@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hairpin import output
-from hairpin.verb import CommandError
+from probes.options import seconds
 from reports.analysis.explanations import explain_run
 from reports.records import journal
-from reports.records.rejudge import RejudgeError
 from reports.terminal.diagnosis import render_explanations
-from topologies.loading.load import TopologyError
 
 if TYPE_CHECKING:
     import argparse
@@ -20,9 +18,7 @@ if TYPE_CHECKING:
     from hairpin.verb import Verbs
     from reports.records.schema import StoredExplanation
 
-FORMATS = ("text", "json")
 UNEXPLAINED = 1
-LONGEST_S = 3600
 DESCRIPTION = """Which change of the declaration explains the failed cells of a run: a fact of the cluster, of one node
 or of the load balancer, a version, a fault of one node. A change fits if every cell, failed and passed, is as expected
 under it. Exit code 0: a change fits, or no cell failed; 1: none fits all; 2: the run cannot be used."""
@@ -32,27 +28,16 @@ def add(verbs: Verbs, summary: str) -> None:
     """Declare the verb."""
     parser = verbs.add_parser("explain", help=summary, description=DESCRIPTION)
     parser.add_argument("explained", metavar="RUN", type=Path, help="out/<run>, out/last, or its run.json")
-    parser.add_argument("--budget", type=_seconds, default=20.0, metavar="SECONDS", help="most time to search (20)")
-    parser.add_argument("--format", choices=FORMATS, help="default: by the ending of --output, else text")
-    parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    parser.add_argument("--budget", type=seconds, default=20.0, metavar="SECONDS", help="most time to search (20)")
+    output.add_format(parser, output.WITHOUT_PAGE)
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= LONGEST_S:
-        raise ValueError(text)
-    return seconds
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the explanations; return 0 if one fits all cells, or if no cell failed."""
-    stored = journal.load(options.explained)
-    try:
-        found = explain_run(stored, options.budget)
-    except (TopologyError, RejudgeError) as error:
-        raise CommandError(str(error)) from error
-    output.emit(options, _render(found, options))
+    form = output.choose_format(options)
+    found = explain_run(journal.load(options.explained), options.budget)
+    output.emit(options, _render(found, form))
     return 0 if not found or any(map(_fits, found)) else UNEXPLAINED
 
 
@@ -60,7 +45,7 @@ def _fits(one: StoredExplanation) -> bool:
     return len(one.explained) == one.red and not one.contradicted
 
 
-def _render(found: tuple[StoredExplanation, ...], options: argparse.Namespace) -> str:
-    if output.choose_format(options) == "json":
+def _render(found: tuple[StoredExplanation, ...], form: str) -> str:
+    if form == "json":
         return json.dumps([one.model_dump(mode="json") for one in found], indent=1) + "\n"
     return render_explanations(found, output.measure_width()) if found else "no cell failed: nothing to explain\n"

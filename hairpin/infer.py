@@ -12,11 +12,9 @@ from hairpin.verb import CommandError
 from probes.diagnosis.change import format_value
 from reports.analysis.explanations import infer_facts, plain
 from reports.records import journal
-from reports.records.rejudge import RejudgeError
 from reports.terminal.diagnosis import render_inferences
 from topologies.loading import load, yaml_file
 from topologies.loading.edit import NewValue, set_values
-from topologies.loading.load import TopologyError
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from hairpin.verb import Verbs
     from probes.diagnosis.inference import Inference
 
-FORMATS = ("text", "json")
 DESCRIPTION = """Which values of the facts that the topology leaves unknown are consistent with all observations of a
 run; without unknown facts, or with --all, of every fact of the cluster. Each fact is tried alone. Exit code 0: done; 2:
 the run or the file cannot be used."""
@@ -39,26 +36,22 @@ def add(verbs: Verbs, summary: str) -> None:
     parser.add_argument(
         "--write", type=Path, metavar="FILE", help="set each value that alone fits in this topology file"
     )
-    parser.add_argument("--format", choices=FORMATS, help="default: by the ending of --output, else text")
-    parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    output.add_format(parser, output.WITHOUT_PAGE)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what each fact may be; with --write, set it in the file; return 0."""
-    stored = journal.load(options.inferred)
-    try:
-        found = infer_facts(stored, everything=options.all) or infer_facts(stored, everything=True)
-        output.emit(options, _render(found, options))
-        if options.write:
-            _write(options.write, found, f"{stored.topology.name} {stored.started:%Y-%m-%dT%H:%M:%SZ}")
-    except (TopologyError, RejudgeError) as error:
-        raise CommandError(str(error)) from error
+    form, stored = output.choose_format(options), journal.load(options.inferred)
+    found = infer_facts(stored, everything=options.all) or infer_facts(stored, everything=True)
+    output.emit(options, _render(found, form))
+    if options.write:
+        _write(options.write, found, f"{stored.topology.name} {stored.started:%Y-%m-%dT%H:%M:%SZ}")
     return 0
 
 
-def _render(found: Iterable[Inference], options: argparse.Namespace) -> str:
-    if output.choose_format(options) == "json":
+def _render(found: Iterable[Inference], form: str) -> str:
+    if form == "json":
         return json.dumps([_data(one) for one in found], indent=1) + "\n"
     return render_inferences(found)
 

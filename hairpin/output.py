@@ -12,22 +12,34 @@ from hairpin.verb import CommandError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 FORMATS = ("text", "json", "html")
+WITHOUT_PAGE = ("text", "json")
 WIDEST = 160  # columns; a wider table is not easier to read
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare `--format`, `--output` and `--only`."""
-    parser.add_argument("--format", choices=FORMATS, help="default: by the ending of --output, else text")
+    add_format(parser, FORMATS)
     parser.add_argument("--only", metavar="WORDS", default="", help="only cells with all of these words in their id")
+
+
+def add_format(parser: argparse.ArgumentParser, formats: Sequence[str]) -> None:
+    """Declare `--format` with these formats, and `--output`."""
+    parser.add_argument("--format", choices=formats, help="default: by the ending of --output, else text")
     parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="write there instead of to the terminal")
+    parser.set_defaults(formats=formats)
 
 
 def choose_format(given: argparse.Namespace) -> str:
-    """Return the format given, or the one that the ending of --output means."""
+    """Return the format given, or the one that the ending of --output means; CommandError if the verb has none such."""
     by_ending = {".json": "json", ".html": "html"}.get(given.output.suffix if given.output else "", "text")
-    return str(given.format or by_ending)
+    chosen = str(given.format or by_ending)
+    if chosen not in given.formats:
+        message = f"--output: got {given.output}, want a file for {' or '.join(given.formats)}. Give --format too"
+        raise CommandError(message)
+    return chosen
 
 
 def is_chosen(cell: str, given: argparse.Namespace) -> bool:

@@ -162,13 +162,26 @@ def test_a_run_that_cannot_be_used_is_one_clear_error(
     assert wanted in told.err
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "soon", "1e9"])
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "1e9", "nan"])
 def test_a_budget_that_is_none_is_refused(text: str, capsys: Any) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["explain", "out/last", "--budget", text])
 
     assert ended.value.code == 2
-    assert "--budget" in capsys.readouterr().err
+    assert f"--budget: got {text!r}, want seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["explain", "infer"])
+def test_a_page_that_the_verb_does_not_have_is_refused_before_the_search(
+    verb: str, tmp_path: Path, capsys: Any
+) -> None:
+    page = tmp_path / "found.html"
+
+    assert main([verb, "no-such-run", "-o", str(page)]) == 2
+    assert capsys.readouterr().err == (
+        f"hairpin {verb}: --output: got {page}, want a file for text or json. Give --format too\n"
+    )
+    assert not page.exists()
 
 
 @pytest.mark.slow
