@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
+from reports.formatting import count_cells
 from reports.records.schema import ReportModel
 
 if TYPE_CHECKING:
@@ -45,10 +46,6 @@ class Sharpness(ReportModel):
         """Return one line; an empty string if every cell is sharp."""
         if self.sharp == self.cells:
             return ""
-        named = ", ".join(f"{one.path} (if known, sharpens {_count(one.cells)})" for one in self.facts[:NAMED])
+        named = ", ".join(f"{one.path} (if known, sharpens {count_cells(one.cells)})" for one in self.facts[:NAMED])
         more = f", and {len(self.facts) - NAMED} more" if len(self.facts) > NAMED else ""
         return f"{self.sharp} of {self.cells} cells have one possible result; unknown facts: {named}{more}"
-
-
-def _count(cells: int) -> str:
-    return f"{cells} cell{'s' if cells != 1 else ''}"
