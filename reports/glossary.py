@@ -15,7 +15,7 @@ WORDS = {
     "public": "public(n1) is the ExternalIP of node n1",
     "cni0": "cni0(n1) is the address of node n1 towards its own pods (of its pod bridge)",
     "vtep": "vtep(n1) is the address of the tunnel device (VXLAN, IPIP) of node n1",
-    "unlisted": "unlisted(n1) is an address of node n1 that the topology does not know; any address but the known ones",
+    "unlisted": "unlisted(n1) is any address of node n1 except those that are known",
     "own": "the client's own node",
     "other with": "another node, with an endpoint of the Service",
     "other without": "another node, without an endpoint of the Service",

@@ -232,7 +232,7 @@ def test_a_cell_with_several_possible_results_is_no_evidence_of_a_missing_backen
     ways = [way(Outcome.OK, KEPT, "web-a", share=0.5), way(Outcome.OK, KEPT, "web-b", share=0.5)]
     few = answer(Result.PASS, ways, [attempt(Outcome.OK, KEPT, "web-a")] * 3)
     many = answer(Result.PASS, ways, [attempt(Outcome.OK, KEPT, "web-a")] * 30)
-    open_cell = replace(predicted(A, B, shares=(1.0, 0.5)), possible=2)
+    open_cell = replace(predicted(A, B, shares=(0.75, 0.25)), possible=2)
 
     def refuted(other: SideAnswer) -> bool:
         return Samples({"few": (predicted(A, B), few), "many": (other, many)}).likelihood("few").refuted

@@ -39,7 +39,9 @@ def observation(*names: str) -> Observation:
 
 @settings(deadline=None)
 @given(samples=st.lists(st.lists(st.sampled_from("abcd"), max_size=30), max_size=8), others=st.integers(0, 3))
-def test_missing_is_what_nobody_met_and_chance_cannot_explain(samples: list[list[str]], others: int) -> None:
+def test_a_backend_is_missing_if_chance_cannot_explain_that_no_attempt_reached_it(
+    samples: list[list[str]], others: int
+) -> None:
     names = "abcdefg"[: 4 + others]
     pool = BackendPool()
     for sample in samples:
@@ -105,7 +107,7 @@ def test_one_cell_that_misses_a_backend_is_chance() -> None:
     assert failing(answers(lambda cell, seen: never("web-a", seen) if cell == unlucky else seen)) == set()
 
 
-def test_a_backend_that_nobody_of_a_node_meets_fails_exactly_there() -> None:
+def test_a_backend_that_no_client_of_a_node_reaches_fails_exactly_there() -> None:
     concerned = {cell.id for cell in CELLS if picker(cell) == ("web-np", "n1")}
 
     found = failing(answers(lambda cell, seen: never("web-a", seen) if cell in concerned else seen))
