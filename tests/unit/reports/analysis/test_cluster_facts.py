@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from probes.lifecycle.contradictions import Contradiction
 from reports.analysis.cluster_facts import list_facts
 from reports.records.sharpness import SharpeningFact, Sharpness
 from tests.unit.support.broken_cluster import run_of
@@ -11,7 +12,8 @@ from tests.unit.support.broken_cluster import run_of
 if TYPE_CHECKING:
     from reports.records.run import Run
 
-NOTE = "kubernetes: declared 1.20.2, real v1.20.9 (the API server's /version): the same rules hold for both"
+READ = Contradiction("kubernetes", "1.20.2", "v1.20.9", "the API server's /version")
+NOTE = f"{READ}: the same rules hold for both"
 
 
 def run(**more: object) -> Run:
