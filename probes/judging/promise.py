@@ -76,11 +76,19 @@ class Promise:
         if not expectation.outcomes <= self.outcomes:
             return f"{_joined(expectation.outcomes)}, not {_joined(self.outcomes)}"
         own = client_packet(cell.vantage, topology, snapshot).source
-        nodes = (*topology.nodes, *undeclared_nodes(topology, snapshot))
-        known = frozenset(address for node in nodes for address in _addresses(topology, node) if address)
-        if wrong := expectation.sources - _allowed(self.source, own, known, expectation.sources):
+        if wrong := self._other_sources(expectation, own, topology, snapshot):
             return f"source {_joined(wrong)}, not {self.source} (the client's own is {own})"
         return self._other_backends(expectation, cell, topology)
+
+    def _other_sources(
+        self, expectation: Expectation, own: IPAddress, topology: Topology, snapshot: Snapshot
+    ) -> frozenset[IPAddress]:
+        """Return the expected source addresses that are not of the promised kind."""
+        if self.source is SourceKind.ANY:
+            return frozenset()
+        if self.source is SourceKind.KEPT:
+            return expectation.sources - {own}
+        return expectation.sources - (_node_addresses(topology, snapshot) - {own})
 
     def _other_backends(self, expectation: Expectation, cell: Cell, topology: Topology) -> str:
         if self.backends is BackendSet.ONE:
@@ -123,13 +131,10 @@ def _unreadable(text: str) -> PromiseError:
     )
 
 
-def _allowed(
-    kind: SourceKind, own: IPAddress, nodes: frozenset[IPAddress], seen: frozenset[IPAddress]
-) -> frozenset[IPAddress]:
-    """Return the source addresses of that kind; `nodes`: all addresses of nodes."""
-    if kind is SourceKind.ANY:
-        return seen
-    return frozenset({own}) if kind is SourceKind.KEPT else nodes - {own}
+def _node_addresses(topology: Topology, snapshot: Snapshot) -> frozenset[IPAddress]:
+    """Return all addresses of all nodes."""
+    nodes = (*topology.nodes, *undeclared_nodes(topology, snapshot))
+    return frozenset(address for node in nodes for address in _addresses(topology, node) if address)
 
 
 def _addresses(topology: Topology, node: Node) -> tuple[IPAddress | None, ...]:
