@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -39,6 +40,7 @@ def describe(record: Record, topology: str) -> None:
 
 
 ENVIRONMENT = "environment.xml"  # Allure shows it on the report's first page
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # https://www.w3.org/TR/xml/#charsets
 
 
 def suite_properties(verdict: RunVerdict) -> list[tuple[str, str]]:
@@ -53,10 +55,15 @@ def suite_properties(verdict: RunVerdict) -> list[tuple[str, str]]:
 
 def write_environment(folder: Path, found: Iterable[tuple[str, str]]) -> None:
     """Write the pairs to the overview of an Allure report; OSError if that is impossible."""
-    lines = [f"<parameter><key>{escape(name)}</key><value>{escape(value)}</value></parameter>" for name, value in found]
+    lines = [f"<parameter><key>{_text(name)}</key><value>{_text(value)}</value></parameter>" for name, value in found]
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n".join(["<environment>", *lines, "</environment>", ""])
     (folder / ENVIRONMENT).write_text(text, encoding="utf-8")
+
+
+def _text(value: str) -> str:
+    """Return a text for XML, which allows no control characters. Messages of hosts may have some."""
+    return escape(NOT_XML.sub("\N{REPLACEMENT CHARACTER}", value))
 
 
 def properties(record: Record) -> list[tuple[str, str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +19,9 @@ from reports.records.run import Run, schema
 from reports.terminal import matrix, summary
 from tests.unit.support import worlds
 from tests.unit.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RECORDS = worlds.records()
 
@@ -145,6 +150,13 @@ def test_junit_properties_are_plain_text() -> None:
     assert set(found) == {"cell", "verdict", "rules", "because", "expected", "observed"}
     assert found["verdict"] == "pass"
     assert all(type(value) is str for value in found.values())
+
+
+def test_the_overview_of_allure_stays_xml_with_the_colours_of_a_hosts_message(tmp_path: Path) -> None:
+    allure.write_environment(tmp_path, [("verdict", "INCONCLUSIVE: \x1b[31mSSH to <n1> refused\x00")])
+
+    overview = ET.parse(tmp_path / allure.ENVIRONMENT).getroot()  # noqa: S314 - our own file
+    assert overview[0].findtext("value") == "INCONCLUSIVE: \ufffd[31mSSH to <n1> refused\ufffd"
 
 
 def test_allure_does_nothing_without_its_plugin() -> None:
