@@ -26,7 +26,7 @@ class OtherRuns:
         """Return an empty string when no earlier run asks this cluster, else which does.
 
         Two runs at once would share host ports, externalIPs and the kernels' limits on ICMP errors. The earlier one is
-        the one whose namespace is older.
+        the one whose namespace, or Lease in a namespace made beforehand, is older.
         """
         first = [one for one in self._others() if one.asking and not one.ending and self._is_earlier(one)]
         return "; ".join(f"the run of {one} is asking this cluster" for one in first)
@@ -70,7 +70,8 @@ class OtherRuns:
             return here
 
     def _is_earlier(self, other: RunNamespace) -> bool:
-        return self.cluster.created is None or other.place < (self.cluster.created, self.cluster.namespace)
+        one = self.cluster
+        return one.created is None or other.place < (one.created, one.namespace, one.run)
 
     def _pods_of(self, other: RunNamespace) -> list[client.V1Pod]:
         return self.cluster.items(

@@ -56,9 +56,9 @@ class RunNamespace:
         return bool(self.run) and (self.shared or self.name == f"{PREFIX}{self.run}")
 
     @property
-    def place(self) -> tuple[dt.datetime, str]:
+    def place(self) -> tuple[dt.datetime, str, str]:
         """The order in which runs ask one cluster."""
-        return self.created, self.name
+        return self.created, self.name, self.run
 
     def __str__(self) -> str:
         if self.shared:
@@ -161,6 +161,7 @@ class Lease:
         self._namespace = namespace
         self._run = run
         self._report = report
+        self._where = f"the Lease {self._name} in namespace {namespace}" if shared else f"namespace {namespace}"
         self._ended = threading.Event()
         self.lost = ""
 
@@ -186,7 +187,7 @@ class Lease:
                 self._renew()
             except ClusterError as error:
                 if error.status == NOT_FOUND and not self._ended.is_set():
-                    self.lost = f"namespace {self._namespace} was deleted by somebody else while this run asked"
+                    self.lost = f"{self._where} was deleted by somebody else while this run asked"
                     self._report(self.lost)
                     return
 
