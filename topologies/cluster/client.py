@@ -121,11 +121,11 @@ class Cluster:
             ClusterError: It may still be there.
 
         """
-        if not self.asked_for:
-            return
-        if self.given:
+        if self.given:  # also a second time: what was being created at the first may have come later
             delete_run(self.api, self.namespace, self.run, REMOVE_TIMEOUT)
             self.asked_for = False
+            return
+        if not self.asked_for:
             return
         uid = self.uid or self._own_uid()
         delete(self.api, self.namespace, uid, REMOVE_TIMEOUT)
