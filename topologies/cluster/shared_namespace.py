@@ -2,27 +2,103 @@
 
 Such a run needs a Role in the namespace and no right to create or delete namespaces. Everything that it creates carries
 the run's label and is deleted by its UID. The run's Lease has the run's id in its name, so that several runs can use
-one namespace in turn.
+one namespace in turn. Ages are those of the API server's clock, as in `run_namespaces.py`.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from topologies.cluster import library, manifests
 from topologies.cluster.api import API_TIMEOUT, CONFLICT, FORBIDDEN, NOT_FOUND, ClusterError, call, reading
 from topologies.cluster.run_namespaces import RunNamespace, is_renewed, server_time
 from topologies.cluster_state.api_fields import get_metadata, get_name, require
+from topologies.common.threads import run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import datetime as dt
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from kubernetes import client
 
     from topologies.cluster_state.api_fields import ApiList, ApiObject
 
-    Listing = tuple[str, Callable[..., ApiList[ApiObject]], Callable[..., object]]
+Item_co = TypeVar("Item_co", bound="ApiObject", covariant=True)
+Item = TypeVar("Item", bound="ApiObject")
+AT_ONCE = 8  # deletions: an interrupted run has only a few seconds for all of them
+
+
+class _Kind(NamedTuple, Generic[Item_co]):
+    """A kind of object that a run creates, and the methods that list it with the answer's headers and delete one."""
+
+    name: str
+    list_all: Callable[..., tuple[ApiList[Item_co], int, Mapping[str, str]]]
+    delete: Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Objects:
+    """The objects of runs in one namespace."""
+
+    api: client.ApiClient
+    namespace: str
+    timeout: tuple[float, float]
+
+    @property
+    def workload(self) -> tuple[_Kind[ApiObject], ...]:
+        """What a run creates besides its Lease."""
+        core = library.client.CoreV1Api(self.api)
+        return (
+            _Kind("Service", core.list_namespaced_service_with_http_info, core.delete_namespaced_service),
+            _Kind("Pod", core.list_namespaced_pod_with_http_info, core.delete_namespaced_pod),
+        )
+
+    @property
+    def lease(self) -> _Kind[client.V1Lease]:
+        """By which others see that a run is at work."""
+        coordination = library.client.CoordinationV1Api(self.api)
+        listed = coordination.list_namespaced_lease_with_http_info
+        return _Kind("Lease", listed, coordination.delete_namespaced_lease)
+
+    def find(self, kind: _Kind[Item], labels: str) -> tuple[list[Item], dt.datetime]:
+        """Return the objects with these labels, and the time on the API server's clock."""
+        what = f"list {kind.name}s in {self.namespace}"
+        found, _, headers = call(
+            self.api, what, kind.list_all, self.namespace, label_selector=labels, timeout=self.timeout
+        )
+        with reading(what):
+            return list(found.items), server_time(headers)
+
+    def delete_all(self, kind: _Kind[ApiObject], labels: str) -> list[ClusterError]:
+        """Delete the objects with these labels, each by its UID; return the refusals of the API."""
+        refused: list[ClusterError] = []
+
+        def delete(item: ApiObject) -> None:
+            try:
+                self._delete(kind, item)
+            except ClusterError as error:
+                if error.status is None:  # the API does not answer
+                    raise
+                refused.append(error)
+
+        run_all(delete, self.find(kind, labels)[0], AT_ONCE)
+        return refused
+
+    def _delete(self, kind: _Kind[ApiObject], item: ApiObject) -> None:
+        with reading(f"list {kind.name}s in {self.namespace}"):
+            name, uid = get_name(item), require(get_metadata(item).uid, "metadata.uid")
+        options = library.client.V1DeleteOptions(
+            grace_period_seconds=0, preconditions=library.client.V1Preconditions(uid=uid)
+        )
+        # The answer may be a Status, which the package would read as the object.
+        more = {"body": options, "_preload_content": False}
+        what = f"delete {kind.name} {name} in {self.namespace}"
+        try:
+            call(self.api, what, kind.delete, name, self.namespace, timeout=self.timeout, **more)
+        except ClusterError as error:
+            if error.status not in {NOT_FOUND, CONFLICT}:  # 409: that UID is gone
+                raise
 
 
 def selector(run: str) -> str:
@@ -32,38 +108,39 @@ def selector(run: str) -> str:
 
 def runs_in(api: client.ApiClient, namespace: str, timeout: tuple[float, float] = API_TIMEOUT) -> list[RunNamespace]:
     """Return the runs that have objects in a namespace, oldest first; ClusterError if its pods cannot be listed."""
+    objects = _Objects(api, namespace, timeout)
     found: dict[str, RunNamespace] = {}
-    for item, now in _objects(api, namespace, manifests.SELECTOR, timeout):
+    for kind in objects.workload:
+        items, now = objects.find(kind, manifests.SELECTOR)
+        with reading(f"list {kind.name}s in {namespace}"):
+            for one in _runs_of(namespace, items, now):
+                known = found.get(one.run)
+                found[one.run] = one if known is None or one.created < known.created else known
+    return sorted(_with_leases(objects, found), key=lambda one: one.place)
+
+
+def _runs_of(namespace: str, items: Iterable[ApiObject], now: dt.datetime) -> Iterator[RunNamespace]:
+    """Yield the run of each object."""
+    for item in items:
         metadata = get_metadata(item)
-        run = (metadata.labels or {}).get(manifests.RUN_LABEL, "")
         created = require(metadata.creation_timestamp, "metadata.creationTimestamp")
-        known = found.get(run)
-        if run and (known is None or created < known.created):
+        if run := (metadata.labels or {}).get(manifests.RUN_LABEL, ""):
             age_s = (now - created).total_seconds()
-            found[run] = RunNamespace(namespace, metadata.uid or "", run, age_s, created, shared=True)
-    return sorted(_with_leases(api, namespace, found, timeout), key=lambda one: one.place)
+            yield RunNamespace(namespace, metadata.uid or "", run, age_s, created, shared=True)
 
 
-def _with_leases(
-    api: client.ApiClient, namespace: str, found: dict[str, RunNamespace], timeout: tuple[float, float]
-) -> Iterator[RunNamespace]:
-    """Yield the runs with what their Leases show."""
-    listed = library.client.CoordinationV1Api(api).list_namespaced_lease_with_http_info
+def _with_leases(objects: _Objects, found: dict[str, RunNamespace]) -> list[RunNamespace]:
+    """Return the runs with what their Leases show."""
     try:
-        leases, _, headers = call(
-            api, f"list Leases in {namespace}", listed, namespace, label_selector=manifests.SELECTOR, timeout=timeout
-        )
+        leases, now = objects.find(objects.lease, manifests.SELECTOR)
     except ClusterError as error:
         if error.status != FORBIDDEN:
             raise
-        yield from found.values()
-        return
-    with reading(f"list Leases in {namespace}"):
-        now = server_time(headers)
-        by_run = {(get_metadata(one).labels or {}).get(manifests.RUN_LABEL, ""): one for one in leases.items}
-        for run in {**found, **by_run}:
-            if run:
-                yield _describe(namespace, run, found.get(run), by_run.get(run), now)
+        return list(found.values())
+    with reading(f"list Leases in {objects.namespace}"):
+        by_run = {(get_metadata(one).labels or {}).get(manifests.RUN_LABEL, ""): one for one in leases}
+        runs = [run for run in {**found, **by_run} if run]
+        return [_describe(objects.namespace, run, found.get(run), by_run.get(run), now) for run in runs]
 
 
 def _describe(
@@ -84,69 +161,19 @@ def _describe(
     )
 
 
-def _listings(api: client.ApiClient) -> tuple[Listing, ...]:
-    """Return what a run creates: the kind, and the methods that list and delete it. Pods are last to be missed."""
-    core, coordination = library.client.CoreV1Api(api), library.client.CoordinationV1Api(api)
-    return (
-        ("Service", core.list_namespaced_service, core.delete_namespaced_service),
-        ("Pod", core.list_namespaced_pod, core.delete_namespaced_pod),
-        ("Lease", coordination.list_namespaced_lease, coordination.delete_namespaced_lease),
-    )
-
-
-def _objects(
-    api: client.ApiClient, namespace: str, labels: str, timeout: tuple[float, float]
-) -> Iterator[tuple[ApiObject, dt.datetime]]:
-    """Yield the Services and pods with these labels, and the time by this host's clock."""
-    for kind, listed, _ in _listings(api)[:2]:
-        what = f"list {kind}s in {namespace}"
-        found = call(api, what, listed, namespace, label_selector=labels, timeout=timeout)
-        with reading(what):
-            yield from ((item, dt.datetime.now(dt.UTC)) for item in found.items)
-
-
 def delete_run(api: client.ApiClient, namespace: str, run: str, timeout: tuple[float, float] = API_TIMEOUT) -> None:
-    """Delete the objects of one run, each by its UID.
+    """Delete the objects of one run, each by its UID. The Lease stays if others do: it shows that the run has ended.
 
     Raises:
         ClusterError: Some may still be there.
 
     """
-    for kind, listed, deleted in _listings(api):
-        what = f"list {kind}s in {namespace}"
-        try:
-            found = call(api, what, listed, namespace, label_selector=selector(run), timeout=timeout)
-        except ClusterError as error:
-            if kind == "Lease" and error.status == FORBIDDEN:  # a run can do without
-                continue
-            raise
-        with reading(what):
-            for item in found.items:
-                _delete(api, f"{kind} {get_name(item)}", deleted, namespace, item, timeout)
-
-
-def _delete(  # noqa: PLR0913, PLR0917 - one call of the API and what it is about
-    api: client.ApiClient,
-    what: str,
-    function: Callable[..., object],
-    namespace: str,
-    item: ApiObject,
-    timeout: tuple[float, float],
-) -> None:
-    options = library.client.V1DeleteOptions(
-        grace_period_seconds=0, preconditions=library.client.V1Preconditions(uid=get_metadata(item).uid)
-    )
+    objects = _Objects(api, namespace, timeout)
+    refused = [error for kind in objects.workload for error in objects.delete_all(kind, selector(run))]
     try:
-        call(
-            api,
-            f"delete {what}",
-            function,
-            get_name(item),
-            namespace,
-            body=options,
-            _preload_content=False,  # the answer is a Status, which the package reads as the object
-            timeout=timeout,
-        )
+        refused = refused or objects.delete_all(objects.lease, selector(run))
     except ClusterError as error:
-        if error.status not in {NOT_FOUND, CONFLICT}:  # 409: that UID is gone
+        if error.status != FORBIDDEN:  # without that right, a run has no Lease
             raise
+    if refused:
+        raise refused[0]

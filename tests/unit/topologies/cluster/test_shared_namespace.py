@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +13,9 @@ from hairpin.main import main
 from probes import session
 from probes.plan.plan import plan
 from tests.unit.support.fake_api import Api, now, serve, status
-from topologies.cluster.client import ClusterError
+from topologies.cluster import run_namespaces
+from topologies.cluster.client import Cluster, ClusterError, connect
+from topologies.cluster.shared_namespace import runs_in
 from topologies.loading.load import load, raw, validated
 from topologies.loading.overrides import apply
 
@@ -120,6 +125,70 @@ def seed(api: Api, run: str, *, age_s: float, asking: bool) -> None:
         "metadata": metadata | lease,
         "spec": {"holderIdentity": "me", "renewTime": renewed[:-1] + ".000000Z"},
     }
+
+
+@pytest.mark.parametrize(("run", "earlier"), [("a", ""), ("z", "the run of run m of me in namespace team is asking")])
+def test_of_two_runs_of_the_same_second_one_is_the_earlier(run: str, earlier: str, api: Api, kubeconfig: Path) -> None:
+    seed(api, "m", age_s=30, asking=True)
+    cluster = Cluster(connect(str(kubeconfig)), TOPOLOGY, "team", run, given=True)
+    [other] = runs_in(cluster.api, "team")
+    cluster.created = other.created
+
+    assert cluster.others.earlier() == (f"{earlier} this cluster" if earlier else "")
+
+
+def test_a_runs_age_is_that_of_the_servers_clock(api: Api, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server's clock is an hour behind this host's. The run has no Lease."""
+    monkeypatch.setattr(
+        BaseHTTPRequestHandler, "date_time_string", lambda _: formatdate(time.time() - 3600, usegmt=True)
+    )
+    seed(api, "young", age_s=3700, asking=False)
+    del api.objects[f"{LEASES}/run-young"]
+
+    [young] = runs_in(connect(str(kubeconfig)), "team")
+    assert 60 < young.age_s < 300
+
+
+def test_an_object_without_a_time_is_named(api: Api, kubeconfig: Path) -> None:
+    seed(api, "old", age_s=30, asking=False)
+    del api.objects[f"{TEAM}/pods/old-pod"]["metadata"]["creationTimestamp"]
+
+    with pytest.raises(ClusterError, match=r"list Pods in team: .* it has no metadata\.creationTimestamp"):
+        runs_in(connect(str(kubeconfig)), "team")
+
+
+def test_what_was_being_created_during_an_interruption_is_removed_too(api: Api, kubeconfig: Path) -> None:
+    cluster = Cluster(connect(str(kubeconfig)), TOPOLOGY, "team", "x", given=True)
+    cluster.claim()
+    cluster.remove()  # by the thread that gets the signal
+    seed(api, "x", age_s=0, asking=True)
+    cluster.remove()  # by the main thread, which was interrupted in a call
+
+    assert left(api) == THEIRS
+
+
+def test_a_run_whose_lease_is_deleted_names_it(api: Api, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_namespaces, "RENEW_S", 0.05)
+    lines: list[str] = []
+    lease = run_namespaces.Lease(connect(str(kubeconfig)), "team", "x", lines.append, shared=True)
+    assert lease.hold() == ""
+    del api.objects[f"{LEASES}/run-x"]
+    time.sleep(0.5)
+    lease.release()
+
+    assert lines == ["the Lease run-x in namespace team was deleted by somebody else while this run asked"]
+
+
+def test_one_object_that_stays_does_not_keep_the_others(api: Api, kubeconfig: Path) -> None:
+    api.script[f"DELETE {TEAM}/services/web"] = status(403, 'admission webhook "x" denied the request')
+    notes = conduct(kubeconfig).notes
+
+    assert left(api) - THEIRS == {f"{TEAM}/services/web", f"{LEASES}/run-x"}
+    [note] = [note for note in notes if "are left behind" in note]
+    assert note.startswith(
+        "objects of run x are left behind in team, remove them with `hairpin clean --namespace team`"
+    )
+    assert "delete Service web in team" in note
 
 
 @pytest.mark.parametrize("option", ["--list", "--older-than=0"])
