@@ -1,8 +1,9 @@
 """Which pods NetworkPolicies restrict. Pure.
 
 The expectation is made of kube-proxy's rules and knows no policy. So a pod whose packets a policy may drop makes its
-cells inconclusive. A policy that allows everything restricts nothing. hostNetwork pods are not selected: what policies
-do to them is not defined.
+cells inconclusive. Policies add up: what one allows is allowed, so a policy that allows everything lifts the others
+(https://kubernetes.io/docs/concepts/services-networking/network-policies/). hostNetwork pods are not selected: what
+policies do to them is not defined.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from kubernetes import client
 
-NEXT_STEP = "Delete it, exempt the label app.kubernetes.io/name: hairpin, or use another namespace"
+NEXT_STEP = "Delete it, allow everything for pods with app.kubernetes.io/name: hairpin, or use another namespace"
 INGRESS, EGRESS = "Ingress", "Egress"
 
 
@@ -30,25 +31,28 @@ def find_restricted(
         pods: The labels of its pods that are not on the host network, by name.
 
     """
+    listed = list(policies)
     found: dict[str, str] = {}
-    for policy in policies:
-        directions = " and ".join(_restricted_directions(policy))
-        selected = [name for name, labels in pods.items() if directions and _selects(policy, labels)]
-        for name in selected:
-            reason = f"NetworkPolicy {get_name(policy)} restricts {directions} of pod {name}. {NEXT_STEP}"
-            found.setdefault(name, reason)
+    for name, labels in pods.items():
+        selecting = [policy for policy in listed if _selects(policy, labels)]
+        opened = {direction for policy in selecting for direction in _directions(policy, opened=True)}
+        for policy in selecting:
+            if left := [one for one in _directions(policy, opened=False) if one not in opened]:
+                directions = " and ".join(left)
+                reason = f"NetworkPolicy {get_name(policy)} restricts {directions} of pod {name}. {NEXT_STEP}"
+                found.setdefault(name, reason)
     return found
 
 
-def _restricted_directions(policy: client.V1NetworkPolicy) -> list[str]:
-    """Return the directions that the policy isolates without allowing everything again."""
+def _directions(policy: client.V1NetworkPolicy, *, opened: bool) -> list[str]:
+    """Return the directions of a policy in which it allows everything (`opened`), or those in which it does not."""
     spec = policy.spec
     if spec is None:
         return []
     types = spec.policy_types or [INGRESS, *([EGRESS] if spec.egress else [])]
     open_in = any(not rule._from and not rule.ports for rule in spec.ingress or [])  # noqa: SLF001 - `from` in Python
     open_out = any(not rule.to and not rule.ports for rule in spec.egress or [])
-    return [name for name, is_open in ((INGRESS, open_in), (EGRESS, open_out)) if name in types and not is_open]
+    return [name for name, is_open in ((INGRESS, open_in), (EGRESS, open_out)) if name in types and is_open is opened]
 
 
 def _selects(policy: client.V1NetworkPolicy, labels: Mapping[str, str]) -> bool:

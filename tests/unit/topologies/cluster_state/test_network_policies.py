@@ -63,3 +63,22 @@ def test_a_policy_restricts_the_pods_that_it_selects(spec: dict[str, Any], restr
     assert {name: reason.partition(" of pod")[0] for name, reason in found.items()} == {
         name: f"NetworkPolicy deny restricts {directions}" for name, directions in restricted.items()
     }
+
+
+def test_a_policy_that_allows_everything_lifts_another() -> None:
+    """Policies add up: https://kubernetes.io/docs/concepts/services-networking/network-policies/."""
+    web = selector(match_labels={"hairpin/app": "web"})
+    deny = policy(policy_types=["Ingress", "Egress"])
+
+    lifted = find_restricted([deny, policy(pod_selector=web, ingress=[ANY])], PODS)
+    assert lifted["web-a"].startswith("NetworkPolicy deny restricts Egress of pod web-a")
+    assert lifted["pod-n1"].startswith("NetworkPolicy deny restricts Ingress and Egress of pod pod-n1")
+
+    both = policy(pod_selector=web, policy_types=["Ingress", "Egress"], ingress=[ANY], egress=[ANY_OUT])
+    assert set(find_restricted([deny, both], PODS)) == {"pod-n1"}
+
+
+def test_a_rule_of_another_direction_than_the_policys_lifts_nothing() -> None:
+    deny, out = policy(policy_types=["Ingress"]), policy(policy_types=["Egress"], ingress=[ANY], egress=[ANY_OUT])
+
+    assert set(find_restricted([deny, out], PODS)) == set(PODS)
