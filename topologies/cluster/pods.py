@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from topologies.cluster import library, manifests
-from topologies.cluster.api import CONFLICT, FORBIDDEN, NOT_FOUND, ClusterError
+from topologies.cluster.api import CONFLICT, FORBIDDEN, NOT_FOUND, ClusterError, reading
 from topologies.cluster_state.api_fields import get_metadata, get_name, require
 from topologies.cluster_state.network_policies import find_restricted
 from topologies.cluster_state.refusals import recognise
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from topologies.cluster.client import Cluster
     from topologies.cluster.manifests import Manifest
 
+NAMED = 8  # policies that a note names; the rest is counted
 GONE_S = 30.0  # for a pod to be gone, so that another one may have its name
 CUSTOM_POLICIES = (  # group, version, plural, kind; cluster-wide ones first
     ("crd.projectcalico.org", "v1", "globalnetworkpolicies", "Calico GlobalNetworkPolicy"),
@@ -106,6 +107,12 @@ def _create_when_gone(cluster: Cluster, pod: Manifest) -> None:
 
 def read_policies(cluster: Cluster) -> None:
     """Record which pods a NetworkPolicy restricts, and note the policies of other kinds."""
+    cluster.restricted = _read_restricted(cluster)
+    cluster.notes += filter(None, (_describe_custom(cluster, *one) for one in CUSTOM_POLICIES))
+
+
+def _read_restricted(cluster: Cluster) -> dict[str, str]:
+    """Return why a NetworkPolicy restricts a pod, by its name; nothing if these rights do not allow to list them."""
     listed = library.client.NetworkingV1Api(cluster.api).list_namespaced_network_policy
     try:
         policies = cluster.items("list NetworkPolicies", listed, cluster.namespace)
@@ -113,28 +120,28 @@ def read_policies(cluster: Cluster) -> None:
         if error.status != FORBIDDEN:
             raise
         cluster.notes.append(f"not known whether a NetworkPolicy restricts the pods: {error}")
-        return
-    pods = {
-        get_name(pod): get_metadata(pod).labels or {}
-        for pod in cluster.listed_pods()
-        if pod.spec and not pod.spec.host_network
-    }
-    cluster.restricted = find_restricted(policies, pods)
-    for group, version, plural, kind in CUSTOM_POLICIES:
-        if names := _custom(cluster, group, version, plural):
-            cluster.notes.append(
-                f"{kind} {', '.join(names)}: if it selects the run's pods, their cells fail; no expectation knows it"
-            )
+        return {}
+    pods = [pod for pod in cluster.listed_pods() if pod.spec and not pod.spec.host_network] if policies else []
+    return find_restricted(policies, {get_name(pod): get_metadata(pod).labels or {} for pod in pods})
 
 
-def _custom(cluster: Cluster, group: str, version: str, plural: str) -> list[str]:
-    """Return the names of the custom objects; none if the cluster has no such kind, or does not let them be read."""
-    listed = library.client.CustomObjectsApi(cluster.api).list_cluster_custom_object
+def _describe_custom(cluster: Cluster, group: str, version: str, plural: str, kind: str) -> str:
+    """Return a note on the cluster-wide policies of a kind; an empty string if there are none, or that is forbidden."""
     try:
-        found: Any = cluster.call(f"list {plural}", listed, group, version, plural)
+        names = _list_custom(cluster, group, version, plural)
     except ClusterError as error:
-        if error.status not in {NOT_FOUND, FORBIDDEN}:
-            raise
-        return []
-    items = found.get("items", []) if isinstance(found, dict) else []
-    return [str(one.get("metadata", {}).get("name")) for one in items]
+        absent = error.status in {NOT_FOUND, FORBIDDEN}
+        return "" if absent else f"not known whether a {kind} restricts the pods: {error}"
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    named = f"{kind} {', '.join(names[:NAMED])}{more}"
+    return f"{named}: if it selects the run's pods, their cells fail; no expectation knows it"
+
+
+def _list_custom(cluster: Cluster, group: str, version: str, plural: str) -> list[str]:
+    """Return the names of the custom objects of a kind."""
+    listed = library.client.CustomObjectsApi(cluster.api).list_cluster_custom_object
+    found: Any = cluster.call(f"list {plural}", listed, group, version, plural)
+    with reading(f"list {plural}"):
+        return [str(one["metadata"]["name"]) for one in found["items"]]

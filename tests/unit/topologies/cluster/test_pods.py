@@ -126,3 +126,25 @@ def test_cluster_wide_policies_are_noted(path: str, kind: str, api: Api, kubecon
 
     [note] = [note for note in conduct(kubeconfig).notes if "deny-all" in note]
     assert note.startswith(f"{kind} deny-all: if it selects the run's pods, their cells fail")
+
+
+CALICO = "GET /apis/crd.projectcalico.org/v1/globalnetworkpolicies"
+
+
+def test_many_cluster_wide_policies_are_counted(api: Api, kubeconfig: Path) -> None:
+    """Also if the account may not list NetworkPolicies."""
+    api.script[f"GET {POLICIES}"] = status(403, "networkpolicies is forbidden: User x cannot list resource")
+    listed = {"items": [{"metadata": {"name": f"team-{number:02}"}} for number in range(30)]}
+    api.script[CALICO] = Raw(json.dumps(listed).encode())
+
+    [note] = [note for note in conduct(kubeconfig).notes if "Calico" in note]
+    assert "team-07 and 22 more: " in note
+    assert "team-08" not in note
+
+
+@pytest.mark.parametrize("answer", [status(500, "conversion webhook failed"), Raw(b'{"items": null}'), Raw(b"[1]")])
+def test_custom_policies_that_cannot_be_read_end_no_run(answer: Raw, api: Api, kubeconfig: Path) -> None:
+    api.script[CALICO] = answer
+
+    [note] = [note for note in conduct(kubeconfig).notes if "Calico" in note]
+    assert note.startswith("not known whether a Calico GlobalNetworkPolicy restricts the pods: list globalnetworkpol")
