@@ -148,7 +148,7 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     running = cluster.snapshot()
     nodes = _check_nodes(cluster, running, options, progress)
     lost |= shortfalls(live.topology, running).pods
-    if not cluster.may_ask_nodes() and (prober := _any_prober(cluster, running, options)):
+    if not cluster.may_ask_nodes() and (prober := _any_prober(cluster, lost, options)):
         cluster.ask_health = NodeHealth(live.topology, prober)
     names, unread = host_names.read_host_names(_hosted(cluster, lost), progress)
     settling.wait_for_earlier(cluster, progress)  # one that was made in the same second, and not listed yet
@@ -208,10 +208,10 @@ def _check_nodes(
     return preflight.check_nodes(topology, running, probers, progress)
 
 
-def _any_prober(cluster: clusters.Cluster, running: Snapshot, options: Options) -> Prober | None:
-    """Return the way to run a command in one pod of the run, on a host network if there is one; None without a pod."""
+def _any_prober(cluster: clusters.Cluster, lost: frozenset[str], options: Options) -> Prober | None:
+    """Return the way to run a command in a pod that is not lost, on a host network if there is one; None without."""
     kinds = (VantageKind.NODE, VantageKind.POD)
-    pods = [one for one in cluster.topology.workload.vantages if one.kind in kinds and one.name in running.pods]
+    pods = [one for one in cluster.topology.workload.vantages if one.kind in kinds and one.name not in lost]
     first = min(pods, key=lambda one: kinds.index(one.kind), default=None)
     return _prober(first, cluster, options) if first else None
 

@@ -11,6 +11,7 @@ import pytest
 
 from hairpin.main import main
 from probes import session
+from probes.lifecycle.node_health import NodeHealth
 from probes.plan.plan import plan
 from tests.unit.support.fake_api import Api, now, serve, status
 from topologies.cluster import run_namespaces
@@ -224,6 +225,22 @@ def test_the_nodes_are_asked_from_a_pod_without_nodes_proxy(
     assert {node for node, _ in asked} == {"n1", "n2"}
     assert not [call for call in api.calls if "/proxy/" in call]
     assert not [note for note in answers.notes if "is not yet answered" in note]
+
+
+def test_the_nodes_are_asked_from_a_pod_that_runs(api: Api, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pod of host-n1 has an address, and has crashed."""
+    ended = {"phase": "Failed", "podIP": "198.18.1.11", "conditions": [{"type": "Ready", "status": "False"}]}
+    api.pod_status = lambda pod: ended if pod["metadata"]["name"] == "host-n1" else None
+    probers: set[str] = set()
+
+    def ask(health: NodeHealth, _node: str, _port: int) -> bool:
+        probers.add(health.prober.name)
+        return True
+
+    monkeypatch.setattr(NodeHealth, "__call__", ask)
+    conduct(kubeconfig)
+
+    assert probers == {"host-n2"}
 
 
 def test_with_nodes_proxy_the_api_server_asks(api: Api, kubeconfig: Path) -> None:
