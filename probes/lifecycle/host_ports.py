@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from topologies.cluster.client import Cluster
 
-TRIES = 5
 STEPS = (1011, 3023, 5039, 7057, 9067)  # from the declared port; no multiples, and no pair of neighbours
 LOWEST, BEYOND = 1024, 30000  # NodePorts begin there, and the kernel's own client ports above them
 Waited = tuple[tuple[str, ...], frozenset[str]]

@@ -11,7 +11,6 @@ from topologies.schema.pods import NO_INJECTION, NO_INJECTION_NOTES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from topologies.schema.pods import Toleration
     from topologies.schema.topology import Backend, Service, Topology, Vantage
 
 Manifest = dict[str, Any]
@@ -161,10 +160,6 @@ def _pod(  # noqa: PLR0913 - what distinguishes one pod of a run from another
         "annotations": {**NO_INJECTION_NOTES, **settings.annotations},
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": given}
-
-
-def _toleration(one: Toleration) -> Manifest:
-    return {"operator": one.operator, **one.model_dump(exclude_defaults=True)}
 
 
 def _service(service: Service, topology: Topology, run: str, given: Mapping[str, int]) -> Manifest:

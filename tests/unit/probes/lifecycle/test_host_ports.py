@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes import session
-from probes.lifecycle.host_ports import TRIES, candidates
+from probes.lifecycle.host_ports import STEPS, candidates
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from tests.unit.support.fake_api import Api, serve
@@ -98,7 +98,7 @@ def test_without_a_free_port_the_cells_are_not_asked(api: Api, kubeconfig: Path)
 
     troubles = {cell for cell, one in answers.observations.items() if "host-a is not Ready" in one.trouble}
     assert troubles >= {cell.id for cell in CELLS if cell.frontend.backend == "host-a"}
-    assert len([call for call in api.calls if call.startswith("DELETE") and call.endswith("/host-a")]) == TRIES
+    assert len([call for call in api.calls if call.startswith("DELETE") and call.endswith("/host-a")]) == len(STEPS)
 
 
 def test_a_free_port_is_left_alone(api: Api, kubeconfig: Path) -> None:
@@ -122,7 +122,7 @@ def test_candidates_are_below_the_nodeports_and_apart() -> None:
     for wish in (1, 80, 1024, 9090, 29999, 30500, 65534):
         found = list(candidates(wish))
         both = {port for one in found for port in (one, one + 1)}
-        assert len(found) == TRIES
-        assert len(both) == 2 * TRIES
+        assert len(found) == len(STEPS)
+        assert len(both) == 2 * len(STEPS)
         assert all(1024 <= port < 30000 for port in both)
         assert wish not in both
