@@ -234,6 +234,7 @@ def _ask(live: _LiveRun, snapshot: Snapshot) -> dict[str, Observation]:
 def _questions(live: _LiveRun, snapshot: Snapshot) -> tuple[dict[str, list[runner.Question]], dict[str, Observation]]:
     """Return the questions by vantage name, and the observations of cells that cannot be probed."""
     topology, lacking = live.topology, shortfalls(live.topology, snapshot)
+    turn_of = schedule.plan_turns(topology)
     questions: dict[str, list[runner.Question]] = {}
     observations: dict[str, Observation] = {}
     for cell in live.cells:
@@ -245,7 +246,8 @@ def _questions(live: _LiveRun, snapshot: Snapshot) -> tuple[dict[str, list[runne
         except UnresolvedError as error:
             observations[cell.id] = Observation(cell.id, trouble=str(error))
         else:
-            questions.setdefault(cell.vantage.name, []).append(schedule.build_question(topology, cell, target))
+            question = schedule.build_question(topology, cell, target, turn_of(cell))
+            questions.setdefault(cell.vantage.name, []).append(question)
     return questions, observations
 
 

@@ -17,7 +17,7 @@ become timeouts. All vantages probe at once, in these phases:
 4. **Low load** (`low_load.py`): once more, with few connections open, the cells that lost a connection while answers
    anywhere in the run were near their time limit. The decision depends on measured latencies only.
 5. **Later turns**, in IPVS mode: the sample of cells that go from inside to another node, so that connections do not
-   collide in the kernel's connection table (`assign_turn`). Each turn has its own phase 4.
+   collide in the kernel's connection table (`plan_turns`). Each turn has its own phase 4.
 6. **Silent cells again** (`icmp_rate_limit.reprobe_silent_cells`), in rounds 1.1 s apart: the cells whose silence may
    be a refusal that the ICMP limit dropped. Two rounds without a refusal confirm a timeout.
 
@@ -41,7 +41,7 @@ from topologies.schema.enums import BalancerStatus, Masquerade, ProxyMode, Sessi
 from topologies.schema.facts import any_node_may_have
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from probes.asking.vantage_run import VantageRun
     from probes.plan.cell import Cell
@@ -108,8 +108,8 @@ def _parallel_max(questions: Sequence[Question]) -> int:
     return MASQUERADED_PARALLEL_MAX if picked else PARALLEL_MAX
 
 
-def build_question(topology: Topology, cell: Cell, target: Target) -> Question:
-    """Return a cell's question with the declared facts that decide when it is probed."""
+def build_question(topology: Topology, cell: Cell, target: Target, turn: int = 0) -> Question:
+    """Return a cell's question with the declared facts that decide when it is probed. `turn`: see `plan_turns`."""
     service, frontend = topology.service(cell.frontend.service), cell.frontend
     backends = topology.backends_of(service)
     inner = frontend.kind in {FrontendKind.CLUSTER_IP, FrontendKind.ENDPOINT}
@@ -121,12 +121,12 @@ def build_question(topology: Topology, cell: Cell, target: Target) -> Question:
         limited=frontend.declared and not (nowhere or backends),
         silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
         sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
-        turn=assign_turn(topology, cell),
+        turn=turn,
     )
 
 
-def assign_turn(topology: Topology, cell: Cell) -> int:
-    """Return the turn in which to probe this cell: 0 at once, 1 to 3 later, in IPVS mode.
+def plan_turns(topology: Topology) -> Callable[[Cell], int]:
+    """Return what assigns each cell its turn: 0 at once, 1 to 3 later, in IPVS mode. All nodes are read once.
 
     The kernel finds the IPVS connection of a reply by client address, client port and endpoint, newest first
     (net/netfilter/ipvs/ip_vs_conn.c ip_vs_conn_out_get). It does so on every node that the reply passes, for 120 s
@@ -139,10 +139,15 @@ def assign_turn(topology: Topology, cell: Cell) -> int:
     to a node without an endpoint of the Service. 2: to a node with an endpoint, from one without. 3: from one with an
     endpoint.
     """
+    if not any_node_may_have(topology, "proxy.mode", ProxyMode.IPVS):
+        return lambda _: 0
+    return partial(_assign_turn, topology, masquerades=_masquerades(topology))
+
+
+def _assign_turn(topology: Topology, cell: Cell, *, masquerades: bool) -> int:
+    """Return the turn of a cell if a node may be in IPVS mode."""
     frontend, own = cell.frontend, cell.vantage.node
-    if own is None or not frontend.declared or not any_node_may_have(topology, "proxy.mode", ProxyMode.IPVS):
-        return 0
-    if not (cell.vantage.on_host_network or masquerades(topology)):
+    if own is None or not frontend.declared or not (cell.vantage.on_host_network or masquerades):
         return 0  # the client keeps the pod's own address, which no other client has
     service = topology.service(frontend.service)
     with_endpoint = {backend.node for backend in topology.backends_of(service)}
@@ -154,8 +159,6 @@ def assign_turn(topology: Topology, cell: Cell) -> int:
     return 1 if reached and not cell.vantage.on_host_network else 0
 
 
-def masquerades(topology: Topology) -> bool:
+def _masquerades(topology: Topology) -> bool:
     """Return whether a pod has its node's address on the way to another node."""
-    if topology.has_alike_nodes:
-        return topology.cni.masquerade is not Masquerade.NONE
-    return any(any_node_may_have(topology, "cni.masquerade", one) for one in (Masquerade.FLANNEL, Masquerade.EGRESS))
+    return any(any_node_may_have(topology, "cni.masquerade", one) for one in set(Masquerade) - {Masquerade.NONE})

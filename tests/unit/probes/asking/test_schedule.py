@@ -78,25 +78,24 @@ def test_a_question_has_the_declared_facts_that_decide_its_phase(name: str, flag
 def test_what_comes_to_other_nodes_comes_later(name: str, turn: int) -> None:
     cell = CELLS["lab-ipvs-tke"][name]
 
-    assert schedule.assign_turn(MASQUERADED, cell) == turn
+    assert schedule.plan_turns(MASQUERADED)(cell) == turn
 
 
 def test_only_processes_of_a_node_come_later_where_no_pod_is_masqueraded() -> None:
     there, cells = load("lab-ipvs-eni"), CELLS["lab-ipvs-eni"]
     asked = [(who, node) for who in ("pod-n1", "host-n1") for node in ("n2", "n3")]
 
-    found = {
-        asking: schedule.assign_turn(there, cells["{}-to-web-np.nodeport.{}-v4-tcp".format(*asking)])
-        for asking in asked
-    }
+    turn_of = schedule.plan_turns(there)
+    found = {asking: turn_of(cells["{}-to-web-np.nodeport.{}-v4-tcp".format(*asking)]) for asking in asked}
 
     assert found == {("pod-n1", "n2"): 0, ("pod-n1", "n3"): 0, ("host-n1", "n2"): 3, ("host-n1", "n3"): 0}
 
 
 def test_only_ipvs_finds_a_connection_without_the_address_that_was_asked() -> None:
     there = load("lab-flannel")
+    turn_of = schedule.plan_turns(there)
 
-    assert {schedule.assign_turn(there, cell) for cell in plan(there).cells} == {0}
+    assert {turn_of(cell) for cell in plan(there).cells} == {0}
 
 
 def test_a_later_turn_comes_when_every_vantage_is_through_with_those_before() -> None:
