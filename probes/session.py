@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
@@ -15,24 +14,23 @@ from pydantic import TypeAdapter
 from probes.asking import runner, schedule
 from probes.lifecycle import host_names, host_ports, preflight, settling, stability
 from probes.lifecycle.node_health import NodeHealth
+from probes.lifecycle.probers import Probers
 from probes.observation import Attempt, Observation
 from topologies.cluster import client as clusters
-from topologies.cluster.api import again
 from topologies.cluster.pods import read_policies
 from topologies.cluster.run_namespaces import PREFIX, Lease
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.frontends import Target, UnresolvedError, resolve
-from topologies.schema.enums import VantageKind
 from topologies.schema.topology import Images, Ssh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
-    from probes.asking.vantages.base import Prober
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
-    from topologies.schema.topology import Topology, Vantage
+    from topologies.schema.topology import Topology
 
 
 @dataclass(frozen=True)
@@ -91,6 +89,11 @@ class _LiveRun:
         """The declared cluster."""
         return self.cluster.topology
 
+    @property
+    def probers(self) -> Probers:
+        """What runs commands at the vantages."""
+        return Probers(self.cluster, self.options.ssh)
+
 
 def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
     topology: Topology,
@@ -146,11 +149,11 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     pods, lost = host_ports.wait_at_free_ports(cluster, options.settle_timeout, progress)
     read_policies(cluster)
     running = cluster.snapshot()
-    nodes = _check_nodes(cluster, running, options, progress)
+    nodes = _check_nodes(live, running)
     lost |= shortfalls(live.topology, running).pods
-    if not cluster.may_ask_nodes() and (prober := _any_prober(cluster, lost, options)):
+    if not cluster.may_ask_nodes() and (prober := live.probers.in_any_pod(lost)):
         cluster.ask_health = NodeHealth(live.topology, prober)
-    names, unread = host_names.read_host_names(_hosted(cluster, lost), progress)
+    names, unread = host_names.read_host_names(live.probers.in_hosted_backends(lost), progress)
     settling.wait_for_earlier(cluster, progress)  # one that was made in the same second, and not listed yet
     cluster.serve()
     late = settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, progress)
@@ -198,22 +201,11 @@ def _remove(cluster: clusters.Cluster, progress: Callable[[str], None]) -> tuple
     return ()
 
 
-def _check_nodes(
-    cluster: clusters.Cluster, running: Snapshot, options: Options, progress: Callable[[str], None]
-) -> preflight.Real:
+def _check_nodes(live: _LiveRun, running: Snapshot) -> preflight.Real:
     """Compare the topology with its nodes, each probed from a vantage on its host network."""
-    topology = cluster.topology
-    vantages = preflight.node_vantages(topology, running)
-    probers = {node: _prober(vantage, cluster, options) for node, vantage in vantages.items()}
-    return preflight.check_nodes(topology, running, probers, progress)
-
-
-def _any_prober(cluster: clusters.Cluster, lost: frozenset[str], options: Options) -> Prober | None:
-    """Return the way to run a command in a pod that is not lost, on a host network if there is one; None without."""
-    kinds = (VantageKind.NODE, VantageKind.POD)
-    pods = [one for one in cluster.topology.workload.vantages if one.kind in kinds and one.name not in lost]
-    first = min(pods, key=lambda one: kinds.index(one.kind), default=None)
-    return _prober(first, cluster, options) if first else None
+    vantages = preflight.node_vantages(live.topology, running)
+    probers = {node: live.probers.at(vantage) for node, vantage in vantages.items()}
+    return preflight.check_nodes(live.topology, running, probers, live.progress)
 
 
 def _ask(live: _LiveRun, snapshot: Snapshot) -> dict[str, Observation]:
@@ -223,7 +215,7 @@ def _ask(live: _LiveRun, snapshot: Snapshot) -> dict[str, Observation]:
     vantages = {cell.vantage.name: cell.vantage for cell in live.cells}
     return observations | runner.ask(
         questions,
-        {name: _prober(vantage, live.cluster, live.options) for name, vantage in vantages.items()},
+        {name: live.probers.at(vantage) for name, vantage in vantages.items()},
         connect_timeout=live.options.connect_timeout,
         together=live.options.together,
         progress=live.progress,
@@ -249,52 +241,6 @@ def _questions(live: _LiveRun, snapshot: Snapshot) -> tuple[dict[str, list[runne
             question = schedule.build_question(topology, cell, target, turn_of(cell))
             questions.setdefault(cell.vantage.name, []).append(question)
     return questions, observations
-
-
-def _prober(vantage: Vantage, cluster: clusters.Cluster, options: Options) -> Prober:
-    """Return the way to run a command at a vantage."""
-    topology = cluster.topology
-    if vantage.kind is VantageKind.EXTERNAL:
-        host = next(host for host in topology.external if host.name == vantage.external)
-        return _ssh(vantage.name, host.ssh, str(host.address), options)
-    if vantage.kind is VantageKind.SSH:
-        node = topology.node(vantage.node or "")
-        return _ssh(vantage.name, node.ssh or Ssh(), str(node.address), options)
-    return _pod_vantage(vantage.name, vantage.backend or vantage.name, cluster)
-
-
-def _pod_vantage(name: str, pod: str, cluster: clusters.Cluster) -> Prober:
-    from probes.asking.vantages.pod import PodVantage  # noqa: PLC0415 - kubernetes and paramiko take 1.3 s to import
-
-    factory, namespace = (lambda: again(cluster.api)), cluster.namespace
-    return PodVantage(name=name, api_factory=factory, namespace=namespace, pod=pod, container="agnhost")
-
-
-def _hosted(cluster: clusters.Cluster, lost: frozenset[str]) -> dict[str, Prober]:
-    """Return the way to run a command in each running backend on the host network."""
-    backends = cluster.topology.workload.backends
-    return {
-        one.name: _pod_vantage(one.name, one.name, cluster)
-        for one in backends
-        if one.host_network and one.name not in lost
-    }
-
-
-def _ssh(name: str, ssh: Ssh, address: str, options: Options) -> Prober:
-    from probes.asking.vantages.ssh import SshVantage  # noqa: PLC0415 - see _pod_vantage
-
-    return SshVantage(
-        name=name,
-        host=ssh.host or address,
-        port=ssh.port,
-        user=ssh.user,
-        key=_path(ssh.key or options.ssh.key),
-        known_hosts=_path(ssh.known_hosts or options.ssh.known_hosts),
-    )
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text).expanduser() if text else None
 
 
 def simulate(
