@@ -17,6 +17,7 @@ from probes.lifecycle.node_health import NodeHealth
 from probes.lifecycle.probers import Probers
 from probes.observation import Attempt, Observation
 from topologies.cluster import client as clusters
+from topologies.cluster.inventory import may_ask_nodes
 from topologies.cluster.pods import read_policies
 from topologies.cluster.run_namespaces import PREFIX, Lease
 from topologies.cluster_state.shortfalls import shortfalls
@@ -151,7 +152,7 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     running = cluster.snapshot()
     nodes = _check_nodes(live, running)
     lost |= shortfalls(live.topology, running).pods
-    if not cluster.may_ask_nodes() and (prober := live.probers.in_any_pod(lost)):
+    if not may_ask_nodes(cluster) and (prober := live.probers.in_any_pod(lost)):
         cluster.ask_health = NodeHealth(live.topology, prober)
     names, unread = host_names.read_host_names(live.probers.in_hosted_backends(lost), progress)
     settling.wait_for_earlier(cluster, progress)  # one that was made in the same second, and not listed yet

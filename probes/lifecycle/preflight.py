@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from probes.lifecycle import contradictions, proxy_facts
 from topologies.cluster.client import Cluster, ClusterError
+from topologies.cluster.inventory import read_real_cluster
 from topologies.cluster_state.balancer_nodes import find_other_nodes
 from topologies.schema.enums import VantageKind
 
@@ -47,7 +48,7 @@ def refuse_new_namespace(topology: Topology, namespace: str | None) -> None:
 def check_cluster(cluster: Cluster, progress: Callable[[str], None]) -> Real:
     """Compare the topology with the API; ClusterError names every contradiction, or that the API is down."""
     progress("comparing the topology with the cluster")
-    real = cluster.real()
+    real = read_real_cluster(cluster)
     cluster.other_nodes = find_other_nodes(cluster.topology, real)
     return Real(real.versions, _checked(contradictions.compare_cluster(cluster.topology, real), progress))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from topologies.cluster import library, manifests
-from topologies.cluster.api import API_TIMEOUT, CONFLICT, FORBIDDEN, ClusterError, call, connect, core, reading
+from topologies.cluster.api import API_TIMEOUT, CONFLICT, ClusterError, call, connect, core, reading
 from topologies.cluster.api_objects import pod_address, pod_status, read_endpoints, service_state
 from topologies.cluster.lb_targets import TargetPool, read_annotation
 from topologies.cluster.other_runs import OtherRuns
@@ -19,7 +19,6 @@ from topologies.cluster.run_namespaces import delete, owner, run_namespaces
 from topologies.cluster.shared_namespace import delete_run, selector
 from topologies.cluster_state.api_fields import ApiList, ApiObject, get_metadata, get_name, get_spec, require
 from topologies.cluster_state.pod_states import PodState, classify
-from topologies.cluster_state.real_cluster import LIST_NODES, RealCluster, read_node
 from topologies.cluster_state.refusals import recognise, secret_hint
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import Endpoint, OtherNode, PodStatus, Snapshot
@@ -40,7 +39,6 @@ Item = TypeVar("Item", bound=ApiObject)
 __all__ = ["Cluster", "ClusterError", "connect", "core"]
 
 HEALTH_TIMEOUT = (3.0, 1.5)
-API_SERVICE = "kubernetes"  # the API server's own Service in default, at the first address of the Service range
 REMOVE_TIMEOUT = (TIMEOUTS.remove_connect_s, TIMEOUTS.remove_answer_s)
 
 
@@ -273,51 +271,6 @@ class Cluster:
         except ClusterError:
             return False
         return True
-
-    def may_ask_nodes(self) -> bool:
-        """Return whether these rights allow requests to nodes through the API server (`nodes/proxy`)."""
-        attributes = {"verb": "get", "resource": "nodes", "subresource": "proxy"}
-        review = {"spec": {"resourceAttributes": attributes}}
-        ask = library.client.AuthorizationV1Api(self.api).create_self_subject_access_review
-        try:
-            status = call(self.api, "review own rights", ask, review, timeout=self.timeout).status
-        except ClusterError:
-            return True  # not known: the health checks show it
-        return bool(status.allowed) if status else True
-
-    def real(self) -> RealCluster:
-        """Read what the API reports of itself and its nodes; what these rights do not allow is named in `unread`.
-
-        Raises:
-            ClusterError: The API does not answer, or not as an API server does.
-
-        """
-        unread: list[str] = []
-        server = self._allowed(unread, "read the version", library.client.VersionApi(self.api).get_code)
-        nodes = self._allowed(unread, LIST_NODES, self.core.list_node)
-        services = self._allowed(unread, "list Services of default", self.core.list_namespaced_service, "default")
-        if not (server or nodes or services):
-            raise ClusterError(unread[0], FORBIDDEN)
-        with reading("read the version, list Nodes and Services"):
-            found = [one for one in services.items if get_name(one) == API_SERVICE] if services else []
-            return RealCluster(
-                version=server.git_version if server else "",
-                nodes=tuple(map(read_node, nodes.items)) if nodes else (),
-                api_service_ip=next((get_spec(one).cluster_ip or "" for one in found), ""),
-                unread=tuple(unread),
-            )
-
-    def _allowed(
-        self, unread: list[str], what: str, function: Callable[..., Result], *arguments: object
-    ) -> Result | None:
-        """Return the answer; None if the API forbids the call, which `unread` then records."""
-        try:
-            return call(self.api, what, function, *arguments, timeout=self.timeout)
-        except ClusterError as error:
-            if error.status != FORBIDDEN:
-                raise
-            unread.append(str(error))
-            return None
 
     def create(self, what: str, function: Callable[..., Item], manifest: dict[str, Any]) -> Item:
         """Create an object in the run's namespace and return it; it has a name.

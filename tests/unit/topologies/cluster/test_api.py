@@ -22,6 +22,8 @@ from topologies.cluster import client as clusters
 from topologies.cluster import run_namespaces
 from topologies.cluster.api import ClusterError
 from topologies.cluster.client import Cluster
+from topologies.cluster.inventory import read_real_cluster
+from topologies.cluster.shared_namespace import runs_in
 from topologies.lab.control_plane import pki
 from topologies.loading.load import load
 
@@ -67,7 +69,8 @@ CALLS: dict[str, Callable[[Cluster], object]] = {
     "ready": Cluster.ready,
     "snapshot": Cluster.snapshot,
     "pools": Cluster.pools,
-    "real": Cluster.real,
+    "real": read_real_cluster,
+    "runs in a namespace": lambda cluster: runs_in(cluster.api, cluster.namespace),
     "expose": lambda cluster: cluster.expose({"metadata": {"name": "x"}, "spec": {}}),
 }
 

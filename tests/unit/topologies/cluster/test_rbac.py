@@ -15,7 +15,7 @@ from topologies.discovery.api_reads import RESOURCES
 DOORS = (
     *(
         f"topologies/cluster/{name}.py"
-        for name in ("client", "other_runs", "pods", "run_namespaces", "shared_namespace")
+        for name in ("client", "inventory", "other_runs", "pods", "run_namespaces", "shared_namespace")
     ),
     "probes/asking/vantages/pod.py",
 )
