@@ -35,18 +35,12 @@ def up(name: str, home: Path, text: str) -> Iterator[Path]:
 @contextmanager
 def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
     """The topology file of a lab that is up: lab-small under another name, kube-proxy in that mode."""
-    file = home / "mine.yaml"
     text = (LIBRARY / "lab-small.yaml").read_text(encoding="utf-8")
     changed = text.replace("name: lab-small", f"name: {name}").replace("mode: iptables", f"mode: {mode}")
     if mode == "ipvs":  # in a guest, where the machine's kernel has none
         changed += "patience: {connect: 5, settle: 180, together: 2}\n"
-    file.write_text(changed, encoding="utf-8")
-    lab.down(name)
-    lab.up(load(str(file)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
-    try:
+    with up(name, home, changed) as file:
         yield file
-    finally:
-        lab.down(name)
 
 
 def asked(program: str, topology: Path, what: str) -> dict[str, Any]:

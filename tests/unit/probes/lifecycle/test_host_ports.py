@@ -10,28 +10,17 @@ from probes import session
 from probes.lifecycle.host_ports import STEPS, candidates
 from probes.oracle.predict import expect
 from probes.plan.plan import plan
-from tests.unit.support.fake_api import Api, serve
 from topologies.cluster_state.declared_workload import declared_workload
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.unit.support.fake_api import Api
 
 TOPOLOGY = load("lab-small")
 CELLS = plan(TOPOLOGY).cells
 WISH = 9090
-
-
-@pytest.fixture
-def api() -> Api:
-    return Api()
-
-
-@pytest.fixture
-def kubeconfig(api: Api, tmp_path: Path) -> Iterator[Path]:
-    with serve(api, tmp_path) as path:
-        yield path
 
 
 def conduct(kubeconfig: Path) -> session.Answers:

@@ -8,7 +8,7 @@ import pytest
 
 from probes import session
 from probes.plan.plan import plan
-from tests.unit.support.fake_api import Api, Raw, serve, status
+from tests.unit.support.fake_api import Api, Raw, status
 from topologies.cluster.client import ClusterError
 from topologies.cluster_state.snapshot import OtherNode
 from topologies.common.addresses import IPAddress, IPNetwork
@@ -16,7 +16,6 @@ from topologies.loading.load import load, raw, validated
 from topologies.loading.overrides import apply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from topologies.schema.topology import Topology
@@ -37,12 +36,6 @@ def api() -> Api:
             "status": {"addresses": addresses},
         }
     return made
-
-
-@pytest.fixture
-def kubeconfig(api: Api, tmp_path: Path) -> Iterator[Path]:
-    with serve(api, tmp_path) as path:
-        yield path
 
 
 def conduct(kubeconfig: Path, **more: Any) -> session.Answers:

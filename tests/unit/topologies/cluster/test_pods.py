@@ -9,29 +9,17 @@ import pytest
 
 from probes import session
 from probes.plan.plan import plan
-from tests.unit.support.fake_api import Api, Raw, serve, status
+from tests.unit.support.fake_api import Api, Raw, status
 from topologies.cluster.client import ClusterError
 from topologies.loading.load import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 TOPOLOGY = load("lab-small")
 CELLS = plan(TOPOLOGY).cells
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/hairpin-x/networkpolicies"
 PSA = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": host namespaces (hostNetwork=true)'
-
-
-@pytest.fixture
-def api() -> Api:
-    return Api()
-
-
-@pytest.fixture
-def kubeconfig(api: Api, tmp_path: Path) -> Iterator[Path]:
-    with serve(api, tmp_path) as path:
-        yield path
 
 
 def conduct(kubeconfig: Path) -> session.Answers:

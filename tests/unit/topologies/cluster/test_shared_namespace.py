@@ -13,7 +13,7 @@ from hairpin.main import main
 from probes import session
 from probes.lifecycle.node_health import NodeHealth
 from probes.plan.plan import plan
-from tests.unit.support.fake_api import Api, now, serve, status
+from tests.unit.support.fake_api import Api, now, status
 from topologies.cluster import run_namespaces
 from topologies.cluster.client import Cluster, ClusterError, connect
 from topologies.cluster.shared_namespace import runs_in
@@ -21,7 +21,6 @@ from topologies.loading.load import load, raw, validated
 from topologies.loading.overrides import apply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 TOPOLOGY = load("lab-small")
@@ -41,12 +40,6 @@ def api() -> Api:
     for pattern in WIDE:
         made.script[pattern] = status(403, 'is forbidden: User "probe" cannot do this at the cluster scope')
     return made
-
-
-@pytest.fixture
-def kubeconfig(api: Api, tmp_path: Path) -> Iterator[Path]:
-    with serve(api, tmp_path) as path:
-        yield path
 
 
 def conduct(kubeconfig: Path, **more: Any) -> session.Answers:
