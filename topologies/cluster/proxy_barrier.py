@@ -87,9 +87,9 @@ class Settled:
 
     @property
     def nodes(self) -> list[str]:
-        """The nodes that can be asked."""
+        """The nodes that can be asked. No NodePort of a node without Linux is planned, so it is not waited for."""
         nodes = self.cluster.topology.nodes if self.backends else ()
-        return [node.name for node in nodes if self._serves_primary(node)]
+        return [node.name for node in nodes if node.is_linux and self._serves_primary(node)]
 
     def _serves_primary(self, node: Node) -> bool:
         """Return whether the node serves NodePorts at its InternalIP. If that is unknown, it is not asked."""

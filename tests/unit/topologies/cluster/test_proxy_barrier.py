@@ -89,6 +89,14 @@ def test_nodes_that_serve_no_node_port_at_their_own_address_are_not_asked() -> N
     assert not cluster.made
 
 
+def test_a_windows_node_is_not_waited_for() -> None:
+    n1, n2 = IPTABLES.nodes
+    windows = n2.model_copy(update={"name": "n3", "os": "windows"})
+    cluster = FakeCluster(IPTABLES.model_copy(update={"nodes": (n1, n2, windows)}))
+
+    assert settled_of(cluster).nodes == ["n1", "n2"]
+
+
 def test_every_node_that_serves_its_internal_address_alone_is_asked() -> None:
     proxy = IPTABLES.proxy.model_copy(update={"node_port_addresses": ("primary",)})
     topology = IPTABLES.model_copy(update={"proxy": proxy})
