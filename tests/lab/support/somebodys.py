@@ -6,14 +6,17 @@ The account is that of `hairpin rbac --namespace`: a Role in a namespace made be
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.lab.support.accounts import apply, make_kubeconfig, make_namespace
 from tests.lab.support.settings import PROGRAMS
 from tests.lab.support.small import api
+from tests.unit.support.paths import ROOT
 from topologies.cluster import rights
 from topologies.common.waiting import Deadline, until
 from topologies.lab import lab
@@ -64,6 +67,19 @@ def somebodys(name: str, folder: Path) -> Iterator[Somebodys]:
         yield Somebodys(_make_account(folder), declared, sandbox)
     finally:
         lab.down(NAME)
+
+
+def check(cluster: Somebodys, out: Path) -> subprocess.CompletedProcess[str]:
+    """Run `hairpin check` in the cluster's network, with nothing but the kubeconfig, its namespace and an image."""
+    command = [sys.executable, "-m", "hairpin", "check", f"--kubeconfig={cluster.kubeconfig}", f"--image={IMAGE}"]
+    inside = cluster.sandbox.enter_command("cp", [*command, f"--namespace={NAMESPACE}", f"--out={out}"])
+    return subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+
+
+def read_run(out: Path) -> dict[str, Any]:
+    """Return the data of the newest run in this folder."""
+    found: dict[str, Any] = json.loads((out / "last" / "run.json").read_text(encoding="utf-8"))
+    return found
 
 
 def _rename_image(sandbox: Sandbox) -> None:

@@ -5,20 +5,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.lab.support.found_facts import compare
 from tests.lab.support.settings import SLOW
-from tests.lab.support.somebodys import IMAGE, NAMESPACE, Somebodys, somebodys
-from tests.unit.support.paths import ROOT
+from tests.lab.support.somebodys import check, read_run, somebodys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,18 +23,6 @@ if TYPE_CHECKING:
 FEW = ("lab-eni", "lab-calico-vxlan", "lab-metallb-l2")
 MORE = ("lab-flannel", "lab-routed", "lab-tunnel", "lab-vpc", "lab-cards")
 LABS = (*FEW, *MORE) if SLOW in os.environ else FEW
-
-
-def check(cluster: Somebodys, out: Path) -> subprocess.CompletedProcess[str]:
-    """Run `hairpin check` in the cluster's network."""
-    command = [sys.executable, "-m", "hairpin", "check", f"--kubeconfig={cluster.kubeconfig}", f"--image={IMAGE}"]
-    inside = cluster.sandbox.enter_command("cp", [*command, f"--namespace={NAMESPACE}", f"--out={out}"])
-    return subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
-
-
-def read_run(out: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((out / "last" / "run.json").read_text(encoding="utf-8"))
-    return found
 
 
 @pytest.mark.parametrize("name", LABS)
