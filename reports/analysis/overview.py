@@ -29,10 +29,13 @@ class Pair:
             return Result.FAIL
         return Result.INCONCLUSIVE if self.inconclusive else Result.PASS
 
-    def __str__(self) -> str:
-        """Return `5/9` for 5 of 9 cells that did not pass, the number of cells if all passed."""
-        bad = self.fail or self.inconclusive
-        return f"{bad}/{self.cells}" if bad else f"{self.cells}"
+    @property
+    def counts(self) -> tuple[tuple[Result, str], ...]:
+        """Return `5/9` for each verdict that 5 of 9 cells have, fail first; if all cells passed, their number."""
+        bad = ((Result.FAIL, self.fail), (Result.INCONCLUSIVE, self.inconclusive))
+        return tuple((result, f"{count}/{self.cells}") for result, count in bad if count) or (
+            (Result.PASS, str(self.cells)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from reports.formatting import MARKS
 from reports.terminal.theme import COLOURS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import RenderableType
 
     from reports.analysis.overview import Overview, Pair
 
+HEADS = {Result.FAIL: "failed/all", Result.INCONCLUSIVE: "inconclusive/all"}  # if no other verdict is in the table
+BOTH = "not passed/all"
 ROWS = 8  # Services that are listed; the rest is counted
 GAP = 2
 
@@ -29,15 +31,25 @@ def build_overview(overview: Overview, width: int, *, whole: bool = False) -> li
     """
     failing = overview.failing()
     services = failing.services[: None if whole else ROWS]
-    room = width - max(map(len, (*services, "failed/all")), default=0)
-    clients = _fitting(failing.clients, room)
+    head = _head(failing)
+    room = width - max(map(len, (*services, head)))
+    texts = {
+        client: [_pair(failing.pairs.get((service, client))) for service in services] for client in failing.clients
+    }
+    clients = _fitting({client: max(len(client), *map(len, column)) for client, column in texts.items()}, room)
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("failed/all", no_wrap=True)
+    table.add_column(head, no_wrap=True)
     for client in clients:
         table.add_column(client, justify="right", no_wrap=True)
-    for service in services:
-        table.add_row(service, *(_pair(failing.pairs.get((service, client))) for client in clients))
+    for row, service in enumerate(services):
+        table.add_row(service, *(texts[client][row] for client in clients))
     return [table, *_hidden(failing, len(services), len(clients))]
+
+
+def _head(failing: Overview) -> str:
+    """Return what the numbers count. A pair of two verdicts has a number for each, with its mark."""
+    verdicts = {result for pair in failing.pairs.values() for result, _ in pair.counts} - {Result.PASS}
+    return HEADS[verdicts.pop()] if len(verdicts) == 1 else BOTH
 
 
 def _hidden(failing: Overview, services: int, clients: int) -> list[Text]:
@@ -49,9 +61,11 @@ def _hidden(failing: Overview, services: int, clients: int) -> list[Text]:
     return [Text(f"and {' and '.join(left)}, in report.html", style="dim")] if left else []
 
 
-def _fitting(names: Sequence[str], room: int) -> Sequence[str]:
-    for count, name in enumerate(names):
-        room -= len(name) + GAP
+def _fitting(columns: Mapping[str, int], room: int) -> Sequence[str]:
+    """Return the first columns that fit, at least one, of columns with these widths."""
+    names = list(columns)
+    for count, width in enumerate(columns.values()):
+        room -= width + GAP
         if room < 0:
             return names[: max(1, count)]
     return names
@@ -60,6 +74,8 @@ def _fitting(names: Sequence[str], room: int) -> Sequence[str]:
 def _pair(found: Pair | None) -> Text:
     if found is None:
         return Text("·", style="dim")
-    if found.result is Result.PASS:
-        return Text(f"{found} {MARKS[found.result]}", style="dim")
-    return Text(f"{found} {MARKS[found.result]}", style=COLOURS[found.result])
+    parts = (
+        Text(f"{count} {MARKS[result]}", style="dim" if result is Result.PASS else COLOURS[result])
+        for result, count in found.counts
+    )
+    return Text(" ").join(parts)

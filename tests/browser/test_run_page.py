@@ -12,7 +12,7 @@ from probes.judging.verdict import Result
 from reports.html import claims
 from reports.html import run as html
 from reports.records.schema import ChangedFact, StoredExplanation
-from tests.unit.support.broken_cluster import run_of
+from tests.unit.support.broken_cluster import mixed_run, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     html.write(explained(), folder / "explained.html")
     for fault in ("none", "proxy", "host-down"):
         html.write(run_of(fault), folder / f"{fault}.html")
+    html.write(mixed_run(), folder / "mixed.html")
     claims.write(folder / claims.FOLDER)
     return folder
 
@@ -121,6 +122,16 @@ def test_the_overview_counts_cells_and_chooses_them(page: Page) -> None:
     assert page.locator("#service").input_value() == "host-lb-local"
     pair.click()
     assert shown(page) == 618
+
+
+@pytest.mark.parametrize("page", ["mixed"], indirect=True)
+def test_failed_and_inconclusive_cells_are_counted_apart(page: Page) -> None:
+    pair = page.locator(".pair[data-service=web-np-local][data-client=ext-e1]")
+
+    assert pair.inner_text() == "2/3 ✗ 1/3 ?"
+    assert pair.get_attribute("aria-label") == "web-np-local from ext-e1: 2/3 cells, fail; 1/3 cells, inconclusive"
+    assert page.locator(".pair[data-service=web][data-client=ext-e1]").inner_text() == "3/3"
+    assert page.locator("#failures h2").inner_text() == "The cause, and why other cells are inconclusive"
 
 
 def test_the_overview_is_beside_the_cause_on_a_desktop(page: Page) -> None:

@@ -251,7 +251,8 @@
   const fails = data.groups.filter((group) => group.verdict === "fail").length;
   const silent = data.groups.length - fails;
   const counted = (count, one, many) => (count ? [count > 1 ? `${count} ${many}` : one] : []);
-  const causes = [...counted(fails, "The cause", "causes"), ...counted(silent, "Why cells are inconclusive", "reasons why cells are inconclusive")].join(", ");
+  const reason = fails ? "why other cells are inconclusive" : "Why cells are inconclusive";
+  const causes = [...counted(fails, "The cause", "causes"), ...counted(silent, reason, "reasons why cells are inconclusive")].join(", and ");
   if (data.groups.length) $("failures").append(make("h2", {}, causes), make("div", { class: "groups" }, ...data.groups.map(drawGroup)));
   $("matrix").addEventListener("click", (event) => { const cell = event.target.closest(".c"); if (cell) open(Number(cell.dataset.cell), true); });
   document.addEventListener("scroll", measure, { capture: true, passive: true });

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from probes import session
 from probes.judging.run_judge import Judge
+from probes.judging.verdict import Result
 from probes.oracle.environment import Environment
 from probes.oracle.predict import expect
 from probes.oracle.rule import replace_decisions
@@ -109,6 +110,13 @@ def run_of(name: str, topology_name: str = "lab-flannel") -> Run:
         notes=answers.notes,
         records=tuple(build.records(judge, planned.cells)),
     )
+
+
+def mixed_run() -> Run:
+    """Return a run with two verdicts besides pass: cells of one Service fail, one client could not be used."""
+    failed, other = run_of("policy"), run_of("host-down")
+    pairs = zip(failed.records, other.records, strict=True)
+    return failed.model_copy(update={"records": tuple(a if a.verdict is Result.FAIL else b for a, b in pairs)})
 
 
 if "HAIRPIN_BROKEN" in os.environ:

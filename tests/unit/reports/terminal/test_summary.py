@@ -13,7 +13,7 @@ from reports.analysis.causes.run_verdict import RunVerdict
 from reports.records.schema import ChangedFact, StoredExplanation
 from reports.terminal import matrix, summary
 from reports.terminal.theme import to_encoding
-from tests.unit.support.broken_cluster import run_of
+from tests.unit.support.broken_cluster import mixed_run, run_of
 
 if TYPE_CHECKING:
     from reports.records.run import Run
@@ -95,6 +95,21 @@ def test_a_run_that_nothing_explains_is_marked() -> None:
 
     assert first.endswith("source not masqueraded, no answer, unexpected answer, source not preserved")
     assert "no cause  No change that was tried explains any of the 65 failed cells." in lines
+
+
+def test_the_overview_counts_no_inconclusive_cell_as_failed() -> None:
+    runs = (run_of("policy"), run_of("host-down"), mixed_run())
+    heads = [re.findall(r"^([a-z ]+/all)  ", rendered(run), re.MULTILINE) for run in runs]
+
+    assert heads == [["failed/all"], ["inconclusive/all"], ["not passed/all"]]
+    assert re.search(r"\nweb-np-local .* 3/7 ✗  2/3 ✗ 1/3 \?\n", rendered(mixed_run(), 120))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_an_overview_of_two_verdicts_keeps_to_its_width(width: int) -> None:
+    wide = [line for line in rendered(mixed_run(), width).splitlines() if len(line) > width]
+
+    assert [line for line in wide if not line.startswith("    again     pytest ")] == []
 
 
 def test_the_command_is_one_line_however_narrow_the_terminal() -> None:
