@@ -93,7 +93,12 @@ def format_cell(outcomes: Mapping[Outcome, int], sources: Iterable[str], trouble
 
 def count_cells(count: int) -> str:
     """Return `1 cell`, `65 cells`."""
-    return f"{count} cell{'' if count == 1 else 's'}"
+    return count_things(count, "cell")
+
+
+def count_things(count: int, name: str) -> str:
+    """Return a number with what it counts: `1 more cause`, `2 more causes`."""
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def format_percent(share: float) -> str:

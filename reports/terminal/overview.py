@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.judging.verdict import Result
-from reports.formatting import MARKS
+from reports.formatting import MARKS, count_things
 from reports.terminal.theme import COLOURS
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def _head(failing: Overview) -> str:
 
 def _hidden(failing: Overview, services: int, clients: int) -> list[Text]:
     left = [
-        f"{more} more {name}"
-        for more, name in ((len(failing.services) - services, "Services"), (len(failing.clients) - clients, "clients"))
+        count_things(more, f"more {name}")
+        for more, name in ((len(failing.services) - services, "Service"), (len(failing.clients) - clients, "client"))
         if more > 0
     ]
     return [Text(f"and {' and '.join(left)}, in report.html", style="dim")] if left else []

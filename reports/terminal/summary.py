@@ -17,7 +17,7 @@ from probes.judging.verdict import Result
 from reports.analysis.causes.deciding_rule import DOCUMENT, find_deciding_rule
 from reports.analysis.overview import Overview
 from reports.analysis.repeat_command import repeat_command
-from reports.formatting import MARKS, count_cells
+from reports.formatting import MARKS, count_cells, count_things
 from reports.glossary import find_words
 from reports.terminal.overview import build_overview
 from reports.terminal.theme import COLOURS, to_text
@@ -53,7 +53,7 @@ def untested(records: Iterable[Record], missing: Iterable[str] = ()) -> tuple[st
     named = "\n".join(reasons)
     alone = [f"NOT TESTED: {reason}: no cell of it was chosen" for reason in missing if reason not in named]
     more = len(lines) - REASONS
-    hidden = [f"NOT TESTED: {more} more reasons, below"] if more > 0 else []
+    hidden = [f"NOT TESTED: {count_things(more, 'more reason')}, below"] if more > 0 else []
     return (*alone, *lines[:REASONS], *hidden)
 
 
@@ -100,7 +100,9 @@ class _Summary:
             blocks += self._cause(number, group, whole=self.verbose or number <= WHOLE)
         if more := len(self.verdict.groups) - len(groups):
             cells = sum(len(group.records) for group in self.verdict.groups[CAUSES:])
-            blocks.append(Text(f"and {more} more causes with {count_cells(cells)}, in report.html or with -v"))
+            blocks.append(
+                Text(f"and {count_things(more, 'more cause')} with {count_cells(cells)}, in report.html or with -v")
+            )
         return [*blocks, *self._words(groups)]
 
     def _cause(self, number: int, group: FailureGroup, *, whole: bool) -> list[RenderableType]:

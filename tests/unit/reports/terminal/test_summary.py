@@ -105,6 +105,10 @@ def test_the_overview_counts_no_inconclusive_cell_as_failed() -> None:
     assert re.search(r"\nweb-np-local .* 3/7 ✗  2/3 ✗ 1/3 \?\n", rendered(mixed_run(), 120))
 
 
+def test_a_single_client_that_does_not_fit_is_counted_in_the_singular() -> None:
+    assert "\nand 1 more client, in report.html\n" in rendered(run_of("policy"), 70)
+
+
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_an_overview_of_two_verdicts_keeps_to_its_width(width: int) -> None:
     wide = [line for line in rendered(mixed_run(), width).splitlines() if len(line) > width]
