@@ -74,6 +74,17 @@ def test_a_run_judged_under_its_own_declaration_has_the_same_verdicts(stored: Pa
     assert after.records == before.records
 
 
+def test_what_explains_the_cells_that_stay_red_leads(stored: Path, capsys: Any) -> None:
+    assert main(["judge", str(stored)]) == 1
+    printed = capsys.readouterr().out
+    verdict = printed[printed.index("FAIL: ") :]
+
+    assert verdict.splitlines()[0].endswith(": load_balancer.listens is true")
+    assert "\ncertain   42 of 42 red cells are as expected if load_balancer.listens is true; " in verdict
+    assert main(["judge", str(stored), "--only", "pod-n1", "-o", str(stored / "judged.html")]) == 1
+    assert "load_balancer.listens is true" in (stored / "judged.html").read_text(encoding="utf-8")
+
+
 def test_a_mended_declaration_makes_the_run_pass(stored: Path, capsys: Any) -> None:
     assert main(["judge", str(stored), "--with", "load_balancer.listens=true"]) == 0
     assert main(["judge", str(stored), NAME, "--format=json"]) == 0
