@@ -16,6 +16,8 @@ FROM_OUTSIDE = {
     "source_ranges": False,
     "internal_policy": "Cluster",
 }
+# Its address at a port that no Service declares, asked by hosts outside the cluster.
+UNDECLARED = {"frontend": "loadbalancer", "declared": False, "listener": "none", "vantage": "external"}
 
 
 @judge_cells(Facet.REACHABILITY, **FROM_OUTSIDE, expects="ok")
@@ -50,41 +52,16 @@ def test_a_local_load_balancer_keeps_the_outside_client() -> None:
     """With externalTrafficPolicy: Local a load balancer that keeps clients shows the outside host's own address."""
 
 
-@judge_cells(
-    Facet.REACHABILITY,
-    frontend="loadbalancer",
-    declared=False,
-    listener="none",
-    vantage="external",
-    listens=True,
-    expects="ok",
-)
+@judge_cells(Facet.REACHABILITY, **UNDECLARED, listens=True, expects="ok")
 def test_an_undeclared_port_is_answered_by_the_balancer() -> None:
     """At a port that no Service declares, a load balancer that listens there answers a host outside."""
 
 
-@judge_cells(
-    Facet.SOURCE,
-    frontend="loadbalancer",
-    declared=False,
-    listener="none",
-    vantage="external",
-    listens=True,
-    expects="ok kept",
-)
+@judge_cells(Facet.SOURCE, **UNDECLARED, listens=True, expects="ok kept")
 def test_the_balancer_sees_the_outside_client() -> None:
     """At a port that no Service declares, the load balancer sees the own address of the host outside."""
 
 
-@judge_cells(
-    Facet.REACHABILITY,
-    frontend="loadbalancer",
-    declared=False,
-    listener="none",
-    vantage="external",
-    listens=False,
-    other_ports="refuse",
-    expects="refused",
-)
+@judge_cells(Facet.REACHABILITY, **UNDECLARED, listens=False, other_ports="refuse", expects="refused")
 def test_an_undeclared_port_is_refused_by_the_balancer() -> None:
     """At a port that no Service declares, a load balancer that does not listen there refuses a host outside."""
