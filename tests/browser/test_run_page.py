@@ -170,7 +170,7 @@ def test_declared_and_real_facts_stand_apart_and_differences_are_flagged(page: P
 
     assert rows[0] == ["proxy.mode", "iptables", "ipvs differs"]
     assert ["kernel.rp_filter", "unknown", "not read"] in rows
-    assert "1 differ" in page.locator("#cluster summary").inner_text()
+    assert "1 differs" in page.locator("#cluster summary").inner_text()
     assert "1 unknown" in page.locator("#cluster summary").inner_text()
 
 
@@ -202,6 +202,26 @@ def test_the_vendors_pages_have_enough_contrast(page: Page, folder: Path, scheme
     page.goto((folder / f"{name}.html").as_uri())
 
     assert page.evaluate(CONTRAST) == []
+
+
+def test_a_phone_shows_the_value_that_differs_from_the_declared_one(page: Page) -> None:
+    page.set_viewport_size(PHONE)
+    badge = page.locator(".known .differs .badge").bounding_box()
+
+    assert badge is not None
+    assert badge["x"] + badge["width"] <= PHONE["width"] - 12
+    assert page.evaluate("(one => one.scrollWidth - one.clientWidth)(document.querySelector('#cluster .scroll'))") == 0
+
+
+@pytest.mark.parametrize("table", ["#overview", "#matrix section:nth-of-type(4)"])
+def test_no_cell_shows_left_of_the_names_of_a_scrolled_table(page: Page, table: str) -> None:
+    page.set_viewport_size(PHONE)
+    page.evaluate(f"document.querySelector('{table} .scroll').scrollLeft = 60")
+    frame, name = page.locator(f"{table} .frame").bounding_box(), page.locator(f"{table} tbody th").first.bounding_box()
+
+    assert frame is not None
+    assert name is not None
+    assert name["x"] <= frame["x"] + 1
 
 
 @pytest.mark.parametrize("page", ["explained", "proxy"], indirect=True)
