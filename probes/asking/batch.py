@@ -15,6 +15,7 @@ import stamina
 
 from probes.asking import curl, transfers
 from probes.asking.vantages.base import TornError, TransportError, UnusableError, at_once
+from topologies.cluster_state.api_fields import shorten
 from topologies.common.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ATTEMPTS_MAX = 3 * curl.PARALLEL_MAX  # of one curl; only where more than a third are silent, some wait for others
 _SLACK = 10.0  # seconds a batch may take beside its attempts: exec, login, 1 MB of output
 _TORN_TRIES = 2
+_MESSAGE_MAX = 200  # characters of a shell's message
 _ALONE_S = 60.0  # seconds for asking cells alone whose answers could not be read together with others
 
 stamina.instrumentation.set_on_retry_hooks([])  # retries of transport are not logged; the last error is reported
@@ -180,7 +182,7 @@ def _run(vantage: Prober, batch: curl.Batch, timeout: float, gate: Callable[[], 
 def _refuse_unstarted(done: Completed, batch: curl.Batch) -> None:
     """Raise UnusableError if the command ended with an error and the script never began: no shell, or no login."""
     if done.exit_code and batch.mark.encode() not in done.stdout:
-        words = (done.stderr or done.stdout)[:200].decode("utf-8", "replace").strip()
+        words = shorten((done.stderr or done.stdout)[: 4 * _MESSAGE_MAX].decode("utf-8", "replace"), _MESSAGE_MAX)
         message = f"the shell did not run the batch: it ended {done.exit_code}: {words}. Allow `sh -c` there"
         raise UnusableError(message)
 

@@ -41,8 +41,9 @@ def require(value: Value | None, field: str) -> Value:
 
 
 def shorten(text: str | None, most: int) -> str:
-    """Return a text on one line, shortened to `most` characters."""
-    line = " ".join((text or "")[: 4 * most].split())
+    """Return a text on one line, shortened to `most` characters, without control characters."""
+    words = " ".join((text or "")[: 4 * most].split())
+    line = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in words)
     return line if len(line) <= most else f"{line[:most]} …"
 
 

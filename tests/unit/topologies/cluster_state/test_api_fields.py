@@ -27,7 +27,9 @@ def test_a_missing_field_is_named(read: Callable[[Any], object], item: object, m
         read(item)
 
 
-@pytest.mark.parametrize(("text", "line"), [(None, ""), ("", ""), (" a\n b ", "a b"), ("abcdef", "abcd …")])
+@pytest.mark.parametrize(
+    ("text", "line"), [(None, ""), ("", ""), (" a\n b ", "a b"), ("abcdef", "abcd …"), ("a\x1b[", "a\ufffd[")]
+)
 def test_a_text_is_shortened_to_one_line(text: str, line: str) -> None:
     assert shorten(text, 4) == line
 

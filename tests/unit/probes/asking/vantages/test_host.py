@@ -157,6 +157,7 @@ class Login:
     [
         (Completed(b"This account is currently not available.\n", b"", 1), "ended 1: This account is currently"),
         (Completed(b"", b"rbash: sh: command not found\n", 127), "ended 127: rbash: sh: command not found"),
+        (Completed(b"", b"\x1b[2J\x1b[31mno\r\nlogin\x07", 1), "ended 1: \ufffd\\[2J\ufffd\\[31mno login\ufffd. Allow"),
         (Completed(b"", b"\xff\0" * 200, 126), "the shell did not run the batch: it ended 126"),
     ],
 )
