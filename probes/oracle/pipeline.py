@@ -45,7 +45,8 @@ class TracedPath:
 
     def preceded_by(self, decisions: tuple[Decision[Any], ...], share: float) -> TracedPath:
         """Return the path with earlier decisions, and with its share multiplied by `share`."""
-        return TracedPath(replace(self.end, share=self.end.share * share), (*decisions, *self.decisions))
+        end = self.end if share == 1.0 else replace(self.end, share=self.end.share * share)
+        return TracedPath(end, (*decisions, *self.decisions))
 
 
 Paths = tuple[TracedPath, ...]
