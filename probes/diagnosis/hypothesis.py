@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from probes.diagnosis.reads import RecordingEnvironment, find_current_reads, record_reads
-from probes.judging.compare import find_result
+from probes.judging.compare import find_plain_result
 from probes.judging.run_judge import Judge
 from probes.judging.verdict import Result
+from probes.oracle.predict import model_cluster
 from probes.oracle.rule import replace_decisions
 from topologies.cluster_state.declared_workload import declared_workload
 from topologies.schema.validation import rules
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from probes.plan.cell import Cell
     from topologies.cluster_state.shortfalls import Shortfalls
     from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology
 
 Changes = tuple["ClusterChange", ...]
 Key = tuple[object, ...]
@@ -56,15 +58,24 @@ class ChangedJudge(Judge):
     changes: Changes = ()
     reads: Callable[[Cell], CellReads] | None = None
     """Returns what the prediction of a cell reads without the changes."""
+    parts: tuple[ChangedJudge, ...] = ()
+    """For two changes the judges under each of them alone, whose predictions are reused."""
+    affected: dict[str, bool] = field(default_factory=dict)
+    """By cell id: whether the changes may affect its prediction."""
+    recorded: dict[str, CellReads] = field(default_factory=dict)
+    """By cell id: what its prediction reads under the changes."""
 
     @classmethod
-    def under(cls, base: Judge, changes: Changes, reads: Callable[[Cell], CellReads] | None) -> ChangedJudge:
+    def under(
+        cls,
+        base: Judge,
+        changes: Changes,
+        reads: Callable[[Cell], CellReads] | None,
+        parts: tuple[ChangedJudge, ...] = (),
+    ) -> ChangedJudge:
         """Return a judge under these changes."""
-        topology = base.topology
-        for change in changes:
-            topology = change.declare(topology)
         return cls(
-            topology,
+            _declare(base, changes, parts),
             base.answers,
             refusals=base.refusals,
             neighbours=base.neighbours,
@@ -72,20 +83,38 @@ class ChangedJudge(Judge):
             base=base,
             changes=changes,
             reads=reads,
+            parts=parts,
         )
+
+    @cached_property
+    def model(self) -> ClusterModel:
+        """The cluster with the changes; a fault is not part of it, so many judges share one."""
+        known = next((one for one in (self._base, *self.parts) if one.topology is self.topology), None)
+        return known.model if known else model_cluster(self.topology, self.reference)
+
+    @cached_property
+    def recording_model(self) -> ClusterModel:
+        """The same cluster with environments that record what is read."""
+        judges = (one for one in (self._base, *self.parts) if isinstance(one, ChangedJudge))
+        known = next((one for one in judges if one.topology is self.topology), None)
+        return known.recording_model if known else record_model(self.model)
 
     @cached_property
     def recorder(self) -> ChangedJudge:
         """The same judge with a model that records what is read; both keep their predictions in one place."""
         recorder = replace(self, derived=self.derived)
-        recorder.__dict__["model"] = record_model(self.model)
+        recorder.__dict__["model"] = self.recording_model
         return recorder
 
     def record(self, cell: Cell) -> CellReads:
         """Predict a cell and return what its prediction reads under the changes."""
-        with record_reads(with_facts=not self.topology.unknown) as reads:
-            self.derived[cell.id] = self.recorder._changed(cell)  # noqa: SLF001 - its own class
-        return reads
+        if not self.is_affected(cell) and self.reads:
+            return self.reads(cell)
+        if cell.id not in self.recorded:
+            with record_reads(with_facts=not self.topology.unknown) as reads:
+                self.derived[cell.id] = self.recorder._changed(cell)  # noqa: SLF001 - its own class
+            self.recorded[cell.id] = reads
+        return self.recorded[cell.id]
 
     @cached_property
     def lacking(self) -> Shortfalls:
@@ -107,13 +136,31 @@ class ChangedJudge(Judge):
 
     def is_affected(self, cell: Cell) -> bool:
         """Return whether the changes may affect the prediction of a cell."""
-        return self.reads is None or any(change.may_affect(self.reads(cell)) for change in self.changes)
+        if self.reads is None:
+            return True
+        if self.parts:
+            return any(one.is_affected(cell) for one in self.parts)
+        if cell.id not in self.affected:
+            self.affected[cell.id] = self.changes_any(self.reads(cell))
+        return self.affected[cell.id]
 
     def expectation(self, cell: Cell) -> Expectation:
         """Return the expectation under the changes."""
         if cell.id not in self.derived:
-            self.derived[cell.id] = self._changed(cell) if self.is_affected(cell) else self._base.expectation(cell)
+            same = self._find_same(cell)
+            self.derived[cell.id] = same.expectation(cell) if same else self._changed(cell)
         return self.derived[cell.id]
+
+    def _find_same(self, cell: Cell) -> Judge | None:
+        """Return a judge without one or all of the changes that expects the same: what it reads is not changed."""
+        if not self.is_affected(cell):
+            return self._base
+        both = zip(self.parts, reversed(self.parts), strict=True)
+        return next((one for one, other in both if not other.changes_any(one.record(cell))), None)
+
+    def changes_any(self, reads: CellReads) -> bool:
+        """Return whether the changes may affect a prediction that reads this."""
+        return any(change.may_affect(reads) for change in self.changes)
 
     def _changed(self, cell: Cell) -> Expectation:
         with replace_decisions(self._bend):
@@ -126,6 +173,16 @@ class ChangedJudge(Judge):
         return decision if reads is None else reads.note(rule, decision, conn)
 
 
+def _declare(base: Judge, changes: Changes, parts: tuple[ChangedJudge, ...]) -> Topology:
+    """Return the topology with the changes; the very one of a judge that declares no less."""
+    if parts and parts[0].topology is base.topology:
+        return parts[-1].topology
+    topology, pending = (parts[0].topology, changes[1:]) if parts else (base.topology, changes)
+    for change in pending:
+        topology = change.declare(topology)
+    return topology
+
+
 @dataclass(slots=True)
 class Hypothesis:
     """Some changes, and how the cells of a run would be judged under them."""
@@ -134,13 +191,16 @@ class Hypothesis:
     base: Judge
     reads: Callable[[Cell], CellReads]
     results: dict[str, Result] = field(default_factory=dict)
+    parts: tuple[Hypothesis, ...] = ()
+    """For two changes the hypotheses of each of them alone."""
     made: ChangedJudge | None = None
 
     @property
     def judge(self) -> ChangedJudge:
         """The judge under the changes, made at its first use: no cluster may have them."""
         if self.made is None:
-            self.made = ChangedJudge.under(self.base, self.changes, self.reads)
+            parts = tuple(one.judge for one in self.parts)
+            self.made = ChangedJudge.under(self.base, self.changes, self.reads, parts)
         return self.made
 
     @property
@@ -157,5 +217,5 @@ class Hypothesis:
         """Return the verdict on a cell under the changes. A cell for which nothing could be expected fails."""
         if cell.id not in self.results:
             case = self.judge.case(cell)
-            self.results[cell.id] = find_result(case)[0] if case.expectation.paths else Result.FAIL
+            self.results[cell.id] = find_plain_result(case) if case.expectation.paths else Result.FAIL
         return self.results[cell.id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from probes.oracle.environment import READS, Environment
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 VERSION, MODE = "version", "mode"
 RECORDED = frozenset({read.path for name, read in READS.items() if name != MODE})  # the mode selects the chains too
+_split = lru_cache(maxsize=4096)(facts.split)
 Question = tuple[str, "Callable[[Any], bool]"]
 
 
@@ -60,7 +62,7 @@ class CellReads:
 
     def reads_fact(self, path: str, value: object, was: object) -> bool:
         """Return whether another value of a fact can change what the rules read."""
-        node, own = facts.split(path)
+        node, own = _split(path)
         if self.facts is None or own not in RECORDED:
             return not node or node in self.nodes
         if own == READS[VERSION].path:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from probes.diagnosis.candidates import list_candidates
 from probes.diagnosis.hypothesis import ChangedJudge, Hypothesis, prediction_key
 from probes.diagnosis.pairs import Example, Examples, Judged, Single, choose_examples
 from probes.diagnosis.time_budget import TRYING, TimeBudget
-from probes.judging.compare import find_result
+from probes.judging.compare import find_plain_result
 from probes.judging.verdict import Result
 from topologies.common.errors import HairpinError
 
@@ -105,17 +106,21 @@ class Search:
     supposed: dict[Changes, Hypothesis] = field(default_factory=dict)
 
     @cached_property
+    def unchanged(self) -> ChangedJudge:
+        """The judge of the run, which also records what predictions read."""
+        return ChangedJudge.under(self.judge, (), None)
+
+    @cached_property
     def known_reads(self) -> dict[str, CellReads]:
         """What the prediction of each cell reads under the declaration."""
-        judge = ChangedJudge.under(self.judge, (), None)
-        found = {cell.id: judge.record(cell) for cell in self.cells}
-        self.judge.derived.update(judge.derived)
+        found = {cell.id: self.unchanged.record(cell) for cell in self.cells}
+        self.judge.derived.update(self.unchanged.derived)
         return found
 
     @cached_property
     def verdicts(self) -> dict[str, Result]:
         """The verdict on each cell under the declaration."""
-        return {cell.id: find_result(self.judge.case(cell))[0] for cell in self.cells if self.known_reads}
+        return {cell.id: find_plain_result(self.judge.case(cell)) for cell in self.cells if self.known_reads}
 
     @cached_property
     def red(self) -> tuple[Cell, ...]:
@@ -133,7 +138,7 @@ class Search:
 
     def run(self) -> Diagnosis:
         """Return the explanations: the single changes that fit, else the pairs, else the best incomplete ones."""
-        found = self._fitting(self._suppose((change,)) for change in self.candidates if self._affects_all(change))
+        found = self._fitting(self.suppose((change,)) for change in self.candidates if self._affects_all(change))
         if not found:
             examples = self._examples()
             found = self._classes(self._fitting_pairs(examples)) or self._partial(examples)
@@ -157,10 +162,11 @@ class Search:
         """Return whether a change may affect every failed cell; the first few decide quickly."""
         return all(change.may_affect(self.reads(cell)) for cell in self.representatives)
 
-    def _suppose(self, changes: Changes) -> Hypothesis:
+    def suppose(self, changes: Changes) -> Hypothesis:
         """Return the hypothesis of some changes. What was judged under it is kept."""
         if changes not in self.supposed:
-            self.supposed[changes] = Hypothesis(changes, self.judge, self.reads)
+            parts = tuple(self.suppose((change,)) for change in changes) if len(changes) > 1 else ()
+            self.supposed[changes] = Hypothesis(changes, self.unchanged, self.reads, parts=parts)
         return self.supposed[changes]
 
     def _examples(self) -> Examples:
@@ -175,7 +181,7 @@ class Search:
         if self.budget.is_over(TRYING):
             self.complete = False
             return None
-        one = self._suppose((change,))
+        one = self.suppose((change,))
         try:
             reads = one.judge.record(cell)
             return Judged(one.result(cell), reads)
@@ -194,9 +200,9 @@ class Search:
                 if self.budget.is_over():
                     self.complete = False
                     return list(fitting.values())
-                against = self._refute(self._suppose(changes))
+                against = self._refute(self.suppose(changes))
                 if against is None:
-                    fitting[changes] = self._suppose(changes)
+                    fitting[changes] = self.suppose(changes)
                     continue
                 refuted.add(changes)
                 if against.id not in {known.cell.id for known in examples.cells}:
@@ -211,7 +217,7 @@ class Search:
     def _refute(self, one: Hypothesis) -> Cell | None:
         """Return a cell that fails under a hypothesis; None if none does. An impossible one fails at the first cell."""
         try:
-            cells = (*self.representatives, *self.red, *self._affected_green(one))
+            cells = chain(self.representatives, self.red, self._affected_green(one))
             against = next((cell for cell in cells if one.result(cell) is Result.FAIL), None)
             return against if against or one.is_possible else self.representatives[0]
         except IMPOSSIBLE:
@@ -243,7 +249,7 @@ class Search:
             if found and self.budget.is_over():
                 self.complete = False
                 break
-            found.append(self._explain((self._suppose((one.change,)),)))
+            found.append(self._explain((self.suppose((one.change,)),)))
         return sorted((one for one in found if one.explained), key=_rank)
 
     def _classes(self, fitting: Sequence[Hypothesis]) -> list[Explanation]:

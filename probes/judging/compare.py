@@ -109,6 +109,16 @@ def find_result(case: JudgedCell, facet: Facet | None = None) -> tuple[Result, s
     return Result.FAIL, "; ".join(found.values()) + _none_fits(case)
 
 
+def find_plain_result(case: JudgedCell) -> Result:
+    """Return the result of a verdict as `find_result` does, without the headline: the first complaint decides."""
+    if case.observation.trouble or not (case.expectation.paths and case.observation.counted):
+        return Result.INCONCLUSIVE
+    fitting = case.fitting
+    if not any(check(fitting) for check in CHECKS.values()):
+        return Result.PASS
+    return Result.INCONCLUSIVE if case.limited and _rate_limited(fitting) else Result.FAIL
+
+
 def _misfit(case: JudgedCell) -> tuple[int, int]:
     """Return how badly an alternative fits: not at all, only if refusals were rate-limited, or in so many facets."""
     found = complaints(case)
