@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from probes.diagnosis.change import FactChange
-from probes.diagnosis.faults import MissingEndpoint, NoMasquerade, NoRules, OtherPolicy
+from probes.diagnosis.faults import MissingEndpoint, NoRules, OtherPolicy
+from probes.diagnosis.masquerade_faults import NoMark, NoMasquerade, NoPodInClusterCidr
 from probes.diagnosis.network_faults import CutOff, LeftOutByBalancer, PodNetworkDown
+from probes.diagnosis.packet_drops import Affected, DroppedConnections, SilentBackend, SilentClient
 from probes.diagnosis.rule_change import RuleChanged
+from probes.observation import Outcome
 from topologies.frontends import FrontendKind
 from topologies.schema import facts
-from topologies.schema.enums import LoadBalancerKind, ServiceType
+from topologies.schema.enums import LoadBalancerKind, ServiceType, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,6 +37,8 @@ def list_candidates(topology: Topology, reads: Iterable[CellReads]) -> tuple[Clu
         *_faults(topology, nodes),
         *_facts(topology, nodes),
         *_service_faults(topology, nodes, services),
+        *_drops(nodes, [name for name in services if topology.service(name).type is not ServiceType.CLUSTER_IP]),
+        *_pod_faults(topology, nodes),
         *_rules([(rule, node) for rule, node in decisions if node in {"", *nodes}]),
     )
 
@@ -58,9 +64,12 @@ def _values(topology: Topology, fact: Fact, path: str) -> Iterator[ClusterChange
 
 def _faults(topology: Topology, nodes: list[str]) -> Iterator[ClusterChange]:
     balanced = topology.load_balancer.kind is not LoadBalancerKind.NONE
+    yield NoPodInClusterCidr()
     for node in nodes:
         yield NoRules(node)
         yield NoMasquerade(node)
+        yield NoMark(node)
+        yield NoPodInClusterCidr(node)
         yield CutOff(node)
         yield PodNetworkDown(node)
         yield from (MissingEndpoint(node, backend.name) for backend in topology.workload.backends)
@@ -77,6 +86,30 @@ def _service_faults(topology: Topology, nodes: list[str], services: list[str]) -
                 yield OtherPolicy(node, service)
         for node in nodes:
             yield from (NoRules(node, service, kind) for kind in BY_SERVICE)
+
+
+def _drops(nodes: list[str], exposed: list[str]) -> Iterator[ClusterChange]:
+    for node in nodes:
+        yield DroppedConnections(node)
+        for service in ["", *exposed]:
+            yield from (DroppedConnections(node, service, FrontendKind.NODE_PORT, clients) for clients in Affected)
+    for service in ["", *exposed]:
+        for clients in (Affected.INCOMING, Affected.OUTSIDE):
+            yield DroppedConnections("", service, FrontendKind.NODE_PORT, clients)
+
+
+def _pod_faults(topology: Topology, nodes: list[str]) -> Iterator[ClusterChange]:
+    """Yield the faults of echo pods, of client pods, and of the way between two nodes."""
+    for backend in topology.workload.backends:
+        yield MissingEndpoint("", backend.name)
+        if backend.node in nodes:
+            yield SilentBackend(backend.node, backend.name)
+            yield SilentBackend(backend.node, backend.name, Outcome.REFUSED)
+            yield SilentBackend(backend.node, backend.name, within_node=True)
+    for vantage in topology.workload.vantages:
+        if vantage.kind is VantageKind.POD and vantage.node in nodes:
+            yield SilentClient(vantage.node, vantage.name)
+    yield from (PodNetworkDown(one, other) for one, other in combinations(nodes, 2))
 
 
 def _rules(decisions: list[tuple[str, str]]) -> Iterator[ClusterChange]:

@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from probes.diagnosis.change import PLAIN
-from probes.observation import Outcome
 from probes.oracle import upstream
 from probes.oracle.connection import Disposition
-from probes.oracle.node_addresses import leaves_masqueraded
 from probes.oracle.predict import MARKS, POOLS
 from probes.oracle.rule import decide
-from probes.oracle.stages import arrival, endpoints, source_nat
+from probes.oracle.stages import arrival, endpoints
 from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import TrafficPolicy
 
@@ -27,10 +25,6 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 READINESS = frozenset(rule.id for rule in endpoints.READINESS)
-MASQUERADES = frozenset(
-    rule.id for rule in (source_nat.hairpin, source_nat.hairpin_nftables, source_nat.hairpin_here, source_nat.marked)
-)
-TO_BALANCER = arrival.masqueraded_towards_balancer.id
 BOUND = arrival.node_to_bound_address.id
 
 
@@ -97,20 +91,24 @@ class NoRules(Fault):
         return f"kube-proxy on {self.node} has no rules for {what}"
 
     def may_affect(self, reads: CellReads) -> bool:
-        """Return whether the node selects an endpoint of the Service, or receives a packet to it."""
-        return self.node in reads.nodes and (not self.service or self.service in reads.services)
+        """Return whether the node selects an endpoint for a packet of the cell, or binds its address."""
+        met = self.node in reads.nodes and (not self.service or self.service in reads.services)
+        return met and any(self._lacks(rule, conn) for rule, conn in reads.made)
 
     def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return that no rule translates the packet; in IPVS mode no address is bound either."""
-        if not self.is_here(conn) or (self.service and (conn.state.name != self.service or not conn.declared)):
-            return decision
-        if self.kind not in {None, conn.kind}:
+        if not self._lacks(rule, conn):
             return decision
         if rule == BOUND:
             return conn.packet
-        if rule not in POOLS:
-            return decision
         return self._reach_socket(conn) if self.service else untranslated(conn)
+
+    def _lacks(self, rule: str, conn: Connection) -> bool:
+        """Return whether the decision is one of a rule that is not there."""
+        if not self.is_here(conn) or self.kind not in {None, conn.kind}:
+            return False
+        known = not self.service or (conn.state.name == self.service and conn.declared)
+        return known and (rule == BOUND or rule in POOLS)
 
     def _reach_socket(self, conn: Connection) -> Disposition:
         """Return what happens if kube-proxy runs without this rule: it holds the NodePort's socket until 1.23.
@@ -126,13 +124,13 @@ class NoRules(Fault):
 
 @dataclass(frozen=True, slots=True)
 class MissingEndpoint(Fault):
-    """A node's kube-proxy does not know one backend: its rules are older than the endpoint."""
+    """A node's kube-proxy, or each, does not know one backend: its rules are older than the endpoint."""
 
     backend: str = ""
 
     @property
     def path(self) -> str:
-        return f"nodes.{self.node}.kube-proxy.endpoints.{self.backend}"
+        return f"{f'nodes.{self.node}' if self.node else 'nodes'}.kube-proxy.endpoints.{self.backend}"
 
     @property
     def value(self) -> object:
@@ -140,7 +138,13 @@ class MissingEndpoint(Fault):
 
     @property
     def text(self) -> str:
+        if not self.node:
+            return f"no kube-proxy knows endpoint {self.backend}"
         return f"kube-proxy on {self.node} does not know endpoint {self.backend} (its rules are old)"
+
+    def may_affect(self, reads: CellReads) -> bool:
+        """Return whether the node selects from endpoints for a packet of the cell."""
+        return any(rule in READINESS and self.node in {"", place} for rule, place in reads.decisions)
 
     def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return the endpoints without the missing one."""
@@ -176,12 +180,16 @@ class OtherPolicy(Fault):
         return f"{where} applies the other {self.policy} to Service {self.service}"
 
     def may_affect(self, reads: CellReads) -> bool:
-        """Return whether a packet to the Service meets the node."""
-        return self.service in reads.services and (not self.node or self.node in reads.nodes)
+        """Return whether the node selects an endpoint of the Service for the cell."""
+        met = self.service in reads.services and (not self.node or self.node in reads.nodes)
+        return met and any(self._decides(rule, conn) for rule, conn in reads.made)
+
+    def _decides(self, rule: str, conn: Connection) -> bool:
+        return conn.state.name == self.service and self.is_here(conn) and (rule in POOLS or rule in MARKS)
 
     def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
         """Return the chain's decision for a Service with the other policy."""
-        if conn.state.name != self.service or not self.is_here(conn) or rule not in POOLS | MARKS:
+        if not self._decides(rule, conn):
             return decision
         changed = self._change(conn.cluster.snapshot.services[self.service])
         if conn.state == changed:
@@ -195,49 +203,5 @@ class OtherPolicy(Fault):
         return replace(state, external_traffic_policy=_other(state.external_traffic_policy))
 
 
-def _is_martian(conn: Connection) -> bool:
-    """Return whether an endpoint receives its own address, or from outside its host 127.0.0.1, as source."""
-    if conn.kind is FrontendKind.ENDPOINT or conn.seen is None:
-        return False
-    inside = conn.chosen.host_network and conn.chosen.node == conn.packet.node
-    return not inside and (conn.seen == conn.chosen.address or conn.seen.is_loopback)
-
-
 def _other(policy: TrafficPolicy) -> TrafficPolicy:
     return TrafficPolicy.LOCAL if policy is TrafficPolicy.CLUSTER else TrafficPolicy.CLUSTER
-
-
-@dataclass(frozen=True, slots=True)
-class NoMasquerade(Fault):
-    """A node does not masquerade what kube-proxy marks: the rule of KUBE-POSTROUTING is gone."""
-
-    @property
-    def path(self) -> str:
-        return f"nodes.{self.node}.KUBE-POSTROUTING"
-
-    @property
-    def value(self) -> object:
-        return "no MASQUERADE"
-
-    @property
-    def text(self) -> str:
-        return f"{self.node} has no MASQUERADE rule in KUBE-POSTROUTING"
-
-    def may_affect(self, reads: CellReads) -> bool:
-        """Return whether the node masquerades a packet of the cell."""
-        return any(place == self.node and rule in MASQUERADES | {TO_BALANCER} for rule, place in reads.decisions)
-
-    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
-        """Return the source address that the other rules of POSTROUTING give the packet.
-
-        The kernel drops a packet that has its endpoint's own address as source, or that leaves from 127.0.0.1.
-        """
-        if not self.is_here(conn):
-            return decision
-        if isinstance(decision, Outcome):
-            return Outcome.TIMEOUT if _is_martian(conn) else decision
-        if rule in MASQUERADES:
-            return decide(source_nat.UNTOUCHED_BY_PROXY, conn).value
-        if rule == TO_BALANCER and not leaves_masqueraded(conn, conn.target):
-            return conn.packet.source
-        return decision

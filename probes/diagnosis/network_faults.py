@@ -53,9 +53,12 @@ class CutOff(Fault):
 class PodNetworkDown(Fault):
     """Pods of a node and other nodes cannot reach each other over the pod network."""
 
+    other: str = ""
+    """The only other node; empty: all others."""
+
     @property
     def path(self) -> str:
-        return f"nodes.{self.node}.pod-network"
+        return f"nodes.{self.node}.pod-network{f'.{self.other}' if self.other else ''}"
 
     @property
     def value(self) -> object:
@@ -63,14 +66,22 @@ class PodNetworkDown(Fault):
 
     @property
     def text(self) -> str:
-        return f"the pod network between {self.node} and the other nodes is down (a tunnel or route is missing)"
+        there = self.other or "the other nodes"
+        return f"the pod network between {self.node} and {there} is down (a tunnel or route is missing)"
+
+    def may_affect(self, reads: CellReads) -> bool:
+        """Return whether a pod is selected for a packet on the other side."""
+        return self.node in reads.nodes and any(self._crosses(conn) for _, conn in reads.made if conn.endpoint)
 
     def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401, ARG002 - see ClusterChange
         """Return that connections to a pod over the node's border are lost."""
-        if not isinstance(decision, Outcome) or conn.chosen.host_network:
-            return decision
-        here, there = conn.packet.node == self.node, conn.chosen.node == self.node
-        return Outcome.TIMEOUT if here != there else decision
+        return Outcome.TIMEOUT if isinstance(decision, Outcome) and self._crosses(conn) else decision
+
+    def _crosses(self, conn: Connection) -> bool:
+        if conn.chosen.host_network:
+            return False
+        ends = {conn.packet.node, conn.chosen.node}
+        return ends == {self.node, self.other} if self.other else self.node in ends and len(ends) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from probes.diagnosis.candidates import list_candidates
-from probes.diagnosis.faults import MissingEndpoint, NoMasquerade, NoRules, OtherPolicy
+from probes.diagnosis.faults import MissingEndpoint, NoRules, OtherPolicy
+from probes.diagnosis.masquerade_faults import NoMasquerade
 from probes.diagnosis.network_faults import CutOff, LeftOutByBalancer, PodNetworkDown
 from probes.diagnosis.reads import CellReads
 from probes.diagnosis.rule_change import RuleChanged
