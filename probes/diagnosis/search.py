@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from probes.diagnosis.candidates import list_candidates
+from probes.diagnosis.change import PLAIN
 from probes.diagnosis.hypothesis import ChangedJudge, Hypothesis, prediction_key
 from probes.diagnosis.pairs import Example, Examples, Judged, Single, choose_examples
 from probes.diagnosis.time_budget import TRYING, TimeBudget
@@ -58,6 +59,11 @@ class Explanation:
     def size(self) -> int:
         return sum(change.size for change in self.members[0])
 
+    @property
+    def has_rule(self) -> bool:
+        """Whether a changed rule is part of it, which describes the observations and is no cause of them."""
+        return any(change.size > PLAIN for change in self.members[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -78,8 +84,8 @@ class Diagnosis:
 
     @property
     def is_certain(self) -> bool:
-        """Whether exactly one class of changes fits, and all were tried."""
-        return self.complete and len(self.fitting) == 1
+        """Whether exactly one class of changes fits, all were tried, and it is a cause: a changed rule is none."""
+        return self.complete and len(self.fitting) == 1 and not self.fitting[0].has_rule
 
 
 def diagnose(judge: Judge, cells: Sequence[Cell], budget_s: float = BUDGET_S) -> Diagnosis:

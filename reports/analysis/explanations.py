@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NOTE = 300  # characters of a note
 ALTERNATIVES = 6  # changes of one class that a sentence names; the others are counted
+NO_CAUSE = "A rule that does not hold describes the observations; its cause is not among the changes that were tried."
 INCOMPLETE = "The time for the search ended before everything was tried."
 
 
@@ -111,10 +112,19 @@ def describe(diagnosis: Diagnosis, one: Explanation) -> str:
     """Return the statement of one explanation in a sentence."""
     red = len(diagnosis.red)
     ending = _describe_others(one)
-    if one.fits and not diagnosis.is_certain:
-        ending += ", but it is not the only explanation" if len(diagnosis.fitting) > 1 else f". {INCOMPLETE[:-1]}"
+    if one.fits:
+        ending += _describe_doubt(diagnosis, one)
     verb = "is" if red == 1 else "are"
     return f"{len(one.explained)} of {red} red cells {verb} as expected if {_describe_class(one.members)}; {ending}."
+
+
+def _describe_doubt(diagnosis: Diagnosis, one: Explanation) -> str:
+    """Return why an explanation that fits is not certain, as the end of a sentence; nothing if it is."""
+    if len(diagnosis.fitting) > 1:
+        return ", but it is not the only explanation"
+    if not diagnosis.complete:
+        return f". {INCOMPLETE[:-1]}"
+    return f". {NO_CAUSE[:-1]}" if one.has_rule else ""
 
 
 def _describe_others(one: Explanation) -> str:

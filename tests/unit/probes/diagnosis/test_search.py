@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import random
 import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from probes.diagnosis.candidates import list_candidates
 from probes.diagnosis.faults import MissingEndpoint, NoRules, OtherPolicy
-from probes.diagnosis.masquerade_faults import NoMasquerade
+from probes.diagnosis.masquerade_faults import NoMark, NoMasquerade, NoPodInClusterCidr
 from probes.diagnosis.network_faults import CutOff, LeftOutByBalancer, PodNetworkDown
+from probes.diagnosis.packet_drops import Affected, DroppedConnections, SilentBackend, SilentClient
 from probes.diagnosis.reads import CellReads
 from probes.diagnosis.rule_change import RuleChanged
-from probes.diagnosis.search import Diagnosis, diagnose
+from probes.diagnosis.search import Diagnosis, Explanation, diagnose
 from probes.judging.run_judge import Judge
+from probes.observation import Attempt, Observation, Outcome
+from reports.analysis.explanations import describe
 from tests.unit.probes.diagnosis.injected import Injected, rank
 from topologies.frontends import FrontendKind
 from topologies.loading.load import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from probes.oracle.expectation import Expectation
+    from probes.plan.cell import Cell
 
 LISTENS = {"load_balancer.listens": False}
 NO_DETECTOR = {"proxy.detect_local": "none"}
 NO_EGRESS = {"cni.masquerade": "none"}
 LOOSE = {"kernel.rp_filter": 0, "cni.anti_spoof": False}
 NEWER = {"kubernetes": "1.27.2"}
+NODE_PORT = FrontendKind.NODE_PORT
 NFT = {"proxy.mode": "nftables", "proxy.version": "1.33.4"}
 
 SINGLES = (
@@ -69,6 +82,44 @@ SINGLES = (
     Injected("n1 does not masquerade, nftables", "lab-flannel", both=NFT, faults=(NoMasquerade("n1"),)),
     Injected("listens declared wrong, nftables", "lab-flannel", both=NFT, wrong=LISTENS),
 )
+OF_OTHERS = (  # faults that somebody may inject who does not know the list above
+    Injected("FORWARD drops on n2", "lab-flannel", real={"nodes.n2.cni.forward_policy": "drop"}),
+    Injected("no br_netfilter on n1", "lab-flannel", real={"nodes.n1.kernel.bridge_nf_call_iptables": False}),
+    Injected("no kubelet rules on n3", "lab-flannel", real={"nodes.n3.kernel.kubelet_rules": False}),
+    Injected("masquerade-all on n1", "lab-flannel", real={"nodes.n1.proxy.masquerade_all": True}),
+    Injected("no hairpin mode on n1", "lab-flannel", real={"nodes.n1.kernel.hairpin": False}),
+    Injected("n1 in IPVS mode", "lab-flannel", real={"nodes.n1.proxy.mode": "ipvs"}),
+    Injected("no detector on n1", "lab-flannel", real={"nodes.n1.proxy.detect_local": "none"}),
+    Injected("keeps_client declared wrong", "lab-balancer", wrong={"load_balancer.keeps_client": False}),
+    Injected("masquerade_inside declared wrong", "lab-balancer", wrong={"load_balancer.masquerade_inside": True}),
+    Injected("anti-spoofing declared wrong", "lab-tunnel", wrong={"cni.anti_spoof": False}),
+    Injected("n1 drops one NodePort", "lab-flannel", faults=(DroppedConnections("n1", "web-np", NODE_PORT),)),
+    Injected(
+        "PREROUTING of n1 drops one NodePort",
+        "lab-flannel",
+        faults=(DroppedConnections("n1", "web-np", NODE_PORT, Affected.PREROUTING),),
+    ),
+    Injected(
+        "a firewall in front of every node",
+        "lab-flannel",
+        faults=(DroppedConnections("", "web-np-local", NODE_PORT, Affected.INCOMING),),
+    ),
+    Injected(
+        "n2 closed to hosts outside",
+        "lab-flannel",
+        faults=(DroppedConnections("n2", "", NODE_PORT, Affected.OUTSIDE),),
+    ),
+    Injected("the conntrack table of n1 is full", "lab-flannel", faults=(DroppedConnections("n1"),)),
+    Injected("a backend receives nothing", "lab-flannel", faults=(SilentBackend("n2", "web-b"),)),
+    Injected("a backend refuses", "lab-flannel", faults=(SilentBackend("n2", "web-b", Outcome.REFUSED),)),
+    Injected("a network policy", "lab-flannel", faults=(SilentBackend("n2", "web-b", within_node=True),)),
+    Injected("a client pod is cut off", "lab-flannel", faults=(SilentClient("n1", "pod-n1"),)),
+    Injected("no tunnel between n2 and n3", "lab-flannel", faults=(PodNetworkDown("n2", "n3"),)),
+    Injected("n1 marks nothing", "lab-flannel", faults=(NoMark("n1"),)),
+    Injected("cluster CIDR wrong", "lab-flannel", faults=(NoPodInClusterCidr(),)),
+    Injected("cluster CIDR wrong on n1", "lab-flannel", faults=(NoPodInClusterCidr("n1"),)),
+    Injected("an endpoint that no node knows", "lab-flannel", faults=(MissingEndpoint("", "web-b"),)),
+)
 PAIRS = (
     Injected("masquerade and rules", "lab-flannel", faults=(NoMasquerade("n1"), NoRules("n2"))),
     Injected("listens and rules", "lab-flannel", wrong=LISTENS, faults=(NoRules("n2"),)),
@@ -90,8 +141,27 @@ PAIRS = (
         faults=(OtherPolicy("", "web-np-local"),),
     ),
 )
-QUICK = {"listens declared wrong", "kube-proxy of n2 has no rules", "masquerade and rules"}
-ALL = [one if one.name in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in (*SINGLES, *PAIRS)]
+PAIRS_OF_OTHERS = (
+    Injected("FORWARD and listens", "lab-flannel", wrong=LISTENS, real={"nodes.n2.cni.forward_policy": "drop"}),
+    Injected(
+        "one NodePort and masquerade",
+        "lab-flannel",
+        faults=(NoMasquerade("n1"), DroppedConnections("n1", "web-np", NODE_PORT)),
+    ),
+    Injected(
+        "firewall and rules",
+        "lab-flannel",
+        faults=(NoRules("n1"), DroppedConnections("n2", "", NODE_PORT, Affected.OUTSIDE)),
+    ),
+    Injected(
+        "kubelet rules and version",
+        "lab-flannel",
+        real={"nodes.n3.kernel.kubelet_rules": False, "nodes.n1.proxy.version": "1.25.0"},
+    ),
+)
+QUICK = {"listens declared wrong", "kube-proxy of n2 has no rules", "masquerade and rules", "n1 drops one NodePort"}
+EVERY = (*SINGLES, *OF_OTHERS, *PAIRS, *PAIRS_OF_OTHERS)
+ALL = [one if one.name in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in EVERY]
 
 
 @pytest.mark.parametrize("injected", ALL, ids=lambda one: one.name)
@@ -108,6 +178,70 @@ def test_what_was_injected_is_in_the_first_class(injected: Injected) -> None:
         [[change.text for change in member] for member in one.members] for one in diagnosis.explanations
     ]
     assert diagnosis.complete
+
+
+def lose(observation: Observation, lost: Callable[[], bool]) -> Observation:
+    """Return the observation with a timeout for each attempt that is lost."""
+    silent = Attempt(Outcome.TIMEOUT)
+    return replace(observation, attempts=tuple(silent if lost() else one for one in observation.attempts))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.003, 0.01, 0.05])
+def test_lost_cells_without_a_cause_have_no_certain_explanation(share: float) -> None:
+    judge, cells = Injected("nothing", "lab-flannel").run()
+    pick = random.Random(7)
+    for name, seen in list(judge.answers.observations.items()):
+        if pick.random() < share:
+            judge.answers.observations[name] = lose(seen, lambda: True)
+
+    diagnosis = diagnose(Judge.over(judge.topology, judge.answers, cells), cells, 60)
+
+    assert diagnosis.red
+    assert not diagnosis.is_certain
+
+
+@pytest.mark.slow
+def test_a_node_that_loses_some_connections_has_no_certain_explanation() -> None:
+    judge, cells = Injected("nothing", "lab-flannel").run()
+    pick = random.Random(7)
+    for cell in cells:
+        if "n2" in {cell.frontend.node, cell.vantage.node}:
+            seen = judge.answers.observations[cell.id]
+            judge.answers.observations[cell.id] = lose(seen, lambda: pick.random() < 0.4)
+
+    diagnosis = diagnose(Judge.over(judge.topology, judge.answers, cells), cells, 60)
+
+    assert diagnosis.red
+    assert not diagnosis.is_certain
+
+
+def test_a_changed_rule_is_no_cause() -> None:
+    rule = (RuleChanged("n1", "R4.3"),)
+    explanation = Explanation((rule,), fits=True, explained=("a",), contradicted=(), changed=0)
+
+    diagnosis = Diagnosis(("a",), (explanation,))
+
+    assert not diagnosis.is_certain
+    assert describe(diagnosis, explanation) == (
+        "1 of 1 red cells is as expected if rule R4.3 does not hold on n1; no other cell changes. "
+        "A rule that does not hold describes the observations; its cause is not among the changes that were tried."
+    )
+
+
+def test_pairs_reuse_the_predictions_of_single_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    predicted: list[str] = []
+    derive = Judge._derive
+
+    def count(judge: Judge, cell: Cell) -> Expectation:
+        predicted.append(cell.id)
+        return derive(judge, cell)
+
+    monkeypatch.setattr(Judge, "_derive", count)
+    judge, cells = next(one for one in PAIRS if one.name == "masquerade and rules").run()
+
+    assert diagnose(Judge.over(judge.topology, judge.answers, cells), cells, 60).fitting
+    assert len(predicted) < 4 * len(cells)
 
 
 def test_a_run_without_a_failed_cell_has_nothing_to_explain() -> None:
