@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from probes.judging.run_judge import Judge
     from probes.plan.cell import Cell
 
-BUDGET_S = 2.0
+BUDGET_S = 2.0  # for a run of up to BUDGET_CELLS cells, in proportion for a larger one
+BUDGET_CELLS = 600
 ALWAYS = 4  # complete explanations that are judged on all cells even if the time is over
 REPRESENTATIVES = 12  # failed cells that filter the candidates first
 PARTIAL = 8  # incomplete explanations that are judged on all cells
@@ -88,16 +89,22 @@ class Diagnosis:
         return self.complete and len(self.fitting) == 1 and not self.fitting[0].has_rule
 
 
-def diagnose(judge: Judge, cells: Sequence[Cell], budget_s: float = BUDGET_S) -> Diagnosis:
+def find_budget(cells: int) -> float:
+    """Return the seconds of processor time that a search over so many cells may take at the end of a run."""
+    return BUDGET_S * max(1.0, cells / BUDGET_CELLS)
+
+
+def diagnose(judge: Judge, cells: Sequence[Cell], budget_s: float | None = None) -> Diagnosis:
     """Return what explains the failed cells of a judge's run.
 
     Args:
         judge: The judge of the run, under its own declaration.
         cells: All cells of the run.
-        budget_s: Seconds of processor time after which the search ends with what it has found.
+        budget_s: Seconds of processor time after which the search ends with what it has found. None: by the number of
+            cells.
 
     """
-    search = Search(judge, cells, TimeBudget(budget_s))
+    search = Search(judge, cells, TimeBudget(find_budget(len(cells)) if budget_s is None else budget_s))
     return search.run() if search.red else Diagnosis(())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.diagnosis.change import format_value
 from probes.diagnosis.inference import infer, list_facts
-from probes.diagnosis.search import BUDGET_S, diagnose
+from probes.diagnosis.search import diagnose
 from probes.judging.verdict import Result
 from reports.records.rejudge import StoredAnswers, own_topology
 from reports.records.schema import ChangedFact, StoredExplanation
@@ -31,7 +31,7 @@ NO_CAUSE = "A rule that does not hold describes the observations; its cause is n
 INCOMPLETE = "The time for the search ended before everything was tried."
 
 
-def explain_run(run: Run, budget_s: float = BUDGET_S) -> tuple[StoredExplanation, ...]:
+def explain_run(run: Run, budget_s: float | None = None) -> tuple[StoredExplanation, ...]:
     """Return what explains the failed cells of a run, best first. Empty if no cell failed.
 
     Raises:

@@ -16,7 +16,7 @@ from probes.diagnosis.network_faults import CutOff, LeftOutByBalancer, PodNetwor
 from probes.diagnosis.packet_drops import Affected, DroppedConnections, SilentBackend, SilentClient
 from probes.diagnosis.reads import CellReads
 from probes.diagnosis.rule_change import RuleChanged
-from probes.diagnosis.search import Diagnosis, Explanation, diagnose
+from probes.diagnosis.search import Diagnosis, Explanation, diagnose, find_budget
 from probes.judging.run_judge import Judge
 from probes.observation import Attempt, Observation, Outcome
 from reports.analysis.explanations import describe
@@ -271,6 +271,10 @@ def test_a_search_without_time_is_never_certain() -> None:
 
     assert not diagnosis.complete
     assert not diagnosis.is_certain
+
+
+def test_a_larger_run_has_more_time() -> None:
+    assert (find_budget(1), find_budget(600), find_budget(3_000)) == (2.0, 2.0, 10.0)
 
 
 def test_a_node_that_is_not_declared_has_no_candidates() -> None:
