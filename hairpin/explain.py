@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hairpin import output
+from probes.judging.verdict import Result
 from probes.options import seconds
 from reports.analysis.explanations import explain_run
 from reports.records import journal
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
     from hairpin.verb import Verbs
+    from reports.records.run import Run
     from reports.records.schema import StoredExplanation
 
 UNEXPLAINED = 1
@@ -36,8 +38,9 @@ def add(verbs: Verbs, summary: str) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the explanations; return 0 if one fits all cells, or if no cell failed."""
     form = output.choose_format(options)
-    found = explain_run(journal.load(options.explained), options.budget)
-    output.emit(options, _render(found, form))
+    stored = journal.load(options.explained)
+    found = explain_run(stored, options.budget)
+    output.emit(options, _render(found, form) if found or form == "json" else _describe_nothing(stored))
     return 0 if not found or any(map(_fits, found)) else UNEXPLAINED
 
 
@@ -48,4 +51,10 @@ def _fits(one: StoredExplanation) -> bool:
 def _render(found: tuple[StoredExplanation, ...], form: str) -> str:
     if form == "json":
         return json.dumps([one.model_dump(mode="json") for one in found], indent=1) + "\n"
-    return render_explanations(found, output.measure_width()) if found else "no cell failed: nothing to explain\n"
+    return render_explanations(found, output.measure_width())
+
+
+def _describe_nothing(stored: Run) -> str:
+    """Return why there is nothing to explain: a run whose cells are all inconclusive shows nothing."""
+    judged = any(record.verdict is not Result.INCONCLUSIVE for record in stored.records)
+    return f"{'no cell failed' if judged else 'no cell passed or failed'}: nothing to explain\n"

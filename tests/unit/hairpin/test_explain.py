@@ -75,6 +75,19 @@ def test_a_run_without_failures_has_nothing_to_explain(tmp_path: Path, capsys: A
     assert capsys.readouterr().out == "no cell failed: nothing to explain\n"
 
 
+def test_a_run_with_only_inconclusive_cells_shows_nothing(tmp_path: Path, capsys: Any) -> None:
+    run = store(tmp_path / "run", {"load_balancer.listens": False})
+    path = run / "run.json"
+    written = json.loads(path.read_text())
+    for record in written["records"]:
+        record["observed"].update(attempts=[], trouble="the pod was lost")
+        record["verdict"] = "inconclusive"
+    path.write_text(json.dumps(written))
+
+    assert main(["explain", str(run)]) == 0
+    assert capsys.readouterr().out == "no cell passed or failed: nothing to explain\n"
+
+
 @pytest.mark.slow
 def test_a_run_that_nothing_explains_ends_with_one(tmp_path: Path, capsys: Any) -> None:
     run = store(tmp_path / "run", {})
