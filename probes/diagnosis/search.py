@@ -76,7 +76,9 @@ class Diagnosis:
     complete: bool = True
     """Whether all candidates were tried within the time."""
     tried: int = 0
-    """How many single changes were tried."""
+    """How many single changes there were to try."""
+    singles_tried: bool = True
+    """Whether all of them were tried; if not, no pair was."""
 
     @property
     def fitting(self) -> tuple[Explanation, ...]:
@@ -116,6 +118,7 @@ class Search:
     cells: Sequence[Cell]
     budget: TimeBudget
     complete: bool = True
+    singles_tried: bool = True
     supposed: dict[Changes, Hypothesis] = field(default_factory=dict)
 
     @cached_property
@@ -156,7 +159,8 @@ class Search:
             examples = self._examples()
             found = self._classes(self._fitting_pairs(examples)) or self._partial(examples)
         number = len(self.candidates)
-        return Diagnosis(tuple(cell.id for cell in self.red), tuple(found[:SHOWN]), self.complete, number)
+        red = tuple(cell.id for cell in self.red)
+        return Diagnosis(red, tuple(found[:SHOWN]), self.complete, number, self.singles_tried)
 
     @cached_property
     def candidates(self) -> tuple[ClusterChange, ...]:
@@ -241,7 +245,7 @@ class Search:
         fitting = []
         for number, one in enumerate(hypotheses):
             if number >= ALWAYS and self.budget.is_over():
-                self.complete = False
+                self.complete = self.singles_tried = False
                 break
             if self._fits(one):
                 fitting.append(one)

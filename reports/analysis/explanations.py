@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 NOTE = 300  # characters of a note
 ALTERNATIVES = 6  # changes of one class that a sentence names; the others are counted
 NO_CAUSE = "A rule that does not hold describes the observations; its cause is not among the changes that were tried."
-INCOMPLETE = "The time for the search ended before everything was tried."
 
 
 def explain_run(run: Run, budget_s: float | None = None) -> tuple[StoredExplanation, ...]:
@@ -77,7 +76,7 @@ def store_diagnosis(diagnosis: Diagnosis) -> tuple[StoredExplanation, ...]:
 def _describe_none(diagnosis: Diagnosis) -> str:
     cells = _count(len(diagnosis.red), "failed cell")
     text = f"No change that was tried explains any of the {cells} without contradicting others."
-    return text if diagnosis.complete else f"{text} {INCOMPLETE}"
+    return text if diagnosis.complete else f"{text} {_describe_untried(diagnosis)}."
 
 
 def _store(diagnosis: Diagnosis, one: Explanation) -> StoredExplanation:
@@ -123,8 +122,14 @@ def _describe_doubt(diagnosis: Diagnosis, one: Explanation) -> str:
     if len(diagnosis.fitting) > 1:
         return ", but it is not the only explanation"
     if not diagnosis.complete:
-        return f". {INCOMPLETE[:-1]}"
+        return f". {_describe_untried(diagnosis)}"
     return f". {NO_CAUSE[:-1]}" if one.has_rule else ""
+
+
+def _describe_untried(diagnosis: Diagnosis) -> str:
+    """Return what the search did not try in its time."""
+    untried = "some pairs" if diagnosis.singles_tried else "some of these, and all pairs"
+    return f"The time for the search ended. Of {_count(diagnosis.tried, 'single change')}, not tried: {untried}"
 
 
 def _describe_others(one: Explanation) -> str:

@@ -229,6 +229,15 @@ def test_a_changed_rule_is_no_cause() -> None:
     )
 
 
+@pytest.mark.parametrize(("singles", "untried"), [(True, "some pairs"), (False, "some of these, and all pairs")])
+def test_a_search_that_ended_early_lists_what_it_did_not_try(singles: bool, untried: str) -> None:
+    explanation = Explanation(((NoRules("n1"),),), fits=True, explained=("a",), contradicted=(), changed=0)
+
+    text = describe(Diagnosis(("a",), (explanation,), False, 300, singles), explanation)
+
+    assert text.endswith(f"The time for the search ended. Of 300 single changes, not tried: {untried}.")
+
+
 def test_pairs_reuse_the_predictions_of_single_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     predicted: list[str] = []
     derive = Judge._derive
