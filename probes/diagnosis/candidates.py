@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from probes.diagnosis.change import FactChange
 from probes.diagnosis.faults import MissingEndpoint, NoRules, OtherPolicy
 from probes.diagnosis.masquerade_faults import NoMark, NoMasquerade, NoPodInClusterCidr
-from probes.diagnosis.network_faults import CutOff, LeftOutByBalancer, PodNetworkDown
+from probes.diagnosis.network_faults import CutOff, LeftOutByBalancer, OnlyTarget, PodNetworkDown
 from probes.diagnosis.packet_drops import Affected, DroppedConnections, SilentBackend, SilentClient
 from probes.diagnosis.rule_change import RuleChanged
 from probes.observation import Outcome
@@ -75,6 +75,8 @@ def _faults(topology: Topology, nodes: list[str]) -> Iterator[ClusterChange]:
         yield from (MissingEndpoint(node, backend.name) for backend in topology.workload.backends)
         if balanced:
             yield LeftOutByBalancer(node)
+    if balanced:
+        yield from map(OnlyTarget, sorted({*nodes, *(backend.node for backend in topology.workload.backends)}))
 
 
 def _service_faults(topology: Topology, nodes: list[str], services: list[str]) -> Iterator[ClusterChange]:

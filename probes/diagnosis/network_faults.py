@@ -110,3 +110,31 @@ class LeftOutByBalancer(Fault):
             return decision
         others = tuple(one for one in decision if not (isinstance(one, Connection) and one.target_node == self.node))
         return others or load_balancer.end_without_target(conn)
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyTarget(Fault):
+    """The load balancer sends packets to one node alone: the others are not registered, or fail its health check."""
+
+    @property
+    def path(self) -> str:
+        return "load_balancer.targets"
+
+    @property
+    def value(self) -> object:
+        return f"{self.node} alone"
+
+    @property
+    def text(self) -> str:
+        return f"the load balancer sends packets to {self.node} alone"
+
+    def may_affect(self, reads: CellReads) -> bool:
+        """Return whether the balancer sends packets of the cell to nodes."""
+        return any(rule in TO_NODES for rule, _ in reads.decisions)
+
+    def bend(self, rule: str, decision: Any, conn: Connection) -> Any:  # noqa: ANN401 - see ClusterChange
+        """Return the next hops with the node."""
+        if rule not in TO_NODES or not isinstance(decision, tuple):
+            return decision
+        left = tuple(one for one in decision if not isinstance(one, Connection) or one.target_node == self.node)
+        return left or load_balancer.end_without_target(conn)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 LATEST = 3.0  # the search ends after this many times its budget in wall time, however little of it was its own
-TRYING = 0.6  # the part of the budget in which single changes are tried; the rest is for judging what they leave
+TRYING = 0.8  # the part of the budget in which single changes are tried; the rest is for judging what they leave
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,20 @@ def test_a_node_that_loses_some_connections_has_no_certain_explanation() -> None
     assert not diagnosis.is_certain
 
 
+def test_a_balancer_with_one_target_is_not_taken_for_one_that_leaves_a_node_out() -> None:
+    left_out = tuple(LeftOutByBalancer(node) for node in ("n2", "n3", "n4"))
+
+    diagnosis, _ = Injected("one target", "lab-flannel", faults=left_out).diagnose()
+
+    assert diagnosis.red
+    assert frozenset({("load_balancer.targets", "n1 alone")}) in {
+        frozenset((change.path, str(change.value)) for change in member)
+        for one in diagnosis.fitting
+        for member in one.members
+    }
+    assert not diagnosis.is_certain or len(diagnosis.fitting[0].members) > 1
+
+
 def test_a_changed_rule_is_no_cause() -> None:
     rule = (RuleChanged("n1", "R4.3"),)
     explanation = Explanation((rule,), fits=True, explained=("a",), contradicted=(), changed=0)
