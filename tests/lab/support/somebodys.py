@@ -61,7 +61,7 @@ def somebodys(name: str, folder: Path) -> Iterator[Somebodys]:
     lab.up(declared, kubernetes_bin=PROGRAMS, progress=lambda _: None)
     try:
         sandbox = Sandbox.find(NAME)
-        _rename_image(sandbox)
+        rename_image(sandbox)
         if declared.load_balancer.exists:
             _make_service()
         yield Somebodys(_make_account(folder), declared, sandbox)
@@ -82,7 +82,8 @@ def read_run(out: Path) -> dict[str, Any]:
     return found
 
 
-def _rename_image(sandbox: Sandbox) -> None:
+def rename_image(sandbox: Sandbox) -> None:
+    """Give the lab's image the name of somebody's registry on every worker."""
     for worker in sandbox.workers():
         rename = ["ctr", "-n", "k8s.io", "images", "tag", "hairpin.local/agnhost:1", IMAGE]
         subprocess.run(sandbox.enter_command(worker, rename), check=True, capture_output=True)
