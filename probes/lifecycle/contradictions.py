@@ -7,6 +7,7 @@ before anything is probed. What is legal but odd, and what could not be read, is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from probes.oracle.catalogue import CATALOGUE, modes_of
@@ -18,7 +19,7 @@ from topologies.schema.presets.cni import RANGES_OF_NODE_OBJECT
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from topologies.cluster_state.proxy_facts import ProxyFacts
     from topologies.cluster_state.real_cluster import RealCluster, RealNode
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Node, Topology
 
 VERSION = "proxy.version"
+ALL_READ: Mapping[str, str] = MappingProxyType({})
 NAMED = 8  # nodes or contradictions that one line names; the rest is counted
 
 
@@ -182,14 +184,16 @@ def _pod_ranges(topology: Topology, snapshot: Snapshot) -> Iterator[Contradictio
                 break
 
 
-def compare_proxies(topology: Topology, proxies: Iterable[ProxyFacts], unread: Sequence[str] = ()) -> ClusterComparison:
-    """Compare with what the nodes' kube-proxies report. `unread`: nodes that did not answer."""
+def compare_proxies(
+    topology: Topology, proxies: Iterable[ProxyFacts], unread: Mapping[str, str] = ALL_READ
+) -> ClusterComparison:
+    """Compare with what the nodes' kube-proxies report. `unread`: why nothing was read, by node."""
     proxies = tuple(proxies)
     found = [one for facts in proxies for one in _proxy(topology, facts)]
     asked = {facts.node for facts in proxies} | set(unread)
-    if unread:
-        names = _listed(map(topology.full_node_name, unread))
-        found.append(f"kube-proxy of {names}: mode and version not read (127.0.0.1:10249 does not answer)")
+    for reason in dict.fromkeys(unread.values()):
+        names = _listed(topology.full_node_name(node) for node, why in unread.items() if why == reason)
+        found.append(f"kube-proxy of {names}: mode and version not read ({reason})")
     if apart := [node.full_name for node in topology.nodes if node.name not in asked]:
         found.append(
             f"kube-proxy of {_listed(apart)}: mode and version not read (no vantage on the host network there)"

@@ -329,11 +329,13 @@ def test_a_proxy_as_declared_and_one_of_which_little_is_known_contradict_nothing
 
 
 def test_of_nodes_that_could_not_be_read_one_note_each_way() -> None:
-    found = compare_proxies(load("lab-flannel"), [SAID], unread=["n3"])
+    unread = {"n2": "no command ran there: x", "n3": "127.0.0.1:10249 does not answer"}
+    found = compare_proxies(load("lab-flannel"), [SAID], unread)
 
     assert found.notes == (
+        "kube-proxy of n2: mode and version not read (no command ran there: x)",
         "kube-proxy of n3: mode and version not read (127.0.0.1:10249 does not answer)",
-        "kube-proxy of n2, n4: mode and version not read (no vantage on the host network there)",
+        "kube-proxy of n4: mode and version not read (no vantage on the host network there)",
     )
 
 

@@ -115,12 +115,12 @@ def test_each_node_is_asked_once_and_those_in_vain_are_named() -> None:
     found, unread = read_proxies({"n1": first, "n2": Pod(None), "n3": Pod(b"")})
 
     assert [str(facts) for facts in found] == ["v1.20.2 iptables"]
-    assert unread == ("n2", "n3")
+    assert unread == {"n2": "no command ran there: refused", "n3": "127.0.0.1:10249 does not answer"}
     assert first.command == ["sh", "-c", SCRIPT]
 
 
 def test_nobody_is_asked_where_nobody_is_on_a_host_network() -> None:
-    assert read_proxies({}) == ((), ())
+    assert read_proxies({}) == ((), {})
 
 
 def test_settings_are_named_as_the_topology_names_them() -> None:
