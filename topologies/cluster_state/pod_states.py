@@ -43,6 +43,10 @@ NO_CONTAINER = frozenset(
 )
 CRASHING = "CrashLoopBackOff"
 PORT_TAKEN = frozenset(("NodePorts", "PodFitsHostPorts"))  # kubelet's predicate: another pod has the host port
+HINTS = {  # by kubelet's reason
+    "NodeAffinity": "The node lacks a label of the pod's nodeSelector: correct pods.node_selector, or the selector "
+    "that admission adds in this namespace (OpenShift: openshift.io/node-selector)"
+}
 NO_FREE_PORT = re.compile("free ports|address already in use", re.IGNORECASE)
 UNSCHEDULABLE = frozenset(("Unschedulable", "SchedulingGated"))
 
@@ -91,7 +95,8 @@ def _ended(name: str, status: client.V1PodStatus, containers: list[client.V1Cont
     text = f"{status.phase} ({reason}{_colon(status.message)})"
     taken = status.reason in PORT_TAKEN
     fatal = status.reason is not None and not taken
-    return PodState(name, ready=False, reason=text, terminal=True, fatal=fatal, port_taken=taken)
+    hint = HINTS.get(status.reason or "", "")
+    return PodState(name, ready=False, reason=text, terminal=True, fatal=fatal, port_taken=taken, hint=hint)
 
 
 def _stuck(
