@@ -57,13 +57,12 @@ def part(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     lab.down(NAME)
 
 
-def test_cells_through_a_node_that_is_not_declared_pass(part: Path, tmp_path: Path) -> None:
+def ask(file: Path, out: Path, *options: str) -> dict[str, Any]:
+    """Run the suites; the run's data. Every cell passes."""
     kubeconfig = locate(NAME).kube / "admin.conf"
-    chosen = ["-k", "lb and not ext and not ssh", "--samples=20", "-q", f"--out={tmp_path}"]
+    command = [sys.executable, "-m", "pytest", f"--topology={file}", f"--kubeconfig={kubeconfig}", "-q", *options]
     done = subprocess.run(
-        Sandbox.find(NAME).enter_command(
-            "cp", [sys.executable, "-m", "pytest", f"--topology={part}", f"--kubeconfig={kubeconfig}", *chosen]
-        ),
+        Sandbox.find(NAME).enter_command("cp", [*command, f"--out={out}"]),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -71,9 +70,22 @@ def test_cells_through_a_node_that_is_not_declared_pass(part: Path, tmp_path: Pa
     )
 
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    [written] = (folder / "run.json" for folder in tmp_path.iterdir() if not folder.is_symlink())
-    run = json.loads(written.read_text())
+    run: dict[str, Any] = json.loads((out / "last" / "run.json").read_text())
     assert {record["verdict"] for record in run["records"]} == {"pass"}
+    return run
+
+
+def test_every_node_of_a_class_is_asked_in_turn(part: Path, tmp_path: Path) -> None:
+    """Nodes n3 and n4 have no endpoint of web-np, so that without the option only n3 is asked."""
+    run = ask(part.with_name("whole.yaml"), tmp_path, "--every-node", "-k", "pod-n1-to-web-np.nodeport")
+
+    asked = {record["cell"]["id"].removeprefix("pod-n1-to-web-np.nodeport.") for record in run["records"]}
+    assert asked >= {f"n{number}-v4-tcp" for number in (1, 2, 3, 4)}
+
+
+def test_cells_through_a_node_that_is_not_declared_pass(part: Path, tmp_path: Path) -> None:
+    run = ask(part, tmp_path, "-k", "lb and not ext and not ssh", "--samples=20")
+
     seen = [sources(record) for record in run["records"] if record["cell"]["frontend"] == "loadbalancer"]
     through_fourth = [one for one in seen if one & {FOURTH, "10.244.4.0", "10.244.4.1"}]
     assert len(through_fourth) > 5
