@@ -57,6 +57,7 @@ REFUSED = {
     "no account": ("quota", {"service_account": "none"}, "there is no ServiceAccount none"),
     "no priority": ("quota", {"priority_class": "none"}, "no PriorityClass none"),
     "no runtime": ("quota", {"runtime_class": "none"}, "no RuntimeClass none"),
+    "no node": ("quota", {"node_selector": {"pool": "none"}}, "The node lacks a label of the pod's nodeSelector"),
     "no namespace": ("nowhere", {}, "there is no namespace nowhere"),
 }
 
