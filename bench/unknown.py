@@ -34,7 +34,8 @@ def main(name: str) -> None:
         spent, sharp, predicted = measure(topology, unknown, cells)
         what = unknown[0] if len(unknown) == 1 else f"all {len(unknown)}"
         sys.stdout.write(
-            f"  {what} unknown: {spent:.2f} s (x {spent / base:.1f}), {sharp} of {predicted} cells sharp\n"
+            f"  {what} unknown: {spent:.2f} s (x {spent / base:.1f}), {sharp} of {predicted} cells sharp, "
+            f"{len(cells) - predicted} without an expectation\n"
         )
 
 

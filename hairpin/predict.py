@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from hairpin import output
 from hairpin.verb import CommandError
-from probes.oracle.forking import TooManyChoicesError
 from probes.oracle.modes.chains import UnsupportedMode
+from probes.oracle.unknown_facts import TooManyChoicesError
 from probes.plan.plan import plan
 from reports.records.prediction import Prediction
 from reports.records.run import FILE

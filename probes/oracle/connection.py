@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from probes.observation import Outcome
@@ -14,7 +15,7 @@ from topologies.frontends import At, FrontendKind
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from probes.oracle.environment import Environment
     from probes.oracle.modes.mode_chains import ModeChains
@@ -169,8 +170,7 @@ class Connection:
     @property
     def identity(self) -> tuple[object, ...]:
         """What distinguishes this connection from others of the same cluster."""
-        values = (getattr(self, one.name) for one in fields(self) if one.name not in {"cluster", "state"})
-        return (self.state.name, *values)
+        return (self.state.name, *_VALUES(self))
 
     @property
     def place(self) -> str:
@@ -255,6 +255,11 @@ class Connection:
     def with_source(self, source: IPAddress) -> Connection:
         """Return a copy whose packet has another source address."""
         return replace(self, packet=replace(self.packet, source=source))
+
+
+_VALUES: Callable[[Connection], tuple[object, ...]] = attrgetter(
+    *(one.name for one in fields(Connection) if one.name not in {"cluster", "state"})
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
+from probes.oracle.assignments import NONE
 from probes.oracle.connection import Connection, Disposition, Origin
 from probes.oracle.expectation import Path
 from probes.oracle.node_addresses import address_towards_endpoint
@@ -17,36 +18,56 @@ from probes.oracle.rule import Decision, decide
 from probes.oracle.stages.arrival import BASELINE, LEAVING
 from probes.oracle.stages.endpoints import usable_endpoints
 from probes.oracle.stages.host_ports import LISTENING
+from probes.oracle.stages.load_balancer import RECEIVING
 from probes.oracle.stages.node_firewall import OF_THE_NODE, RECEIVED, received_by_node, virtual_server_dropped
 from probes.oracle.stages.node_owned_addresses import OWNED, has_owner
 from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
 from topologies.frontends import FrontendKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from probes.oracle.assignments import AssignmentSets
     from probes.oracle.rule import Rule
     from probes.oracle.stages.arrival import Arrival
 
 
-@dataclass(frozen=True, slots=True)
+RECEPTIONS = frozenset(RECEIVING)
+Decisions = tuple[Decision[Any], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TracedPath:
     """One path that a connection may take, with the decisions of the rules."""
 
     end: Path
     """The outcome, source, backend and share, without rules."""
-    decisions: tuple[Decision[Any], ...] = ()
+    decisions: Decisions = ()
     """The decisions in the order in which a packet meets them."""
+    variants: tuple[tuple[TracedPath, int], ...] = ()
+    """The ways from these decisions to the end of which unknown facts decide, with the values of the facts for each."""
+    receptions: frozenset[str] = frozenset()
+    """The rules by which the load balancer decided on the packet."""
 
     @property
     def path(self) -> Path:
         """The path with the ids of its rules."""
         return replace(self.end, rules=tuple(decision.rule.id for decision in self.decisions))
 
-    def preceded_by(self, decisions: tuple[Decision[Any], ...], share: float) -> TracedPath:
+    def preceded_by(self, decisions: Decisions, share: float) -> TracedPath:
         """Return the path with earlier decisions, and with its share multiplied by `share`."""
         end = self.end if share == 1.0 else replace(self.end, share=self.end.share * share)
-        return TracedPath(end, (*decisions, *self.decisions))
+        receptions = self.receptions.union(one.rule.id for one in decisions if one.rule in RECEPTIONS)
+        return TracedPath(end, (*decisions, *self.decisions), self.variants, receptions)
+
+    def list_ways(self, sets: AssignmentSets, left: int) -> Iterator[tuple[TracedPath, int]]:
+        """Yield each way that is possible with the values of facts that are left, without variants, and its values."""
+        if not self.variants:
+            yield self, left
+        for following, values in self.variants:
+            if both := sets.intersect(left, values):
+                for one, rest in following.list_ways(sets, both):
+                    yield replace(self, decisions=(*self.decisions, *one.decisions), variants=()), rest
 
 
 Paths = tuple[TracedPath, ...]
@@ -54,6 +75,41 @@ Paths = tuple[TracedPath, ...]
 
 def paths(conn: Connection) -> Paths:
     """Return all paths that this connection may take, with their shares and decisions."""
+    return _share(_start, conn)
+
+
+def _share(step: Callable[[Connection], Paths], conn: Connection) -> Paths:
+    """Return the paths from a step on. With unknown facts, what follows forks over different paths only."""
+    if (choices := conn.cluster.choices) is None:
+        return step(conn)
+    merge = partial(_merge, choices.sets)
+    return choices.share((step, conn.identity), partial(step, conn), _identify, merge)
+
+
+def _identify(found: Paths) -> object:
+    """Return what paths have in common if no observation distinguishes them."""
+    return tuple((one.end, one.receptions) for one in found)
+
+
+def _merge(sets: AssignmentSets, found: Sequence[tuple[Paths, int]]) -> Paths:
+    """Return paths with variants for results that differ in the decisions of rules only."""
+    values = [left for _, left in found]
+    return tuple(
+        _merge_path(sets, list(zip(each, values, strict=True))) for each in zip(*(one for one, _ in found), strict=True)
+    )
+
+
+def _merge_path(sets: AssignmentSets, found: Sequence[tuple[TracedPath, int]]) -> TracedPath:
+    variants: dict[object, tuple[TracedPath, int]] = {}
+    for one, left in found:
+        key = tuple((made.rule.id, made.connection.place) for made in one.decisions), one.variants
+        first, values = variants.get(key, (one, NONE))
+        variants[key] = first, sets.unite(values, left)
+    first, _ = found[0]
+    return first if len(variants) == 1 else TracedPath(first.end, (), tuple(variants.values()), first.receptions)
+
+
+def _start(conn: Connection) -> Paths:
     if conn.kind is FrontendKind.ENDPOINT:
         return _connect_directly(conn)
     arrival = decide(_arrival_chain(conn), conn)
@@ -77,9 +133,7 @@ def _ends(ends: Iterable[Path]) -> Paths:
 
 def _process(conn: Connection) -> Paths:
     """Return the paths from the processing node on: endpoint selection, mark, then each endpoint."""
-    if (choices := conn.cluster.choices) is None:
-        return _select(conn)
-    return choices.remember(conn.identity, partial(_select, conn))
+    return _share(_select, conn)
 
 
 def _select(conn: Connection) -> Paths:
@@ -92,13 +146,13 @@ def _select(conn: Connection) -> Paths:
         return _precede(_ends(Disposition.DROPPED.paths()), selection)
     mark = decide(chains.mark, conn)
     marked = replace(conn, marked=mark.value)
-    each = (_send_to_endpoint(replace(marked, endpoint=endpoint)) for endpoint in endpoints)
+    each = (path for one in endpoints for path in _share(_send_to_endpoint, replace(marked, endpoint=one)))
     return _precede(each, selection, mark, share=1 / len(endpoints))
 
 
-def _send_to_endpoint(conn: Connection) -> TracedPath:
+def _send_to_endpoint(conn: Connection) -> Paths:
     source = decide(conn.chains.source, conn)
-    return _reply(replace(conn, seen=source.value)).preceded_by((source,), 1.0)
+    return _precede([_reply(replace(conn, seen=source.value))], source)
 
 
 def _reply(conn: Connection) -> TracedPath:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from probes.oracle.connection import Balancer
     from probes.oracle.modes.mode_chains import ModeChains
-    from probes.oracle.pipeline import TracedPath
+    from probes.oracle.pipeline import Paths, TracedPath
+    from probes.oracle.unknown_facts import FactChoices
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.schema.topology import Topology
@@ -83,11 +84,25 @@ def predict(cluster: ClusterModel, cell: Cell) -> Expectation:
 def _predict(cluster: ClusterModel, cell: Cell) -> Expectation:
     """Return the expectation with the choices of unknown facts that are in force."""
     conn = start_connection(cluster, cell)
-    traced = pipeline.paths(conn)
+    found = pipeline.paths(conn)
+    sticky = _has_affinity(conn, frozenset(rule for one in found for rule in one.receptions))
+    traced, others = _select_ways(cluster.choices, found)
     paths = merge_paths(_add_addresses(cluster, one.path) for one in traced)
-    rules = tuple(dict.fromkeys(rule for path in paths for rule in path.rules))
+    rules = dict.fromkeys(rule for path in paths for rule in path.rules)
     because = _explain(conn, paths, _name_proxies(conn, traced))
-    return Expectation(paths, rules, because, sticky=_has_affinity(conn, rules))
+    return Expectation(paths, tuple({**rules, **others}), because, sticky=sticky)
+
+
+def _select_ways(choices: FactChoices | None, found: Paths) -> tuple[Paths, dict[str, None]]:
+    """Return the paths on ways that one choice of unknown facts allows together, and the rules of all possible ways."""
+    if choices is None:
+        return found, {}
+    left, selected = choices.left, []
+    for one in found:
+        way, left = next(one.list_ways(choices.sets, left))
+        selected.append(way)
+    ways = (way for one in found if one.variants for way, _ in one.list_ways(choices.sets, choices.left))
+    return tuple(selected), dict.fromkeys(made.rule.id for way in ways for made in way.decisions)
 
 
 def trace_paths(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
@@ -103,11 +118,14 @@ def trace_paths(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
     run = partial(_trace, cluster, cell)
     if cluster.choices is None:
         return run()
-    return tuple({one.path: one for _, paths in fork(cluster.choices, run) for one in paths}.values())
+    return tuple({one.path: one for paths, _ in fork(cluster.choices, run) for one in paths}.values())
 
 
 def _trace(cluster: ClusterModel, cell: Cell) -> tuple[TracedPath, ...]:
-    return pipeline.paths(start_connection(cluster, cell))
+    found, choices = pipeline.paths(start_connection(cluster, cell)), cluster.choices
+    if choices is None:
+        return found
+    return tuple(way for one in found for way, _ in one.list_ways(choices.sets, choices.left))
 
 
 def start_connection(cluster: ClusterModel, cell: Cell) -> Connection:
@@ -147,7 +165,7 @@ def _add_addresses(cluster: ClusterModel, path: Path) -> Path:
     return replace(path, sources=frozenset(one for source in path.sources for one in known.get(source, {source})))
 
 
-def _has_affinity(conn: Connection, rules: tuple[str, ...]) -> bool:
+def _has_affinity(conn: Connection, rules: frozenset[str]) -> bool:
     """Return whether session affinity applies.
 
     Each node has its own affinity table. It has no effect behind a load balancer that uses several nodes in turn, or

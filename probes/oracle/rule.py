@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -27,7 +28,7 @@ NFTABLES = "pkg/proxy/nftables/proxier.go"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule(Generic[T]):
     """A documented behaviour."""
 
@@ -83,6 +84,29 @@ def decide(chain: Sequence[Rule[T]], conn: Connection) -> Decision[T]:
         LookupError: No rule of the chain applies. The chain is incomplete.
 
     """
+    choices = conn.cluster.choices
+    if choices is None:
+        return _decide(chain, conn)
+    return choices.share((chain, conn.identity), partial(_decide, chain, conn), _identify, _first)
+
+
+def _identify(decision: Decision[Any]) -> object:
+    """Return what decisions about one connection have in common if they are the same."""
+    return decision.rule.id, _freeze(decision.value)
+
+
+def _first(decisions: Sequence[tuple[Decision[T], int]]) -> Decision[T]:
+    return decisions[0][0]
+
+
+def _freeze(value: Any) -> object:  # noqa: ANN401 - a decision of any rule
+    """Return a hashable value that stands for a decision. Connections are compared by their identity."""
+    if isinstance(value, tuple):
+        return tuple(map(_freeze, value))
+    return getattr(value, "identity", value)
+
+
+def _decide(chain: Sequence[Rule[T]], conn: Connection) -> Decision[T]:
     environment = conn.environment
     for one in chain:
         value = one.step(conn) if environment.may_run(one.versions) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes.oracle.forking import name_fact
+from probes.oracle.unknown_facts import name_fact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

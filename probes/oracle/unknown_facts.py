@@ -1,29 +1,45 @@
 """Unknown facts while a cell is predicted: which values are left, and what a rule reads of them.
 
 A rule reads a field of the environment. If the field comes from an unknown fact, the read divides the values that are
-left by what the field would be, and goes on with the first part. The other parts are predicted later (`forking.py`).
+left by what the field would be, and continues with the first part. The other parts are predicted later (`fork`).
 One choice holds for the whole cell, so the reads of several rules never contradict each other.
+
+A step of the prediction (`share`) divides the values by its result only: the following steps do not fork over the facts
+that a step reads, but over what it decides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from probes.oracle.assignments import ALL, AssignmentSets
 from probes.oracle.environment import READS, Environment
+from topologies.common.errors import HairpinError
 from topologies.schema import facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from probes.oracle.upstream import VersionRange
     from topologies.schema.facts import Candidates
     from topologies.schema.topology import Topology
 
 T = TypeVar("T")
-Left = dict[str, "Candidates"]
 VERSION = "version"
 MODE = "mode"
+MOST = 1024  # results of one cell, or of one part of it
+NAMED = 6  # facts that a sentence names
+FAILURES = (HairpinError, LookupError)
+"""What a part may raise for values with which no packet gets to it. It counts only if a packet does."""
+
+
+Merge = Callable[[Sequence[tuple[T, int]]], T]
+
+
+class TooManyChoicesError(HairpinError):
+    """Unknown facts lead to more results than can be predicted. The message names unknown facts."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,66 +48,144 @@ class FactChoices:
 
     candidates: Mapping[str, Candidates]
     """All values that each unknown fact may have, by its path."""
-    left: Left = field(default_factory=dict)
-    """The values that are left of each fact that was read."""
-    others: list[Left] = field(default_factory=list)
-    """The choices that the reads did not follow."""
-    touched: set[str] = field(default_factory=set)
-    """The facts that were read since the last `remember` began."""
-    known: dict[object, dict[tuple[str, ...], dict[object, Any]]] = field(default_factory=dict)
-    """Results of parts of one cell's predictions: by part, by the facts that it read, by the values left of them."""
-
-    def start(self, left: Left) -> None:
-        """Begin a prediction with these choices."""
-        self.left, self.others, self.touched = dict(left), [], set()
+    sets: AssignmentSets = field(default_factory=AssignmentSets)
+    left: int = ALL
+    """The set of values that are left, in `sets`."""
+    others: list[int] = field(default_factory=list)
+    """The sets of values that the reads did not follow."""
+    splits: dict[tuple[int, str, Callable[[Any], Any]], tuple[Any, list[int]]] = field(default_factory=dict)
+    """What earlier reads returned, by the values that were left, the path and what was read of it."""
+    possible: dict[tuple[int, str, Callable[[Any], bool]], bool] = field(default_factory=dict)
+    """What earlier questions to `may` returned."""
+    parts: dict[object, list[tuple[Any, int]]] = field(default_factory=dict)
+    """The results of parts of one cell's prediction, each with the values that lead to it."""
 
     def read(self, path: str, derive: Callable[[Any], T]) -> T:
-        """Return what a fact gives, and keep only the values that give it."""
-        return self.choose(path, self.candidates[path], derive)
+        """Return what a fact gives, and keep only the values that give it.
+
+        Args:
+            path: The fact's path.
+            derive: Returns what a value gives. It is a constant: what it returned before is remembered.
+
+        """
+        key = self.left, path, derive
+        if (found := self.splits.get(key)) is None:
+            found = self.splits[key] = self._split(path, self.candidates[path], derive)
+        value, sets = found
+        self._follow(sets)
+        return value  # type: ignore[no-any-return] # what the same `derive` returned
 
     def choose(self, path: str, candidates: Candidates, derive: Callable[[Any], T]) -> T:
-        """Do the same for a path whose candidates depend on the place that reads it."""
-        left = self.left.get(path, candidates)
-        self.touched.add(path)
-        if len(left) == 1:
-            return derive(left[0])
-        groups: dict[T, list[object]] = {}
-        for candidate in left:
-            groups.setdefault(derive(candidate), []).append(candidate)
-        (value, first), *rest = groups.items()
-        if rest:
-            self.others += [{**self.left, path: tuple(group)} for _, group in rest]
-            self.left[path] = tuple(first)
+        """Do the same for a path whose candidates depend on the place that reads it, or for any function."""
+        value, sets = self._split(path, candidates, derive)
+        self._follow(sets)
         return value
 
-    def remember(self, key: object, run: Callable[[], T]) -> T:
-        """Return the result of a part of the prediction, from an earlier choice if its facts have the same values.
+    def _split(self, path: str, candidates: Candidates, derive: Callable[[Any], T]) -> tuple[T, list[int]]:
+        """Return what the first value that is left gives, and the sets of values that give the same, this one first."""
+        variable = self.sets.find_variable(path, candidates)
+        groups: dict[T, list[int]] = {}
+        for index in self.sets.list_values(self.left, variable):
+            groups.setdefault(derive(candidates[index]), []).append(index)
+        sets = [self.sets.narrow(self.left, variable, group) for group in groups.values()]
+        return next(iter(groups)), sets if len(sets) > 1 else [self.left]
 
-        The result must depend on the key and on the facts that `run` reads, and on nothing else.
+    def share(self, key: object, run: Callable[[], T], identify: Callable[[T], object], merge: Merge[T]) -> T:
+        """Return one result of a part of the prediction, and keep only the values that lead to it.
+
+        The part is predicted once for all values. It must depend on the key and on the facts that `run` reads, and on
+        nothing else.
+
+        Args:
+            key: What distinguishes the part from others of the same cell.
+            run: Predicts the part.
+            identify: Returns what two results have in common if the following steps cannot distinguish them.
+            merge: Makes one of such results.
+
         """
-        known = self.known.setdefault(key, {})
-        for paths, results in known.items():
-            held = self._values(paths)
-            if held in results:
-                self.touched.update(paths)
-                return results[held]  # type: ignore[no-any-return] # what `run` of the same key returned
-        before, self.touched = self.touched, set()
-        result = run()
-        paths = tuple(sorted(self.touched))
-        known.setdefault(paths, {})[self._values(paths)] = result
-        self.touched |= before
-        return result
-
-    def _values(self, paths: Iterable[str]) -> tuple[Candidates | None, ...]:
-        """Return the values that are left of these facts; None if a fact may have any of its values."""
-        return tuple(map(self.left.get, paths))
+        if (found := self.parts.get(key)) is None:
+            found = self.parts[key] = self._predict_part(run, identify, merge)
+        possible = [(result, left) for result, values in found if (left := self.sets.intersect(self.left, values))]
+        self._follow([left for _, left in possible])
+        result = possible[0][0]
+        if isinstance(result, Exception):
+            raise result.with_traceback(None)
+        return result  # type: ignore[no-any-return] # what `run` of the same key returned
 
     def may(self, path: str, accept: Callable[[Any], bool]) -> bool:
-        """Return whether a value that is left is accepted. Nothing is narrowed."""
-        found = any(map(accept, self.left.get(path, self.candidates[path])))
-        if not found:
-            self.touched.add(path)
+        """Return whether a value that is left is accepted. Nothing is narrowed. `accept` is as for `read`."""
+        key = self.left, path, accept
+        if (found := self.possible.get(key)) is None:
+            candidates = self.candidates[path]
+            left = self.sets.list_values(self.left, self.sets.find_variable(path, candidates))
+            found = self.possible[key] = any(accept(candidates[index]) for index in left)
         return found
+
+    def fork(self, run: Callable[[], T]) -> Iterator[tuple[T | Exception, int]]:
+        """Yield what `run` returns or raises for every choice of the facts that it reads, with the values of each.
+
+        Raises:
+            TooManyChoicesError: There are more than MOST choices.
+
+        """
+        pending, found = [ALL], 0
+        while pending:
+            self.left, self.others = pending.pop(), []
+            result = _catch(run)
+            pending += reversed(self.others)
+            yield result, self.left
+            if (found := found + 1) > MOST:
+                raise TooManyChoicesError(self._describe_limit())
+
+    def _follow(self, sets: Sequence[int]) -> None:
+        """Keep the first of some sets of values, and leave the others for later."""
+        self.left = sets[0]
+        if len(sets) > 1:
+            self.others += sets[1:]
+
+    def _predict_part(
+        self, run: Callable[[], T], identify: Callable[[T], object], merge: Merge[T]
+    ) -> list[tuple[T | Exception, int]]:
+        """Return the results of a part for all values, each once."""
+        before = self.left, self.others
+        failed: list[tuple[T | Exception, int]] = []
+        found: dict[object, list[tuple[T, int]]] = {}
+        for result, left in self.fork(run):
+            if isinstance(result, Exception):
+                failed.append((result, left))
+            else:
+                found.setdefault(identify(result), []).append((result, left))
+        self.left, self.others = before
+        return [(merge(one), self.sets.unite_all(left for _, left in one)) for one in found.values()] + failed
+
+    def _describe_limit(self) -> str:
+        named = name_facts(self.sets.list_variables(self.left))
+        many = f"more than {MOST} combinations of values are possible, with {named}"
+        return f"nothing can be expected: {many}. Declare some of these facts."
+
+
+def _catch(run: Callable[[], T]) -> T | Exception:
+    try:
+        return run()
+    except FAILURES as error:
+        return error
+
+
+def name_facts(paths: Iterable[str]) -> str:
+    """Return `kernel.rp_filter, proxy.mode unknown` for the facts of these paths."""
+    facts_read = list_facts(paths)
+    more = f" and {len(facts_read) - NAMED} more" if len(facts_read) > NAMED else ""
+    return f"{', '.join(facts_read[:NAMED])}{more} unknown"
+
+
+def list_facts(paths: Iterable[str]) -> list[str]:
+    """Return the facts of these paths, each once, in alphabetical order."""
+    return sorted(set(map(name_fact, paths)))
+
+
+def name_fact(path: str) -> str:
+    """Return the path of a fact without the address that an assumption is about: `PATH with ADDRESS`."""
+    return path.partition(" ")[0]
 
 
 class UncertainEnvironment(Environment):
@@ -119,8 +213,10 @@ class UncertainEnvironment(Environment):
         """Return the answer to a question about a field. Values with the same answer stay together."""
         if (path := self.paths.get(name)) is None:
             return super().ask(name, question)
+        if name == VERSION:
+            return self.choices.read(path, question)  # these questions are methods of constants
         derive = READS[name].derive
-        return self.choices.read(path, lambda value: question(derive(value)))
+        return self.choices.choose(path, self.choices.candidates[path], lambda value: question(derive(value)))
 
     def may_run(self, versions: VersionRange) -> bool:
         """Return whether a version that is left is in a range."""
@@ -144,7 +240,12 @@ class UncertainEnvironment(Environment):
 def find_choices(topology: Topology) -> FactChoices | None:
     """Return the candidates of a topology's unknown facts, or None if it has none."""
     found = {path: facts.candidates(topology, path) for path, _ in facts.list_unknown(topology)}
-    return FactChoices(found) if found else None
+    if not found:
+        return None
+    made = FactChoices(found)
+    for path in reversed(found):  # the diagrams are smaller with versions and modes last: 22 % less time
+        made.sets.find_variable(path, found[path])
+    return made
 
 
 def with_unknown(

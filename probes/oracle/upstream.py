@@ -38,7 +38,7 @@ class Backport:
         return f"{format_release(self.release)} ({self.pull})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KubeProxyChange:
     """A change of kube-proxy's behaviour and the releases that have it."""
 
@@ -81,7 +81,7 @@ class KubeProxyChange:
         return f"{self.source} ({format_release(self.release)}): {text}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class VersionRange:
     """The versions between two changes of kube-proxy.
 

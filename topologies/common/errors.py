@@ -29,7 +29,7 @@ Exit codes: `lab` is `hairpin lab`, `pytest` a run. A class without one is caugh
     ├── PromiseError         probes.judging.promise             pytest 4
     ├── NotTestedError       probes.judging.run_judge           pytest 1: the cell is inconclusive
     ├── UnsupportedMode      probes.oracle.modes.chains         hairpin 2
-    ├── TooManyChoicesError  probes.oracle.forking              hairpin 2; in a run the cell is inconclusive
+    ├── TooManyChoicesError  probes.oracle.unknown_facts        hairpin 2; in a run the cell is inconclusive
     ├── UnclearError         probes.asking.classify             the cell is inconclusive
     ├── LoginFileError       probes.asking.vantages.ssh_files   becomes an UnusableError
     ├── TransportError       probes.asking.vantages.base        the cell is inconclusive

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hairpin.main import main
-from probes.oracle import forking
+from probes.oracle import unknown_facts
 from probes.oracle.catalogue import CATALOGUE
 from probes.oracle.predict import expect, model_cluster, trace_paths
 from probes.plan.plan import plan
@@ -144,7 +144,7 @@ def test_why_of_a_cell_with_too_many_unknown_facts_names_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`predict` expects nothing of the cell. `--why` ended with a traceback."""
-    monkeypatch.setattr(forking, "MOST", 1)
+    monkeypatch.setattr(unknown_facts, "MOST", 1)
     cell = "pod-n3-to-web-np-local.nodeport.n1"
 
     message = refused(capsys, "predict", "lab-flannel", "--with", "cni.masquerade=unknown", "--why", cell)

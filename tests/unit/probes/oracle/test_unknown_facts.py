@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probes.oracle import forking, upstream
+from probes.oracle import unknown_facts, upstream
 from probes.oracle.address_names import AddressNames
 from probes.oracle.forking import deciding_facts, fork, identify_result
 from probes.oracle.modes.chains import UnsupportedMode
@@ -149,7 +150,7 @@ def test_candidates_of_the_version_are_one_of_each_interval() -> None:
 
 
 def test_more_choices_than_can_be_predicted_expect_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forking, "MOST", 2)
+    monkeypatch.setattr(unknown_facts, "MOST", 2)
     topology = load_with("lab-flannel", {"unknown": [fact.path for fact in LISTED]})
 
     expectation = predictions(topology)["pod-n3-to-web-np-local.nodeport.n1-v4-tcp"]
@@ -165,7 +166,7 @@ def test_too_many_choices_name_facts_without_the_addresses_that_were_asked_about
         paths = [f"nodes.n1.pod_cidr with 10.0.0.{number}" for number in range(11)]
         return [choices.choose(path, (False, True), bool) for path in paths]
 
-    with pytest.raises(forking.TooManyChoicesError, match=r"possible, with nodes\.n1\.pod_cidr unknown\."):
+    with pytest.raises(unknown_facts.TooManyChoicesError, match=r"possible, with nodes\.n1\.pod_cidr unknown\."):
         fork(choices, read_many)
 
 
@@ -209,21 +210,99 @@ def test_a_node_without_a_pod_range_has_an_address_that_is_not_known() -> None:
     assert not any("n1-cni0" in cell for cell in found)
 
 
-def test_a_remembered_part_holds_only_for_the_values_that_it_read() -> None:
-    choices = FactChoices({"a": (1, 2, 3), "b": (False, True)})
-    ran: list[object] = []
+def test_a_shared_part_is_predicted_once_and_forks_over_its_results() -> None:
+    """`c` changes nothing: the part has two results for twelve combinations of values."""
+    choices = FactChoices({"a": (1, 2, 3), "b": (False, True), "c": (False, True)})
+    ran: list[int] = []
 
     def part() -> bool:
-        ran.append(dict(choices.left))
-        return choices.read("a", lambda value: bool(value > 1))
+        ran.append(choices.left)
+        return choices.read("a", _is_more_than_one) and choices.read("c", bool) in {False, True}
 
-    found = fork(choices, lambda: (choices.read("b", bool), choices.remember("part", part)))
+    def run() -> tuple[bool, bool]:
+        return choices.read("b", bool), choices.share("part", part, bool, lambda found: found[0][0])
 
-    assert sorted(result for _, result in found) == [(False, False), (False, True), (True, False), (True, True)]
-    assert {(left["a"], left["b"], result) for left, result in found} == {
-        ((1,), (False,), (False, False)),
-        ((2, 3), (False,), (False, True)),
-        ((1,), (True,), (True, False)),
-        ((2, 3), (True,), (True, True)),
+    found = fork(choices, run)
+
+    assert len(ran) == 3
+    assert {result: list(choices.sets.list_cubes(left)) for result, left in found} == {
+        (False, False): [{"a": (1,), "b": (False,)}],
+        (False, True): [{"a": (2, 3), "b": (False,)}],
+        (True, False): [{"a": (1,), "b": (True,)}],
+        (True, True): [{"a": (2, 3), "b": (True,)}],
     }
-    assert len(ran) < len(found) + 1
+
+
+def _is_more_than_one(value: int) -> bool:
+    return value > 1
+
+
+def test_what_a_part_raises_counts_only_for_values_with_which_it_is_used() -> None:
+    choices = FactChoices({"a": (1, 2)})
+
+    def part() -> int:
+        if choices.read("a", _is_more_than_one):
+            raise LookupError
+        return 1
+
+    def run() -> int:
+        return (
+            0 if choices.read("a", _is_more_than_one) else choices.share("part", part, int, lambda found: found[0][0])
+        )
+
+    assert sorted(result for result, _ in fork(choices, run)) == [0, 1]
+
+
+SEVERAL = (
+    ("lab-flannel", ("cni.masquerade", "proxy.mode", "load_balancer.excludes_source")),
+    ("lab-tunnel", ("cni.forward_policy", "cni.masquerade", "kernel.rp_filter")),
+    ("lab-balancer", ("load_balancer.arrives_at", "load_balancer.keeps_client", "load_balancer.excludes_source")),
+)
+
+
+@pytest.mark.parametrize(("name", "unknown"), SEVERAL)
+def test_each_combination_of_values_leads_to_the_result_of_a_cluster_that_has_them(
+    name: str, unknown: tuple[str, ...]
+) -> None:
+    """Brute force: the result, its rules and its assumptions are those of every combination of values."""
+    topology = load(name).model_copy(update={"unknown": frozenset(unknown)})
+    cells = plan(load(name)).cells
+    step = max(1, len(cells) // FEW)
+    found = predictions(topology, step, cells)
+    rules: dict[str, set[str]] = {cell: set() for cell in found}
+
+    for values in product(*(facts.candidates(topology, path) for path in unknown)):
+        assigned_to = dict(zip(unknown, values, strict=True))
+        whole = topology
+        for path, value in assigned_to.items():
+            whole = facts.assign(whole, path, value)
+        for cell, known in predictions(whole, step, cells).items():
+            rules[cell] |= set(known.rules)
+            assert [identify_result(known)] == _allowed(found[cell], assigned_to), (cell, assigned_to)
+
+    assert {cell: set(one.rules) for cell, one in found.items()} == rules
+
+
+def _allowed(expectation: Expectation, values: dict[str, object]) -> list[object]:
+    """Return the results of which an assumption allows these values of facts."""
+    if not expectation.alternatives:
+        return [identify_result(expectation)]
+    return [
+        identify_result(one.expectation)
+        for one in expectation.alternatives
+        if any(all(values[path] in left for path, left in assumption) for assumption in one.assumptions)
+    ]
+
+
+def test_no_cell_of_lab_flannel_has_too_many_results_if_all_facts_are_unknown() -> None:
+    """These two cells had more than 1,024 combinations of values, and nothing was expected."""
+    topology = load("lab-flannel").model_copy(update={"unknown": frozenset(fact.path for fact in LISTED)})
+    cells = [one for one in plan(topology).cells if one.id in UNLIMITED]
+
+    found = predictions(topology, cells=cells)
+
+    assert len(found) == len(UNLIMITED)
+    assert all(one.alternatives for one in found.values())
+
+
+UNLIMITED = {"ext-e1-to-web-lb-local.loadbalancer-v4-tcp", "ext-e1-to-host-lb-local.loadbalancer-v4-tcp"}
