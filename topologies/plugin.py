@@ -14,7 +14,8 @@ import pytest
 
 from topologies.cluster.client import ClusterError
 from topologies.common.errors import HairpinError
-from topologies.loading.load import TopologyError, names, raw, validated
+from topologies.loading.load import names
+from topologies.loading.overrides import parse, read
 from topologies.schema.topology import DNS_LABEL, Ssh
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=DEFAULT,
         metavar="NAME|FILE",
         help=f"declared topology: a file or one of {', '.join(names())}",
+    )
+    group.addoption(
+        "--with",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="override a key of the topology: kubernetes=1.34.4, mode=nftables, cni.kind=eni ...",
     )
     group.addoption(
         "--kubeconfig",
@@ -84,9 +93,13 @@ def _read(config: pytest.Config) -> Topology:
     """Return the declared topology, read once: pytest_cmdline_main comes before pytest_configure."""
     if TOPOLOGY not in config.stash:
         try:
-            config.stash[RAW], source = raw(config.getoption("--topology"))
-            config.stash[TOPOLOGY] = validated(config.stash[RAW], source)
-        except TopologyError as error:
+            overrides = parse(config.getoption("overrides"))
+            if directory := config.getoption("--kubernetes-bin"):
+                from topologies.lab.build import binaries  # noqa: PLC0415 - only a lab topology pays for the lab
+
+                overrides = binaries.follow(directory, overrides)
+            config.stash[RAW], config.stash[TOPOLOGY] = read(config.getoption("--topology"), overrides)
+        except HairpinError as error:
             raise pytest.UsageError(str(error)) from error
     return config.stash[TOPOLOGY]
 

@@ -12,6 +12,7 @@ KEPT = (
     *("--topology", "--kubeconfig", "--context", "--namespace", "--kubernetes-bin"),
     *("--samples", "--connect-timeout", "--settle-timeout", "--balancer-settle", "--mutate"),
 )
+KEPT_EACH = ("--with",)  # given several times
 KEPT_FLAGS = ("--simulate", "--every-node")  # without --every-node the plan lacks some of the cells
 
 
@@ -32,12 +33,13 @@ def _words(command: str) -> list[str]:
 
 
 def _options(words: list[str]) -> list[str]:
-    """Return the options to keep as `--name=value`, the last of each; also where name and value are two words."""
+    """Return the options to keep as `--name=value`; also where name and value are two words."""
     found: dict[str, str] = {}
     for word, following in zip(words, [*words, ""][1:], strict=True):
         name, equals, value = word.partition("=")
         if word in KEPT_FLAGS:
             found[word] = word
-        elif name in KEPT and (equals or following):
-            found[name] = f"{name}={value if equals else following}"
+        elif name in (*KEPT, *KEPT_EACH) and (equals or following):
+            option = f"{name}={value if equals else following}"
+            found[option if name in KEPT_EACH else name] = option
     return list(found.values())

@@ -8,17 +8,21 @@ import argparse
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
 from topologies.lab import lab
+from topologies.lab.build import binaries
+from topologies.lab.build.kubernetes import NEEDED
 from topologies.lab.network import plan
 from topologies.lab.ownership import lab_name
 from topologies.lab.sandbox import Sandbox, SandboxError, locate
 from topologies.lab.state import State
+from topologies.loading import overrides
 from topologies.loading.load import SUFFIXES, load
-from topologies.schema.topology import Topology
+from topologies.schema.topology import Topology, Version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +35,7 @@ def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(prog=prog, description="Create a lab, inspect it, run programs inside, remove it.")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, what in (
+        ("get", "VERSION [PROGRAM ...]: build Kubernetes' programs of a version into the cache"),
         ("up", "create the lab (or find it running)"),
         ("down", "remove it, in whatever state it is"),
         ("status", "what runs: hosts, addresses, files"),
@@ -40,6 +45,10 @@ def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
         ("logs", "[COMPONENT]: the logs' names, or those logs"),
     ):
         command = commands.add_parser(name, help=what, add_help=name != "kubectl")
+        if name == "get":
+            command.add_argument("version", metavar="VERSION", help="a release, such as 1.34.4")
+            command.add_argument("programs", nargs="*", metavar="PROGRAM", help=f"{', '.join(NEEDED)}; default: all")
+            continue
         command.add_argument(
             "--topology", "-t", default=os.environ.get("HAIRPIN_TOPOLOGY", DEFAULT), metavar="NAME_OR_FILE"
         )
@@ -49,7 +58,10 @@ def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
                 type=Path,
                 metavar="DIR",
                 default=os.environ.get("HAIRPIN_KUBERNETES_BIN"),
-                help="kube-apiserver, kubelet and so on",
+                help="kube-apiserver, kubelet and so on; the topology's version follows them",
+            )
+            command.add_argument(
+                "--with", dest="overrides", action="append", default=[], metavar="PATH=VALUE", help="mode=nftables ..."
             )
         elif name == "shell":
             command.add_argument("host")
@@ -74,9 +86,40 @@ def name_of(given: str) -> str:
     return given if locate(lab_name(given)).root.exists() else load(given).name
 
 
+def get(options: argparse.Namespace) -> None:
+    """Build the programs of a version into the cache, or find them there."""
+    version = read_version(options.version)
+    programs = tuple(dict.fromkeys(options.programs)) if set(options.programs) - {"all"} else NEEDED
+    if unknown := sorted(set(programs) - set(NEEDED)):
+        message = f"hairpin lab get: got {', '.join(unknown)}, want all or some of {', '.join(NEEDED)}"
+        raise SandboxError(message)
+    began = time.monotonic()
+    kept = binaries.make(version, programs, binaries.cache_dir(), lambda line: print(line, flush=True))
+    for name in programs:
+        print(f"{name:24} {(kept / name).stat().st_size / 1e6:6.1f} MB  {kept / name}")
+    print(f"Kubernetes {version}: {len(programs)} programs, {time.monotonic() - began:.0f} s")
+
+
+def read_version(text: str) -> Version:
+    """Return the release that the user gave.
+
+    Raises:
+        SandboxError: It is none.
+
+    """
+    try:
+        return Version.parse(text)
+    except ValueError as error:
+        message = f"hairpin lab get: {error}"
+        raise SandboxError(message) from error
+
+
 def up(options: argparse.Namespace) -> None:
     """Create the lab, or find it running."""
-    topology = load(options.topology)
+    changes = overrides.parse(options.overrides)
+    if options.kubernetes_bin:
+        changes = binaries.follow(options.kubernetes_bin, changes)
+    topology = overrides.declared(options.topology, changes)
     made = lab.up(topology, kubernetes_bin=options.kubernetes_bin, progress=lambda line: print(line, flush=True))
     print(f"lab {made.name} is up; kubeconfig {made.kubeconfig}, from inside: hairpin lab exec -- COMMAND")
 
@@ -151,6 +194,7 @@ def split(rest: Sequence[str]) -> tuple[str, list[str]]:
 
 
 COMMANDS = {
+    "get": get,
     "up": up,
     "down": down,
     "status": status,

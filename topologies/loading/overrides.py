@@ -45,8 +45,15 @@ class PathStep(NamedTuple):
 
 def declared(name_or_file: str, overrides: Mapping[str, object]) -> Topology:
     """Return the topology of that name or file with these overrides; TopologyError lists all complaints."""
+    return read(name_or_file, overrides)[1]
+
+
+def read(name_or_file: str, overrides: Mapping[str, object]) -> tuple[dict[str, Any], Topology]:
+    """Return the raw contents of a file with these overrides, and its topology; TopologyError lists all complaints."""
     given, source = raw(name_or_file)
-    return validated(apply(given, overrides), source if not overrides else f"{source} with {_describe(overrides)}")
+    if overrides:
+        given, source = apply(given, overrides), f"{source} with {_describe(overrides)}"
+    return given, validated(given, source)
 
 
 def parse(pairs: Iterable[str]) -> dict[str, Any]:

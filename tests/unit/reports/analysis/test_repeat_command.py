@@ -24,6 +24,7 @@ CELL = "pod-n1-to-web-np.nodeport.n2-v4-tcp"
         ("", ["--topology=lab-flannel"]),
         ("pytest --namespace netcheck", ["--topology=lab-flannel", "--namespace=netcheck"]),
         ("pytest --every-node --samples=40 --keep", ["--topology=lab-flannel", "--every-node", "--samples=40"]),
+        ("pytest --with a=1 --with=b=2 -q", ["--topology=lab-flannel", "--with=a=1", "--with=b=2"]),
         ("pytest --balancer-settle=0 --out=/x", ["--topology=lab-flannel", "--balancer-settle=0"]),
     ],
 )

@@ -13,8 +13,9 @@ import pytest
 
 from topologies.common.subprocesses import ProcessError
 from topologies.lab.build import apt, kubernetes, long_commands
-from topologies.lab.build.binaries import BinariesError, cache_dir, find
+from topologies.lab.build.binaries import BinariesError, cache_dir, find, make
 from topologies.lab.build.kubernetes import NEEDED, BuildError, KubernetesBuild, locked
+from topologies.lab.build.modules import ModuleBuild
 from topologies.lab.ownership import OwnershipError
 from topologies.schema.topology import Version
 
@@ -45,12 +46,12 @@ def test_a_program_the_lab_does_not_use_has_no_path(tmp_path: Path) -> None:
 
 
 def test_one_error_lists_all_that_is_wrong_with_a_directory(tmp_path: Path) -> None:
-    (programs(tmp_path) / "agnhost").unlink()
+    (programs(tmp_path) / "kubelet").unlink()
     (tmp_path / "kube-proxy").chmod(0o644)
 
     with pytest.raises(BinariesError) as error:
         find(tmp_path, V, cache=tmp_path, progress=silent)
-    assert "agnhost: missing" in str(error.value)
+    assert "kubelet: missing" in str(error.value)
     assert "kube-proxy: not executable" in str(error.value)
     assert "--kubernetes-bin" in str(error.value)
 
@@ -58,6 +59,23 @@ def test_one_error_lists_all_that_is_wrong_with_a_directory(tmp_path: Path) -> N
 def test_a_directory_of_another_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BinariesError, match=r"kubelet: got 1\.24\.0, want 1\.20\.2"):
         find(programs(tmp_path, "1.24.0"), V, cache=tmp_path, progress=silent)
+
+
+def test_a_kube_proxy_of_another_version_than_its_directory_is_refused(tmp_path: Path) -> None:
+    (programs(tmp_path) / "kube-proxy").write_text("#!/bin/sh\necho Kubernetes v1.24.3\n")
+
+    with pytest.raises(BinariesError, match=r"kube-proxy: got 1\.24\.3, want 1\.20\.2 as declared"):
+        find(tmp_path, V, cache=tmp_path, progress=silent)
+
+
+def test_a_release_directory_without_agnhost_uses_the_one_of_the_cache(tmp_path: Path) -> None:
+    (programs(tmp_path / "release") / "agnhost").unlink()
+    with pytest.raises(BinariesError, match=r"agnhost .*: run `hairpin lab get 1\.20\.2 agnhost` once"):
+        find(tmp_path / "release", V, cache=tmp_path / "cache", progress=silent)
+    kept = programs(tmp_path / "cache" / "kubernetes" / "1.34.4")
+
+    found = find(tmp_path / "release", V, cache=tmp_path / "cache", progress=silent)
+    assert (found.path("agnhost"), found.path("kubelet").parent) == (kept / "agnhost", tmp_path / "release")
 
 
 def test_a_kubelet_that_does_not_run_is_an_error(tmp_path: Path) -> None:
@@ -73,11 +91,21 @@ def test_the_cache_is_used_without_a_build(tmp_path: Path) -> None:
     assert find(None, V, cache=tmp_path, progress=silent).directory == kept
 
 
-def test_a_version_that_debian_has_not_asks_for_a_directory(tmp_path: Path) -> None:
-    with pytest.raises(
-        BinariesError, match=r"Kubernetes 1\.30\.1: .*Debian packages 1\.20\.2 only\. Give --kubernetes-bin"
-    ):
+def test_a_version_that_is_not_in_the_cache_has_the_command_that_builds_it(tmp_path: Path) -> None:
+    with pytest.raises(BinariesError, match=r"Kubernetes 1\.30\.1: .*Run `hairpin lab get 1\.30\.1`\. Or: Give"):
         find(None, Version(1, 30, 1), cache=tmp_path, progress=silent)
+
+
+def test_another_version_is_built_from_go_modules_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(task: ModuleBuild) -> None:
+        programs(task.into, str(task.version))
+
+    monkeypatch.setattr(ModuleBuild, "run", build)
+    kept = make(Version(1, 34, 4), ["kube-proxy"], tmp_path, silent)
+    monkeypatch.setattr(ModuleBuild, "run", lambda _: pytest.fail("it is in the cache"))
+
+    assert make(Version(1, 34, 4), ["kube-proxy"], tmp_path, silent) == kept == tmp_path / "kubernetes" / "1.34.4"
+    assert find(None, Version(1, 34, 4), cache=tmp_path, progress=silent).version == Version(1, 34, 4)
 
 
 def test_a_failed_build_has_its_reason_and_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def image(tmp_path: Path) -> Image:
 @pytest.fixture
 def binaries(tmp_path: Path) -> Binaries:
     (tmp_path / "agnhost").write_bytes(b"agnhost")
-    return Binaries(tmp_path, Version(1, 20, 2))
+    return Binaries(tmp_path, Version(1, 20, 2), tmp_path / "agnhost")
 
 
 @pytest.fixture

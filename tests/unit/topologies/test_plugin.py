@@ -1,0 +1,54 @@
+"""`--with` and `--kubernetes-bin` of pytest: the topology of a run, and what a bad override is answered with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reports.analysis.repeat_command import repeat_command
+from reports.records.journal import load
+from reports.records.rejudge import own_topology
+from tests.unit.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CELL = "pod-n1-to-web.clusterip-v4-tcp"
+
+pytestmark = pytest.mark.slow
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "--topology=lab-flannel", "--simulate", "-q", "-k", CELL, *options]
+    return subprocess.run([*command, "suites"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_run_has_the_topology_with_its_overrides(tmp_path: Path) -> None:
+    done = run("--with=kubernetes=1.34.4", "--with", "mode=nftables", f"--out={tmp_path}")
+    found = load(tmp_path / "last")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (own_topology(found).kubernetes, own_topology(found).proxy.mode) == ((1, 34, 4), "nftables")
+    assert "--with=kubernetes=1.34.4 --with=mode=nftables" in repeat_command(found, CELL)
+
+
+def test_the_version_follows_the_programs(tmp_path: Path) -> None:
+    proxy = tmp_path / "kube-proxy"
+    proxy.write_text("#!/bin/sh\necho Kubernetes v1.33.6\n")
+    proxy.chmod(0o755)
+    assert run(f"--kubernetes-bin={tmp_path}", f"--out={tmp_path}/out").returncode == 0
+    assert own_topology(load(tmp_path / "out" / "last")).kubernetes == (1, 33, 6)
+
+    assert run(f"--kubernetes-bin={tmp_path}", "--with=kubernetes=1.30.0", f"--out={tmp_path}/out").returncode == 0
+    assert own_topology(load(tmp_path / "out" / "last")).kubernetes == (1, 30, 0)
+
+
+def test_a_bad_override_ends_the_run_with_what_is_possible(tmp_path: Path) -> None:
+    done = run("--with=proxi.mode=ipvs", f"--out={tmp_path}")
+
+    assert done.returncode == 4
+    assert "proxi" in done.stderr
+    assert "proxy" in done.stderr
