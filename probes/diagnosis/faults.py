@@ -118,7 +118,7 @@ class NoRules(Fault):
         found = untranslated(conn)
         if conn.kind is not FrontendKind.NODE_PORT or conn.environment.has(upstream.PORT_OPENER_REMOVED):
             return found
-        loopback = conn.at is At.LOOPBACK and conn.environment.kubelet_rules
+        loopback = conn.at is At.LOOPBACK and conn.environment.kubelet_drops_martians
         return Disposition.DROPPED if loopback else Disposition.HELD
 
 

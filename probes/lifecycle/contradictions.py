@@ -15,6 +15,7 @@ from topologies.cluster_state.real_cluster import LIST_NODES
 from topologies.common.addresses import IPNetwork
 from topologies.schema.enums import DetectLocal, ProxyMode
 from topologies.schema.facts import unknown_at
+from topologies.schema.network import kubelet_rules_by
 from topologies.schema.presets.cni import RANGES_OF_NODE_OBJECT
 from topologies.schema.topology import Version
 
@@ -146,15 +147,24 @@ def _follows_pod_cidr(topology: Topology) -> bool:
 
 
 def _skew(topology: Topology, nodes: Sequence[RealNode]) -> Iterator[str]:
-    """Yield kubelets of another minor version than declared: legal, and a hint that kube-proxy may have it too."""
+    """Yield kubelets of another minor version than declared: their iptables rules may differ, and kube-proxy's too."""
     declared = {node.api_name: node for node in topology.nodes}
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, Version], list[str]] = {}
     for node in nodes:
         version, here = _version(node.kubelet), declared.get(node.name)
-        if here and version and version[:2] not in {topology.kubernetes[:2], topology.proxy_version_of(here.name)[:2]}:
-            found.setdefault(node.kubelet, []).append(here.full_name)
-    for kubelet, names in found.items():
-        yield f"the kubelet of {_listed(names)} is {kubelet}, kubernetes {topology.kubernetes} is declared"
+        if here and version and not _is_expected_kubelet(topology, here.name, version):
+            found.setdefault((node.kubelet, topology.kubelet_version_of(here.name)), []).append(here.full_name)
+    for (kubelet, version), names in found.items():
+        key = "kubernetes" if version == topology.kubernetes else "kubelet_version"
+        yield f"the kubelet of {_listed(names)} is {kubelet}, {key} {version} is declared"
+
+
+def _is_expected_kubelet(topology: Topology, node: str, version: Version) -> bool:
+    """Return whether a kubelet has the minor version of a declared component and writes the expected iptables rules."""
+    expected = {topology.kubelet_version_of(node)[:2], topology.proxy_version_of(node)[:2]}
+    known_rules = topology.kernel_of(node).kubelet_rules is not None
+    same_rules = known_rules or kubelet_rules_by(version) is topology.kubelet_rules_of(node)
+    return version[:2] in expected and same_rules
 
 
 def _service_range(topology: Topology, real: RealCluster) -> Iterator[Contradiction]:

@@ -16,6 +16,7 @@ from topologies.schema.enums import (
     ArrivesAt,
     DetectLocal,
     EmptyPool,
+    KubeletRules,
     LoadBalancerKind,
     Masquerade,
     OtherPorts,
@@ -88,7 +89,10 @@ class Environment:
     """rp_filter is 1: a packet must arrive at the interface to which its source is routed."""
     bridge_nf_call_iptables: Annotated[bool, Read("kernel.bridge_nf_call_iptables")]
     hairpin: Annotated[bool, Read("kernel.hairpin")]
-    kubelet_rules: Annotated[bool, Read("kernel.kubelet_rules")]
+    kubelet_drops_marked: Annotated[bool, Read("kernel.kubelet_rules", _is(KubeletRules.ALL))]
+    """kubelet's KUBE-FIREWALL drops packets that KUBE-MARK-DROP marked."""
+    kubelet_drops_martians: Annotated[bool, Read("kernel.kubelet_rules", _is_not(KubeletRules.NONE))]
+    """kubelet's KUBE-FIREWALL drops packets to 127.0.0.0/8 from other sources."""
     balancer: Annotated[LoadBalancerKind, Read("load_balancer.kind")]
     empty_pool: Annotated[EmptyPool, Read("load_balancer.empty_pool")]
     withdraws: Annotated[bool, Read("load_balancer.empty_pool", _is(EmptyPool.WITHDRAW))]
@@ -198,7 +202,7 @@ class Environment:
 def find_environments(topology: Topology) -> dict[str, Environment]:
     """Return the environment of each node by its name, and with an empty name the cluster's."""
     shared = Environment.of(topology)
-    own = {node.name: node.proxy or node.kernel or node.cni for node in topology.nodes}
+    own = {node.name: node.has_own_facts for node in topology.nodes}
     return {"": shared, **{name: Environment.of(topology, name) if part else shared for name, part in own.items()}}
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PROXIER = "pkg/proxy/iptables/proxier.go"  # these are the files of kube-proxy that many rules cite
 IPVS = "pkg/proxy/ipvs/proxier.go"
 NFTABLES = "pkg/proxy/nftables/proxier.go"
+MARK_DROP = "pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL, without the rule for marks from 1.27 on (KEP-3178)"
 
 T = TypeVar("T")
 

@@ -89,9 +89,10 @@ class NodeClasses:
 def describe(node: Node) -> str:
     """Return what distinguishes a node from others in words; an empty string for a node without such facts."""
     proxy = f"kube-proxy {node.proxy.version}" if node.proxy and node.proxy.version else ""
+    kubelet = f"kubelet {node.kubelet_version}" if node.kubelet_version else ""
     kernel = f"kernel {node.kernel_version}" if node.kernel_version else ""
     zone = f"zone {node.zone}" if node.zone else ""
-    return ", ".join(filter(None, (zone, node.arch, node.instance_type, kernel, proxy)))
+    return ", ".join(filter(None, (zone, node.arch, node.instance_type, kernel, kubelet, proxy)))
 
 
 def _distinct(words: list[str]) -> Iterator[str]:

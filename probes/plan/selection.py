@@ -13,6 +13,7 @@ from topologies.schema.enums import (
     BalancerStatus,
     DetectLocal,
     EmptyPool,
+    KubeletRules,
     LoadBalancerKind,
     OtherPorts,
     ProxyMode,
@@ -21,6 +22,7 @@ from topologies.schema.enums import (
     TrafficPolicy,
     VantageKind,
 )
+from topologies.schema.network import kubelet_rules_by
 from topologies.schema.topology import Kernel
 
 if TYPE_CHECKING:
@@ -84,7 +86,15 @@ def _is_beside_endpoint(cell: Cell, topology: Topology) -> bool:
 
 def _has_usual_kernels(topology: Topology) -> bool:
     unusual = any(path.partition("kernel.")[1] for path in topology.unknown)
-    return not unusual and all(topology.kernel_of(node.name) == Kernel() for node in topology.nodes)
+    return not unusual and all(_has_usual_kernel(topology, node.name) for node in topology.nodes)
+
+
+def _has_usual_kernel(topology: Topology, node: str) -> bool:
+    """Return whether a node has the default settings, and the rules of kubelet that its kube-proxy relies on."""
+    kernel = topology.kernel_of(node)
+    usual_rules = {KubeletRules.ALL, kubelet_rules_by(topology.proxy_version_of(node))}
+    others = kernel if kernel.kubelet_rules is None else kernel.model_copy(update={"kubelet_rules": None})
+    return others == Kernel() and topology.kubelet_rules_of(node) in usual_rules
 
 
 def _has_host_network(cell: Cell, topology: Topology) -> bool:

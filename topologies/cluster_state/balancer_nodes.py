@@ -67,7 +67,7 @@ def _busy(topology: Topology) -> set[str]:
     """Return the declared nodes that the rules distinguish from others by more than their addresses."""
     work = topology.workload
     named = {one.node for one in work.backends} | {one.node for one in work.vantages if one.node}
-    own = {node.name for node in topology.nodes if node.proxy or node.kernel or node.cni}
+    own = {node.name for node in topology.nodes if node.has_own_facts}
     unknown = {path.split(".")[1] for path in topology.unknown if path.startswith("nodes.")}
     return named | own | unknown | {topology.nodes[0].name, topology.load_balancer.leader or ""}
 

@@ -190,10 +190,11 @@ def assemble(inventory: Inventory, choice: Choice, probed: Probed, image: Findin
         "load_balancer": balancer.find_balancer(inventory),
         "images": {"agnhost": image},
     }
-    evidence = _Evidence(inventory, facts, own, sections, node_network=node_network)
+    top = _top(inventory, probed)
+    evidence = _Evidence(inventory, facts, own, sections, top["kubernetes"].value, node_network=node_network)
     made = tuple(_node(one, index, evidence) for index, one in enumerate(choice.chosen, start=1))
     replacement = proxy.find_replacement(inventory)
-    return Discovery(_top(inventory, probed), made, sections, choice.left_out, inventory.unread, replacement)
+    return Discovery(top, made, sections, choice.left_out, inventory.unread, replacement)
 
 
 def _top(inventory: Inventory, probed: Probed) -> Findings:
@@ -223,13 +224,15 @@ def _by_kubelet(inventory: Inventory) -> Finding:
 class _Evidence:
     """What is known of the cluster when its nodes are described.
 
-    `own`: findings on the pod network, by node. `node_network`: pods' addresses and cards are the nodes' own.
+    `own`: findings on the pod network, by node. `kubernetes`: the cluster's version. `node_network`: pods' addresses
+    and cards are the nodes' own.
     """
 
     inventory: Inventory
     facts: Mapping[str, NodeFacts]
     own: Mapping[str, Findings]
     sections: Mapping[str, Findings]
+    kubernetes: object
     node_network: bool
 
     @property
@@ -246,6 +249,7 @@ def _node(one: ChosenNode, index: int, evidence: _Evidence) -> DiscoveredNode:
         parts["proxy"] = proxy.find_own(known.proxy, evidence.sections["proxy"])
     parts["kernel"] = kernel.find_own(evidence.inventory, evidence.facts, one.node.name, evidence.sections["kernel"])
     found = _addresses(one.node, known, evidence) | evidence.own.get(one.node.name, {}) | _traits(one)
+    found |= _kubelet_version(one.node, evidence.kubernetes)
     return DiscoveredNode(one, f"n{index}", found, {name: part for name, part in parts.items() if part})
 
 
@@ -276,6 +280,15 @@ def _traits(one: ChosenNode) -> Findings:
         "kernel_version": Finding(clean(traits.kernel), "status.nodeInfo.kernelVersion"),
     }
     return {key: finding for key, finding in found.items() if finding.value}
+
+
+def _kubelet_version(node: ListedNode, kubernetes: object) -> Findings:
+    """Return the version of a node's kubelet if it differs from the cluster's."""
+    try:
+        version = str(Version.parse(node.kubelet))
+    except ValueError:
+        return {}
+    return {} if version == kubernetes else {"kubelet_version": Finding(version, "status.nodeInfo.kubeletVersion")}
 
 
 def _address(node: ListedNode) -> Finding:

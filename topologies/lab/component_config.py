@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from topologies.lab.component_flags import FLAGS, Component, Flag, VersionError, arguments, check_runtime, known
-from topologies.schema.enums import DetectLocal, ProxyMode
+from topologies.schema.enums import DetectLocal, KubeletRules, ProxyMode
+from topologies.schema.network import kubelet_rules_by
 
 if TYPE_CHECKING:
     from topologies.schema.topology import Node, Proxy, Topology, Version
@@ -49,7 +50,7 @@ def kubelet_config(  # noqa: PLR0913 - by keyword, and with defaults that do
     files: KubeletFiles,
     *,
     cgroup_v1: bool,
-    util_chains: bool = True,
+    rules: KubeletRules | None = None,
     quality_of_service: bool = True,
     status_every: str = "2s",
 ) -> Config:
@@ -59,9 +60,12 @@ def kubelet_config(  # noqa: PLR0913 - by keyword, and with defaults that do
         version: The kubelet's.
         files: The paths in it.
         cgroup_v1: Whether the machine has cgroup v1, which newer kubelets refuse by default.
-        util_chains: Whether the kubelet writes its own iptables rules.
+        rules: The iptables rules that the kubelet writes; None for those of its version.
         quality_of_service: Whether it has a cgroup for each QoS class; off if a cgroup v2 tree cannot be delegated.
         status_every: How often it reports the node's status.
+
+    Raises:
+        VersionError: A kubelet of this version does not write these rules.
 
     """
     values: Config = {
@@ -76,13 +80,25 @@ def kubelet_config(  # noqa: PLR0913 - by keyword, and with defaults that do
         "enforceNodeAllocatable": ["pods"] if quality_of_service else [],
         "resolvConf": files.resolv_conf,
         "volumePluginDir": files.volume_plugins,
-        "makeIPTablesUtilChains": util_chains,
+        **_kubelet_rules(version, rules or kubelet_rules_by(version)),
         "tlsCertFile": files.certificate,
         "tlsPrivateKeyFile": files.key,
         "containerRuntimeEndpoint": files.runtime,
         **({"failCgroupV1": False} if cgroup_v1 else {}),
     }
     return _document("kubelet.config.k8s.io/v1beta1", Component.KUBELET_CONFIG, version, values)
+
+
+def _kubelet_rules(version: Version, rules: KubeletRules) -> Config:
+    """Return the fields by which a kubelet writes these rules. From 1.25 to 1.27 a feature gate decides on two sets."""
+    if rules is KubeletRules.NONE or rules is kubelet_rules_by(version):
+        return {"makeIPTablesUtilChains": rules is not KubeletRules.NONE}
+    gate = {"featureGates.IPTablesOwnershipCleanup": rules is KubeletRules.MARTIANS}
+    if not known(Component.KUBELET_CONFIG, version, gate):
+        want = f"{kubelet_rules_by(version)} or {KubeletRules.NONE}"
+        message = f"kubelet {version}: kernel.kubelet_rules: got {rules}, want {want}. Change the topology"
+        raise VersionError(message)
+    return {"makeIPTablesUtilChains": True, **gate}
 
 
 STEADY_KUBELET: Config = {

@@ -98,6 +98,7 @@ FLAGS: tuple[Flag, ...] = (
     *_always(KC, "kubeAPIQPS kubeAPIBurst registryPullQPS eventRecordQPS makeIPTablesUtilChains"),
     *_always(KC, "tlsCertFile tlsPrivateKeyFile"),
     _gone(KC, "featureGates.LocalStorageCapacityIsolation", 25, "locked on when it became GA in 1.25 (KEP-361)"),
+    Flag(KC, "featureGates.IPTablesOwnershipCleanup", Version(1, 25), Version(1, 28), "KEP-3178: locked on from 1.28"),
     _new(KC, "localStorageCapacityIsolation", 25, "takes the gate's place (KEP-361)"),
     _new(KC, "containerRuntimeEndpoint", 27, "takes the flag's place"),
     _new(KC, "failCgroupV1", 31, "KEP-4569; default true, so refusing cgroup v1, from 1.35 (KEP-5573)"),

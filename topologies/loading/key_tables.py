@@ -63,6 +63,8 @@ SPECIAL_DEFAULTS: Mapping[type[Model], Mapping[str, str]] = {
     PodSettings: {"tolerations": "`[{operator: Exists}]`"},
     NodeCni: dict.fromkeys(NodeCni.model_fields, "as in `cni`"),
     Topology: {"workload": "the standard one"},
+    Kernel: {"kubelet_rules": "by kubelet's version"},
+    Node: {"kubelet_version": "`kubernetes`"},
 }
 BY_KIND: Mapping[type[Model], frozenset[str]] = {Cni: cni.FACTS, LoadBalancer: load_balancer.FACTS}
 SECTIONS: tuple[tuple[str, type[Model]], ...] = (

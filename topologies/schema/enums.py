@@ -110,6 +110,18 @@ class Masquerade(StrEnum):
     FLANNEL = "flannel"
 
 
+class KubeletRules(StrEnum):
+    """The iptables rules that kubelet writes.
+
+    `all`: KUBE-MARK-DROP and KUBE-FIREWALL; `martians`: only the rule of KUBE-FIREWALL that drops martian packets to
+    127.0.0.0/8; `none`: `makeIPTablesUtilChains: false`.
+    """
+
+    ALL = "all"
+    MARTIANS = "martians"
+    NONE = "none"
+
+
 class LoadBalancerKind(StrEnum):
     """A preset of the facts about a load balancer (`presets/load_balancer.py`). `NONE`: there is no balancer."""
 

@@ -19,6 +19,7 @@ from topologies.schema.enums import (
     ArrivesAt,
     DetectLocal,
     EmptyPool,
+    KubeletRules,
     Masquerade,
     OtherPorts,
     PodRoutes,
@@ -98,7 +99,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("kernel.rp_filter", Scope.NODE, (0, 1, 2)),
     Fact("kernel.bridge_nf_call_iptables", Scope.NODE, NO_YES),
     Fact("kernel.hairpin", Scope.NODE, NO_YES),
-    Fact("kernel.kubelet_rules", Scope.NODE, NO_YES),
+    Fact("kernel.kubelet_rules", Scope.NODE, tuple(KubeletRules)),
     Fact("cni.masquerade", Scope.NODE, tuple(Masquerade)),
     Fact("cni.forward_policy", Scope.NODE, tuple(Policy)),
     Fact("cni.input_policy", Scope.NODE, tuple(Policy)),
@@ -196,6 +197,8 @@ def value_at(topology: Topology, node: str, own: str) -> Any:  # noqa: ANN401 - 
         return topology.proxy_version_of(node)
     if own == "proxy.node_port_addresses":
         return topology.node_port_networks_of(node)
+    if own == "kernel.kubelet_rules":
+        return topology.kubelet_rules_of(node)
     if section in _OF_NODE:
         return getattr(_OF_NODE[section](topology, node), key)
     if own in ONLY_AT_NODES:

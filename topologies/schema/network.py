@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from topologies.schema import limits
-from topologies.schema.enums import DetectLocal, Masquerade, Policy, ProxyMode
+from topologies.schema.enums import DetectLocal, KubeletRules, Masquerade, Policy, ProxyMode
 from topologies.schema.scalars import (
     PRIMARY,
     Accepted,
@@ -22,8 +22,11 @@ from topologies.schema.scalars import (
     NodePortAddress,
     Port,
     SomeText,
+    Version,
     Whole,
 )
+
+OWNERSHIP_CLEANUP = (1, 27)  # KEP-3178: the gate IPTablesOwnershipCleanup of kubelet is on by default
 
 
 class Model(BaseModel):
@@ -87,6 +90,16 @@ class NodeCni(Model):
     """As `cni.input_policy`, on this node."""
 
 
+def _kubelet_rules(value: object) -> object:
+    """Read `true` as all rules and `false` as none."""
+    return {True: KubeletRules.ALL, False: KubeletRules.NONE}[value] if isinstance(value, bool) else value
+
+
+def kubelet_rules_by(version: Version) -> KubeletRules:
+    """Return the rules that kubelet of a version writes by default (syncIPTablesRules in kubelet_network_linux.go)."""
+    return KubeletRules.MARTIANS if version >= OWNERSHIP_CLEANUP else KubeletRules.ALL
+
+
 class Kernel(Model):
     """What the nodes' kernels do to a packet, besides kube-proxy's rules."""
 
@@ -96,8 +109,10 @@ class Kernel(Model):
     """`net.bridge.bridge-nf-call-iptables`."""
     hairpin: bool = True
     """Hairpin mode of the bridge's ports."""
-    kubelet_rules: bool = True
-    """Whether kubelet's firewall rules (KUBE-MARK-DROP, KUBE-FIREWALL) are there."""
+    kubelet_rules: Annotated[KubeletRules, BeforeValidator(_kubelet_rules)] | None = None
+    """The iptables rules that kubelet writes: `all` (KUBE-MARK-DROP and KUBE-FIREWALL), `martians` (only the rule of
+    KUBE-FIREWALL against martian packets to 127.0.0.0/8), `none`. `true` is `all`, `false` is `none`. Default by
+    kubelet's version: `all` up to 1.26, `martians` from 1.27 on (KEP-3178)."""
 
 
 class Ssh(Model):
@@ -147,6 +162,8 @@ class Node(Model):
     `cni.tunnel_address` declares."""
     ssh: Ssh | None = None
     """If given, the node is also a client by SSH."""
+    kubelet_version: KubernetesVersion | None = None
+    """kubelet's version (`status.nodeInfo.kubeletVersion`), if it differs from `kubernetes`."""
     proxy: Annotated[Proxy | None, DeclaredKeys] = None
     """The keys of `proxy` that differ on this node."""
     kernel: Annotated[Kernel | None, DeclaredKeys] = None
@@ -168,6 +185,11 @@ class Node(Model):
     def api_name(self) -> str:
         """`metadata.name`: what the API calls this node."""
         return self.metadata_name or self.name
+
+    @property
+    def has_own_facts(self) -> bool:
+        """Whether a fact of this node may differ from the cluster's."""
+        return bool(self.proxy or self.kernel or self.cni or self.kubelet_version)
 
     @property
     def is_linux(self) -> bool:

@@ -15,9 +15,9 @@ from pydantic import Field, PlainSerializer
 from topologies.common.addresses import IPNetwork
 from topologies.schema import limits
 from topologies.schema.cni import Cni
-from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, PullPolicy, TrafficPolicy
+from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, KubeletRules, PullPolicy, TrafficPolicy
 from topologies.schema.load_balancer import Listener, LoadBalancer
-from topologies.schema.network import External, Kernel, Model, Node, NodeCni, Proxy, Ssh
+from topologies.schema.network import External, Kernel, Model, Node, NodeCni, Proxy, Ssh, kubelet_rules_by
 from topologies.schema.pods import PodSettings
 from topologies.schema.scalars import (
     DNS_LABEL,
@@ -185,6 +185,14 @@ class Topology(Model):
         """Return the version of a node's kube-proxy."""
         return self.proxy_of(node).version or self.kubernetes
 
+    def kubelet_version_of(self, node: str) -> Version:
+        """Return the version of a node's kubelet, or the cluster's if the name is empty."""
+        return (self.node(node).kubelet_version if node else None) or self.kubernetes
+
+    def kubelet_rules_of(self, node: str) -> KubeletRules:
+        """Return the iptables rules of a node's kubelet: the declared ones, or those that its version writes."""
+        return self.kernel_of(node).kubelet_rules or kubelet_rules_by(self.kubelet_version_of(node))
+
     @cached_property
     def node_port_networks(self) -> tuple[IPNetwork, ...]:
         """Where kube-proxy serves NodePorts; empty: everywhere. `primary` is each node's InternalIP."""
@@ -215,7 +223,7 @@ class Topology(Model):
     @cached_property
     def has_alike_nodes(self) -> bool:
         """Whether no node has a section of its own, and every fact is known."""
-        return not self.unknown and not any(node.proxy or node.kernel or node.cni for node in self.nodes)
+        return not self.unknown and not any(node.has_own_facts for node in self.nodes)
 
     @cached_property
     def nodes_by_name(self) -> Mapping[str, Node]:

@@ -22,7 +22,7 @@ from probes.oracle.modes.shared import (
     pod_short_circuit,
     undeclared_port,
 )
-from probes.oracle.rule import PROXIER, Rule, rule
+from probes.oracle.rule import MARK_DROP, PROXIER, Rule, rule
 from probes.oracle.stages import arrival, masquerade_mark, return_path, source_nat, source_ranges
 from probes.oracle.stages.detect_local import DETECT_LOCAL
 from probes.oracle.stages.endpoints import READINESS, has_endpoint, has_local_endpoint
@@ -139,7 +139,7 @@ def stripped_to_local(conn: Connection) -> Selection | None:
 
 @rule(
     "R6.4",
-    f"#106497, #110290; {PROXIER} KUBE-MARK-DROP; "
+    f"#106497, #110290; {PROXIER} KUBE-MARK-DROP; {MARK_DROP}; "
     'docs/observations.md "internalTrafficPolicy: Local in iptables mode 1.24"',
     since=upstream.INTERNAL_POLICY_APART,
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
@@ -147,43 +147,44 @@ def stripped_to_local(conn: Connection) -> Selection | None:
 def internal_mark_drop(conn: Connection) -> Selection | None:
     """In iptables mode with internalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
 
-    kubelet's firewall drops the packets of host-network processes. All other packets have no route to the
+    kubelet's rule for marked packets drops those of host-network processes. All other packets have no route to the
     ClusterIP.
     """
     if not is_cluster_ip(conn) or not is_internal_local(conn):
         return None
-    return Disposition.DROPPED if conn.local and conn.environment.kubelet_rules else Disposition.ASTRAY
+    return Disposition.DROPPED if conn.local and conn.environment.kubelet_drops_marked else Disposition.ASTRAY
 
 
 @rule(
     "R4.9",
-    f'{PROXIER} openPort, removed by #108496; docs/observations.md "NodePort without kubelet\'s firewall"',
+    f'{PROXIER} openPort, removed by #108496; {MARK_DROP}; docs/observations.md "NodePort without kubelet\'s firewall"',
     until=upstream.PORT_OPENER_REMOVED,
 )
 def held_without_local_endpoint(conn: Connection) -> Selection | None:
     """In iptables mode with externalTrafficPolicy: Local, kube-proxy's own socket may accept a NodePort connection.
 
-    It never answers. This affects nodes without a local endpoint and without kubelet's firewall. If kube-proxy
-    holds no socket, the port is closed. A load balancer IP or externalIP that the node owns behaves the same.
+    It never answers. This affects nodes without a local endpoint and without kubelet's rule for marked packets. If
+    kube-proxy holds no socket, the port is closed. A load balancer IP or externalIP that the node owns behaves the
+    same.
     """
-    held = is_external_local(conn) and not conn.off_node and not conn.environment.kubelet_rules
+    held = is_external_local(conn) and not conn.off_node and not conn.environment.kubelet_drops_marked
     return Disposition.HELD if held else None
 
 
 @rule(
     "R4.4",
-    f"{PROXIER} KUBE-MARK-DROP, until #110290; pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL",
+    f"{PROXIER} KUBE-MARK-DROP, until #110290; {MARK_DROP}",
     until=upstream.NO_MARK_DROP_WITHOUT_LOCAL,
 )
 def marked_for_drop(conn: Connection) -> Selection | None:
     """In iptables mode with externalTrafficPolicy: Local, a node without a local endpoint only marks packets for drop.
 
-    kubelet's firewall drops the NodePort packet. Without that firewall the port is closed. A load balancer IP or
-    externalIP that the node owns behaves the same.
+    kubelet's rule for marked packets drops the NodePort packet. Without that rule the port is closed. A load balancer
+    IP or externalIP that the node owns behaves the same.
     """
     if not is_external_local(conn) or conn.off_node:
         return None
-    return Disposition.DROPPED if conn.environment.kubelet_rules else Disposition.CLOSED
+    return Disposition.DROPPED if conn.environment.kubelet_drops_marked else Disposition.CLOSED
 
 
 @rule(

@@ -81,7 +81,7 @@ def loopback_martian(conn: Connection) -> Selection | None:
     They are masqueraded and therefore martian, because their source is not in 127.0.0.0/8.
     """
     marked = _unserved_loopback(conn) and not is_external_local(conn)
-    return Disposition.DROPPED if marked and conn.environment.kubelet_rules else None
+    return Disposition.DROPPED if marked and conn.environment.kubelet_drops_martians else None
 
 
 @rule(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.connection import Disposition, Selection
-from probes.oracle.rule import IPVS, NFTABLES, PROXIER, rule
+from probes.oracle.rule import IPVS, MARK_DROP, NFTABLES, PROXIER, rule
 from probes.oracle.stages.endpoints import has_endpoint, has_local_endpoint
 from probes.oracle.stages.traffic_policies import is_external_local, is_internal_local
 from topologies.frontends import FrontendKind
@@ -53,18 +53,18 @@ def _is_node_outside_ranges(conn: Connection) -> bool:
 
 @rule(
     "F1",
-    f"{PROXIER} KUBE-FW: KUBE-MARK-DROP, until #110289; pkg/kubelet/kubelet_network_linux.go KUBE-FIREWALL",
+    f"{PROXIER} KUBE-FW: KUBE-MARK-DROP, until #110289; {MARK_DROP}",
     until=upstream.NO_MARK_DROP_FOR_RANGES,
 )
 def marked_for_drop(conn: Connection) -> Selection | None:
     """In iptables mode, kube-proxy only marks packets from outside loadBalancerSourceRanges for drop.
 
-    kubelet's firewall drops them if a host-network process sent them or the node owns the load balancer IP. All
-    other packets go to the real load balancer. With externalTrafficPolicy: Cluster they are masqueraded.
+    kubelet's rule for marked packets drops them if a host-network process sent them or the node owns the load balancer
+    IP. All other packets go to the real load balancer. With externalTrafficPolicy: Cluster they are masqueraded.
     """
     if not _is_dropped_by_ranges(conn):
         return None
-    if (conn.local or conn.at_own_address) and conn.environment.kubelet_rules:
+    if (conn.local or conn.at_own_address) and conn.environment.kubelet_drops_marked:
         return Disposition.DROPPED
     return Disposition.LEAVES if is_external_local(conn) else Disposition.LEAVES_MASQUERADED
 
@@ -114,20 +114,20 @@ def _has_real_server(conn: Connection) -> bool:
 
 @rule(
     "F5",
-    f"{IPVS} 1.20.2:1361: KUBE-LOAD-BALANCER-FW, KUBE-MARK-DROP, until #110628; "
+    f"{IPVS} 1.20.2:1361: KUBE-LOAD-BALANCER-FW, KUBE-MARK-DROP, until #110628; {MARK_DROP}; "
     "kernel net/netfilter/ipvs/ip_vs_core.c ip_vs_ops4: LOCAL_OUT before the filter table; "
     'docs/observations.md "loadBalancerSourceRanges and host-network processes in IPVS mode"',
     until=upstream.NO_MARK_DROP_IN_IPVS,
 )
 def marked_before_ipvs(conn: Connection) -> Selection | None:
-    """In IPVS mode, kubelet's firewall drops packets from outside loadBalancerSourceRanges, which kube-proxy marks.
+    """In IPVS mode, kubelet's rule for marked packets drops those from outside loadBalancerSourceRanges.
 
-    Packets of a host-network process pass IPVS before that firewall. A virtual server without endpoints therefore
-    refuses them.
+    kube-proxy marks them. Packets of a host-network process pass IPVS before that rule. A virtual server without
+    endpoints therefore refuses them.
     """
     out = _is_node_outside_ranges(conn) and _is_outside_ranges(conn) if conn.local else _is_outside_ranges(conn)
     meets = not conn.local or _has_real_server(conn)
-    return Disposition.DROPPED if out and meets and conn.environment.kubelet_rules else None
+    return Disposition.DROPPED if out and meets and conn.environment.kubelet_drops_marked else None
 
 
 @rule(

@@ -130,7 +130,7 @@ def test_unknown_facts_are_inferred_and_written(tmp_path: Path, capsys: Any) -> 
     told = capsys.readouterr().out
 
     assert told.splitlines() == [
-        "kernel.kubelet_rules: true is the only one of 2 that fits",
+        "kernel.kubelet_rules: all is the only one of 3 that fits",
         "cni.masquerade: none is the only one of 3 that fits",
         "load_balancer.listens: true is the only one of 2 that fits",
     ]

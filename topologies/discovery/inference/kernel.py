@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topologies.discovery.findings import Finding, agreed, omitted, unknown
+from topologies.discovery.inventory import as_map
+from topologies.schema.enums import KubeletRules
+from topologies.schema.network import kubelet_rules_by
+from topologies.schema.scalars import Version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +23,7 @@ SOURCES = {
     "rp_filter": "/proc/sys/net/ipv4/conf: max of all and the node's card",
     "bridge_nf_call_iptables": "/proc/sys/net/bridge/bridge-nf-call-iptables",
     "hairpin": "brport/hairpin_mode of the bridge's ports",
-    "kubelet_rules": "makeIPTablesUtilChains of kubelet's /configz",
+    "kubelet_rules": "kubelet's version and makeIPTablesUtilChains of its /configz",
 }
 
 
@@ -57,11 +61,10 @@ def known_nodes(inventory: Inventory, facts: Mapping[str, NodeFacts]) -> list[st
     return sorted({*facts, *inventory.kubelets})
 
 
-def value_at(inventory: Inventory, facts: Mapping[str, NodeFacts], node: str, key: str) -> bool | int | None:
+def value_at(inventory: Inventory, facts: Mapping[str, NodeFacts], node: str, key: str) -> bool | int | str | None:
     """Return a node's value of a key; None if it was not read."""
     if key == "kubelet_rules":
-        rules = inventory.kubelets.get(node, {}).get("makeIPTablesUtilChains")
-        return rules if isinstance(rules, bool) else None
+        return _kubelet_rules(inventory, node)
     if node not in facts:
         return None
     one = facts[node]
@@ -70,6 +73,24 @@ def value_at(inventory: Inventory, facts: Mapping[str, NodeFacts], node: str, ke
     if key == "hairpin":
         return _hairpin(one)
     return one.bridge_nf
+
+
+def _kubelet_rules(inventory: Inventory, node: str) -> str | None:
+    """Return the iptables rules of a kubelet. Its version decides which ones, in 1.25 to 1.27 with a feature gate."""
+    config = inventory.kubelets.get(node, {})
+    if config.get("makeIPTablesUtilChains") is False:
+        return KubeletRules.NONE.value
+    listed = next((one.kubelet for one in inventory.nodes if one.name == node), "")
+    try:
+        by_version = kubelet_rules_by(Version.parse(listed))
+    except ValueError:
+        return None
+    if config.get("makeIPTablesUtilChains") is not True:
+        return None
+    gate = as_map(config.get("featureGates")).get("IPTablesOwnershipCleanup")
+    if isinstance(gate, bool):
+        return (KubeletRules.MARTIANS if gate else KubeletRules.ALL).value
+    return by_version.value
 
 
 def card_of(facts: NodeFacts, address: IPAddress) -> str:

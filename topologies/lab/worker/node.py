@@ -214,7 +214,7 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
         topology.kubernetes,
         files,
         cgroup_v1=old,
-        util_chains=topology.kernel_of(node.name).kubelet_rules,
+        rules=topology.kubelet_rules_of(node.name),
         status_every="10s" if ipvs else "2s",
     )
     proxy = component_config.proxy_config(topology.kubernetes, topology, node, f"{state.kube}/proxy.conf")

@@ -201,7 +201,8 @@ def _count_addresses(topology: Topology) -> int:
     seen: Counter[tuple[object, ...]] = Counter()
     addresses = 0
     for node in topology.nodes:
-        kind = (node.zone, node.arch, node.instance_type, node.kernel_version, node.proxy, node.kernel, node.cni)
+        known = (node.zone, node.arch, node.instance_type, node.kernel_version, node.kubelet_version)
+        kind = (*known, node.proxy, node.kernel, node.cni)
         seen[kind] += 1
         if seen[kind] <= limits.LISTED:
             addresses += 1 + bool(node.secondary_address) + bool(node.public_address)

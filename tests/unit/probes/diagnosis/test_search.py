@@ -35,6 +35,7 @@ NO_DETECTOR = {"proxy.detect_local": "none"}
 NO_EGRESS = {"cni.masquerade": "none"}
 LOOSE = {"kernel.rp_filter": 0, "cni.anti_spoof": False}
 NEWER = {"kubernetes": "1.27.2"}
+LEFT_AT_1_23 = {**NEWER, "nodes.n1.kubelet_version": "1.23.7"}
 NODE_PORT = FrontendKind.NODE_PORT
 NFT = {"proxy.mode": "nftables", "proxy.version": "1.33.4"}
 
@@ -47,7 +48,7 @@ SINGLES = (
     Injected("newer kube-proxy", "lab-flannel", real={"proxy.version": "1.25.0"}),
     Injected("no br_netfilter", "lab-flannel", real={"kernel.bridge_nf_call_iptables": False}),
     Injected("no hairpin mode", "lab-flannel", real={"kernel.hairpin": False}),
-    Injected("no kubelet rules", "lab-flannel", real={"kernel.kubelet_rules": False}),
+    Injected("no kubelet rules", "lab-flannel", real={"kernel.kubelet_rules": "none"}),
     Injected("an endpoint unknown to n3", "lab-flannel", faults=(MissingEndpoint("n3", "web-b"),)),
     Injected("a ClusterIP unknown to n2", "lab-flannel", faults=(NoRules("n1", "web", FrontendKind.CLUSTER_IP),)),
     Injected("a policy changed", "lab-flannel", faults=(OtherPolicy("", "web-np-local"),)),
@@ -65,7 +66,7 @@ SINGLES = (
     ),
     Injected("no rules on n2, tunnel", "lab-tunnel", faults=(NoRules("n2"),)),
     Injected("strict rp_filter on n3", "lab-tunnel", both=LOOSE, real={"nodes.n3.kernel.rp_filter": 1}),
-    Injected("a node left at 1.23", "lab-flannel", both=NEWER, real={"nodes.n1.proxy.version": "1.23.7"}),
+    Injected("a node left at 1.23", "lab-flannel", both=LEFT_AT_1_23, real={"nodes.n1.proxy.version": "1.23.7"}),
     Injected("no CNI masquerade on n1", "lab-flannel", real={"nodes.n1.cni.masquerade": "none"}),
     Injected("masquerade-all", "lab-eni", real={"proxy.masquerade_all": True}),
     Injected("masquerade of an ENI network", "lab-eni", real={"cni.masquerade": "egress"}),
@@ -85,7 +86,7 @@ SINGLES = (
 OF_OTHERS = (  # faults that somebody may inject who does not know the list above
     Injected("FORWARD drops on n2", "lab-flannel", real={"nodes.n2.cni.forward_policy": "drop"}),
     Injected("no br_netfilter on n1", "lab-flannel", real={"nodes.n1.kernel.bridge_nf_call_iptables": False}),
-    Injected("no kubelet rules on n3", "lab-flannel", real={"nodes.n3.kernel.kubelet_rules": False}),
+    Injected("no kubelet rules on n3", "lab-flannel", real={"nodes.n3.kernel.kubelet_rules": "none"}),
     Injected("masquerade-all on n1", "lab-flannel", real={"nodes.n1.proxy.masquerade_all": True}),
     Injected("no hairpin mode on n1", "lab-flannel", real={"nodes.n1.kernel.hairpin": False}),
     Injected("n1 in IPVS mode", "lab-flannel", real={"nodes.n1.proxy.mode": "ipvs"}),
@@ -156,7 +157,7 @@ PAIRS_OF_OTHERS = (
     Injected(
         "kubelet rules and version",
         "lab-flannel",
-        real={"nodes.n3.kernel.kubelet_rules": False, "nodes.n1.proxy.version": "1.25.0"},
+        real={"nodes.n3.kernel.kubelet_rules": "none", "nodes.n1.proxy.version": "1.25.0"},
     ),
 )
 QUICK = {"listens declared wrong", "kube-proxy of n2 has no rules", "masquerade and rules", "n1 drops one NodePort"}

@@ -383,6 +383,23 @@ def test_the_kubelet_of_a_node_with_its_own_version_is_no_hint() -> None:
     assert any("the kubelet of n2 is v1.23.4" in note for note in compare_cluster(SMALL, real(nodes=nodes)).notes)
 
 
+def test_a_kubelet_that_writes_other_rules_is_a_note_unless_they_are_declared() -> None:
+    nodes = (AS_DECLARED.nodes[0], replace(AS_DECLARED.nodes[1], kubelet="v1.27.4"))
+    newer = {"kubernetes": "1.24.17", "nodes.n2.proxy": {"version": "1.27.2"}, "kernel": {}}
+    note = "the kubelet of n2 is v1.27.4, kubernetes 1.24.17 is declared"
+
+    def notes(**changes: Any) -> tuple[str, ...]:
+        return compare_cluster(
+            load_with("lab-small", {**newer, **changes}), real(version="v1.24.17", nodes=nodes)
+        ).notes
+
+    assert note in notes()
+    assert note not in notes(**{"nodes.n2.kubelet_version": "1.27.4"})
+    assert note not in notes(**{"kernel.kubelet_rules": "all"})
+    older = notes(**{"nodes.n2.kubelet_version": "1.26.1", "nodes.n2.proxy": {}})
+    assert "the kubelet of n2 is v1.27.4, kubelet_version 1.26.1 is declared" in older
+
+
 def test_an_unknown_fact_contradicts_nothing_and_is_a_note() -> None:
     there = ProxyFacts("n2", mode="ipvs", version="v1.23.4")
     comparison = compare_proxies(OPEN, [there])

@@ -123,6 +123,33 @@ def test_the_firewall_of_kubelet_is_the_processing_nodes() -> None:
     assert seen(topology, "ext-e1", "web-np-local", NODE_PORT, node="n4") == {"timeout"}
 
 
+@pytest.mark.parametrize(
+    ("kubelet", "outcome"),
+    [({}, "refused"), ({"kubelet_rules": True}, "timeout"), ({"kubelet_rules": False}, "refused")],
+)
+def test_a_newer_kubelet_drops_no_packet_that_an_older_kube_proxy_marks(kubelet: dict[str, bool], outcome: str) -> None:
+    """§6.1: KUBE-MARK-DROP of kube-proxy 1.24 is kubelet's, which does not write its rules from 1.27 on."""
+    topology = mixed(**{"kubernetes": "1.34.9", "proxy.version": "1.24.3", "kernel": kubelet})
+
+    assert seen(topology, "ext-e1", "web-np-local", NODE_PORT, node="n3") == {outcome}
+
+
+def test_the_kubelet_of_one_node_may_be_older() -> None:
+    changes = {"kubernetes": "1.27.2", "proxy.version": "1.24.3", "nodes.n4.kubelet_version": "1.26.9"}
+    topology = mixed(**changes)
+
+    assert seen(topology, "ext-e1", "web-np-local", NODE_PORT, node="n3") == {"refused"}
+    assert seen(topology, "ext-e1", "web-np-local", NODE_PORT, node="n4") == {"timeout"}
+
+
+@pytest.mark.parametrize(("kubelet", "outcome"), [({}, "timeout"), ({"kubelet_rules": "none"}, "refused")])
+def test_a_newer_kubelet_still_drops_martian_packets(kubelet: dict[str, str], outcome: str) -> None:
+    """R7.6: kubelet's rule for packets to 127.0.0.0/8 has stayed; kube-proxy 1.25 in IPVS mode masquerades them."""
+    ipvs = {"kubernetes": "1.28.15", "proxy": {"mode": "ipvs", "version": "1.25.16"}, "kernel": kubelet}
+
+    assert seen(mixed(**ipvs), "host-n1", "web-np", NODE_PORT, at=At.LOOPBACK) == {outcome}
+
+
 def test_each_node_has_the_rules_of_its_own_mode() -> None:
     """R4i: IPVS before 1.24 refuses without a local endpoint. R4.2: iptables sends its own processes to all."""
     topology = mixed(**{"nodes.n3.proxy": {"mode": "ipvs"}})

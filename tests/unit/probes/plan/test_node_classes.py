@@ -53,6 +53,7 @@ def test_without_facts_of_nodes_there_are_three_classes() -> None:
         ({"arch": "arm64"}, "arm64"),
         ({"instance_type": "m5.large"}, "m5.large"),
         ({"kernel_version": "6.1.0"}, "kernel 6.1.0"),
+        ({"kubelet_version": "1.23.4"}, "kubelet 1.23.4"),
         ({"proxy.version": "1.23.4"}, "kube-proxy 1.23.4"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from topologies.loading.overrides import declared
 from topologies.schema import facts
-from topologies.schema.enums import Masquerade, ProxyMode
+from topologies.schema.enums import KubeletRules, Masquerade, ProxyMode
 from topologies.schema.scalars import Version
 from topologies.schema.topology import Topology
 
@@ -110,3 +110,36 @@ def test_any_node_may_have_a_value_that_it_declares_or_leaves_unknown() -> None:
     assert may(nodes__n2__proxy={"mode": "unknown"})
     assert may(proxy__mode="unknown")
     assert not may(nodes__n2__kernel={"rp_filter": 1})
+
+
+@pytest.mark.parametrize(
+    ("changes", "rules"),
+    [
+        ({"kubernetes": "1.26.15"}, "all"),
+        ({"kubernetes": "1.27.0"}, "martians"),
+        ({"kubernetes": "1.34.9", "proxy.version": "1.24.3"}, "martians"),
+        ({"kubernetes": "1.25.0", "proxy.version": "1.27.2"}, "all"),
+        ({"kubernetes": "1.34.9", "kernel.kubelet_rules": True}, "all"),
+        ({"kubernetes": "1.20.2", "kernel.kubelet_rules": False}, "none"),
+        ({"kubernetes": "1.34.9", "nodes.n1.kubelet_version": "1.26.9"}, "all"),
+        ({"kubernetes": "1.26.9", "nodes.n1.kubelet_version": "1.27.1"}, "martians"),
+        ({"kubernetes": "1.26.9", "kernel.kubelet_rules": "none", "nodes.n1.kubelet_version": "1.27.1"}, "none"),
+        ({"kubernetes": "1.34.9", "nodes.n1.kernel": {"kubelet_rules": "all"}}, "all"),
+    ],
+)
+def test_kubelets_version_decides_on_its_iptables_rules_unless_they_are_declared(
+    changes: dict[str, object], rules: str
+) -> None:
+    """Kubelet wrote KUBE-MARK-DROP up to 1.26 (KEP-3178, gate IPTablesOwnershipCleanup on by default in 1.27)."""
+    topology = declared("lab-flannel", changes)
+
+    assert topology.kubelet_rules_of("n1") is KubeletRules(rules)
+    assert facts.value_at(topology, "n1", "kernel.kubelet_rules") is KubeletRules(rules)
+
+
+def test_a_node_with_a_kubelet_of_its_own_differs_from_the_others() -> None:
+    topology = declared("lab-flannel", {"kubernetes": "1.26.9", "nodes.n2.kubelet_version": "1.27.1"})
+
+    assert not topology.has_alike_nodes
+    assert facts.any_node_may_have(topology, "kernel.kubelet_rules", KubeletRules.MARTIANS)
+    assert Topology.model_validate_json(topology.model_dump_json()) == topology

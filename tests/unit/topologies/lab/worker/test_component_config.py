@@ -17,7 +17,7 @@ from topologies.lab.component_config import (
     kubelet_config,
     proxy_config,
 )
-from topologies.schema.enums import CniKind, DetectLocal, ProxyMode
+from topologies.schema.enums import CniKind, DetectLocal, KubeletRules, ProxyMode
 from topologies.schema.topology import Cni, Node, Proxy, Topology, Version, Workload
 
 EVERY = [Version(1, minor) for minor in range(20, 37)]
@@ -112,6 +112,31 @@ def test_the_runtime_endpoint_is_given_once(version: Version) -> None:
 def test_cgroup_v1_is_allowed_where_the_field_exists(version: Version) -> None:
     assert kubelet_config(version, FILES, cgroup_v1=True).get("failCgroupV1") is (None if version < (1, 31) else False)
     assert "failCgroupV1" not in kubelet_config(version, FILES, cgroup_v1=False)
+
+
+@every_version
+def test_a_kubelet_writes_the_rules_of_its_version_unless_others_are_declared(version: Version) -> None:
+    assert kubelet_config(version, FILES, cgroup_v1=False)["makeIPTablesUtilChains"]
+    assert "IPTablesOwnershipCleanup" not in kubelet_config(version, FILES, cgroup_v1=False).get("featureGates", {})
+    none = kubelet_config(version, FILES, cgroup_v1=False, rules=KubeletRules.NONE)
+    assert none["makeIPTablesUtilChains"] is False
+
+
+@pytest.mark.parametrize(
+    ("minor", "rules", "gate"), [(25, "martians", True), (26, "martians", True), (27, "all", False)], ids=str
+)
+def test_a_gate_gives_a_kubelet_the_other_rules(minor: int, rules: str, gate: bool) -> None:
+    config = kubelet_config(Version(1, minor), FILES, cgroup_v1=False, rules=KubeletRules(rules))
+
+    assert (config["makeIPTablesUtilChains"], config["featureGates"]["IPTablesOwnershipCleanup"]) == (True, gate)
+
+
+@pytest.mark.parametrize(("minor", "rules"), [(24, "martians"), (28, "all")])
+def test_rules_that_a_kubelet_cannot_write_are_refused(minor: int, rules: str) -> None:
+    with pytest.raises(
+        VersionError, match=rf"kubelet 1\.{minor}\.0: kernel.kubelet_rules: got {rules}, want .* or none"
+    ):
+        kubelet_config(Version(1, minor), FILES, cgroup_v1=False, rules=KubeletRules(rules))
 
 
 @every_version
