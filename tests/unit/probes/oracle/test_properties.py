@@ -27,6 +27,7 @@ from topologies.schema.enums import (
     CniKind,
     DetectLocal,
     EmptyPool,
+    KubeletRules,
     LoadBalancerKind,
     Masquerade,
     OtherPorts,
@@ -67,7 +68,7 @@ SPACE: dict[str, dict[str, tuple[Any, ...]]] = {
         "rp_filter": (0, 1, 2),
         "bridge_nf_call_iptables": YES_OR_NO,
         "hairpin": YES_OR_NO,
-        "kubelet_rules": YES_OR_NO,
+        "kubelet_rules": (None, *KubeletRules),
     },
     "load_balancer": {
         "kind": (LoadBalancerKind.NONE, LoadBalancerKind.CUSTOM),
