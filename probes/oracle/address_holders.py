@@ -34,6 +34,8 @@ class Holders:
     """Addresses of pods that are not on the host network."""
     virtual: frozenset[IPAddress]
     """Load balancer IPs (ipMode VIP) and externalIPs of all Services: what kube-proxy serves besides ClusterIPs."""
+    balanced: frozenset[IPAddress]
+    """Load balancer IPs (ipMode VIP) of all Services."""
 
     def has(self, node: str, address: IPAddress) -> bool:
         """Return whether the address is on an interface of that node."""
@@ -53,8 +55,10 @@ def find_holders(topology: Topology, snapshot: Snapshot) -> Holders:
     if topology.load_balancer.address:
         hosts.add(topology.load_balancer.address)
     pods = {address for address in snapshot.pods.values() if address not in nodes}
-    virtual = {address for state in snapshot.services.values() for address in _virtual(state)}
-    return Holders(nodes, frozenset(hosts), frozenset(pods), frozenset(virtual))
+    states = snapshot.services.values()
+    balanced = frozenset(address for state in states for address in _balanced(state))
+    external = frozenset(address for state in states for address in state.external_ips)
+    return Holders(nodes, frozenset(hosts), frozenset(pods), balanced | external, balanced)
 
 
 def _places(node: Node, topology: Topology) -> Iterator[tuple[IPAddress, NodeAddress]]:
@@ -70,7 +74,6 @@ def _places(node: Node, topology: Topology) -> Iterator[tuple[IPAddress, NodeAdd
             yield address, NodeAddress(node.name, at)
 
 
-def _virtual(state: ServiceState) -> Iterator[IPAddress]:
-    yield from state.external_ips
+def _balanced(state: ServiceState) -> Iterator[IPAddress]:
     if state.load_balancer_ip and state.load_balancer_ip_mode == "VIP":
         yield from state.balanced

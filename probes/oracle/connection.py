@@ -54,6 +54,8 @@ class Disposition(StrEnum):
     """kube-proxy may hold a socket there, which accepts and never answers. Without a socket the port is closed."""
     HANGS = "hangs"
     """kube-proxy holds a socket there, which accepts and never answers."""
+    PROXIED = "proxied"
+    """kube-proxy's own process accepts it and connects to an endpoint."""
     HOST = "host"
     """The node itself receives it, for a process that listens there."""
     DROPPED = "dropped"

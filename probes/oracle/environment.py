@@ -85,6 +85,8 @@ class Environment:
     masquerade_all: Annotated[bool, Read("proxy.masquerade_all")]
     node_port_addresses: Annotated[tuple[IPNetwork, ...], Read("proxy.node_port_addresses")]
     localhost_nodeports: Annotated[bool, Read("proxy.localhost_nodeports")]
+    localhost_nodeport_proxy: Annotated[bool, Read("proxy.localhost_nodeport_proxy")]
+    allow_external_ips: Annotated[bool, Read("proxy.allow_external_ips")]
     strict: Annotated[bool, Read("kernel.rp_filter", _is(STRICT))]
     """rp_filter is 1: a packet must arrive at the interface to which its source is routed."""
     bridge_nf_call_iptables: Annotated[bool, Read("kernel.bridge_nf_call_iptables")]
@@ -189,6 +191,21 @@ class Environment:
     def limits_node_ports(self) -> bool:
         """Whether `--nodeport-addresses` is set."""
         return self.ask("node_port_addresses", bool)
+
+    @property
+    def names_loopback(self) -> bool:
+        """Whether `--nodeport-addresses` has a loopback range, not only one that contains such a range."""
+        return self.ask("node_port_addresses", lambda ranges: any(one.network_address.is_loopback for one in ranges))
+
+    @property
+    def has_localhost_gate(self) -> bool:
+        """Whether kube-proxy proxies or rejects NodePorts at 127.0.0.1 in nftables mode (KEP-6032)."""
+        return self.localhost_nodeport_proxy and self.has(upstream.LOCALHOST_NODE_PORT_PROXY)
+
+    @property
+    def ignores_external_ips(self) -> bool:
+        """Whether kube-proxy has no rules for externalIPs (feature gate AllowServiceExternalIPs, KEP-5707)."""
+        return not self.allow_external_ips and self.has(upstream.EXTERNAL_IPS_GATE)
 
     def _closes_loopback(self) -> bool:
         switchable = self.mode is ProxyMode.IPTABLES and self.has(upstream.LOCALHOST_NODE_PORTS_FLAG)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
 from probes.oracle.assignments import NONE
-from probes.oracle.connection import Connection, Disposition, Origin
+from probes.oracle.connection import Connection, Disposition, EndpointPool, Origin, Packet
 from probes.oracle.expectation import Path
 from probes.oracle.node_addresses import address_towards_endpoint
 from probes.oracle.rule import Decision, decide
@@ -22,7 +22,8 @@ from probes.oracle.stages.load_balancer import RECEIVING
 from probes.oracle.stages.node_firewall import OF_THE_NODE, RECEIVED, received_by_node, virtual_server_dropped
 from probes.oracle.stages.node_owned_addresses import OWNED, has_owner
 from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
-from topologies.frontends import FrontendKind
+from probes.oracle.stages.traffic_policies import is_external_local
+from topologies.frontends import At, FrontendKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 
 RECEPTIONS = frozenset(RECEIVING)
+# kube-proxy accepted the connection and gives up on the endpoint after 5 s (localnodeportproxy dialTimeout)
+UNANSWERED = tuple(Path(outcome, share=0.5) for outcome in (Outcome.HANG, Outcome.RESET))
 Decisions = tuple[Decision[Any], ...]
 
 
@@ -168,7 +171,21 @@ def _end(conn: Connection, fate: Disposition, decision: Decision[Any]) -> Paths:
         return _precede(_leave(conn, fate), decision)
     if fate in OF_THE_NODE and decision.rule != virtual_server_dropped and received_by_node.step(conn):
         return _precede(_drop_at_node(conn), decision)
-    return _precede(_reach_node(conn) if fate is Disposition.HOST else _ends(fate.paths()), decision)
+    following = {Disposition.HOST: _reach_node, Disposition.PROXIED: _proxy_locally}.get(fate)
+    return _precede(following(conn) if following else _ends(fate.paths()), decision)
+
+
+def _proxy_locally(conn: Connection) -> Paths:
+    """Return the paths of a connection that kube-proxy's own process accepts, and connects to each endpoint in turn."""
+    endpoints = usable_endpoints(conn, EndpointPool.LOCAL if is_external_local(conn) else EndpointPool.ALL)
+    own = Packet(Origin.NODE, conn.node.address, conn.packet.node, conn.packet.node)
+    found: Paths = ()
+    for one in endpoints:
+        direct = replace(conn, kind=FrontendKind.ENDPOINT, at=At.PRIMARY, target=one.address, packet=own, endpoint=one)
+        reply = _reply(replace(direct, seen=address_towards_endpoint(direct)))
+        ends = (reply.end,) if reply.end.outcome is Outcome.OK else UNANSWERED
+        found += _precede(_ends(ends), *reply.decisions, share=1 / len(endpoints))
+    return found
 
 
 def _drop_at_node(conn: Connection) -> Paths:

@@ -219,7 +219,7 @@ class Cluster:
     def _endpoints(self) -> dict[str, tuple[tuple[Endpoint, ...], tuple[str, ...]]]:
         """Return each Service's endpoints, and the ready addresses among them that are no echo pod's.
 
-        From Endpoints, which every version from 1.20 to 1.36 serves, so one code path for all.
+        From Endpoints, which every version from 1.20 to 1.37 serves, so one code path for all.
         """
         listed = self.items("list Endpoints", self.core.list_namespaced_endpoints, self.namespace)
         with reading(f"list Endpoints in {self.namespace}"):

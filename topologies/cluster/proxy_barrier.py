@@ -96,5 +96,5 @@ class Settled:
         topology = self.cluster.topology
         if unknown_at(topology, node.name, "proxy.node_port_addresses"):
             return False
-        served = () if topology.proxy_of(node.name).primary_only else topology.node_port_networks_of(node.name)
+        served = () if topology.proxy_of(node.name).names_primary else topology.node_port_networks_of(node.name)
         return not served or any(node.address in network for network in served)

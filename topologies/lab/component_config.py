@@ -1,4 +1,4 @@
-"""Config files of kubelet and kube-proxy for a Kubernetes version, 1.20 to 1.36, from the table in component_flags.py.
+"""Config files of kubelet and kube-proxy for a Kubernetes version, 1.20 to 1.37, from the table in component_flags.py.
 
 Pure. Fields that the version does not have are dropped. A feature that a topology declares and the version does not
 have is a VersionError.

@@ -1,9 +1,9 @@
-"""Which Kubernetes version has which flag and config field, 1.20 to 1.36: one table and its readers.
+"""Which Kubernetes version has which flag and config field, 1.20 to 1.37: one table and its readers.
 
 Pure. A caller passes all its values. Those that the version does not have are dropped; a value that is not in `FLAGS`
 is a VersionError.
 
-Sources: kubernetes CHANGELOG-1.20 ... 1.36, `pkg/kubelet/apis/config`, `pkg/proxy/apis/config`; each row has its own.
+Sources: kubernetes CHANGELOG-1.20 ... 1.36, the sources of 1.37, `pkg/kubelet/apis/config`, `pkg/proxy/apis/config`; each row has its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OLDEST = Version(1, 20)
-NEWEST = Version(1, 36)
+NEWEST = Version(1, 37)
 
 
 class VersionError(HairpinError):

@@ -64,7 +64,7 @@ class Fact:
 VERSIONS = (  # one kube-proxy for each interval between the bounds of probes/oracle/upstream.py
     *(Version(1, 20), Version(1, 21), Version(1, 21, 13), Version(1, 22), Version(1, 22, 10), Version(1, 23)),
     *(Version(1, 23, 7), Version(1, 24), Version(1, 25), Version(1, 26), Version(1, 27, 2), Version(1, 28, 7)),
-    *(Version(1, 29), Version(1, 29, 2), Version(1, 30), Version(1, 33, 6), Version(1, 36)),
+    *(Version(1, 29), Version(1, 29, 2), Version(1, 30), Version(1, 33, 6), Version(1, 36), Version(1, 37)),
 )
 LOOPBACK = (IPNetwork("127.0.0.0/8"),)
 NO_YES = (False, True)
@@ -96,6 +96,8 @@ FACTS: tuple[Fact, ...] = (
     Fact("proxy.masquerade_all", Scope.NODE, NO_YES),
     Fact("proxy.node_port_addresses", Scope.NODE, find_candidates=_node_port_addresses),
     Fact("proxy.localhost_nodeports", Scope.NODE, NO_YES),
+    Fact("proxy.localhost_nodeport_proxy", Scope.NODE, NO_YES),
+    Fact("proxy.allow_external_ips", Scope.NODE, NO_YES),
     Fact("kernel.rp_filter", Scope.NODE, (0, 1, 2)),
     Fact("kernel.bridge_nf_call_iptables", Scope.NODE, NO_YES),
     Fact("kernel.hairpin", Scope.NODE, NO_YES),

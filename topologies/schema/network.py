@@ -58,16 +58,25 @@ class Proxy(Model):
     masquerade_all: bool = False
     """`--masquerade-all`."""
     node_port_addresses: Annotated[
-        tuple[NodePortAddress, ...], Field(max_length=limits.LISTENERS), Accepted("a list of IPv4 ranges, or [primary]")
+        tuple[NodePortAddress, ...],
+        Field(max_length=limits.LISTENERS),
+        Accepted("a list of IPv4 ranges and the words primary, localhost, all"),
     ] = ()
-    """`--nodeport-addresses`: ranges, or `[primary]` (kube-proxy 1.30 or newer). Empty means every address of the node,
-    in nftables mode the InternalIP from 1.30 on."""
+    """`--nodeport-addresses`: ranges, or `[primary]` (kube-proxy 1.30 or newer). From 1.37 on a list may mix ranges and
+    the words `primary` (the InternalIP), `localhost` (127.0.0.0/8) and `all` (0.0.0.0/0). Empty means every address of
+    the node, in nftables mode the InternalIP from 1.30 on."""
     localhost_nodeports: bool = True
     """`--iptables-localhost-nodeports`."""
+    localhost_nodeport_proxy: bool = False
+    """Feature gate `KubeProxyNFTablesLocalhostNodePorts` (KEP-6032, nftables mode, 1.37 or newer): kube-proxy's own
+    process serves NodePorts at 127.0.0.1 if `node_port_addresses` has a loopback range, and refuses them if not."""
+    allow_external_ips: bool = True
+    """Feature gate `AllowServiceExternalIPs` (KEP-5707, 1.36 or newer): `false` means that kube-proxy has no rules for
+    externalIPs."""
 
     @property
-    def primary_only(self) -> bool:
-        """Whether NodePorts are served at a node's InternalIP only, by the flag's word `primary`."""
+    def names_primary(self) -> bool:
+        """Whether NodePorts are served at a node's InternalIP by the flag's word `primary`."""
         return PRIMARY in self.node_port_addresses
 
 

@@ -23,7 +23,7 @@ DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 SERVICE_NAME = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"  # RFC 1035: the API refuses a Service named 1web
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 NO_IPV6 = "IPv6 and dual-stack are not supported yet, see Limits in README.md"
-PRIMARY = "primary"
+PRIMARY, LOCALHOST, ALL_ADDRESSES = "primary", "localhost", "all"  # words of --nodeport-addresses
 POINT_TO_POINT = 31  # the prefix length from which on every address of a range is a host's (RFC 3021)
 ASSUMED_POOL = IPNetwork("203.0.113.0/24")  # of a balancer whose addresses are not declared; TEST-NET-3 (RFC 5737)
 
@@ -127,7 +127,7 @@ def _number(value: object) -> object:
 
 
 def _node_port_address(value: object) -> IPNetwork | str:
-    return PRIMARY if value == PRIMARY else _network(value)
+    return value if isinstance(value, str) and value in {PRIMARY, LOCALHOST, ALL_ADDRESSES} else _network(value)
 
 
 def _day(value: object) -> date:
@@ -180,9 +180,9 @@ AnyAddress = Annotated[IPAddress, BeforeValidator(_ipv4), Accepted("an IPv4 addr
 Address = Annotated[IPAddress, BeforeValidator(_host_address), Accepted("an IPv4 address such as 192.0.2.11")]
 Network = Annotated[IPNetwork, BeforeValidator(_network), Accepted("an IPv4 range in CIDR form such as 10.244.0.0/16")]
 NodePortAddress = Annotated[
-    IPNetwork | Literal["primary"],
+    IPNetwork | Literal["primary", "localhost", "all"],
     BeforeValidator(_node_port_address),
-    Accepted("an IPv4 range in CIDR form, or the single word primary"),
+    Accepted("an IPv4 range in CIDR form, or one of primary, localhost, all"),
 ]
 Day = Annotated[date, BeforeValidator(_day), Accepted("a day such as 2027-03-31")]
 Image = Annotated[str, BeforeValidator(_image), Accepted("an image reference such as registry.example/agnhost:1")]

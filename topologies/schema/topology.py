@@ -20,7 +20,10 @@ from topologies.schema.load_balancer import Listener, LoadBalancer
 from topologies.schema.network import External, Kernel, Model, Node, NodeCni, Proxy, Ssh, kubelet_rules_by
 from topologies.schema.pods import PodSettings
 from topologies.schema.scalars import (
+    ALL_ADDRESSES,
     DNS_LABEL,
+    LOCALHOST,
+    PRIMARY,
     Accepted,
     Address,
     AnyAddress,
@@ -204,9 +207,13 @@ class Topology(Model):
         return self.node_port_networks if proxy is self.proxy else self._node_port_networks(proxy)
 
     def _node_port_networks(self, proxy: Proxy) -> tuple[IPNetwork, ...]:
-        if proxy.primary_only:
-            return tuple(IPNetwork(node.address) for node in self.nodes)
-        return tuple(one for one in proxy.node_port_addresses if isinstance(one, IPNetwork))
+        words = {
+            PRIMARY: tuple(IPNetwork(node.address) for node in self.nodes) if proxy.names_primary else (),
+            LOCALHOST: (IPNetwork("127.0.0.0/8"),),
+            ALL_ADDRESSES: (IPNetwork("0.0.0.0/0"),),
+        }
+        parts = (words[one] if isinstance(one, str) else (one,) for one in proxy.node_port_addresses)
+        return tuple(one for part in parts for one in part)
 
     def proxy_of(self, node: str) -> Proxy:
         """Return the kube-proxy of a node, or the cluster's if the name is empty. KeyError if it is not declared."""

@@ -1,4 +1,4 @@
-"""Rules of iptables mode, 1.20 to 1.36: which endpoints are selected, or how the packet ends."""
+"""Rules of iptables mode, 1.20 to 1.37: which endpoints are selected, or how the packet ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from probes.oracle import upstream
 from probes.oracle.connection import Disposition, EndpointPool, Selection
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
+    external_ip_ignored,
     external_to_all,
     hostname_only,
     internal_drop,
@@ -207,6 +208,7 @@ SOURCE_RANGES: tuple[Rule[Selection], ...] = (source_ranges.marked_for_drop, sou
 POOL: tuple[Rule[Selection], ...] = (
     not_a_vip,
     hostname_only,
+    external_ip_ignored,
     undeclared_port,
     reject_not_in_output,
     no_endpoints,

@@ -1,4 +1,4 @@
-"""Rules of IPVS mode, 1.20 to 1.36: which endpoints are selected, or how the packet ends.
+"""Rules of IPVS mode, 1.20 to 1.37: which endpoints are selected, or how the packet ends.
 
 Every virtual IP of a Service is bound to kube-ipvs0 on every node. The kernel's IPVS translates the packets, not
 kube-proxy's rules. IPVS does not distinguish internal from external clients. A packet that it does not translate is
@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from probes.oracle import upstream
 from probes.oracle.connection import Disposition, EndpointPool, Selection
 from probes.oracle.modes.mode_chains import ModeChains
-from probes.oracle.modes.shared import external_to_all, hostname_only, internal_to_all, node_port_left_out, not_a_vip
+from probes.oracle.modes.shared import (
+    external_ip_ignored,
+    external_to_all,
+    hostname_only,
+    internal_to_all,
+    node_port_left_out,
+    not_a_vip,
+)
 from probes.oracle.rule import IPVS, Rule, rule
 from probes.oracle.stages import arrival, masquerade_mark, node_firewall, return_path, source_nat, source_ranges
 from probes.oracle.stages.detect_local import DETECT_LOCAL
@@ -223,6 +230,7 @@ SOURCE_RANGES: tuple[Rule[Selection], ...] = (
 POOL: tuple[Rule[Selection], ...] = (
     not_a_vip,
     hostname_only,
+    external_ip_ignored,
     own_undeclared,
     undeclared_is_the_nodes,
     undeclared_refused,

@@ -1,4 +1,4 @@
-"""Rules of nftables mode, 1.29 to 1.36, that differ from iptables mode, and its chain of rules."""
+"""Rules of nftables mode, 1.29 to 1.37, that differ from iptables mode, and its chain of rules."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from probes.oracle import upstream
 from probes.oracle.connection import Disposition, Selection
 from probes.oracle.modes.mode_chains import ModeChains
 from probes.oracle.modes.shared import (
+    external_ip_ignored,
     external_to_all,
     hostname_only,
     internal_drop,
@@ -43,6 +44,42 @@ def _dropped_before_translation(conn: Connection) -> bool:
 def cluster_ip_refuses(conn: Connection) -> Selection | None:
     """In nftables mode, kube-proxy rejects packets to a ClusterIP at a port that its Service does not declare."""
     return Disposition.REJECTED if is_cluster_ip(conn) and not conn.declared else None
+
+
+def _at_gated_loopback(conn: Connection) -> bool:
+    at_loopback = conn.kind is FrontendKind.NODE_PORT and conn.target.is_loopback
+    return at_loopback and conn.environment.has_localhost_gate
+
+
+@rule(
+    "R7.13",
+    "KEP-6032; pkg/proxy/localnodeportproxy/proxy.go; pkg/proxy/util/nodeport_addresses.go ContainsExplicitLoopback",
+    since=upstream.LOCALHOST_NODE_PORT_PROXY,
+)
+def loopback_proxied(conn: Connection) -> Selection | None:
+    """In nftables mode with KubeProxyNFTablesLocalhostNodePorts, kube-proxy proxies NodePorts at 127.0.0.1.
+
+    nodePortAddresses must have a loopback range. With externalTrafficPolicy: Local, the node must have a local
+    endpoint, and only such endpoints are used. The endpoint sees a connection of kube-proxy.
+    """
+    if not _at_gated_loopback(conn) or not conn.environment.names_loopback:
+        return None
+    served = has_local_endpoint(conn) if is_external_local(conn) else has_endpoint(conn)
+    return Disposition.PROXIED if served else None
+
+
+@rule(
+    "R7.14",
+    f"KEP-6032; {NFTABLES} localhost-nodeport-reject-ports",
+    since=upstream.LOCALHOST_NODE_PORT_PROXY,
+)
+def loopback_rejected(conn: Connection) -> Selection | None:
+    """In nftables mode with KubeProxyNFTablesLocalhostNodePorts, kube-proxy rejects packets to NodePorts at 127.0.0.1.
+
+    This applies if nodePortAddresses has no loopback range.
+    """
+    rejected = _at_gated_loopback(conn) and not conn.environment.names_loopback
+    return Disposition.REJECTED if rejected else None
 
 
 @rule("R7.3", f"{NFTABLES}: ip daddr != 127.0.0.0/8")
@@ -103,8 +140,11 @@ SOURCE_RANGES: tuple[Rule[Selection], ...] = (
 POOL: tuple[Rule[Selection], ...] = (
     not_a_vip,
     hostname_only,
+    external_ip_ignored,
     cluster_ip_refuses,
     undeclared_port,
+    loopback_proxied,
+    loopback_rejected,
     loopback_closed,
     primary_only,
     address_left_out,

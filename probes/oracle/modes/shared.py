@@ -45,6 +45,16 @@ def hostname_only(conn: Connection) -> Selection | None:
     return Disposition.LEAVES if leads_to_balancer(conn) else None
 
 
+@rule("R3.6", "KEP-5707; pkg/proxy/serviceport.go ExternalIPs", since=upstream.EXTERNAL_IPS_GATE)
+def external_ip_ignored(conn: Connection) -> Selection | None:
+    """Without the feature gate AllowServiceExternalIPs, kube-proxy has no rules for externalIPs.
+
+    Packets go to the host that owns the address.
+    """
+    ignored = conn.kind is FrontendKind.EXTERNAL_IP and conn.environment.ignores_external_ips
+    return Disposition.LEAVES if ignored else None
+
+
 @rule("R8.1", f"{PROXIER}, {NFTABLES} syncProxyRules: rules are made per declared port")
 def undeclared_port(conn: Connection) -> Selection | None:
     """kube-proxy has no rules for a port that no Service declares.

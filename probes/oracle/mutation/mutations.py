@@ -23,6 +23,7 @@ OPPOSITE = {
     Disposition.CLOSED: Disposition.DROPPED,
     Disposition.HELD: Disposition.DROPPED,
     Disposition.HANGS: Disposition.DROPPED,
+    Disposition.PROXIED: Disposition.DROPPED,
     Disposition.HOST: Disposition.DROPPED,
     Disposition.DROPPED: Disposition.CLOSED,
     Disposition.ASTRAY: Disposition.CLOSED,

@@ -20,6 +20,7 @@ from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from probes.oracle.connection import Connection, Packet
+    from probes.oracle.environment import Environment
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Node
 
@@ -75,7 +76,16 @@ def _bound_here(conn: Connection, node: Node, address: IPAddress) -> bool:
     """Return whether kube-ipvs0 of this node has an address that another node owns."""
     holders = conn.cluster.holders
     others = address in holders.nodes and not holders.has(node.name, address)
-    return others and address in holders.virtual and conn.environment_of(node.name).mode is ProxyMode.IPVS
+    environment = conn.environment_of(node.name)
+    return others and environment.mode is ProxyMode.IPVS and _is_virtual(conn, environment, address)
+
+
+def _is_virtual(conn: Connection, environment: Environment, address: IPAddress) -> bool:
+    """Return whether a node's kube-proxy serves the address as a load balancer IP or externalIP."""
+    holders = conn.cluster.holders
+    if address in holders.virtual and address not in holders.balanced:
+        return not environment.ignores_external_ips
+    return address in holders.virtual
 
 
 def _cut_off(conn: Connection, node: Node, other: Node, source: IPAddress) -> bool:
@@ -135,7 +145,7 @@ def _without_server(conn: Connection) -> Disposition:
 
 
 def _node_port_also_virtual(conn: Connection) -> bool:
-    return conn.kind is FrontendKind.NODE_PORT and conn.reached in conn.cluster.holders.virtual
+    return conn.kind is FrontendKind.NODE_PORT and _is_virtual(conn, conn.environment, conn.reached)
 
 
 @rule("R7.11", f"pkg/proxy/ipvs NodeIPs; {BOUND}")

@@ -47,6 +47,6 @@ def leads_to_balancer(conn: Connection) -> bool:
 
 def is_bound(conn: Connection) -> bool:
     """Return whether IPVS mode binds the target to kube-ipvs0: a ClusterIP, load balancer IP or externalIP."""
-    return conn.kind in {FrontendKind.CLUSTER_IP, FrontendKind.LOAD_BALANCER, FrontendKind.EXTERNAL_IP} and (
-        not leads_to_balancer(conn)
-    )
+    if conn.kind is FrontendKind.EXTERNAL_IP:
+        return not conn.environment.ignores_external_ips
+    return conn.kind in {FrontendKind.CLUSTER_IP, FrontendKind.LOAD_BALANCER} and not leads_to_balancer(conn)

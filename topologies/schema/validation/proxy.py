@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from topologies.common.addresses import IPNetwork
 from topologies.schema.complaints import Complaint, duplicates
 from topologies.schema.enums import DetectLocal, ProxyMode
 from topologies.schema.scalars import PRIMARY
@@ -16,7 +15,10 @@ if TYPE_CHECKING:
 
 PRIMARY_SINCE = (1, 30)  # kubernetes#123105
 BY_INTERFACE = (1, 24)  # kubernetes#95400
-OLDEST, NEWEST, NFTABLES = (1, 20), (1, 36, 999_999), (1, 29)
+WORDS_SINCE = (1, 37)  # expandNodePortAddressKeywords in cmd/kube-proxy/app/server.go
+LOCALHOST_PROXY_SINCE = (1, 37)  # KEP-6032
+EXTERNAL_IPS_GATE_SINCE = (1, 36)  # KEP-5707
+OLDEST, NEWEST, NFTABLES = (1, 20), (1, 37, 999_999), (1, 29)
 
 
 def proxy(topology: Topology) -> Iterator[Complaint]:
@@ -36,22 +38,36 @@ def node_proxies(topology: Topology) -> Iterator[Complaint]:
 
 def _kube_proxy(proxy: Proxy, version: Version, place: str, version_path: str) -> Iterator[Complaint]:
     if not OLDEST <= version <= NEWEST:
-        yield Complaint(version_path, str(version), "1.20 … 1.36: no rule outside that range has been read")
+        yield Complaint(version_path, str(version), "1.20 … 1.37: no rule outside that range has been read")
     elif proxy.mode is ProxyMode.NFTABLES and version < NFTABLES:
         yield Complaint(f"{place}.mode", f"nftables with {version}", "1.29 or newer (KEP-3866)")
     by = proxy.detect_local
     if by in {DetectLocal.BRIDGE_INTERFACE, DetectLocal.INTERFACE_NAME_PREFIX} and OLDEST <= version < BY_INTERFACE:
         yield Complaint(f"{place}.detect_local", f"{by} with {version}", "1.24 or newer (kubernetes#95400)")
     yield from _node_port_addresses(proxy, version, f"{place}.node_port_addresses")
+    yield from _feature_gates(proxy, version, place)
+
+
+def _feature_gates(proxy: Proxy, version: Version, place: str) -> Iterator[Complaint]:
+    if proxy.localhost_nodeport_proxy and version < LOCALHOST_PROXY_SINCE:
+        yield Complaint(f"{place}.localhost_nodeport_proxy", f"true with {version}", "1.37 or newer (KEP-6032)")
+    if not proxy.allow_external_ips and version < EXTERNAL_IPS_GATE_SINCE:
+        yield Complaint(f"{place}.allow_external_ips", f"false with {version}", "1.36 or newer (KEP-5707)")
 
 
 def _node_port_addresses(proxy: Proxy, version: Version, path: str) -> Iterator[Complaint]:
-    """kube-proxy takes `primary` alone, never in a list with ranges (validateKubeProxyNodePortAddress)."""
+    """Check ranges and words. Until 1.36 kube-proxy takes `primary` alone (validateKubeProxyNodePortAddress)."""
     given = proxy.node_port_addresses
-    if proxy.primary_only and len(given) > 1:
+    words = [one for one in given if isinstance(one, str)]
+    newer = [one for one in words if one != PRIMARY]
+    if version >= WORDS_SINCE:
+        yield from duplicates(path, given)
+        return
+    if newer:
+        yield Complaint(path, f"{newer[0]} with {version}", "1.37 or newer")
+    elif proxy.names_primary and len(given) > 1:
         got = ", ".join(map(str, given[:4]))
         yield Complaint(path, f"[{got}]", "[primary] alone, or ranges: kube-proxy refuses a mixed list")
-    elif proxy.primary_only and version < PRIMARY_SINCE:
+    elif proxy.names_primary and version < PRIMARY_SINCE:
         yield Complaint(path, f"{PRIMARY} with {version}", "1.30 or newer (kubernetes#123105)")
-    ranges = [one for one in given if isinstance(one, IPNetwork)]
-    yield from duplicates(path, ranges)
+    yield from duplicates(path, [one for one in given if one not in words])

@@ -178,11 +178,11 @@ def test_an_unknown_address_is_told_bare() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "version"), [("ipvs", "1.19.3"), ("nftables", "1.28.3"), ("iptables", "1.19.0"), ("iptables", "1.37.0")]
+    ("mode", "version"), [("ipvs", "1.19.3"), ("nftables", "1.28.3"), ("iptables", "1.19.0"), ("iptables", "1.38.0")]
 )
 def test_a_kube_proxy_without_rules_is_named_with_what_there_is(mode: str, version: str) -> None:
     topology = changed("lab-flannel", kubernetes=version, proxy={"mode": mode})
-    with pytest.raises(UnsupportedMode, match=r"iptables 1\.20 to 1\.36, ipvs 1\.20 to 1\.36, nftables 1\.29 to 1\.36"):
+    with pytest.raises(UnsupportedMode, match=r"iptables 1\.20 to 1\.37, ipvs 1\.20 to 1\.37, nftables 1\.29 to 1\.37"):
         asked(topology, "pod-n1", "web", FrontendKind.CLUSTER_IP)
 
 

@@ -71,7 +71,7 @@ def test_a_rule_covers_the_versions_between_its_changes(
     since: KubeProxyChange | None, until: KubeProxyChange | None
 ) -> None:
     rule = bounded(since, until)
-    for minor in range(20, 37):
+    for minor in range(20, 38):
         for patch in range(20):
             version = Version(1, minor, patch)
             wanted = (since is None or since.is_in(version)) and not (until and until.is_in(version))
@@ -122,6 +122,8 @@ def test_the_check_of_a_topology_has_the_same_bounds() -> None:
     assert (proxy.OLDEST, proxy.NEWEST[:2]) == (upstream.OLDEST, upstream.NEWEST)
     assert upstream.NFTABLES_MODE.release == proxy.NFTABLES
     assert upstream.PRIMARY_NODE_PORTS.release == proxy.PRIMARY_SINCE
+    assert upstream.LOCALHOST_NODE_PORT_PROXY.release == proxy.LOCALHOST_PROXY_SINCE
+    assert upstream.EXTERNAL_IPS_GATE.release == proxy.EXTERNAL_IPS_GATE_SINCE
 
 
 @pytest.mark.parametrize(
@@ -129,8 +131,8 @@ def test_the_check_of_a_topology_has_the_same_bounds() -> None:
     [
         ("iptables", "1.19.16", False),
         ("iptables", "1.20.0", True),
-        ("ipvs", "1.36.9", True),
-        ("ipvs", "1.37.0", False),
+        ("ipvs", "1.37.2", True),
+        ("ipvs", "1.38.0", False),
         ("nftables", "1.28.15", False),
         ("nftables", "1.29.0", True),
     ],
@@ -142,7 +144,7 @@ def test_a_mode_is_known_from_its_first_release_on(mode: str, version: str, know
         assert chains.of(environment) is chains.MODES[environment.mode]
         return
     with pytest.raises(
-        chains.UnsupportedMode, match=r"knows iptables 1\.20 to 1\.36, ipvs 1\.20 to 1\.36, nftables 1\.29 to 1\.36$"
+        chains.UnsupportedMode, match=r"knows iptables 1\.20 to 1\.37, ipvs 1\.20 to 1\.37, nftables 1\.29 to 1\.37$"
     ):
         chains.of(environment)
 

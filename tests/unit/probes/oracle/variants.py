@@ -11,7 +11,7 @@ from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind
 from topologies.loading.load import load
-from topologies.schema.enums import TrafficPolicy
+from topologies.schema.enums import ProxyMode, TrafficPolicy
 from topologies.schema.topology import Service, Topology
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
 )
 IPVS = {"proxy": {"mode": "ipvs"}}
 NFTABLES = {"proxy": {"mode": "nftables"}}
+PROXIED = {"mode": "nftables", "localhost_nodeport_proxy": True}
 OTHER_MODES: tuple[dict[str, Any], ...] = (
     *({**IPVS, "kubernetes": version} for version in ("1.20.2", "1.23.4", "1.25.1", "1.29.1", "1.36.2")),
     {"proxy": {"mode": "ipvs", "detect_local": "none"}, "kubernetes": "1.24.3", "cni": BARE_OVERLAY},
@@ -106,6 +107,9 @@ OTHER_MODES: tuple[dict[str, Any], ...] = (
         "cni": BARE_OVERLAY,
     },
     {**NFTABLES, "kubernetes": "1.36.2", "cni": BARE_OVERLAY},
+    {"proxy": {**PROXIED, "node_port_addresses": ["primary", "localhost"]}, "kubernetes": "1.37.2"},
+    {"proxy": PROXIED, "kubernetes": "1.37.2"},
+    *({"proxy": {"mode": mode, "allow_external_ips": False}, "kubernetes": "1.36.3"} for mode in ProxyMode),
     *({**mode, "kubernetes": "1.30.3", "cni": {"forward_policy": "drop"}} for mode in (IPVS, NFTABLES)),
     {**IPVS, "kubernetes": "1.30.3", "cni": {"input_policy": "drop"}},
 )

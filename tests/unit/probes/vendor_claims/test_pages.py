@@ -118,7 +118,7 @@ def test_versions_with_the_same_answer_are_told_together(written: Path) -> None:
     text = (written / "cce.html").read_text(encoding="utf-8")
 
     assert "1.20 to 1.23: refused" in text
-    assert "1.24 to 1.36: timeout" in text
+    assert "1.24 to 1.37: timeout" in text
 
 
 def test_the_command_tells_what_it_wrote_and_what_it_cannot_read(

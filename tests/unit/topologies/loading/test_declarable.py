@@ -151,7 +151,11 @@ def test_primary_serves_node_ports_at_the_internal_address_only() -> None:
         (("1.31.0", "1.29.14"), "got primary with 1.29.14, want 1.30 or newer"),
         (("[primary]", "[primary, 198.18.1.0/24]"), "want [primary] alone, or ranges: kube-proxy refuses a mixed list"),
         (("[primary]", "[secondary]"), "want an IPv4 range in CIDR form"),
-        (("[primary]", "primary"), "want a list of IPv4 ranges, or [primary]"),
+        (("[primary]", "[localhost]"), "got localhost with 1.31.0, want 1.37 or newer"),
+        (("[primary]", "[all]"), "got all with 1.31.0, want 1.37 or newer"),
+        (("[primary]", "primary"), "want a list of IPv4 ranges and the words primary, localhost, all"),
+        (("[primary]", "[], localhost_nodeport_proxy: true"), "got true with 1.31.0, want 1.37 or newer (KEP-6032)"),
+        (("[primary]", "[], allow_external_ips: false"), "got false with 1.31.0, want 1.36 or newer (KEP-5707)"),
     ],
 )
 def test_primary_is_accepted_as_kube_proxy_does(change: tuple[str, str], words: str) -> None:
@@ -159,6 +163,27 @@ def test_primary_is_accepted_as_kube_proxy_does(change: tuple[str, str], words: 
         parse(PRIMARY.replace(*change), "primary.yaml")
 
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "ranges"),
+    [
+        ("[primary, localhost]", ["198.18.1.11/32", "198.18.1.12/32", "127.0.0.0/8"]),
+        ("[all]", ["0.0.0.0/0"]),
+        ("[10.0.0.0/8, primary]", ["10.0.0.0/8", "198.18.1.11/32", "198.18.1.12/32"]),
+    ],
+)
+def test_words_and_ranges_may_be_mixed_from_1_37_on(words: str, ranges: list[str]) -> None:
+    """cmd/kube-proxy/app/server.go: expandNodePortAddressKeywords."""
+    topology = parse(PRIMARY.replace("1.31.0", "1.37.2").replace("[primary]", words), "words.yaml")
+
+    assert [str(one) for one in topology.node_port_networks] == ranges
+
+
+def test_a_word_twice_is_refused_as_by_kube_proxy() -> None:
+    text = PRIMARY.replace("1.31.0", "1.37.2").replace("[primary]", "[localhost, primary, localhost]")
+    with pytest.raises(TopologyError, match=r"node_port_addresses: got localhost 2 times, want each once"):
+        parse(text, "twice.yaml")
 
 
 def test_a_service_without_a_balancer_is_asked_at_its_node_port_and_says_what_is_left_out() -> None:

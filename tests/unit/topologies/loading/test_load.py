@@ -27,7 +27,7 @@ def test_a_version_keeps_its_zero() -> None:
         ("- a\n- b", "top level: got a list of 2, want a mapping"),
         (GOOD + "colour: red", "colour: got the unknown key 'colour'"),
         (GOOD.replace('"1.24.3"', "1.20"), "kubernetes: got the number 1.2, want a quoted version"),
-        (GOOD.replace('"1.24.3"', '"1.19.0"'), "kubernetes: got 1.19.0, want 1.20 … 1.36"),
+        (GOOD.replace('"1.24.3"', '"1.19.0"'), "kubernetes: got 1.19.0, want 1.20 … 1.37"),
         (GOOD.replace("flannel-vxlan", "weave"), "cni.kind: got 'weave'"),
         (GOOD.replace("nodes: 2", "nodes: 0"), "nodes: got 0, want a number from 1 to 200, or a list"),
         (GOOD.replace("nodes: 2", "nodes: [{name: a, address: 10.0.0.300}]"), "nodes[0].address: got '10.0.0.300'"),

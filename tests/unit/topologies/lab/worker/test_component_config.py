@@ -1,4 +1,4 @@
-"""Flags and config files: every version from 1.20 to 1.36."""
+"""Flags and config files: every version from 1.20 to 1.37."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from topologies.lab.component_config import (
 from topologies.schema.enums import CniKind, DetectLocal, KubeletRules, ProxyMode
 from topologies.schema.topology import Cni, Node, Proxy, Topology, Version, Workload
 
-EVERY = [Version(1, minor) for minor in range(20, 37)]
+EVERY = [Version(1, minor) for minor in range(20, 38)]
 FILES = KubeletFiles("/ca", "/crt", "/key")
 NODE = Node(name="n1", address=IPv4Address("198.18.1.11"))
 every_version = pytest.mark.parametrize("version", EVERY, ids=str)
@@ -78,9 +78,9 @@ def test_an_undeclared_flag_is_refused() -> None:
         arguments("kubelet", Version(1, 20), {"cgroup-rooot": "/"})
 
 
-@pytest.mark.parametrize("version", [Version(1, 19, 9), Version(1, 37)], ids=str)
+@pytest.mark.parametrize("version", [Version(1, 19, 9), Version(1, 38)], ids=str)
 def test_a_version_out_of_range_is_refused(version: Version) -> None:
-    with pytest.raises(VersionError, match=r"want 1\.20 to 1\.36"):
+    with pytest.raises(VersionError, match=r"want 1\.20 to 1\.37"):
         arguments("kubelet", version, {})
 
 
