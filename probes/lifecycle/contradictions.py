@@ -17,7 +17,9 @@ from topologies.schema.enums import DetectLocal, ProxyMode
 from topologies.schema.facts import unknown_at
 from topologies.schema.network import kubelet_rules_by
 from topologies.schema.presets.cni import RANGES_OF_NODE_OBJECT
+from topologies.schema.scalars import ALL_ADDRESSES, LOCALHOST, PRIMARY
 from topologies.schema.topology import Version
+from topologies.schema.validation.proxy import PRIMARY_BY_DEFAULT_SINCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -243,9 +245,12 @@ def _flags(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[tuple[
     """Compare the flags that this mode reads."""
     proxy = topology.proxy_of(facts.node)
     localhost = facts.localhost_nodeports if proxy.mode is ProxyMode.IPTABLES else None
+    localhost_proxy = facts.localhost_nodeport_proxy if proxy.mode is ProxyMode.NFTABLES else None
     for key, declared, real in (
         ("masquerade_all", proxy.masquerade_all, facts.masquerade_all),
         ("localhost_nodeports", proxy.localhost_nodeports, localhost),
+        ("localhost_nodeport_proxy", proxy.localhost_nodeport_proxy, localhost_proxy),
+        ("allow_external_ips", proxy.allow_external_ips, facts.allow_external_ips),
     ):
         if real is not None and declared != real:
             name = topology.full_node_name(facts.node)
@@ -274,17 +279,26 @@ def _detect_local(facts: ProxyFacts) -> str | None:
 
 
 def _node_port_addresses(topology: Topology, facts: ProxyFacts, where: str) -> Iterator[Contradiction]:
-    """Compare the addresses; for `primary`, kube-proxy inserts the node's own address."""
+    """Compare the addresses. Up to 1.35, kube-proxy's /configz has the ranges for which a word stands."""
     if facts.node_port_addresses is None:
         return
-    own = str(IPNetwork(topology.node(facts.node).address))
+    proxy = topology.proxy_of(facts.node)
     declared, real = (
-        {own if text == "primary" else text for text in map(str, texts)}
-        for texts in (topology.proxy_of(facts.node).node_port_addresses, facts.node_port_addresses)
+        _in_ranges(topology, facts.node, map(str, texts))
+        for texts in (proxy.node_port_addresses, facts.node_port_addresses)
     )
     if declared != real:
         what = f"node_port_addresses of kube-proxy of {topology.full_node_name(facts.node)}"
         yield Contradiction(what, _and(sorted(declared)), _and(sorted(real)), where)
+
+
+def _in_ranges(topology: Topology, node: str, texts: Iterable[str]) -> set[str]:
+    """Return the ranges of a list with words; in nftables mode an empty list is the node's own address."""
+    own = str(IPNetwork(topology.node(node).address))
+    words = {PRIMARY: own, LOCALHOST: "127.0.0.0/8", ALL_ADDRESSES: "0.0.0.0/0"}
+    in_nftables = topology.proxy_of(node).mode is ProxyMode.NFTABLES
+    by_default = {own} if in_nftables and topology.proxy_version_of(node) >= PRIMARY_BY_DEFAULT_SINCE else set()
+    return {words.get(text, text) for text in texts} or by_default
 
 
 def _version(text: str) -> Version | None:

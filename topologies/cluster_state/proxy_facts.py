@@ -30,7 +30,8 @@ _VERSION = re.compile(r'git_version="([^"]*)"')
 class ProxyFacts:
     """One node's kube-proxy. None: not read.
 
-    `cluster_cidrs`: empty where none is given. `node_port_addresses`: networks as text, or `primary`; IPv4's only.
+    `cluster_cidrs`: empty where none is given. `node_port_addresses`: networks as text, or words; IPv4's only. The last
+    two are feature gates, and None too if the configuration does not set them.
     """
 
     node: str
@@ -41,6 +42,8 @@ class ProxyFacts:
     masquerade_all: bool | None = None
     localhost_nodeports: bool | None = None
     node_port_addresses: tuple[str, ...] | None = None
+    localhost_nodeport_proxy: bool | None = None
+    allow_external_ips: bool | None = None
 
     @property
     def settings(self) -> dict[str, str]:
@@ -51,6 +54,8 @@ class ProxyFacts:
             "masquerade_all": _flag(self.masquerade_all),
             "localhost_nodeports": _flag(self.localhost_nodeports),
             "node_port_addresses": _list(self.node_port_addresses),
+            "localhost_nodeport_proxy": _flag(self.localhost_nodeport_proxy),
+            "allow_external_ips": _flag(self.allow_external_ips),
         }
         return {key: text for key, text in read.items() if text}
 
@@ -117,7 +122,15 @@ def settings_of(given: object) -> dict[str, Any]:
         "masquerade_all": any(given) if given else None,
         "localhost_nodeports": iptables["localhostnodeports"] is not False if known else None,
         "node_port_addresses": _networks(config.get("nodeportaddresses") or []),
+        "localhost_nodeport_proxy": _gate(config, "KubeProxyNFTablesLocalhostNodePorts"),
+        "allow_external_ips": _gate(config, "AllowServiceExternalIPs"),
     }
+
+
+def _gate(config: dict[str, Any], name: str) -> bool | None:
+    """Return a feature gate that the configuration sets."""
+    value = _lower(config.get("featuregates")).get(name.lower())
+    return value if isinstance(value, bool) else None
 
 
 def _cluster_cidrs(config: dict[str, Any]) -> list[Any]:

@@ -150,11 +150,21 @@ def proxy_config(version: Version, topology: Topology, node: Node, kubeconfig: s
         "iptables.masqueradeAll": proxy.masquerade_all,
         "iptables.localhostNodePorts": proxy.localhost_nodeports,
         "nftables.masqueradeAll": proxy.masquerade_all,
-        **({"featureGates.NFTablesProxyMode": True} if proxy.mode is ProxyMode.NFTABLES else {}),
+        **_feature_gates(proxy),
         **_detect_local(topology, proxy),
     }
     _check_features(version, values)
     return _document("kubeproxy.config.k8s.io/v1alpha1", Component.PROXY_CONFIG, version, values)
+
+
+def _feature_gates(proxy: Proxy) -> Config:
+    """Return the feature gates for the mode and for the keys that differ from the gates' defaults."""
+    gates = {
+        "NFTablesProxyMode": (proxy.mode is ProxyMode.NFTABLES, True),
+        "KubeProxyNFTablesLocalhostNodePorts": (proxy.localhost_nodeport_proxy, True),
+        "AllowServiceExternalIPs": (not proxy.allow_external_ips, False),
+    }
+    return {f"featureGates.{name}": value for name, (is_set, value) in gates.items() if is_set}
 
 
 def _detect_local(topology: Topology, proxy: Proxy) -> Config:
@@ -175,6 +185,8 @@ def _check_features(version: Version, values: Config) -> None:
     required = {
         "detectLocal.bridgeInterface": "detect_local: BridgeInterface",
         "detectLocal.interfaceNamePrefix": "detect_local: InterfaceNamePrefix",
+        "featureGates.KubeProxyNFTablesLocalhostNodePorts": "localhost_nodeport_proxy: true",
+        "featureGates.AllowServiceExternalIPs": "allow_external_ips: false",
     }
     if values["mode"] == ProxyMode.NFTABLES:
         required["nftables.syncPeriod"] = "mode: nftables"

@@ -3,7 +3,8 @@
 Pure. A caller passes all its values. Those that the version does not have are dropped; a value that is not in `FLAGS`
 is a VersionError.
 
-Sources: kubernetes CHANGELOG-1.20 ... 1.36, the sources of 1.37, `pkg/kubelet/apis/config`, `pkg/proxy/apis/config`; each row has its own.
+Sources: kubernetes CHANGELOG-1.20 ... 1.36, the code of 1.37, `pkg/kubelet/apis/config`, `pkg/proxy/apis/config`; each
+row has its own.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ FLAGS: tuple[Flag, ...] = (
     _new(PC, "nftables.minSyncPeriod", 29, "KEP-3866"),
     _new(PC, "nftables.syncPeriod", 29, "KEP-3866"),
     _new(PC, "nftables.masqueradeAll", 29, "KEP-3866"),
+    _new(PC, "featureGates.AllowServiceExternalIPs", 36, "KEP-5707"),
+    _new(PC, "featureGates.KubeProxyNFTablesLocalhostNodePorts", 37, "KEP-6032: alpha"),
     Flag(PC, "featureGates.NFTablesProxyMode", Version(1, 29), Version(1, 31), "KEP-3866: alpha 1.29, on from 1.31"),
 )
 

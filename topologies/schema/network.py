@@ -62,7 +62,7 @@ class Proxy(Model):
         Field(max_length=limits.LISTENERS),
         Accepted("a list of IPv4 ranges and the words primary, localhost, all"),
     ] = ()
-    """`--nodeport-addresses`: ranges, or `[primary]` (kube-proxy 1.30 or newer). From 1.37 on a list may mix ranges and
+    """`--nodeport-addresses`: ranges, or `[primary]` (kube-proxy 1.31 or newer). From 1.37 on a list may mix ranges and
     the words `primary` (the InternalIP), `localhost` (127.0.0.0/8) and `all` (0.0.0.0/0). Empty means every address of
     the node, in nftables mode the InternalIP from 1.30 on."""
     localhost_nodeports: bool = True

@@ -25,6 +25,7 @@ Findings = dict[str, Finding]
 DEFAULT_MODE = "iptables"  # of an empty `mode` on Linux (pkg/proxy/apis/config/v1alpha1/defaults.go)
 CONFIG_MAPS = ("kube-system/kube-proxy", "kube-system/kube-proxy-config")
 CONFIG_KEYS = ("config.conf", "config")
+GATES = ("localhost_nodeport_proxy", "allow_external_ips")  # in the file only if the configuration sets them
 KEYS = ("mode", "version", "detect_local", "masquerade_all", "node_port_addresses", "localhost_nodeports")
 REPORTED = "kube-proxy's 127.0.0.1:10249"
 PLACES = {"mode": f"{REPORTED}/proxyMode", "version": f"{REPORTED}/metrics"}
@@ -52,6 +53,18 @@ def find_proxy(inventory: Inventory, facts: Mapping[str, NodeFacts]) -> Findings
         found[key] = first_known([own, settled, _by_version(inventory) if key == "version" else None]) or _missing(
             key, inventory, reported
         )
+    return found | _find_gates(reported, configured, where)
+
+
+def _find_gates(reported: Mapping[str, ProxyFacts], configured: Mapping[str, object], where: str) -> Findings:
+    """Return the feature gates that kube-proxy's configuration sets."""
+    found = {}
+    for key in GATES:
+        own = {name: value for name, one in reported.items() if (value := value_of(one, key)) is not None}
+        if finding := agreed(own, f"featureGates of {REPORTED}/configz"):
+            found[key] = finding
+        elif configured.get(key) is not None:
+            found[key] = Finding(configured[key], f"featureGates of {where}")
     return found
 
 
@@ -68,8 +81,8 @@ def find_own(facts: ProxyFacts, common: Findings) -> Findings:
     """Return the keys in which a node's kube-proxy differs from the cluster's usual one."""
     return {
         key: Finding(value, f"{PLACES.get(key, f'{REPORTED}/configz')} on this node")
-        for key in KEYS
-        if (value := value_of(facts, key)) is not None and value != common[key].value
+        for key in (*KEYS, *GATES)
+        if (value := value_of(facts, key)) is not None and not (key in common and value == common[key].value)
     }
 
 

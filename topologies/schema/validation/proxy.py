@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from topologies.schema.topology import Proxy, Topology, Version
 
-PRIMARY_SINCE = (1, 30)  # kubernetes#123105
+PRIMARY_SINCE = (1, 31)  # kubernetes#123105: the word; 1.30 has the default of nftables mode only
 BY_INTERFACE = (1, 24)  # kubernetes#95400
+PRIMARY_BY_DEFAULT_SINCE = (1, 30)  # in nftables mode (kubernetes#122724)
 WORDS_SINCE = (1, 37)  # expandNodePortAddressKeywords in cmd/kube-proxy/app/server.go
 LOCALHOST_PROXY_SINCE = (1, 37)  # KEP-6032
 EXTERNAL_IPS_GATE_SINCE = (1, 36)  # KEP-5707
@@ -69,5 +70,5 @@ def _node_port_addresses(proxy: Proxy, version: Version, path: str) -> Iterator[
         got = ", ".join(map(str, given[:4]))
         yield Complaint(path, f"[{got}]", "[primary] alone, or ranges: kube-proxy refuses a mixed list")
     elif proxy.names_primary and version < PRIMARY_SINCE:
-        yield Complaint(path, f"{PRIMARY} with {version}", "1.30 or newer (kubernetes#123105)")
+        yield Complaint(path, f"{PRIMARY} with {version}", "1.31 or newer (kubernetes#123105)")
     yield from duplicates(path, [one for one in given if one not in words])

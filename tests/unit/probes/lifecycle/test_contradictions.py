@@ -353,6 +353,55 @@ def test_primary_is_the_nodes_own_address(real_addresses: tuple[str, ...]) -> No
     assert told(compare_proxies(topology, [replace(SAID, node_port_addresses=real_addresses)])) == []
 
 
+NFTABLES = {"proxy.mode": "nftables", "proxy.version": "1.34.9"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "real_addresses", "contradicts"),
+    [
+        (NFTABLES, ("198.18.1.11/32",), False),
+        (NFTABLES, ("primary",), False),
+        (NFTABLES, (), False),
+        (NFTABLES, ("10.0.0.0/8",), True),
+        ({**NFTABLES, "proxy.version": "1.29.1"}, ("198.18.1.11/32",), True),
+        ({"proxy.version": "1.34.9"}, ("198.18.1.11/32",), True),
+        ({"proxy.version": "1.37.2", "proxy.node_port_addresses": ["primary", "localhost"]}, ("localhost",), True),
+        (
+            {"proxy.version": "1.37.2", "proxy.node_port_addresses": ["primary", "localhost"]},
+            ("127.0.0.0/8", "198.18.1.11/32"),
+            False,
+        ),
+        ({"proxy.version": "1.37.2", "proxy.node_port_addresses": ["all"]}, ("0.0.0.0/0",), False),
+    ],
+)
+def test_words_and_the_default_of_nftables_mode_are_ranges(
+    changes: dict[str, Any], real_addresses: tuple[str, ...], contradicts: bool
+) -> None:
+    """Without the flag, kube-proxy's configuration has `primary` from 1.31 on, and up to 1.35 the address itself."""
+    topology = load_with("lab-small", changes)
+    said = replace(SAID, mode=topology.proxy.mode, version=None, node_port_addresses=real_addresses)
+
+    assert bool(told(compare_proxies(topology, [said]))) is contradicts
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "line"),
+    [
+        ({"allow_external_ips": False}, None, ""),
+        ({"allow_external_ips": False}, False, ""),
+        ({"allow_external_ips": True}, False, "allow_external_ips of kube-proxy of n1: declared true, real false"),
+    ],
+)
+def test_a_feature_gate_is_compared_if_the_configuration_sets_it(
+    changes: dict[str, bool], said: bool | None, line: str
+) -> None:
+    topology = load_with("lab-small", {"kubernetes": "1.36.3", "proxy": changes})
+
+    found = told(compare_proxies(topology, [replace(SAID, version="v1.36.3", allow_external_ips=said)]))
+
+    assert [one.partition(" (")[0] for one in found] == [line] * bool(line)
+
+
 def test_legal_skew_of_a_proxy_is_declared_apart() -> None:
     apart = changed(proxy=SMALL.proxy.model_copy(update={"version": Version(1, 19, 16)}))
 

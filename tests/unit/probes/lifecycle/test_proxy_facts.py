@@ -76,6 +76,38 @@ def test_what_is_printed_is_read(output: bytes, facts: ProxyFacts) -> None:
     assert parse("n1", output) == facts
 
 
+V1ALPHA1 = {
+    "kind": "KubeProxyConfiguration",
+    "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+    "featureGates": {"KubeProxyNFTablesLocalhostNodePorts": True, "AllowServiceExternalIPs": False, "Other": True},
+    "mode": "nftables",
+    "nftables": {"masqueradeAll": True},
+    "iptables": {"masqueradeAll": False, "localhostNodePorts": None},
+    "clusterCIDR": "10.244.0.0/16",
+    "nodePortAddresses": ["primary", "localhost"],
+}
+
+
+def test_the_configuration_of_1_36_and_newer_is_that_of_the_api() -> None:
+    """From 1.36 on /configz has v1alpha1 with apiVersion, as it was given: words stay words."""
+    read = parse("n1", printed("nftables", V1ALPHA1, "v1.37.2"))
+
+    assert read == ProxyFacts(
+        node="n1",
+        mode="nftables",
+        version="v1.37.2",
+        detect_local="ClusterCIDR",
+        cluster_cidrs=("10.244.0.0/16",),
+        masquerade_all=True,
+        localhost_nodeports=True,
+        node_port_addresses=("localhost", "primary"),
+        localhost_nodeport_proxy=True,
+        allow_external_ips=False,
+    )
+    assert read.settings["localhost_nodeport_proxy"] == "true"
+    assert parse("n1", printed("nftables", {**V1ALPHA1, "featureGates": 7})).allow_external_ips is None
+
+
 @pytest.mark.parametrize("config", [[], 7, None, "x", {"kubeproxy.config.k8s.io": []}, {"Mode": 7}, [[[]]]])
 def test_a_configuration_of_another_shape_is_none(config: object) -> None:
     text = f"{MODE}\n\n{CONFIG}\n{json.dumps(config)}\n{BUILD}\n\n".encode()

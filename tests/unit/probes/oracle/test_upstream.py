@@ -121,7 +121,7 @@ def test_the_check_of_a_topology_has_the_same_bounds() -> None:
     """topologies must not import the oracle, so it has these four releases of its own."""
     assert (proxy.OLDEST, proxy.NEWEST[:2]) == (upstream.OLDEST, upstream.NEWEST)
     assert upstream.NFTABLES_MODE.release == proxy.NFTABLES
-    assert upstream.PRIMARY_NODE_PORTS.release == proxy.PRIMARY_SINCE
+    assert upstream.PRIMARY_NODE_PORTS.release == proxy.PRIMARY_BY_DEFAULT_SINCE
     assert upstream.LOCALHOST_NODE_PORT_PROXY.release == proxy.LOCALHOST_PROXY_SINCE
     assert upstream.EXTERNAL_IPS_GATE.release == proxy.EXTERNAL_IPS_GATE_SINCE
 

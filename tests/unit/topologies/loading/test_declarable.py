@@ -148,7 +148,7 @@ def test_primary_serves_node_ports_at_the_internal_address_only() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("1.31.0", "1.29.14"), "got primary with 1.29.14, want 1.30 or newer"),
+        (("1.31.0", "1.30.14"), "got primary with 1.30.14, want 1.31 or newer"),
         (("[primary]", "[primary, 198.18.1.0/24]"), "want [primary] alone, or ranges: kube-proxy refuses a mixed list"),
         (("[primary]", "[secondary]"), "want an IPv4 range in CIDR form"),
         (("[primary]", "[localhost]"), "got localhost with 1.31.0, want 1.37 or newer"),

@@ -39,7 +39,7 @@ def test_a_nodes_own_keys_survive_json() -> None:
 
 
 def test_node_ports_at_primary_addresses_on_one_node() -> None:
-    topology = declared("lab-flannel", {"kubernetes": "1.30.1", "nodes.n2.proxy": {"node_port_addresses": ["primary"]}})
+    topology = declared("lab-flannel", {"kubernetes": "1.31.1", "nodes.n2.proxy": {"node_port_addresses": ["primary"]}})
 
     assert topology.node_port_networks_of("n1") == ()
     assert {str(one) for one in topology.node_port_networks_of("n2")} >= {f"{topology.node('n2').address}/32"}

@@ -186,6 +186,8 @@ def test_nftables_needs_its_gate_in_1_29_and_1_30_and_is_refused_before(version:
         (24, {"detect_local": DetectLocal.BRIDGE_INTERFACE}),
         (24, {"detect_local": DetectLocal.INTERFACE_NAME_PREFIX}),
         (26, {"localhost_nodeports": False}),
+        (36, {"allow_external_ips": False}),
+        (37, {"localhost_nodeport_proxy": True}),
     ],
 )
 def test_a_wish_too_new_for_the_version_is_refused(since: int, declared: dict[str, object]) -> None:
@@ -204,6 +206,13 @@ def test_the_runtime_must_be_new_enough(version: int, containerd: tuple[int, int
         return
     with pytest.raises(VersionError, match=r"containerd for Kubernetes .*want"):
         check_runtime(Version(1, version), containerd)
+
+
+def test_feature_gates_are_given_only_if_they_differ_from_their_defaults() -> None:
+    gates = proxy_config(Version(1, 37), topology(localhost_nodeport_proxy=True, allow_external_ips=False), NODE, "/kc")
+
+    assert gates["featureGates"] == {"AllowServiceExternalIPs": False, "KubeProxyNFTablesLocalhostNodePorts": True}
+    assert "featureGates" not in proxy_config(Version(1, 37), topology(), NODE, "/kc")
 
 
 def test_a_node_gets_its_own_keys() -> None:
