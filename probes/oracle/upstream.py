@@ -187,7 +187,9 @@ PORT_OPENER_REMOVED = KubeProxyChange(
 
 # all modes
 TERMINATING_ENDPOINTS = KubeProxyChange("KEP-1669 (ProxyTerminatingEndpoints on by default)", (1, 26), looked_up=GATE)
-EXTERNAL_IPS_GATE = KubeProxyChange("KEP-5707 (AllowServiceExternalIPs)", (1, 36), looked_up="none: a new feature gate")
+EXTERNAL_IPS_GATE = KubeProxyChange(
+    "#137293 (KEP-5707, AllowServiceExternalIPs)", (1, 36), looked_up="none: a new feature gate"
+)
 BALANCER_IP_MODE = KubeProxyChange("KEP-1860 (LoadBalancerIPMode on by default), #119937", (1, 30), looked_up=GATE)
 
 # ipvs
@@ -218,6 +220,6 @@ PRIMARY_NODE_PORTS = KubeProxyChange("#122724, #123105", (1, 30), looked_up=NONE
 NODE_PORT_CHECK_IN_INPUT = KubeProxyChange("#122692 (as #122687 announces)", (1, 30), looked_up=NONE_FOUND)
 NODE_SHORT_CIRCUIT = KubeProxyChange("#132456", (1, 34), (Backport("#133969", (1, 33, 6)),))  # CHANGELOG-1.33
 LOCALHOST_NODE_PORT_PROXY = KubeProxyChange(
-    "KEP-6032 (KubeProxyNFTablesLocalhostNodePorts)", (1, 37), looked_up="none: a new feature gate"
+    "#138427 (KEP-6032, KubeProxyNFTablesLocalhostNodePorts)", (1, 37), looked_up="none: a new feature gate"
 )
 HAIRPIN_SET = KubeProxyChange("#136499", (1, 36), looked_up=NONE_FOUND)

@@ -42,7 +42,7 @@ class RequirementError(HairpinError):
 
 
 def check_versions(topology: Topology) -> None:
-    """Check that every kube-proxy has the version of the programs that the lab runs: `kubernetes` of the topology.
+    """Check that kube-proxy and kubelet have the version of the programs that the lab runs: `kubernetes`.
 
     Raises:
         RequirementError: The cluster or a node declares another version.
@@ -51,7 +51,8 @@ def check_versions(topology: Topology) -> None:
     found = {
         f"nodes[{index}].proxy.version": node.proxy.version for index, node in enumerate(topology.nodes) if node.proxy
     }
-    for path, version in {"proxy.version": topology.proxy.version, **found}.items():
+    kubelets = {f"nodes[{index}].kubelet_version": node.kubelet_version for index, node in enumerate(topology.nodes)}
+    for path, version in {"proxy.version": topology.proxy.version, **found, **kubelets}.items():
         if version not in {None, topology.kubernetes}:
             message = (
                 f"requirements of a lab: {path}: got {version}, want {topology.kubernetes}, "

@@ -53,7 +53,8 @@ def _at_gated_loopback(conn: Connection) -> bool:
 
 @rule(
     "R7.13",
-    "KEP-6032; pkg/proxy/localnodeportproxy/proxy.go; pkg/proxy/util/nodeport_addresses.go ContainsExplicitLoopback",
+    "#138427 (KEP-6032); pkg/proxy/localnodeportproxy/proxy.go; "
+    "pkg/proxy/util/nodeport_addresses.go ContainsExplicitLoopback",
     since=upstream.LOCALHOST_NODE_PORT_PROXY,
 )
 def loopback_proxied(conn: Connection) -> Selection | None:
@@ -70,7 +71,7 @@ def loopback_proxied(conn: Connection) -> Selection | None:
 
 @rule(
     "R7.14",
-    f"KEP-6032; {NFTABLES} localhost-nodeport-reject-ports",
+    f"#138427 (KEP-6032); {NFTABLES} localhost-nodeport-reject-ports",
     since=upstream.LOCALHOST_NODE_PORT_PROXY,
 )
 def loopback_rejected(conn: Connection) -> Selection | None:

@@ -45,7 +45,7 @@ def hostname_only(conn: Connection) -> Selection | None:
     return Disposition.LEAVES if leads_to_balancer(conn) else None
 
 
-@rule("R3.6", "KEP-5707; pkg/proxy/serviceport.go ExternalIPs", since=upstream.EXTERNAL_IPS_GATE)
+@rule("R3.6", "#137293 (KEP-5707); pkg/proxy/serviceport.go ExternalIPs", since=upstream.EXTERNAL_IPS_GATE)
 def external_ip_ignored(conn: Connection) -> Selection | None:
     """Without the feature gate AllowServiceExternalIPs, kube-proxy has no rules for externalIPs.
 

@@ -211,13 +211,15 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
     old = not any(group.unified for group in groups)
     ipvs = topology.proxy_of(node.name).mode is ProxyMode.IPVS  # most often in a guest kernel, which is slow
     configuration = component_config.kubelet_config(
-        topology.kubernetes,
+        topology.kubelet_version_of(node.name),
         files,
         cgroup_v1=old,
         rules=topology.kubelet_rules_of(node.name),
         status_every="10s" if ipvs else "2s",
     )
-    proxy = component_config.proxy_config(topology.kubernetes, topology, node, f"{state.kube}/proxy.conf")
+    proxy = component_config.proxy_config(
+        topology.proxy_version_of(node.name), topology, node, f"{state.kube}/proxy.conf"
+    )
     (own / "containerd.toml").write_text(containerd_config(topology, state, node))
     (own / "cni" / "10-hairpin.conflist").write_text(json.dumps(cni_config(topology, node), indent=1))
     (own / "kubelet.json").write_text(json.dumps(configuration, indent=1))

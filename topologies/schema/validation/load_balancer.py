@@ -135,7 +135,7 @@ def listener_ports(topology: Topology) -> Iterator[Complaint]:
 
 
 def ip_mode(topology: Topology) -> Iterator[Complaint]:
-    """Check that kube-proxy knows ipMode, if a status has it."""
+    """Check that the API has ipMode, if a status has it. An older kube-proxy ignores it (rule R0.3)."""
     declared = [("load_balancer.status", topology.load_balancer.status)]
     declared += [
         (f"workload.services[{index}].load_balancer_status", service.load_balancer_status)
@@ -143,8 +143,8 @@ def ip_mode(topology: Topology) -> Iterator[Complaint]:
         if service.load_balancer_status
     ]
     for path, status in declared:
-        if status is BalancerStatus.PROXY and topology.proxy_version < IP_MODE:
-            yield Complaint(path, f"proxy with {topology.proxy_version}", "1.29 or newer (KEP-1860)")
+        if status is BalancerStatus.PROXY and topology.kubernetes < IP_MODE:
+            yield Complaint(path, f"proxy with kubernetes {topology.kubernetes}", "1.29 or newer (KEP-1860)")
 
 
 def pool_size(topology: Topology) -> Iterator[Complaint]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PRIMARY_SINCE = (1, 31)  # kubernetes#123105: the word; 1.30 has the default of nftables mode only
 BY_INTERFACE = (1, 24)  # kubernetes#95400
 PRIMARY_BY_DEFAULT_SINCE = (1, 30)  # in nftables mode (kubernetes#122724)
-WORDS_SINCE = (1, 37)  # expandNodePortAddressKeywords in cmd/kube-proxy/app/server.go
+WORDS_SINCE = (1, 37)  # kubernetes#138427: expandNodePortAddressKeywords in cmd/kube-proxy/app/server.go
 LOCALHOST_PROXY_SINCE = (1, 37)  # KEP-6032
 EXTERNAL_IPS_GATE_SINCE = (1, 36)  # KEP-5707
 OLDEST, NEWEST, NFTABLES = (1, 20), (1, 37, 999_999), (1, 29)
@@ -65,7 +65,7 @@ def _node_port_addresses(proxy: Proxy, version: Version, path: str) -> Iterator[
         yield from duplicates(path, given)
         return
     if newer:
-        yield Complaint(path, f"{newer[0]} with {version}", "1.37 or newer")
+        yield Complaint(path, f"{newer[0]} with {version}", "1.37 or newer (kubernetes#138427)")
     elif proxy.names_primary and len(given) > 1:
         got = ", ".join(map(str, given[:4]))
         yield Complaint(path, f"[{got}]", "[primary] alone, or ranges: kube-proxy refuses a mixed list")

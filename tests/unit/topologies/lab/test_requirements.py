@@ -80,6 +80,13 @@ def test_a_lab_has_the_kube_proxy_of_its_programs(path: str, shown: str) -> None
     requirements.check_versions(declared("lab-small", {path: {"mode": "ipvs", "version": "1.20.2"}}))
 
 
+def test_a_lab_has_the_kubelet_of_its_programs() -> None:
+    topology = declared("lab-small", {"nodes.n2.kubelet_version": "1.19.1"})
+
+    with pytest.raises(RequirementError, match=r"nodes\[1\]\.kubelet_version: got 1\.19\.1, want 1\.20\.2"):
+        requirements.check_versions(topology)
+
+
 def test_the_programs_of_every_mode_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     programs = [package for mode in ProxyMode for package in requirements.FOR_MODE.get(mode, {}).values()]

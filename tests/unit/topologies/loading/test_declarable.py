@@ -166,6 +166,22 @@ def test_primary_is_accepted_as_kube_proxy_does(change: tuple[str, str], words: 
 
 
 @pytest.mark.parametrize(
+    ("kubernetes", "version", "refused"),
+    [("1.30.1", "1.28.3", False), ("1.28.3", "1.30.1", True), ("1.29.0", "1.29.0", False)],
+)
+def test_ip_mode_needs_an_api_that_has_it_not_a_kube_proxy(kubernetes: str, version: str, refused: bool) -> None:
+    """KEP-1860: ipMode is a field of the API. A kube-proxy that does not know it serves the address (R0.3)."""
+    text = PRIMARY.replace("[primary]", "[]").replace("1.31.0", kubernetes)
+    text = text.replace("mode: iptables", f'mode: iptables, version: "{version}"')
+    text += "load_balancer: {kind: inline, status: proxy}"
+    if not refused:
+        assert parse(text, "ipmode.yaml").load_balancer.status == "proxy"
+        return
+    with pytest.raises(TopologyError, match=r"status: got proxy with kubernetes 1\.28\.3, want 1\.29 or newer"):
+        parse(text, "ipmode.yaml")
+
+
+@pytest.mark.parametrize(
     ("words", "ranges"),
     [
         ("[primary, localhost]", ["198.18.1.11/32", "198.18.1.12/32", "127.0.0.0/8"]),
