@@ -32,6 +32,8 @@ FLAGS = {  # key of a header -> section of a topology that has it
     "masquerade_all": "proxy",
     "node_port_addresses": "proxy",
     "localhost_nodeports": "proxy",
+    "localhost_nodeport_proxy": "proxy",
+    "allow_external_ips": "proxy",
     "rp_filter": "kernel",
     "bridge_nf_call_iptables": "kernel",
     "hairpin": "kernel",
