@@ -133,7 +133,10 @@ def line_of(one: Any, expectation: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([{"header": {**HEADER_LINE, "masq": True}}, CELL], "header: got masq, want only about, allow_external_ips, anti_spoof"),
+        (
+            [{"header": {**HEADER_LINE, "masq": True}}, CELL],
+            "header: got masq, want only about, allow_external_ips, anti_spoof",
+        ),
         ([{"header": {**HEADER_LINE, "variant": "odd"}}, CELL], "variant: got 'odd', want one of strict, no-kubelet"),
         ([{"header": {**HEADER_LINE, "network": "calico"}}, CELL], "network: got 'calico', want one of flannel"),
         ([{"header": {"version": "1.24.3", "network": "eni"}}, CELL], "header: got no mode, want them in the header"),
