@@ -69,10 +69,13 @@ def asks_node_port(node: str, record: dict[str, Any]) -> bool:
 
 
 def masquerades(node: str, record: dict[str, Any]) -> bool:
-    """Whether the cell asks a ClusterIP from this node itself, and only a masqueraded source is expected."""
-    cell, sources = record["cell"], record["expected"]["sources"]
-    itself = cell["frontend"] == "clusterip" and cell["vantage"] == f"host-{node}"
-    return bool(itself and sources and not any(source["kept"] for source in sources))
+    """Whether the cell asks a ClusterIP from this node itself, and only a masqueraded source is expected.
+
+    With session affinity the one backend may be on another node: flannel's own rule masquerades on the way there.
+    """
+    cell, expected = record["cell"], record["expected"]
+    itself = cell["frontend"] == "clusterip" and cell["vantage"] == f"host-{node}" and not expected["sticky"]
+    return bool(itself and expected["sources"] and not any(source["kept"] for source in expected["sources"]))
 
 
 FAULTS = {
