@@ -31,7 +31,7 @@ DECLARED: dict[str, Truth] = {
     "listens": {("load_balancer.listens", True)},
     "detect_local": {("proxy.detect_local", "ClusterCIDR")},
     "masquerade": {("cni.masquerade", "flannel")},
-    "version": {("proxy.version", "1.20.0")},
+    "version": {("proxy.version", "1.20.2")},
     "listens and detect_local": {("load_balancer.listens", True), ("proxy.detect_local", "ClusterCIDR")},
 }
 BROKEN: dict[str, Truth] = {

@@ -34,7 +34,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "listens": {"load_balancer.listens": False},
     "detect_local": {"proxy.detect_local": "none"},
     "masquerade": {"cni.masquerade": "none"},
-    "version": {"kubernetes": "1.27.2"},
+    "version": {"proxy.version": "1.27.2"},
     "listens and detect_local": {"load_balancer.listens": False, "proxy.detect_local": "none"},
 }
 
