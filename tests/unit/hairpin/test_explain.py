@@ -47,12 +47,12 @@ def test_a_wrong_declaration_is_named(tmp_path: Path, capsys: Any) -> None:
     run = store(tmp_path / "run", {"load_balancer.listens": False})
 
     assert main(["explain", str(run)]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
 
     sentence = "red cells are as expected if `load_balancer.listens` is true; no other cell changes."
-    assert told.startswith("certain: ")
-    assert sentence in " ".join(told.split())
-    assert "    load_balancer.listens: true (declared: false)\n" in told
+    assert printed.startswith("certain: ")
+    assert sentence in " ".join(printed.split())
+    assert "    load_balancer.listens: true (declared: false)\n" in printed
 
 
 def test_explanations_are_data(tmp_path: Path, capsys: Any) -> None:
@@ -99,9 +99,9 @@ def test_a_run_that_nothing_explains_ends_with_one(tmp_path: Path, capsys: Any) 
     path.write_text(json.dumps(written))
 
     assert main(["explain", str(run)]) == 1
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
 
-    assert "certain: " not in told
+    assert "certain: " not in printed
 
 
 @pytest.mark.slow
@@ -109,11 +109,11 @@ def test_infer_names_the_only_value_that_fits(tmp_path: Path, capsys: Any) -> No
     run = store(tmp_path / "run", {"load_balancer.listens": False})
 
     assert main(["infer", str(run), "--all"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
 
-    assert "load_balancer.listens: true is the only one of 2 that fits (declared: false)\n" in told
-    assert "kernel.rp_filter: not distinguishable here\n" in told
-    assert "cni.masquerade: egress or flannel fits, none does not\n" in told
+    assert "load_balancer.listens: true is the only one of 2 that fits (declared: false)\n" in printed
+    assert "kernel.rp_filter: not distinguishable here\n" in printed
+    assert "cni.masquerade: egress or flannel fits, none does not\n" in printed
 
 
 @pytest.mark.slow
@@ -127,9 +127,9 @@ def test_unknown_facts_are_inferred_and_written(tmp_path: Path, capsys: Any) -> 
     )
 
     assert main(["infer", str(run), "--write", str(mine)]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
 
-    assert told.splitlines() == [
+    assert printed.splitlines() == [
         "kernel.kubelet_rules: all is the only one of 3 that fits",
         "cni.masquerade: none is the only one of 3 that fits",
         "load_balancer.listens: true is the only one of 2 that fits",
@@ -170,9 +170,9 @@ def test_a_run_that_cannot_be_used_is_one_clear_error(
     path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
 
     assert main([verb, str(run)]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert wanted in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert wanted in printed.err
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "1e9", "nan"])

@@ -10,8 +10,7 @@ from typing import Any, cast
 import pytest
 from kubernetes import client
 
-from probes.lifecycle.contradictions import compare_cluster, compare_pods, compare_proxies, rules_between
-from topologies.cluster_state.proxy_facts import ProxyFacts
+from probes.lifecycle.contradictions import compare_cluster, compare_pods, rules_between
 from topologies.cluster_state.real_cluster import RealCluster, RealNode, read_node
 from topologies.cluster_state.snapshot import declared
 from topologies.loading.load import load, names, parse
@@ -39,7 +38,7 @@ def first_node(**changed: Any) -> RealCluster:
     return real(nodes=(replace(AS_DECLARED.nodes[0], **changed), AS_DECLARED.nodes[1]))
 
 
-def told(comparison: Any) -> list[str]:
+def messages(comparison: Any) -> list[str]:
     return [str(one) for one in comparison.contradictions]
 
 
@@ -79,7 +78,7 @@ def test_a_cluster_as_declared_contradicts_nothing() -> None:
     ],
 )
 def test_each_contradiction_names_declared_real_and_where(there: RealCluster, says: str) -> None:
-    assert told(compare_cluster(SMALL, there)) == [says]
+    assert messages(compare_cluster(SMALL, there)) == [says]
 
 
 def test_all_contradictions_are_told_at_once() -> None:
@@ -114,7 +113,7 @@ def test_of_many_contradictions_one_line_names_the_first_and_counts_the_rest() -
 def test_what_is_legal_is_a_note(there: RealCluster, note: str) -> None:
     found = compare_cluster(SMALL, there)
 
-    assert told(found) == []
+    assert messages(found) == []
     assert [one[: len(note)] for one in found.notes] == [note]
 
 
@@ -122,12 +121,12 @@ def test_a_cni_with_ranges_of_its_own_may_differ_from_the_node_object() -> None:
     routed = changed(cni=SMALL.cni.model_copy(update={"kind": CniKind.ROUTED}))
     found = compare_cluster(routed, first_node(pod_cidrs=("10.244.7.0/24",)))
 
-    assert told(found) == []
+    assert messages(found) == []
     assert "this CNI may have ranges of its own" in found.notes[0]
     by_node = routed.model_copy(
         update={"proxy": SMALL.proxy.model_copy(update={"detect_local": DetectLocal.NODE_CIDR})}
     )
-    assert told(compare_cluster(by_node, first_node(pod_cidrs=("10.244.7.0/24",))))
+    assert messages(compare_cluster(by_node, first_node(pod_cidrs=("10.244.7.0/24",))))
 
 
 def test_another_patch_release_contradicts_where_other_rules_hold() -> None:
@@ -141,7 +140,7 @@ def test_another_patch_release_contradicts_where_other_rules_hold() -> None:
     }
     for mode, one, other in found:
         topology = changed(kubernetes=one, proxy=SMALL.proxy.model_copy(update={"mode": mode}))
-        [line] = told(compare_cluster(topology, real(version=f"v{other}")))
+        [line] = messages(compare_cluster(topology, real(version=f"v{other}")))
         assert "for which other rules hold: " in line
     assert found  # else nothing was tested
 
@@ -154,7 +153,7 @@ def test_the_patch_release_of_the_api_server_is_none_of_a_proxy_declared_apart()
     apart = changed(proxy=SMALL.proxy.model_copy(update={"version": Version(1, 19, 16)}))
 
     assert compare_cluster(apart, real(version="v1.20.15")).notes == ()
-    assert told(compare_cluster(apart, real(version="v1.21.0")))
+    assert messages(compare_cluster(apart, real(version="v1.21.0")))
 
 
 def node(name: str, addresses: list[tuple[str, str]], **spec: Any) -> client.V1Node:
@@ -225,7 +224,7 @@ def test_the_node_lists_of_clouds_agree_with_what_one_declares_of_them(cloud: st
     topology = changed(kubernetes=Version(1, 33, 2), nodes=(declared_node,))
     found = compare_cluster(topology, RealCluster(version, (read_node(CLOUDS[cloud]),), "10.96.0.1"))
 
-    assert told(found) == []
+    assert messages(found) == []
     assert found.notes == ()
 
 
@@ -233,7 +232,7 @@ def test_the_node_lists_of_clouds_agree_with_what_one_declares_of_them(cloud: st
 def test_another_address_than_any_internal_one_contradicts(cloud: str) -> None:
     declared_node = ENI.model_copy(update={"name": NAMES[cloud], "address": IPv4Address("35.1.2.3")})
     topology = changed(kubernetes=Version(1, 33, 2), nodes=(declared_node,))
-    [line] = told(compare_cluster(topology, RealCluster("v1.33.2", (read_node(CLOUDS[cloud]),))))
+    [line] = messages(compare_cluster(topology, RealCluster("v1.33.2", (read_node(CLOUDS[cloud]),))))
 
     assert "declared 35.1.2.3" in line
     assert "10.0.1.5" in line
@@ -249,7 +248,7 @@ def test_a_node_that_says_next_to_nothing_is_read() -> None:
 def test_the_pods_of_a_cluster_as_declared_are_in_its_ranges(name: str) -> None:
     topology = load(name)
 
-    assert told(compare_pods(topology, declared(topology))) == []
+    assert messages(compare_pods(topology, declared(topology))) == []
 
 
 def test_a_pod_outside_the_declared_ranges_contradicts() -> None:
@@ -258,11 +257,11 @@ def test_a_pod_outside_the_declared_ranges_contradicts() -> None:
     elsewhere = replace(snapshot, pods={**snapshot.pods, "pod-n2": IPv4Address("172.31.0.9")})
     bare = changed(nodes=tuple(one.model_copy(update={"pod_cidr": None}) for one in SMALL.nodes))
 
-    assert told(compare_pods(SMALL, strange)) == [
+    assert messages(compare_pods(SMALL, strange)) == [
         "pod_cidr of node n2: declared 10.244.2.0/24, real a range with 10.244.9.9 (status.podIP of pod pod-n2)"
     ]
-    assert told(compare_pods(bare, strange)) == []
-    assert told(compare_pods(bare, elsewhere)) == [
+    assert messages(compare_pods(bare, strange)) == []
+    assert messages(compare_pods(bare, elsewhere)) == [
         "cni.pod_cidr: declared 10.244.0.0/16, real a range with 172.31.0.9 (status.podIP of pod pod-n2)"
     ]
 
@@ -283,146 +282,10 @@ def test_a_pod_of_an_eni_cluster_contradicts_only_a_declared_range(cni: str, say
     snapshot = declared(topology)
     real_pods = {**snapshot.pods, "pod-n2": IPv4Address("172.31.5.9")}
 
-    assert told(compare_pods(topology, replace(snapshot, pods=real_pods))) == says
-
-
-SAID = ProxyFacts(
-    "n1",
-    mode="iptables",
-    version="v1.20.2",
-    detect_local="ClusterCIDR",
-    cluster_cidrs=("10.244.0.0/16",),
-    masquerade_all=False,
-    localhost_nodeports=None,
-    node_port_addresses=(),
-)
-
-
-@pytest.mark.parametrize(
-    ("facts", "says"),
-    [
-        ({"mode": "ipvs"}, "mode of kube-proxy of n1: declared iptables, real ipvs"),
-        ({"version": "v1.23.4-eks-1"}, "version of kube-proxy of n1: declared 1.20.2, real v1.23.4-eks-1"),
-        ({"detect_local": "NodeCIDR"}, "detect_local of kube-proxy of n1: declared ClusterCIDR, real NodeCIDR"),
-        ({"cluster_cidrs": ()}, "detect_local of kube-proxy of n1: declared ClusterCIDR, real none"),
-        (
-            {"cluster_cidrs": ("10.0.0.0/8",)},
-            "cni.pod_cidr, the clusterCIDR of kube-proxy of n1: declared 10.244.0.0/16, real 10.0.0.0/8",
-        ),
-        ({"masquerade_all": True}, "masquerade_all of kube-proxy of n1: declared false, real true"),
-        ({"localhost_nodeports": False}, "localhost_nodeports of kube-proxy of n1: declared true, real false"),
-        (
-            {"node_port_addresses": ("10.0.0.0/8",)},
-            "node_port_addresses of kube-proxy of n1: declared none, real 10.0.0.0/8",
-        ),
-    ],
-)
-def test_a_proxy_that_is_another_than_declared_contradicts(facts: dict[str, Any], says: str) -> None:
-    [line] = told(compare_proxies(SMALL, [replace(SAID, **facts)]))
-
-    assert line.startswith(f"{says} (http://127.0.0.1:10249 on n1/")
-
-
-def test_a_proxy_as_declared_and_one_of_which_little_is_known_contradict_nothing() -> None:
-    assert told(compare_proxies(SMALL, [SAID, ProxyFacts("n2", mode="iptables")])) == []
-    assert compare_proxies(SMALL, [SAID, replace(SAID, node="n2")]).notes == ()
-
-
-def test_of_nodes_that_could_not_be_read_one_note_each_way() -> None:
-    unread = {"n2": "no command ran there: x", "n3": "127.0.0.1:10249 does not answer"}
-    found = compare_proxies(load("lab-flannel"), [SAID], unread)
-
-    assert found.notes == (
-        "kube-proxy of n2: mode and version not read (no command ran there: x)",
-        "kube-proxy of n3: mode and version not read (127.0.0.1:10249 does not answer)",
-        "kube-proxy of n4: mode and version not read (no vantage on the host network there)",
-    )
-
-
-def test_flags_that_a_mode_does_not_read_do_not_count() -> None:
-    ipvs = changed(proxy=SMALL.proxy.model_copy(update={"mode": ProxyMode.IPVS}))
-
-    assert told(compare_proxies(ipvs, [replace(SAID, mode="ipvs", localhost_nodeports=False)])) == []
-
-
-@pytest.mark.parametrize("real_addresses", [("primary",), ("198.18.1.11/32",)])
-def test_primary_is_the_nodes_own_address(real_addresses: tuple[str, ...]) -> None:
-    addresses = (IPv4Network("198.18.1.11/32"),)
-    topology = changed(proxy=SMALL.proxy.model_copy(update={"node_port_addresses": addresses}))
-
-    assert told(compare_proxies(topology, [replace(SAID, node_port_addresses=real_addresses)])) == []
-
-
-NFTABLES = {"proxy.mode": "nftables", "proxy.version": "1.34.9"}
-
-
-@pytest.mark.parametrize(
-    ("changes", "real_addresses", "contradicts"),
-    [
-        (NFTABLES, ("198.18.1.11/32",), False),
-        (NFTABLES, ("primary",), False),
-        (NFTABLES, (), False),
-        (NFTABLES, ("10.0.0.0/8",), True),
-        ({**NFTABLES, "proxy.version": "1.29.1"}, ("198.18.1.11/32",), True),
-        ({"proxy.version": "1.34.9"}, ("198.18.1.11/32",), True),
-        ({"proxy.version": "1.37.2", "proxy.node_port_addresses": ["primary", "localhost"]}, ("localhost",), True),
-        (
-            {"proxy.version": "1.37.2", "proxy.node_port_addresses": ["primary", "localhost"]},
-            ("127.0.0.0/8", "198.18.1.11/32"),
-            False,
-        ),
-        ({"proxy.version": "1.37.2", "proxy.node_port_addresses": ["all"]}, ("0.0.0.0/0",), False),
-    ],
-)
-def test_words_and_the_default_of_nftables_mode_are_ranges(
-    changes: dict[str, Any], real_addresses: tuple[str, ...], contradicts: bool
-) -> None:
-    """Without the flag, kube-proxy's configuration has `primary` from 1.31 on, and up to 1.35 the address itself."""
-    topology = load_with("lab-small", changes)
-    said = replace(SAID, mode=topology.proxy.mode, version=None, node_port_addresses=real_addresses)
-
-    assert bool(told(compare_proxies(topology, [said]))) is contradicts
-
-
-@pytest.mark.parametrize(
-    ("changes", "said", "line"),
-    [
-        ({"allow_external_ips": False}, None, ""),
-        ({"allow_external_ips": False}, False, ""),
-        ({"allow_external_ips": True}, False, "allow_external_ips of kube-proxy of n1: declared true, real false"),
-    ],
-)
-def test_a_feature_gate_is_compared_if_the_configuration_sets_it(
-    changes: dict[str, bool], said: bool | None, line: str
-) -> None:
-    topology = load_with("lab-small", {"kubernetes": "1.36.3", "proxy": changes})
-
-    found = told(compare_proxies(topology, [replace(SAID, version="v1.36.3", allow_external_ips=said)]))
-
-    assert [one.partition(" (")[0] for one in found] == [line] * bool(line)
-
-
-def test_legal_skew_of_a_proxy_is_declared_apart() -> None:
-    apart = changed(proxy=SMALL.proxy.model_copy(update={"version": Version(1, 19, 16)}))
-
-    assert told(compare_proxies(apart, [replace(SAID, version="v1.19.16")])) == []
-    assert told(compare_proxies(apart, [SAID])) == [
-        "version of kube-proxy of n1: declared 1.19.16, real v1.20.2 (http://127.0.0.1:10249 on n1/metrics)"
-    ]
+    assert messages(compare_pods(topology, replace(snapshot, pods=real_pods))) == says
 
 
 MIXED = load_with("lab-small", {"nodes.n2.proxy": {"version": "1.23.4", "mode": "ipvs"}})
-OPEN = load_with("lab-small", {"proxy.mode": "unknown", "nodes.n2.proxy.version": "unknown"})
-
-
-def test_a_node_with_its_own_kube_proxy_is_compared_with_that() -> None:
-    as_declared = ProxyFacts("n2", mode="ipvs", version="v1.23.4")
-
-    assert told(compare_proxies(MIXED, [as_declared])) == []
-    assert told(compare_proxies(MIXED, [replace(as_declared, node="n1")])) == [
-        "mode of kube-proxy of n1: declared iptables, real ipvs (http://127.0.0.1:10249 on n1/proxyMode)",
-        "version of kube-proxy of n1: declared 1.20.2, real v1.23.4 (http://127.0.0.1:10249 on n1/metrics)",
-    ]
 
 
 def test_the_kubelet_of_a_node_with_its_own_version_is_no_hint() -> None:
@@ -447,18 +310,3 @@ def test_a_kubelet_that_writes_other_rules_is_a_note_unless_they_are_declared() 
     assert note not in notes(**{"kernel.kubelet_rules": "all"})
     older = notes(**{"nodes.n2.kubelet_version": "1.26.1", "nodes.n2.proxy": {}})
     assert "the kubelet of n2 is v1.27.4, kubelet_version 1.26.1 is declared" in older
-
-
-def test_an_unknown_fact_contradicts_nothing_and_is_a_note() -> None:
-    there = ProxyFacts("n2", mode="ipvs", version="v1.23.4")
-    comparison = compare_proxies(OPEN, [there])
-
-    assert told(comparison) == []
-    assert (
-        "mode of kube-proxy of n2 is unknown in the topology; the node reports ipvs "
-        "(http://127.0.0.1:10249 on n2/proxyMode)"
-    ) in comparison.notes
-    assert any(note.startswith("version of kube-proxy of n2 is unknown") for note in comparison.notes)
-    assert told(compare_proxies(OPEN, [replace(there, node="n1")])) == [
-        "version of kube-proxy of n1: declared 1.20.2, real v1.23.4 (http://127.0.0.1:10249 on n1/metrics)"
-    ]
