@@ -18,6 +18,7 @@ from probes.judging.promise import PromiseError
 from probes.judging.run_judge import Judge, NotTestedError
 from probes.judging.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
 from probes.judging.verdict import Facet, Result, Verdict
+from probes.lifecycle.shutdown import drop_lines_unknown
 from probes.oracle.catalogue import CATALOGUE, markdown
 from probes.oracle.mutation import mutations
 from probes.plan.deviations import complaints
@@ -293,6 +294,12 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     the_answers(session.config, _selected(session))
     with mutations.apply_mutation(mutations.Mutation(rule)):
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Make the interruption's traceback one that pytest can print."""
+    drop_lines_unknown(excinfo)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

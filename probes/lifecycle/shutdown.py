@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    import pytest
+    from _pytest._code import TracebackEntry
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECONDS = 7.0  # from the first signal: on a loaded machine the rest of the 10 s is needed to end
 AGAIN_S = 3.0  # from another one, more than BOUNCE_S after the first
@@ -33,6 +36,22 @@ BOUNCE_S = 1.0  # a terminal's Ctrl-C comes twice to a worker of xdist: from the
 LEAVE_S = 1.0  # for the interpreter to exit, after pytest has ended
 INTERRUPTED = 2  # pytest's exit code
 LISTENER = "hairpin-shutdown"
+
+
+def drop_lines_unknown(interruption: pytest.ExceptionInfo[BaseException]) -> None:
+    """Leave the frames that pytest cannot print out of an interruption's traceback.
+
+    A signal may arrive at an instruction that belongs to no line of source (generated code, the end of a `with`):
+    CPython's `tb_lineno` is None there, and pytest, which subtracts one from it, ends with an internal error.
+    """
+    interruption.traceback = interruption.traceback.filter(_has_line)
+
+
+def _has_line(entry: TracebackEntry) -> bool:
+    try:
+        return entry.lineno >= 0
+    except TypeError:  # None - 1
+        return False
 
 
 class Removable(Protocol):
