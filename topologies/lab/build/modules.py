@@ -4,25 +4,22 @@ A module of ours requires `k8s.io/kubernetes` at the version. Kubernetes' own go
 directories that its module does not contain; ours replaces them by the modules that are published for the same release
 (`v0.34.4` for 1.34.4). The other versions are those of Kubernetes' go.mod and the checksums those of its go.sum.
 
-The modules and Go's build cache (3 GB) live in `cache/kubernetes/<version>.modules` until every program is built, so
-that an interrupted build resumes. A program is moved into the cache when it is complete.
+The modules and Go's build cache (3 GB) live in `cache/kubernetes/<version>.modules` until every program is built.
 
-Source: `go help mod`; `hack/lib/version.sh` and `staging/README.md` of Kubernetes.
+Source: `hack/lib/version.sh` and `staging/README.md` of Kubernetes.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import ProcessError
 from topologies.lab.build import go_errors
-from topologies.lab.build.go_errors import GoVersion
+from topologies.lab.build.go_module import GoModule
 from topologies.lab.build.kubernetes import TARGETS, check_room
-from topologies.lab.build.long_commands import PATH, Progress, run_long
 from topologies.lab.ownership import claim, discard
 
 if TYPE_CHECKING:
@@ -56,65 +53,23 @@ class ModuleBuild:
             BuildError: Go is missing or too old, the registry does not serve a module, no network, or no room.
 
         """
-        go = go_errors.find_go()
+        module = GoModule(self.work, go_errors.find_go(), self.progress)
         claim(self.work)
         check_room(self.work)
+        flags = f"-s -w {' '.join(stamps(self.version))}"
         try:
-            self._resolve(go)
+            self._resolve(module)
             for name in self.programs:
                 if not (self.into / name).exists():
-                    self._build(go, name)
+                    module.build(f"{name} {self.version}", PACKAGES[name], self.into / name, "-ldflags", flags)
         except ProcessError as error:
             raise go_errors.explain(str(error), self.work) from error
         discard(self.work)
 
-    @property
-    def modules(self) -> Path:
-        """GOMODCACHE of this build."""
-        return self.work / "modules"
-
-    def _resolve(self, go: Path) -> None:
-        """Download Kubernetes' own module, and write our module from its go.mod and go.sum."""
-        module = self.work / "module"
-        module.mkdir(parents=True, exist_ok=True)
-        what = f"downloading {KUBERNETES} v{self.version}"
-        self._go(go, what, "mod", "download", f"{KUBERNETES}@v{self.version}")
-        text = (self.modules / "cache/download" / KUBERNETES / "@v" / f"v{self.version}.mod").read_text("utf-8")
-        go_errors.check_version(go, GoVersion.required(text))
-        (module / "go.mod").write_text(our_module(text, self.version), encoding="utf-8")
-        theirs = (self.modules / f"{KUBERNETES}@v{self.version}" / "go.sum").read_text("utf-8")
-        (module / "go.sum").write_text("".join((theirs, *pinned(self.version))), encoding="utf-8")
-
-    def _build(self, go: Path, name: str) -> None:
-        """Build one program, and move it into its place when it is complete."""
-        what = f"building {name} {self.version}"
-        self.progress(what)
-        made = self.work / "bin" / name
-        made.parent.mkdir(exist_ok=True)
-        flags = ("-trimpath", "-ldflags", f"-s -w {' '.join(stamps(self.version))}", "-o", str(made))
-        self._go(go, what, "build", *flags, PACKAGES[name])
-        self.into.mkdir(parents=True, exist_ok=True)
-        beside = self.into / f".{name}.new"
-        shutil.move(made, beside)
-        beside.rename(self.into / name)
-
-    def _go(self, go: Path, what: str, *arguments: str) -> None:
-        log = Progress(self.progress, what, self.work / "build.log")
-        run_long((str(go), *arguments), log, cwd=self.work / "module", env=self._environment(go))
-
-    def _environment(self, go: Path) -> dict[str, str]:
-        (self.work / "tmp").mkdir(exist_ok=True)
-        return {
-            **go_errors.registry_settings(),
-            "PATH": f"{go.parent}:{PATH}",
-            "GOMODCACHE": str(self.modules),
-            "GOCACHE": str(self.work / "gocache"),
-            "TMPDIR": str(self.work / "tmp"),
-            "GOFLAGS": "-mod=mod -modcacherw -buildvcs=false",
-            "GOTOOLCHAIN": "local",
-            "GOWORK": "off",
-            "CGO_ENABLED": "0",
-        }
+    def _resolve(self, module: GoModule) -> None:
+        """Download Kubernetes' own module, and write ours from its go.mod and go.sum."""
+        go_mod, go_sum = module.download(KUBERNETES, f"v{self.version}")
+        module.write(our_module(go_mod, self.version), "".join((go_sum, *pinned(self.version))))
 
 
 def our_module(theirs: str, version: Version) -> str:

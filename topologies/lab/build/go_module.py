@@ -1,0 +1,114 @@
+"""A module of ours in which Go builds programs of other modules.
+
+Modules and Go's build cache live below the build's directory until it is discarded, so that an interrupted build
+resumes. Of the user's settings of Go only those that decide where modules come from are used.
+
+Source: `go help mod`, `go help environment`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from topologies.lab.build import go_errors
+from topologies.lab.build.long_commands import PATH, Progress, run_long
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class GoModule:
+    """A module below `work`, and the Go that builds in it."""
+
+    work: Path
+    go: Path
+    progress: Callable[[str], None]
+
+    @property
+    def modules(self) -> Path:
+        """GOMODCACHE of this build."""
+        return self.work / "modules"
+
+    def download(self, name: str, version: str) -> tuple[str, str]:
+        """Download a module.
+
+        Args:
+            name: Its path.
+            version: Such as v1.34.4.
+
+        Returns:
+            Its go.mod and its go.sum.
+
+        Raises:
+            BuildError: It requires a newer Go.
+            ProcessError: Go failed.
+
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.run(f"downloading {name} {version}", "mod", "download", f"{name}@{version}")
+        go_mod = (self.modules / "cache/download" / name / "@v" / f"{version}.mod").read_text("utf-8")
+        go_errors.check_version(self.go, go_errors.GoVersion.required(go_mod))
+        return go_mod, (self.modules / f"{name}@{version}" / "go.sum").read_text("utf-8")
+
+    def write(self, go_mod: str, go_sum: str) -> None:
+        """Write the module."""
+        (self._folder / "go.mod").write_text(go_mod, encoding="utf-8")
+        (self._folder / "go.sum").write_text(go_sum, encoding="utf-8")
+
+    def build(self, what: str, package: str, program: Path, *flags: str) -> None:
+        """Build one program, and move it to its place when it is complete.
+
+        Args:
+            what: Of the progress: `kubelet 1.34.4`.
+            package: Its path.
+            program: Its place.
+            flags: More of `go build`'s.
+
+        Raises:
+            ProcessError: Go failed.
+
+        """
+        self.progress(f"building {what}")
+        made = self.work / "bin" / program.name
+        made.parent.mkdir(exist_ok=True)
+        self.run(f"building {what}", "build", "-trimpath", *flags, "-o", str(made), package)
+        program.parent.mkdir(parents=True, exist_ok=True)
+        beside = program.with_name(f".{program.name}.new")
+        shutil.move(made, beside)
+        beside.rename(program)
+
+    def run(self, what: str, *arguments: str) -> None:
+        """Run Go in the module.
+
+        Args:
+            what: Of the progress.
+            arguments: Go's.
+
+        Raises:
+            ProcessError: Go failed.
+
+        """
+        log = Progress(self.progress, what, self.work / "build.log")
+        run_long((str(self.go), *arguments), log, cwd=self._folder, env=self._environment())
+
+    @property
+    def _folder(self) -> Path:
+        return self.work / "module"
+
+    def _environment(self) -> dict[str, str]:
+        (self.work / "tmp").mkdir(exist_ok=True)
+        return {
+            **go_errors.registry_settings(),
+            "PATH": f"{self.go.parent}:{PATH}",
+            "GOMODCACHE": str(self.modules),
+            "GOCACHE": str(self.work / "gocache"),
+            "TMPDIR": str(self.work / "tmp"),
+            "GOFLAGS": "-mod=mod -modcacherw -buildvcs=false",
+            "GOTOOLCHAIN": "local",
+            "GOWORK": "off",
+            "CGO_ENABLED": "0",
+        }
