@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
 from topologies.lab import lab
-from topologies.lab.build import binaries
+from topologies.lab.build import binaries, container_runtime
 from topologies.lab.build.kubernetes import NEEDED
 from topologies.lab.network import plan
 from topologies.lab.ownership import lab_name
@@ -25,9 +25,10 @@ from topologies.loading.load import SUFFIXES, load
 from topologies.schema.topology import Topology, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 DEFAULT = "lab-flannel"
+GETTABLE = (*NEEDED, container_runtime.NAME)
 
 
 def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
@@ -47,7 +48,7 @@ def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what, add_help=name != "kubectl")
         if name == "get":
             command.add_argument("version", metavar="VERSION", help="a release, such as 1.34.4")
-            command.add_argument("programs", nargs="*", metavar="PROGRAM", help=f"{', '.join(NEEDED)}; default: all")
+            command.add_argument("programs", nargs="*", metavar="PROGRAM", help=f"{', '.join(GETTABLE)}; default: all")
             continue
         command.add_argument(
             "--topology", "-t", default=os.environ.get("HAIRPIN_TOPOLOGY", DEFAULT), metavar="NAME_OR_FILE"
@@ -89,15 +90,37 @@ def name_of(given: str) -> str:
 def get(options: argparse.Namespace) -> None:
     """Build the programs of a version into the cache, or find them there."""
     version = read_version(options.version)
-    programs = tuple(dict.fromkeys(options.programs)) if set(options.programs) - {"all"} else NEEDED
-    if unknown := sorted(set(programs) - set(NEEDED)):
-        message = f"hairpin lab get: got {', '.join(unknown)}, want all or some of {', '.join(NEEDED)}"
-        raise SandboxError(message)
+    programs = _requested(options.programs, version)
     began = time.monotonic()
-    kept = binaries.make(version, programs, binaries.cache_dir(), lambda line: print(line, flush=True))
-    for name in programs:
-        print(f"{name:24} {(kept / name).stat().st_size / 1e6:6.1f} MB  {kept / name}")
+    for path in _made(version, programs):
+        print(f"{path.name:24} {path.stat().st_size / 1e6:6.1f} MB  {path}")
     print(f"Kubernetes {version}: {len(programs)} programs, {time.monotonic() - began:.0f} s")
+
+
+def _requested(names: Sequence[str], version: Version) -> tuple[str, ...]:
+    """Return the programs that the user named; for `all` also a containerd, if this version does without Debian's."""
+    if unknown := sorted(set(names) - {*GETTABLE, "all"}):
+        message = f"hairpin lab get: got {', '.join(unknown)}, want all or some of {', '.join(GETTABLE)}"
+        raise SandboxError(message)
+    if set(names) - {"all"}:
+        return tuple(dict.fromkeys(name for name in names if name != "all"))
+    return NEEDED if container_runtime.installed_serves(version) else GETTABLE
+
+
+def _made(version: Version, programs: Sequence[str]) -> Iterator[Path]:
+    """Build programs into the cache, and yield the path of each."""
+    cache = binaries.cache_dir()
+    ours = [name for name in programs if name in NEEDED]
+    if ours:
+        kept = binaries.make(version, ours, cache, _print)
+        yield from (kept / name for name in ours)
+    if container_runtime.NAME in programs:
+        made = container_runtime.make(cache, _print)
+        yield from (made / name for name in container_runtime.PROGRAMS)
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
 
 
 def read_version(text: str) -> Version:

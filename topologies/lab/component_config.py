@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from topologies.lab.component_flags import FLAGS, Component, Flag, VersionError, arguments, check_runtime, known
+from topologies.lab.component_flags import FLAGS, Component, Flag, VersionError, arguments, known
 from topologies.schema.enums import DetectLocal, KubeletRules, ProxyMode
 from topologies.schema.network import kubelet_rules_by
 
@@ -25,7 +25,6 @@ __all__ = [
     "KubeletFiles",
     "VersionError",
     "arguments",
-    "check_runtime",
     "kubelet_config",
     "proxy_config",
 ]

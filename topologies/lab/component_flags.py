@@ -119,6 +119,7 @@ FLAGS: tuple[Flag, ...] = (
 
 # the first Kubernetes that requires at least this containerd, and why
 RUNTIMES = (
+    (OLDEST, (1, 0), "CRI v1alpha2"),
     (Version(1, 26), (1, 6), "the kubelet uses CRI v1 only"),
     (Version(1, 36), (2, 0), "1.35 is the last with containerd 1.x"),
 )
@@ -161,10 +162,6 @@ def check(version: Version) -> None:
         raise VersionError(message)
 
 
-def check_runtime(version: Version, containerd: tuple[int, int]) -> None:
-    """Raise VersionError if that containerd is too old for the kubelet."""
-    for since, least, why in RUNTIMES:
-        if version >= since and containerd < least:
-            found, required = (".".join(map(str, pair)) for pair in (containerd, least))
-            message = f"containerd for Kubernetes {version}: got {found}, want {required} or newer: {why}"
-            raise VersionError(message)
+def required_runtime(version: Version) -> tuple[tuple[int, int], str]:
+    """Return the least containerd (major, minor) that a kubelet accepts, and why."""
+    return next((least, why) for since, least, why in reversed(RUNTIMES) if version >= since)

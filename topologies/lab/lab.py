@@ -14,7 +14,7 @@ from topologies.common.subprocesses import ProcessError, tail
 from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, WaitTimeoutError, pause, until
 from topologies.lab import cgroups, ownership, requirements, teardown_on_exit
-from topologies.lab.build import binaries, images
+from topologies.lab.build import binaries, container_runtime, images
 from topologies.lab.control_plane import kubeconfigs, pki
 from topologies.lab.guest import guest, ipvs_support
 from topologies.lab.network import plan, ssh
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from topologies.lab.build.binaries import Binaries
     from topologies.schema.topology import Topology
 
 __all__ = ["INSIDE", "LabError", "RunningLab", "down", "find", "running", "up"]
@@ -84,18 +85,20 @@ def up(
         if state.process and state.ready.exists():
             return _same(topology, state)
         requirements.check_versions(topology)
-        requirements.check(topology.kubernetes, {topology.proxy_of(node.name).mode for node in topology.nodes})
+        requirements.check({topology.proxy_of(node.name).mode for node in topology.nodes})
         clear(state, topology.name)
         programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), progress=progress)
-        golden = images.golden(programs, cache=binaries.cache_dir(), progress=progress)
+        runtime = container_runtime.find(topology.kubernetes, cache=binaries.cache_dir())
+        progress(f"Kubernetes {programs.version}, {runtime}")
+        golden = images.golden(programs, runtime, cache=binaries.cache_dir(), progress=progress)
         try:
             guest_kernel = _guest_kernel(topology, progress)
-            sandbox = _declare(topology, state, programs.directory, golden)
+            sandbox = _declare(topology, state, programs, golden)
             if guest_kernel:
                 guest.declare(state, guest_kernel)
                 if not stay:
                     teardown_on_exit.tie(topology.name, read(state.record)["began"])
-            _create(sandbox, topology, programs.directory, golden)
+            _create(sandbox, topology, node.Programs(programs.directory, runtime), golden)
             _follow(state, sandbox, progress)
         except BaseException as error:
             clear(state, topology.name)
@@ -136,9 +139,9 @@ def _guest_kernel(topology: Topology, progress: Callable[[str], None]) -> Path |
     return guest.image(progress)
 
 
-def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> Sandbox:
+def _declare(topology: Topology, state: State, programs: Binaries, golden: Path) -> Sandbox:
     """Write the record that the first process and `down` read, before anything else is created."""
-    for path in (state.root, programs):
+    for path in (state.root, programs.directory, programs.agnhost):
         if place := hidden(path):
             message = (
                 f"lab {topology.name}: got {path}, want a path that is not below {place}: "
@@ -147,14 +150,15 @@ def _declare(topology: Topology, state: State, programs: Path, golden: Path) -> 
             raise LabError(message)
     label = cgroups.label(topology.name, state.root)
     bases = [str(group.base(label)) for group in cgroups.found()]
-    places = {"binaries": str(programs), "golden": str(golden), "cgroups": bases}
-    ownership.create(state, {"name": topology.name, "began": monotonic(), **places})
+    places = {"binaries": str(programs.directory), "agnhost": str(programs.agnhost)}
+    places["golden"] = str(golden)
+    ownership.create(state, {"name": topology.name, "began": monotonic(), "cgroups": bases, **places})
     state.logs.mkdir()
     state.topology.write_text(topology.model_dump_json())
     return Sandbox(topology.name, state)
 
 
-def _create(sandbox: Sandbox, topology: Topology, programs: Path, golden: Path) -> None:
+def _create(sandbox: Sandbox, topology: Topology, programs: node.Programs, golden: Path) -> None:
     """Start the sandbox. Meanwhile write keys, configurations and the containerd roots of workers outside a guest."""
     state, here = sandbox.state, not sandbox.state.guest.exists()
     groups = cgroups.found()
@@ -170,7 +174,8 @@ def _create(sandbox: Sandbox, topology: Topology, programs: Path, golden: Path) 
     ssh.write_config(topology, state)
     kubeconfigs.write_access(topology, state)
     for worker in topology.nodes:
-        node.write_node(topology, state, programs, worker, groups if here else (cgroups.UNIFIED,))
+        own = groups if here else (cgroups.UNIFIED,)
+        node.write_node(topology, state, programs, worker, own)
         if here:
             images.clone(golden, state.containerd(worker.name))
     state.prepared.touch()

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import ProcessError, run
-from topologies.lab.component_flags import check_runtime
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from topologies.schema.topology import Topology, Version
+    from topologies.schema.topology import Topology
 
 PROGRAMS = {
     "etcd": "etcd-server",
@@ -61,16 +59,14 @@ def check_versions(topology: Topology) -> None:
             raise RequirementError(message)
 
 
-def check(kubernetes: Version, modes: Iterable[ProxyMode] = ()) -> None:
+def check(modes: Iterable[ProxyMode] = ()) -> None:
     """Check that the machine can hold a lab.
 
     Args:
-        kubernetes: The version of the lab's programs.
         modes: The modes of the nodes' kube-proxies.
 
     Raises:
         RequirementError: We are not root, a program is missing, or namespaces are not permitted.
-        VersionError: containerd is too old for this Kubernetes.
 
     """
     wanted = []
@@ -84,8 +80,6 @@ def check(kubernetes: Version, modes: Iterable[ProxyMode] = ()) -> None:
     if wanted:
         message = "requirements of a lab: this machine lacks some of them. Do this first:\n  " + "\n  ".join(wanted)
         raise RequirementError(message)
-    if found := re.search(r" v?(\d+)\.(\d+)\.", run(["containerd", "--version"])):
-        check_runtime(kubernetes, (int(found[1]), int(found[2])))
 
 
 def _refused() -> str:

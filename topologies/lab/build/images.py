@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from topologies.lab.build.archive import Content
     from topologies.lab.build.binaries import Binaries
+    from topologies.lab.build.container_runtime import ContainerRuntime
 
 AGNHOST = "hairpin.local/agnhost:1"
 PAUSE = "hairpin.local/pause:1"
@@ -92,8 +93,14 @@ class ImagesError(HairpinError):
     """Something that the images are built from is missing. The message has the next step."""
 
 
-def golden(binaries: Binaries, *, cache: Path, progress: Callable[[str], None]) -> Path:
+def golden(binaries: Binaries, runtime: ContainerRuntime, *, cache: Path, progress: Callable[[str], None]) -> Path:
     """Return a containerd root with both images unpacked, from the cache if the inputs are the same.
+
+    Args:
+        binaries: The lab's programs.
+        runtime: The containerd that unpacks them: one of another version has other databases.
+        cache: The cache directory.
+        progress: Receives the progress.
 
     Raises:
         ImagesError: Something to build the images from is missing.
@@ -103,10 +110,10 @@ def golden(binaries: Binaries, *, cache: Path, progress: Callable[[str], None]) 
     with locked(cache / "golden.lock", progress):
         remove_leftovers(path for place in ("golden", "images") for path in (cache / place).glob(f"{UNFINISHED}*"))
         images = (pause_image(cache), agnhost_image(binaries, cache, progress))
-        inputs = [str(LAYOUT), run(("containerd", "--version")), *(image.digest() for image in images)]
+        inputs = [str(LAYOUT), runtime.version, *(image.digest() for image in images)]
         place = cache / "golden" / sha256("\n".join(inputs).encode()).hexdigest()[:16]
         if not place.is_dir():
-            _unpack(images, place, cache, progress)
+            _unpack(images, runtime, place, progress)
     return place
 
 
@@ -128,7 +135,7 @@ def clone(golden: Path, root: Path) -> None:
         shutil.copyfile(database, copy)
 
 
-def _unpack(images: tuple[Image, ...], place: Path, cache: Path, progress: Callable[[str], None]) -> None:
+def _unpack(images: tuple[Image, ...], runtime: ContainerRuntime, place: Path, progress: Callable[[str], None]) -> None:
     """Import both images with a containerd of its own, without network and with own mounts, then rename its root."""
     if os.geteuid():
         message = "unpacking of the lab's images: got an unprivileged user, want root. Try again with sudo"
@@ -139,7 +146,8 @@ def _unpack(images: tuple[Image, ...], place: Path, cache: Path, progress: Calla
     with TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as folder:
         archives = [write_archive(image, Path(folder) / f"{number}.tar") for number, image in enumerate(images)]
         argv = ("unshare", "--mount", "--net", "sh", "-c", IMPORT, "sh", str(work), *map(str, archives))
-        run_long(argv, Progress(progress, "unpacking the lab's images", cache / "images.log"))
+        log = Progress(progress, "unpacking the lab's images", place.parent.with_name("images.log"))
+        run_long(argv, log, env={"PATH": runtime.path})
     work.rename(place)
 
 

@@ -210,7 +210,7 @@ def check_health(node: IPAddress, port: int) -> bool | None:
 def listen(state: State, topology: Topology) -> None:
     """Start echo servers on the host: one for the undeclared port, and one for each own listener, with its name."""
     balancer = topology.load_balancer
-    agnhost = Path(read(state.record)["binaries"]) / "agnhost"
+    agnhost = Path(read(state.record)["agnhost"])
     names = {plan.BALANCER: balancer.undeclared_port} if balancer.listens else {}
     for name, port in {**names, **config.own_listeners(balancer)}.items():
         argv = [str(agnhost), "netexec", f"--http-port={port}", f"--udp-port={port}"]

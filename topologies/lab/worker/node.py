@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from topologies.schema.enums import Masquerade, Policy, ProxyMode
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
+    from topologies.lab.build.container_runtime import ContainerRuntime
     from topologies.lab.cgroups import Hierarchy
     from topologies.schema.topology import Node, Topology
 
@@ -88,6 +90,14 @@ GUARDED = """\
 -A INPUT -s {balancer} -p tcp --dport 30000:32767 -j ACCEPT
 """  # the last one: health checks of the load balancer; a NodePort that kube-proxy serves is translated before INPUT
 NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "none"}  # kubelet 1.20 waits 4 s for EC2's metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What a worker runs: the directory of Kubernetes' programs, and the container runtime."""
+
+    kubernetes: Path
+    runtime: ContainerRuntime
 
 
 def containerd_config(topology: Topology, state: State, node: Node) -> str:
@@ -171,21 +181,25 @@ def kubelet(topology: Topology, state: State, node: Node) -> list[str]:
     return arguments("kubelet", topology.kubernetes, values)
 
 
-def daemons(topology: Topology, state: State, binaries: Path, node: Node) -> list[dict[str, Any]]:
+def daemons(topology: Topology, state: State, programs: Programs, node: Node) -> list[dict[str, Any]]:
     """Return a worker's daemons in order: `name`, `argv`, `env`, and `awaits` (files that must exist first)."""
     own = state.node(node.name)
     return [
-        {"name": "containerd", "argv": ["containerd", "-c", str(own / "containerd.toml"), "-l", "warn"], "env": {}},
+        {
+            "name": "containerd",
+            "argv": ["containerd", "-c", str(own / "containerd.toml"), "-l", "warn"],
+            "env": {"PATH": programs.runtime.path},
+        },
         {"name": "sshd", "argv": ssh.server(state, node.name), "env": {}},
         {
             "name": "kubelet",
-            "argv": [str(binaries / "kubelet"), *kubelet(topology, state, node)],
+            "argv": [str(programs.kubernetes / "kubelet"), *kubelet(topology, state, node)],
             "env": NO_CLOUD,
             "awaits": [SOCKET, str(state.api_ready)],
         },
         {
             "name": "kube-proxy",
-            "argv": [str(binaries / "kube-proxy"), f"--config={own / 'kube-proxy.json'}", "--v=1"],
+            "argv": [str(programs.kubernetes / "kube-proxy"), f"--config={own / 'kube-proxy.json'}", "--v=1"],
             "env": {},
         },
     ]
@@ -201,7 +215,7 @@ def write_plugins(place: Path) -> None:
     own.chmod(0o755)
 
 
-def write_node(topology: Topology, state: State, binaries: Path, node: Node, groups: tuple[Hierarchy, ...]) -> None:
+def write_node(topology: Topology, state: State, programs: Programs, node: Node, groups: tuple[Hierarchy, ...]) -> None:
     """Write every file of a worker; its plan is the last one."""
     own = state.node(node.name)
     (own / "cni").mkdir(parents=True, exist_ok=True)
@@ -231,6 +245,6 @@ def write_node(topology: Topology, state: State, binaries: Path, node: Node, gro
         "docker": DOCKER if topology.kubernetes < NO_MORE_DOCKER else "",
         "modules": list(IPVS_MODULES) if ipvs else [],
         "iptables": iptables(topology, node),
-        "daemons": daemons(topology, state, binaries, node),
+        "daemons": daemons(topology, state, programs, node),
     }
     write(own / "plan.json", plan)

@@ -12,6 +12,7 @@ import pytest
 from topologies.lab.build import images
 from topologies.lab.build.archive import Image, Link, write_archive, write_tar
 from topologies.lab.build.binaries import Binaries
+from topologies.lab.build.container_runtime import ContainerRuntime
 from topologies.lab.build.images import AGNHOST, PAUSE, ImagesError, agnhost_image, golden, libraries, pause_image
 from topologies.schema.topology import Images, Version
 
@@ -145,19 +146,21 @@ def test_golden_is_made_once_per_content_and_half_made_ones_are_removed(
 ) -> None:
     made: list[Path] = []
 
-    def unpack(_images: object, place: Path, *_: object) -> None:
+    def unpack(_images: object, _runtime: object, place: Path, *_: object) -> None:
         made.append(place)
         place.mkdir(parents=True)
 
     monkeypatch.setattr(images, "_unpack", unpack)
     (cache / "golden" / ".hairpin-half").mkdir(parents=True)
-    first = golden(binaries, cache=cache, progress=silent)
-    assert golden(binaries, cache=cache, progress=silent) == first
+    runtime = ContainerRuntime("1.6.20")
+    first = golden(binaries, runtime, cache=cache, progress=silent)
+    assert golden(binaries, runtime, cache=cache, progress=silent) == first
+    newer = golden(binaries, ContainerRuntime("2.2.9"), cache=cache, progress=silent)
     (binaries.directory / "agnhost").write_bytes(b"another")
-    second = golden(binaries, cache=cache, progress=silent)
+    other = golden(binaries, runtime, cache=cache, progress=silent)
 
-    assert made == [first, second]
-    assert first != second
+    assert made == [first, newer, other]
+    assert len(set(made)) == len(made)
     assert not (cache / "golden" / ".hairpin-half").exists()
 
 

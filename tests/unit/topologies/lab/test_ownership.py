@@ -173,7 +173,7 @@ def test_only_what_the_images_name_themselves_is_removed_from_the_cache(
     monkeypatch.setattr(images, "pause_image", lambda _: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
-        images.golden(None, cache=cache, progress=print)  # type: ignore[arg-type]
+        images.golden(None, None, cache=cache, progress=print)  # type: ignore[arg-type]
 
     assert sorted(path.name for path in cache.glob("*/.*")) == [".git", ".thumbnails"]
 

@@ -13,7 +13,6 @@ from topologies.lab.component_config import (
     KubeletFiles,
     VersionError,
     arguments,
-    check_runtime,
     kubelet_config,
     proxy_config,
 )
@@ -195,17 +194,6 @@ def test_a_wish_too_new_for_the_version_is_refused(since: int, declared: dict[st
 
     with pytest.raises(VersionError, match="want a newer version"):
         proxy_config(Version(1, since - 1, 9), topology(**declared), NODE, "/kc")
-
-
-@pytest.mark.parametrize(
-    ("version", "containerd", "fits"), [(20, (1, 4), 1), (26, (1, 5), 0), (35, (1, 6), 1), (36, (1, 7), 0)]
-)
-def test_the_runtime_must_be_new_enough(version: int, containerd: tuple[int, int], fits: int) -> None:
-    if fits:
-        check_runtime(Version(1, version), containerd)
-        return
-    with pytest.raises(VersionError, match=r"containerd for Kubernetes .*want"):
-        check_runtime(Version(1, version), containerd)
 
 
 def test_feature_gates_are_given_only_if_they_differ_from_their_defaults() -> None:

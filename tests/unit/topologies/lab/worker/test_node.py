@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from topologies.lab.build.container_runtime import ContainerRuntime
 from topologies.lab.cgroups import Hierarchy
 from topologies.lab.control_plane import components
 from topologies.lab.state import State, read
@@ -15,7 +16,8 @@ from topologies.schema.enums import Masquerade
 from topologies.schema.topology import Version
 
 STATE = State(Path("/state"))
-BINARIES = Path("/bin")
+RUNTIME = ContainerRuntime("2.2.9", "/cache/containerd:/usr/bin")
+PROGRAMS = node.Programs(Path("/bin"), RUNTIME)
 
 
 def test_flannels_masquerade_is_written_and_a_routed_network_has_none() -> None:
@@ -45,9 +47,10 @@ def test_the_kubelets_arguments_follow_the_version() -> None:
 def test_kubelets_start_after_the_api_and_containerd() -> None:
     topology = load("lab-flannel")
 
-    daemons = {one["name"]: one for one in node.daemons(topology, STATE, BINARIES, topology.nodes[0])}
+    daemons = {one["name"]: one for one in node.daemons(topology, STATE, PROGRAMS, topology.nodes[0])}
 
     assert list(daemons) == ["containerd", "sshd", "kubelet", "kube-proxy"]
+    assert daemons["containerd"]["env"] == {"PATH": RUNTIME.path}
     assert daemons["kubelet"]["awaits"] == [node.SOCKET, "/state/api-ready"]
 
 
@@ -55,7 +58,7 @@ def test_a_nodes_files_are_complete(tmp_path: Path) -> None:
     topology, state = load("lab-flannel"), State(tmp_path)
     memory = Hierarchy(Path("/sys/fs/cgroup/memory"), "/", "memory", "/")
 
-    node.write_node(topology, state, BINARIES, topology.nodes[0], (memory,))
+    node.write_node(topology, state, PROGRAMS, topology.nodes[0], (memory,))
 
     names = {path.name for path in state.node("n1").rglob("*") if path.is_file()}
     assert names == {"containerd.toml", "10-hairpin.conflist", "kubelet.json", "kube-proxy.json", "plan.json"}
