@@ -1,0 +1,59 @@
+"""The rows of the truth table: a kube-proxy under a control plane, its mode, a lab, and what else is declared.
+
+A kube-proxy of another version than the control plane runs as in a cluster whose upgrade is half done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NEWEST = "1.37.2"
+FLANNEL = "lab-flannel"
+NETWORKS = (FLANNEL, "lab-routed", "lab-eni", "lab-tunnel")
+IPTABLES, NFTABLES, IPVS = "iptables", "nftables", "ipvs"
+NFTABLES_SINCE = 29  # minor version
+OLDER = ("1.36.3", "1.34.4", "1.33.13", "1.32.13", "1.31.0", "1.30.14", "1.29.15", "1.28.15", "1.27.16", "1.24.17")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One live run. `flags`: further overrides of the topology, such as `proxy.masquerade_all=true`."""
+
+    version: str
+    mode: str
+    topology: str = FLANNEL
+    kubernetes: str = NEWEST
+    flags: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """`1.34.4-nftables-lab-flannel`, followed by the flags."""
+        flags = [flag.replace("proxy.", "").replace("=", "-").replace("_", "-") for flag in self.flags]
+        return "-".join([self.version, self.mode, self.topology, *flags]).replace("/", "-")
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What `--with` gets."""
+        own = () if self.version == self.kubernetes else (f"proxy.version={self.version}",)
+        return (f"kubernetes={self.kubernetes}", f"proxy.mode={self.mode}", *own, *self.flags)
+
+
+def modes(version: str) -> tuple[str, ...]:
+    """Return the modes of a version that run on the machine's kernel."""
+    return (IPTABLES, NFTABLES) if int(version.split(".")[1]) >= NFTABLES_SINCE else (IPTABLES,)
+
+
+FLAGS = (
+    (IPTABLES, "proxy.masquerade_all=true"),
+    (NFTABLES, "proxy.masquerade_all=true"),
+    (IPTABLES, "proxy.localhost_nodeports=false"),
+    (NFTABLES, "proxy.localhost_nodeport_proxy=true"),
+    (NFTABLES, "proxy.allow_external_ips=false"),
+)
+ROWS: tuple[Row, ...] = (
+    *(Row(NEWEST, mode, network) for mode in modes(NEWEST) for network in NETWORKS),
+    *(Row(NEWEST, mode, flags=(flag,)) for mode, flag in FLAGS),
+    *(Row(version, mode) for version in OLDER for mode in modes(version)),
+    *(Row("1.20.2", IPTABLES, network, kubernetes="1.20.2") for network in NETWORKS),
+    *(Row("1.20.2", IPVS, f"lab-ipvs-{network}", kubernetes="1.20.2") for network in ("flannel", "eni", "tunnel")),
+)
