@@ -126,6 +126,8 @@ STEADY_KUBELET: Config = {
 # IPVS: a sync reads every Service from the kernel, which takes a second of a guest kernel's only processor.
 PACE = {"minSyncPeriod": "100ms", "syncPeriod": "30s"}
 PACES = {ProxyMode.IPVS: {"minSyncPeriod": "5s", "syncPeriod": "15m"}}
+# 0 leaves the size of the connection table, which belongs to the machine. kube-proxy's defaults set a node's timeouts.
+CONNTRACK = {"maxPerCore": 0, "min": 0}
 
 
 def proxy_config(version: Version, topology: Topology, node: Node, kubeconfig: str) -> Config:
@@ -141,7 +143,7 @@ def proxy_config(version: Version, topology: Topology, node: Node, kubeconfig: s
         "hostnameOverride": node.api_name,
         "oomScoreAdj": 0,
         "clientConnection": {"kubeconfig": kubeconfig},
-        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        "conntrack": CONNTRACK,
         "nodePortAddresses": [str(network) for network in proxy.node_port_addresses],
         "healthzBindAddress": "0.0.0.0:10256",
         "metricsBindAddress": "127.0.0.1:10249",

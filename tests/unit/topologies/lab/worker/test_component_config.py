@@ -162,6 +162,13 @@ def test_kube_proxy_gets_what_the_topology_declares(version: Version) -> None:
 
 
 @every_version
+def test_kube_proxys_own_conntrack_timeouts_apply_and_the_machines_table_size(version: Version) -> None:
+    config = proxy_config(version, topology(), NODE, "/kubeconfig")
+
+    assert config["conntrack"] == {"maxPerCore": 0, "min": 0}
+
+
+@every_version
 def test_no_detection_names_no_cluster_cidr(version: Version) -> None:
     config = proxy_config(version, topology(detect_local=DetectLocal.NONE), NODE, "/kc")
 
