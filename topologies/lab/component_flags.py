@@ -74,7 +74,7 @@ FLAGS: tuple[Flag, ...] = (
     *_always(A, "tls-cert-file tls-private-key-file kubelet-client-certificate kubelet-client-key"),
     *_always(A, "kubelet-certificate-authority kubelet-preferred-address-types service-account-key-file"),
     *_always(A, "service-account-signing-key-file service-account-issuer service-node-port-range allow-privileged"),
-    *_always(A, "endpoint-reconciler-type feature-gates runtime-config profiling v"),
+    *_always(A, "enable-aggregator-routing endpoint-reconciler-type feature-gates runtime-config profiling v"),
     _gone(A, "insecure-port", 24, "no effect but 0 since 1.20 (#95856), removed in 1.24"),
     *_always(C, "kubeconfig root-ca-file service-account-private-key-file leader-elect cluster-cidr bind-address"),
     *_always(C, "service-cluster-ip-range allocate-node-cidrs node-monitor-period node-monitor-grace-period"),

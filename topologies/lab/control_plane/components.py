@@ -56,6 +56,7 @@ def apiserver(topology: Topology, state: State) -> list[str]:
         "service-account-key-file": f"{pki}/sa.key",
         "service-account-signing-key-file": f"{pki}/sa.key",
         "service-account-issuer": "https://kubernetes.default.svc",
+        "enable-aggregator-routing": "true",  # webhooks by endpoint: no kube-proxy runs on this host
         "allow-privileged": "true",
         "profiling": "false",
         "v": "1",

@@ -10,6 +10,7 @@ from topologies.schema.enums import ArrivesAt, OtherPorts
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Topology
 
 TABLE = "hairpin"
@@ -37,15 +38,17 @@ def public_addresses(topology: Topology) -> str:
     )
 
 
-def source_checks(topology: Topology, ports: dict[str, str]) -> str:
+def source_checks(topology: Topology, ports: dict[str, str], api_host: IPAddress) -> str:
     """Return the source check of the nodes' switch; an empty string unless the topology declares `anti_spoof`.
 
     A node may send from its own address and, on a network without tunnels, from its pods' addresses. A network
-    whose own load balancer sends packets to nodes unchanged admits its addresses too.
+    whose own load balancer sends packets to nodes unchanged admits its addresses too. With tunnels, pods may answer the
+    API server's host, which has none (plan.py).
 
     Args:
         topology: The lab's.
         ports: The switch's port of each node, by the node's name.
+        api_host: The address of the API server's host.
 
     """
     if not topology.cni.anti_spoof:
@@ -54,12 +57,13 @@ def source_checks(topology: Topology, ports: dict[str, str]) -> str:
     balancer = topology.load_balancer
     unchanged = balancer.arrives_at is ArrivesAt.ADDRESS and balancer.other_ports is not OtherPorts.NODES
     admitted = [balancer.addresses] if unchanged and balancer.addresses else []
+    others = f"ip daddr != {api_host} " if topology.cni.overlaid else ""
     for node in topology.nodes:
         own = [str(node.address)]
         if not topology.cni.overlaid:
             own.append(str(pod_cidr(topology, node)))
         own += [str(one) for one in admitted]
-        rules.append(f'iifname "{ports[node.name]}" ether type ip ip saddr != {{ {", ".join(own)} }} drop')
+        rules.append(f'iifname "{ports[node.name]}" ether type ip {others}ip saddr != {{ {", ".join(own)} }} drop')
     return _table("bridge", _chain("prerouting", "type filter hook prerouting priority filter;", rules))
 
 

@@ -111,17 +111,28 @@ def _outside(topology: Topology) -> IPNetwork:
     return IPNetwork((addresses[0], 24), strict=False)
 
 
-def _pod_routes(topology: Topology, *, besides: Node | None = None) -> tuple[Route, ...]:
-    return tuple(Route(pod_cidr(topology, node), node.address) for node in topology.nodes if node is not besides)
+def _pod_routes(topology: Topology, *, besides: Node | None = None, device: str | None = None) -> tuple[Route, ...]:
+    """Return the routes to pods through their nodes. `device`: of a host that has no neighbours by its address."""
+    return tuple(
+        Route(pod_cidr(topology, node), node.address, device, onlink=bool(device))
+        for node in topology.nodes
+        if node is not besides
+    )
 
 
 def _control_plane(topology: Topology) -> Host:
-    network = node_network(topology)
-    if layer3(topology):
-        return Host(CONTROL_PLANE, (_alone(control_plane(topology)),), _by_gateway(network[1]))
-    leg = Leg("eth0", IPInterface((control_plane(topology), network.prefixlen)), switch=NODES)
-    pods = () if topology.cni.overlaid else _pod_routes(topology)
-    return Host(CONTROL_PLANE, (leg,), (Route(EVERYWHERE, network[1]), *pods))
+    """Return the API server's host. It reaches pods as a control-plane node does, for proxies and webhooks.
+
+    If the gateway routes to no pods, each node's pods are reached through the node, without a tunnel: a VTEP of this
+    host would be a peer in every node's tables. No client of a cell runs here.
+    """
+    network, alone = node_network(topology), layer3(topology)
+    card = Leg("eth0", IPInterface((control_plane(topology), network.prefixlen)), switch=NODES)
+    legs = (_alone(control_plane(topology)) if alone else card,)
+    away = _by_gateway(network[1]) if alone else (Route(EVERYWHERE, network[1]),)
+    by_gateway = alone and not topology.cni.overlaid
+    pods = () if by_gateway else _pod_routes(topology, device="eth0" if alone else None)
+    return Host(CONTROL_PLANE, legs, (*away, *pods))
 
 
 def _alone(address: IPAddress) -> Leg:

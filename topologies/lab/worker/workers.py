@@ -39,7 +39,7 @@ class Workers:
         hosts = [host for host in plan.fabric(self.topology) if host.name in names]
         netns.build_hosts(hosts)
         ports = {host.name: plan.port(host.name, host.legs[0]) for host in hosts}
-        netns.load_ruleset(nat.source_checks(self.topology, ports))
+        netns.load_ruleset(nat.source_checks(self.topology, ports, plan.control_plane(self.topology)))
         for node in self.topology.nodes:
             self._start(node)
 

@@ -183,11 +183,11 @@ def test_only_a_balancer_that_translates_and_keeps_nodes_needs_a_network_without
 
 def test_a_source_check_admits_the_addresses_of_the_networks_own_balancer() -> None:
     ports = {f"n{number}": f"port{number}" for number in range(1, 5)}
-    checked = {"cni.anti_spoof": True}
+    checked, api_host = {"cni.anti_spoof": True}, IPv4Address("198.18.1.10")
     pool = {"addresses": "198.18.100.0/24"}
 
     assert "198.18.100.0/24" in source_checks(
-        declared("lab-vpc", {"load_balancer": {"kind": "gcp", **pool}, **checked}), ports
+        declared("lab-vpc", {"load_balancer": {"kind": "gcp", **pool}, **checked}), ports, api_host
     )
     announced_by_nodes = declared("lab-vpc", {"load_balancer": {"kind": "metallb-bgp", **pool}, **checked})
-    assert "198.18.100.0/24" not in source_checks(announced_by_nodes, ports)
+    assert "198.18.100.0/24" not in source_checks(announced_by_nodes, ports, api_host)

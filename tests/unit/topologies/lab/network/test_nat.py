@@ -9,6 +9,7 @@ from topologies.loading.load import load
 if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
+API_HOST = IPv4Address("198.18.1.10")
 PORTS = {"n1": "n1-x", "n2": "n2-x"}
 
 
@@ -34,15 +35,17 @@ def test_without_public_addresses_the_router_translates_nothing() -> None:
     assert not nat.public_addresses(load("lab-small"))
 
 
-def test_on_an_overlay_a_node_sends_from_its_own_address_alone() -> None:
-    assert 'iifname "n1-x" ether type ip ip saddr != { 198.18.1.11 } drop' in nat.source_checks(
-        spoofing_checked("lab-flannel"), PORTS
+def test_on_an_overlay_a_node_sends_from_its_own_address_alone_except_to_the_api_server() -> None:
+    assert 'iifname "n1-x" ether type ip ip daddr != 198.18.1.10 ip saddr != { 198.18.1.11 } drop' in nat.source_checks(
+        spoofing_checked("lab-flannel"), PORTS, API_HOST
     )
 
 
 def test_without_overlay_a_nodes_pods_may_be_seen() -> None:
-    assert "ip saddr != { 198.18.1.12, 10.244.2.0/24 } drop" in nat.source_checks(spoofing_checked("lab-eni"), PORTS)
+    assert "ip saddr != { 198.18.1.12, 10.244.2.0/24 } drop" in nat.source_checks(
+        spoofing_checked("lab-eni"), PORTS, API_HOST
+    )
 
 
 def test_nothing_is_checked_unless_declared() -> None:
-    assert not nat.source_checks(load("lab-flannel"), {})
+    assert not nat.source_checks(load("lab-flannel"), {}, API_HOST)

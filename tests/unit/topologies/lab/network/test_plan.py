@@ -101,6 +101,29 @@ def test_in_a_vpc_a_node_has_no_neighbour_but_the_gateway_which_knows_every_node
     assert Route(IPv4Network("10.244.2.0/24"), IPv4Address("198.18.1.12")) in fabric["lb"].routes
 
 
+@pytest.mark.parametrize("name", ["lab-flannel", "lab-calico-vxlan", "lab-tunnel", "lab-routed"])
+def test_the_api_servers_host_reaches_each_nodes_pods_through_the_node(name: str) -> None:
+    fabric = hosts(name)
+
+    assert Route(IPv4Network("10.244.2.0/24"), fabric["n2"].address) in fabric["cp"].routes
+
+
+def test_the_api_servers_host_reaches_pods_of_a_vpc_by_the_gateway() -> None:
+    fabric = hosts("lab-vpc")
+
+    assert fabric["cp"].routes == fabric["n1"].routes
+    assert Route(IPv4Network("10.244.2.0/24"), IPv4Address("198.18.1.12")) in fabric["lb"].routes
+
+
+def test_without_neighbours_the_api_servers_host_finds_nodes_of_an_overlay_at_its_card() -> None:
+    facts = {"load_balancer.masquerade_inside": False}
+    fabric = {host.name: host for host in plan.fabric(load_with("lab-flannel", facts))}
+    to_n2 = Route(IPv4Network("10.244.2.0/24"), IPv4Address("198.18.1.12"), "eth0", onlink=True)
+
+    assert to_n2 in fabric["cp"].routes
+    assert not [route for route in fabric["lb"].routes if route.destination == to_n2.destination]
+
+
 def test_eni_pods_hang_on_no_bridge() -> None:
     pods = hosts("lab-eni")["n1"].pods
 
