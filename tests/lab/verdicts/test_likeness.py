@@ -1,9 +1,10 @@
-"""What programs expect of a real cluster beside the Services' rules: proxies to pods and timeouts of conntrack."""
+"""What programs expect of a real cluster beside the Services' rules: proxies to pods, timeouts of conntrack, wget."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -59,3 +60,12 @@ def test_kube_proxy_sets_its_default_timeouts_of_connections(echo: str, name: st
     set_to = inside(echo, "n1", "cat", f"/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_{name}")
 
     assert int(set_to) == seconds
+
+
+@pytest.mark.parametrize(
+    ("url", "printed"), [("127.0.0.1:8080/hostname", "echo"), ("198.18.100.99", "wget: download timed out")]
+)
+def test_wget_of_the_image_has_a_timeout(echo: str, url: str, printed: str) -> None:
+    command = quote(f"wget -qO - -T 1 http://{url} 2>&1")
+
+    assert printed in str(api(echo, "GET", f"{NAMESPACE}/pods/echo:8080/proxy/shell?shellCommand={command}"))

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
-from topologies.common.subprocesses import run
+from topologies.common.subprocesses import ProcessError, run
 from topologies.lab.build.apt import Debian, DebianError
 from topologies.lab.build.archive import Image, Link, write_archive
 from topologies.lab.build.kubernetes import locked
@@ -37,6 +37,8 @@ AGNHOST = "hairpin.local/agnhost:1"
 PAUSE = "hairpin.local/pause:1"
 UNFINISHED = ".hairpin-"  # prefix of what a killed process may leave; removed by the next one
 CURL = Path("/usr/bin/curl")
+# Older ones are built without FEATURE_WGET_TIMEOUT: their `wget -T` writes the seconds through a null pointer.
+BUSYBOX_SUITE = "trixie"
 LAYOUT = 1  # increment when the same inputs give another golden root
 APPLETS = (
     "[", "awk", "base64", "cat", "chmod", "cp", "cut", "date", "dd", "df", "dirname", "basename", "echo", "env",
@@ -188,28 +190,41 @@ def pause_image(cache: Path) -> Image:
 
 
 def busybox(cache: Path, progress: Callable[[str], None]) -> Path:
-    """Return Debian's static busybox, fetched once into the cache; nothing is installed."""
-    program = cache / "images" / "busybox"
-    if not program.exists():
-        program.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=program.parent, prefix=UNFINISHED) as folder:
-            package = _fetch("busybox-static", Path(folder), progress)
-            run(("dpkg-deb", "--extract", str(package), f"{folder}/x"))
-            found = next(
-                path for path in Path(folder).glob("x/**/busybox") if path.is_file() and path.parent.name == "bin"
-            )
-            found.rename(program)
-    return program
+    """Return a static busybox of Debian's, fetched once into the cache; nothing is installed.
 
+    If the machine's mirror or keyring has no BUSYBOX_SUITE, it is the one of the machine's own suite.
 
-def _fetch(package: str, folder: Path, progress: Callable[[str], None]) -> Path:
-    debian = Debian(folder, platform.freedesktop_os_release().get("VERSION_CODENAME", ""), progress)
+    Raises:
+        ImagesError: Neither can be fetched.
+
+    """
+    own = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    kept = {suite: cache / "images" / f"busybox-{suite}" for suite in (BUSYBOX_SUITE, own)}
+    for program in kept.values():
+        if program.exists():
+            return program
     try:
-        debian.update()
-        return debian.download(package, folder)
-    except DebianError as error:
-        message = f"package {package} of the lab's image: {error}"
-        raise ImagesError(message) from error
+        return _fetch_busybox(BUSYBOX_SUITE, own, kept[BUSYBOX_SUITE], progress)
+    except ImagesError:
+        progress(f"the images get busybox of Debian {own}, whose `wget -T` may crash: {BUSYBOX_SUITE} is not available")
+        return _fetch_busybox(own, own, kept[own], progress)
+
+
+def _fetch_busybox(suite: str, own: str, program: Path, progress: Callable[[str], None]) -> Path:
+    """Fetch the package busybox-static of a suite from the mirror of the machine's own suite, and keep its program."""
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=program.parent, prefix=UNFINISHED) as folder:
+        debian = Debian(Path(folder), suite, progress, mirror_of=own)
+        try:
+            debian.update()
+            package = debian.download("busybox-static", Path(folder))
+        except (DebianError, ProcessError) as error:
+            message = f"package busybox-static of the lab's image: {error}"
+            raise ImagesError(message) from error
+        run(("dpkg-deb", "--extract", str(package), f"{folder}/x"))
+        files = Path(folder).glob("x/**/busybox")
+        next(path for path in files if path.is_file() and path.parent.name == "bin").rename(program)
+    return program
 
 
 def libraries(listing: str) -> list[str]:

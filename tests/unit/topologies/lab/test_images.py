@@ -10,10 +10,21 @@ from pathlib import Path
 import pytest
 
 from topologies.lab.build import images
+from topologies.lab.build.apt import Debian, DebianError
 from topologies.lab.build.archive import Image, Link, write_archive, write_tar
 from topologies.lab.build.binaries import Binaries
 from topologies.lab.build.container_runtime import ContainerRuntime
-from topologies.lab.build.images import AGNHOST, PAUSE, ImagesError, agnhost_image, golden, libraries, pause_image
+from topologies.lab.build.images import (
+    AGNHOST,
+    BUSYBOX_SUITE,
+    PAUSE,
+    ImagesError,
+    agnhost_image,
+    busybox,
+    golden,
+    libraries,
+    pause_image,
+)
 from topologies.schema.topology import Images, Version
 
 LDD = """\
@@ -44,7 +55,7 @@ def binaries(tmp_path: Path) -> Binaries:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     (tmp_path / "cache" / "images").mkdir(parents=True)
-    (tmp_path / "cache" / "images" / "busybox").write_bytes(b"busybox")
+    (tmp_path / "cache" / "images" / f"busybox-{BUSYBOX_SUITE}").write_bytes(b"busybox")
     return tmp_path / "cache"
 
 
@@ -167,8 +178,32 @@ def test_golden_is_made_once_per_content_and_half_made_ones_are_removed(
 def test_without_a_debian_mirror_the_error_names_the_package(
     binaries: Binaries, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (cache / "images" / "busybox").unlink()
+    (cache / "images" / f"busybox-{BUSYBOX_SUITE}").unlink()
     monkeypatch.setattr("topologies.lab.build.apt.run", lambda _: "http://mirror.example/ other main")
 
     with pytest.raises(ImagesError, match=r"package busybox-static of the lab's image: repository"):
         agnhost_image(binaries, cache, silent)
+
+
+def test_busybox_is_of_the_machines_suite_if_the_mirror_has_no_newer_one(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+
+    def download(debian: Debian, _package: str, into: Path) -> Path:
+        fetched.append(debian.suite)
+        if debian.suite == BUSYBOX_SUITE:
+            message = "no such suite"
+            raise DebianError(message)
+        (into / "x/bin").mkdir(parents=True)
+        (into / "x/bin/busybox").touch()
+        return into
+
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"VERSION_CODENAME": "bookworm"})
+    monkeypatch.setattr(Debian, "update", lambda _: None)
+    monkeypatch.setattr(Debian, "download", download)
+    monkeypatch.setattr(images, "run", lambda _: "")
+    (cache / "images" / f"busybox-{BUSYBOX_SUITE}").unlink()
+
+    assert busybox(cache, silent) == busybox(cache, silent) == cache / "images" / "busybox-bookworm"
+    assert fetched == [BUSYBOX_SUITE, "bookworm"]
