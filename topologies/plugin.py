@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TOPOLOGY = pytest.StashKey["Topology"]()
 RAW = pytest.StashKey[dict[str, Any]]()  # the contents of its file
 DEFAULT = "lab-flannel"
+PROGRAMS = ("--kubernetes-bin", "--kube-proxy-bin")
 
 
 class Access(NamedTuple):
@@ -73,6 +74,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="Kubernetes binaries for the lab (default: the cache, or built)",
     )
+    group.addoption(
+        "--kube-proxy-bin",
+        action="append",
+        default=[],
+        metavar="[NODE=]FILE",
+        help="another kube-proxy for the lab, for all nodes or one; proxy.version follows it",
+    )
     group.addoption("--simulate", action="store_true", help="no cluster: a simulated cluster that follows the rules")
 
 
@@ -93,12 +101,12 @@ def _read(config: pytest.Config) -> Topology:
     """Return the declared topology, read once: pytest_cmdline_main comes before pytest_configure."""
     if TOPOLOGY not in config.stash:
         try:
-            overrides = parse(config.getoption("overrides"))
-            if directory := config.getoption("--kubernetes-bin"):
-                from topologies.lab.build import binaries  # noqa: PLC0415 - only a lab topology pays for the lab
+            name, overrides = config.getoption("--topology"), parse(config.getoption("overrides"))
+            if any(config.getoption(option) for option in PROGRAMS):
+                from topologies.lab.given_programs import GivenPrograms  # noqa: PLC0415 - only a lab pays for the lab
 
-                overrides = binaries.follow(directory, overrides)
-            config.stash[RAW], config.stash[TOPOLOGY] = read(config.getoption("--topology"), overrides)
+                overrides = GivenPrograms.parse(*map(config.getoption, PROGRAMS)).follow(name, overrides)
+            config.stash[RAW], config.stash[TOPOLOGY] = read(name, overrides)
         except HairpinError as error:
             raise pytest.UsageError(str(error)) from error
     return config.stash[TOPOLOGY]
@@ -119,7 +127,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     capture = config.pluginmanager.getplugin("capturemanager")
     try:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
-            lab.up(topology, kubernetes_bin=config.getoption("--kubernetes-bin"), progress=_say, stay=False)
+            directory, proxies = map(config.getoption, PROGRAMS)
+            lab.up(topology, kubernetes_bin=directory, kube_proxy_bin=proxies, progress=_say, stay=False)
             sandbox.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
     except HairpinError as error:
         raise pytest.UsageError(str(error)) from error

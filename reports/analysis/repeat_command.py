@@ -12,7 +12,7 @@ KEPT = (
     *("--topology", "--kubeconfig", "--context", "--namespace", "--kubernetes-bin"),
     *("--samples", "--connect-timeout", "--settle-timeout", "--balancer-settle", "--mutate"),
 )
-KEPT_EACH = ("--with",)  # given several times
+KEPT_EACH = ("--with", "--kube-proxy-bin")  # given several times
 KEPT_FLAGS = ("--simulate", "--every-node")  # without --every-node the plan lacks some of the cells
 
 

@@ -22,6 +22,7 @@ from tests.truth import page
 from tests.truth.recording import FOLDER, Recording, write
 from tests.truth.rows import ROWS
 from topologies.lab.build import binaries, container_runtime
+from topologies.lab.build.program_files import report_version
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ def _what_ran(row: Row) -> dict[str, str]:
     cache = binaries.cache_dir()
     control, own = (binaries.place(Version.parse(one), cache) for one in (row.kubernetes, row.version))
     return {
-        "control plane": str(binaries.report_version(control / "kube-apiserver")),
-        "kubelet": str(binaries.report_version(control / "kubelet")),
-        "kube-proxy": str(binaries.report_version(own / "kube-proxy")),
+        "control plane": str(report_version(control / "kube-apiserver")),
+        "kubelet": str(report_version(control / "kubelet")),
+        "kube-proxy": str(report_version(own / "kube-proxy")),
         "container runtime": str(container_runtime.find(Version.parse(row.kubernetes), cache=cache)),
         "kernel": platform.release(),
     }

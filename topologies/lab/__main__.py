@@ -16,6 +16,7 @@ from topologies.common.errors import HairpinError
 from topologies.lab import lab
 from topologies.lab.build import binaries, container_runtime
 from topologies.lab.build.kubernetes import NEEDED
+from topologies.lab.given_programs import GivenPrograms
 from topologies.lab.network import plan
 from topologies.lab.ownership import lab_name
 from topologies.lab.sandbox import Sandbox, SandboxError, locate
@@ -60,6 +61,13 @@ def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
                 metavar="DIR",
                 default=os.environ.get("HAIRPIN_KUBERNETES_BIN"),
                 help="kube-apiserver, kubelet and so on; the topology's version follows them",
+            )
+            command.add_argument(
+                "--kube-proxy-bin",
+                action="append",
+                default=[],
+                metavar="[NODE=]FILE",
+                help="another kube-proxy, for all nodes or one; the topology's proxy.version follows it",
             )
             command.add_argument(
                 "--with", dest="overrides", action="append", default=[], metavar="PATH=VALUE", help="mode=nftables ..."
@@ -139,11 +147,15 @@ def read_version(text: str) -> Version:
 
 def up(options: argparse.Namespace) -> None:
     """Create the lab, or find it running."""
-    changes = overrides.parse(options.overrides)
-    if options.kubernetes_bin:
-        changes = binaries.follow(options.kubernetes_bin, changes)
+    given = GivenPrograms.parse(options.kubernetes_bin, options.kube_proxy_bin)
+    changes = given.follow(options.topology, overrides.parse(options.overrides))
     topology = overrides.declared(options.topology, changes)
-    made = lab.up(topology, kubernetes_bin=options.kubernetes_bin, progress=lambda line: print(line, flush=True))
+    made = lab.up(
+        topology,
+        kubernetes_bin=options.kubernetes_bin,
+        kube_proxy_bin=options.kube_proxy_bin,
+        progress=lambda line: print(line, flush=True),
+    )
     print(f"lab {made.name} is up; kubeconfig {made.kubeconfig}, from inside: hairpin lab exec -- COMMAND")
 
 

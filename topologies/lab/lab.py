@@ -7,6 +7,7 @@ Then the record is written that `down` needs, and only then namespaces and cgrou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from topologies.common.waiting import Deadline, WaitTimeoutError, pause, until
 from topologies.lab import cgroups, ownership, requirements, teardown_on_exit
 from topologies.lab.build import binaries, container_runtime, images
 from topologies.lab.control_plane import kubeconfigs, pki
+from topologies.lab.given_programs import GivenPrograms
 from topologies.lab.guest import guest, ipvs_support
 from topologies.lab.network import plan, ssh
 from topologies.lab.sandbox import INSIDE, Sandbox, labs_dir, locate
@@ -24,8 +26,7 @@ from topologies.lab.teardown import LabError, clear, down
 from topologies.lab.worker import node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from topologies.lab.build.binaries import Binaries
     from topologies.schema.topology import Topology
@@ -63,6 +64,7 @@ def up(
     topology: Topology,
     *,
     kubernetes_bin: Path | None = None,
+    kube_proxy_bin: Iterable[str] = (),
     progress: Callable[[str], None] = print,
     stay: bool = True,
 ) -> RunningLab:
@@ -71,6 +73,7 @@ def up(
     Args:
         topology: What to create. It must declare a lab.
         kubernetes_bin: A directory with Kubernetes programs; None: those in the cache, built first if need be.
+        kube_proxy_bin: `FILE` for the kube-proxy of all nodes, `NODE=FILE` for that of one.
         progress: Receives the progress, line by line.
         stay: Whether a lab with a guest kernel outlives this process. A lab on the machine's kernel always does.
 
@@ -79,7 +82,7 @@ def up(
         HairpinError: Something it needs is missing or cannot be built; nothing was created.
 
     """
-    state = locate(topology.name)
+    state, given = locate(topology.name), GivenPrograms.parse(kubernetes_bin, kube_proxy_bin)
     with state.lock():
         ownership.proven(state, topology.name)
         if state.process and state.ready.exists():
@@ -87,7 +90,7 @@ def up(
         requirements.check_versions(topology)
         requirements.check({topology.proxy_of(node.name).mode for node in topology.nodes})
         clear(state, topology.name)
-        programs = binaries.find(kubernetes_bin, topology.kubernetes, cache=binaries.cache_dir(), progress=progress)
+        programs = given.find(topology, cache=binaries.cache_dir(), progress=progress)
         runtime = container_runtime.find(topology.kubernetes, cache=binaries.cache_dir())
         progress(f"Kubernetes {programs.version}, {runtime}")
         golden = images.golden(programs, runtime, cache=binaries.cache_dir(), progress=progress)
@@ -98,7 +101,7 @@ def up(
                 guest.declare(state, guest_kernel)
                 if not stay:
                     teardown_on_exit.tie(topology.name, read(state.record)["began"])
-            _create(sandbox, topology, node.Programs(programs.directory, runtime), golden)
+            _create(sandbox, topology, node.Programs(programs, runtime), golden)
             _follow(state, sandbox, progress)
         except BaseException as error:
             clear(state, topology.name)
@@ -141,16 +144,18 @@ def _guest_kernel(topology: Topology, progress: Callable[[str], None]) -> Path |
 
 def _declare(topology: Topology, state: State, programs: Binaries, golden: Path) -> Sandbox:
     """Write the record that the first process and `down` read, before anything else is created."""
-    for path in (state.root, programs.directory, programs.agnhost):
+    proxies = {name: [str(one.path), str(one.version)] for name, one in programs.proxies.items()}
+    own = (programs.directory, programs.agnhost, *(Path(path).parent for path, _ in proxies.values()))
+    for path in (state.root, *own):
         if place := hidden(path):
             message = (
                 f"lab {topology.name}: got {path}, want a path that is not below {place}: "
-                f"a node mounts a {place} of its own. Set HAIRPIN_CACHE or --kubernetes-bin"
+                f"a node mounts a {place} of its own. Set HAIRPIN_CACHE, --kubernetes-bin or --kube-proxy-bin"
             )
             raise LabError(message)
     label = cgroups.label(topology.name, state.root)
     bases = [str(group.base(label)) for group in cgroups.found()]
-    places = {"binaries": str(programs.directory), "agnhost": str(programs.agnhost)}
+    places = {"binaries": str(programs.directory), "agnhost": str(programs.agnhost), "proxies": proxies}
     places["golden"] = str(golden)
     ownership.create(state, {"name": topology.name, "began": monotonic(), "cgroups": bases, **places})
     state.logs.mkdir()

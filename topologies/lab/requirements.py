@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import ProcessError, run
+from topologies.lab import component_config, component_flags
 from topologies.schema.enums import ProxyMode
 
 if TYPE_CHECKING:
@@ -40,20 +41,22 @@ class RequirementError(HairpinError):
 
 
 def check_versions(topology: Topology) -> None:
-    """Check that kube-proxy and kubelet have the version of the programs that the lab runs: `kubernetes`.
+    """Check that the lab can configure every component, and that kubelets have the version of the lab's programs.
+
+    A kube-proxy may have any version that the lab knows: build/node_proxies.py finds its program.
 
     Raises:
-        RequirementError: The cluster or a node declares another version.
+        RequirementError: A node declares another kubelet.
+        VersionError: A version is not in the table of flags, or does not have a declared feature.
 
     """
-    found = {
-        f"nodes[{index}].proxy.version": node.proxy.version for index, node in enumerate(topology.nodes) if node.proxy
-    }
-    kubelets = {f"nodes[{index}].kubelet_version": node.kubelet_version for index, node in enumerate(topology.nodes)}
-    for path, version in {"proxy.version": topology.proxy.version, **found, **kubelets}.items():
+    component_flags.check(topology.kubernetes)
+    for index, node in enumerate(topology.nodes):
+        component_config.proxy_config(topology.proxy_version_of(node.name), topology, node, "")
+        version = node.kubelet_version
         if version not in {None, topology.kubernetes}:
             message = (
-                f"requirements of a lab: {path}: got {version}, want {topology.kubernetes}, "
+                f"requirements of a lab: nodes[{index}].kubelet_version: got {version}, want {topology.kubernetes}, "
                 "the version of the programs of this lab. Declare another value of kubernetes."
             )
             raise RequirementError(message)

@@ -12,6 +12,7 @@ from reports.analysis.repeat_command import repeat_command
 from reports.records.journal import load
 from reports.records.rejudge import own_topology
 from tests.unit.support.paths import ROOT
+from tests.unit.topologies.lab.programs import write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +45,23 @@ def test_the_version_follows_the_programs(tmp_path: Path) -> None:
 
     assert run(f"--kubernetes-bin={tmp_path}", "--with=kubernetes=1.30.0", f"--out={tmp_path}/out").returncode == 0
     assert own_topology(load(tmp_path / "out" / "last")).kubernetes == (1, 30, 0)
+
+
+def test_the_version_of_one_node_follows_its_kube_proxy(tmp_path: Path) -> None:
+    option = f"--kube-proxy-bin=n2={write_program(tmp_path / 'proxy', '1.33.6')}"
+    assert run("--with=kubernetes=1.34.4", option, f"--out={tmp_path}/out").returncode == 0
+    found = load(tmp_path / "out" / "last")
+
+    assert own_topology(found).proxy_version_of("n1") == (1, 34, 4)
+    assert own_topology(found).proxy_version_of("n2") == (1, 33, 6)
+    assert option in repeat_command(found, CELL)
+
+
+def test_a_kube_proxy_of_another_version_than_declared_ends_the_run(tmp_path: Path) -> None:
+    done = run("--with=version=1.20.2", f"--kube-proxy-bin={write_program(tmp_path / 'proxy', '1.33.6')}")
+
+    assert done.returncode == 4
+    assert "proxy: got 1.33.6, want 1.20.2, as proxy.version declares. Change one of the two" in done.stderr
 
 
 def test_a_bad_override_ends_the_run_with_what_is_possible(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from topologies.schema.enums import Masquerade, Policy, ProxyMode
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
+    from topologies.lab.build.binaries import Binaries
     from topologies.lab.build.container_runtime import ContainerRuntime
     from topologies.lab.cgroups import Hierarchy
     from topologies.schema.topology import Node, Topology
@@ -94,9 +95,9 @@ NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "none"}  # kubele
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """What a worker runs: the directory of Kubernetes' programs, and the container runtime."""
+    """What workers run: Kubernetes' programs, with the kube-proxy of each node, and the container runtime."""
 
-    kubernetes: Path
+    kubernetes: Binaries
     runtime: ContainerRuntime
 
 
@@ -193,13 +194,13 @@ def daemons(topology: Topology, state: State, programs: Programs, node: Node) ->
         {"name": "sshd", "argv": ssh.server(state, node.name), "env": {}},
         {
             "name": "kubelet",
-            "argv": [str(programs.kubernetes / "kubelet"), *kubelet(topology, state, node)],
+            "argv": [str(programs.kubernetes.path("kubelet")), *kubelet(topology, state, node)],
             "env": NO_CLOUD,
             "awaits": [SOCKET, str(state.api_ready)],
         },
         {
             "name": "kube-proxy",
-            "argv": [str(programs.kubernetes / "kube-proxy"), f"--config={own / 'kube-proxy.json'}", "--v=1"],
+            "argv": [str(programs.kubernetes.proxy_of(node.name).path), f"--config={own / 'kube-proxy.json'}", "--v=1"],
             "env": {},
         },
     ]

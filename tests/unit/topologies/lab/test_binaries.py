@@ -13,9 +13,10 @@ import pytest
 
 from topologies.common.subprocesses import ProcessError
 from topologies.lab.build import apt, kubernetes, long_commands
-from topologies.lab.build.binaries import BinariesError, cache_dir, find, make
+from topologies.lab.build.binaries import cache_dir, find, make
 from topologies.lab.build.kubernetes import NEEDED, BuildError, KubernetesBuild, locked
 from topologies.lab.build.modules import ModuleBuild
+from topologies.lab.build.program_files import BinariesError
 from topologies.lab.ownership import OwnershipError
 from topologies.schema.topology import Version
 
@@ -51,20 +52,34 @@ def test_one_error_lists_all_that_is_wrong_with_a_directory(tmp_path: Path) -> N
 
     with pytest.raises(BinariesError) as error:
         find(tmp_path, V, cache=tmp_path, progress=silent)
-    assert "kubelet: missing" in str(error.value)
-    assert "kube-proxy: not executable" in str(error.value)
-    assert "--kubernetes-bin" in str(error.value)
+    missing, unusable = str(error.value).splitlines()
+    assert f"{tmp_path}: got no kubelet, want all of kube-apiserver" in missing
+    assert f"{tmp_path}/kube-proxy: got a file that is not executable, want a program. Run chmod +x" in unusable
 
 
 def test_a_directory_of_another_version_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BinariesError, match=r"kubelet: got 1\.24\.0, want 1\.20\.2"):
+    with pytest.raises(BinariesError, match=r"kubelet, kube-proxy: got 1\.24\.0, want 1\.20\.2") as error:
         find(programs(tmp_path, "1.24.0"), V, cache=tmp_path, progress=silent)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"])
+def test_a_program_of_another_version_than_its_directory_is_refused(tmp_path: Path, name: str) -> None:
+    (programs(tmp_path) / name).write_text("#!/bin/sh\necho Kubernetes v1.19.7\n")
+
+    with pytest.raises(BinariesError) as error:
+        find(tmp_path, V, cache=tmp_path, progress=silent)
+    assert str(error.value) == (
+        f"version of {tmp_path}/{name}: got 1.19.7, want 1.20.2 as declared. Change one of the two"
+    )
 
 
 def test_a_kube_proxy_of_another_version_than_its_directory_is_refused(tmp_path: Path) -> None:
     (programs(tmp_path) / "kube-proxy").write_text("#!/bin/sh\necho Kubernetes v1.24.3\n")
 
-    with pytest.raises(BinariesError, match=r"kube-proxy: got 1\.24\.3, want 1\.20\.2 as declared"):
+    with pytest.raises(
+        BinariesError, match=r"kube-proxy: got 1\.24\.3, want 1\.20\.2 as declared.*give --kube-proxy-bin=.*kube-proxy"
+    ):
         find(tmp_path, V, cache=tmp_path, progress=silent)
 
 

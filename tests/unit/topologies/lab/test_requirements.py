@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from topologies.common.subprocesses import ProcessError
 from topologies.lab import lab, requirements
 from topologies.lab.build.binaries import Binaries
+from topologies.lab.build.program_files import Program
+from topologies.lab.component_flags import VersionError
 from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
 from topologies.loading.load import load
@@ -16,7 +19,7 @@ from topologies.loading.overrides import declared
 from topologies.schema.enums import ProxyMode
 from topologies.schema.topology import Version
 
-PROGRAMS = Binaries(Path("/bin"), Version(1, 20, 2), Path("/bin/agnhost"))
+BINARIES = Binaries(Path("/bin"), Version(1, 20, 2), Path("/bin/agnhost"))
 
 
 def test_one_error_lists_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +45,15 @@ def test_a_container_without_the_capabilities_is_an_error(monkeypatch: pytest.Mo
 
 def test_nothing_is_made_where_a_node_would_cover_it() -> None:
     with pytest.raises(lab.LabError, match="/var/lib"):
-        lab._declare(load("lab-small"), State(Path("/var/lib/x")), PROGRAMS, Path("/golden"))
+        lab._declare(load("lab-small"), State(Path("/var/lib/x")), BINARIES, Path("/golden"))
+
+
+def test_a_kube_proxy_is_not_where_a_node_would_cover_it(tmp_path: Path) -> None:
+    covered = replace(BINARIES, proxies={"n1": Program(Path("/run/mine/kube-proxy"), Version(1, 24, 17))})
+
+    with pytest.raises(lab.LabError, match=r"got /run/mine, want a path that is not below /run.*--kube-proxy-bin"):
+        lab._declare(load("lab-small"), State(tmp_path / "x"), covered, Path("/golden"))
+    assert not (tmp_path / "x").exists()
 
 
 def test_the_log_of_the_daemon_that_ended_is_printed(tmp_path: Path) -> None:
@@ -62,15 +73,14 @@ def test_without_such_a_log_the_newest_is_printed(tmp_path: Path) -> None:
     assert "all is well" in lab._tail_of_failed(state, "something else")
 
 
-@pytest.mark.parametrize(
-    ("path", "shown"), [("nodes.n2.proxy", r"nodes\[1\]\.proxy\.version"), ("proxy", r"a lab: proxy\.version")]
-)
-def test_a_lab_has_the_kube_proxy_of_its_programs(path: str, shown: str) -> None:
-    topology = declared("lab-small", {f"{path}.version": "1.23.4"})
+@pytest.mark.parametrize("path", ["nodes.n2.proxy", "proxy"])
+def test_a_lab_may_have_a_kube_proxy_of_another_version(path: str) -> None:
+    requirements.check_versions(declared("lab-small", {f"{path}.version": "1.23.4"}))
 
-    with pytest.raises(RequirementError, match=rf"{shown}: got 1\.23\.4, want 1\.20\.2"):
-        requirements.check_versions(topology)
-    requirements.check_versions(declared("lab-small", {path: {"mode": "ipvs", "version": "1.20.2"}}))
+
+def test_a_version_that_the_lab_cannot_configure_is_refused() -> None:
+    with pytest.raises(VersionError, match=r"Kubernetes of the lab: got 1\.38\.0, want 1\.20 to 1\.37"):
+        requirements.check_versions(declared("lab-small", {"kubernetes": "1.38", "proxy.version": "1.37"}))
 
 
 def test_a_lab_has_the_kubelet_of_its_programs() -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from topologies.lab.build.binaries import Binaries
 from topologies.lab.build.container_runtime import ContainerRuntime
+from topologies.lab.build.program_files import Program
 from topologies.lab.cgroups import Hierarchy
 from topologies.lab.control_plane import components
 from topologies.lab.state import State, read
@@ -17,7 +20,9 @@ from topologies.schema.topology import Version
 
 STATE = State(Path("/state"))
 RUNTIME = ContainerRuntime("2.2.9", "/cache/containerd:/usr/bin")
-PROGRAMS = node.Programs(Path("/bin"), RUNTIME)
+PROXIES = {name: Program(Path("/bin/kube-proxy"), Version(1, 20, 2)) for name in ("n1", "n2", "n3")}
+BINARIES = Binaries(Path("/bin"), Version(1, 20, 2), Path("/bin/agnhost"), PROXIES)
+PROGRAMS = node.Programs(BINARIES, RUNTIME)
 
 
 def test_flannels_masquerade_is_written_and_a_routed_network_has_none() -> None:
@@ -52,6 +57,19 @@ def test_kubelets_start_after_the_api_and_containerd() -> None:
     assert list(daemons) == ["containerd", "sshd", "kubelet", "kube-proxy"]
     assert daemons["containerd"]["env"] == {"PATH": RUNTIME.path}
     assert daemons["kubelet"]["awaits"] == [node.SOCKET, "/state/api-ready"]
+
+
+def test_a_node_runs_its_own_kube_proxy() -> None:
+    topology = load_with("lab-flannel", {"nodes.n2.proxy.version": "1.24.17"})
+    other = Program(Path("/cache/kube-proxy"), Version(1, 24, 17))
+    mixed = node.Programs(replace(BINARIES, proxies={**PROXIES, "n2": other}), RUNTIME)
+
+    started = [
+        next(one["argv"][0] for one in node.daemons(topology, STATE, mixed, each) if one["name"] == "kube-proxy")
+        for each in topology.nodes[:3]
+    ]
+
+    assert started == ["/bin/kube-proxy", "/cache/kube-proxy", "/bin/kube-proxy"]
 
 
 def test_a_nodes_files_are_complete(tmp_path: Path) -> None:
