@@ -40,6 +40,7 @@ class Options:
 
     `balancer_settle`: how long to wait for the health checks of a load balancer that does not report its targets.
     `together`: see `runner.ask`. `keep`: leave the workload in the cluster. `namespace`: one that was made beforehand.
+    `logs`: the directory with a log `<node>.kube-proxy.log` of each node, if this machine has one.
     """
 
     kubeconfig: str | None = None
@@ -51,6 +52,7 @@ class Options:
     together: int = 0
     keep: bool = False
     namespace: str | None = None
+    logs: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def _check_nodes(live: _LiveRun, running: Snapshot) -> preflight.Real:
     """Compare the topology with its nodes, each probed from a vantage on its host network."""
     vantages = preflight.node_vantages(live.topology, running)
     probers = {node: live.probers.at(vantage) for node, vantage in vantages.items()}
-    return preflight.check_nodes(live.topology, running, probers, live.progress)
+    return preflight.check_nodes(live.topology, running, probers, live.progress, live.options.logs)
 
 
 def _ask(live: _LiveRun, snapshot: Snapshot) -> dict[str, Observation]:

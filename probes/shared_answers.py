@@ -196,6 +196,7 @@ def _options(config: pytest.Config) -> sessions.Options:
         balancer_settle=config.getoption("--balancer-settle"),
         keep=config.getoption("--keep"),
         namespace=reached.namespace,
+        logs=reached.logs,
     )
 
 

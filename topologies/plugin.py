@@ -28,12 +28,16 @@ PROGRAMS = ("--kubernetes-bin", "--kube-proxy-bin")
 
 
 class Access(NamedTuple):
-    """Files and names by which a cluster and its hosts are reached; None means the client's own default."""
+    """Files and names by which a cluster and its hosts are reached; None means the client's own default.
+
+    `logs`: the directory of the logs of a lab's components, `<host>.<component>.log`.
+    """
 
     kubeconfig: str | None
     context: str | None
     ssh: Ssh
     namespace: str | None = None
+    logs: Path | None = None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -148,7 +152,7 @@ def access(config: pytest.Config) -> Access:
             message = f"lab {topology.name} is not up (any more): was it taken down meanwhile? Try again"
             raise ClusterError(message)
         ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
-        return Access(str(found.kubeconfig), None, ssh, config.getoption("--namespace"))
+        return Access(str(found.kubeconfig), None, ssh, config.getoption("--namespace"), found.logs)
     return Access(kubeconfig, config.getoption("--context"), Ssh(), config.getoption("--namespace"))
 
 

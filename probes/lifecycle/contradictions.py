@@ -202,6 +202,12 @@ def compare_proxies(
     """Compare with what the nodes' kube-proxies report. `unread`: why nothing was read, by node."""
     proxies = tuple(proxies)
     found = [one for facts in proxies for one in _proxy(topology, facts)]
+    found.extend(
+        f"kube-proxy of {topology.full_node_name(facts.node)}: http://127.0.0.1:10256/healthz returns 503: "
+        f"{facts.unhealthy}"
+        for facts in proxies
+        if facts.unhealthy
+    )
     asked = {facts.node for facts in proxies} | set(unread)
     for reason in dict.fromkeys(unread.values()):
         names = _listed(topology.full_node_name(node) for node, why in unread.items() if why == reason)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from probes.lifecycle import contradictions, proxy_facts
+from probes.lifecycle import contradictions, first_sync, proxy_facts
 from topologies.cluster.client import Cluster, ClusterError
 from topologies.cluster.inventory import read_real_cluster
 from topologies.cluster_state.balancer_nodes import find_other_nodes
@@ -17,6 +17,7 @@ from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from probes.asking.vantages.base import Prober
     from probes.lifecycle.contradictions import ClusterComparison
@@ -54,12 +55,20 @@ def check_cluster(cluster: Cluster, progress: Callable[[str], None]) -> Real:
 
 
 def check_nodes(
-    topology: Topology, snapshot: Snapshot, probers: Mapping[str, Prober], progress: Callable[[str], None]
+    topology: Topology,
+    snapshot: Snapshot,
+    probers: Mapping[str, Prober],
+    progress: Callable[[str], None],
+    logs: Path | None = None,
 ) -> Real:
-    """Compare with the addresses of pods and with the kube-proxies of these nodes; ClusterError as above."""
+    """Compare with the addresses of pods and with the kube-proxies of these nodes; ClusterError as above.
+
+    Also if a kube-proxy does not write its rules. `logs` is for first_sync.wait_for_first_sync.
+    """
     pods = _checked(contradictions.compare_pods(topology, snapshot), progress)
     found, unread = proxy_facts.read_proxies(probers)
     notes = _checked(contradictions.compare_proxies(topology, found, unread), progress)
+    first_sync.wait_for_first_sync(topology, found, probers, progress, logs)
     versions = {f"kube-proxy of {facts.node}": str(facts) for facts in found}
     settings = {f"proxy.{key} of {facts.node}": text for facts in found for key, text in facts.settings.items()}
     return Real({**versions, **settings}, (*pods, *notes))

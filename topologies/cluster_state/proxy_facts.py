@@ -1,8 +1,12 @@
-"""Read what a node's kube-proxy reports of itself at 127.0.0.1:10249: mode, version and configuration. Pure.
+"""Read what a node's kube-proxy reports of itself: mode, version and configuration, and whether it writes rules. Pure.
 
-`/proxyMode` is the mode in use, `/configz` its configuration (pkg/proxy/apis/config/types.go: field names of Go or of
-v1alpha1, and since 1.32 some in `Linux` and `DetectLocal`), `kubernetes_build_info` of `/metrics` its own version.
-What does not answer is unread: many clusters bind the port elsewhere, or have no kube-proxy.
+At 127.0.0.1:10249, `/proxyMode` is the mode in use, `/configz` its configuration (pkg/proxy/apis/config/types.go: field
+names of Go or of v1alpha1, and since 1.32 some in `Linux` and `DetectLocal`), `kubernetes_build_info` of `/metrics` its
+own version. What does not answer is unread: many clusters bind the port elsewhere, or have no kube-proxy.
+
+LAST_SYNC of `/metrics` is the time at which rules were last written. Until the first time it is 0, and from 1.33 on,
+where it has a label for the IP family, it is not listed (pkg/proxy/metrics/metrics.go of 1.20 to 1.37). `/healthz` at
+10256 returns 200 as long as rules were never written (pkg/proxy/healthcheck), so it shows only later failures.
 """
 
 from __future__ import annotations
@@ -12,26 +16,37 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from topologies.schema.enums import ProxyMode
+from topologies.schema.scalars import Version
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 LARGEST = 64 * 1024  # bytes of /configz, which has about 2 KiB
-MODE, CONFIG, BUILD = "@proxyMode", "@configz", "@build"
+MODE, CONFIG, HEALTH, BUILD = "@proxyMode", "@configz", "@healthz", "@build"
+LAST_SYNC = "kubeproxy_sync_proxy_rules_last_timestamp_seconds"
+LABELLED_SINCE = Version(1, 33)  # LAST_SYNC has the label ip_family
+UNAVAILABLE = "503"
 SCRIPT = f"""
 get() {{ curl -q -s -f --noproxy '*' --max-time 2 "http://127.0.0.1:10249/$1"; }}
 echo {MODE}; get proxyMode | head -c 100; echo
 echo {CONFIG}; get configz | head -c {LARGEST}; echo
-echo {BUILD}; get metrics | grep -a '^kubernetes_build_info' | head -c 1000; echo
+echo {HEALTH}
+curl -q -s --noproxy '*' --max-time 2 -w ' %{{http_code}}' http://127.0.0.1:10256/healthz | head -c 1000; echo
+echo {BUILD}; get metrics | grep -a -e '^kubernetes_build_info' -e '^{LAST_SYNC}' | head -c 1000; echo
 """
 _VERSION = re.compile(r'git_version="([^"]*)"')
+_SYNCED = re.compile(rf'^{LAST_SYNC}(?:{{ip_family="IPv4"}})? (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyFacts:
     """One node's kube-proxy. None: not read.
 
-    `cluster_cidrs`: empty where none is given. `node_port_addresses`: networks as text, or words; IPv4's only. The last
-    two are feature gates, and None too if the configuration does not set them.
+    `cluster_cidrs`: empty where none is given. `node_port_addresses`: networks as text, or words; IPv4's only.
+    `localhost_nodeport_proxy` and `allow_external_ips` are feature gates, and None too if the configuration does not
+    set them. `has_synced`: whether it has written its IPv4 rules once. `unhealthy`: the text with which `/healthz`
+    returns 503; empty if it does not.
     """
 
     node: str
@@ -44,6 +59,8 @@ class ProxyFacts:
     node_port_addresses: tuple[str, ...] | None = None
     localhost_nodeport_proxy: bool | None = None
     allow_external_ips: bool | None = None
+    has_synced: bool | None = None
+    unhealthy: str = ""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -74,12 +91,33 @@ def _list(values: tuple[str, ...] | None) -> str:
 
 def parse(node: str, output: bytes) -> ProxyFacts:
     """Return what the script has printed; whatever cannot be read stays None."""
-    lines = split_at_headings(output, {MODE, CONFIG, BUILD})
+    lines = split_at_headings(output, {MODE, CONFIG, HEALTH, BUILD})
     parts = {heading: "\n".join(below).strip() for heading, below in lines.items()}
-    build = _VERSION.search(parts.get(BUILD, ""))
+    metrics = parts.get(BUILD, "")
+    build = _VERSION.search(metrics)
+    version = build[1] if build else None
     config = _config(parts.get(CONFIG, ""))
     mode = _word(parts.get(MODE, "")) or config.pop("mode", None)
-    return ProxyFacts(node, **{**config, "mode": mode, "version": build[1] if build else None})
+    own = {"mode": mode, "version": version, "has_synced": _has_synced(mode, version, metrics)}
+    return ProxyFacts(node, **{**config, **own, "unhealthy": _unhealthy(parts.get(HEALTH, ""))})
+
+
+def _has_synced(mode: str | None, version: str | None, metrics: str) -> bool | None:
+    """Return whether LAST_SYNC has a value; None for a kube-proxy of a mode or version that may not have it."""
+    if version is None or mode not in set(ProxyMode):
+        return None
+    try:
+        if found := _SYNCED.search(metrics):
+            return float(found[1]) != 0
+        return None if Version.parse(version) < LABELLED_SINCE else False
+    except ValueError:
+        return None
+
+
+def _unhealthy(text: str) -> str:
+    """Return the text of `/healthz` if its status was 503, in one line."""
+    body, _, code = text.rpartition(" ")
+    return " ".join(body.split()) or UNAVAILABLE if code == UNAVAILABLE else ""
 
 
 def split_at_headings(output: bytes, headings: Collection[str]) -> dict[str, list[str]]:

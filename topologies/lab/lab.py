@@ -59,6 +59,11 @@ class RunningLab:
         """The host keys of all nodes and external hosts."""
         return State(self.state).ssh / "known_hosts"
 
+    @property
+    def logs(self) -> Path:
+        """The logs of all components, `<host>.<component>.log`."""
+        return State(self.state).logs
+
 
 def up(
     topology: Topology,

@@ -9,7 +9,7 @@ import pytest
 
 from probes.asking.vantages.base import Completed, UnusableError, at_once
 from probes.lifecycle.proxy_facts import read_proxies
-from topologies.cluster_state.proxy_facts import BUILD, CONFIG, MODE, SCRIPT, ProxyFacts, parse
+from topologies.cluster_state.proxy_facts import BUILD, CONFIG, HEALTH, LAST_SYNC, MODE, SCRIPT, ProxyFacts, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +60,10 @@ def printed(mode: str = "", config: Any = None, build: str = "") -> bytes:
         ),
         (
             printed("nftables", NEW, "v1.33.2"),
-            ProxyFacts("n1", "nftables", "v1.33.2", "ClusterCIDR", ("10.244.0.0/16",), True, True, ("198.18.1.11/32",)),
+            ProxyFacts(
+                *("n1", "nftables", "v1.33.2", "ClusterCIDR", ("10.244.0.0/16",), True, True, ("198.18.1.11/32",)),
+                has_synced=False,
+            ),
         ),
         (printed("", VERSIONED), ProxyFacts("n1", None, None, "ClusterCIDR", (), False, False, ())),
         (printed("", OLD), ProxyFacts("n1", "iptables", None, "ClusterCIDR", ("10.244.0.0/16",), False, None, ())),
@@ -103,6 +106,7 @@ def test_the_configuration_of_1_36_and_newer_is_that_of_the_api() -> None:
         node_port_addresses=("localhost", "primary"),
         localhost_nodeport_proxy=True,
         allow_external_ips=False,
+        has_synced=False,
     )
     assert read.settings["localhost_nodeport_proxy"] == "true"
     assert parse("n1", printed("nftables", {**V1ALPHA1, "featureGates": 7})).allow_external_ips is None
@@ -120,6 +124,47 @@ def test_a_value_of_another_type_is_unknown(wrong: object) -> None:
     config = dict.fromkeys((*OLD, *NEW), wrong) | {"Mode": "iptables"}
 
     assert parse("n1", printed("iptables", config)).mode == "iptables"
+
+
+@pytest.mark.parametrize(
+    ("version", "mode", "line", "synced"),
+    [
+        ("v1.20.2", "iptables", f"{LAST_SYNC} 1.7641e+09", True),
+        ("v1.32.13", "ipvs", f"{LAST_SYNC} 0", False),
+        ("v1.32.13", "iptables", "", None),
+        ("v1.25.16", "userspace", f"{LAST_SYNC} 0", None),
+        ("v1.33.13", "iptables", f'{LAST_SYNC}{{ip_family="IPv4"}} 1.7641e+09', True),
+        ("v1.37.2", "nftables", f'{LAST_SYNC}{{ip_family="IPv6"}} 1.7641e+09', False),
+        ("v1.37.2", "nftables", "", False),
+        ("v1.37.2", "", "", None),
+        ("vNext", "iptables", "", None),
+        ("", "iptables", f"{LAST_SYNC} 0", None),
+        ("v1.24.0", "iptables", f"{LAST_SYNC} none", None),
+    ],
+)
+def test_whether_rules_were_written_is_read_from_the_metrics_of_each_version(
+    version: str, mode: str, line: str, synced: bool | None
+) -> None:
+    assert parse("n1", printed(mode, build=version) + f"{line}\n".encode()).has_synced is synced
+
+
+@pytest.mark.parametrize(
+    ("health", "unhealthy"),
+    [
+        ('{"lastUpdated": "2026-11-26 08:00:00","currentTime": "x", "nodeEligible": true} 200', ""),
+        (
+            '{"lastUpdated": "2026-11-26",\n"nodeEligible": false} 503',
+            '{"lastUpdated": "2026-11-26", "nodeEligible": false}',
+        ),
+        (" 503", "503"),
+        (" 000", ""),
+        ("", ""),
+    ],
+)
+def test_a_health_check_that_fails_is_reported_with_its_text(health: str, unhealthy: str) -> None:
+    text = printed("iptables", OLD, "v1.20.2").replace(BUILD.encode(), f"{HEALTH}\n{health}\n{BUILD}".encode())
+
+    assert parse("n1", text).unhealthy == unhealthy
 
 
 class Pod:
