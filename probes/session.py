@@ -20,6 +20,7 @@ from topologies.cluster import client as clusters
 from topologies.cluster.inventory import may_ask_nodes
 from topologies.cluster.pods import read_policies
 from topologies.cluster.run_namespaces import PREFIX, Lease
+from topologies.cluster_state.node_versions import NodeVersions, merge_nodes
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.cluster_state.snapshot import Snapshot, declared
 from topologies.frontends import Target, UnresolvedError, resolve
@@ -57,13 +58,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Answers:
-    """The result of probing. `timings`: seconds by phase; `notes`: what did not settle."""
+    """The result of probing.
+
+    `timings`: seconds by phase; `notes`: what did not settle; `nodes`: what each node runs.
+    """
 
     snapshot: Snapshot
     observations: dict[str, Observation]
     timings: dict[str, float]
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
+    nodes: dict[str, NodeVersions] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write to a file for other processes; appears whole or not at all."""
@@ -165,7 +170,7 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     for reason in reasons:
         progress(f"NOT TESTED: {reason}")
     notes = (*real.notes, *nodes.notes, *earlier, *pods, *unread, *late, *reasons, *cluster.notes)
-    return Answers(snapshot, {}, {}, {**real.versions, **nodes.versions}, notes)
+    return Answers(snapshot, {}, {}, {**real.versions, **nodes.versions}, notes, merge_nodes(real.nodes, nodes.nodes))
 
 
 def _probe(live: _LiveRun, known: Answers) -> Answers:

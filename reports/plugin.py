@@ -141,6 +141,7 @@ def _header(config: pytest.Config, answers: Answers | None = None, timings: Timi
         topology=DeclaredTopology.of(topology),
         raw_topology=config.stash[RAW],
         versions={"hairpin": VERSION, "python": platform.python_version(), **known, **asked.versions},
+        nodes=asked.nodes,
         started=config.stash[STARTED],
         command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
         plan=tuple(cell.id for cell in plan.cells),

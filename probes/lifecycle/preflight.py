@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 
     from probes.asking.vantages.base import Prober
     from probes.lifecycle.contradictions import ClusterComparison
+    from topologies.cluster_state.node_versions import NodeVersions
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology, Vantage
 
 
 @dataclass(frozen=True)
 class Real:
-    """The versions and settings that the cluster reports, and notes on what is odd or could not be read."""
+    """The versions and settings that the cluster reports, and notes on what is odd or could not be read.
+
+    `nodes`: the versions of each node, by its declared name, or by the API's if it is not declared.
+    """
 
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    nodes: dict[str, NodeVersions] = field(default_factory=dict)
 
 
 def refuse_new_namespace(topology: Topology, namespace: str | None) -> None:
@@ -51,7 +56,8 @@ def check_cluster(cluster: Cluster, progress: Callable[[str], None]) -> Real:
     progress("comparing the topology with the cluster")
     real = read_real_cluster(cluster)
     cluster.other_nodes = find_other_nodes(cluster.topology, real)
-    return Real(real.versions, _checked(contradictions.compare_cluster(cluster.topology, real), progress))
+    nodes = {cluster.topology.node_name_of(node.name): node.versions for node in real.nodes}
+    return Real(real.versions, _checked(contradictions.compare_cluster(cluster.topology, real), progress), nodes)
 
 
 def check_nodes(
@@ -71,7 +77,7 @@ def check_nodes(
     first_sync.wait_for_first_sync(topology, found, probers, progress, logs)
     versions = {f"kube-proxy of {facts.node}": str(facts) for facts in found}
     settings = {f"proxy.{key} of {facts.node}": text for facts in found for key, text in facts.settings.items()}
-    return Real({**versions, **settings}, (*pods, *notes))
+    return Real({**versions, **settings}, (*pods, *notes), {facts.node: facts.versions for facts in found})
 
 
 def node_vantages(topology: Topology, snapshot: Snapshot) -> dict[str, Vantage]:

@@ -15,6 +15,7 @@ from pydantic import Field, JsonValue
 from reports.records.record import Record
 from reports.records.schema import ReportModel, StoredExplanation
 from reports.records.sharpness import Sharpness
+from topologies.cluster_state.node_versions import NodeVersions
 from topologies.cluster_state.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -63,8 +64,9 @@ class Header(ReportModel):
 
     `environment`: mode, version, cni ... as the oracle read them. `raw_topology`: the contents of the topology's
     file as loaded, with overrides; empty in runs of schema 1. `versions`: hairpin, python, pytest, kubernetes, kernel,
-    curl, kube-proxy. `plan`: every planned cell id in order, so that a reader sees what a killed run missed. `notes`:
-    what was odd while settling or asking, or lost while the run was put together (a torn line).
+    curl, kube-proxy. `nodes`: what each node runs, as its components report it, by name. `plan`: every planned cell id
+    in order, so that a reader sees what a killed run missed. `notes`: what was odd while settling or asking, or lost
+    while the run was put together (a torn line).
     """
 
     schema_version: Literal["1", "2"] = SCHEMA_VERSION
@@ -72,6 +74,7 @@ class Header(ReportModel):
     topology: DeclaredTopology
     raw_topology: dict[str, JsonValue] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
+    nodes: dict[str, NodeVersions] = Field(default_factory=dict)
     started: datetime
     command: str = ""
     plan: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from topologies.cluster_state.node_versions import NodeVersions
 from topologies.schema.enums import ProxyMode
 from topologies.schema.scalars import Version
 
@@ -61,6 +62,11 @@ class ProxyFacts:
     allow_external_ips: bool | None = None
     has_synced: bool | None = None
     unhealthy: str = ""
+
+    @property
+    def versions(self) -> NodeVersions:
+        """Its version and mode."""
+        return NodeVersions(kube_proxy=self.version or "", mode=self.mode or "")
 
     @property
     def settings(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from topologies.cluster_state.api_fields import get_metadata, get_name
+from topologies.cluster_state.node_versions import NodeVersions
 
 if TYPE_CHECKING:
     from kubernetes import client
@@ -32,6 +33,12 @@ class RealNode:
     kernel: str = ""
     not_ready: str = ""
     excluded: bool = False
+    runtime: str = ""
+
+    @property
+    def versions(self) -> NodeVersions:
+        """What it runs, without kube-proxy."""
+        return NodeVersions(kubelet=self.kubelet, container_runtime=self.runtime, kernel=self.kernel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ def read_node(item: client.V1Node) -> RealNode:
         kernel=(info.kernel_version if info else "") or "",
         not_ready=_not_ready(conditions),
         excluded=EXCLUDED in (get_metadata(item).labels or {}),
+        runtime=(info.container_runtime_version if info else "") or "",
     )
 
 

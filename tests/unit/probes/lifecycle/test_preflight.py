@@ -10,6 +10,8 @@ from probes import session
 from probes.plan.plan import plan
 from tests.unit.support.fake_api import Api, Raw, status
 from topologies.cluster.client import ClusterError
+from topologies.cluster_state.node_versions import NodeVersions, merge_nodes
+from topologies.cluster_state.proxy_facts import ProxyFacts
 from topologies.cluster_state.snapshot import OtherNode
 from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.loading.load import load, raw, validated
@@ -181,3 +183,29 @@ def test_without_the_right_to_list_nodes_the_run_reports_that_it_knows_no_others
 
     [note] = [note for note in conduct(kubeconfig).notes if "does not declare" in note]
     assert note.endswith("are not known: a load balancer's cells may fail for them")
+
+
+def test_what_each_node_runs_is_in_the_answers(api: Api, kubeconfig: Path) -> None:
+    info = {
+        **dict.fromkeys(("architecture", "bootID", "kubeProxyVersion", "machineID", "operatingSystem"), "x"),
+        **dict.fromkeys(("osImage", "systemUUID"), "x"),
+        "containerRuntimeVersion": "containerd://1.6.20",
+        "kernelVersion": "6.1.0",
+        "kubeletVersion": "v1.20.2",
+    }
+    api.objects["/api/v1/nodes/n1"]["status"]["nodeInfo"] = info
+    found: list[session.Answers] = []
+    conduct(kubeconfig, before_asking=found.append)
+
+    assert found[0].nodes["n1"] == NodeVersions("v1.20.2", "containerd://1.6.20", "6.1.0")
+    assert found[0].nodes["n2"] == NodeVersions()
+
+
+def test_what_the_api_and_a_kube_proxy_report_is_one_nodes() -> None:
+    api = {"n1": NodeVersions(kubelet="v1.34.4", container_runtime="containerd://2.1.4")}
+    own = {"n1": ProxyFacts("n1", mode="ipvs", version="v1.30.14").versions, "n2": NodeVersions(mode="iptables")}
+
+    assert merge_nodes(api, own) == {
+        "n1": NodeVersions("v1.34.4", "containerd://2.1.4", kube_proxy="v1.30.14", mode="ipvs"),
+        "n2": NodeVersions(mode="iptables"),
+    }
