@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from topologies.common.errors import HairpinError
 from topologies.lab import lab
@@ -20,13 +20,13 @@ from topologies.lab.given_programs import GivenPrograms
 from topologies.lab.network import plan
 from topologies.lab.ownership import lab_name
 from topologies.lab.sandbox import Sandbox, SandboxError, locate
-from topologies.lab.state import State
+from topologies.lab.state import State, read
 from topologies.loading import overrides
 from topologies.loading.load import SUFFIXES, load
 from topologies.schema.topology import Topology, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 DEFAULT = "lab-flannel"
 GETTABLE = (*NEEDED, container_runtime.NAME)
@@ -175,9 +175,23 @@ def status(options: argparse.Namespace) -> None:
         sys.exit(3)
     print(f"lab {name}\n  state       {found.state}\n  kubeconfig  {found.kubeconfig}\n  ssh key     {found.ssh_key}")
     print(f"  known hosts {found.known_hosts}")
-    topology = Topology.model_validate_json(State(found.state).topology.read_text())
+    state = State(found.state)
+    topology = Topology.model_validate_json(state.topology.read_text())
+    print(f"  kubernetes  {topology.kubernetes}")
+    runs = describe_nodes(topology, read(state.record) or {})
     for host in plan.fabric(topology):
-        print(f"  host        {host.name:8} {host.address}")
+        print(f"  host        {host.name:8} {host.address!s:15} {runs.get(host.name, '')}".rstrip())
+
+
+def describe_nodes(topology: Topology, record: Mapping[str, Any]) -> dict[str, str]:
+    """Return what each node runs, with the versions that the programs have reported, by the node's name."""
+    proxies, known = record.get("proxies", {}), record.get("versions", {})
+    common = f", kubelet {known['kubelet']}, {known['runtime']}" if known else ""
+    return {
+        node.name: f"kube-proxy {proxies[node.name][1]} {topology.proxy_of(node.name).mode}{common}"
+        for node in topology.nodes
+        if node.name in proxies
+    }
 
 
 def execute(options: argparse.Namespace) -> None:

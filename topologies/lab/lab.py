@@ -28,7 +28,6 @@ from topologies.lab.worker import node
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from topologies.lab.build.binaries import Binaries
     from topologies.schema.topology import Topology
 
 __all__ = ["INSIDE", "LabError", "RunningLab", "down", "find", "running", "up"]
@@ -95,10 +94,11 @@ def up(
         requirements.check_versions(topology)
         requirements.check({topology.proxy_of(node.name).mode for node in topology.nodes})
         clear(state, topology.name)
-        programs = given.find(topology, cache=binaries.cache_dir(), progress=progress)
+        kubernetes = given.find(topology, cache=binaries.cache_dir(), progress=progress)
         runtime = container_runtime.find(topology.kubernetes, cache=binaries.cache_dir())
-        progress(f"Kubernetes {programs.version}, {runtime}")
-        golden = images.golden(programs, runtime, cache=binaries.cache_dir(), progress=progress)
+        progress(f"Kubernetes {kubernetes.version}, {runtime}")
+        golden = images.golden(kubernetes, runtime, cache=binaries.cache_dir(), progress=progress)
+        programs = node.Programs(kubernetes, runtime)
         try:
             guest_kernel = _guest_kernel(topology, progress)
             sandbox = _declare(topology, state, programs, golden)
@@ -106,7 +106,7 @@ def up(
                 guest.declare(state, guest_kernel)
                 if not stay:
                     teardown_on_exit.tie(topology.name, read(state.record)["began"])
-            _create(sandbox, topology, node.Programs(programs, runtime), golden)
+            _create(sandbox, topology, programs, golden)
             _follow(state, sandbox, progress)
         except BaseException as error:
             clear(state, topology.name)
@@ -147,10 +147,11 @@ def _guest_kernel(topology: Topology, progress: Callable[[str], None]) -> Path |
     return guest.image(progress)
 
 
-def _declare(topology: Topology, state: State, programs: Binaries, golden: Path) -> Sandbox:
+def _declare(topology: Topology, state: State, programs: node.Programs, golden: Path) -> Sandbox:
     """Write the record that the first process and `down` read, before anything else is created."""
-    proxies = {name: [str(one.path), str(one.version)] for name, one in programs.proxies.items()}
-    own = (programs.directory, programs.agnhost, *(Path(path).parent for path, _ in proxies.values()))
+    kubernetes = programs.kubernetes
+    proxies = {name: [str(one.path), str(one.version)] for name, one in kubernetes.proxies.items()}
+    own = (kubernetes.directory, kubernetes.agnhost, *(Path(path).parent for path, _ in proxies.values()))
     for path in (state.root, *own):
         if place := hidden(path):
             message = (
@@ -160,9 +161,10 @@ def _declare(topology: Topology, state: State, programs: Binaries, golden: Path)
             raise LabError(message)
     label = cgroups.label(topology.name, state.root)
     bases = [str(group.base(label)) for group in cgroups.found()]
-    places = {"binaries": str(programs.directory), "agnhost": str(programs.agnhost), "proxies": proxies}
-    places["golden"] = str(golden)
-    ownership.create(state, {"name": topology.name, "began": monotonic(), "cgroups": bases, **places})
+    versions = {"kubelet": str(kubernetes.version), "runtime": str(programs.runtime)}
+    places = {"binaries": str(kubernetes.directory), "agnhost": str(kubernetes.agnhost), "golden": str(golden)}
+    content = {**places, "cgroups": bases, "proxies": proxies, "versions": versions}
+    ownership.create(state, {"name": topology.name, "began": monotonic(), **content})
     state.logs.mkdir()
     state.topology.write_text(topology.model_dump_json())
     return Sandbox(topology.name, state)

@@ -10,16 +10,19 @@ import pytest
 from topologies.common.subprocesses import ProcessError
 from topologies.lab import lab, requirements
 from topologies.lab.build.binaries import Binaries
+from topologies.lab.build.container_runtime import ContainerRuntime
 from topologies.lab.build.program_files import Program
 from topologies.lab.component_flags import VersionError
 from topologies.lab.requirements import RequirementError
 from topologies.lab.state import State
+from topologies.lab.worker.node import Programs
 from topologies.loading.load import load
 from topologies.loading.overrides import declared
 from topologies.schema.enums import ProxyMode
 from topologies.schema.topology import Version
 
 BINARIES = Binaries(Path("/bin"), Version(1, 20, 2), Path("/bin/agnhost"))
+PROGRAMS = Programs(BINARIES, ContainerRuntime("2.2.9"))
 
 
 def test_one_error_lists_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,14 +48,14 @@ def test_a_container_without_the_capabilities_is_an_error(monkeypatch: pytest.Mo
 
 def test_nothing_is_made_where_a_node_would_cover_it() -> None:
     with pytest.raises(lab.LabError, match="/var/lib"):
-        lab._declare(load("lab-small"), State(Path("/var/lib/x")), BINARIES, Path("/golden"))
+        lab._declare(load("lab-small"), State(Path("/var/lib/x")), PROGRAMS, Path("/golden"))
 
 
 def test_a_kube_proxy_is_not_where_a_node_would_cover_it(tmp_path: Path) -> None:
     covered = replace(BINARIES, proxies={"n1": Program(Path("/run/mine/kube-proxy"), Version(1, 24, 17))})
 
     with pytest.raises(lab.LabError, match=r"got /run/mine, want a path that is not below /run.*--kube-proxy-bin"):
-        lab._declare(load("lab-small"), State(tmp_path / "x"), covered, Path("/golden"))
+        lab._declare(load("lab-small"), State(tmp_path / "x"), replace(PROGRAMS, kubernetes=covered), Path("/golden"))
     assert not (tmp_path / "x").exists()
 
 
