@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from topologies.common.subprocesses import ProcessError
 from topologies.common.threads import map_all
 from topologies.lab.build.apt import DebianError
-from topologies.lab.build.kubernetes import NEEDED, PACKAGED, BuildError, KubernetesBuild, locked
+from topologies.lab.build.kubernetes import NEEDED, PACKAGED, BuildError, KubernetesBuild, describe_full_disk, locked
 from topologies.lab.build.modules import ModuleBuild
 from topologies.lab.build.program_files import BinariesError, Program, find_fault, report_version
 
@@ -125,9 +125,10 @@ def make(version: Version, programs: Sequence[str], cache: Path, progress: Calla
         if complaints(kept, programs):
             try:
                 _builder(version, programs, kept, progress).run()
-            except (BuildError, ProcessError, DebianError) as error:
+            except (BuildError, ProcessError, DebianError, OSError) as error:
+                why = describe_full_disk(str(error), kept.parent) or error
                 message = (
-                    f"build of Kubernetes {version} failed: {error}\nFix that and try again: it resumes. Or: {ADVICE}"
+                    f"build of Kubernetes {version} failed: {why}\nFix that and try again: it resumes. Or: {ADVICE}"
                 )
                 raise BinariesError(message) from error
             progress(f"Kubernetes {version} is in {kept}")

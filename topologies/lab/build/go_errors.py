@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from topologies.common.subprocesses import run
-from topologies.lab.build.kubernetes import BuildError
+from topologies.lab.build.kubernetes import BuildError, describe_full_disk
 
 # What decides where modules come from and how they are verified; all other settings of Go are ours.
 REGISTRY = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "GOINSECURE", "GOAUTH")
@@ -82,8 +82,8 @@ def registry_settings() -> dict[str, str]:
 
 def explain(output: str, work: Path) -> BuildError:
     """Return the error that a failed command of Go means."""
-    if "no space left on device" in output:
-        message = f"{work}: got a full disk, want 5 GiB free. Free some or set HAIRPIN_CACHE"
+    if full := describe_full_disk(output, work):
+        message = full
     elif "checksum mismatch" in output or "SECURITY ERROR" in output:
         message = (
             f"checksums of modules: got others than those known. Nothing was built from them. See {work}/build.log"

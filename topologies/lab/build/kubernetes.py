@@ -9,6 +9,7 @@ Source: `hack/lib/golang.sh` of Debian's `kubernetes` 1.20.5+really1.20.2; refle
 
 from __future__ import annotations
 
+import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ PREREQUISITES = {
     "xz": "xz-utils",
 }
 ROOM = 5 * 2**30
+ALMOST_FULL = 16 * 2**20  # bytes: the linker writes more than that at once
+FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 
 class BuildError(HairpinError):
@@ -165,13 +168,30 @@ def check_prerequisites(path: str = BUILD_PATH) -> None:
 
 
 def check_room(where: Path) -> None:
-    """Raise BuildError unless the file system has room for the build."""
+    """Raise BuildError unless the file system has room for the build, less what an interrupted one has used."""
     free = shutil.disk_usage(where).free
-    if free < ROOM:
+    if free < ROOM and free + measure(where) < ROOM:
         message = (
             f"build of Kubernetes: {where}: got {free / 2**30:.1f} GiB free, want {ROOM >> 30} GiB. Set HAIRPIN_CACHE"
         )
         raise BuildError(message)
+
+
+def measure(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def describe_full_disk(error: str, where: Path) -> str:
+    """Return what an error of a build means if the disk is full; an empty string for another error.
+
+    The log of a build is on the same disk, so its last line may be lost.
+    """
+    free = shutil.disk_usage(where).free
+    if free > ALMOST_FULL and not FULL.search(error):
+        return ""
+    got = f"a full disk ({free / 2**30:.1f} GiB free)"
+    return f"{where}: got {got}, want {ROOM >> 30} GiB for the build. Set HAIRPIN_CACHE"
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from topologies.common.subprocesses import ProcessError
 from topologies.lab.build import go_errors
 from topologies.lab.build.go_module import GoModule
 from topologies.lab.build.kubernetes import TARGETS, check_room
+from topologies.lab.build.program_files import find_fault
 from topologies.lab.ownership import claim, discard
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class ModuleBuild:
     progress: Callable[[str], None]
 
     def run(self) -> None:
-        """Build the programs that `into` does not have, and delete the modules and Go's cache.
+        """Build the programs that `into` does not have whole, and delete the modules and Go's cache.
 
         Raises:
             BuildError: Go is missing or too old, the registry does not serve a module, no network, or no room.
@@ -60,7 +61,7 @@ class ModuleBuild:
         try:
             self._resolve(module)
             for name in self.programs:
-                if not (self.into / name).exists():
+                if find_fault(self.into / name):
                     module.build(f"{name} {self.version}", PACKAGES[name], self.into / name, "-ldflags", flags)
         except ProcessError as error:
             raise go_errors.explain(str(error), self.work) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import shutil
 import sys
@@ -213,6 +214,30 @@ def test_a_full_disk_is_an_error_before_the_build(tmp_path: Path, monkeypatch: p
 
     with pytest.raises(BuildError, match=r"GiB free, want \d+ GiB\. Set HAIRPIN_CACHE"):
         kubernetes.check_room(tmp_path)
+
+
+def test_an_interrupted_build_needs_only_the_room_that_it_has_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    monkeypatch.setattr(kubernetes, "ROOM", free + 2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(free, 0, free))
+    with pytest.raises(BuildError, match="GiB free, want"):
+        kubernetes.check_room(tmp_path)
+    (tmp_path / "gocache").write_bytes(bytes(2**20))
+
+    kubernetes.check_room(tmp_path)
+
+
+def test_a_disk_that_fills_up_while_programs_are_copied_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_: KubernetesBuild) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/x")
+
+    monkeypatch.setattr(KubernetesBuild, "run", fill)
+    with pytest.raises(BinariesError, match=r"got a full disk \(.* GiB free\), want 5 GiB for the build"):
+        find(None, V, cache=tmp_path, progress=silent)
 
 
 def test_a_second_builder_prints_that_it_waits_and_waits(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.topologies.lab.programs import write_program
 from topologies.lab.build import go_errors
 from topologies.lab.build.go_errors import GoVersion
 from topologies.lab.build.kubernetes import BuildError
@@ -145,11 +146,20 @@ def test_an_interrupted_build_builds_only_what_is_missing(tmp_path: Path, go: Fa
     assert task.work.exists()
     go.fails.unlink()
     task.into.mkdir()
-    (task.into / "kube-proxy").write_text("complete")
+    whole = write_program(task.into / "kube-proxy", "1.34.4").read_text()
     task.run()
 
     assert go.built()[1:] == ["k8s.io/kubernetes/cmd/kubelet"]
-    assert (task.into / "kube-proxy").read_text() == "complete"
+    assert (task.into / "kube-proxy").read_text() == whole
+
+
+def test_a_program_that_is_cut_short_is_built_again(tmp_path: Path, go: FakeGo) -> None:
+    task = build(tmp_path, "kube-proxy")
+    write_program(task.into / "kube-proxy", "1.34.4").write_bytes(b"\x7fELF\x02\x01")
+    task.run()
+
+    assert go.built() == ["k8s.io/kubernetes/cmd/kube-proxy"]
+    assert (task.into / "kube-proxy").read_text() == "program\n"
 
 
 def test_without_go_the_error_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
