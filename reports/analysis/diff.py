@@ -1,4 +1,4 @@
-"""What changes from one side to another, cell by cell, grouped by the rules that differ, worst first. Pure data.
+"""What changes from one side to another, cell by cell, grouped by the rule that decides after, worst first. Pure data.
 
 The JSON schema is made from these models: `python -m reports.analysis.diff > docs/diff.schema.json`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from pydantic import Field
 from probes.judging.verdict import Result
 from probes.observation import Outcome
 from probes.oracle.catalogue import CATALOGUE, versions
+from reports.analysis.change_cause import Cause, find_cause
 from reports.analysis.change_classes import MEANINGS, SAME, Kind, classify_answers, classify_verdicts
 from reports.analysis.samples import Samples
 from reports.records.schema import ReportModel
@@ -53,7 +55,8 @@ class Change(ReportModel):
 
     `answer`: between two runs, how the answer changes besides the verdict; None if it does not, or if one is not known.
     `before_verdict`, `after_verdict`: of a run. `expected`: what the rules of AFTER expect of a cell that fails in it.
-    `likely`: the probability that chance makes the difference of shares.
+    `likely`: the probability that chance makes the difference of shares. `come`: the rule that decides after and does
+    not apply before; `gone`: the rule that decided before and does not apply after; empty if there is none.
     """
 
     cell: str
@@ -71,16 +74,19 @@ class Change(ReportModel):
     after_rules: tuple[str, ...] = ()
     before_because: str = ""
     after_because: str = ""
+    come: str = ""
+    gone: str = ""
 
 
 class ChangeGroup(ReportModel):
-    """Changes of one kind from one cause: the first rule that only one side has; what differs after it follows.
+    """Changes of one kind from one cause: the rule that decides after the change.
 
-    None on both sides: the same rules decide, and the cluster they decide in differs.
+    `gone`: the rules that decided before, the most common one first. If no rule decides that did not apply before,
+    `come` is None, and `gone` has the rule that no longer applies; none: the same rules decide in different clusters.
     """
 
     kind: Kind
-    gone: RuleText | None = None
+    gone: tuple[RuleText, ...] = ()
     come: RuleText | None = None
     changes: tuple[Change, ...]
 
@@ -104,7 +110,7 @@ class NotCompared(ReportModel):
 class Comparison(ReportModel):
     """Everything that changes. `counts` has every kind; `same`: cells with the same answer."""
 
-    schema_version: Literal["1"] = "1"
+    schema_version: Literal["2"] = "2"
     kind: Literal["comparison"] = "comparison"
     before: SideSummary
     after: SideSummary
@@ -155,6 +161,7 @@ def compare_cell(before: SideAnswer, after: SideAnswer, statistics: Likelihood =
     kind = verdict or answer
     if kind is None:
         return None
+    cause = find_cause(kind, before, after)
     return Change(
         cell=before.cell.id,
         kind=kind,
@@ -171,6 +178,8 @@ def compare_cell(before: SideAnswer, after: SideAnswer, statistics: Likelihood =
         after_rules=after.rules,
         before_because=before.because,
         after_because=after.because,
+        come=cause.come,
+        gone=cause.gone,
     )
 
 
@@ -184,25 +193,30 @@ def _replies(answer: SideAnswer) -> tuple[ReplyShare, ...]:
 def _grouped(changes: Iterable[Change]) -> tuple[ChangeGroup, ...]:
     found: dict[tuple[Kind, str, str], list[Change]] = {}
     for change in changes:
-        gone = _first_only(change.before_rules, change.after_rules)
-        come = _first_only(change.after_rules, change.before_rules)
-        found.setdefault((change.kind, gone, come), []).append(change)
+        found.setdefault((change.kind, *Cause(change.come, change.gone).key), []).append(change)
     worst = list(Kind)
     ranked = sorted(found.items(), key=lambda item: (worst.index(item[0][0]), -len(item[1])))
     return tuple(
-        ChangeGroup(kind=kind, gone=_rule(gone), come=_rule(come), changes=tuple(same))
-        for (kind, gone, come), same in ranked
+        ChangeGroup(
+            kind=kind,
+            gone=describe_rules(change.gone for change in same),
+            come=describe_rule(come),
+            changes=tuple(same),
+        )
+        for (kind, come, _), same in ranked
     )
 
 
-def _first_only(rules: tuple[str, ...], others: tuple[str, ...]) -> str:
-    return next((rule for rule in rules if rule not in others), "")
+def describe_rules(names: Iterable[str]) -> tuple[RuleText, ...]:
+    """Return the rules of these ids, the most common one first."""
+    return tuple(one for name, _ in Counter(names).most_common() if (one := describe_rule(name)))
 
 
 _KNOWN = {rule.id: rule for rule in CATALOGUE}
 
 
-def _rule(name: str) -> RuleText | None:
+def describe_rule(name: str) -> RuleText | None:
+    """Return the rule of this id; None for no id."""
     if not name or name not in _KNOWN:
         return RuleText(id=name) if name else None
     rule = _KNOWN[name]

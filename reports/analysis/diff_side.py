@@ -43,6 +43,7 @@ class SideAnswer:
     `counts`: the attempts of an observation, `scouts` those of them that opened it; `verdict`,
     `expected`: the run's. `sticky`: all attempts reach one backend. `by_icmp`: a refusal among them comes by ICMP, of
     which kernels drop a part. `possible`: how many results unknown facts leave; with several, shares mean nothing.
+    `ways`: the rules by which each expected reply comes about.
     """
 
     cell: CellKey
@@ -60,6 +61,7 @@ class SideAnswer:
     sticky: bool = False
     by_icmp: bool = False
     possible: int = 1
+    ways: Mapping[Reply, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def shown(self) -> frozenset[Reply]:
@@ -126,6 +128,7 @@ def _predicted(one: Predicted) -> SideAnswer:
         sticky=one.expected.sticky,
         possible=one.expected.possible,
         by_icmp=any(way.by_icmp for way in one.expected.paths),
+        ways=_rules_by_reply(one.expected.paths),
     )
 
 
@@ -158,7 +161,17 @@ def _observed(record: Record) -> SideAnswer:
         verdict=record.verdict,
         expected=summarize_shares(_expected(record.expected.paths), exact=True),
         sticky=record.expected.sticky,
+        ways=_rules_by_reply(record.expected.paths),
     )
+
+
+def _rules_by_reply(paths: Iterable[ExpectedPath]) -> dict[Reply, tuple[str, ...]]:
+    found: dict[Reply, tuple[str, ...]] = {}
+    for path in paths:
+        for source in [source.name for source in path.sources] or [""]:
+            reply = Reply(path.outcome, source, path.backend or "")
+            found[reply] = tuple(dict.fromkeys((*found.get(reply, ()), *path.rules)))
+    return found
 
 
 def _expected(paths: Iterable[ExpectedPath]) -> dict[Reply, float]:

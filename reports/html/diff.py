@@ -1,4 +1,4 @@
-"""The page of a diff: what changes from one side to another, grouped by the rules that differ."""
+"""The page of a diff: what changes from one side to another, grouped by the rule that decides after."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from reports.analysis.diff_summary import describe_compared, group_by_answer, gr
 from reports.terminal.theme import to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rich.console import RenderableType
 
@@ -78,7 +78,7 @@ def _group(number: int, group: ChangeGroup, *, everything: bool) -> list[Rendera
     size = len(group.changes)
     title = Text(f"\n{number}. {group.kind.value}", style=STYLES.get(group.kind, "bold"))
     blocks: list[RenderableType] = [title.append(f"   {size} cell{'s' if size > 1 else ''}", style="not bold default")]
-    blocks += [_rule(label, rule) for label, rule in (("before", group.gone), ("after", group.come)) if rule]
+    blocks += describe_cause(group.come, group.gone)
     if not group.gone and not group.come and group.kind not in OF_VERDICTS:
         rules = dict.fromkeys(rule for change in group.changes for rule in change.after_rules)
         blocks.append(_line("rules", Text(f"the same on both sides: {' '.join(rules)}")))
@@ -90,6 +90,14 @@ def _group(number: int, group: ChangeGroup, *, everything: bool) -> list[Rendera
             more = f"and {len(cells) - len(shown)} more (--all)"
             blocks.append(Padding(Text(more, style="dim"), (0, 0, 0, 7)))
     return blocks
+
+
+def describe_cause(come: RuleText | None, gone: Sequence[RuleText]) -> list[RenderableType]:
+    """Return the rule that decides after the change, and the one that decided before. Of several only the ids."""
+    before = [_rule("before", gone[0])] if len(gone) == 1 else []
+    if len(gone) > 1:
+        before = [_line("before", Text(f"by {', '.join(rule.id for rule in gone)}"))]
+    return [*before, _rule("after", come)] if come else before
 
 
 def _rule(label: str, rule: RuleText) -> RenderableType:

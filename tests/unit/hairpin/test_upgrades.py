@@ -58,10 +58,9 @@ def documented() -> list[tuple[str, ...]]:
 
 
 def rules_of(group: ChangeGroup) -> tuple[str, str]:
-    """Return the ids of the rules that only one side has."""
-    assert group.gone is not None
+    """Return the ids of the rules that decided before, and of the one that decides after."""
     assert group.come is not None
-    return group.gone.id, group.come.id
+    return "/".join(sorted(rule.id for rule in group.gone)), group.come.id
 
 
 def spelt(answer: str) -> str:
