@@ -28,6 +28,7 @@ VERBS = {
     "check": "discover a cluster, run the probes, print the verdict",
     "predict": "what must come back, without any cluster",
     "diff": "which cells change, worst first",
+    "qualify": "what a release changes, predicted and observed",
     "explain": "which change of the declaration explains the failed cells",
     "infer": "which values of unknown facts fit a run's observations",
     "judge": "judge a run anew under a mended declaration",

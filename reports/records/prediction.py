@@ -59,9 +59,21 @@ class Prediction(ReportModel):
     omissions: tuple[OmittedCell, ...] = ()
 
     @classmethod
-    def of(cls, topology: Topology, overrides: dict[str, JsonValue] | None = None) -> Self:
-        """Predict a whole topology. UnsupportedMode for a kube-proxy the oracle has no rules for."""
-        planned, snapshot = plan(topology), declared(topology)
+    def of(
+        cls, topology: Topology, overrides: dict[str, JsonValue] | None = None, snapshot: Snapshot | None = None
+    ) -> Self:
+        """Predict a whole topology.
+
+        Args:
+            topology: The declared cluster.
+            overrides: Those that were applied to it.
+            snapshot: What the API of this cluster reported; None: the state that the topology declares.
+
+        Raises:
+            UnsupportedMode: The oracle has no rules for this kube-proxy.
+
+        """
+        planned, snapshot = plan(topology), snapshot or declared(topology)
         model = model_cluster(topology, snapshot)
         environment, known = Environment.of(topology), AddressNames.of(topology, snapshot)
         cells = tuple(predict_cell(model, cell, known) for cell in planned.cells)

@@ -1,4 +1,4 @@
-"""docs/predict-diff.md shows what the commands print. `python -m tests.unit.hairpin.test_docs` writes it again."""
+"""The pages of predict, diff and qualify show what they print. `python -m tests.unit.hairpin.test_docs` writes them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from hairpin.main import main
 from reports.analysis.diff import MEANINGS, Kind
 from tests.unit.support.paths import ROOT
 
-FILE = ROOT / "docs" / "predict-diff.md"
-PAGE = FILE.read_text(encoding="utf-8")
+FILES = [ROOT / "docs" / f"{name}.md" for name in ("predict-diff", "qualify", "release-stories")]
+PAGE, *OTHERS = [file.read_text(encoding="utf-8") for file in FILES]
 EXAMPLE = re.compile(r"```\n\$ hairpin (.+)\n((?:.*\n)*?)```")
+TIMES = re.compile(r"\nwall time: .*(?:\n.+)*\n")  # they differ each time
 WIDTH = "110"
 
 
@@ -24,11 +25,12 @@ def printed(command: str) -> str:
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         main(shlex.split(command))
-    return "".join(f"{line.rstrip()}\n" for line in output.getvalue().rstrip().splitlines())
+    text = TIMES.sub("", output.getvalue())
+    return "".join(f"{line.rstrip()}\n" for line in text.rstrip().splitlines())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "shown"), EXAMPLE.findall(PAGE))
+@pytest.mark.parametrize(("command", "shown"), [found for page in (PAGE, *OTHERS) for found in EXAMPLE.findall(page)])
 def test_every_example_prints_what_the_page_shows(command: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", WIDTH)
 
@@ -43,4 +45,5 @@ def test_the_page_names_every_kind_of_change_with_its_meaning() -> None:
 
 if __name__ == "__main__":
     os.environ["COLUMNS"] = WIDTH
-    FILE.write_text(EXAMPLE.sub(lambda one: f"```\n$ hairpin {one[1]}\n{printed(one[1])}```", PAGE), encoding="utf-8")
+    for file, page in zip(FILES, (PAGE, *OTHERS), strict=True):
+        file.write_text(EXAMPLE.sub(lambda one: f"```\n$ hairpin {one[1]}\n{printed(one[1])}```", page), "utf-8")
