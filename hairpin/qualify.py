@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hairpin import output
 from hairpin.qualification.sides import resolve_sides
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 LABELS = ("from", "to")
 SHUT, UNTESTED = 1, 6
 ONE_SIDED = "one-sided"
+KEYWORDS = frozenset({"and", "or", "not"})  # of pytest -k; such a word of --only selects after the run
 CLASSES = (ChangeClass.SEEN_NOT_MEANT, ChangeClass.MEANT_NOT_SEEN, ChangeClass.NOT_TESTED)
 GATES = (
     *(kind.value for kind in Kind if kind not in OF_VERDICTS and kind is not Kind.CHANGED_BECAUSE),
@@ -174,15 +175,18 @@ def _follow(directory: Path | None) -> list[str]:
 def _predict(side: ResolvedSide) -> Side:
     """Return the prediction of a side: with the state of its cluster, if a run of that has it."""
     known = side.run or side.base
-    same = known is not None and known.topology.declared.get("workload") == side.topology.model_dump(mode="json").get(
-        "workload"
-    )
+    same = known is not None and _shape(known.topology.declared) == _shape(side.topology.model_dump(mode="json"))
     try:
         prediction = Prediction.of(side.topology, snapshot=known.snapshot if known and same else None)
     except UnsupportedMode as error:
         message = f"{side.name}: {error}"
         raise CommandError(message) from error
     return Side.predicted(side.name, prediction)
+
+
+def _shape(declared: dict[str, Any]) -> list[object]:
+    """Return what the state of a cluster depends on: its workload and the names of its nodes."""
+    return [declared.get("workload"), [node.get("name") for node in declared.get("nodes", [])]]
 
 
 def _refuse_empty(predicted: Sequence[Side], options: argparse.Namespace) -> None:
@@ -203,8 +207,8 @@ def _plan_runs(sides: Sides, options: argparse.Namespace) -> list[LabRun]:
     from hairpin.qualification import lab_runs  # noqa: PLC0415 - only a lab pays for the lab
 
     folder = options.out.absolute() / f"qualify-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
-    words = ["-k", " and ".join(options.only.split())] if options.only else []
-    arguments = (*words, *options.pytest)
+    words = [word for word in options.only.split() if word not in KEYWORDS]
+    arguments = (*(["-k", " and ".join(words)] if words else []), *options.pytest)
     runs = [
         lab_runs.LabRun(label, side.contents, folder / label, directory and directory.absolute(), arguments)
         for label, side, directory in live

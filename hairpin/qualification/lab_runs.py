@@ -21,7 +21,7 @@ from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import start, tail
 from topologies.common.waiting import pause
 from topologies.lab import lab, requirements
-from topologies.lab.build import binaries
+from topologies.lab.build import binaries, container_runtime
 from topologies.lab.build.kubernetes import PACKAGED
 from topologies.lab.guest import ipvs_support
 from topologies.loading.load import validated
@@ -157,7 +157,8 @@ def check(runs: Sequence[LabRun]) -> None:
     _check_programs(live)
     for run in live:
         modes = {run.topology.proxy_of(node.name).mode for node in run.topology.nodes}
-        requirements.check(run.topology.kubernetes, modes)
+        requirements.check(modes)
+        container_runtime.find(run.topology.kubernetes, cache=binaries.cache_dir())
 
 
 def _check_programs(runs: Sequence[LabRun]) -> None:

@@ -8,6 +8,7 @@ What a side leaves open is the base topology's: --topology, or the topology or t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 DEFAULT = "lab-flannel"
+LONGEST = 200  # characters of a side that may be a path
 WANTED = "VERSION/MODE (1.34.4/nftables), VERSION, MODE, a topology (a file, a name of the library) or a run"
 
 
@@ -94,6 +96,9 @@ Sides = tuple[ResolvedSide, ResolvedSide]
 def read_side(text: str, changes: Sequence[str]) -> GivenSide:
     """Return a side of the command line with its overrides; CommandError if it is none."""
     first, *more = text.split(",")
+    if not first.strip():
+        message = f"side: got {show(text)}, want {WANTED}. See hairpin qualify --help"
+        raise CommandError(message)
     if "=" in first:
         first, more = "", [first, *more]
     if wrong := [one for one in more if "=" not in one]:
@@ -107,9 +112,15 @@ def read_side(text: str, changes: Sequence[str]) -> GivenSide:
         return GivenSide(text, changes=named)
     if first in names() or path.suffix in SUFFIXES:
         return GivenSide(text, topology=first, changes=named)
-    if path.suffix == ".json" or (path / FILE).exists():
+    if path.suffix == ".json" or _holds_run(path):
         return _read_run(text, path, named)
     return _read_release(text, first, path, named)
+
+
+def _holds_run(path: Path) -> bool:
+    with suppress(OSError, ValueError):  # a text that no file can be named
+        return (path / FILE).exists()
+    return False
 
 
 def _read_run(text: str, path: Path, changes: tuple[str, ...]) -> GivenSide:
@@ -128,7 +139,7 @@ def _read_release(text: str, first: str, path: Path, changes: tuple[str, ...]) -
     modes = [word for word in words if word in list(ProxyMode)]
     if len(versions) + len(modes) == len(words) and len(versions) <= 1 and len(modes) <= 1:
         return GivenSide(text, version="".join(versions), mode="".join(modes), changes=changes)
-    if path.is_dir():
+    if len(first) < LONGEST and path.is_dir():
         held = sorted(one.name for one in path.iterdir())[:8]
         message = f"{text}: got a folder without {FILE} ({held}), want a run's folder. Give out/<run> or out/last"
         raise CommandError(message)
@@ -152,7 +163,9 @@ def _near(words: list[str], path: Path) -> list[str]:
         spelt = [word if _is_version(word) else "".join(near_matches(word, list(ProxyMode), 1)) for word in words]
         if all(spelt) and spelt != words:
             return ["/".join(spelt)]
-    runs = [str(one.parent) for one in path.parent.glob(f"*/{FILE}")] if path.parent.is_dir() else []
+    runs: list[str] = []
+    with suppress(OSError, ValueError):
+        runs = [str(one.parent) for one in path.parent.glob(f"*/{FILE}")]
     return near_matches(str(path), [*names(), *runs])
 
 

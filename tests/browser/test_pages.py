@@ -15,8 +15,10 @@ from probes.oracle.predict import expect
 from probes.plan.plan import plan
 from reports.analysis.diff import compare
 from reports.analysis.diff_side import Side
+from reports.analysis.release.build import ReleaseSide, qualify
 from reports.html import diff as diff_page
 from reports.html import prediction as prediction_page
+from reports.html import qualification as release_page
 from reports.records import build
 from reports.records.prediction import Prediction
 from reports.records.run import DeclaredTopology, Run
@@ -29,8 +31,12 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import BrowserContext, Page, ViewportSize
 
+    from reports.analysis.release.story import Qualification
+    from topologies.schema.topology import Topology
+
 IP, PORT = "pod-n2-to-web.clusterip-v4-tcp", "pod-n1-to-web-np.nodeport.n1-v4-tcp"
 DESKTOP: ViewportSize = {"width": 1366, "height": 900}
+SMALL = load("lab-small")
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
@@ -45,17 +51,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "diff.html").write_text(diff_page.render(comparison), encoding="utf-8")
     between = compare(Side.observed("one", _run({})), Side.observed("two", _run({PORT: _kept, IP: _silent})))
     (folder / "runs.html").write_text(diff_page.render(between), encoding="utf-8")
+    (folder / "release.html").write_text(release_page.render(_release()), encoding="utf-8")
     return folder
 
 
-def _run(bent: dict[str, Callable[[Observation], Observation]]) -> Run:
-    topology = load("lab-small")
+def _release() -> Qualification:
+    """Three classes: IP fails after the change, PORT could not be asked, and the flag changes the source addresses."""
+    changed = declared("lab-small", {"proxy.masquerade_all": True})
+    before, after = (Side.predicted("side", Prediction.of(one)) for one in (load("lab-small"), changed))
+    bent: dict[str, Callable[[Observation], Observation]] = {IP: _silent, PORT: _unasked}
+    sides = (
+        ReleaseSide("before", before, _run({}), "out/from"),
+        ReleaseSide("after", after, _run(bent, changed), "out/to"),
+    )
+    return qualify(*sides, lambda name: "-to-web." in name or "-to-web-np." in name)
+
+
+def _run(bent: dict[str, Callable[[Observation], Observation]], topology: Topology = SMALL) -> Run:
     cells = [cell for cell in plan(topology).cells if cell.frontend.service in {"web", "web-np"}]
     answers = session.simulate(topology, cells, lambda cell, known: expect(topology, known, cell))
     seen = {name: bent[name](one) if name in bent else one for name, one in answers.observations.items()}
     judge = Judge.over(topology, replace(answers, observations=seen), cells)
     records = tuple(build.records(judge, cells))
     return Run(topology=DeclaredTopology.of(topology), started="2026-11-22T05:35:08Z", records=records)
+
+
+def _unasked(seen: Observation) -> Observation:
+    return replace(seen, attempts=(), trouble="SSH down")
 
 
 def _silent(seen: Observation) -> Observation:
@@ -138,19 +160,31 @@ def test_what_fails_newly_is_red_even_if_the_backend_sees_the_client(shown: Page
     assert "2 newly-failing" in shown.locator(".verdicts").inner_text().replace("\n", " ")
 
 
-@pytest.mark.parametrize("shown", ["predict", "diff", "runs"], indirect=True)
+@pytest.mark.parametrize("shown", ["predict", "diff", "runs", "release"], indirect=True)
 def test_a_phone_scrolls_no_page_sideways(shown: Page) -> None:
     shown.set_viewport_size(PHONE)
 
     assert shown.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-@pytest.mark.parametrize("shown", ["predict", "diff", "runs"], indirect=True)
+@pytest.mark.parametrize("shown", ["predict", "diff", "runs", "release"], indirect=True)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_enough_contrast(shown: Page, scheme: str) -> None:
     shown.emulate_media(color_scheme="light" if scheme == "light" else "dark")
 
     assert shown.evaluate(CONTRAST) == []
+
+
+@pytest.mark.parametrize("shown", ["release"], indirect=True)
+def test_a_release_is_filtered_by_class_and_starts_with_what_is_not_meant(shown: Page) -> None:
+    classes = [one.get_attribute("data-mark") for one in shown.locator(".group").all()]
+    assert classes == ["seen-and-not-meant", "not-tested", "meant-and-seen"]
+    assert "NOT QUALIFIED: " in shown.locator("header").inner_text()
+    assert "timeout (fail)" in shown.locator(".group").first.inner_text()
+
+    shown.click(".kinds [data-mark=not-tested]")
+    (left,) = [one for one in shown.locator(".group").all() if one.is_visible()]
+    assert "SSH down" in left.inner_text()
 
 
 @pytest.mark.parametrize("shown", ["predict", "diff"], indirect=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,11 @@ from hairpin.qualification.lab_runs import LabRun, LabRunError, fit_side_by_side
 from hairpin.qualification.sides import resolve_sides
 from hairpin.verb import CommandError
 from reports.records import journal
+from reports.records.run import DeclaredTopology, Run
+from topologies.cluster_state.snapshot import declared as snapshot_of
 from topologies.lab import lab
 from topologies.lab.build import binaries
-from topologies.loading.load import raw
+from topologies.loading.load import load, raw
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -84,6 +87,9 @@ def test_a_version_replaces_kube_proxys_own_version_in_a_file(tmp_path: Path) ->
         (["lab-flanel", "ipvs"], "Did you mean lab-flannel"),
         (["1.30/1.31", "ipvs"], "got '1.30/1.31', want VERSION/MODE"),
         (["foo", "ipvs"], "See hairpin qualify --help"),
+        (["", "ipvs"], "side: got '', want VERSION/MODE"),
+        (["x" * 5000, "ipvs"], "want VERSION/MODE"),
+        (["a\0b", "ipvs"], "want VERSION/MODE"),
         (["ipvs"], "TO: got none, want a side to compare with"),
         (["iptables,nftables", "ipvs"], "got 'nftables' after a comma, want PATH=VALUE"),
         (["lab-flannel", "lab-eni", "--topology=lab-routed"], "--topology: got lab-routed, want none"),
@@ -284,3 +290,32 @@ def commands() -> list[str]:
         except OSError:
             continue
     return found
+
+
+@pytest.mark.slow
+def test_a_side_on_the_topology_of_a_run_is_predicted_for_the_cluster_that_the_run_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cluster has no address for web-lb, so nothing can be predicted of it."""
+    topology = load("lab-small")
+    known = snapshot_of(topology)
+    service = replace(known.services["web-lb"], load_balancer_ip=None)
+    run = Run(
+        topology=DeclaredTopology.of(topology),
+        started="2026-11-26T05:35:08Z",
+        snapshot=replace(known, services={**known.services, "web-lb": service}),
+    )
+    (tmp_path / "run.json").write_text(run.model_dump_json())
+    given = [
+        str(tmp_path),
+        "--with=proxy.masquerade_all=true",
+        "--predict-only",
+        "--only=web-lb.loadbalancer-",
+        "--all",
+    ]
+
+    assert main(["qualify", *given]) == 1
+
+    text = capsys.readouterr().out
+    assert text.startswith("INCONCLUSIVE: ")
+    assert "not predicted: " in text
