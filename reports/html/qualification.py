@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from reports.analysis.release.change_class import CLASS_MEANINGS, ChangeClass
 from reports.analysis.release.story import ReleaseVerdict
-from reports.analysis.release.wording import describe_observation, describe_prediction, describe_run, group_by_answers
+from reports.analysis.release.wording import (
+    describe_observation,
+    describe_phases,
+    describe_prediction,
+    describe_run,
+    group_by_answers,
+)
 from reports.html.page import render_page
 
 if TYPE_CHECKING:
@@ -39,6 +45,7 @@ def render(story: Qualification) -> str:
         verdict_tone=VERDICT_TONES[story.verdict],
         meanings=CLASS_MEANINGS,
         describe_run=describe_run,
+        times=describe_phases(story.phases),
         describe_prediction=describe_prediction,
         describe_observation=describe_observation,
         group_by_answers=group_by_answers,

@@ -13,6 +13,7 @@ from reports.analysis.release.change_class import CLASS_MEANINGS, ChangeClass
 from reports.analysis.release.story import ReleaseVerdict
 from reports.analysis.release.wording import (
     describe_observation,
+    describe_phases,
     describe_prediction,
     describe_run,
     group_by_answers,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from reports.analysis.release.story import (
-        PhaseTime,
         Qualification,
         QualifiedCell,
         QualifiedGroup,
@@ -61,7 +61,9 @@ def render(story: Qualification, width: int = 120, *, color: bool = False, every
     blocks.append(_counts(story))
     for number, group in enumerate(story.groups, start=1):
         blocks += _group(number, group, everything=everything)
-    blocks += [*_one_sided(story, everything=everything), *_phases(story.phases)]
+    blocks += _one_sided(story, everything=everything)
+    if times := describe_phases(story.phases):
+        blocks.append(Text(f"\n{times}"))
     return to_text(blocks, width, color=color)
 
 
@@ -141,16 +143,3 @@ def _one_sided(story: Qualification, *, everything: bool) -> Iterable[Renderable
         names = [one.cell for one in story.one_sided if one.reason == reason]
         yield Padding(Text(f"{count}  {reason}"), (0, 0, 0, 3))
         yield from (_indent(name, 7) for name in (names if everything else names[:CELLS]))
-
-
-def _phases(phases: Iterable[PhaseTime]) -> Iterable[RenderableType]:
-    """Return one line with the wall time of each phase."""
-    known = list(phases)
-    if known:
-        parts = [f"{one.phase} {one.seconds:.1f} s{_parts(one)}" for one in known]
-        yield Text(f"\nwall time: {', '.join(parts)}; in all {sum(one.seconds for one in known):.1f} s")
-
-
-def _parts(phase: PhaseTime) -> str:
-    inside = ", ".join(f"{name} {seconds:.1f}" for name, seconds in phase.parts.items())
-    return f" ({inside})" if inside else ""

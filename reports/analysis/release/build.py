@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probes.judging.verdict import Result
@@ -21,12 +21,14 @@ from reports.analysis.release.story import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reports.analysis.diff import Change
+    from reports.analysis.diff_side import SideAnswer
     from reports.records.record import Record
     from reports.records.run import Run
 
+PLACES = ("before", "after")
 FITS_BOTH = "its attempts fit both predictions"
 SIMULATED = "simulated"
 _HEADS = {ChangeClass.MEANT: "will change (not observed yet)"}
@@ -110,57 +112,52 @@ class Evidence:
 
     sides: tuple[Side, Side]
     runs: tuple[Side | None, Side | None]
+    asked: tuple[Mapping[str, SideAnswer] | None, Mapping[str, SideAnswer] | None]
+    """What each run shows of each cell, inconclusive ones included; None without a run."""
     names: tuple[str, ...]
-    """The cells that both sides plan, or that a run has judged."""
-    one_sided: tuple[NotCompared, ...]
+    """The cells that both sides plan, and those of one side that fail."""
+    alone: Mapping[str, str]
+    """The cells that only one side plans, and why."""
     predicted: Mapping[str, Change]
     observed: Mapping[str, Change]
     against_before: Mapping[str, Change]
     """How the observation after the change differs from the prediction before it."""
-    records: tuple[Mapping[str, Record], Mapping[str, Record]] = field(default=({}, {}))
+    failing: Mapping[str, Record]
+    """The records of cells that fail: after the change, or else before it."""
 
     @classmethod
     def of(cls, before: ReleaseSide, after: ReleaseSide, chosen: Callable[[str], bool]) -> Evidence:
         """Compare both sides in the chosen cells."""
         sides, runs = (before.predicted, after.predicted), (before.observed, after.observed)
-        records = _records(before.run), _records(after.run)
+        failing = {**_failing(before.run), **_failing(after.run)}
+        alone = {name: why for name, why in _find_alone(sides).items() if chosen(name)}
         names = [name for name in dict.fromkeys((*sides[0].judged, *sides[1].judged)) if chosen(name)]
-        alone = {name: why for name in names if (why := _alone(name, sides))}
-        failing = {name for known in records for name, one in known.items() if one.verdict is Result.FAIL}
         return cls(
-            sides,
-            runs,
-            tuple(name for name in names if name not in alone or name in failing),
-            tuple(NotCompared(cell=name, reason=why) for name, why in alone.items() if name not in failing),
-            _changes(*sides),
-            _changes(*runs),
-            _changes(sides[0], runs[1]),
-            records,
+            sides=sides,
+            runs=runs,
+            asked=(runs[0].judged if runs[0] else None, runs[1].judged if runs[1] else None),
+            names=tuple(name for name in names if name not in alone or name in failing),
+            alone=alone,
+            predicted=_changes(*sides),
+            observed=_changes(*runs),
+            against_before=_changes(sides[0], runs[1]),
+            failing=failing,
         )
+
+    @property
+    def one_sided(self) -> tuple[NotCompared, ...]:
+        """The cells that only one side plans and that do not fail."""
+        return tuple(NotCompared(cell=name, reason=why) for name, why in self.alone.items() if name not in self.failing)
 
     def describe(self, name: str) -> QualifiedCell:
         """Return what prediction and observation of a cell show."""
-        predicted, observed = self.predicted.get(name), self.observed.get(name)
-        verdicts = [run.judged[name].verdict if name in run.judged else None for run in self.runs if run]
-        alone = _alone(name, self.sides)
-        fits_before = not is_visible(self.against_before.get(name)) and not alone
-        found = classify_change(predicted, observed, verdicts, fits_before=fits_before and self.runs[1] is not None)
-        if found is ChangeClass.MEANT_AND_SEEN and self.runs[1] is None:
-            found = ChangeClass.MEANT
-        unpredicted = self._explain_missing_prediction(name)
+        found, unpredicted = self._classify(name), self._join(self.sides, name, planned=True)
         if unpredicted and found is not ChangeClass.SEEN_NOT_MEANT:
             found = ChangeClass.NOT_TESTED
-        return self._describe(name, found, alone or unpredicted)
-
-    def _describe(self, name: str, found: ChangeClass, reason: str) -> QualifiedCell:
-        predicted, observed = self.predicted.get(name), self.observed.get(name)
-        failing = self._failing(name)
-        rule, instead_of = (predicted.come, predicted.gone) if predicted else ("", "")
-        if found is ChangeClass.SEEN_NOT_MEANT:
-            decides = find_deciding_rule(failing) if failing else None
-            rule, instead_of = (decides.id if decides else "", "")
-        before, after = (run.judged.get(name) if run else None for run in self.runs)
+        predicted, observed, failing = self.predicted.get(name), self.observed.get(name), self.failing.get(name)
+        before, after = ((known or {}).get(name) for known in self.asked)
         was, now = (side.answers.get(name) for side in self.sides)
+        rule, instead_of = self._find_cause(name, found)
         return QualifiedCell(
             cell=name,
             change_class=found,
@@ -176,37 +173,42 @@ class Evidence:
             expected=failing.expected.summary if failing else "",
             rule=rule,
             instead_of=instead_of,
-            reason=reason or self._reason(name, found, failing=failing is not None),
+            reason=self.alone.get(name) or unpredicted or self._explain(name, found),
         )
 
-    def _failing(self, name: str) -> Record | None:
-        """Return the record of a cell that fails: after the change, or else before it."""
-        found = [known[name] for known in reversed(self.records) if name in known]
-        return next((record for record in found if record.verdict is Result.FAIL), None)
+    def _classify(self, name: str) -> ChangeClass:
+        verdicts = [known[name].verdict if name in known else None for known in self.asked if known is not None]
+        seen_after = self.runs[1] is not None
+        fits_before = seen_after and name not in self.alone and not is_visible(self.against_before.get(name))
+        predicted, observed = self.predicted.get(name), self.observed.get(name)
+        found = classify_change(predicted, observed, verdicts, fits_before=fits_before)
+        return ChangeClass.MEANT if found is ChangeClass.MEANT_AND_SEEN and not seen_after else found
 
-    def _reason(self, name: str, found: ChangeClass, *, failing: bool) -> str:
+    def _find_cause(self, name: str, found: ChangeClass) -> tuple[str, str]:
+        """Return the rule that decides after the change and the one that decided before, or what a failure violates."""
+        if found is ChangeClass.SEEN_NOT_MEANT:
+            decides = find_deciding_rule(self.failing[name]) if name in self.failing else None
+            return (decides.id if decides else "", "")
+        change = self.predicted.get(name)
+        return (change.come, change.gone) if change else ("", "")
+
+    def _explain(self, name: str, found: ChangeClass) -> str:
         if found is ChangeClass.MEANT_NOT_SEEN:
-            return "" if failing else FITS_BOTH
-        if found is not ChangeClass.NOT_TESTED:
-            return ""
-        troubles = (
-            f"{place}: {run.missing.get(name, 'not planned in its run')}"
-            for place, run in zip(("before", "after"), self.runs, strict=True)
-            if run and name not in run.answers
+            return "" if name in self.failing else FITS_BOTH
+        return self._join(self.runs, name) if found is ChangeClass.NOT_TESTED else ""
+
+    @staticmethod
+    def _join(sides: Sequence[Side | None], name: str, *, planned: bool = False) -> str:
+        """Return why each side has no answer for a cell. `planned`: only if it plans the cell."""
+        return "; ".join(
+            f"{place}: {side.missing.get(name, 'not planned in its run')}"
+            for place, side in zip(PLACES, sides, strict=True)
+            if side and name not in side.answers and (not planned or name in side.unknown)
         )
-        return "; ".join(troubles)
-
-    def _explain_missing_prediction(self, name: str) -> str:
-        troubles = (
-            f"{place}: {side.missing[name]}"
-            for place, side in zip(("before", "after"), self.sides, strict=True)
-            if name in side.unknown
-        )
-        return "; ".join(troubles)
 
 
-def _records(run: Run | None) -> dict[str, Record]:
-    return {record.cell.id: record for record in run.records} if run else {}
+def _failing(run: Run | None) -> dict[str, Record]:
+    return {record.cell.id: record for record in run.records if record.verdict is Result.FAIL} if run else {}
 
 
 def _changes(before: Side | None, after: Side | None) -> dict[str, Change]:
@@ -215,13 +217,15 @@ def _changes(before: Side | None, after: Side | None) -> dict[str, Change]:
     return {change.cell: change for group in compare(before, after).groups for change in group.changes}
 
 
-def _alone(name: str, sides: tuple[Side, Side]) -> str:
-    """Return why only one side has this cell; empty if both have it."""
-    return "; ".join(
-        f"{place}: {side.missing.get(name, 'not planned there')}"
-        for place, side in zip(("before", "after"), sides, strict=True)
-        if name not in side.judged
-    )
+def _find_alone(sides: tuple[Side, Side]) -> dict[str, str]:
+    """Return the cells that only one side plans, each with the reason."""
+    old, new = (side.judged for side in sides)
+    return {
+        name: f"{place}: {side.missing.get(name, 'not planned there')}"
+        for place, side, known, other in zip(PLACES, sides, (old, new), (new, old), strict=True)
+        for name in other
+        if name not in known
+    }
 
 
 def _group(cells: Iterable[QualifiedCell]) -> tuple[QualifiedGroup, ...]:

@@ -10,7 +10,7 @@ from reports.analysis.release.change_class import ChangeClass
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reports.analysis.release.story import QualifiedCell, QualifiedSide
+    from reports.analysis.release.story import PhaseTime, QualifiedCell, QualifiedSide
 
 ARROW = "  →  "
 AS_PREDICTED = "as predicted"
@@ -23,7 +23,8 @@ def describe_run(side: QualifiedSide) -> str:
     word = "simulated" if side.simulated else "observed"
     counts = {"pass": side.passed, "fail": side.failed, "inconclusive": side.inconclusive, "not asked": side.unasked}
     known = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"{word} {known or 'nothing'}{'' if side.complete else ', cut short'}   {side.run}"
+    where = "" if side.run == side.name else f"   {side.run}"
+    return f"{word} {known or 'nothing'}{'' if side.complete else ', cut short'}{where}"
 
 
 def group_by_answers(cells: Iterable[QualifiedCell]) -> list[list[QualifiedCell]]:
@@ -59,3 +60,16 @@ def _arrow(before: str, after: str) -> str:
     if not (before or after) or before == after:
         return before
     return f"{before or 'not observed'}{ARROW}{after or 'not observed'}"
+
+
+def describe_phases(phases: Iterable[PhaseTime]) -> str:
+    """Return the wall time of each phase; empty without any."""
+    known = list(phases)
+    parts = [f"{one.phase} {one.seconds:.1f} s{_parts(one)}" for one in known]
+    total = sum(one.seconds for one in known)
+    return f"wall time: {', '.join(parts)}; in all {total:.1f} s" if known else ""
+
+
+def _parts(phase: PhaseTime) -> str:
+    inside = ", ".join(f"{name} {seconds:.1f}" for name, seconds in phase.parts.items())
+    return f" ({inside})" if inside else ""

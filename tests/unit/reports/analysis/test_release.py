@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 
 Bend = Callable[[Observation], Observation]
 OLD, NEW = {"kubernetes": "1.30.14"}, {"kubernetes": "1.30.14", "mode": "nftables"}
-SERVICES = {"web", "web-np"}
+SERVICES = frozenset({"web", "web-np"})
 LOCALHOST = "host-n1-to-web-np.nodeport.loopback-v4-tcp"  # R7.3 closes it in nftables mode
 CLOSED = "host-n1-to-web-np.nodeport.n1-cni0-v4-tcp"  # R7.4 does
 STABLE = "pod-n1-to-web.clusterip-v4-tcp"
@@ -58,10 +58,14 @@ def predicted(changes: tuple[tuple[str, str], ...]) -> Side:
 
 
 def run_of(
-    topology: Topology, bent: Mapping[str, Bend] | None = None, leave: frozenset[str] = frozenset(), **more: Any
+    topology: Topology,
+    bent: Mapping[str, Bend] | None = None,
+    leave: frozenset[str] = frozenset(),
+    services: frozenset[str] = SERVICES,
+    **more: Any,
 ) -> Run:
     """A simulated run of two Services. `bent`: cell id -> what becomes of its observation. `leave`: not asked."""
-    cells = [cell for cell in plan(topology).cells if cell.frontend.service in SERVICES]
+    cells = [cell for cell in plan(topology).cells if cell.frontend.service in services]
     answers = session.simulate(topology, cells, lambda cell, known: expect(topology, known, cell))
     seen = {**answers.observations}
     for name, bend in (bent or {}).items():
@@ -263,6 +267,11 @@ def test_cells_that_only_one_side_has_are_listed_and_fail_if_their_verdict_does(
     assert story.counts[MEANT] == 0
     assert f"{len(story.one_sided)} cells only one side has" in terminal.render(story, 80)
     assert qualify(*sides, gate=["one-sided"]).verdict is ReleaseVerdict.NOT_QUALIFIED
+
+    failing = run_of(topology, {fresh: silent}, services=frozenset({"fresh"}))
+    story = qualify(sides[0], replace(sides[1], run=failing, folder="out/run"), lambda name: "-to-fresh." in name)
+    assert {name: cell.change_class for name, cell in cells(story).items()} == {fresh: STRAY}
+    assert fresh not in {one.cell for one in story.one_sided}
 
 
 def test_attempts_that_fit_both_predictions_do_not_show_the_change() -> None:
