@@ -29,6 +29,7 @@ VERBS = {
     "predict": "what must come back, without any cluster",
     "diff": "which cells change, worst first",
     "qualify": "what a release changes, predicted and observed",
+    "rolling": "exchange kube-proxy node by node on a lab, and what breaks meanwhile",
     "explain": "which change of the declaration explains the failed cells",
     "infer": "which values of unknown facts fit a run's observations",
     "judge": "judge a run anew under a mended declaration",
