@@ -1,7 +1,7 @@
-"""Read what the clients of client.py have printed: attempts and held connections, with their times. Reads files, and does nothing else.
+"""Read what the clients of client.py have printed: attempts and held connections, with their times.
 
-A line that is cut (the client was killed) is left out. Whatever else a line holds that is not a client's is kept as a
-complaint: a client that could not start prints its reason there.
+A line that is cut (the client was killed) is left out. A line that no client prints is kept as a complaint: a client
+that could not start leaves its reason there.
 """
 
 from __future__ import annotations

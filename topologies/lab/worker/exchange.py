@@ -171,7 +171,9 @@ def mix_proxies(before: Topology, after: Topology, exchanged: Sequence[str]) -> 
     if set(exchanged) == {node.name for node in before.nodes}:
         return after
     nodes = tuple(
-        node.model_copy(update={"proxy": _whole(after, node.name)}) if node.name in exchanged else node
+        node.model_copy(update={"proxy": _whole(after, node.name)})
+        if node.name in exchanged and _whole(before, node.name) != _whole(after, node.name)
+        else node
         for node in before.nodes
     )
     return before.model_copy(update={"nodes": nodes})

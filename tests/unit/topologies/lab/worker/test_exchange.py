@@ -46,3 +46,7 @@ def test_a_rollout_that_is_half_done_is_declared_node_by_node() -> None:
 def test_a_whole_rollout_is_the_new_topology() -> None:
     assert mix_proxies(BEFORE, AFTER, ["n2", "n1"]) == AFTER
     assert mix_proxies(BEFORE, AFTER, []) == BEFORE
+
+
+def test_a_restart_changes_no_declaration() -> None:
+    assert mix_proxies(BEFORE, BEFORE, ["n1"]).model_dump_json() == BEFORE.model_dump_json()
