@@ -19,6 +19,7 @@ from reports.terminal import rolling as terminal
 from topologies.lab import lab, sandbox
 from topologies.lab.build import binaries
 from topologies.lab.build.kubernetes import PACKAGED
+from topologies.lab.build.program_files import report_version
 from topologies.lab.guest import ipvs_support
 from topologies.loading import overrides
 from topologies.schema.enums import ProxyMode
@@ -163,7 +164,7 @@ def find_program(before: Topology, after: Topology, *, given: Path | None, direc
         get = f"Run `hairpin lab get {version} kube-proxy`, or give --kube-proxy-bin FILE"
         message = f"kube-proxy {version} of TO: {program}: got no such file, want the program. {get}"
         raise CommandError(message)
-    if (reported := binaries.report_version(program)) != version:
+    if (reported := report_version(program)) != version:
         message = f"version of {program}: got {reported}, want {version} as TO declares. Change one of the two"
         raise CommandError(message)
     return program

@@ -22,7 +22,7 @@ from tests.truth import page
 from tests.truth.recording import FOLDER, Recording, write
 from tests.truth.rows import ROWS
 from topologies.lab.build import binaries, container_runtime
-from topologies.lab.build.program_files import report_version
+from topologies.lab.build.program_files import find_fault, report_version
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def _left_out(row: Row, *, again: bool) -> str:
         return "recorded (--again runs it)"
     needed = {row.kubernetes: binaries.RELEASED, row.version: ("kube-proxy",)}
     for version, programs in needed.items():
-        if binaries.complaints(binaries.place(Version.parse(version), binaries.cache_dir()), programs):
+        place = binaries.place(Version.parse(version), binaries.cache_dir())
+        if any(find_fault(place / program) for program in programs):
             return f"no programs of {version} (hairpin lab get {version} {' '.join(programs)})"
     return ""
 
