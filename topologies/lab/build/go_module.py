@@ -64,7 +64,7 @@ class GoModule:
 
         Args:
             what: Of the progress: `kubelet 1.34.4`.
-            package: Its path.
+            package: Its path; that of a package of tests if the program's name ends in `.test`.
             program: Its place.
             flags: More of `go build`'s.
 
@@ -75,7 +75,8 @@ class GoModule:
         self.progress(f"building {what}")
         made = self.work / "bin" / program.name
         made.parent.mkdir(exist_ok=True)
-        self.run(f"building {what}", "build", "-trimpath", *flags, "-o", str(made), package)
+        verb = ("test", "-c") if program.suffix == ".test" else ("build",)
+        self.run(f"building {what}", *verb, "-trimpath", *flags, "-o", str(made), package)
         program.parent.mkdir(parents=True, exist_ok=True)
         beside = program.with_name(f".{program.name}.new")
         shutil.move(made, beside)

@@ -69,6 +69,7 @@ class KubernetesBuild:
     work: Path
     into: Path
     progress: Callable[[str], None]
+    targets: tuple[str, ...] = TARGETS
 
     def run(self) -> None:
         """Run the stages that have no stamp yet, copy the programs, delete the tree."""
@@ -123,13 +124,15 @@ class KubernetesBuild:
             (self.work / folder).mkdir(exist_ok=True)
         what = f"building Kubernetes {self.version} (about 6 minutes on 2 cores)"
         self.progress(what)
-        run_long(("make", f"WHAT={' '.join(TARGETS)}"), self._progress(what), cwd=self.tree, env=self._environment())
+        run_long(
+            ("make", f"WHAT={' '.join(self.targets)}"), self._progress(what), cwd=self.tree, env=self._environment()
+        )
 
     def deliver(self) -> None:
         """Copy the programs into the cache. Each is renamed when it is complete, so that none is ever half-written."""
         output = self.tree / "_output" / "local" / "go" / "bin"
         self.into.mkdir(parents=True, exist_ok=True)
-        for name in NEEDED:
+        for name in (target.rsplit("/", 1)[1] for target in self.targets):
             beside = self.into / f".{name}.new"
             shutil.copy2(output / name, beside)
             beside.chmod(0o755)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Version
 
 KUBERNETES = "k8s.io/kubernetes"
-PACKAGES = {target.rsplit("/", 1)[1]: f"{KUBERNETES}/{target}" for target in TARGETS}
+PACKAGES = {target.rsplit("/", 1)[1]: f"{KUBERNETES}/{target}" for target in (*TARGETS, "cmd/kubectl")}
+PACKAGES["e2e.test"] = f"{KUBERNETES}/test/e2e"  # a test binary
 STAMPED = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 STAGING = re.compile(r"(?P<before>\s*(?:replace\s+)?)(?P<name>k8s\.io/[\w.-]+)(?:\s+v\S+)?\s+=>\s+\./staging/\S+")
 REQUIRED = re.compile(r"(?P<before>\s*(?:require\s+)?)(?P<name>k8s\.io/[\w.-]+)\s+v0\.0\.0\b(?P<after>.*)")
