@@ -16,6 +16,7 @@ from hairpin.rolling_exchange import ExchangeRequest, RollingRun, describe_proxy
 from hairpin.verb import CommandError
 from probes.asking.continuous.clients import AskingPace
 from reports.terminal import rolling as terminal
+from topologies.common.errors import HairpinError
 from topologies.lab import lab, sandbox
 from topologies.lab.build import binaries
 from topologies.lab.build.kubernetes import PACKAGED
@@ -195,17 +196,29 @@ def _enter(before: Topology, options: argparse.Namespace) -> NoReturn:
 
 
 def _conduct(rolling: RollingRun, options: argparse.Namespace) -> int:
-    """Conduct the exchange; also an interrupted one is printed as far as it came."""
+    """Conduct the exchange; one that ends early is printed as far as it came.
+
+    Raises:
+        CommandError: It failed, or measured nothing.
+
+    """
+    down = lab_down(rolling.request.before)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         found = rolling.conduct()
     except KeyboardInterrupt:
         output.emit(options, _render(rolling.report(), options))
-        exchanged = ", ".join(step.node for step in rolling.steps) or "no node"
-        _report(f"interrupted: {exchanged} exchanged or under way. Remove the lab: {lab_down(rolling.request.before)}")
+        _report(f"interrupted at {rolling.position}. Observations: {rolling.folder}. Remove the lab: {down}")
         return INTERRUPTED
+    except HairpinError as error:
+        output.emit(options, _render(rolling.report(), options))
+        message = f"exchange at {rolling.position}: {error}. Observations: {rolling.folder}. Remove the lab: {down}"
+        raise CommandError(message) from error
     output.emit(options, _render(found, options))
-    _report(f"{rolling.folder / FILE}; lab {found.topology} runs {found.after} now. Remove it: hairpin lab down")
+    if missing := found.unmeasured:
+        message = f"exchange of lab {found.topology}: {missing}, want attempts in every phase. See {rolling.folder}"
+        raise CommandError(message)
+    _report(f"{rolling.folder / FILE}; lab {found.topology} runs {found.after} now. Remove it: {down}")
     return BROKE if found.broke else 0
 
 

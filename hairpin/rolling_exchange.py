@@ -18,6 +18,7 @@ from probes.asking.continuous.clients import AskingPace, asking, events_file
 from probes.asking.continuous.events import read_events
 from probes.plan.fixed_cells import choose_fixed_cells
 from reports.analysis.rolling import (
+    PHASES,
     LeftOnNode,
     ObservedStep,
     RollingExchange,
@@ -95,12 +96,19 @@ class RollingRun:
         self.notes = answers.notes
         return self.report()
 
+    @property
+    def position(self) -> str:
+        """The node and the phase that it has come to."""
+        step = self.steps[-1] if self.steps else None
+        return f"{step.node}, {next(reversed(step.phases), 'not stopped yet')}" if step else "the first node"
+
     def report(self) -> RollingExchange:
         """Return what was observed so far, and pass it to `written`."""
         request, events = self.request, self._events()
-        zero = min((one[0] for step in self.steps[:1] for one in step.phases.values()), default=monotonic())
+        begun = [step for step in self.steps if step.phases]
+        zero = min((one[0] for step in begun[:1] for one in step.phases.values()), default=monotonic())
         references, not_judged = find_references([cell.id for cell in self.cells], events, zero)
-        steps = tuple(analyse_step(step, references, events, request.pace.interval_s, zero) for step in self.steps)
+        steps = tuple(analyse_step(step, references, events, request.pace.interval_s, zero) for step in begun)
         complaints = (f"{one.vantage}: {complaint}" for one in events for complaint in one.complaints)
         found = RollingExchange(
             topology=request.before.name,
@@ -113,7 +121,8 @@ class RollingRun:
             cells=references,
             not_judged=not_judged,
             steps=steps,
-            complete=len(steps) == len(request.before.nodes),
+            complete={step.node for step in begun if PHASES[-1] in step.left}
+            == {one.name for one in request.before.nodes},
             notes=(*self.notes, *complaints),
         )
         self.written(found)

@@ -136,6 +136,14 @@ class RollingExchange(ReportModel):
         """Whether a cell broke or a held connection did not survive."""
         return any(step.broken or any(one.is_lost for one in step.connections) for step in self.steps)
 
+    @property
+    def unmeasured(self) -> str:
+        """Why this shows nothing, for a message: no cell is judged, or a phase has no attempt. Empty if it does."""
+        if not self.cells:
+            return "got no cell with one result before the first step"
+        empty = [f"{step.node} {one.name}" for step in self.steps for one in step.phases if not one.attempts]
+        return f"got no attempt in {', '.join(empty)}" if empty else ""
+
 
 @dataclass(slots=True)
 class ObservedStep:

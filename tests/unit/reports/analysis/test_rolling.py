@@ -142,6 +142,18 @@ def test_what_could_not_be_listed_is_not_reported_as_removed() -> None:
     assert describe_left_behind(observed(left=left)) == ("ipsets: not known (no such program)",)
 
 
+def whole(*events: VantageEvents, cells: dict[str, Outcome]) -> RollingExchange:
+    steps = (analysed(*events, references=cells or None),)
+    paces = {"interval_s": INTERVAL, "timeout_s": 1.0, "hold_s": 0.2}
+    return RollingExchange(topology="lab", before="old", after="new", cleanup=True, cells=cells, steps=steps, **paces)
+
+
+def test_an_exchange_that_measured_nothing_is_no_success() -> None:
+    assert whole(asked({}), cells={"a": OK}).unmeasured == ""
+    assert whole(cells={}).unmeasured == "got no cell with one result before the first step"
+    assert whole(asked({}, leave_out=(10.9, 12.0)), cells={"a": OK}).unmeasured == "got no attempt in n1 cleaned"
+
+
 def test_the_schema_page_is_current() -> None:
     assert (ROOT / "docs/rolling.schema.json").read_text() == schema()
 
