@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 MODULE = "github.com/containerd/containerd/v2"
 BUILT = "v2.2.9"
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr")
-TAGS = "no_btrfs,no_devmapper,no_zfs,urfave_cli_no_docs,osusergo,netgo,static_build"  # without cgo, nor what labs use
+# What is off needs cgo, and no lab uses it.
+TAGS = "no_btrfs,no_devmapper,no_zfs,urfave_cli_no_docs,osusergo,netgo,static_build"
 GO_MOD = f"module hairpin.invalid/containerd\n\ngo 1.25.0\n\nrequire {MODULE} {BUILT}\n"
 NAME = "containerd"
 
