@@ -9,7 +9,7 @@ SIMULATED := example-kubeadm $(notdir $(basename $(wildcard topologies/library/l
 LAB ?= yes
 VENV_PACKAGE = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv)
 
-.PHONY: demo test quick check unit coverage fuzz simulated lab setup system down bench lock upstream-e2e
+.PHONY: demo test quick check unit coverage fuzz simulated lab setup system down bench lock truth upstream-e2e
 
 demo: setup
 	@$(PY) -m pytest --topology=$(TOPOLOGY); status=$$?; $(PY) -m topologies.lab down --topology=$(TOPOLOGY); exit $$status
@@ -66,6 +66,10 @@ endif
 
 bench: setup
 	$(PY) -m bench.run
+
+# Live runs of the rows of docs/truth.md that are not recorded; WORDS=nftables: of those with these words in their id
+truth: setup
+	$(PY) -m tests.truth $(WORDS)
 
 # Upstream's [sig-network] tests of a version, against a lab of it: make upstream-e2e VERSION=1.20.2
 upstream-e2e: setup

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -78,13 +79,18 @@ class Recording(BaseModel):
 
     def contradictions(self) -> Iterator[str]:
         """Yield each cell whose replies today's oracle does not expect, with both."""
-        topology = overrides.declared(self.topology, overrides.parse(self.overrides))
-        side = Side.predicted(self.topology, Prediction.of(topology, overrides.parse(self.overrides)))
+        side = _predict(self.topology, self.overrides)
         for group in self.shown:
             for cell in group.cells:
                 may = {_text(reply) for reply in side.answers[cell].may} if cell in side.answers else {"not planned"}
                 if not set(group.replies) <= may:
                     yield f"{cell}: got {', '.join(group.replies)}, want {', '.join(sorted(may))}"
+
+
+@cache
+def _predict(topology: str, given: tuple[str, ...]) -> Side:
+    parsed = overrides.parse(given)
+    return Side.predicted(topology, Prediction.of(overrides.declared(topology, parsed), parsed))
 
 
 def _text(reply: Reply) -> str:
