@@ -37,16 +37,23 @@ TOPOLOGY = "lab-flannel"
 FOCUS = r"\[sig-network\]"
 GINKGO_2 = Version(1, 25)  # the first version whose tests use it: other names of flags
 AT_ONCE = 4
+INTERNET_PORT = 3128  # of the server that answers http://google.com, which some tests ask first
+OWN_ADDRESSES = "198.18.0.0/15,10.0.0.0/8,127.0.0.0/8,localhost"
 SHARD_S = 2400
 LEFT_OUT = (
     (r"\[Feature:|\[FeatureGate:", "needs a feature that the lab does not have: a cloud's balancer, IPv6, a gate"),
     (r"\[Slow\]", "slow: minutes each"),
     (r"\[Flaky\]", "upstream marks it as flaky"),
-    (r"\bDNS\b|[Pp]rovide DNS", "the lab has no cluster DNS"),
+    (r"\bDNS\b", "the lab has no cluster DNS"),
+    (
+        r"(have|switch) session affinity|change the type|functioning NodePort|but different protocols|no endpoints|unready",
+        "connects to a Service by its name: the lab has no cluster DNS",
+    ),
     (r"restarting (apiserver|kube-proxy)", "restarts a component through a provider's SSH or static pods"),
+    (r"proxy through a service and a pod", "needs the certificate in upstream's image of agnhost"),
     (r"Firewall rule", "for GCE"),
 )
-NAMES = {"agnhost": images.AGNHOST, "pause": images.PAUSE, "busybox": images.AGNHOST}
+NAMES = {"pause": images.PAUSE, **dict.fromkeys(("agnhost", "busybox", "debian-iptables"), images.AGNHOST)}
 """The image of the lab that stands for upstream's image of a name."""
 
 
@@ -112,6 +119,17 @@ class Suite:
     sandbox: Sandbox
     folder: Path
 
+    def serve_internet(self) -> Child:
+        """Start what answers for the Internet, as an HTTP proxy of the tests: they ask it for one page, from cp."""
+        argv = [
+            str(self.programs / "agnhost"),
+            "netexec",
+            f"--http-port={INTERNET_PORT}",
+            f"--udp-port={INTERNET_PORT}",
+        ]
+        command = self.sandbox.enter_command(plan.CONTROL_PLANE, argv)
+        return start(command, self.folder / "internet", env=self.sandbox.environment())
+
     def list_tests(self) -> list[str]:
         """Return the names of all tests of the area."""
         dry = "-ginkgo.dry-run" if self.version >= GINKGO_2 else "-ginkgo.dryRun"
@@ -142,7 +160,12 @@ class Suite:
             *(f"--kubectl-path={self.programs / e2e.KUBECTL}", "--disable-log-dump", "--delete-namespace=true"),
         ]
         command = self.sandbox.enter_command(plan.CONTROL_PLANE, argv)
-        return start(command, place / "output", env=self.sandbox.environment(), cwd=place)
+        environment = {
+            **self.sandbox.environment(),
+            "HTTP_PROXY": f"http://127.0.0.1:{INTERNET_PORT}",
+            "NO_PROXY": OWN_ADDRESSES,
+        }
+        return start(command, place / "output", env=environment, cwd=place)
 
 
 def _exactly(names: Iterable[str]) -> str:
@@ -191,14 +214,16 @@ def main(arguments: Sequence[str]) -> int:
     lab.up(topology)
     try:
         with TemporaryDirectory(prefix="hairpin-e2e-") as folder:
-            place = Path(os.environ.get("E2E_KEEP", folder))
+            place = Path(os.environ.get("HAIRPIN_E2E_KEEP", folder))
             suite = Suite(given.version, programs, Sandbox.find(topology.name), place)
             alias_images(suite.sandbox, listed)
+            internet = suite.serve_internet()
             names = suite.list_tests()
             left_out = [name for name in names if reason_to_leave_out(name)]
             print(f"{len(names)} tests, {len(left_out)} left out")
             began = monotonic()
             results = suite.run_all([name for name in names if name not in left_out])
+            internet.kill()
     finally:
         lab.down(topology.name)
     text = page(given.version, results, left_out, monotonic() - began)
