@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from reports.analysis.release.build import ReleaseSide, qualify
 from reports.analysis.release.change_class import ChangeClass
 from reports.analysis.release.story import PhaseTime, Qualification, ReleaseVerdict
 from reports.records.prediction import Prediction
+from reports.records.rejudge import own_topology
 from reports.terminal import qualification as terminal
 
 if TYPE_CHECKING:
@@ -184,6 +185,13 @@ def _predict(side: ResolvedSide) -> Side:
     return Side.predicted(side.name, prediction)
 
 
+def _predict_followed(side: ResolvedSide, predicted: Side, run: Run | None) -> Side:
+    """Return the prediction for the versions that the run followed: those of the programs in a given directory."""
+    if run is None or (own := own_topology(run)).proxy == side.topology.proxy:
+        return predicted
+    return _predict(replace(side, topology=own.model_copy(update={"name": side.topology.name})))
+
+
 def _shape(declared: dict[str, Any]) -> list[object]:
     """Return what the state of a cluster depends on: its workload and the names of its nodes."""
     return [declared.get("workload"), [node.get("name") for node in declared.get("nodes", [])]]
@@ -248,6 +256,7 @@ def _collect(label: str, side: ResolvedSide, predicted: Side, observed: Observed
         return ReleaseSide(side.name, predicted, side.run, str(side.folder))
     if label in observed:
         run, folder, trouble = observed[label]
+        predicted = _predict_followed(side, predicted, run)
         return ReleaseSide(side.name, predicted, run, _shorten(folder), trouble, is_due=bool(trouble))
     note = "--predict-only" if side.topology.lab else f"topology {side.topology.name} is no lab"
     return ReleaseSide(side.name, predicted, note=note)

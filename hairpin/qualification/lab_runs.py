@@ -23,6 +23,8 @@ from topologies.common.waiting import pause
 from topologies.lab import lab, requirements
 from topologies.lab.build import binaries, container_runtime
 from topologies.lab.build.kubernetes import PACKAGED
+from topologies.lab.build.node_proxies import PROXY
+from topologies.lab.given_programs import GivenPrograms
 from topologies.lab.guest import ipvs_support
 from topologies.loading.load import validated
 
@@ -162,24 +164,37 @@ def check(runs: Sequence[LabRun]) -> None:
 
 
 def _check_programs(runs: Sequence[LabRun]) -> None:
+    """Check that the programs of every node are there. 1.20.2 is built now, if need be, with its progress shown."""
     cache = binaries.cache_dir()
-    for run in runs:
-        if run.kubernetes_bin:
-            binaries.check(run.kubernetes_bin, run.topology.kubernetes, cache)
-    versions = dict.fromkeys(run.topology.kubernetes for run in runs if not run.kubernetes_bin)
-    missing = [
-        version
-        for version in versions
-        if version != PACKAGED and binaries.complaints(binaries.place(version, cache), binaries.RELEASED)
-    ]
-    if missing:
-        kept = sorted(path.name for path in (cache / "kubernetes").glob("[0-9]*.[0-9]*.*[0-9]/") if path.is_dir())
-        wanted = "; ".join(f"hairpin lab get {version}" for version in missing)
+    wanted = {get for run in runs for get in _find_missing(run, cache)}
+    if wanted:
+        kept = sorted(path.name for path in (cache / "kubernetes").glob("[0-9]*") if (path / PROXY).exists())
         message = (
-            f"programs of Kubernetes in {cache / 'kubernetes'}: got {', '.join(kept) or 'none'}, "
-            f"want {', '.join(map(str, missing))}. Run `{wanted}`, or give --predict-only"
+            f"programs of Kubernetes in {cache / 'kubernetes'}: got {', '.join(kept) or 'none'}, want those of both "
+            f"sides. Run `{'; '.join(sorted(wanted))}`, or give --predict-only"
         )
         raise LabRunError(message)
+    for run in runs:
+        GivenPrograms.parse(run.kubernetes_bin, ()).find(run.topology, cache=cache, progress=_print)
+
+
+def _find_missing(run: LabRun, cache: Path) -> Iterator[str]:
+    """Yield the command that builds the programs of each version which the cache does not have."""
+    topology = run.topology
+    proxies = {topology.proxy_version_of(node.name) for node in topology.nodes}
+    needed = {version: [PROXY] for version in proxies - {topology.kubernetes}}
+    if run.kubernetes_bin is None:
+        needed[topology.kubernetes] = [
+            name for name in binaries.RELEASED if name != PROXY or topology.kubernetes in proxies
+        ]
+    for version, programs in needed.items():
+        if version != PACKAGED and binaries.complaints(binaries.place(version, cache), programs):
+            yield f"hairpin lab get {version}{f' {PROXY}' if programs == [PROXY] else ''}"
+
+
+def _print(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def fit_side_by_side(cores: int, memory_gb: float, *, guests: bool) -> bool:

@@ -133,9 +133,19 @@ def test_a_version_that_is_not_cached_is_an_error_before_anything_starts(
     assert main(["qualify", "1.33.5/iptables", "1.34.4/nftables", f"--out={tmp_path / 'out'}"]) == 2
 
     error = capsys.readouterr().err
-    assert "got none, want 1.33.5, 1.34.4" in error
+    assert "got none, want those of both sides" in error
     assert "Run `hairpin lab get 1.33.5; hairpin lab get 1.34.4`, or give --predict-only" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_only_the_kube_proxy_of_a_rollout_is_wanted_of_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HAIRPIN_CACHE", str(tmp_path / "cache"))
+
+    given = ["1.34.4", "1.34.4,nodes.n2.proxy.version=1.33.5", "--topology=lab-small", f"--out={tmp_path / 'out'}"]
+    assert main(["qualify", *given]) == 2
+    assert "Run `hairpin lab get 1.33.5 kube-proxy; hairpin lab get 1.34.4`" in capsys.readouterr().err
 
 
 def test_a_lab_that_is_up_is_not_touched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
