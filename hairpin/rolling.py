@@ -63,7 +63,7 @@ def add(verbs: Verbs, summary: str) -> None:
     parser.add_argument("--pause", type=_seconds, default=1.0, metavar="S", help="how long to watch each phase")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where observations are written")
     parser.add_argument("--all", action="store_true", help="list every broken cell")
-    output.add_format(parser, output.WITHOUT_PAGE)
+    output.add_format(parser, output.FORMATS)
     parser.set_defaults(run=run)
 
 
@@ -225,6 +225,10 @@ def _conduct(rolling: RollingRun, options: argparse.Namespace) -> int:
 def _render(found: RollingExchange, options: argparse.Namespace) -> str:
     if output.choose_format(options) == "json":
         return found.model_dump_json(indent=1) + "\n"
+    if output.choose_format(options) == "html":
+        from reports.html import rolling as page  # noqa: PLC0415 - jinja2 takes 0.1 s to import, text does without
+
+        return page.render(found)
     width, color = output.measure_width(), output.has_color(options)
     return terminal.render(found, width, color=color, everything=options.all)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.analysis.held_connections import Fate
+from reports.analysis.rolling_groups import (
+    count_fates,
+    describe_broken,
+    describe_fate,
+    describe_left,
+    find_notable,
+    group_broken,
+)
 from reports.terminal.theme import to_text
 
 if TYPE_CHECKING:
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from reports.analysis.rolling import BrokenCell, ExchangePhase, ExchangeStep, LeftOnNode, RollingExchange
+    from reports.analysis.rolling import ExchangePhase, ExchangeStep, RollingExchange
 
 SHOWN = 4  # cells of a group that are listed; the rest is counted
 
@@ -57,7 +63,7 @@ def _step(
     blocks.append(_phases(step.phases))
     if step.cleanup_error:
         blocks.append(_indented(Text(f"kube-proxy --cleanup failed: {step.cleanup_error}", style="yellow")))
-    blocks += [*_broken(step.broken, everything=everything), *_connections(step, everything=everything)]
+    blocks += [*_broken(step, everything=everything), *_connections(step, everything=everything)]
     if step.left_behind:
         blocks.append(_indented(Text(f"left behind: {', '.join(step.left_behind)}", style="yellow")))
     if step.unmeasured:
@@ -78,52 +84,30 @@ def _phases(phases: Iterable[ExchangePhase]) -> RenderableType:
     return Padding(table, (0, 0, 0, 3))
 
 
-def describe_left(left: LeftOnNode) -> str:
-    """Return what is on a node, in one line; `?` for what is not known."""
-    counts = {
-        "chains": (f"{len(left.chains)} chains, {left.rules} rules", bool(left.chains)),
-        "ipsets": (f"{len(left.ipsets)} ipsets", bool(left.ipsets)),
-        "virtual servers": (f"{left.virtual_servers} virtual servers", bool(left.virtual_servers)),
-        "addresses": (f"{left.addresses} addresses", bool(left.addresses)),
-        "nftables tables": (f"tables {', '.join(left.nft_tables)}", bool(left.nft_tables)),
-    }
-    parts = [text for name, (text, some) in counts.items() if some and name not in left.unread]
-    unknown = f"unknown: {', '.join(left.unread)}" if left.unread else ""
-    return "; ".join(filter(None, [", ".join(parts) or "nothing", unknown]))
-
-
-def _broken(broken: Iterable[BrokenCell], *, everything: bool) -> Iterable[RenderableType]:
-    groups: dict[tuple[str, str, tuple[str, ...]], list[BrokenCell]] = defaultdict(list)
-    for one in broken:
-        groups[one.before, ", ".join(sorted(one.outcomes)), one.phases].append(one)
-    for (before, outcomes, phases), cells in sorted(groups.items(), key=lambda item: -len(item[1])):
-        spans = sorted(one.lasted_s for one in cells)
-        lasted = f"{spans[0]:.2f}" if spans[0] == spans[-1] else f"{spans[0]:.2f}-{spans[-1]:.2f}"
-        head = f"{_count(len(cells), 'cell')} broken in {', '.join(phases)}: {before} → {outcomes}, for {lasted} s"
-        yield _indented(Text(head, style="red"))
-        shown = cells if everything else sorted(cells, key=lambda one: -one.lasted_s)[:SHOWN]
-        for one in shown:
-            failed = sum(one.outcomes.values())
-            times = f"{one.first_s:.2f}-{one.last_s:.2f} s, {failed} of {failed + one.ok} failed"
-            yield Padding(Text(f"{one.cell}  {times}", style="dim"), (0, 0, 0, 5))
-        if len(cells) > len(shown):
-            yield Padding(Text(f"and {len(cells) - len(shown)} more (--all)", style="dim"), (0, 0, 0, 5))
+def _broken(step: ExchangeStep, *, everything: bool) -> Iterable[RenderableType]:
+    for group in group_broken(step):
+        yield _indented(Text(str(group), style="red"))
+        shown = group.cells if everything else group.cells[:SHOWN]
+        yield from (_listed(f"{one.cell}  {describe_broken(one)}") for one in shown)
+        yield from _more(len(group.cells) - len(shown))
 
 
 def _connections(step: ExchangeStep, *, everything: bool) -> Iterable[RenderableType]:
-    counts = Counter(one.fate for one in step.connections)
-    listed = ", ".join(f"{counts[fate]} {fate.value}" for fate in Fate if counts[fate])
-    yield _indented(Text(f"{_count(len(step.connections), 'held connection')}: {listed or 'none'}"))
-    notable = [one for one in step.connections if one.fate is not Fate.SURVIVED or one.source_changed]
-    for one in notable if everything else notable[:SHOWN]:
-        at = "" if one.at_s is None else f" at {one.at_s:.2f} s"
-        phase = f" ({one.phase})" if one.phase else ""
-        slow = f", longest silence {one.slowest_s:.2f} s" if one.fate is Fate.STALLED else ""
-        change = f", source {one.source_changed[0]} → {one.source_changed[1]}" if one.source_changed else ""
-        line = f"{one.cell}  {one.fate.value}{at}{phase}{slow}{change}"
-        yield Padding(Text(line, style="red" if one.is_lost else "dim"), (0, 0, 0, 5))
-    if len(notable) > SHOWN and not everything:
-        yield Padding(Text(f"and {len(notable) - SHOWN} more (--all)", style="dim"), (0, 0, 0, 5))
+    yield _indented(Text(f"{_count(len(step.connections), 'held connection')}: {count_fates(step)}"))
+    notable = find_notable(step)
+    shown = notable if everything else notable[:SHOWN]
+    for one in shown:
+        yield _listed(f"{one.cell}  {describe_fate(one)}", "red" if one.is_lost else "dim")
+    yield from _more(len(notable) - len(shown))
+
+
+def _listed(line: str, style: str = "dim") -> RenderableType:
+    return Padding(Text(line, style=style), (0, 0, 0, 5))
+
+
+def _more(count: int) -> Iterable[RenderableType]:
+    if count:
+        yield _listed(f"and {count} more (--all)")
 
 
 def _unmeasured(step: ExchangeStep, found: RollingExchange) -> Iterable[RenderableType]:

@@ -63,7 +63,6 @@ def test_only_kube_proxy_gets_the_version_of_to() -> None:
         (["iptables", "cni.kind=eni"], "got cni that differ, want sides that differ in proxy"),
         (["1.34.4/iptables", "nftables"], "hairpin lab get 1.34.4 kube-proxy"),
         (["1.20.2/iptables", "1.20.2/nftables"], "nftables"),
-        (["iptables", "iptables", "-o", "x.html"], "--output: got x.html, want a file for text or json"),
         (["iptables", "iptables", "-t", "no-such-lab"], "no-such-lab"),
         (["iptables", "iptables", "--kube-proxy-bin", "/no/such"], "/no/such: got no such file, want the program"),
         (["iptables", "iptables", "--kube-proxy-bin", "/bin/false"], "/bin/false"),

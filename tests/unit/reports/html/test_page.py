@@ -10,10 +10,11 @@ from probes.vendor_claims import load as tables
 from reports.analysis.claim_evidence import collect_evidence
 from reports.analysis.diff import compare
 from reports.analysis.diff_side import Side
-from reports.html import claims, diff, prediction, run
+from reports.html import claims, diff, prediction, rolling, run
 from reports.html.page import embed_json
 from reports.records.prediction import Prediction
 from reports.records.run import DeclaredTopology, Run
+from tests.unit.reports.terminal.test_rolling import FOUND as EXCHANGE
 from tests.unit.support import worlds
 from topologies.loading.load import load
 
@@ -28,11 +29,12 @@ def pages() -> dict[str, str]:
         "run": run.render(Run(topology=DeclaredTopology.of(worlds.topology()), started=worlds.STARTED)),
         "prediction": prediction.render(predicted),
         "diff": diff.render(compare(side, side)),
+        "rolling": rolling.render(EXCHANGE),
         "claims": claims.render(tables.pages()[-1], collect_evidence(tables.pages()[-1])),
     }
 
 
-@pytest.mark.parametrize("name", ["run", "prediction", "diff", "claims"])
+@pytest.mark.parametrize("name", ["run", "prediction", "diff", "claims", "rolling"])
 def test_the_browser_is_forbidden_to_fetch_anything(name: str) -> None:
     page = pages()[name]
 

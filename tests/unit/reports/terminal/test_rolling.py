@@ -11,7 +11,8 @@ from reports.analysis.rolling import (
     RollingExchange,
     Unmeasured,
 )
-from reports.terminal.rolling import describe_left, render
+from reports.analysis.rolling_groups import describe_left
+from reports.terminal.rolling import render
 
 BROKEN = BrokenCell(
     cell="pod-n1-to-web.clusterip-v4-tcp",
