@@ -46,7 +46,10 @@ LEFT_OUT = (
     (r"\[Flaky\]", "upstream marks it as flaky"),
     (r"\bDNS\b", "the lab has no cluster DNS"),
     (
-        r"(have|switch) session affinity|change the type|functioning NodePort|but different protocols|no endpoints|unready",
+        (
+            r"(have|switch) session affinity|change the type|functioning NodePort|"
+            r"but different protocols|no endpoints|unready"
+        ),
         "connects to a Service by its name: the lab has no cluster DNS",
     ),
     (r"restarting (apiserver|kube-proxy)", "restarts a component through a provider's SSH or static pods"),
