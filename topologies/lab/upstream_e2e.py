@@ -41,19 +41,25 @@ INTERNET_PORT = 3128  # of the server that answers http://google.com, which some
 OWN_ADDRESSES = "198.18.0.0/15,10.0.0.0/8,127.0.0.0/8,localhost"
 SHARD_S = 2400
 BY_NAME = "connects to a Service by its name: the lab has no cluster DNS"
+BY_NC = "sends datagrams with nc -u: busybox has no such nc"
 LEFT_OUT = (
     (r"\[Feature:|\[FeatureGate:", "needs a feature that the lab does not have: a cloud's balancer, IPv6, a gate"),
     (r"\[Slow\]", "slow: minutes each"),
     (r"\[Flaky\]", "upstream marks it as flaky"),
     (r"\bDNS\b", "the lab has no cluster DNS"),
-    (r"(have|switch) session affinity|no endpoints|unready pods", BY_NAME),
+    (r"(have|switch) session affinity|no endpoints|unready pods|hairpin back", BY_NAME),
     (r"change the type|functioning NodePort service|but different protocols", BY_NAME),
     (r"restarting (apiserver|kube-proxy)", "restarts a component through a provider's SSH or static pods"),
     (r"proxy through a service and a pod", "needs the certificate in upstream's image of agnhost"),
-    (r"(node-Service|node-pod communication|nodePort): udp", "sends datagrams with nc -u: busybox has no such nc"),
+    (r"(node-Service|node-pod communication|nodePort): udp|preserve UDP", BY_NC),
+    (r"service endpoints using hostNetwork", BY_NC),
+    (
+        r"CLOSE_WAIT",
+        "needs conntrack in the image debian-iptables: tests/lab/verdicts/test_likeness.py has the timeout",
+    ),
     (r"Firewall rule", "for GCE"),
 )
-NAMES = {"pause": images.PAUSE, **dict.fromkeys(("agnhost", "busybox", "debian-iptables"), images.AGNHOST)}
+NAMES = {"pause": images.PAUSE, **dict.fromkeys(("agnhost", "busybox"), images.AGNHOST)}
 """The image of the lab that stands for upstream's image of a name."""
 
 

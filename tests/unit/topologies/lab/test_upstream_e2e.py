@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVES = "[sig-network] Services should serve a basic endpoint from pods  [Conformance]"
-HAIRPIN = "[sig-network] Services should allow pods to hairpin back to themselves through services"
+UP_AND_DOWN = "[sig-network] Services should be able to up and down services"
 RULES = "[sig-network] Networking should recreate its iptables rules if they are deleted [Disruptive]"
 DNS = "[sig-network] DNS should provide DNS for services  [Conformance]"
 REPORT = f"""<?xml version="1.0" encoding="UTF-8"?>
 <testsuite name="Kubernetes e2e suite" tests="4" failures="1">
   <testcase name="[SynchronizedBeforeSuite]" />
   <testcase name="[It] {SERVES}" time="7.1" />
-  <testcase name="{HAIRPIN}" time="9">
+  <testcase name="{UP_AND_DOWN}" time="9">
     <failure type="Failure">/go/src/service.go:1&#xA;got 0 endpoints</failure>
   </testcase>
   <testcase name="{DNS}"><skipped></skipped></testcase>
@@ -30,14 +30,14 @@ REPORT = f"""<?xml version="1.0" encoding="UTF-8"?>
 
 
 @pytest.mark.parametrize(
-    ("name", "left_out"), [(SERVES, False), (HAIRPIN, False), (DNS, True), (f"{SERVES} [Slow]", True)]
+    ("name", "left_out"), [(SERVES, False), (UP_AND_DOWN, False), (DNS, True), (f"{SERVES} [Slow]", True)]
 )
 def test_tests_that_the_lab_cannot_serve_are_left_out_with_a_reason(name: str, left_out: bool) -> None:
     assert bool(reason_to_leave_out(name)) == left_out
 
 
 def test_each_test_is_in_one_group_and_disruptive_ones_run_alone() -> None:
-    assert shards([SERVES, HAIRPIN, RULES], 2) == [[HAIRPIN], [SERVES], [RULES]]
+    assert shards([SERVES, UP_AND_DOWN, RULES], 2) == [[UP_AND_DOWN], [SERVES], [RULES]]
 
 
 def test_a_report_of_either_ginkgo_gives_passed_failed_and_skipped_tests(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_report_of_either_ginkgo_gives_passed_failed_and_skipped_tests(tmp_pat
 
     assert read_report(tmp_path / "junit.xml") == [
         UpstreamTest(SERVES),
-        UpstreamTest(HAIRPIN, failure="got 0 endpoints"),
+        UpstreamTest(UP_AND_DOWN, failure="got 0 endpoints"),
         UpstreamTest(RULES, skipped=True),
     ]
 
@@ -53,14 +53,14 @@ def test_a_report_of_either_ginkgo_gives_passed_failed_and_skipped_tests(tmp_pat
 def test_the_page_counts_each_test_once() -> None:
     results = [
         UpstreamTest(SERVES),
-        UpstreamTest(HAIRPIN, failure="got 0 endpoints"),
+        UpstreamTest(UP_AND_DOWN, failure="got 0 endpoints"),
         UpstreamTest(RULES, skipped=True),
     ]
 
     text = page(Version(1, 20, 2), results, [DNS], 90)
 
     assert "1 passed, 1 failed, 1 skipped by themselves, 1 left out." in text
-    assert f"- {HAIRPIN}: got 0 endpoints" in text
+    assert f"- {UP_AND_DOWN}: got 0 endpoints" in text
     assert "- 1: the lab has no cluster DNS" in text
 
 
