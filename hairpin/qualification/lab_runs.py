@@ -224,6 +224,7 @@ def observe(runs: Sequence[LabRun], *, at_once: bool) -> Iterator[LabRun]:
             try:
                 for run in together:
                     run.begin()
+                    _print(f"hairpin qualify: {run.label}: a lab is brought up and probed; log {run.log}")
                 while sum(run.is_running() for run in together):
                     pause(POLL_S)
             except BaseException:
