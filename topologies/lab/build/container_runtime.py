@@ -21,6 +21,7 @@ from topologies.lab.build.go_module import GoModule
 from topologies.lab.build.kubernetes import check_room, locked
 from topologies.lab.build.long_commands import PATH
 from topologies.lab.build.modules import PINS
+from topologies.lab.build.program_files import find_fault
 from topologies.lab.component_flags import required_runtime
 from topologies.lab.ownership import claim, discard
 
@@ -70,7 +71,7 @@ def find(kubernetes: Version, *, cache: Path) -> ContainerRuntime:
     required, why = required_runtime(kubernetes)
     if _pair(installed.version) >= required:
         return installed
-    if all((place(cache) / name).exists() for name in PROGRAMS):
+    if not _missing(place(cache)):
         return ContainerRuntime(BUILT.removeprefix("v"), f"{place(cache)}:{PATH}")
     major, minor = required
     message = (
@@ -111,9 +112,14 @@ def make(cache: Path, progress: Callable[[str], None]) -> Path:
     into = place(cache)
     into.parent.mkdir(parents=True, exist_ok=True)
     with locked(into.with_name(f"{into.name}.lock"), progress):
-        if missing := [name for name in PROGRAMS if not (into / name).exists()]:
+        if missing := _missing(into):
             _build(missing, into, progress)
     return into
+
+
+def _missing(folder: Path) -> list[str]:
+    """Return the programs that a directory does not have, or not whole."""
+    return [name for name in PROGRAMS if find_fault(folder / name)]
 
 
 def _build(programs: list[str], into: Path, progress: Callable[[str], None]) -> None:

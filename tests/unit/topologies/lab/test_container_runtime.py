@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +30,7 @@ def built(tmp_path: Path) -> Path:
     """Return a cache that has the project's containerd."""
     place(tmp_path).mkdir(parents=True)
     for name in container_runtime.PROGRAMS:
-        (place(tmp_path) / name).touch()
+        shutil.copy("/bin/true", place(tmp_path) / name)
     return tmp_path
 
 
@@ -68,7 +69,8 @@ def test_without_it_one_error_names_the_command(tmp_path: Path, monkeypatch: pyt
 
 def test_a_half_built_one_is_none(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reports(monkeypatch, DEBIANS)
-    (place(built) / "containerd-shim-runc-v2").unlink()
+    with (place(built) / "containerd-shim-runc-v2").open("r+b") as shim:
+        shim.truncate(1000)
 
     with pytest.raises(RuntimeMissingError):
         find(Version(1, 37, 2), cache=built)
