@@ -211,7 +211,8 @@ def _conduct(rolling: RollingRun, options: argparse.Namespace) -> int:
         _report(f"interrupted at {rolling.position}. Observations: {rolling.folder}. Remove the lab: {down}")
         return INTERRUPTED
     except HairpinError as error:
-        output.emit(options, _render(rolling.report(), options))
+        if rolling.steps:
+            output.emit(options, _render(rolling.report(), options))
         message = f"exchange at {rolling.position}: {error}. Observations: {rolling.folder}. Remove the lab: {down}"
         raise CommandError(message) from error
     output.emit(options, _render(found, options))

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 from probes import session
 from probes.asking.continuous.clients import AskingPace, asking, events_file
 from probes.asking.continuous.events import read_events
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from topologies.lab.lab import RunningLab
     from topologies.schema.topology import Topology
 
+STEPS = "steps.json"  # the phases of all steps so far, with the clock of the events
 REFERENCE_S = 3.0  # before the first step: what each cell gets without any change
 
 
@@ -187,6 +190,7 @@ class RollingRun:
                 step.left[name] = LeftOnNode(**asdict(read_remains(sandbox, step.node)))
         finally:
             step.phases[name] = (began, monotonic())
+            (self.folder / STEPS).write_bytes(TypeAdapter(list[ObservedStep]).dump_json(self.steps, indent=1))
         self.progress(f"{step.node} {name}: {monotonic() - began:.2f} s")
 
     def _by_vantage(self) -> dict[str, list[Cell]]:

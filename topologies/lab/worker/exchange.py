@@ -117,10 +117,12 @@ class ProxyOfNode:
         """Wait until it runs in this mode, is healthy, and has written its rules once.
 
         Raises:
-            WaitTimeoutError: It has not. The message ends with its log.
+            ProcessError: It has ended. The message ends with its log.
+            WaitTimeoutError: It has not synced in SYNC_S.
 
         """
-        until(lambda: self._missing(mode), Deadline(SYNC_S), f"sync of {DAEMON} of {self.node}", every=ASK_EVERY_S)
+        what = f"sync of {DAEMON} of {self.node} (log: {self._log})"
+        until(lambda: self._missing(mode), Deadline(SYNC_S), what, every=ASK_EVERY_S)
 
     def _missing(self, mode: str) -> str:
         """Return what is missing until it has synced; empty if nothing is."""
@@ -130,9 +132,10 @@ class ProxyOfNode:
             return str(error)
         if complaint := complain(answer, mode):
             pid = self._pids()[DAEMON]
-            gone = "" if self._lives(pid) else f"; pid {pid} has ended:\n{tail(self._log)}"
-            return f"{complaint}{gone}"
-        return ""
+            if not self._lives(pid):
+                message = f"{DAEMON} of {self.node}: pid {pid} has ended before it has synced:\n{tail(self._log)}"
+                raise ProcessError(message)
+        return complaint
 
     def _lives(self, pid: int) -> bool:
         try:
