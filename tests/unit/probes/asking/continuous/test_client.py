@@ -15,6 +15,7 @@ from probes.asking.continuous.clients import AskingPace, asking, events_file
 from probes.asking.continuous.events import group_by_cell, read_events
 from probes.observation import Outcome
 from topologies.common.addresses import IPAddress
+from topologies.common.waiting import Deadline, unmet, until
 from topologies.frontends import Target
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ def echo() -> Iterator[int]:
         server.server_close()
 
 
-def asked(folder: Path, port: int, seconds: float = 0.8) -> VantageEvents:
+def asked(folder: Path, port: int, lines: int = 20) -> VantageEvents:
+    """What the client has printed, once that are so many lines: a busy machine takes its time."""
+    file = events_file(folder, "here")
     with asking({"here": [Target(LOOPBACK, port)]}, lambda _, argv: list(argv), PACE, folder):
-        sleep(seconds)
-    return read_events(events_file(folder, "here"), "here", ["cell"])
+        until(unmet(lambda: file.read_text().count("\n") >= lines), Deadline(30), "events of the client")
+    return read_events(file, "here", ["cell"])
 
 
 def test_fresh_connections_and_a_held_one_are_answered(tmp_path: Path) -> None:
@@ -90,7 +93,7 @@ def test_a_closed_port_is_refused_and_nothing_is_held(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_server_that_does_not_answer_hangs(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
-        seen = asked(tmp_path, server.getsockname()[1], 0.5)
+        seen = asked(tmp_path, server.getsockname()[1], lines=3)
 
     assert {one.outcome for one in seen.attempts} == {Outcome.HANG}
 
@@ -101,7 +104,7 @@ def test_a_held_connection_that_the_server_closes_is_lost(tmp_path: Path) -> Non
         server.settimeout(5)
 
         def answer_once() -> None:
-            for _ in range(20):
+            for _ in range(100):
                 connection, _ = server.accept()
                 with connection:
                     connection.recv(1024)
@@ -119,6 +122,6 @@ def test_a_held_connection_that_the_server_closes_is_lost(tmp_path: Path) -> Non
 
 def test_clients_that_cannot_start_leave_their_reason(tmp_path: Path) -> None:
     with asking({"here": []}, lambda _, __: ["sh", "-c", "echo no such namespace >&2"], PACE, tmp_path):
-        sleep(0.1)
+        sleep(1)
 
     assert read_events(events_file(tmp_path, "here"), "here", []).complaints == ("no such namespace",)
