@@ -27,7 +27,7 @@ from topologies.frontends import Target, UnresolvedError, resolve
 from topologies.schema.topology import Images, Ssh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from probes.oracle.expectation import Expectation
@@ -41,7 +41,8 @@ class Options:
 
     `balancer_settle`: how long to wait for the health checks of a load balancer that does not report its targets.
     `together`: see `runner.ask`. `keep`: leave the workload in the cluster. `namespace`: one that was made beforehand.
-    `logs`: the directory with a log `<node>.kube-proxy.log` of each node, if this machine has one.
+    `logs`: the directory with a log `<node>.kube-proxy.log` of each node, if this machine has one. `nodes`: what is
+    known to run on them before they are probed.
     """
 
     kubeconfig: str | None = None
@@ -54,6 +55,7 @@ class Options:
     keep: bool = False
     namespace: str | None = None
     logs: Path | None = None
+    nodes: Mapping[str, NodeVersions] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     for reason in reasons:
         progress(f"NOT TESTED: {reason}")
     notes = (*real.notes, *nodes.notes, *earlier, *pods, *unread, *late, *reasons, *cluster.notes)
-    return Answers(snapshot, {}, {}, {**real.versions, **nodes.versions}, notes, merge_nodes(real.nodes, nodes.nodes))
+    found = merge_nodes(merge_nodes(options.nodes, real.nodes), nodes.nodes)
+    return Answers(snapshot, {}, {}, {**real.versions, **nodes.versions}, notes, found)
 
 
 def _probe(live: _LiveRun, known: Answers) -> Answers:

@@ -197,6 +197,7 @@ def _options(config: pytest.Config) -> sessions.Options:
         keep=config.getoption("--keep"),
         namespace=reached.namespace,
         logs=reached.logs,
+        nodes=reached.nodes or {},
     )
 
 

@@ -19,6 +19,9 @@ from topologies.loading.overrides import parse, read
 from topologies.schema.topology import DNS_LABEL, Ssh
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from topologies.cluster_state.node_versions import NodeVersions
     from topologies.schema.topology import Topology
 
 TOPOLOGY = pytest.StashKey["Topology"]()
@@ -30,7 +33,8 @@ PROGRAMS = ("--kubernetes-bin", "--kube-proxy-bin")
 class Access(NamedTuple):
     """Files and names by which a cluster and its hosts are reached; None means the client's own default.
 
-    `logs`: the directory of the logs of a lab's components, `<host>.<component>.log`.
+    `logs`: the directory of the logs of a lab's components, `<host>.<component>.log`. `nodes`: what the lab started on
+    each node.
     """
 
     kubeconfig: str | None
@@ -38,6 +42,7 @@ class Access(NamedTuple):
     ssh: Ssh
     namespace: str | None = None
     logs: Path | None = None
+    nodes: Mapping[str, NodeVersions] | None = None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -152,7 +157,7 @@ def access(config: pytest.Config) -> Access:
             message = f"lab {topology.name} is not up (any more): was it taken down meanwhile? Try again"
             raise ClusterError(message)
         ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
-        return Access(str(found.kubeconfig), None, ssh, config.getoption("--namespace"), found.logs)
+        return Access(str(found.kubeconfig), None, ssh, config.getoption("--namespace"), found.logs, found.nodes)
     return Access(kubeconfig, config.getoption("--context"), Ssh(), config.getoption("--namespace"))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from topologies.cluster_state.node_versions import NodeVersions
 from topologies.common.subprocesses import ProcessError, tail
 from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, WaitTimeoutError, pause, until
@@ -24,11 +25,11 @@ from topologies.lab.sandbox import INSIDE, Sandbox, labs_dir, locate
 from topologies.lab.state import State, hidden, read
 from topologies.lab.teardown import LabError, clear, down
 from topologies.lab.worker import node
+from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from topologies.schema.topology import Topology
 
 __all__ = ["INSIDE", "LabError", "RunningLab", "down", "find", "running", "up"]
 
@@ -62,6 +63,16 @@ class RunningLab:
     def logs(self) -> Path:
         """The logs of all components, `<host>.<component>.log`."""
         return State(self.state).logs
+
+    @property
+    def nodes(self) -> dict[str, NodeVersions]:
+        """What the lab started on each node: kube-proxy's version, as its program reports it, and its mode."""
+        state = State(self.state)
+        topology = Topology.model_validate_json(state.topology.read_text())
+        return {
+            name: NodeVersions(kube_proxy=f"v{version}", mode=topology.proxy_of(name).mode.value)
+            for name, (_, version) in (read(state.record) or {}).get("proxies", {}).items()
+        }
 
 
 def up(

@@ -97,6 +97,9 @@ class ProxyOfNode:
         groups = [Path(base) / self.node for base in read(state.record)["cgroups"]]
         pid = run(enter_cgroups(cgroups.inner(groups) or groups, inside))
         write(own / "daemons.json", {**self._pids(), DAEMON: int(pid)})
+        record = read(state.record)
+        started = {self.node: [str(program), str(version)]}
+        write(state.record, {**record, "proxies": {**record.get("proxies", {}), **started}})
 
     def _plan(self, program: Path) -> list[str]:
         """Return the command of the new kube-proxy, which becomes the one in the worker's plan."""
