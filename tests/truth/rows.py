@@ -5,6 +5,7 @@ A kube-proxy of another version than the control plane runs as in a cluster whos
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 NEWEST = "1.37.2"
@@ -28,8 +29,8 @@ class Row:
     @property
     def id(self) -> str:
         """`1.34.4-nftables-lab-flannel`, followed by the flags."""
-        flags = [flag.replace("proxy.", "").replace("=", "-").replace("_", "-") for flag in self.flags]
-        return "-".join([self.version, self.mode, self.topology, *flags]).replace("/", "-")
+        flags = [re.sub(r"[^a-z0-9.]+", "-", flag.removeprefix("proxy.")).strip("-") for flag in self.flags]
+        return "-".join([self.version, self.mode, self.topology, *flags])
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -43,16 +44,20 @@ def modes(version: str) -> tuple[str, ...]:
     return (IPTABLES, NFTABLES) if int(version.split(".")[1]) >= NFTABLES_SINCE else (IPTABLES,)
 
 
-FLAGS = (
-    (IPTABLES, "proxy.masquerade_all=true"),
-    (NFTABLES, "proxy.masquerade_all=true"),
-    (IPTABLES, "proxy.localhost_nodeports=false"),
-    (NFTABLES, "proxy.localhost_nodeport_proxy=true"),
-    (NFTABLES, "proxy.allow_external_ips=false"),
+PROXIED = "proxy.localhost_nodeport_proxy=true"  # KEP-6032
+FLAGS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (IPTABLES, ("proxy.masquerade_all=true",)),
+    (NFTABLES, ("proxy.masquerade_all=true",)),
+    (IPTABLES, ("proxy.localhost_nodeports=false",)),
+    (IPTABLES, ('proxy.node_port_addresses=["primary"]',)),
+    (NFTABLES, (PROXIED,)),
+    (NFTABLES, (PROXIED, 'proxy.node_port_addresses=["localhost","primary"]')),
+    (NFTABLES, ('proxy.node_port_addresses=["all"]',)),
+    (NFTABLES, ("proxy.allow_external_ips=false",)),
 )
 ROWS: tuple[Row, ...] = (
     *(Row(NEWEST, mode, network) for mode in modes(NEWEST) for network in NETWORKS),
-    *(Row(NEWEST, mode, flags=(flag,)) for mode, flag in FLAGS),
+    *(Row(NEWEST, mode, flags=flags) for mode, flags in FLAGS),
     *(Row(version, mode) for version in OLDER for mode in modes(version)),
     *(Row("1.20.2", IPTABLES, network, kubernetes="1.20.2") for network in NETWORKS),
     *(Row("1.20.2", IPVS, f"lab-ipvs-{network}", kubernetes="1.20.2") for network in ("flannel", "eni", "tunnel")),
