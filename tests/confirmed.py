@@ -1,10 +1,13 @@
 """`python -m tests.confirmed [run.json ...]` lists the rules that real kube-proxies have confirmed, and where.
 
+The recordings in the repository (tests/unit/probes/oracle/observed/, tests/truth/recordings/) are always read.
+
 It writes probes/oracle/confirmed.json, which the catalogue prints. An observation confirms a rule if it contradicts the
 rule's natural alternative (probes/oracle/mutation/alternatives.py): the result without the rule.
 
 - A recording confirms a rule if a cell agrees with the oracle and disagrees with the alternative.
-- A live run confirms a rule if a passing cell would need another result under the alternative.
+- A live run, given or of the truth table, confirms a rule if a passing cell would need another result under the
+  alternative.
 
 A rule that only took part in the results is "not distinguished". Simulated runs are rejected. Entries of earlier runs
 stay, unless no rule has that id any more.
@@ -23,10 +26,13 @@ from probes.oracle.catalogue import CATALOGUE, CONFIRMED
 from probes.oracle.mutation import alternatives, mutations
 from probes.oracle.predict import model_cluster, predict
 from probes.plan.plan import plan
+from tests.truth.recording import read_all
+from tests.truth.rows import ROWS
 from tests.unit.probes.oracle.recordings import FILES, read
 from tests.unit.support.observed_world import complaint, recorded, world
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError
+from topologies.loading import overrides
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
@@ -125,6 +131,28 @@ def by_runs(runs: list[dict[str, Any]], before: Places) -> Places:
     return dict(sorted(found.items()))
 
 
+def by_truth_table() -> Places:
+    """Return for each rule the recorded live runs of the truth table whose cells contradict its alternative."""
+    found: Places = defaultdict(list)
+    recordings = read_all()
+    for row in ROWS:
+        if row.id not in recordings:
+            continue
+        topology = overrides.declared(row.topology, overrides.parse(row.overrides))
+        shown = {cell for group in recordings[row.id].shown for cell in group.cells}
+        for rule in confirmed_by(topology, [cell for cell in plan(topology).cells if cell.id in shown]):
+            found[rule].append(row.place)
+    return found
+
+
+def merge(runs: Places, table: Places) -> Places:
+    """Return the places of both; those of the truth table are only what the table shows now."""
+    ours = {row.place for row in ROWS}
+    kept = {rule: [place for place in places if place not in ours] for rule, places in runs.items()}
+    both = {rule: sorted({*kept.get(rule, ()), *table.get(rule, ())}) for rule in {*kept, *table}}
+    return {rule: places for rule, places in sorted(both.items()) if places}
+
+
 def main(arguments: list[str]) -> int:
     """Write the file. Return 2 if a run is simulated."""
     runs = [json.loads(Path(path).read_text()) for path in arguments]
@@ -132,7 +160,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"simulated, so it confirms nothing: {', '.join(made_up)}\n")
         return 2
     before = json.loads(CONFIRMED.read_text()) if CONFIRMED.exists() else {"runs": {}}
-    evidence = {**by_recordings(), "runs": by_runs(runs, before["runs"])}
+    evidence = {**by_recordings(), "runs": merge(by_runs(runs, before["runs"]), by_truth_table())}
     CONFIRMED.write_text(json.dumps(evidence, indent=1, sort_keys=True) + "\n")
     confirmed = evidence["recordings"].keys() | evidence["runs"].keys()
     missing = sorted(rule.id for rule in CATALOGUE if rule.id not in confirmed)

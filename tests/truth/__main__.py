@@ -36,20 +36,18 @@ def main() -> int:
     """Run the chosen rows; return 1 if one of them ended without a recording."""
     options = parser().parse_args()
     chosen = [row for row in ROWS if all(word in row.id for word in options.words)]
-    runs, broken = [], []
+    recorded: list[str] = []
+    broken: list[str] = []
     for row in chosen:
         if why := _left_out(row, again=options.again):
             print(f"{row.id}: left out: {why}")
             continue
         with tempfile.TemporaryDirectory(prefix="hairpin-truth-") as folder:
-            if run := _ask(row, Path(folder)):
-                runs.append(str(run))
-                confirmed.main([str(run)])
-            else:
-                broken.append(row.id)
-    if runs:
+            (recorded if _ask(row, Path(folder)) else broken).append(row.id)
+    if recorded:
+        confirmed.main([])
         PAGE.write_text(page.markdown(), encoding="utf-8")
-    print(f"{len(runs)} rows recorded, {len(broken)} without a result{': ' * bool(broken)}{', '.join(broken)}")
+    print(f"{len(recorded)} rows recorded, {len(broken)} without a result{': ' * bool(broken)}{', '.join(broken)}")
     return 1 if broken else 0
 
 
@@ -73,8 +71,8 @@ def _left_out(row: Row, *, again: bool) -> str:
     return ""
 
 
-def _ask(row: Row, folder: Path) -> Path | None:
-    """Run a row, write its recording, and return the path of its run.json; None if the run has no result."""
+def _ask(row: Row, folder: Path) -> bool:
+    """Run a row and write its recording; return whether the run has a result."""
     given = [f"--with={one}" for one in row.overrides]
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", f"--topology={row.topology}", *given, f"--out={folder}"],
@@ -90,9 +88,9 @@ def _ask(row: Row, folder: Path) -> Path | None:
     path = folder / "last" / "run.json"
     if not path.exists() or not (run := journal.load(path)).complete:
         print("\n".join([*lines[-15:], *ended.stderr.splitlines()[-15:]]))
-        return None
+        return False
     write(row, Recording.of(row, run, _what_ran(row)))
-    return path
+    return True
 
 
 def _what_ran(row: Row) -> dict[str, str]:

@@ -33,6 +33,11 @@ class Row:
         return "-".join([self.version, self.mode, self.topology, *flags])
 
     @property
+    def place(self) -> str:
+        """The run's name among those that confirm a rule: `nftables 1.34.4 lab-flannel`, followed by the flags."""
+        return " ".join([self.mode, self.version, self.topology, *self.flags])
+
+    @property
     def overrides(self) -> tuple[str, ...]:
         """What `--with` gets."""
         own = () if self.version == self.kubernetes else (f"proxy.version={self.version}",)

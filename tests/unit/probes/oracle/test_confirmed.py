@@ -14,17 +14,20 @@ from probes.oracle.mutation import alternatives, mutations
 from probes.oracle.predict import expect, predict
 from probes.plan.cell import Cell
 from probes.plan.plan import plan
-from tests.confirmed import confirmed_by
+from tests.confirmed import confirmed_by, merge
+from tests.truth.rows import ROWS
 from tests.unit.probes.oracle.test_mutations import deciding_cells
 from tests.unit.support.observed_world import CLIENTS, world_of
 from topologies.cluster_state.snapshot import Endpoint
 from topologies.frontends import At, Frontend, FrontendKind
-from topologies.loading.load import load, names
+from topologies.loading import overrides
+from topologies.loading.load import names
 from topologies.schema.topology import Vantage
 
 RULES = {rule.id: rule for rule in CATALOGUE}
 FLANNEL = {"kind": "flannel-vxlan"}
 TOLD = json.loads(CONFIRMED.read_text())
+TABLE = {row.place: row for row in ROWS}
 PLACES = sorted({place for places in TOLD["runs"].values() for place in places})
 
 
@@ -86,12 +89,20 @@ def test_every_rule_has_a_natural_alternative_that_some_kube_proxy_could_give(ru
 @pytest.mark.parametrize("place", PLACES)
 def test_a_live_run_confirms_only_what_its_cells_contradict(place: str) -> None:
     """Use the library's present topology. All of its cells passed in that run (docs/observations.md)."""
-    mode, version, name = place.split()
+    mode, version, name, *_ = place.split()
     if name not in names():
         pytest.skip(f"{name} is not in the library")
-    topology = load(name)
+    row = TABLE.get(place)
+    topology = overrides.declared(name, overrides.parse(row.overrides if row else ()))
     assert (topology.proxy.mode, str(topology.proxy_version)) == (mode, version)
 
     there = confirmed_by(topology, plan(topology).cells)
 
     assert {rule for rule, places in TOLD["runs"].items() if place in places} <= there
+
+
+def test_what_the_truth_table_no_longer_shows_confirms_nothing() -> None:
+    row = ROWS[0].place
+    runs = {"R1.1": ["iptables 1.20.2 lab-cards", row], "R1.2": [row]}
+
+    assert merge(runs, {"R1.3": [row]}) == {"R1.1": ["iptables 1.20.2 lab-cards"], "R1.3": [row]}
