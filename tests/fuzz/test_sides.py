@@ -17,8 +17,13 @@ WORDS = (
 JOINTS = ("/", ",", "", "=", "//", ",,")
 
 
+GOOD = ("1.34.4/nftables", "1.30", "ipvs", "lab-small", "1.24.6,proxy.masquerade_all=true")
+
+
 def invent(chance: random.Random) -> str:
-    """Return a side of one to four words."""
+    """Return a side of one to four words, or one that is right, so that few rounds have both."""
+    if chance.random() < 0.3:
+        return chance.choice(GOOD)
     parts = [chance.choice(WORDS)]
     for _ in range(chance.randrange(4)):
         parts += [chance.choice(JOINTS), chance.choice(WORDS)]
@@ -30,7 +35,8 @@ def test_any_two_sides_are_two_topologies_or_one_error() -> None:
     for seed in rounds(4000):
         chance = random.Random(seed)
         after = invent(chance) if chance.random() < 0.9 else None
-        changes = [chance.choice(WORDS)] * chance.randrange(2), [chance.choice(WORDS)] * chance.randrange(2)
+        times = 0 if chance.random() < 0.5 else chance.randrange(2)
+        changes = [chance.choice(WORDS)] * times, [chance.choice(WORDS)] * times
         base = chance.choice(("", "", "", "lab-eni", "nowhere"))
         with in_time():
             try:
