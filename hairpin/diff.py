@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hairpin import output
-from hairpin.verb import CommandError, near_matches
+from hairpin.verb import CommandError, near_matches, parse_gate
 from probes.judging.verdict import Result
 from probes.oracle.modes.chains import UnsupportedMode
 from reports.analysis.change_classes import OF_VERDICTS, Kind
@@ -60,7 +60,7 @@ def add(verbs: Verbs, summary: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison; return 0, or 1 if there is a change of a --fail-on kind."""
-    gate = _gate(options.fail_on)
+    gate = parse_gate(options.fail_on, GATES)
     if options.after is None and not options.after_overrides:
         message = "nothing to compare with: name AFTER, or give what changes by --with PATH=VALUE"
         raise CommandError(message)
@@ -144,17 +144,6 @@ def _run(name: str, path: Path, changes: Sequence[str]) -> Side:
         message = f"{name} holds no {FILE}: got {sorted(one.name for one in path.iterdir())[:8]}, want a run's folder"
         raise CommandError(message)
     return Side.observed(name, journal.load(path))
-
-
-def _gate(text: str) -> frozenset[str]:
-    """Return the kinds given with --fail-on; CommandError with the list for an unknown kind."""
-    given = frozenset(word.strip() for word in text.split(",") if word.strip())
-    if unknown := sorted(given - set(GATES)):
-        near = sorted({close for word in unknown for close in near_matches(word, GATES)})
-        meant = f"; did you mean {' or '.join(near)}?" if near else ""
-        message = f"--fail-on: got {', '.join(unknown)}, want some of {', '.join(GATES)}{meant}"
-        raise CommandError(message)
-    return given
 
 
 def _render(comparison: Comparison, options: argparse.Namespace) -> str:

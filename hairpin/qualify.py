@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hairpin import output
 from hairpin.qualification.sides import resolve_sides
-from hairpin.verb import CommandError, near_matches
+from hairpin.verb import CommandError, parse_gate
 from probes.oracle.modes.chains import UnsupportedMode
 from reports.analysis.change_classes import OF_VERDICTS, Kind
 from reports.analysis.diff_side import Side
@@ -112,7 +112,7 @@ def _add_overrides(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what the release changes; return the exit code."""
-    gate, clock = _gate(options.fail_on), Clock()
+    gate, clock = parse_gate(options.fail_on, GATES), Clock()
     output.choose_format(options)
     sides = _resolve(options)
     predicted = [_predict(side) for side in sides]
@@ -266,17 +266,6 @@ def _shorten(folder: str) -> str:
     """Return a folder as the user can give it again: relative to the working directory, if it is below that."""
     here = Path.cwd()
     return str(Path(folder).relative_to(here)) if Path(folder).is_relative_to(here) else folder
-
-
-def _gate(text: str) -> frozenset[str]:
-    """Return the kinds given with --fail-on; CommandError with the list for an unknown kind."""
-    given = frozenset(word.strip() for word in text.split(",") if word.strip())
-    if unknown := sorted(given - set(GATES)):
-        near = sorted({close for word in unknown for close in near_matches(word, GATES)})
-        meant = f" Did you mean {' or '.join(near)}?" if near else ""
-        message = f"--fail-on: got {', '.join(unknown)}, want some of {', '.join(GATES)}.{meant}"
-        raise CommandError(message)
-    return given
 
 
 def _exit_code(story: Qualification, runs: Sequence[LabRun]) -> int:

@@ -5,10 +5,9 @@ The JSON schema is made from these models: `python -m reports.analysis.diff > do
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -18,7 +17,7 @@ from probes.oracle.catalogue import CATALOGUE, versions
 from reports.analysis.change_cause import Cause, find_cause
 from reports.analysis.change_classes import MEANINGS, SAME, Kind, classify_answers, classify_verdicts
 from reports.analysis.samples import Samples
-from reports.records.schema import ReportModel
+from reports.records.schema import ReportModel, write_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -241,10 +240,7 @@ def _not_compared(before: Side, after: Side, pairs: Iterable[str]) -> Iterable[N
 
 def schema() -> str:
     """Return the JSON schema of a comparison, ending in a newline."""
-    written: dict[str, Any] = Comparison.model_json_schema(mode="validation")
-    written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    written["title"] = "A Hairpin comparison"
-    return json.dumps(written, indent=2, sort_keys=True) + "\n"
+    return write_schema(Comparison, "A Hairpin comparison")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ The JSON schema is made from these models: `python -m reports.analysis.rolling >
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -21,7 +20,7 @@ from probes.asking.continuous.events import group_by_cell
 from probes.observation import Outcome
 from reports.analysis.held_connections import HeldFate, follow_connections
 from reports.analysis.measured import Interval, find_gaps, overlap
-from reports.records.schema import ReportModel, Seconds
+from reports.records.schema import ReportModel, Seconds, write_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -296,10 +295,7 @@ def describe_left_behind(step: ObservedStep) -> tuple[str, ...]:
 
 def schema() -> str:
     """Return the JSON schema of a rolling exchange, ending in a newline."""
-    written: dict[str, Any] = RollingExchange.model_json_schema(mode="validation")
-    written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    written["title"] = "A Hairpin rolling exchange of kube-proxy"
-    return json.dumps(written, indent=2, sort_keys=True) + "\n"
+    return write_schema(RollingExchange, "A Hairpin rolling exchange of kube-proxy")
 
 
 if __name__ == "__main__":

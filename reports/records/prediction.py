@@ -5,9 +5,8 @@ The JSON schema is made from these models: `python -m reports.records.prediction
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, JsonValue, TypeAdapter
 
@@ -18,7 +17,7 @@ from probes.oracle.predict import model_cluster, predict
 from probes.plan.plan import plan
 from reports.records import record
 from reports.records.run import DeclaredTopology, OmittedCell
-from reports.records.schema import CellKey, Expected, ReportModel
+from reports.records.schema import CellKey, Expected, ReportModel, write_schema
 from reports.records.sharpness import Sharpness
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import UnresolvedError, resolve
@@ -113,10 +112,7 @@ def name_for(topology: Topology, snapshot: Snapshot, cell: Cell, names: AddressN
 
 def schema() -> str:
     """Return the JSON schema of a prediction, ending in a newline."""
-    written: dict[str, Any] = Prediction.model_json_schema(mode="validation")
-    written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    written["title"] = "A Hairpin prediction"
-    return json.dumps(written, indent=2, sort_keys=True) + "\n"
+    return write_schema(Prediction, "A Hairpin prediction")
 
 
 if __name__ == "__main__":

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, JsonValue
 
 from reports.records.record import Record
-from reports.records.schema import ReportModel, StoredExplanation
+from reports.records.schema import ReportModel, StoredExplanation, write_schema
 from reports.records.sharpness import Sharpness
 from topologies.cluster_state.node_versions import NodeVersions
 from topologies.cluster_state.snapshot import Snapshot
@@ -107,10 +106,7 @@ class Run(Header):
 
 def schema() -> str:
     """Return the JSON schema of `run.json`, ending in a newline."""
-    written: dict[str, Any] = Run.model_json_schema(mode="validation")
-    written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    written["title"] = "A Hairpin run"
-    return json.dumps(written, indent=2, sort_keys=True) + "\n"
+    return write_schema(Run, "A Hairpin run")
 
 
 if __name__ == "__main__":

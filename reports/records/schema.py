@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from pydantic import (
@@ -171,3 +172,11 @@ class StoredExplanation(ReportModel):
     explained: tuple[str, ...] = ()
     red: int = 0
     contradicted: int = 0
+
+
+def write_schema(model: type[BaseModel], title: str) -> str:
+    """Return the JSON schema of a model under a title, ending in a newline."""
+    written = model.model_json_schema(mode="validation")
+    written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    written["title"] = title
+    return json.dumps(written, indent=2, sort_keys=True) + "\n"

@@ -5,10 +5,9 @@ The JSON schema is made from these models: `python -m reports.analysis.release.s
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -16,7 +15,7 @@ from probes.judging.verdict import Result
 from reports.analysis.change_classes import Kind
 from reports.analysis.diff import NotCompared, RuleText
 from reports.analysis.release.change_class import ChangeClass
-from reports.records.schema import ReportModel
+from reports.records.schema import ReportModel, write_schema
 
 
 class ReleaseVerdict(StrEnum):
@@ -125,10 +124,7 @@ class Qualification(ReportModel):
 
 def schema() -> str:
     """Return the JSON schema of a qualification, ending in a newline."""
-    written: dict[str, Any] = Qualification.model_json_schema(mode="validation")
-    written["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    written["title"] = "A Hairpin qualification"
-    return json.dumps(written, indent=2, sort_keys=True) + "\n"
+    return write_schema(Qualification, "A Hairpin qualification")
 
 
 if __name__ == "__main__":

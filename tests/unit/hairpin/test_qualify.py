@@ -97,7 +97,7 @@ def test_a_version_replaces_kube_proxys_own_version_in_a_file(tmp_path: Path) ->
             ["iptables", "1.30/nftables", "--predict-only", "--only=nothing"],
             "--only: got 'nothing', want words of a cell",
         ),
-        (["iptables", "ipvs", "--fail-on=lost"], "Did you mean lost-reachability or lost-source?"),
+        (["iptables", "ipvs", "--fail-on=lost"], "did you mean lost-reachability or lost-source?"),
         (["iptables", "ipvs", "--fail-on=newly-failing"], "--fail-on: got newly-failing, want some of"),
         (["1.9/iptables", "ipvs"], "kubernetes: got 1.9.0, want 1.20"),
         (["iptables", "nftables"], "proxy.mode: got nftables with 1.20.2, want 1.29 or newer"),
