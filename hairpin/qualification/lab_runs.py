@@ -223,7 +223,8 @@ def observe(runs: Sequence[LabRun], *, at_once: bool) -> Iterator[LabRun]:
         for together in [list(runs)] if at_once else [[run] for run in runs]:
             try:
                 for run in together:
-                    run.begin()
+                    with defer_interrupts():
+                        run.begin()
                     _print(f"hairpin qualify: {run.label}: a lab is brought up and probed; log {run.log}")
                 while sum(run.is_running() for run in together):
                     pause(POLL_S)
@@ -245,6 +246,21 @@ def _interrupt(runs: Sequence[LabRun]) -> None:
         while run.child is not None and run.child.poll() is None:
             with suppress(KeyboardInterrupt):
                 run.child.wait()
+
+
+@contextmanager
+def defer_interrupts() -> Iterator[None]:
+    """Raise an interruption of the block after it: a run whose start is interrupted could not be ended."""
+    received: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda got, _: received.append(got)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if received:
+        raise KeyboardInterrupt
 
 
 @contextmanager

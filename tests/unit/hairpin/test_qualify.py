@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from hairpin.main import main
 from hairpin.qualification import lab_runs
-from hairpin.qualification.lab_runs import LabRun, LabRunError, fit_side_by_side
+from hairpin.qualification.lab_runs import LabRun, LabRunError, defer_interrupts, fit_side_by_side
 from hairpin.qualification.sides import resolve_sides
 from hairpin.verb import CommandError
 from reports.records import journal
@@ -270,6 +271,15 @@ def test_an_interrupted_qualification_ends_its_run(tmp_path: Path) -> None:
 
     assert process.returncode == 130
     assert not any(str(tmp_path) in line for line in commands())
+
+
+def test_an_interruption_while_a_run_starts_comes_after_its_start() -> None:
+    started = []
+    with pytest.raises(KeyboardInterrupt), defer_interrupts():
+        os.kill(os.getpid(), signal.SIGTERM)
+        started.append("child")
+
+    assert started == ["child"]
 
 
 @pytest.mark.slow
