@@ -275,9 +275,14 @@ def test_an_interrupted_qualification_ends_its_run(tmp_path: Path) -> None:
 
 def test_an_interruption_while_a_run_starts_comes_after_its_start() -> None:
     started = []
-    with pytest.raises(KeyboardInterrupt), defer_interrupts():
-        os.kill(os.getpid(), signal.SIGTERM)
-        started.append("child")
+
+    def start() -> None:
+        with defer_interrupts():
+            os.kill(os.getpid(), signal.SIGTERM)
+            started.append("child")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
 
     assert started == ["child"]
 
