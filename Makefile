@@ -23,11 +23,14 @@ quick: check
 
 setup: system $(VENV)/.installed
 
+# The lock is whole (pip check says so), so nothing is resolved: what is installed never depends on the index of the day.
+# A requirement with extras stands in the lock with them: pip refuses the newest coverage[toml] where coverage is pinned.
 $(VENV)/.installed: requirements.lock
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo "installing Python packages into $(VENV)"
-	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PY) -m pip check --disable-pip-version-check >/dev/null || $(PY) -m pip check
 	@touch $@
 
 system:
@@ -79,4 +82,4 @@ down:
 	$(PY) -m topologies.lab down --topology $(TOPOLOGY)
 
 lock:
-	$(VENV)/bin/python -m uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' -o requirements.lock
+	$(VENV)/bin/python -m uv pip compile pyproject.toml --group dev --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' -o requirements.lock
