@@ -1,4 +1,4 @@
-"""`requirements.lock` can be installed on any later day, with pip's resolver (the README's way) and without it (`make setup`)."""
+"""`requirements.lock` installs on any later day, with pip resolving (the README's way) and without (`make setup`)."""
 
 from __future__ import annotations
 
