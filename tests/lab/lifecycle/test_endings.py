@@ -149,7 +149,7 @@ def test_ctrl_c_at_any_moment(number: int, place: Place, lasts: float, tmp_path:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_it_asks(number: int, place: Place, lasts: float, tmp_path: Path) -> None:
     process = place.start(tmp_path)
-    sleep(lasts * 0.6)
+    asking(place, process, lasts)
     began = monotonic()
     os.kill(process.pid, number)
     ran = place.ended(process, tmp_path, began)
@@ -251,9 +251,9 @@ def test_clean_spares_the_run_that_asks(place: Place, tmp_path: Path) -> None:
     assert "removed" not in cleaned.replace("--all removes", "")
 
 
-def test_clean_removes_what_a_killed_run_left(place: Place, lasts: float, tmp_path: Path) -> None:
+def test_clean_removes_what_a_killed_run_left(place: Place, tmp_path: Path) -> None:
     process = place.start(tmp_path)
-    sleep(lasts * 0.6)
+    deployed(place, process)
     os.killpg(process.pid, signal.SIGKILL)
     place.ended(process, tmp_path)
     [left] = place.left()
@@ -288,10 +288,15 @@ def test_a_dead_proxy_is_named(place: Place, tmp_path: Path) -> None:
     assert "through the proxy http://198.18.1.10:1" in ran.first, ran
 
 
-def asking(place: Place, process: subprocess.Popen[str], lasts: float) -> None:
-    """Wait until the run has its namespace, and some more: it settles or asks."""
+def deployed(place: Place, process: subprocess.Popen[str]) -> None:
+    """Wait until the run has its namespace."""
     while process.poll() is None and not place.left():
         sleep(0.1)
+
+
+def asking(place: Place, process: subprocess.Popen[str], lasts: float) -> None:
+    """Wait until the run has its namespace, and some more: it settles or asks."""
+    deployed(place, process)
     sleep(lasts * 0.25)
 
 
