@@ -122,17 +122,20 @@ def _read(config: pytest.Config) -> Topology:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Bring the lab up, unless the command asks for nothing live, and start the same command again inside it."""
+def pytest_cmdline_main(config: pytest.Config) -> pytest.ExitCode | None:
+    """Bring the lab up, unless the command asks for nothing live, and start the same command again inside it.
+
+    Returns the exit code of an interruption while the lab comes up, else None: pytest goes on.
+    """
     topology = _read(config)
     if topology.lab is None or _stays_outside(config):
-        return
+        return None
     from topologies.lab import lab, sandbox, teardown_on_exit  # noqa: PLC0415 - only a lab topology pays for the lab
 
     if sandbox.is_inside(topology.name):
         if (number := teardown_on_exit.take_descriptor()) is not None:
             config.add_cleanup(lambda: teardown_on_exit.end_lab(number, topology.name))
-        return
+        return None
     capture = config.pluginmanager.getplugin("capturemanager")
     try:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
@@ -141,6 +144,10 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
             sandbox.reenter(topology.name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
     except HairpinError as error:
         raise pytest.UsageError(str(error)) from error
+    except KeyboardInterrupt:
+        _say(f"interrupted while lab {topology.name} came up: it is taken down, nothing was asked")
+        return pytest.ExitCode.INTERRUPTED
+    return None
 
 
 def access(config: pytest.Config) -> Access:

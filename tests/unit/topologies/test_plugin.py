@@ -70,3 +70,21 @@ def test_a_bad_override_ends_the_run_with_what_is_possible(tmp_path: Path) -> No
     assert done.returncode == 4
     assert "proxi" in done.stderr
     assert "proxy" in done.stderr
+
+
+def test_an_interruption_while_the_lab_comes_up_is_one_line() -> None:
+    """A traceback of forty lines and a death by SIGINT is how it ended before."""
+    script = """
+import sys, pytest
+from topologies.lab import lab
+
+def up(*_, **__):
+    raise KeyboardInterrupt
+
+lab.up = up
+sys.exit(pytest.main(["--topology=lab-flannel", "-q", "suites"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert done.stderr == "interrupted while lab lab-flannel came up: it is taken down, nothing was asked\n"
