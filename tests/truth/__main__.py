@@ -9,7 +9,6 @@ printed. A row's lab is taken down before the next one starts. Then the confirme
 from __future__ import annotations
 
 import argparse
-import platform
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from topologies.lab.build.program_files import find_fault, report_version
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
+    from reports.records.run import Run
     from tests.truth.rows import Row
 
 ROOT = Path(__file__).parent.parent.parent
@@ -89,11 +89,12 @@ def _ask(row: Row, folder: Path) -> bool:
     if not path.exists() or not (run := journal.load(path)).complete:
         print("\n".join([*lines[-15:], *ended.stderr.splitlines()[-15:]]))
         return False
-    write(row, Recording.of(row, run, _what_ran(row)))
+    write(row, Recording.of(row, run, _what_ran(row, run)))
     return True
 
 
-def _what_ran(row: Row) -> dict[str, str]:
+def _what_ran(row: Row, run: Run) -> dict[str, str]:
+    """Return component -> version. The kernel is the nodes' own: that of a guest is not the machine's."""
     cache = binaries.cache_dir()
     control, own = (binaries.place(Version.parse(one), cache) for one in (row.kubernetes, row.version))
     return {
@@ -101,7 +102,7 @@ def _what_ran(row: Row) -> dict[str, str]:
         "kubelet": str(report_version(control / "kubelet")),
         "kube-proxy": str(report_version(own / "kube-proxy")),
         "container runtime": str(container_runtime.find(Version.parse(row.kubernetes), cache=cache)),
-        "kernel": platform.release(),
+        "kernel": ", ".join(sorted({str(node.kernel) for node in run.nodes.values()})),
     }
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 NEWEST = "1.37.2"
 FLANNEL = "lab-flannel"
 NETWORKS = (FLANNEL, "lab-routed", "lab-eni", "lab-tunnel")
+IN_GUEST = ("lab-ipvs-flannel", "lab-ipvs-eni", "lab-ipvs-tunnel")
+"""The labs whose kernel has IPVS."""
 IPTABLES, NFTABLES, IPVS = "iptables", "nftables", "ipvs"
 NFTABLES_SINCE = 29  # minor version
 OLDER = ("1.36.3", "1.34.4", "1.33.13", "1.32.13", "1.31.0", "1.30.14", "1.29.15", "1.28.15", "1.27.16", "1.24.17")
@@ -62,8 +64,10 @@ FLAGS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 ROWS: tuple[Row, ...] = (
     *(Row(NEWEST, mode, network) for mode in modes(NEWEST) for network in NETWORKS),
+    *(Row(NEWEST, IPVS, network) for network in IN_GUEST),
     *(Row(NEWEST, mode, flags=flags) for mode, flags in FLAGS),
     *(Row(version, mode) for version in OLDER for mode in modes(version)),
+    *(Row(version, IPVS, IN_GUEST[0]) for version in OLDER),
     *(Row("1.20.2", IPTABLES, network, kubernetes="1.20.2") for network in NETWORKS),
-    *(Row("1.20.2", IPVS, f"lab-ipvs-{network}", kubernetes="1.20.2") for network in ("flannel", "eni", "tunnel")),
+    *(Row("1.20.2", IPVS, network, kubernetes="1.20.2") for network in IN_GUEST),
 )
