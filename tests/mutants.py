@@ -39,9 +39,10 @@ class SimulatedSuite:
     def first_failure(self) -> str:
         """Return the first item that fails as `test[cell]`, or an empty string.
 
-        Clears the judge's cached expectations, which belong to the previous mutation.
+        Clears what the judge keeps of each cell, which belongs to the previous mutation.
         """
-        self.judge.derived.clear()
+        for kept in (self.judge.derived, self.judge.judged, self.judge.verdicts):
+            kept.clear()
         for test, cell in self.items:
             try:
                 test.run(cell, self.judge)
