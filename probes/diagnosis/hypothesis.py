@@ -39,7 +39,7 @@ def prediction_key(expectation: Expectation) -> Key:
 
 def _key(expectation: Expectation) -> Key:
     ways = {(one.outcome, one.sources, one.backend, round(one.share, DIGITS)) for one in expectation.paths}
-    return (frozenset(ways), expectation.sticky)
+    return (frozenset(ways), expectation.sticky, round(expectation.sticky_per_node, DIGITS))
 
 
 def record_model(model: ClusterModel) -> ClusterModel:

@@ -171,7 +171,7 @@ def _backends(case: Sample) -> str:
     if strangers := {str(name) for name in seen - expected}:
         due = f", not {_listed(expected)}" if expected else " where no answer was expected"
         return f"answered by {_listed(strangers)}{due}"
-    if case.expectation.sticky or expected <= seen:
+    if not case.expectation.independent or expected <= seen:
         return ""
     pool = _pool(case)
     if absent := pool.missing & expected:
@@ -190,9 +190,19 @@ def _pool(case: Sample) -> BackendPool:
 
 def _affinity(case: Sample) -> str:
     if not case.expectation.sticky:
-        return ""
+        return _same_node(case) if case.expectation.sticky_per_node else ""
     seen = {str(attempt.backend) for attempt in _answered(case) if not attempt.scout}
     return f"one client was sent to {_listed(seen)}" if len(seen) > 1 else ""
+
+
+def _same_node(case: Sample) -> str:
+    """Return a complaint if a load balancer keeps a client on one node, and must select a node for each connection."""
+    counted = case.observation.counted
+    same = len({(one.outcome, one.source, one.backend) for one in counted}) == 1
+    likely = len(case.expectation.paths) * case.expectation.sticky_per_node ** len(counted)
+    if not same or likely > UNLIKELY:
+        return ""
+    return f"{len(counted)} connections had the same answer, as if the load balancer always selected one node"
 
 
 def _shares(case: Sample) -> str:
@@ -208,7 +218,7 @@ def _shares(case: Sample) -> str:
 def likelihood(case: Sample) -> float | None:
     """Return how likely chance makes so many answers of an intermittent cell; None for every other cell."""
     answered = sum(path.share for path in case.expectation.paths if path.outcome is Outcome.OK)
-    if case.expectation.sticky or answered < CERTAIN or answered > 1 - CERTAIN:
+    if not case.expectation.independent or answered < CERTAIN or answered > 1 - CERTAIN:
         return None
     return binomial.two_sided_p_value(*_unloaded(case), answered)
 

@@ -147,7 +147,7 @@ class Judge:
         seen = frozenset(IPAddress(source) for source in deviation.sources) or rules.sources
         backends: list[str | None] = [*sorted(rules.backends)] or [None]
         paths = tuple(Path(outcome, seen, backend, 1 / len(backends)) for backend in backends)
-        return Expectation(paths, ("deviation",), because, rules.sticky)
+        return Expectation(paths, ("deviation",), because, rules.sticky, rules.sticky_per_node)
 
     def observation(self, cell: Cell) -> Observation:
         """Return what was observed, with host names turned into backend names."""
@@ -178,7 +178,7 @@ class Judge:
             expected = expectation if other.id == cell.id else self.expectation(other)
             if expected.alternatives:
                 pool.count_answers(self.observation(other))
-            elif expected.backends == expectation.backends and not expected.sticky:
+            elif expected.backends == expectation.backends and expected.independent:
                 pool.add(expected, self.observation(other))
         return pool
 

@@ -50,6 +50,7 @@ STEPS: tuple[tuple[str, Chain], ...] = (
     ("Untranslated packets to a load balancer IP or externalIP that a host owns", node_owned_addresses.OWNED),
     ("Untranslated packets to the load balancer", arrival.LEAVING),
     ("Node selection or refusal by the load balancer", load_balancer.RECEIVING),
+    ("Session affinity of the load balancer", load_balancer.AFFINITY),
     ("Source address after the load balancer", load_balancer_targets.REWRITING),
     ("From the load balancer to the selected node", load_balancer_targets.SENDING),
     ("Packets to the node itself", node_firewall.RECEIVED),

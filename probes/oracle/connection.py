@@ -272,6 +272,8 @@ class NextHop:
     decisions: tuple[Decision[Any], ...] = ()
     """The load balancer's decisions."""
     share: float = 1.0
+    selected: str = ""
+    """The node that the load balancer selected for this connection alone, or the node of the selected pod."""
 
 
 class Balancer(Protocol):

@@ -14,6 +14,7 @@ from topologies.schema import facts
 from topologies.schema.enums import (
     AnnouncedBy,
     ArrivesAt,
+    BalancerAffinity,
     DetectLocal,
     EmptyPool,
     KubeletRules,
@@ -127,6 +128,8 @@ class Environment:
     """The load balancer uses its own address for packets that it returns to the client's own node."""
     balancer_source_ranges: Annotated[bool, Read("load_balancer.source_ranges")]
     """The load balancer enforces loadBalancerSourceRanges."""
+    balancer_keeps_affinity: Annotated[bool, Read("load_balancer.session_affinity", _is(BalancerAffinity.CLIENT_IP))]
+    """The load balancer sends all connections of a client address to one node or pod with sessionAffinity: ClientIP."""
     advertises_cluster_ips: Annotated[bool, Read("load_balancer.advertises_cluster_ips")]
     """Hosts outside the cluster have routes to ClusterIPs."""
     undeclared_port: Annotated[int, Read("load_balancer.undeclared_port")]

@@ -31,6 +31,14 @@ class Path:
             return True
         return any(isinstance(one, UnlistedAddress) and one.admits(source) for one in self.sources)
 
+    def resembles(self, other: Path) -> bool:
+        """Return whether one observed attempt may match both paths."""
+        if (self.outcome, self.backend) != (other.outcome, other.backend):
+            return False
+        both = self.sources | other.sources
+        unlisted = any(isinstance(one, UnlistedAddress) for one in both)
+        return not both or unlisted or not self.sources.isdisjoint(other.sources)
+
 
 Assumption = tuple[tuple[str, tuple[object, ...]], ...]
 """Unknown facts by their paths, each with the values that it is assumed to have one of."""
@@ -58,6 +66,9 @@ class Expectation:
     """The reason in words: the sentences of the decisive rules, the nodes with endpoints, and the kube-proxy."""
     sticky: bool = False
     """All attempts must reach the same backend (session affinity)."""
+    sticky_per_node: float = 0.0
+    """Not 0: a load balancer selects a node for each connection, and each node keeps the client on a backend of its own
+    (session affinity). The value is the largest share of the nodes that may give the same answer."""
     alternatives: tuple[Alternative, ...] = ()
     """The possible results, if they depend on unknown facts. All attempts must fit the same one. `paths` are those of
     all alternatives, and their shares mean nothing."""
@@ -66,6 +77,11 @@ class Expectation:
     def possible(self) -> tuple[Expectation, ...]:
         """The expectations of which one must fit: the alternatives, or this one alone."""
         return tuple(one.expectation for one in self.alternatives) or (self,)
+
+    @property
+    def independent(self) -> bool:
+        """Whether each attempt selects its backend independently of the others."""
+        return not (self.sticky or self.sticky_per_node)
 
     @property
     def outcomes(self) -> frozenset[Outcome]:

@@ -78,7 +78,15 @@ def _unite(made: Sequence[Alternative]) -> Expectation:
     rules = _join(*(one.rules for one in possible))
     named = name_facts(deciding_facts(made))
     because = f"{len(made)} results are possible, with {named}; one of them: {possible[0].because}"
-    return Expectation(paths, rules, because, all(one.sticky for one in possible), tuple(made))
+    return Expectation(paths, rules, because, *_join_affinity(possible), tuple(made))
+
+
+def _join_affinity(possible: Sequence[Expectation]) -> tuple[bool, float]:
+    """Return the values of `sticky` and `sticky_per_node` that hold for all results."""
+    if all(one.sticky for one in possible):
+        return True, 0.0
+    depend = not any(one.independent for one in possible)
+    return False, max(one.sticky_per_node for one in possible) if depend else 0.0
 
 
 def deciding_facts(alternatives: Iterable[Alternative]) -> list[str]:
@@ -91,7 +99,7 @@ def identify_result(one: Expectation) -> object:
     ways = frozenset(
         (path.outcome, path.sources, path.backend, path.by_icmp, round(path.share, DIGITS)) for path in one.paths
     )
-    return ways, one.sticky
+    return ways, one.sticky, round(one.sticky_per_node, DIGITS)
 
 
 def _join(*rules: tuple[str, ...]) -> tuple[str, ...]:

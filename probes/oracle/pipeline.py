@@ -51,6 +51,8 @@ class TracedPath:
     """The ways from these decisions to the end of which unknown facts decide, with the values of the facts for each."""
     receptions: frozenset[str] = frozenset()
     """The rules by which the load balancer decided on the packet."""
+    selected: str = ""
+    """The node that the load balancer selected for this connection alone, or the node of the selected pod."""
 
     @property
     def path(self) -> Path:
@@ -61,7 +63,7 @@ class TracedPath:
         """Return the path with earlier decisions, and with its share multiplied by `share`."""
         end = self.end if share == 1.0 else replace(self.end, share=self.end.share * share)
         receptions = self.receptions.union(one.rule.id for one in decisions if one.rule in RECEPTIONS)
-        return TracedPath(end, (*decisions, *self.decisions), self.variants, receptions)
+        return TracedPath(end, (*decisions, *self.decisions), self.variants, receptions, self.selected)
 
     def list_ways(self, sets: AssignmentSets, left: int) -> Iterator[tuple[TracedPath, int]]:
         """Yield each way that is possible with the values of facts that are left, without variants, and its values."""
@@ -91,7 +93,7 @@ def _share(step: Callable[[Connection], Paths], conn: Connection) -> Paths:
 
 def _identify(found: Paths) -> object:
     """Return what paths have in common if no observation distinguishes them."""
-    return tuple((one.end, one.receptions) for one in found)
+    return tuple((one.end, one.receptions, one.selected) for one in found)
 
 
 def _merge(sets: AssignmentSets, found: Sequence[tuple[Paths, int]]) -> Paths:
@@ -109,7 +111,7 @@ def _merge_path(sets: AssignmentSets, found: Sequence[tuple[TracedPath, int]]) -
         first, values = variants.get(key, (one, NONE))
         variants[key] = first, sets.unite(values, left)
     first, _ = found[0]
-    return first if len(variants) == 1 else TracedPath(first.end, (), tuple(variants.values()), first.receptions)
+    return first if len(variants) == 1 else replace(first, decisions=(), variants=tuple(variants.values()))
 
 
 def _start(conn: Connection) -> Paths:
@@ -214,7 +216,8 @@ def _leave(conn: Connection, fate: Disposition) -> Paths:
     found: Paths = ()
     for hop in conn.cluster.balancer.receive(leaving.with_source(source.value)):
         following = _ends(hop.next) if isinstance(hop.next, tuple) else _arrive(hop.next)
-        found += _precede(following, source, *hop.decisions, share=hop.share)
+        arrived = _precede(following, source, *hop.decisions, share=hop.share)
+        found += tuple(replace(one, selected=hop.selected) for one in arrived) if hop.selected else arrived
     return found
 
 

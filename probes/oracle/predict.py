@@ -18,13 +18,7 @@ from probes.oracle.modes import chains
 from probes.oracle.modes.chains import ChainsByNode
 from probes.oracle.stages.arrival import BASELINE
 from probes.oracle.stages.host_ports import LISTENING
-from probes.oracle.stages.load_balancer import (
-    RECEIVING,
-    DeclaredBalancer,
-    to_announcing_nodes,
-    to_node_ports,
-    to_pods,
-)
+from probes.oracle.stages.load_balancer import AFFINITY, RECEIVING, DeclaredBalancer, to_pods
 from probes.oracle.stages.node_owned_addresses import OWNED
 from probes.oracle.unknown_facts import find_choices, with_unknown
 from topologies.cluster_state.balancer_nodes import BalancerNodes
@@ -85,12 +79,12 @@ def _predict(cluster: ClusterModel, cell: Cell) -> Expectation:
     """Return the expectation with the choices of unknown facts that are in force."""
     conn = start_connection(cluster, cell)
     found = pipeline.paths(conn)
-    sticky = _has_affinity(conn, frozenset(rule for one in found for rule in one.receptions))
+    sticky, per_node = _find_affinity(conn, found)
     traced, others = _select_ways(cluster.choices, found)
     paths = merge_paths(_add_addresses(cluster, one.path) for one in traced)
     rules = dict.fromkeys(rule for path in paths for rule in path.rules)
     because = _explain(conn, paths, _name_proxies(conn, traced))
-    return Expectation(paths, tuple({**rules, **others}), because, sticky=sticky)
+    return Expectation(paths, tuple({**rules, **others}), because, sticky=sticky, sticky_per_node=per_node)
 
 
 def _select_ways(choices: FactChoices | None, found: Paths) -> tuple[Paths, dict[str, None]]:
@@ -165,21 +159,35 @@ def _add_addresses(cluster: ClusterModel, path: Path) -> Path:
     return replace(path, sources=frozenset(one for source in path.sources for one in known.get(source, {source})))
 
 
-def _has_affinity(conn: Connection, rules: frozenset[str]) -> bool:
-    """Return whether session affinity applies.
+def _find_affinity(conn: Connection, found: Paths) -> tuple[bool, float]:
+    """Return the values of `sticky` and `sticky_per_node`.
 
-    Each node has its own affinity table. It has no effect behind a load balancer that uses several nodes in turn, or
-    that sends packets past kube-proxy.
+    Each node has its own affinity table. Behind a load balancer that selects a node for each connection, a client
+    reaches up to one backend per node. A load balancer that sends packets to pods passes kube-proxy.
     """
-    if not conn.state.sticky or not conn.declared or conn.kind is FrontendKind.ENDPOINT or to_pods.id in rules:
-        return False
-    balanced = not {to_node_ports.id, to_announcing_nodes.id}.isdisjoint(rules)
-    return not balanced or len(conn.cluster.topology.nodes) == 1 or conn.environment.has_leader
+    if not conn.state.sticky or not conn.declared or conn.kind is FrontendKind.ENDPOINT:
+        return False, 0.0
+    if not any(one.selected for one in found):
+        return True, 0.0
+    past_proxy = any(to_pods.id in one.receptions for one in found)
+    return False, 0.0 if past_proxy else _find_largest_share(found)
+
+
+def _find_largest_share(found: Paths) -> float:
+    """Return the largest share of the selected nodes that may give the same answer."""
+    ends: dict[str, list[Path]] = {}
+    for one in found:
+        ends.setdefault(one.selected, []).append(one.end)
+    shares = {node: sum(end.share for end in of_node) for node, of_node in ends.items()}
+    return max(
+        sum(shares[node] for node, of_node in ends.items() if any(one.end.resembles(end) for end in of_node))
+        for one in found
+    )
 
 
 POOLS = {rule.id for mode in chains.MODES.values() for rule in mode.pool}
 MARKS = {rule.id for mode in chains.MODES.values() for rule in mode.mark}
-DECISIVE = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, OWNED) for rule in chain}
+DECISIVE = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, AFFINITY, OWNED) for rule in chain}
 DECISIVE |= {rule.id for rule in BASELINE}
 
 

@@ -41,8 +41,8 @@ class SideAnswer:
     `shares`: what it shows, with its probability (predicted) or frequency (observed). `may`: all it is known to be
     able to show; an observation that passed may show whatever was expected of it. `trouble`: why there is no answer.
     `counts`: the attempts of an observation, `scouts` those of them that opened it; `verdict`,
-    `expected`: the run's. `sticky`: all attempts reach one backend. `by_icmp`: a refusal among them comes by ICMP, of
-    which kernels drop a part. `possible`: how many results unknown facts leave; with several, shares mean nothing.
+    `expected`: the run's. `sticky`, `sticky_per_node`: as in the record. `by_icmp`: a refusal comes by ICMP, of which
+    kernels drop a part. `possible`: how many results unknown facts leave; with several, shares mean nothing.
     `ways`: the rules by which each expected reply comes about.
     """
 
@@ -59,6 +59,7 @@ class SideAnswer:
     verdict: Result | None = None
     expected: str = ""
     sticky: bool = False
+    sticky_per_node: float = 0.0
     by_icmp: bool = False
     possible: int = 1
     ways: Mapping[Reply, tuple[str, ...]] = field(default_factory=dict)
@@ -126,6 +127,7 @@ def _predicted(one: Predicted) -> SideAnswer:
         trouble=f"not predicted: {one.trouble}" if one.trouble else "",
         summary=summarize_shares(shares, exact=True),
         sticky=one.expected.sticky,
+        sticky_per_node=one.expected.sticky_per_node,
         possible=one.expected.possible,
         by_icmp=any(way.by_icmp for way in one.expected.paths),
         ways=_rules_by_reply(one.expected.paths),
@@ -161,6 +163,7 @@ def _observed(record: Record) -> SideAnswer:
         verdict=record.verdict,
         expected=summarize_shares(_expected(record.expected.paths), exact=True),
         sticky=record.expected.sticky,
+        sticky_per_node=record.expected.sticky_per_node,
         ways=_rules_by_reply(record.expected.paths),
     )
 

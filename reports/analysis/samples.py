@@ -100,7 +100,7 @@ class Samples:
             )
             for reply, share in predicted.shares.items()
         )
-        return Expectation(paths, predicted.rules, predicted.because, predicted.sticky)
+        return Expectation(paths, predicted.rules, predicted.because, predicted.sticky, predicted.sticky_per_node)
 
     def _attempts(self, observed: SideAnswer) -> Iterable[Attempt]:
         for reply, times in observed.counts.items():
@@ -115,7 +115,7 @@ class Samples:
         for other in self.neighbours[place]:
             if other.possible > 1:
                 pool.count_answers(other.observation)
-            elif other.expectation.backends == expectation.backends and not other.expectation.sticky:
+            elif other.expectation.backends == expectation.backends and other.expectation.independent:
                 pool.add(other.expectation, other.observation)
         return pool
 
@@ -135,7 +135,8 @@ class Samples:
 
 def _of_two(before: SideAnswer, after: SideAnswer) -> float | None:
     """Return how likely chance makes two runs' counts of answers; None if neither may have answers and losses."""
-    if before.sticky or after.sticky or not (_mixed(before.may) or _mixed(after.may)):
+    depends = any(one.sticky or one.sticky_per_node for one in (before, after))
+    if depends or not (_mixed(before.may) or _mixed(after.may)):
         return None
     return binomial.fisher_p_value(_answered(before), before.counts.total(), _answered(after), after.counts.total())
 

@@ -148,6 +148,7 @@ def _expected(expectation: Expectation | None, called: _Called) -> Expected:
         sources=_named(expectation.sources, called),
         backends=tuple(sorted(expectation.backends)),
         sticky=expectation.sticky,
+        sticky_per_node=expectation.sticky_per_node,
         possible=count_results(expectation),
         sharpened_by=sharpening_facts(expectation),
         paths=paths,

@@ -77,6 +77,9 @@ class ExpectedPath(ReportModel):
 class Expected(ReportModel):
     """The set of allowed answers. `sticky`: all attempts reach one backend. `summary` has it in one line.
 
+    `sticky_per_node`, if not 0: a load balancer selects a node for each connection, and the attempts of each node reach
+    one backend. The value is the largest share of the nodes that may give the same answer.
+
     `possible`: how many results unknown facts leave; with more than one, `paths` are those of all, and shares mean
     nothing. 0: nothing can be expected. `sharpened_by`: the unknown facts that would leave fewer results if known.
     """
@@ -86,6 +89,7 @@ class Expected(ReportModel):
     sources: tuple[Address, ...] = ()
     backends: tuple[str, ...] = ()
     sticky: bool = False
+    sticky_per_node: float = 0.0
     possible: int = 1
     sharpened_by: tuple[str, ...] = ()
     paths: tuple[ExpectedPath, ...] = ()

@@ -22,6 +22,7 @@ from reports.records.prediction import name_for
 from reports.records.schema import ReportModel
 from reports.terminal.theme import to_text
 from topologies.common.addresses import IPAddress
+from topologies.schema.enums import BalancerAffinity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 
+_AFFINITIES = {
+    BalancerAffinity.CLIENT_IP: "one of them for all connections of the client",
+    BalancerAffinity.NONE: "one of them for each connection",
+}
 _FATES = {
     Disposition.REJECTED: "refused by ICMP",
     Disposition.CLOSED: "refused by RST: a closed port",
@@ -210,6 +215,8 @@ class _Decided:
                 if endpoint
                 else self._address(value)
             )
+        if isinstance(value, BalancerAffinity):
+            return _AFFINITIES[value]
         if isinstance(value, Path):
             return _result(value, self.called)
         if isinstance(value, Connection):

@@ -187,6 +187,20 @@ class EmptyPool(StrEnum):
     WITHDRAW = "withdraw"
 
 
+class BalancerAffinity(StrEnum):
+    """How a balancer selects a node or pod for a Service with sessionAffinity: ClientIP.
+
+    `NONE`: for each connection; `CLIENT_IP`: one for all connections of a client address.
+    """
+
+    NONE = "none"
+    CLIENT_IP = "client-ip"
+
+    @property
+    def other(self) -> BalancerAffinity:
+        return BalancerAffinity.NONE if self is BalancerAffinity.CLIENT_IP else BalancerAffinity.CLIENT_IP
+
+
 class BalancerStatus(StrEnum):
     """What `status.loadBalancer.ingress` contains: an IP, a hostname only, or an IP with ipMode Proxy (KEP-1860).
 

@@ -17,6 +17,7 @@ from topologies.common.addresses import IPNetwork
 from topologies.schema.enums import (
     AnnouncedBy,
     ArrivesAt,
+    BalancerAffinity,
     DetectLocal,
     EmptyPool,
     KubeletRules,
@@ -121,6 +122,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("load_balancer.excludes_source", Scope.BALANCER, NO_YES),
     Fact("load_balancer.hairpin", Scope.BALANCER, NO_YES),
     Fact("load_balancer.source_ranges", Scope.BALANCER, NO_YES),
+    Fact("load_balancer.session_affinity", Scope.BALANCER, tuple(BalancerAffinity)),
     Fact("load_balancer.advertises_cluster_ips", Scope.BALANCER, NO_YES),
     Fact("pod_cidr", Scope.NODE),
     Fact("bridge_address", Scope.NODE),

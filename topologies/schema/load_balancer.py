@@ -15,6 +15,7 @@ from topologies.schema.enums import (
     AddressIs,
     AnnouncedBy,
     ArrivesAt,
+    BalancerAffinity,
     BalancerStatus,
     EmptyPool,
     LoadBalancerKind,
@@ -104,6 +105,10 @@ class LoadBalancer(Model):
     node. If not, such connections time out."""
     source_ranges: bool = False
     """Whether the balancer enforces `loadBalancerSourceRanges`. kube-proxy enforces them at the address itself only."""
+    session_affinity: BalancerAffinity = BalancerAffinity.NONE
+    """What the balancer does for a Service with `sessionAffinity: ClientIP`: `none`: selects a node or pod for each
+    connection; `client-ip`: sends all connections of a client address to the same one. A setting of the balancer for
+    Services without it is not described."""
     proxy_protocol: bool = False
     """Whether the balancer sends a PROXY protocol header. The echo pods do not read it, so cells that pass the balancer
     are left out."""

@@ -8,6 +8,7 @@ in `mutations.py`, which proves that the suites detect any change.
 |---|---|
 | a pool | the other pool |
 | marked, or pod traffic | the negation |
+| the load balancer's session affinity | the other value |
 | the usable endpoints | all candidates, ready or not |
 | an address, or a packet with one | the original source if the rule rewrites it; if not, a rewritten one |
 | a result without endpoint, a listener | the decision of the next rule in the chain; if none, the other result |
@@ -31,6 +32,7 @@ from probes.oracle.node_addresses import address_towards_endpoint
 from probes.oracle.rule import Rule, replace_decisions
 from probes.oracle.stages import endpoints
 from topologies.common.addresses import IPAddress
+from topologies.schema.enums import BalancerAffinity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +67,10 @@ class NaturalAlternative:
     @to.register
     def _(self, answer: EndpointPool, conn: Connection) -> object:
         return EndpointPool.LOCAL if answer is EndpointPool.ALL else EndpointPool.ALL
+
+    @to.register
+    def _(self, answer: BalancerAffinity, conn: Connection) -> object:
+        return answer.other
 
     @to.register
     def _(self, answer: Outcome, conn: Connection) -> object:

@@ -13,6 +13,7 @@ from probes.oracle.connection import Connection, Disposition, EndpointPool, Pack
 from probes.oracle.expectation import Path
 from probes.oracle.rule import replace_decisions
 from topologies.common.addresses import IPAddress
+from topologies.schema.enums import BalancerAffinity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,11 @@ def _(answer: EndpointPool, conn: Connection) -> object:
 @invert_decision.register
 def _(answer: Disposition, conn: Connection) -> object:
     return OPPOSITE[answer]
+
+
+@invert_decision.register
+def _(answer: BalancerAffinity, conn: Connection) -> object:
+    return answer.other
 
 
 @invert_decision.register

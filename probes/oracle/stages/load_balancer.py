@@ -7,6 +7,7 @@ for the source address and for the way to the node are in load_balancer_targets.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from probes.observation import Outcome
@@ -27,7 +28,7 @@ from probes.oracle.stages.load_balancer_targets import (
     unchanged_to,
 )
 from topologies.frontends import FrontendKind
-from topologies.schema.enums import EmptyPool, LoadBalancerKind
+from topologies.schema.enums import BalancerAffinity, EmptyPool, LoadBalancerKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,6 +164,26 @@ def to_node_ports(conn: Connection) -> Answer:
     return to_nodes(conn, conn.state)
 
 
+@rule(
+    "L29",
+    f"{DOCS}.session_affinity; cloud-provider-gcp gce_loadbalancer.go translateAffinityType; cloud-provider-azure "
+    "azure_loadbalancer.go: load distribution SourceIP; AWS NLB docs: target group stickiness source_ip",
+)
+def selects_by_client(conn: Connection) -> BalancerAffinity | None:
+    """With sessionAffinity: ClientIP, a load balancer with session affinity sends each client to one node or pod."""
+    return BalancerAffinity.CLIENT_IP if conn.environment.balancer_keeps_affinity else None
+
+
+@rule("L30", f"{DOCS}.session_affinity; pkg/proxy: each node's kube-proxy has an affinity table of its own")
+def selects_by_connection(_: Connection) -> BalancerAffinity:
+    """A load balancer without session affinity selects a node or pod for each connection.
+
+    With sessionAffinity: ClientIP, each node's kube-proxy then keeps the client on an endpoint that it selected itself.
+    """
+    return BalancerAffinity.NONE
+
+
+AFFINITY: tuple[Rule[BalancerAffinity], ...] = (selects_by_client, selects_by_connection)
 RECEIVING: tuple[Rule[Answer], ...] = (
     no_balancer,
     outside_ranges,
@@ -194,9 +215,28 @@ class DeclaredBalancer:
             yield NextHop((answer,), (reception,))
         else:
             weights = [conn.cluster.balancer_nodes.weights.get(one.packet.node, 1) for one in answer]
+            affinity, by_connection = _affinity(conn, len(answer), sum(weights))
             for one, weight in zip(answer, weights, strict=True):
                 source = decide(REWRITING, aim(conn, one.packet.node))
-                yield _send(one.with_source(source.value), (reception, source), weight / sum(weights))
+                hop = _send(one.with_source(source.value), (reception, *affinity, source), weight / sum(weights))
+                yield replace(hop, selected=one.packet.node if by_connection else "")
+
+
+def _affinity(conn: Connection, computed: int, targets: int) -> tuple[tuple[Decision[BalancerAffinity], ...], bool]:
+    """Return the decision, if one is needed, and whether the load balancer selects a target for each connection.
+
+    Args:
+        conn: The connection as the load balancer receives it.
+        computed: How many targets are computed.
+        targets: How many targets these stand for. A leader is one target also if any of several nodes may be it.
+
+    """
+    if targets == 1 or (computed == 1 and conn.environment.has_leader):
+        return (), False
+    if conn.kind is not FrontendKind.LOAD_BALANCER or not (conn.declared and conn.state.sticky):
+        return (), True
+    made = decide(AFFINITY, conn)
+    return (made,), made.value is BalancerAffinity.NONE
 
 
 def _send(conn: Connection, decisions: tuple[Decision[Any], ...], share: float) -> NextHop:

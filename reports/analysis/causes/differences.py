@@ -69,7 +69,8 @@ def describe_difference(record: Record) -> Difference:
     if Facet.BACKENDS in failed:
         return Difference(Direction.BACKENDS, _answers(record.expected.backends), _answers(record.observed.backends))
     if Facet.AFFINITY in failed:
-        return Difference(Direction.AFFINITY, "one backend", _answers(record.observed.backends))
+        due = "one backend" if record.expected.sticky else "several nodes"
+        return Difference(Direction.AFFINITY, due, _answers(record.observed.backends))
     return Difference(Direction.SHARES, record.expected.summary, record.observed.summary)
 
 

@@ -12,6 +12,7 @@ from topologies.schema.enums import (
     AddressIs,
     AnnouncedBy,
     ArrivesAt,
+    BalancerAffinity,
     BalancerStatus,
     EmptyPool,
     LoadBalancerKind,
@@ -34,6 +35,7 @@ PASS_THROUGH = {
     "health_checks": True,
     "masquerade_inside": False,
     "source_ranges": True,
+    "session_affinity": BalancerAffinity.CLIENT_IP,
     "other_ports": OtherPorts.DROP,
 }
 IN_VPC = {"masquerade_inside": False}
@@ -112,7 +114,8 @@ PRESETS: Mapping[str, Preset] = {
     LoadBalancerKind.AZURE: Preset(
         {**PASS_THROUGH, "empty_pool": EmptyPool.DROP},
         "Azure Load Balancer as AKS configures it: floating IP, so packets arrive with the balancer's address.",
-        "cloud-provider-azure topics/loadbalancer, #1979 (floating IP unless annotated). [mem]: drops at other ports "
+        "cloud-provider-azure topics/loadbalancer, #1979 (floating IP unless annotated); pkg/provider/"
+        "azure_loadbalancer.go (ClientIP: load distribution SourceIP). [mem]: drops at other ports "
         "and without a healthy node; source ranges become rules of the network security group",
     ),
     LoadBalancerKind.AZURE_NO_FLOATING: Preset(
@@ -124,7 +127,8 @@ PRESETS: Mapping[str, Preset] = {
         {**PASS_THROUGH, "empty_pool": EmptyPool.ALL},
         "Google passthrough Network Load Balancer (GKE): packets arrive unchanged, with direct server return.",
         "docs.cloud.google.com/load-balancing/docs/network/networklb-backend-service; "
-        "cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters. "
+        "cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters; cloud-provider-gcp "
+        "providers/gce/gce_loadbalancer.go translateAffinityType (ClientIP: CLIENT_IP). "
         "[mem]: all backends as last resort, firewall rules for source ranges, drops at other ports",
     ),
     LoadBalancerKind.ACK_CLB: Preset(
@@ -169,7 +173,8 @@ PRESETS: Mapping[str, Preset] = {
         "nothing",
         (
             *("arrives_at", "announced_by", "leader", "health_checks", "keeps_client", "masquerade_inside"),
-            *("excludes_source", "hairpin", "source_ranges", "other_ports", "empty_pool", "listens"),
+            *("excludes_source", "hairpin", "source_ranges", "session_affinity", "other_ports"),
+            *("empty_pool", "listens"),
         ),
     ),
 }

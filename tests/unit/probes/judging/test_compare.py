@@ -99,6 +99,32 @@ def test_affinity_is_judged_without_the_scout() -> None:
     assert judge(case(sticky, ok(), ok("web-b")), Facet.AFFINITY).result is Result.FAIL
 
 
+PER_NODE = replace(TWO, sticky_per_node=0.25)
+
+
+def test_nodes_with_an_affinity_of_their_own_may_all_keep_a_client_on_one_backend() -> None:
+    moving = [ok("web-a"), ok("web-b")] * 6
+
+    assert judge(case(PER_NODE, *moving)).result is Result.PASS
+    assert judge(case(PER_NODE, *[ok("web-a")] * 14), Facet.BACKENDS).result is Result.PASS
+    assert judge(case(PER_NODE, ok("stranger"), *moving), Facet.BACKENDS).result is Result.FAIL
+
+
+def test_a_client_that_a_balancer_keeps_on_one_node_fails_if_each_connection_selects_a_node() -> None:
+    verdict = judge(case(PER_NODE, *[ok("web-a")] * 14), Facet.AFFINITY)
+
+    assert verdict.headline == "14 connections had the same answer, as if the load balancer always selected one node"
+    assert judge(case(PER_NODE, *[ok("web-a")] * 7), Facet.AFFINITY).result is Result.PASS  # chance: 2 x 0.25^7
+    assert judge(case(replace(PER_NODE, sticky_per_node=1.0), *[ok()] * 99), Facet.AFFINITY).result is Result.PASS
+
+
+def test_no_share_is_judged_if_attempts_depend_on_each_other() -> None:
+    half = replace(PER_NODE, paths=(TWO.paths[0], Path(Outcome.TIMEOUT, share=0.5)))
+
+    assert judge(case(half, *[ok()] * 40, Attempt(Outcome.TIMEOUT)), Facet.SHARES).result is Result.PASS
+    assert judge(case(replace(half, sticky_per_node=0.0), *[ok()] * 40), Facet.SHARES).result is Result.FAIL
+
+
 def test_trouble_is_inconclusive_never_unreachable() -> None:
     assert judge(case(SILENT, trouble="exec refused")).result is Result.INCONCLUSIVE
     assert judge(case(SILENT)).result is Result.INCONCLUSIVE

@@ -36,8 +36,8 @@ def deciding_cells() -> Places:
 
 
 def observable(expectation: Expectation) -> set[object]:
-    """Return the observable part of an expectation: the paths, without rules and text."""
-    return {(path.outcome, path.sources, path.backend) for path in expectation.paths}
+    """Return the observable part of an expectation: the paths, without rules and text, and session affinity."""
+    return {(path.outcome, path.sources, path.backend) for path in expectation.paths} | {expectation.sticky}
 
 
 @pytest.mark.slow

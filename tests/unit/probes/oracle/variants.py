@@ -11,7 +11,7 @@ from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind
 from topologies.loading.load import load
-from topologies.schema.enums import ProxyMode, TrafficPolicy
+from topologies.schema.enums import BalancerAffinity, ProxyMode, TrafficPolicy
 from topologies.schema.topology import Service, Topology
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def variants() -> tuple[Variant, ...]:
     plain = [_variant(f"{lab} {version}", changed(lab, kubernetes=version)) for lab in LABS for version in LABS[lab]]
     expected = [_variant(f"lab-flannel {change}", changed("lab-flannel", **change)) for change in CHANGES + OTHER_MODES]
     held = [_held(kind, **how) for kind, how in HELD]
-    return (*plain, *expected, *_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer(), *held)
+    affinity = [_with_affinity(given) for given in BalancerAffinity]
+    others = (*_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer(), *affinity)
+    return (*plain, *expected, *others, *held)
 
 
 def changed(lab: str, **changes: Any) -> Topology:
@@ -219,6 +221,16 @@ def _outside(topology: Topology) -> IPv4Address:
 def _proxied(version: str) -> Variant:
     topology = changed("lab-flannel", kubernetes=version)
     return _variant(f"{version} ipMode Proxy", topology, lambda state: replace(state, load_balancer_ip_mode="Proxy"))
+
+
+def _with_affinity(given: BalancerAffinity) -> Variant:
+    """Return a variant with the cells of a Service with session affinity that a load balancer serves."""
+    raw = changed("lab-flannel", load_balancer={"session_affinity": given.value}).model_dump(mode="json")
+    for service in raw["workload"]["services"]:
+        if service["name"] == "web-lb":
+            service["session_affinity"] = "ClientIP"
+    found = _variant(f"lab-flannel session_affinity {given}", Topology.model_validate(raw))
+    return replace(found, cells=tuple(cell for cell in found.cells if cell.frontend.service == "web-lb"))
 
 
 def _without_balancer() -> Variant:
