@@ -28,8 +28,14 @@ CCE_CLASS = "kubernetes.io/elb.class"
 MEASURED = "not in the API; measured by the run"
 UNSEEN = (
     *("keeps_client", "masquerade_inside", "excludes_source", "hairpin"),
-    *("source_ranges", "empty_pool", "other_ports"),
+    *("source_ranges", "session_affinity", "empty_pool", "other_ports"),
 )
+AFFINITY = {  # annotations of Services that make a balancer select by the client's address, each with the value
+    f"{AWS}target-group-attributes": r"\bstickiness\.enabled=true\b",
+    "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-persistence-timeout": r"^0*[1-9]",
+    "kubernetes.io/elb.session-affinity-mode": r"^SOURCE_IP$",
+}
+BY_SETTING = {"nlb-instance", "nlb-ip", "ack-clb", "ack-clb-eni", "tke-clb", "cce-elb-shared", "cce-elb-dedicated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ def find_balancer(inventory: Inventory) -> Findings:
         found |= {key: unknown(MEASURED) for key in UNSEEN}
     if status := _status(served):
         found["status"] = status
+    if affinity := _affinity(found["kind"].value, served):
+        found["session_affinity"] = affinity
     found["listens"] = unknown(MEASURED)
     if "addresses" not in found:
         found["addresses"] = _addresses(served)
@@ -84,6 +92,15 @@ def _status(served: list[ListedService]) -> Finding | None:
     most = max(forms, key=forms.count)
     names = list_names(str(one) for one, form in zip(served, forms, strict=True) if form == most)
     return Finding(most, f"status.loadBalancer of {names}")
+
+
+def _affinity(kind: str, served: list[ListedService]) -> Finding | None:
+    """Return unknown if each Service has a setting of its own. A run's Services have no such annotation themselves."""
+    for one in served:
+        for name, pattern in AFFINITY.items():
+            if re.search(pattern, one.annotations.get(name, "")):
+                return unknown(f"annotation {name} sets client-ip for Service {one}, not for those of a run")
+    return unknown("a setting of the balancer for each Service") if kind in BY_SETTING else None
 
 
 def _addresses(served: list[ListedService]) -> Finding:
