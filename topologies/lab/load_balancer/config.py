@@ -12,7 +12,7 @@ from topologies.cluster.lb_targets import to_annotation
 from topologies.cluster.manifests import ADDRESS_ANNOTATION, SHARES_ANNOTATION, STATUS_ANNOTATION
 from topologies.cluster_state.snapshot import hostname
 from topologies.common.addresses import IPAddress, IPNetwork
-from topologies.schema.enums import AnnouncedBy, ArrivesAt, BalancerStatus, EmptyPool
+from topologies.schema.enums import AnnouncedBy, ArrivesAt, BalancerAffinity, BalancerStatus, EmptyPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +23,7 @@ Service = dict[str, Any]
 Given = dict[str, IPAddress]
 Names = dict[IPAddress, str]
 OWN_PORTS = 20001  # the port of the host's answer for its first own listener; the others follow
+MARKS = 101  # the first node's packet mark, which is also the number of its routing table; the others follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class ForwardingRule:
     """Packets arrive at a node with their destination."""
     ranges: tuple[str, ...] = ()
     """The only clients that the balancer admits. Empty: all."""
+    by_client: bool = False
+    """All connections of a client address go to the same node or pod."""
 
     @property
     def match(self) -> str:
@@ -208,7 +211,18 @@ def _declared(
             healthy=healthy,
             unchanged=balancer.arrives_at is ArrivesAt.ADDRESS,
             ranges=tuple(ranges or ()),
+            by_client=_keeps_affinity(service, balancer),
         )
+
+
+def _keeps_affinity(service: Service, balancer: LoadBalancer) -> bool:
+    follows = balancer.session_affinity is BalancerAffinity.CLIENT_IP
+    return follows and service["spec"].get("sessionAffinity") == "ClientIP"
+
+
+def mark_nodes(nodes: Iterable[IPAddress]) -> dict[IPAddress, int]:
+    """Return a packet mark for each node: packets with it are routed to the node."""
+    return {node: MARKS + number for number, node in enumerate(nodes)}
 
 
 def _listening(

@@ -29,7 +29,7 @@ from topologies.lab.load_balancer.announcements import Routes, announced, cluste
 from topologies.lab.load_balancer.ruleset import is_routed, ruleset
 from topologies.lab.network import plan, pods
 from topologies.lab.state import State, read
-from topologies.schema.enums import AddressIs, ArrivesAt, EmptyPool
+from topologies.schema.enums import AddressIs, ArrivesAt, BalancerAffinity, EmptyPool
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Controller:
     own: set[IPAddress] = field(default_factory=set)
     routed: Routes = field(default_factory=dict)
     checks: Checks = field(default_factory=Checks)
+    marked: set[int] = field(default_factory=set)
 
     def sync(self) -> None:
         """Run one round.
@@ -90,6 +91,7 @@ class Controller:
                 **cluster_ips(services, targets, balancer),
             }
         )
+        self.route_marks()
         self.program(made)
         if balancer.address_is is AddressIs.NODE:
             self.announce_nodes(services, targets)
@@ -158,6 +160,17 @@ class Controller:
         for address in self.routed.keys() - wanted.keys():
             run(["ip", "route", "delete", f"{address}/32"])
         self.routed = wanted
+
+    def route_marks(self) -> None:
+        """Route packets with the mark of a node to that node, if a client's address selects the node."""
+        balancer = self.topology.load_balancer
+        if balancer.session_affinity is not BalancerAffinity.CLIENT_IP or not is_routed(balancer):
+            return
+        for node, mark in config.mark_nodes(one.address for one in self.topology.nodes).items():
+            if mark not in self.marked:
+                run(["ip", "route", "replace", "default", "via", str(node), "table", str(mark)])
+                run(["ip", "rule", "add", "fwmark", str(mark), "lookup", str(mark)])
+                self.marked.add(mark)
 
     def write_status(self, service: config.Service, address: IPAddress | None, wanted: list[dict[str, str]]) -> None:
         """Write the status if it changed; with a hostname in it, also the address as an annotation."""

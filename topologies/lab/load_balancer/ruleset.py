@@ -3,16 +3,20 @@
 A balancer in line keeps the client's address. Packets from the nodes' side that go back there are masqueraded, unless
 the topology declares that the balancer keeps their address. On one LAN the reply would go directly to the client, from
 an address that the client did not connect to. With full NAT everything is masqueraded.
+
+With session affinity a hash of the client's address selects the node or pod. Packets that are not translated get the
+mark of the node, and the host routes them by their mark.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from topologies.lab.load_balancer.config import mark_nodes
 from topologies.schema.enums import ArrivesAt, EmptyPool, OtherPorts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from topologies.common.addresses import IPAddress, IPNetwork
     from topologies.lab.load_balancer.config import ForwardingRule
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     NodeRanges = tuple[IPAddress, tuple[IPNetwork, ...]]  # a node's address and the ranges of its pods
 
 TABLE = "hairpin"
+BY_CLIENT = "jhash ip saddr mod {} seed 0x1"  # a fixed seed: new rules select the same member for a client
+IN_TURN = "numgen inc mod {}"
 REFUSE = "meta l4proto tcp reject with tcp reset"
 
 
@@ -42,10 +48,10 @@ def ruleset(
         nodes: The nodes with their own and their pods' ranges.
 
     """
-    made = tuple(made)
+    made, nodes = tuple(made), tuple(nodes)
     addresses = sorted({one.address for one in made})
     chains = {
-        "ranges": ("filter", "prerouting", "mangle", _ranges(made)),
+        "ranges": ("filter", "prerouting", "mangle", [*_ranges(made), *_marks(made, nodes)]),
         "prerouting": (
             "nat",
             "prerouting",
@@ -70,6 +76,14 @@ def is_routed(balancer: LoadBalancer) -> bool:
 
 def _ranges(made: tuple[ForwardingRule, ...]) -> list[str]:
     return [f"{one.match} ip saddr != {{ {', '.join(one.ranges)} }} drop" for one in made if one.ranges]
+
+
+def _marks(made: tuple[ForwardingRule, ...], nodes: tuple[NodeRanges, ...]) -> Iterator[str]:
+    """Yield the rules that select the node of a packet that is not translated, if it follows the client's address."""
+    marks = mark_nodes(node for node, _ in nodes)
+    for one in made:
+        if one.unchanged and one.by_client and one.nodes:
+            yield f"{one.match} meta mark set {_member([marks[node] for node in one.nodes], BY_CLIENT)}"
 
 
 def _translations(
@@ -147,12 +161,13 @@ def _dnat_rules(one: ForwardingRule, *, excludes: bool) -> Iterator[str]:
     """Yield the DNAT rules of a forwarding rule. `excludes`: a client in the pool is never sent to itself."""
     if one.own_port:
         yield f"{one.match} redirect to :{one.own_port}"
+    selector = BY_CLIENT if one.by_client else IN_TURN
     for client in one.pool if excludes else ():
         others = tuple(node for node in one.pool if node != client)
-        leads = f"dnat to {_random_member(others)} : {one.node_port}" if others else "accept"
+        leads = f"dnat to {_member(others, selector)} : {one.node_port}" if others else "accept"
         yield f"ip saddr {client} {one.match} {leads}"
     if one.pool:
-        yield f"{one.match} dnat to {_random_member(one.pool)} : {one.node_port}"
+        yield f"{one.match} dnat to {_member(one.pool, selector)} : {one.node_port}"
 
 
 def _drop_rules(one: ForwardingRule, balancer: LoadBalancer) -> Iterator[str]:
@@ -165,6 +180,6 @@ def _drop_rules(one: ForwardingRule, balancer: LoadBalancer) -> Iterator[str]:
         yield f"ip saddr {one.pool[0]} {one.match} drop"
 
 
-def _random_member(pool: tuple[IPAddress, ...]) -> str:
-    members = ", ".join(f"{number} : {address}" for number, address in enumerate(pool))
-    return f"numgen inc mod {len(pool)} map {{ {members} }}"
+def _member(pool: Sequence[object], selector: str) -> str:
+    members = ", ".join(f"{number} : {one}" for number, one in enumerate(pool))
+    return f"{selector.format(len(pool))} map {{ {members} }}"

@@ -127,6 +127,40 @@ def test_source_ranges_are_enforced_if_declared() -> None:
     assert rule not in text(fenced, targets(), balancer())
 
 
+STICKY: dict[str, Any] = {"sessionAffinity": "ClientIP"}
+BY_CLIENT = "jhash ip saddr mod 2 seed 0x1 map"
+
+
+def test_the_clients_address_selects_the_node_if_balancer_and_service_have_affinity() -> None:
+    facts = balancer(session_affinity="client-ip")
+    selected = f"dnat to {BY_CLIENT} {{ 0 : 198.18.1.11, 1 : 198.18.1.12 }} : 30080"
+
+    assert selected in text(service("one", **STICKY), targets(), facts)
+    assert "jhash" not in text(service("one"), targets(), facts)
+    assert "jhash" not in text(service("one", **STICKY), targets(), balancer())
+
+
+def test_the_clients_address_selects_a_pod_or_one_of_the_other_nodes() -> None:
+    pods = balancer(kind="nlb-ip", session_affinity="client-ip")
+    others = balancer(kind="tke-clb", session_affinity="client-ip")
+    ready = targets(ready={"default/one": PODS})
+
+    assert f"{BY_CLIENT} {{ 0 : 10.244.1.10, 1 : 10.244.2.10 }} : 8080" in text(service("one", **STICKY), ready, pods)
+    assert "ip saddr 198.18.1.11 ip daddr 198.18.100.1 tcp dport 80 dnat to jhash ip saddr mod 1" in text(
+        service("one", **STICKY), targets(), others
+    )
+
+
+def test_the_clients_address_selects_the_mark_of_a_node_that_gets_packets_unchanged() -> None:
+    one, facts = service("one", **STICKY, **LOCAL), balancer(kind="gcp")
+    match = f"ip daddr {ADDRESS} tcp dport 80 meta mark set jhash ip saddr mod"
+
+    assert config.mark_nodes(NODES) == {NODES[0]: 101, NODES[1]: 102}
+    assert f"{match} 2 seed 0x1 map {{ 0 : 101, 1 : 102 }}" in text(one, targets(), facts)
+    assert f"{match} 1 seed 0x1 map {{ 0 : 102 }}" in text(one, targets(NODES[1:]), facts)
+    assert "mark" not in text(one, targets(), balancer(kind="metallb-bgp"))
+
+
 def test_a_hairpin_is_masqueraded_at_the_clients_own_node_only() -> None:
     translated = text(service("one"), targets(), balancer(hairpin=True, masquerade_inside=False))
     unchanged = text(service("one"), targets(), balancer(kind="azure", hairpin=True))

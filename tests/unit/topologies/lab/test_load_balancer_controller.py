@@ -41,3 +41,20 @@ def test_external_ips_are_routed_where_nodes_own_the_balanced_addresses(monkeypa
     status = api.merged["/api/v1/namespaces/default/services/web/status"]["status"]
     assert status["loadBalancer"]["ingress"] == [{"ip": str(node.address)} for node in topology.nodes]
     assert not any(path.startswith("/api/v1/namespaces/default/services/shown") for path in api.merged)
+
+
+def test_packets_with_the_mark_of_a_node_are_routed_to_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[str] = []
+    monkeypatch.setattr(controller, "run", lambda argv, **_: commands.append(" ".join(argv)))
+    marking = Controller(declared("lab-pass-through", {}), cast("Api", Recorded()))
+    marking.sync()
+    marking.sync()
+
+    for number in range(4):
+        added = f"ip rule add fwmark {101 + number} lookup {101 + number}"
+        routed = f"ip route replace default via 198.18.1.1{number + 1} table {101 + number}"
+        assert [one for one in commands if one in {added, routed}] == [routed, added]
+
+    commands.clear()
+    Controller(declared("lab-flannel", {"load_balancer.session_affinity": "client-ip"}), cast("Api", Recorded())).sync()
+    assert not [one for one in commands if "fwmark" in one]
