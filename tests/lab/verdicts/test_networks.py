@@ -119,6 +119,35 @@ def test_a_lab_of_other_presets_does_what_the_rules_say(name: str, tmp_path: Pat
     print(name, len(verdicts["pass"]), "cells")
 
 
+AFFINITY: dict[str, dict[str, Any]] = {
+    "by-connection": {"load_balancer": {"kind": "full-nat", "status": "hostname"}},
+    "by-client-translated": {
+        "load_balancer": {"kind": "full-nat", "status": "hostname", "session_affinity": "client-ip"}
+    },
+    "by-client-unchanged": {"load_balancer": {"kind": "gcp", "listens": False}, "cni": {"kind": "vpc-routed"}},
+}
+STICKY = {
+    "backends": [{"name": f"web-{x}", "app": "web", "node": f"n{x}"} for x in (1, 2)],
+    "services": [{"name": "web-lb", "app": "web", "type": "LoadBalancer", "session_affinity": "ClientIP"}],
+    "vantages": [
+        {"name": "pod-n1", "kind": "pod", "node": "n1"},
+        {"name": "host-n2", "kind": "node", "node": "n2"},
+        {"name": "ext-e1", "kind": "external", "external": "e1"},
+    ],
+}
+
+
+@pytest.mark.skipif(SLOW not in os.environ, reason="HAIRPIN_SLOW=1: three labs, 1 minute")
+@pytest.mark.parametrize("balancer", AFFINITY)
+def test_a_load_balancer_keeps_a_client_as_its_session_affinity_is_declared(balancer: str, tmp_path: Path) -> None:
+    """With `client-ip` a cell fails if the client reaches two backends."""
+    with made(tmp_path, {**AFFINITY[balancer], "workload": STICKY, "external_ips": []}) as topology:
+        verdicts = asked(topology)
+
+    assert set(verdicts) == {"pass"}, "\n\n".join(verdicts.get("fail", []) + verdicts.get("inconclusive", []))
+    assert "ext-e1-to-web-lb.loadbalancer-v4-tcp" in verdicts["pass"]
+
+
 OWN = ROOT / "tests" / "unit" / "probes" / "oracle" / "cases" / "lab-node-ips.yaml"
 
 

@@ -11,6 +11,7 @@ from reports.records.prediction import Prediction
 from tests.unit.support.discoverer import Discoverer, values, written
 from tests.unit.support.real_clusters.alibaba_tencent_huawei import ack_terway
 from tests.unit.support.real_clusters.catalogue import CLUSTERS
+from tests.unit.support.real_clusters.clouds import eks
 from tests.unit.support.real_clusters.installed import kubeadm_calico
 from tests.unit.support.real_clusters.seeds import daemon_set
 from topologies.loading.load import parse
@@ -31,6 +32,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "kernel.rp_filter": 2,
         "load_balancer.kind": "nlb-ip",
         "load_balancer.status": "hostname",
+        "load_balancer.session_affinity": "unknown",
         "nodes.n1.address": "10.0.4.233",
         "nodes.n1.public_address": None,
     },
@@ -41,6 +43,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "cni.bridge_address": "pod-cidr",
         "cni.pod_routes": "network",
         "load_balancer.kind": "gcp",
+        "load_balancer.session_affinity": "absent",  # the preset's: client-ip
     },
     "aks": {
         "cni.kind": "azure-overlay",
@@ -181,3 +184,24 @@ def test_pods_with_cards_of_the_nodes_network_have_its_range(discoverer: Discove
     found = values(discoverer.discover(cluster))
 
     assert (found["cni.kind"], found["cni.pod_cidr"]) == ("eni", "192.168.1.0/25")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("preserve_client_ip.enabled=true,stickiness.enabled=true", "target-group-attributes sets client-ip for Service"),
+        ("stickiness.enabled=false", "a setting of the balancer for each Service"),
+    ],
+)
+def test_the_session_affinity_of_another_service_is_named_and_not_taken_for_a_runs(
+    discoverer: Discoverer, value: str, words: str
+) -> None:
+    cluster = eks()
+    notes = cluster.services[-1]["metadata"]["annotations"]
+    notes["service.beta.kubernetes.io/aws-load-balancer-target-group-attributes"] = value
+
+    text = written(discoverer.discover(cluster))
+
+    (line,) = [line for line in text.splitlines() if "session_affinity:" in line]
+    assert line.startswith("  session_affinity: unknown  # ")
+    assert words in line

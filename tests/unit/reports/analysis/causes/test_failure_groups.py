@@ -106,6 +106,21 @@ def test_directions_are_told_apart() -> None:
     assert found == {Direction.NOT_MASQUERADED, Direction.NOT_PRESERVED, Direction.LOST, Direction.GAINED}
 
 
+@pytest.mark.parametrize(("sticky", "due"), [(True, "one backend"), (False, "several nodes")])
+def test_a_broken_affinity_names_what_was_due(sticky: bool, due: str) -> None:
+    record = run_of("cni-masquerade").records[0]
+    broken = record.model_copy(
+        update={
+            "facets": {Facet.AFFINITY: Result.FAIL},
+            "expected": record.expected.model_copy(update={"sticky": sticky}),
+        }
+    )
+
+    found = describe_difference(broken)
+
+    assert (found.direction, found.expected) == (Direction.AFFINITY, due)
+
+
 def test_a_matrix_shows_the_source_that_was_seen_and_the_one_that_was_due() -> None:
     records = {record.cell.id: record for record in run_of("cni-masquerade").records}
 
