@@ -133,6 +133,19 @@ def test_a_sample_that_missed_an_allowed_answer_is_no_change() -> None:
     assert kind(predicted(A, B), only_a) is None
 
 
+def test_nodes_that_each_keep_a_client_may_all_keep_it_on_one_backend() -> None:
+    ways = [way(Outcome.OK, KEPT, "web-a", share=0.5), way(Outcome.OK, KEPT, "web-b", share=0.5)]
+    only_a = answer(Result.PASS, ways[:1], [attempt(Outcome.OK, KEPT, "web-a")] * 14)
+
+    after = Side("run", "observed", "", {CELL.id: only_a}, {})
+    counts = {}
+    for share in (0.0, 1.0):
+        answers = {CELL.id: replace(predicted(A, B), sticky_per_node=share)}
+        counts[share] = compare(Side("lab", "predicted", "", answers, {}), after).same
+
+    assert counts == {0.0: 0, 1.0: 1}
+
+
 def test_a_sample_is_placed_by_what_it_was_allowed_to_show() -> None:
     ways = [way(Outcome.OK, KEPT, "web-a", share=0.5), way(Outcome.OK, VTEP, "web-b", share=0.5)]
     lucky = answer(Result.PASS, ways, [attempt(Outcome.OK, KEPT, "web-a")] * 3)

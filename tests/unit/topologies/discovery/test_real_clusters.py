@@ -189,7 +189,10 @@ def test_pods_with_cards_of_the_nodes_network_have_its_range(discoverer: Discove
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("preserve_client_ip.enabled=true,stickiness.enabled=true", "target-group-attributes sets client-ip for Service"),
+        (
+            "preserve_client_ip.enabled=true,stickiness.enabled=true",
+            "target-group-attributes sets client-ip for Service",
+        ),
         ("stickiness.enabled=false", "a setting of the balancer for each Service"),
     ],
 )
