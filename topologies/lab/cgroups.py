@@ -93,9 +93,16 @@ def enter(bases: Iterable[Path]) -> None:
         OSError: A group cannot be entered.
 
     """
-    for base in bases:
-        _make(base / COMMANDS)
-        (base / COMMANDS / "cgroup.procs").write_text("0")
+    for group in commands(bases):
+        (group / "cgroup.procs").write_text("0")
+
+
+def commands(bases: Iterable[Path]) -> list[Path]:
+    """Return the groups for commands in a lab, created if need be: a process in them ends with the lab."""
+    groups = [base / COMMANDS for base in bases]
+    for group in groups:
+        _make(group)
+    return groups
 
 
 def create(base: Path, members: Iterable[str], *, unified: bool) -> None:

@@ -173,6 +173,10 @@ class Sandbox:
         cgroups.enter(Path(base) for base in read(self.state.record)["cgroups"])
         self.become(command)
 
+    def command_groups(self) -> list[Path]:
+        """Return the lab's cgroups for commands: a process in them ends with the lab."""
+        return cgroups.commands(Path(base) for base in read(self.state.record)["cgroups"])
+
     def become(self, command: Sequence[str]) -> None:
         """Replace this process by a command, with the environment for programs inside.
 
