@@ -1,9 +1,10 @@
 """Run upstream's [sig-network] end-to-end tests against a lab: `python -m topologies.lab.upstream_e2e VERSION`.
 
-The tests are those that need no image but agnhost, pause and busybox, for which the lab's images stand. LEFT_OUT lists
-the others, each with the reason. The result is a page, `docs/upstream-e2e.md` (--write).
+The tests are those that need no image but agnhost, busybox, pause and distroless-iptables, for which an image of the
+lab stands. LEFT_OUT lists the others, each with the reason. The result is a page, `docs/upstream-e2e.md` (--write).
+Output and reports stay in `out/upstream-e2e-VERSION`, also those of a run that was killed.
 
-Source: kubernetes `test/e2e/network`, `test/e2e/framework/test_context.go`.
+Source: kubernetes `test/e2e/network`.
 """
 
 # ruff: noqa: T201 - printing is what a command does
@@ -11,37 +12,39 @@ Source: kubernetes `test/e2e/network`, `test/e2e/framework/test_context.go`.
 from __future__ import annotations
 
 import argparse
-import os
 import re
+import shutil
+import signal
 import sys
-from dataclasses import dataclass
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 
-from topologies.common.subprocesses import Child, run, start, wait
-from topologies.lab import lab
-from topologies.lab.build import binaries, e2e, images
+from topologies.common.errors import HairpinError
+from topologies.common.subprocesses import run
+from topologies.lab import lab, teardown_on_exit
+from topologies.lab.build import binaries, container_runtime, e2e
+from topologies.lab.build.kubernetes import locked
 from topologies.lab.network import plan
 from topologies.lab.sandbox import Sandbox
-from topologies.lab.worker.node import SOCKET
+from topologies.lab.state import read
+from topologies.lab.upstream_tests import image
+from topologies.lab.upstream_tests.page import UpstreamRun, merge
+from topologies.lab.upstream_tests.results import UpstreamTest
+from topologies.lab.upstream_tests.suite import Suite
 from topologies.loading import overrides
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 TOPOLOGY = "lab-flannel"
-FOCUS = r"\[sig-network\]"
-GINKGO_2 = Version(1, 25)  # the first version whose tests use it: other names of flags
-AT_ONCE = 4
-INTERNET_PORT = 3128  # of the server that answers http://google.com, which some tests ask first
-OWN_ADDRESSES = "198.18.0.0/15,10.0.0.0/8,127.0.0.0/8,localhost"
-SHARD_S = 2400
+NAME = "upstream-e2e"
+NODES, ZONES = 6, ("a", "b", "c")  # tests of traffic distribution need three zones with two nodes each
+ZONE_LABEL = "topology.kubernetes.io/zone"
 BY_NAME = "connects to a Service by its name: the lab has no cluster DNS"
-BY_NC = "sends datagrams with nc -u: busybox has no such nc"
 LEFT_OUT = (
     (r"\[Feature:|\[FeatureGate:", "needs a feature that the lab does not have: a cloud's balancer, IPv6, a gate"),
     (r"\[Slow\]", "slow: minutes each"),
@@ -50,26 +53,9 @@ LEFT_OUT = (
     (r"(have|switch) session affinity|no endpoints|unready pods|hairpin back", BY_NAME),
     (r"change the type|functioning NodePort service|but different protocols", BY_NAME),
     (r"restarting (apiserver|kube-proxy)", "restarts a component through a provider's SSH or static pods"),
-    (r"proxy through a service and a pod", "needs the certificate in upstream's image of agnhost"),
-    (r"(node-Service|node-pod communication|nodePort): udp|preserve UDP", BY_NC),
-    (r"service endpoints using hostNetwork", BY_NC),
-    (
-        r"CLOSE_WAIT",
-        "needs conntrack in the image debian-iptables: tests/lab/verdicts/test_likeness.py has the timeout",
-    ),
+    (r"invalid conntrack state", "needs the image regression-issue-74839, a server that sends bad packets"),
     (r"Firewall rule", "for GCE"),
 )
-NAMES = {"pause": images.PAUSE, **dict.fromkeys(("agnhost", "busybox"), images.AGNHOST)}
-"""The image of the lab that stands for upstream's image of a name."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamTest:
-    """One test of a report: `failure` is its cause in one line; `skipped` is whether it skipped itself."""
-
-    name: str
-    failure: str = ""
-    skipped: bool = False
 
 
 def reason_to_leave_out(name: str) -> str:
@@ -77,167 +63,131 @@ def reason_to_leave_out(name: str) -> str:
     return next((reason for pattern, reason in LEFT_OUT if re.search(pattern, name)), "")
 
 
-def shards(names: Iterable[str], count: int) -> list[list[str]]:
-    """Return the tests in groups of which each runs alone: `count` at once, then the disruptive ones."""
-    ordered = sorted(names)
-    alone = [name for name in ordered if re.search(r"\[Serial\]|\[Disruptive\]", name)]
-    beside = [name for name in ordered if name not in alone]
-    return [beside[number::count] for number in range(count)] + [alone]
-
-
-def read_report(path: Path) -> list[UpstreamTest]:
-    """Return the tests of a JUnit report by Ginkgo that ran or skipped themselves, not those out of focus."""
-    found = []
-    for case in ET.parse(path).iter("testcase"):  # noqa: S314 - written by the tests that we started
-        name = str(case.get("name")).removeprefix("[It] ")
-        failure, skipped = case.find("failure"), case.find("skipped")
-        if not name.startswith("[sig-"):
-            continue  # set-up and tear-down of the suite
-        if failure is not None:
-            found.append(UpstreamTest(name, _cause(failure)))
-        elif skipped is None or skipped.get("message", "") not in {"", "skipped"} or (skipped.text or "").strip():
-            found.append(UpstreamTest(name, skipped=skipped is not None))
+def group_left_out(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the tests that are left out, by reason."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if reason := reason_to_leave_out(name):
+            found.setdefault(reason, []).append(name)
     return found
 
 
-def _cause(failure: ET.Element) -> str:
-    """Return the last line of a failure that is no place in the source, at most 300 characters."""
-    text = f"{failure.get('message') or ''}\n{failure.text or ''}"
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not re.match(r"\s*(/|goroutine)", line)]
-    return " ".join(lines)[:300]
+@contextmanager
+def running_lab(version: Version, listed: Iterable[str]) -> Iterator[Sandbox]:
+    """Bring up a lab that is prepared for the tests; remove it at the end, also after `kill -9`.
+
+    Args:
+        version: Kubernetes'.
+        listed: The images that the tests list.
+
+    Raises:
+        HairpinError: It did not come up.
+
+    """
+    topology = overrides.declared(TOPOLOGY, {"kubernetes": str(version), "nodes": NODES})
+    topology = topology.model_copy(update={"name": NAME})
+    lab.down(NAME)  # what a run that was killed before `tie` has left
+    cache = binaries.cache_dir()
+    lab.up(topology)
+    try:
+        sandbox = Sandbox.find(NAME)
+        teardown_on_exit.tie(NAME, read(sandbox.state.record)["began"])
+        programs = binaries.find(None, version, cache=cache, progress=print)
+        made = image.make_image(programs, sandbox.state.pki, cache, print)
+        image.load(sandbox, container_runtime.find(version, cache=cache), made, listed)
+        yield sandbox
+    finally:
+        lab.down(NAME)
 
 
-def alias_images(sandbox: Sandbox, listed: Sequence[str]) -> None:
-    """Give the lab's images the names of upstream's on every worker."""
-    for image in listed:
-        short = image.rsplit("/", 1)[-1].partition(":")[0]
-        for worker in sandbox.workers() if short in NAMES else ():
-            tag = ("ctr", "--address", SOCKET, "--namespace", "k8s.io", "images", "tag", "--force", NAMES[short], image)
-            run(sandbox.enter_command(worker, tag))
+def label_zones(sandbox: Sandbox, kubectl: Path) -> None:
+    """Give every worker a zone, in turn."""
+    for number, worker in enumerate(sandbox.workers()):
+        label = f"{ZONE_LABEL}={ZONES[number % len(ZONES)]}"
+        kubeconfig = f"--kubeconfig={sandbox.state.kube}/admin.conf"
+        run(sandbox.enter_command(plan.CONTROL_PLANE, (str(kubectl), kubeconfig, "label", "node", worker, label)))
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """The tests of a version and the running lab that they are run against."""
-
-    version: Version
-    programs: Path
-    sandbox: Sandbox
-    folder: Path
-
-    def serve_internet(self) -> Child:
-        """Start what answers for the Internet, as an HTTP proxy of the tests: they ask it for one page, from cp."""
-        argv = [
-            str(self.programs / "agnhost"),
-            "netexec",
-            f"--http-port={INTERNET_PORT}",
-            f"--udp-port={INTERNET_PORT}",
-        ]
-        command = self.sandbox.enter_command(plan.CONTROL_PLANE, argv)
-        return start(command, self.folder / "internet", env=self.sandbox.environment())
-
-    def list_tests(self) -> list[str]:
-        """Return the names of all tests of the area."""
-        dry = "-ginkgo.dry-run" if self.version >= GINKGO_2 else "-ginkgo.dryRun"
-        place = self.folder / "dry"
-        wait(self.begin(place, FOCUS, dry), SHARD_S)
-        return [case.name for path in place.glob("*.xml") for case in read_report(path)]
-
-    def run_all(self, names: Sequence[str]) -> list[UpstreamTest]:
-        """Run the tests, several processes at once, and return their results. A test without a result has failed."""
-        *beside, alone = shards(names, AT_ONCE)
-        for number, group in enumerate((beside, [alone])):
-            places = [self.folder / f"{number}-{index}" for index in range(len(group))]
-            started = [self.begin(place, _exactly(each)) for place, each in zip(places, group, strict=True) if each]
-            for process in started:
-                if wait(process, SHARD_S) is None:
-                    process.kill()
-        found = [case for path in sorted(self.folder.glob("[01]-*/*.xml")) for case in read_report(path)]
-        missing = set(names) - {case.name for case in found}
-        return found + [UpstreamTest(name, "no result") for name in sorted(missing)]
-
-    def begin(self, place: Path, focus: str, *more: str) -> Child:
-        """Start the tests that match on the API server's host; their output and report go to a directory."""
-        place.mkdir()
-        colour = "-ginkgo.no-color" if self.version >= GINKGO_2 else "-ginkgo.noColor"
-        argv = [
-            *(str(self.programs / e2e.TESTS), f"-ginkgo.focus={focus}", colour, *more),
-            *("--provider=skeleton", f"--kubeconfig={self.sandbox.state.kube}/admin.conf", f"--report-dir={place}"),
-            *(f"--kubectl-path={self.programs / e2e.KUBECTL}", "--disable-log-dump", "--delete-namespace=true"),
-        ]
-        command = self.sandbox.enter_command(plan.CONTROL_PLANE, argv)
-        environment = {
-            **self.sandbox.environment(),
-            "HTTP_PROXY": f"http://127.0.0.1:{INTERNET_PORT}",
-            "NO_PROXY": OWN_ADDRESSES,
-        }
-        return start(command, place / "output", env=environment, cwd=place)
+def run_tests(suite: Suite, names: Sequence[str]) -> None:
+    """Run in a lab the tests that have no result in the suite's directory; note there how long that took."""
+    done = {case.name for case in suite.results()}
+    missing = [name for name in names if name not in done]
+    if not missing:
+        return
+    listed = run((str(suite.programs / e2e.TESTS), "--list-images")).split()
+    with running_lab(suite.version, listed) as sandbox:
+        label_zones(sandbox, suite.programs / e2e.KUBECTL)
+        suite.serve_internet(sandbox)
+        began = monotonic()
+        try:
+            suite.run(sandbox, missing)
+        finally:
+            with (suite.folder / "seconds").open("a") as handle:
+                handle.write(f"{monotonic() - began:.0f}\n")
 
 
-def _exactly(names: Iterable[str]) -> str:
-    return "|".join(re.escape(name.strip()) for name in names)
+def summarize(suite: Suite, names: Sequence[str], left_out: dict[str, list[str]]) -> UpstreamRun:
+    """Return the run that the suite's directory has the results of. A test without a result has failed."""
+    found = [case for case in suite.results() if case.name in names]
+    missing = sorted(set(names) - {case.name for case in found})
+    results = [*found, *(UpstreamTest(name, failure=f"no result: see {suite.folder}") for name in missing)]
+    parts = [int(line) for line in (suite.folder / "seconds").read_text().split()]
+    minutes = f"{sum(parts) / 60:.0f} minutes" + (f" in {len(parts)} parts" if len(parts) > 1 else "")
+    place = f"topology `{TOPOLOGY}` with {NODES} nodes in {len(ZONES)} zones, {minutes}"
+    return UpstreamRun(suite.version, datetime.now(UTC).date(), place, results, left_out)
 
 
-def page(version: Version, results: Sequence[UpstreamTest], left_out: Sequence[str], seconds: float) -> str:
-    """Return the result as a Markdown section."""
-    failed = [case for case in results if case.failure]
-    skipped = [case for case in results if case.skipped]
-    passed = [case for case in results if not case.failure and not case.skipped]
-    lines = [f"## {version}", "", f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped by themselves, "]
-    lines[-1] += f"{len(left_out)} left out. {seconds / 60:.0f} minutes, topology `{TOPOLOGY}`."
-    for title, names in (
-        ("Failed", [f"{case.name}: {case.failure}" for case in failed]),
-        ("Skipped by themselves", [case.name for case in skipped]),
-        ("Passed", [case.name for case in passed]),
-    ):
-        lines += ["", f"### {title}", "", *(f"- {' '.join(name.split())}" for name in sorted(names))] if names else []
-    lines += ["", "### Left out", ""]
-    for reason in dict.fromkeys(reason for _, reason in LEFT_OUT):
-        if count := sum(reason_to_leave_out(name) == reason for name in left_out):
-            lines.append(f"- {count}: {reason}")
-    return "\n".join(lines) + "\n"
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the command's arguments."""
+    parser = argparse.ArgumentParser(prog="make upstream-e2e", description=__doc__.splitlines()[0])
+    parser.add_argument("version", metavar="VERSION", type=Version.parse)
+    parser.add_argument("--list", action="store_true", help="only list the tests, and why each is left out")
+    parser.add_argument("--focus", default="", metavar="REGEX", help="run only the tests that match")
+    parser.add_argument(
+        "--continue", dest="resume", action="store_true", help="keep the results of the last run, which was ended"
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the section of this version in a page")
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where output is written")
+    given = parser.parse_args(arguments)
+    if given.write and given.focus:
+        parser.error("--write with --focus: got both, want one: a page has all tests")
+    return given
 
 
-def merge(pages: str, version: Version, section: str) -> str:
-    """Return the page of all versions with one version's section replaced, or added at the end."""
-    older = re.compile(rf"(?ms)^## {re.escape(str(version))}\n.*?(?=^## |\Z)")
-    if older.search(pages):
-        return older.sub(lambda _: f"{section}\n", pages, count=1).rstrip() + "\n"
-    return f"{pages.rstrip()}\n\n{section}"
+def execute(given: argparse.Namespace) -> int:
+    """Build the tests, run them, print the result. Return 1 if a test failed."""
+    folder = (given.out / f"{NAME}-{given.version}{'-focus' if given.focus else ''}").absolute()
+    if not given.resume and not given.list:
+        shutil.rmtree(folder, ignore_errors=True)
+    suite = Suite(given.version, e2e.make(given.version, binaries.cache_dir(), print), folder)
+    names = [name for name in suite.list_tests() if re.search(given.focus, name)]
+    left_out = group_left_out(names)
+    chosen = [name for name in names if not reason_to_leave_out(name)]
+    print(f"{len(names)} tests, {len(names) - len(chosen)} left out")
+    if given.list:
+        print(*(f"{name}  # {reason_to_leave_out(name) or 'runs'}" for name in names), sep="\n")
+        return 0
+    run_tests(suite, chosen)
+    done = summarize(suite, chosen, left_out)
+    print(done.section())
+    if given.write:
+        pages = given.write.read_text(encoding="utf-8") if given.write.exists() else ""
+        given.write.write_text(merge(pages, given.version, done.section()).lstrip(), encoding="utf-8")
+    return int(any(case.failure for case in done.results))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Build the tests, bring up the lab, run them, print the result, remove the lab."""
-    parser = argparse.ArgumentParser(prog="make upstream-e2e", description=__doc__.splitlines()[0])
-    parser.add_argument("version", metavar="VERSION", type=Version.parse)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the section of this version in a page")
-    given = parser.parse_args(arguments)
-    cache = binaries.cache_dir()
-    programs = e2e.make(given.version, cache, print)
-    listed = run((str(programs / e2e.TESTS), "--list-images")).split()
-    topology = overrides.declared(TOPOLOGY, {"kubernetes": str(given.version)})
-    topology = topology.model_copy(update={"name": "upstream-e2e"})
-    lab.up(topology)
+    """Run the command; one at a time, because its lab and its output have one name."""
+    given = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the lab is removed
     try:
-        with TemporaryDirectory(prefix="hairpin-e2e-") as folder:
-            place = Path(os.environ.get("HAIRPIN_E2E_KEEP", folder))
-            suite = Suite(given.version, programs, Sandbox.find(topology.name), place)
-            alias_images(suite.sandbox, listed)
-            internet = suite.serve_internet()
-            names = suite.list_tests()
-            left_out = [name for name in names if reason_to_leave_out(name)]
-            print(f"{len(names)} tests, {len(left_out)} left out")
-            began = monotonic()
-            results = suite.run_all([name for name in names if name not in left_out])
-            internet.kill()
-    finally:
-        lab.down(topology.name)
-    text = page(given.version, results, left_out, monotonic() - began)
-    print(text)
-    if given.write:
-        pages = given.write.read_text(encoding="utf-8") if given.write.exists() else ""
-        given.write.write_text(merge(pages, given.version, text).lstrip(), encoding="utf-8")
-    return int(any(case.failure for case in results))
+        with locked(binaries.cache_dir() / f"{NAME}.lock", print):
+            return execute(given)
+    except HairpinError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":
