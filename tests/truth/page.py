@@ -6,10 +6,12 @@ python -m tests.truth.page > docs/truth.md
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.truth.recording import read_all
 from tests.truth.rows import ROWS
+from topologies.lab.upstream_tests.page import read_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +34,17 @@ upgrade is unfinished.
 | kube-proxy | mode | topology | declared besides | control plane | runtime | asked | agree | inconclusive | date |
 |---|---|---|---|---|---|---|---|---|---|
 """
+UPSTREAM = Path(__file__).parents[2] / "docs" / "upstream-e2e.md"
+UPSTREAM_HEAD = """
+## Upstream's own tests
+
+Kubernetes' `[sig-network]` end-to-end tests against the lab (`make upstream-e2e`). They use no code of Hairpin.
+[upstream-e2e.md](upstream-e2e.md) has the name of each test, the cause of each failure, and the reasons for which tests
+are left out.
+
+| Kubernetes | passed | failed | skipped by themselves | left out | date |
+|---|---|---|---|---|---|
+"""
 NOT_YET = """
 ## Rows without a recording
 
@@ -46,7 +59,14 @@ def markdown() -> str:
     agreeing = sum(recording.asked - len(list(recording.contradictions())) for recording in found.values())
     total = f"\n{len(rows)} runs, {asked:,} cells asked, {agreeing:,} agree.\n"
     missing = [f"- `{row.id}`\n" for row in ROWS if row.id not in found]
-    return HEAD + "".join(rows) + total + (NOT_YET + "".join(missing) if missing else "")
+    return HEAD + "".join(rows) + total + (NOT_YET + "".join(missing) if missing else "") + upstream_section()
+
+
+def upstream_section() -> str:
+    """Return the section with the counts of upstream's own tests, from their page."""
+    columns = "| {version} | {passed} | {failed} | {skipped} | {left_out} | {date} |\n"
+    rows = [columns.format(**counts) for counts in read_counts(UPSTREAM.read_text(encoding="utf-8"))]
+    return UPSTREAM_HEAD + "".join(rows)
 
 
 def _row(recording: Recording) -> str:
