@@ -156,24 +156,36 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def execute(given: argparse.Namespace) -> int:
     """Build the tests, run them, print the result. Return 1 if a test failed."""
-    folder = (given.out / f"{NAME}-{given.version}{'-focus' if given.focus else ''}").absolute()
-    if not given.resume and not given.list:
-        shutil.rmtree(folder, ignore_errors=True)
-    suite = Suite(given.version, e2e.make(given.version, binaries.cache_dir(), print), folder)
+    suite = prepare(given)
     names = [name for name in suite.list_tests() if re.search(given.focus, name)]
-    left_out = group_left_out(names)
     chosen = [name for name in names if not reason_to_leave_out(name)]
     print(f"{len(names)} tests, {len(names) - len(chosen)} left out")
     if given.list:
         print(*(f"{name}  # {reason_to_leave_out(name) or 'runs'}" for name in names), sep="\n")
         return 0
+    if not chosen:
+        message = f"tests of Kubernetes {given.version}: got none that match {given.focus!r} and run. Try --list"
+        raise HairpinError(message)
     run_tests(suite, chosen)
-    done = summarize(suite, chosen, left_out)
+    done = summarize(suite, chosen, group_left_out(names))
     print(done.section())
     if given.write:
-        pages = given.write.read_text(encoding="utf-8") if given.write.exists() else ""
-        given.write.write_text(merge(pages, given.version, done.section()).lstrip(), encoding="utf-8")
+        write(given.write, done)
     return int(any(case.failure for case in done.results))
+
+
+def prepare(given: argparse.Namespace) -> Suite:
+    """Build the tests unless the cache has them, and empty the run's directory unless it is to be continued."""
+    folder = (given.out / f"{NAME}-{given.version}{'-focus' if given.focus else ''}").absolute()
+    if not given.resume and not given.list:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Suite(given.version, e2e.make(given.version, binaries.cache_dir(), print), folder)
+
+
+def write(path: Path, done: UpstreamRun) -> None:
+    """Write the section of the run's version in a page."""
+    pages = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.write_text(merge(pages, done.version, done.section()).lstrip(), encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> int:
