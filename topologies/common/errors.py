@@ -20,6 +20,7 @@ Exit codes: `lab` is `hairpin lab`, `pytest` a run. A class without one is caugh
     ├── VersionError         topologies.lab.component_flags     pytest 4, lab 1
     ├── BinariesError        topologies.lab.build.program_files pytest 4, lab 1
     ├── RuntimeMissingError  topologies.lab.build.container_runtime pytest 4, lab 1
+    ├── ClusterDnsMissingError topologies.lab.build.cluster_dns pytest 4, lab 1
     ├── ImagesError          topologies.lab.build.images        pytest 4, lab 1
     ├── GuestError           topologies.lab.guest.guest         pytest 4, lab 1
     ├── BuildError           topologies.lab.build.kubernetes    becomes a BinariesError or a GuestError

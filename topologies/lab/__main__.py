@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from topologies.common.errors import HairpinError
 from topologies.lab import lab
-from topologies.lab.build import binaries, container_runtime
+from topologies.lab.build import binaries, cluster_dns, container_runtime
 from topologies.lab.build.kubernetes import NEEDED
 from topologies.lab.given_programs import GivenPrograms
 from topologies.lab.network import plan
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 DEFAULT = "lab-flannel"
-GETTABLE = (*NEEDED, container_runtime.NAME)
+WITH_RUNTIME = (*NEEDED, container_runtime.NAME)
+GETTABLE = (*WITH_RUNTIME, cluster_dns.NAME)
 
 
 def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
@@ -49,7 +50,9 @@ def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what, add_help=name != "kubectl")
         if name == "get":
             command.add_argument("version", metavar="VERSION", help="a release, such as 1.34.4")
-            command.add_argument("programs", nargs="*", metavar="PROGRAM", help=f"{', '.join(GETTABLE)}; default: all")
+            command.add_argument(
+                "programs", nargs="*", metavar="PROGRAM", help=f"{', '.join(GETTABLE)}; default: all but coredns"
+            )
             continue
         command.add_argument(
             "--topology", "-t", default=os.environ.get("HAIRPIN_TOPOLOGY", DEFAULT), metavar="NAME_OR_FILE"
@@ -106,13 +109,16 @@ def get(options: argparse.Namespace) -> None:
 
 
 def _requested(names: Sequence[str], version: Version) -> tuple[str, ...]:
-    """Return the programs that the user named; for `all` also a containerd, if this version does without Debian's."""
+    """Return the programs that the user named; for `all` also a containerd, if this version does without Debian's.
+
+    CoreDNS is no part of `all`: few labs have cluster DNS.
+    """
     if unknown := sorted(set(names) - {*GETTABLE, "all"}):
         message = f"hairpin lab get: got {', '.join(unknown)}, want all or some of {', '.join(GETTABLE)}"
         raise SandboxError(message)
     if set(names) - {"all"}:
         return tuple(dict.fromkeys(name for name in names if name != "all"))
-    return NEEDED if container_runtime.installed_serves(version) else GETTABLE
+    return NEEDED if container_runtime.installed_serves(version) else WITH_RUNTIME
 
 
 def _made(version: Version, programs: Sequence[str]) -> Iterator[Path]:
@@ -125,6 +131,8 @@ def _made(version: Version, programs: Sequence[str]) -> Iterator[Path]:
     if container_runtime.NAME in programs:
         made = container_runtime.make(cache, _print)
         yield from (made / name for name in container_runtime.PROGRAMS)
+    if cluster_dns.NAME in programs:
+        yield cluster_dns.release_for(version).make(cache, _print)
 
 
 def _print(line: str) -> None:

@@ -50,6 +50,7 @@ def kubelet_config(  # noqa: PLR0913 - by keyword, and with defaults that do
     *,
     cgroup_v1: bool,
     rules: KubeletRules | None = None,
+    dns: Config | None = None,
     quality_of_service: bool = True,
     status_every: str = "2s",
 ) -> Config:
@@ -60,6 +61,7 @@ def kubelet_config(  # noqa: PLR0913 - by keyword, and with defaults that do
         files: The paths in it.
         cgroup_v1: Whether the machine has cgroup v1, which newer kubelets refuse by default.
         rules: The iptables rules that the kubelet writes; None for those of its version.
+        dns: The fields for the cluster's DNS, from `cluster_dns_fields`.
         quality_of_service: Whether it has a cgroup for each QoS class; off if a cgroup v2 tree cannot be delegated.
         status_every: How often it reports the node's status.
 
@@ -80,12 +82,19 @@ def kubelet_config(  # noqa: PLR0913 - by keyword, and with defaults that do
         "resolvConf": files.resolv_conf,
         "volumePluginDir": files.volume_plugins,
         **_kubelet_rules(version, rules or kubelet_rules_by(version)),
+        **(dns or {}),
         "tlsCertFile": files.certificate,
         "tlsPrivateKeyFile": files.key,
         "containerRuntimeEndpoint": files.runtime,
         **({"failCgroupV1": False} if cgroup_v1 else {}),
     }
     return _document("kubelet.config.k8s.io/v1beta1", Component.KUBELET_CONFIG, version, values)
+
+
+def cluster_dns_fields(topology: Topology) -> Config:
+    """Return the fields by which a kubelet configures the cluster's DNS in pods; none if the topology has no DNS."""
+    dns = topology.cluster_dns
+    return {"clusterDNS": [str(topology.cluster_dns_address)], "clusterDomain": dns.domain} if dns else {}
 
 
 def _kubelet_rules(version: Version, rules: KubeletRules) -> Config:

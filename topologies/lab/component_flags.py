@@ -97,7 +97,7 @@ FLAGS: tuple[Flag, ...] = (
     *_always(KC, "evictionHard imageGCHighThresholdPercent nodeStatusUpdateFrequency nodeLeaseDurationSeconds"),
     *_always(KC, "serializeImagePulls readOnlyPort oomScoreAdj resolvConf volumePluginDir rotateCertificates maxPods"),
     *_always(KC, "kubeAPIQPS kubeAPIBurst registryPullQPS eventRecordQPS makeIPTablesUtilChains"),
-    *_always(KC, "tlsCertFile tlsPrivateKeyFile"),
+    *_always(KC, "tlsCertFile tlsPrivateKeyFile clusterDNS clusterDomain"),
     _gone(KC, "featureGates.LocalStorageCapacityIsolation", 25, "locked on when it became GA in 1.25 (KEP-361)"),
     Flag(KC, "featureGates.IPTablesOwnershipCleanup", Version(1, 25), Version(1, 28), "KEP-3178: locked on from 1.28"),
     _new(KC, "localStorageCapacityIsolation", 25, "takes the gate's place (KEP-361)"),

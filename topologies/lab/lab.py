@@ -16,7 +16,7 @@ from topologies.common.subprocesses import ProcessError, tail
 from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, WaitTimeoutError, pause, until
 from topologies.lab import cgroups, ownership, requirements, teardown_on_exit
-from topologies.lab.build import binaries, container_runtime, images
+from topologies.lab.build import binaries, cluster_dns, container_runtime, images
 from topologies.lab.control_plane import kubeconfigs, pki
 from topologies.lab.given_programs import GivenPrograms
 from topologies.lab.guest import guest, ipvs_support
@@ -107,8 +107,9 @@ def up(
         clear(state, topology.name)
         kubernetes = given.find(topology, cache=binaries.cache_dir(), progress=progress)
         runtime = container_runtime.find(topology.kubernetes, cache=binaries.cache_dir())
-        progress(f"Kubernetes {kubernetes.version}, {runtime}")
-        golden = images.golden(kubernetes, runtime, cache=binaries.cache_dir(), progress=progress)
+        coredns = cluster_dns.find(topology, binaries.cache_dir())
+        progress(f"Kubernetes {kubernetes.version}, {runtime}{', cluster DNS' if coredns else ''}")
+        golden = images.golden(kubernetes, runtime, cache=binaries.cache_dir(), progress=progress, coredns=coredns)
         programs = node.Programs(kubernetes, runtime)
         try:
             guest_kernel = _guest_kernel(topology, progress)

@@ -81,9 +81,11 @@ class Supervisor:
         plane.make_nodes()
         self.state.api_ready.touch()
         self.start_balancer()
+        plane.make_cluster_dns()
         plane.await_nodes()
         workers.await_modes()
         self.report(f"{len(self.topology.nodes)} nodes Ready")
+        plane.await_cluster_dns()
         self.state.ready.touch()
 
     def workers(self) -> Workers | Guest:

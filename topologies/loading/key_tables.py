@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from topologies.loading.field_words import SchemaType, accepts, inside, is_list, model_of
 from topologies.schema import limits
+from topologies.schema.cluster_dns import ClusterDns
 from topologies.schema.facts import UNKNOWN
 from topologies.schema.pods import PodSettings, Resources, Toleration
 from topologies.schema.presets import cni, load_balancer
@@ -78,6 +79,7 @@ SECTIONS: tuple[tuple[str, type[Model]], ...] = (
     ("`kernel`", Kernel),
     ("`load_balancer`", LoadBalancer),
     ("`load_balancer.listeners[]`", Listener),
+    ("`cluster_dns`", ClusterDns),
     ("`workload`", Workload),
     ("`workload.backends[]`", Backend),
     ("`workload.services[]`", Service),

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import Field, PlainSerializer
 
-from topologies.common.addresses import IPNetwork
+from topologies.common.addresses import IPAddress, IPNetwork
 from topologies.schema import limits
+from topologies.schema.cluster_dns import USUAL_INDEX, DeclaredDns
 from topologies.schema.cni import Cni
 from topologies.schema.enums import BalancerStatus, DeviantOutcome, Kernels, KubeletRules, PullPolicy, TrafficPolicy
 from topologies.schema.load_balancer import Listener, LoadBalancer
@@ -159,6 +160,8 @@ class Topology(Model):
     """The load balancer."""
     service_cidr: Network = IPNetwork("10.96.0.0/16")
     """kube-apiserver's `--service-cluster-ip-range`."""
+    cluster_dns: DeclaredDns = None
+    """The cluster's DNS. If declared, pods also ask Services by name. `true` is the usual one, with the defaults."""
     external: Annotated[tuple[External, ...], Field(max_length=limits.EXTERNAL_HOSTS)] = ()
     """Hosts outside the cluster."""
     external_routes_to_pods: bool = False
@@ -178,6 +181,13 @@ class Topology(Model):
     """Time limits."""
     lab: LabSettings | None = None
     """Present if the built-in lab realises this file."""
+
+    @property
+    def cluster_dns_address(self) -> IPAddress | None:
+        """The address of the cluster's DNS server; None if no cluster DNS is declared."""
+        if self.cluster_dns is None:
+            return None
+        return self.cluster_dns.address or self.service_cidr.network_address + USUAL_INDEX
 
     @property
     def proxy_version(self) -> Version:

@@ -16,7 +16,7 @@ from topologies.lab.build import go_errors
 from topologies.lab.build.long_commands import PATH, Progress, run_long
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
@@ -54,10 +54,10 @@ class GoModule:
         go_errors.check_version(self.go, go_errors.GoVersion.required(go_mod))
         return go_mod, (self.modules / f"{name}@{version}" / "go.sum").read_text("utf-8")
 
-    def write(self, go_mod: str, go_sum: str) -> None:
-        """Write the module."""
-        (self._folder / "go.mod").write_text(go_mod, encoding="utf-8")
-        (self._folder / "go.sum").write_text(go_sum, encoding="utf-8")
+    def write(self, go_mod: str, go_sum: str, sources: Mapping[str, str] | None = None) -> None:
+        """Write the module. `sources`: its own Go files by name, if it has a package of ours."""
+        for name, text in {"go.mod": go_mod, "go.sum": go_sum, **(sources or {})}.items():
+            (self._folder / name).write_text(text, encoding="utf-8")
 
     def build(self, what: str, package: str, program: Path, *flags: str) -> None:
         """Build one program, and move it to its place when it is complete.

@@ -1,7 +1,8 @@
-"""The lab's two images, built without a registry, and a containerd root that already has them.
+"""The lab's images, built without a registry, and a containerd root that already has them.
 
 `hairpin.local/agnhost:1` is agnhost with Debian's curl (and the libraries it names) and a static busybox for a shell;
-`hairpin.local/pause:1` is one program of some hundred bytes. Both become docker archives (`archive.py`).
+`hairpin.local/pause:1` is one program of some hundred bytes. `hairpin.local/coredns:1` is CoreDNS alone, for labs with
+cluster DNS. They become docker archives (`archive.py`).
 `golden` imports and unpacks them once; nodes then hard-link that root and start without an import.
 
 Source: containerd `ctr images import`; the kubelet's CRI finds what is in the namespace `k8s.io`.
@@ -27,7 +28,7 @@ from topologies.lab.build.long_commands import Progress, run_long
 from topologies.lab.ownership import remove_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from topologies.lab.build.archive import Content
     from topologies.lab.build.binaries import Binaries
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 AGNHOST = "hairpin.local/agnhost:1"
 PAUSE = "hairpin.local/pause:1"
+COREDNS = "hairpin.local/coredns:1"
 UNFINISHED = ".hairpin-"  # prefix of what a killed process may leave; removed by the next one
 CURL = Path("/usr/bin/curl")
 # Older ones are built without FEATURE_WGET_TIMEOUT: their `wget -T` writes the seconds through a null pointer.
@@ -95,14 +97,22 @@ class ImagesError(HairpinError):
     """Something that the images are built from is missing. The message has the next step."""
 
 
-def golden(binaries: Binaries, runtime: ContainerRuntime, *, cache: Path, progress: Callable[[str], None]) -> Path:
-    """Return a containerd root with both images unpacked, from the cache if the inputs are the same.
+def golden(
+    binaries: Binaries,
+    runtime: ContainerRuntime,
+    *,
+    cache: Path,
+    progress: Callable[[str], None],
+    coredns: Path | None = None,
+) -> Path:
+    """Return a containerd root with the images unpacked, from the cache if the inputs are the same.
 
     Args:
         binaries: The lab's programs.
         runtime: The containerd that unpacks them: one of another version has other databases.
         cache: The cache directory.
         progress: Receives the progress.
+        coredns: The program of the third image; None: a lab without cluster DNS.
 
     Raises:
         ImagesError: Something to build the images from is missing.
@@ -111,7 +121,8 @@ def golden(binaries: Binaries, runtime: ContainerRuntime, *, cache: Path, progre
     """
     with locked(cache / "golden.lock", progress):
         remove_leftovers(path for place in ("golden", "images") for path in (cache / place).glob(f"{UNFINISHED}*"))
-        images = (pause_image(cache), agnhost_image(binaries, cache, progress))
+        images = [pause_image(cache), agnhost_image(binaries, cache, progress)]
+        images += [Image(COREDNS, "/coredns", {"coredns": coredns})] if coredns else []
         inputs = [str(LAYOUT), runtime.version, *(image.digest() for image in images)]
         place = cache / "golden" / sha256("\n".join(inputs).encode()).hexdigest()[:16]
         if not place.is_dir():
@@ -137,8 +148,8 @@ def clone(golden: Path, root: Path) -> None:
         shutil.copyfile(database, copy)
 
 
-def _unpack(images: tuple[Image, ...], runtime: ContainerRuntime, place: Path, progress: Callable[[str], None]) -> None:
-    """Import both images with a containerd of its own, without network and with own mounts, then rename its root."""
+def _unpack(images: Sequence[Image], runtime: ContainerRuntime, place: Path, progress: Callable[[str], None]) -> None:
+    """Import the images with a containerd of its own, without network and with own mounts, then rename its root."""
     if os.geteuid():
         message = "unpacking of the lab's images: got an unprivileged user, want root. Try again with sudo"
         raise ImagesError(message)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from topologies.common.subprocesses import Child, ProcessError, spawn
 from topologies.common.timeouts import TIMEOUTS
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.lab.component_flags import arguments
+from topologies.lab.control_plane import cluster_dns
 from topologies.lab.control_plane.api import Api, ApiError
 from topologies.lab.network import netns, plan
 from topologies.lab.network.pods import pod_cidr
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 ETCD = "http://127.0.0.1:2379"
 PEER = "http://127.0.0.1:2380"
+CONFLICT = 409  # HTTP: the object exists
 
 
 def etcd() -> list[str]:
@@ -139,6 +142,37 @@ class ControlPlane:
         """Create the Node objects."""
         for node in self.topology.nodes:
             self.api.call("POST", "/api/v1/nodes", node_object(self.topology, node))
+
+    def make_cluster_dns(self, seconds: float = TIMEOUTS.control_plane_s) -> None:
+        """Create the objects of the cluster's DNS, if the topology declares one, as soon as the namespace exists.
+
+        Raises:
+            ProcessError: A daemon of the lab ended.
+            WaitTimeoutError: One cannot be created within `seconds`.
+
+        """
+        for path, made in cluster_dns.list_objects(self.topology) if self.topology.cluster_dns else ():
+            self._until(partial(self._create, path, made), f"creation of {made['metadata']['name']} of DNS", seconds)
+
+    def await_cluster_dns(self, seconds: float = TIMEOUTS.control_plane_s) -> None:
+        """Wait until all replicas of the cluster's DNS are available, if the topology declares one.
+
+        Raises:
+            ProcessError: A daemon of the lab ended.
+            WaitTimeoutError: They are not within `seconds`.
+
+        """
+        if self.topology.cluster_dns:
+            self._until(lambda: cluster_dns.is_available(self.api.get(cluster_dns.DEPLOYMENT)), "cluster DNS", seconds)
+
+    def _create(self, path: str, made: dict[str, object]) -> bool:
+        """Create an object unless an earlier call, whose answer was lost, has created it."""
+        try:
+            self.api.call("POST", path, made)
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+        return True
 
     def await_api(self, seconds: float = TIMEOUTS.control_plane_s) -> None:
         """Wait until /readyz answers `ok`.

@@ -230,6 +230,7 @@ def write_node(topology: Topology, state: State, programs: Programs, node: Node,
         files,
         cgroup_v1=old,
         rules=topology.kubelet_rules_of(node.name),
+        dns=component_config.cluster_dns_fields(topology),
         status_every="10s" if ipvs else "2s",
     )
     proxy = component_config.proxy_config(

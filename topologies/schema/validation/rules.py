@@ -67,6 +67,13 @@ def _lab_overlay(topology: Topology) -> Iterator[Complaint]:
         yield Complaint("cni.overlay", overlay, want)
 
 
+def _lab_dns(topology: Topology) -> Iterator[Complaint]:
+    """Check that the lab's API server can give Service kube-dns the declared address."""
+    address, pool = topology.cluster_dns_address, topology.service_cidr
+    if topology.lab and address and (address not in pool or address in {pool[0], pool[1], pool[-1]}):
+        yield Complaint("cluster_dns.address", str(address), f"a free address of service_cidr {pool}, such as its 10th")
+
+
 LB = "load_balancer"
 RULES = (
     FileRule(nodes.nodes, ("nodes",)),
@@ -99,5 +106,6 @@ RULES = (
     FileRule(_unknown, ("unknown", "nodes")),
     FileRule(_image, ("images", "lab")),
     FileRule(_lab_overlay, ("cni", "lab")),
+    FileRule(_lab_dns, ("cluster_dns", "lab", "service_cidr")),
     FileRule(workload.deviations, ("deviations",)),
 )
