@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from topologies.cluster.api import ClusterError
 from topologies.discovery import api_reads, nodes, probe_pods
 from topologies.discovery.findings import Finding, clean, omitted, unknown
-from topologies.discovery.inference import balancer, kernel, pod_network, products, proxy, ranges
+from topologies.discovery.inference import balancer, cluster_dns, kernel, pod_network, products, proxy, ranges
 from topologies.discovery.inference.own_addresses import find_second_card
 from topologies.discovery.reachability import find_policies
 from topologies.schema.enums import PodAddresses
@@ -206,6 +206,7 @@ def _top(inventory: Inventory, probed: Probed) -> Findings:
     return {
         "kubernetes": Finding(version, source) if version else _by_kubelet(inventory),
         "service_cidr": ranges.find_service_cidr(inventory, probed.service_cidr),
+        "cluster_dns": cluster_dns.find_cluster_dns(inventory),
         "external_routes_to_pods": unknown("no host outside is declared; measured by a run that has some (external)"),
     }
 

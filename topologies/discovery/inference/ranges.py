@@ -38,7 +38,7 @@ def find_service_cidr(inventory: Inventory, named: Finding | None) -> Finding:
         _first(objects, "ServiceCIDR objects"),
         named,
         _flag(inventory, "service-cluster-ip-range"),
-        _first([_kubeadm(inventory, "serviceSubnet")], f"ConfigMap {KUBEADM}, networking.serviceSubnet"),
+        _first([read_kubeadm(inventory, "serviceSubnet")], f"ConfigMap {KUBEADM}, networking.serviceSubnet"),
         _first(openshift, "networks.config.openshift.io, spec.serviceNetwork"),
     ]
     known = [address for service in inventory.services for address in service.cluster_ips]
@@ -68,7 +68,7 @@ def find_pod_cidr(inventory: Inventory, proxy: Finding | None, pods: Iterable[IP
         _first(configured, proxy.source if proxy else ""),
         *_of_cni(inventory),
         _flag(inventory, "cluster-cidr"),
-        _first([_kubeadm(inventory, "podSubnet")], f"ConfigMap {KUBEADM}, networking.podSubnet"),
+        _first([read_kubeadm(inventory, "podSubnet")], f"ConfigMap {KUBEADM}, networking.podSubnet"),
     ]
     if found := first_known(listed):
         return found
@@ -123,7 +123,8 @@ def _flag(inventory: Inventory, flag: str) -> Finding | None:
     return None
 
 
-def _kubeadm(inventory: Inventory, key: str) -> object:
+def read_kubeadm(inventory: Inventory, key: str) -> object:
+    """Return a key of `networking` in kubeadm's ConfigMap; None if it is not readable."""
     text = inventory.config_maps.get(KUBEADM, {}).get("ClusterConfiguration", "")
     try:
         return as_map(as_map(yaml.safe_load(text)).get("networking")).get(key)
