@@ -15,7 +15,10 @@ BURST = 6  # ICMP errors an idle Linux kernel sends to one client at once, then 
 
 
 class Outcome(StrEnum):
-    """How one connection ended. `TIMEOUT`: no TCP answer; `HANG`: connected, then no HTTP answer."""
+    """How one connection ended. `TIMEOUT`: no TCP answer; `HANG`: connected, then no HTTP answer.
+
+    `NO_NAME`: the DNS server answered that the name does not exist, so there was no connection.
+    """
 
     OK = "ok"
     REFUSED = "refused"
@@ -24,6 +27,7 @@ class Outcome(StrEnum):
     UNREACHABLE = "unreachable"
     HANG = "hang"
     WRONG_BACKEND = "wrong-backend"
+    NO_NAME = "no-such-name"
 
 
 LOST = frozenset({Outcome.TIMEOUT, Outcome.HANG, Outcome.RESET})

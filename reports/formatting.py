@@ -21,6 +21,7 @@ _WORDS = {
     Outcome.UNREACHABLE: "unreachable",
     Outcome.HANG: "hung",
     Outcome.WRONG_BACKEND: "from a wrong backend",
+    Outcome.NO_NAME: "without such a name",
 }
 _PLACED = re.compile(r"^(?P<kind>[^()]+?)\s?\((?P<place>[^()]*)\)$")
 

@@ -20,9 +20,9 @@ def test_the_source_at_an_echo_pod_or_an_external_ip_is_as_the_rules_say() -> No
     """At an echo pod or an externalIP a backend sees the source address that the rules of its mode predict."""
 
 
-@judge_cells(Facet.SOURCE, frontend=("clusterip", "nodeport"), endpoints=True)
+@judge_cells(Facet.SOURCE, frontend=("clusterip", "dnsname", "nodeport"), endpoints=True)
 def test_the_source_at_a_cluster_ip_or_a_node_port_is_as_the_rules_say() -> None:
-    """At a ClusterIP or a NodePort a backend sees the source address that the rules of its mode predict."""
+    """At a ClusterIP (by address or name) or a NodePort a backend sees the source address that the rules predict."""
 
 
 @judge_cells(Facet.SOURCE, frontend="loadbalancer", declared=True, endpoints=True)
@@ -42,7 +42,7 @@ def test_the_source_at_an_undeclared_port_is_as_the_rules_say() -> None:
     """At a port that no Service declares, the process that answers sees the source address that the rules predict."""
 
 
-@judge_cells(Facet.BACKENDS, frontend=("clusterip", "nodeport", "externalip"), endpoints=True)
+@judge_cells(Facet.BACKENDS, frontend=("clusterip", "dnsname", "nodeport", "externalip"), endpoints=True)
 def test_the_backends_of_a_service_are_as_the_rules_say() -> None:
     """The backends that the rules of its mode choose answer, and no others."""
 

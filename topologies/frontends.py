@@ -17,9 +17,10 @@ LOOPBACK = IPAddress("127.0.0.1")
 
 
 class FrontendKind(StrEnum):
-    """The kinds of address a Service has, and the pod's own as the baseline."""
+    """The kinds of address a Service has, its name, and the pod's own address as the baseline."""
 
     CLUSTER_IP = "clusterip"
+    DNS_NAME = "dnsname"  # its name in the cluster's DNS
     NODE_PORT = "nodeport"
     LOAD_BALANCER = "loadbalancer"
     EXTERNAL_IP = "externalip"
@@ -73,13 +74,17 @@ class Frontend:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a packet is sent: an IPv4 address and a TCP or UDP port."""
+    """Where a packet is sent: an IPv4 address and a TCP or UDP port.
+
+    `name`: the DNS name by which the client asks for the address; empty if it has the address itself.
+    """
 
     address: IPAddress
     port: int
+    name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.address}:{self.port}"
+        return f"{self.name or self.address}:{self.port}"
 
 
 class UnresolvedError(HairpinError, LookupError):
@@ -99,7 +104,17 @@ def resolve(frontend: Frontend, topology: Topology, snapshot: Snapshot) -> Targe
             message = f"Service {state.name} has no nodePort, want one for {frontend.label}"
             raise UnresolvedError(message)
         return Target(_node_address(frontend, topology), state.node_port)
+    if frontend.kind is FrontendKind.DNS_NAME:
+        return Target(state.cluster_ip, state.port, _dns_name(frontend, topology, snapshot))
     return Target(_virtual_address(frontend, topology, state), _port(frontend, topology, state))
+
+
+def _dns_name(frontend: Frontend, topology: Topology, snapshot: Snapshot) -> str:
+    """Return the Service's name in the cluster's DNS. Its last dot makes it absolute: no search list is applied."""
+    if topology.cluster_dns is None:
+        message = f"topology {topology.name} declares no cluster_dns, want it for {frontend.label}"
+        raise UnresolvedError(message)
+    return f"{frontend.service}.{snapshot.namespace}.svc.{topology.cluster_dns.domain}."
 
 
 def _port(frontend: Frontend, topology: Topology, state: ServiceState) -> int:

@@ -50,6 +50,11 @@ class Question:
     silent: bool = False
     turn: int = 0
 
+    @property
+    def by_name(self) -> bool:
+        """Whether the client looks up the address in DNS first."""
+        return bool(self.target.name)
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:

@@ -1,7 +1,8 @@
 """Turn one transfer into an Attempt: curl's exit code, its reason, the HTTP status and the body. Pure.
 
 Exit codes are curl's own (`man curl`, EXIT CODES; everything.curl.dev/cmdline/exitcode). The words of a failed
-connection are the C library's: glibc "No route to host", musl "Host is unreachable". The body is agnhost netexec's
+connection are the C library's: glibc "No route to host", musl "Host is unreachable". A DNS server that does not answer
+shows nothing of the Service that was asked: it is no outcome. The body is agnhost netexec's
 (test/images/agnhost/netexec), see `curl.py`. Whatever else a server answers is observed as a wrong backend: it never
 raises.
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from probes.asking.curl import Transfer
 
 OK = 0
+NOT_RESOLVED = 6
 TIMED_OUT = 28
 RECEIVE_FAILED = 56
 PORT_MAX = 65535
@@ -42,6 +44,8 @@ _UNREACHABLE = re.compile(r"No route to host|(?:Network|Host)(?: is)? unreachabl
 # curl also ends 56 for what it cannot parse ("Too large response headers", "Illegal or missing hexadecimal sequence in
 # chunked-encoding"): that is an answer, and no reset
 _UNPARSED = re.compile(r"header|chunk", re.IGNORECASE)
+# 28 "Resolving timed out after 2000 milliseconds"; with c-ares 6 "... (Timeout while contacting DNS servers)"
+_DNS_SILENT = re.compile(r"Resolving timed out|Timeout while contacting|Could not contact DNS", re.IGNORECASE)
 _ECHO = re.compile(
     r"(\[[0-9a-f:.]+\]|[0-9.]+):([0-9]{1,5})HTTP/1\.[01] 200 .*?\r\n\r\n([A-Za-z0-9.-]{1,253})\s*\Z", re.DOTALL
 )
@@ -88,6 +92,11 @@ def _meaning(transfer: Transfer) -> tuple[Outcome, IPAddress | None, str | None,
 def _failure(transfer: Transfer) -> Outcome:
     if transfer.exit_code == COULD_NOT_CONNECT:
         return _not_connected(transfer)
+    if transfer.exit_code in {NOT_RESOLVED, TIMED_OUT} and _DNS_SILENT.search(transfer.message):
+        message = f"the DNS server did not answer, so there was no connection: {transfer.message}"
+        raise UnclearError(message)
+    if transfer.exit_code == NOT_RESOLVED:
+        return Outcome.NO_NAME
     if transfer.exit_code == TIMED_OUT:
         return Outcome.HANG if transfer.time_connect > 0 else Outcome.TIMEOUT
     if transfer.exit_code == RECEIVE_FAILED:

@@ -87,6 +87,7 @@ raw
 ignore-content-length
 max-filesize={body_max}
 noproxy="*"
+ipv4
 header="Content-Length:"
 header="Content-Type:"
 header="Accept:"

@@ -14,6 +14,8 @@ become timeouts. All vantages probe at once, in these phases:
    Meanwhile, once a second, the silent cells of phase 1 are probed again (`icmp_rate_limit.reprobe_early`).
 3. **Rest of the sample** of cells that declare no backend and were answered. A refused cell is not probed again: the
    ICMP limit can hide a refusal, but cannot cause one.
+   Then the cells that are asked **by name**, with few connections open: curl keeps what the first of them looked up, so
+   the cluster's DNS gets few queries at a time. A query that is lost in a full socket is repeated after 5 s only.
 4. **Low load** (`low_load.py`): once more, with few connections open, the cells that lost a connection while answers
    anywhere in the run were near their time limit. The decision depends on measured latencies only.
 5. **Later turns**, in IPVS mode: the sample of cells that go from inside to another node, so that connections do not
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 HEAD_START_S = 0.8
+NAMES_PARALLEL_MAX = 24  # connections of a vantage, so at most so many lookups at a time
 MASQUERADED_PARALLEL_MAX = 24  # connections whose ports their node picks: of two with one port, the older must be over
 
 
@@ -60,6 +63,8 @@ def phases(runs: Sequence[VantageRun]) -> Iterator[Phase]:
     yield Phase("first attempts", _first, connections=Connections.WHOLE, first=True, head_start_s=HEAD_START_S)
     yield Phase("sample", _sample, meanwhile=partial(reprobe_early, runs))
     yield Phase("rest of the sample", _rest)
+    if any(question.by_name for run in runs for question in run.questions):
+        yield Phase("names", _names, one_vantage_per_node=True)
     yield from _low_load(runs)
     for turn in sorted({question.turn for run in runs for question in run.questions} - {0}):
         yield Phase(f"turn {turn}", partial(_later, turn), one_vantage_per_node=True)
@@ -78,6 +83,11 @@ def _sample(run: VantageRun) -> list[PhaseStep]:
 def _rest(run: VantageRun) -> list[PhaseStep]:
     requests = run.rest_of_answered()
     return [PhaseStep(requests)] if requests else []
+
+
+def _names(run: VantageRun) -> list[PhaseStep]:
+    requests = run.names()
+    return [PhaseStep(requests, NAMES_PARALLEL_MAX)] if requests else []
 
 
 def _later(turn: int, run: VantageRun) -> list[PhaseStep]:

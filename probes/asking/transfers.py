@@ -148,7 +148,7 @@ def _record(line: str, asks: Sequence[Ask]) -> _Reported:
     if named is None or not 0 <= number < len(asks):
         message = f"curl reports a question that was not asked: {field['url_effective'][:200]}"
         raise TornError(message)
-    return _Reported(number, str(asks[number].target), named[1].encode(), transfer)
+    return _Reported(number, _without_last_dot(str(asks[number].target)), named[1].encode(), transfer)
 
 
 def _transfer(field: dict[str, str]) -> Transfer:
@@ -196,9 +196,18 @@ def _reasons(reports: str) -> dict[str, deque[str]]:
         if found := _REASON.match(line):
             reason = found[1].strip()
         elif reason and (failed := _FAILED.match(line)):
-            reasons[f"{failed[1]}:{failed[2]}"].append(reason)
+            reasons[_without_last_dot(f"{failed[1]}:{failed[2]}")].append(reason)
             reason = ""
     return reasons
+
+
+def _without_last_dot(target: str) -> str:
+    """Return a target without the dot at the end of its name, which curl < 7.82 removes from a name.
+
+    >>> _without_last_dot("web.ns.svc.cluster.local.:80")
+    'web.ns.svc.cluster.local:80'
+    """
+    return target.replace(".:", ":")
 
 
 def _with_bodies(records: Sequence[_Reported], bodies: bytes, limit: int) -> list[Transfer]:

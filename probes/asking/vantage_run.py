@@ -78,10 +78,16 @@ class VantageRun:
         return [ProbeRequest(question) for question in self.questions if question.limited or question.sticky]
 
     def sample(self, turn: int = 0) -> list[ProbeRequest]:
-        """Return the rest of that turn, without cells that may be rate-limited; what may be silent comes first."""
-        unlimited = [question for question in self.questions if not question.limited and question.turn == turn]
-        requests = [ProbeRequest(question, question.cell.sample - question.sticky) for question in unlimited]
-        return sorted((request for request in requests if request.times), key=lambda one: not one.question.silent)
+        """Return the rest of that turn, without cells that may be rate-limited; what may be silent comes first.
+
+        Cells asked by name are not among them: see `names`.
+        """
+        wanted = [one for one in self.questions if not one.limited and one.turn == turn and not one.by_name]
+        return sorted(_rest_of(wanted), key=lambda one: not one.question.silent)
+
+    def names(self) -> list[ProbeRequest]:
+        """Return the rest of the cells that are asked by name, without those that may be rate-limited."""
+        return _rest_of(question for question in self.questions if question.by_name and not question.limited)
 
     def rest_of_answered(self) -> list[ProbeRequest]:
         """Return the rest of the sample of cells that might have been rate-limited, and were answered instead."""
@@ -127,11 +133,24 @@ class VantageRun:
             cell=cell,
             target=str(question.target),
             attempts=tuple(sorted(self.attempts[cell], key=lambda one: not one.scout)),
-            trouble=self.troubles.get(cell, ""),
+            trouble=self.troubles.get(cell, "") or self._doubt_of_dns(question),
             sure=cell in self.silence_confirmed,
             unsure=cell in self.silence_unexplained,
             load=self.loads.get(cell, ""),
         )
+
+    def _doubt_of_dns(self, question: Question) -> str:
+        """Return why a missing name shows nothing; an empty string if it does.
+
+        curl reports a refusal by the DNS server, a failure of the server and a missing name in the same words. Only if
+        another name was found from here is the server known to answer.
+        """
+        if not question.by_name or Outcome.NO_NAME not in self.outcomes(question):
+            return ""
+        named = (one for one in self.questions if one.by_name)
+        if any(self.outcomes(one) - {Outcome.NO_NAME} for one in named):
+            return ""
+        return f"{self.vantage.name}: no name was found in DNS from here, so the cluster's DNS may not be reachable"
 
     def _probe(self, requests: Sequence[ProbeRequest], limits: Limits) -> None:
         size = min(limits.max_parallel, sum(request.times for request in requests))
@@ -169,3 +188,9 @@ class VantageRun:
             self.attempts[cell.id].append(replace(one, lost=lost))
             if lost:
                 self.losses.setdefault(cell.id, []).append(timing)
+
+
+def _rest_of(questions: Iterable[Question]) -> list[ProbeRequest]:
+    """Return a request for the sample of each question, without its first attempt if session affinity had one made."""
+    requests = (ProbeRequest(question, question.cell.sample - question.sticky) for question in questions)
+    return [request for request in requests if request.times]

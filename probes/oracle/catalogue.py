@@ -19,6 +19,7 @@ from probes.oracle.stages import (
     load_balancer_targets,
     node_firewall,
     node_owned_addresses,
+    service_names,
 )
 from topologies.schema.enums import ProxyMode
 
@@ -39,6 +40,7 @@ POOL_STEPS = {
     ProxyMode.IPVS: "Endpoint selection or refusal: IPVS mode",
 }
 STEPS: tuple[tuple[str, Chain], ...] = (
+    ("Names of Services", service_names.NAMES),
     ("Processing node and source address on arrival", _of_modes("arrival")),
     ("Usable endpoints", _of_modes("readiness")),
     ("Pod traffic (detect-local)", _of_modes("detect_local")),

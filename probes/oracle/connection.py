@@ -64,6 +64,8 @@ class Disposition(StrEnum):
     """No host owns the destination address."""
     UNSERVED = "unserved"
     """It reaches a host or pod that does not serve: refused, unreachable or timeout."""
+    UNNAMED = "unnamed"
+    """No packet is sent: the DNS server answers that the name does not exist."""
     LEAVES = "leaves"
     """No rule of kube-proxy translates it, and it goes to the owner of the address."""
     LEAVES_MASQUERADED = "leaves-masqueraded"
@@ -88,6 +90,7 @@ ENDINGS = {
     Disposition.DROPPED: (Outcome.TIMEOUT,),
     Disposition.ASTRAY: (Outcome.UNREACHABLE, Outcome.TIMEOUT),
     Disposition.UNSERVED: (Outcome.REFUSED, Outcome.UNREACHABLE, Outcome.TIMEOUT),
+    Disposition.UNNAMED: (Outcome.NO_NAME,),
 }
 
 Selection = EndpointPool | Disposition  # which endpoints a packet may get, or how it ends

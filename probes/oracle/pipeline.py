@@ -21,6 +21,7 @@ from probes.oracle.stages.host_ports import LISTENING
 from probes.oracle.stages.load_balancer import RECEIVING
 from probes.oracle.stages.node_firewall import OF_THE_NODE, RECEIVED, received_by_node, virtual_server_dropped
 from probes.oracle.stages.node_owned_addresses import OWNED, has_owner
+from probes.oracle.stages.service_names import NAMES
 from probes.oracle.stages.source_nat import UNTOUCHED_BY_PROXY
 from probes.oracle.stages.traffic_policies import is_external_local
 from topologies.frontends import At, FrontendKind
@@ -117,10 +118,20 @@ def _merge_path(sets: AssignmentSets, found: Sequence[tuple[TracedPath, int]]) -
 def _start(conn: Connection) -> Paths:
     if conn.kind is FrontendKind.ENDPOINT:
         return _connect_directly(conn)
+    if conn.kind is FrontendKind.DNS_NAME:
+        return _look_up_name(conn)
     arrival = decide(_arrival_chain(conn), conn)
     if isinstance(arrival.value, Disposition):
         return _end(conn, arrival.value, arrival)
     return _precede(_process(replace(conn, packet=arrival.value)), arrival)
+
+
+def _look_up_name(conn: Connection) -> Paths:
+    """Return the paths of a connection to the address that the Service's name gives."""
+    found = decide(NAMES, conn)
+    if isinstance(found.value, Disposition):
+        return _precede(_ends(found.value.paths()), found)
+    return _precede(_start(replace(conn, kind=found.value)), found)
 
 
 def _arrival_chain(conn: Connection) -> tuple[Rule[Arrival], ...]:

@@ -20,6 +20,7 @@ from probes.oracle.stages.arrival import BASELINE
 from probes.oracle.stages.host_ports import LISTENING
 from probes.oracle.stages.load_balancer import AFFINITY, RECEIVING, DeclaredBalancer, to_pods
 from probes.oracle.stages.node_owned_addresses import OWNED
+from probes.oracle.stages.service_names import NAMES
 from probes.oracle.unknown_facts import find_choices, with_unknown
 from topologies.cluster_state.balancer_nodes import BalancerNodes
 from topologies.frontends import At, FrontendKind, resolve
@@ -187,7 +188,7 @@ def _find_largest_share(found: Paths) -> float:
 
 POOLS = {rule.id for mode in chains.MODES.values() for rule in mode.pool}
 MARKS = {rule.id for mode in chains.MODES.values() for rule in mode.mark}
-DECISIVE = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, AFFINITY, OWNED) for rule in chain}
+DECISIVE = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, AFFINITY, OWNED, NAMES) for rule in chain}
 DECISIVE |= {rule.id for rule in BASELINE}
 
 

@@ -26,6 +26,7 @@ FEWEST = 3
 NO_BALANCER = "load_balancer.kind is none: nothing gives the Service an address in status.loadBalancer"
 NO_NODE = "externalTrafficPolicy: Local without an endpoint: no node announces its address in status.loadBalancer"
 PROXY_HEADER = "load_balancer.proxy_protocol: the balancer sends a header before the request, which no echo pod reads"
+NO_POD = "kubelets configure the cluster's DNS in pods only: nodes and hosts outside have a resolver of their own"
 SHARED = 30  # attempts that distinguish a share of a quarter or a half from none and from all
 
 
@@ -83,6 +84,7 @@ class _Planner:
         """Add the cells of one Service from one client, in the order of their frontends."""
         service = front.service
         self._add(front, vantage, [(Frontend(service.name, FrontendKind.CLUSTER_IP), ""), *_baseline(front)])
+        self._add(front, vantage, _names(self.topology, service, vantage))
         if service.type is not ServiceType.CLUSTER_IP:
             offers, left = self.node_ports.split(front, vantage)
             self._add(front, vantage, offers)
@@ -144,6 +146,12 @@ def _baseline(front: Front) -> Iterator[Offer]:
     """Yield the echo pods' own addresses, once per app: what works and what is seen without any Service."""
     for backend in front.backends if front.first else ():
         yield Frontend(front.service.name, FrontendKind.ENDPOINT, backend=backend.name), ""
+
+
+def _names(topology: Topology, service: Service, vantage: Vantage) -> Iterator[Offer]:
+    """Yield the Service's name, if the cluster has DNS; left out for processes that are in no pod."""
+    if topology.cluster_dns:
+        yield Frontend(service.name, FrontendKind.DNS_NAME), "" if vantage.is_pod else NO_POD
 
 
 def _external_ips(service: Service) -> Iterator[Offer]:

@@ -22,6 +22,7 @@ from reports.records.prediction import name_for
 from reports.records.schema import ReportModel
 from reports.terminal.theme import to_text
 from topologies.common.addresses import IPAddress
+from topologies.frontends import FrontendKind
 from topologies.schema.enums import BalancerAffinity
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _FATES = {
     Disposition.DROPPED: "dropped",
     Disposition.ASTRAY: "no host has the destination address",
     Disposition.UNSERVED: "an echo pod that does not serve",
+    Disposition.UNNAMED: "no such name",
     Disposition.LEAVES: "leaves the rules, towards the owner of the address",
     Disposition.LEAVES_MASQUERADED: "leaves the rules masqueraded, towards the owner of the address",
 }
@@ -217,6 +219,8 @@ class _Decided:
             )
         if isinstance(value, BalancerAffinity):
             return _AFFINITIES[value]
+        if isinstance(value, FrontendKind):
+            return f"{value} {self._address(self.conn.target)}"
         if isinstance(value, Path):
             return _result(value, self.called)
         if isinstance(value, Connection):

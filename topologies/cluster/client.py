@@ -214,6 +214,7 @@ class Cluster:
             ports=dict(self.ports),
             restricted=dict(self.restricted),
             other_nodes=self.other_nodes,
+            namespace=self.namespace,
         )
 
     def _endpoints(self) -> dict[str, tuple[tuple[Endpoint, ...], tuple[str, ...]]]:

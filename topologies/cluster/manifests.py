@@ -139,7 +139,7 @@ def _pod(  # noqa: PLR0913 - what distinguishes one pod of a run from another
     spec = {
         "nodeName": node,
         "hostNetwork": host_network,
-        "dnsPolicy": "Default",
+        "dnsPolicy": _dns_policy(topology, host_network=host_network),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 0,
@@ -160,6 +160,13 @@ def _pod(  # noqa: PLR0913 - what distinguishes one pod of a run from another
         "annotations": {**NO_INJECTION_NOTES, **settings.annotations},
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": given}
+
+
+def _dns_policy(topology: Topology, *, host_network: bool) -> str:
+    """Return the policy by which a pod uses the cluster's DNS; without one, the node's, which no run asks."""
+    if topology.cluster_dns is None:
+        return "Default"
+    return "ClusterFirstWithHostNet" if host_network else "ClusterFirst"
 
 
 def _service(service: Service, topology: Topology, run: str, given: Mapping[str, int]) -> Manifest:

@@ -104,7 +104,8 @@ class Snapshot:
     `statuses` by the same names; empty in a snapshot that no API has given. `hostnames`: the host name that each
     backend on the host network reports, as far as it was read. `ports`: the ports of backends whose declared port was
     taken on a node. `restricted`: why what a pod sends or gets may be dropped by a policy, by its name.
-    `other_nodes`: those that are not declared, and that a load balancer may use.
+    `other_nodes`: those that are not declared, and that a load balancer may use. `namespace`: that of the run, part of
+    the Services' DNS names.
     """
 
     pods: dict[str, IPAddress]
@@ -115,6 +116,7 @@ class Snapshot:
     ports: dict[str, int] = field(default_factory=dict)
     restricted: dict[str, str] = field(default_factory=dict)
     other_nodes: tuple[OtherNode, ...] = ()
+    namespace: str = "hairpin"
 
     def port_of(self, backend: Backend) -> int:
         """Return the port at which a backend listens."""

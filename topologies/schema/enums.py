@@ -262,6 +262,7 @@ class DeviantOutcome(StrEnum):
     UNREACHABLE = "unreachable"
     HANG = "hang"
     WRONG_BACKEND = "wrong-backend"
+    NO_NAME = "no-such-name"
 
 
 class PullPolicy(StrEnum):

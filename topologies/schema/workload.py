@@ -89,6 +89,11 @@ class Vantage(Model):
         return self.kind in {VantageKind.NODE, VantageKind.SSH}
 
     @property
+    def is_pod(self) -> bool:
+        """Whether it is a process of a pod, whose DNS server the kubelet configures."""
+        return self.kind in {VantageKind.POD, VantageKind.NODE, VantageKind.BACKEND}
+
+    @property
     def host(self) -> str:
         """Whose client ports it uses: those of its node, its external host, or its own pod."""
         return (self.node if self.on_host_network else self.external) or self.name

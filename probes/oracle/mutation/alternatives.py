@@ -9,6 +9,7 @@ in `mutations.py`, which proves that the suites detect any change.
 | a pool | the other pool |
 | marked, or pod traffic | the negation |
 | the load balancer's session affinity | the other value |
+| the address that a name gives | no such name |
 | the usable endpoints | all candidates, ready or not |
 | an address, or a packet with one | the original source if the rule rewrites it; if not, a rewritten one |
 | a result without endpoint, a listener | the decision of the next rule in the chain; if none, the other result |
@@ -32,6 +33,7 @@ from probes.oracle.node_addresses import address_towards_endpoint
 from probes.oracle.rule import Rule, replace_decisions
 from probes.oracle.stages import endpoints
 from topologies.common.addresses import IPAddress
+from topologies.frontends import FrontendKind
 from topologies.schema.enums import BalancerAffinity
 
 if TYPE_CHECKING:
@@ -63,6 +65,10 @@ class NaturalAlternative:
     @to.register
     def _(self, answer: bool, conn: Connection) -> object:
         return not answer
+
+    @to.register
+    def _(self, answer: FrontendKind, conn: Connection) -> object:
+        return self._next(conn, Disposition.UNNAMED)
 
     @to.register
     def _(self, answer: EndpointPool, conn: Connection) -> object:

@@ -13,6 +13,7 @@ from probes.oracle.connection import Connection, Disposition, EndpointPool, Pack
 from probes.oracle.expectation import Path
 from probes.oracle.rule import replace_decisions
 from topologies.common.addresses import IPAddress
+from topologies.frontends import FrontendKind
 from topologies.schema.enums import BalancerAffinity
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ OPPOSITE = {
     Disposition.DROPPED: Disposition.CLOSED,
     Disposition.ASTRAY: Disposition.CLOSED,
     Disposition.UNSERVED: Disposition.REJECTED,
+    Disposition.UNNAMED: Disposition.DROPPED,
     Disposition.LEAVES: Disposition.DROPPED,
     Disposition.LEAVES_MASQUERADED: Disposition.DROPPED,
 }
@@ -85,6 +87,11 @@ def invert_decision(answer: Any, conn: Connection) -> object:  # noqa: ANN401 - 
 @invert_decision.register
 def _(answer: bool, conn: Connection) -> object:
     return not answer
+
+
+@invert_decision.register
+def _(answer: FrontendKind, conn: Connection) -> object:
+    return Disposition.UNNAMED
 
 
 @invert_decision.register

@@ -20,6 +20,7 @@ LOCAL = 0.5  # failures outside a place are at least this much rarer than in it
 _ALL = {1: "", 2: "both "}
 _KINDS = {
     FrontendKind.CLUSTER_IP: "at ClusterIPs",
+    FrontendKind.DNS_NAME: "by their DNS names",
     FrontendKind.NODE_PORT: "at NodePorts",
     FrontendKind.LOAD_BALANCER: "at load balancer addresses",
     FrontendKind.EXTERNAL_IP: "at externalIPs",

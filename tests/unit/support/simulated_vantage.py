@@ -18,7 +18,7 @@ from topologies.frontends import Target
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_URL = re.compile(r'^url="http://([\d.]+):(\d+)/echo\?msg=([0-9a-f]+)\.(\d+)\.\[1-(\d+)\]"$', re.MULTILINE)
+_URL = re.compile(r'^url="http://([\w.-]+):(\d+)/echo\?msg=([0-9a-f]+)\.(\d+)\.\[1-(\d+)\]"$', re.MULTILINE)
 _MARK = re.compile(r'^write-out="\\n(@@hairpin-[0-9a-f]+)', re.MULTILINE)
 _EXIT = {
     Outcome.OK: 0,
@@ -28,6 +28,7 @@ _EXIT = {
     Outcome.TIMEOUT: 28,
     Outcome.HANG: 28,
     Outcome.RESET: 56,
+    Outcome.NO_NAME: 6,
 }
 _STATUS = {Outcome.OK: "200", Outcome.WRONG_BACKEND: "404"}
 _REASON = {Outcome.REFUSED: "Connection refused", Outcome.UNREACHABLE: "No route to host"}
@@ -53,7 +54,7 @@ class SimulatedVantage:
         mark = (_MARK.search(stdin) or ("", ""))[1]
         said, bodies = f"\n{mark}-begin\n", ""
         for address, port, nonce, number, times in _URL.findall(stdin):
-            target = Target(IPAddress(address), int(port))
+            target = _read_target(address, int(port))
             for n in range(1, int(times) + 1):
                 attempt = self._answer(target)
                 label = f"{nonce}.{number}.{n}"
@@ -62,12 +63,18 @@ class SimulatedVantage:
         return Completed(f"{said}{mark}-end 0\n{mark}-bodies\n{bodies}.\n{mark}-done\n".encode())
 
 
+def _read_target(host: str, port: int) -> Target:
+    """Return the target of a URL. Every name gives the same address."""
+    return Target(IPAddress(host), port) if host.replace(".", "").isdigit() else Target(_LOCAL, port, host)
+
+
 def _say(mark: str, target: Target, label: str, attempt: Attempt) -> str:
     """Return what curl reports of this attempt: verbose reason, record."""
     exit_code = _EXIT[attempt.outcome]
     connected = attempt.outcome in _CONNECTED
     reason = _REASON.get(attempt.outcome)
-    failed = f"Failed to connect to {target.address} port {target.port} after 0 ms: Couldn't connect to server"
+    host = target.name or target.address
+    failed = f"Failed to connect to {host} port {target.port} after 0 ms: Couldn't connect to server"
     verbose = f"* connect to {target.address} port {target.port} failed: {reason}\n* {failed}\n" if reason else ""
     size = len(_body(label, attempt))
     record = (
