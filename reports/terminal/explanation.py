@@ -223,6 +223,9 @@ class _Decided:
             return f"{value} {self._address(self.conn.target)}"
         if isinstance(value, Path):
             return _result(value, self.called)
+        return self._following(value)
+
+    def _following(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
         if isinstance(value, Connection):
             return f"arrives at {value.packet.node}, from {self._address(value.packet.source)}"
         if isinstance(value, tuple) and all(isinstance(one, Connection) for one in value):

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import run
 from topologies.lab import lab, teardown_on_exit
-from topologies.lab.build import binaries, container_runtime, e2e
+from topologies.lab.build import binaries, cluster_dns, container_runtime, e2e
 from topologies.lab.build.kubernetes import locked
 from topologies.lab.network import plan
 from topologies.lab.sandbox import Sandbox
@@ -44,14 +44,11 @@ TOPOLOGY = "lab-flannel"
 NAME = "upstream-e2e"
 NODES, ZONES = 6, ("a", "b", "c")  # tests of traffic distribution need three zones with two nodes each
 ZONE_LABEL = "topology.kubernetes.io/zone"
-BY_NAME = "connects to a Service by its name: the lab has no cluster DNS"
 LEFT_OUT = (
     (r"\[Feature:|\[FeatureGate:", "needs a feature that the lab does not have: a cloud's balancer, IPv6, a gate"),
     (r"\[Slow\]", "slow: minutes each"),
     (r"\[Flaky\]", "upstream marks it as flaky"),
-    (r"\bDNS\b", "the lab has no cluster DNS"),
-    (r"(have|switch) session affinity|no endpoints|unready pods|hairpin back", BY_NAME),
-    (r"change the type|functioning NodePort service|but different protocols", BY_NAME),
+    (r"\bDNS\b(?!.*configurable pod DNS nameservers)", "asks with dig, which the tests' image does not have"),
     (r"restarting (apiserver|kube-proxy)", "restarts a component through a provider's SSH or static pods"),
     (r"invalid conntrack state", "needs the image regression-issue-74839, a server that sends bad packets"),
     (r"Firewall rule", "for GCE"),
@@ -84,10 +81,11 @@ def running_lab(version: Version, listed: Iterable[str]) -> Iterator[Sandbox]:
         HairpinError: It did not come up.
 
     """
-    topology = overrides.declared(TOPOLOGY, {"kubernetes": str(version), "nodes": NODES})
-    topology = topology.model_copy(update={"name": NAME})
-    lab.down(NAME)  # what a run that was killed before `tie` has left
     cache = binaries.cache_dir()
+    cluster_dns.release_for(version).make(cache, print)
+    declared = {"kubernetes": str(version), "nodes": NODES, "cluster_dns": True}
+    topology = overrides.declared(TOPOLOGY, declared).model_copy(update={"name": NAME})
+    lab.down(NAME)  # what a run that was killed before `tie` has left
     lab.up(topology)
     try:
         sandbox = Sandbox.find(NAME)

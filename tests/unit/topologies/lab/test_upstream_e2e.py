@@ -29,6 +29,7 @@ SERVES = "[sig-network] Services should serve a basic endpoint from pods  [Confo
 UP_AND_DOWN = "[sig-network] Services should be able to up and down services"
 RULES = "[sig-network] Networking should recreate its iptables rules if they are deleted [Disruptive]"
 DNS = "[sig-network] DNS should provide DNS for services  [Conformance]"
+NAMESERVERS = "[sig-network] DNS should support configurable pod DNS nameservers [Conformance]"
 UDP = "[sig-network] Conntrack should preserve UDP traffic for a ClusterIP service"
 GINKGO_1 = f"""<?xml version="1.0" encoding="UTF-8"?>
 <testsuite name="Kubernetes e2e suite" tests="4" failures="1" errors="0" time="17.2">
@@ -78,6 +79,8 @@ RESULTS = [
     [
         (SERVES, False),
         (UP_AND_DOWN, False),
+        (DNS, True),
+        (NAMESERVERS, False),
         (f"{SERVES} [Slow]", True),
         ("[sig-network] Services should work [FeatureGate:X] [Alpha] [Feature:OffByDefault]", True),
     ],
