@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,26 +17,34 @@ from tests.unit.support.paths import ROOT
 from topologies.common.waiting import Deadline, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from reports.records.run import Run
 
 ASKING = ["-p", "tests.unit.support.simulated_run", "-q", "--topology=lab-small"]
+STARTS_S = 180  # on a machine with a hundred processes that are ready to run
 
 
-def asked(tmp_path: Path, *more: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a run that has observed half of its cells and waits for the rest; return it and their number."""
+@contextmanager
+def asked(tmp_path: Path, *more: str) -> Iterator[int]:
+    """Start a run that observed half of its cells and waits for the rest; give their number. Kill it at the end."""
     observed = tmp_path / "observed"
     command = [sys.executable, "-m", "pytest", *ASKING, f"--out={tmp_path}", f"--kubeconfig={observed}", *more]
     with (tmp_path / "output").open("wb") as output:
         run = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
-    until(
-        lambda: "" if observed.exists() or run.poll() is not None else "nothing observed",
-        Deadline(60),
-        "half of the run",
-    )
-    assert run.poll() is None, (tmp_path / "output").read_text()
-    return run, int(observed.read_text().split()[1])
+    try:
+        until(
+            lambda: "" if observed.exists() or run.poll() is not None else "nothing observed",
+            Deadline(STARTS_S),
+            "half of the run",
+        )
+        assert run.poll() is None, (tmp_path / "output").read_text()
+        yield int(observed.read_text().split()[1])
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
 
 
 def recovered(tmp_path: Path, count: int) -> Run:
@@ -52,9 +61,8 @@ def recovered(tmp_path: Path, count: int) -> Run:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
 def test_what_was_heard_is_judged_and_saved_after_a_kill(tmp_path: Path, workers: list[str]) -> None:
-    run, count = asked(tmp_path, *workers)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    with asked(tmp_path, *workers) as count:
+        pass
 
     left = recovered(tmp_path, count)
 
@@ -68,11 +76,9 @@ def test_what_was_heard_is_judged_and_saved_after_a_kill(tmp_path: Path, workers
 @pytest.mark.slow
 def test_it_is_readable_from_the_beginning_and_recovered_again_from_its_journal(tmp_path: Path) -> None:
     """Its journal is enough, without the recovering process."""
-    run, count = asked(tmp_path)
-    begun = load(tmp_path / "last")
-    again = recover(tmp_path / "last")
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    with asked(tmp_path) as count:
+        begun = load(tmp_path / "last")
+        again = recover(tmp_path / "last")
 
     assert (begun.complete, begun.records) == (False, ())
     assert len(begun.plan) > count
