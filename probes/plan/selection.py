@@ -84,6 +84,12 @@ def _is_beside_endpoint(cell: Cell, topology: Topology) -> bool:
     return cell.vantage.node in topology.endpoint_nodes(topology.service(cell.frontend.service))
 
 
+def _is_endpoint(cell: Cell, topology: Topology) -> bool:
+    """Return whether the client is itself an endpoint of the Service."""
+    backends = topology.backends_of(topology.service(cell.frontend.service))
+    return any(backend.name == cell.vantage.backend for backend in backends)
+
+
 def _has_usual_kernels(topology: Topology) -> bool:
     unusual = any(path.partition("kernel.")[1] for path in topology.unknown)
     return not unusual and all(_has_usual_kernel(topology, node.name) for node in topology.nodes)
@@ -134,6 +140,7 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
     "status": (_status, frozenset(BalancerStatus)),
     "shared_address": (_shares_address, frozenset({True, False})),
     "beside": (_is_beside_endpoint, frozenset({True, False})),  # the client's node has an endpoint of the Service
+    "is_endpoint": (_is_endpoint, frozenset({True, False})),
     "host_network": (_has_host_network, frozenset({True, False})),
     "node": (_describe_node, frozenset({"own", "other", "none"})),
     "local_endpoint": (_has_local_endpoint, frozenset({True, False})),  # the probed node has one of the Service

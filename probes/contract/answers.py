@@ -1,0 +1,75 @@
+"""The answers of one cell in the terms of the contract, observed or predicted, and what of them breaks a promise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from probes.observation import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from probes.plan.cell import Cell
+    from topologies.common.addresses import IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class ContractAnswer:
+    """How one connection ended, in the terms of the contract. `rules`: of a predicted answer."""
+
+    outcome: Outcome
+    source: IPAddress | None = None
+    kept: bool = False
+    backend: str | None = None
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CellAnswers:
+    """The answers of one cell. `unknown`: why nothing is known of it. `limited`: ICMP refusals may have been lost."""
+
+    cell: Cell
+    answers: tuple[ContractAnswer, ...] = ()
+    unknown: str = ""
+    limited: bool = False
+    sticky: bool = False
+    """Predicted answers only: all connections reach one of the backends."""
+    exhaustive: bool = False
+    """Predicted answers only: no other backend can answer."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What breaks a promise: the facet, the text, and the answers that differ."""
+
+    facet: str
+    text: str
+    answers: list[ContractAnswer]
+
+    @cached_property
+    def rules(self) -> tuple[str, ...]:
+        """The rules of predicted answers that differ, each once."""
+        return tuple(dict.fromkeys(rule for one in self.answers for rule in one.rules))
+
+
+def describe(answers: Iterable[ContractAnswer]) -> str:
+    """Return `ok from kept`, or with counts if answers differ: `17 of 20 ok from kept, 3 timeout`."""
+    counts = Counter(_describe_one(one) for one in answers)
+    if len(counts) == 1:
+        return next(iter(counts))
+    (first, number), *others = counts.most_common()
+    return ", ".join([f"{number} of {counts.total()} {first}", *(f"{count} {text}" for text, count in others)])
+
+
+def _describe_one(answer: ContractAnswer) -> str:
+    if answer.outcome is not Outcome.OK or answer.source is None:
+        return str(answer.outcome)
+    return f"ok from {'kept' if answer.kept else answer.source}"
+
+
+def names_of(answers: Iterable[ContractAnswer]) -> str:
+    """Return the backends that answered: `web-a and web-b`."""
+    return " and ".join(sorted({one.backend or "nobody" for one in answers}))

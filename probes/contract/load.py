@@ -1,0 +1,67 @@
+"""Loads the rows of the contract from data/*.yaml.
+
+Raises ContractError if a file cannot be read or its rows are not valid.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from probes.contract.model import ContractRow, ContractRows
+from topologies.common.errors import HairpinError
+
+FOLDER = Path(__file__).with_name("data")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with libyaml
+NAMES = ("cluster-ip", "node-port", "load-balancer", "endpoints", "traffic-policies", "pod-network")
+
+
+class ContractError(HairpinError):
+    """The rows are not valid. The message lists every error with its place."""
+
+
+@cache
+def tables() -> tuple[ContractRows, ...]:
+    """Return the rows by file, in a fixed order.
+
+    Raises:
+        ContractError: a file cannot be read, its rows are not valid, or two rows have one id or number.
+
+    """
+    found = tuple(_load(FOLDER / f"{name}.yaml") for name in NAMES)
+    every = [row for table in found for row in table.rows]
+    for field in ("id", "number"):
+        values = [getattr(row, field) for row in every]
+        if twice := sorted({str(one) for one in values if values.count(one) > 1}):
+            message = f"{FOLDER.name}/*.yaml: {field}: got {', '.join(twice)} twice, want each once. Rename a row."
+            raise ContractError(message)
+    return found
+
+
+def rows() -> tuple[ContractRow, ...]:
+    """Return every row, by number."""
+    return tuple(sorted((row for table in tables() for row in table.rows), key=lambda row: row.number))
+
+
+def row(name: str) -> ContractRow:
+    """Return the row with this id; LookupError if there is none."""
+    for one in rows():
+        if one.id == name:
+            return one
+    message = f"contract row: got {name!r}, want one of {', '.join(one.id for one in rows())}"
+    raise LookupError(message)
+
+
+def _load(path: Path) -> ContractRows:
+    try:
+        return ContractRows.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))  # noqa: S506 - a safe loader
+    except (OSError, yaml.YAMLError) as error:
+        message = f"{path.name}: got {error}, want a table of rows"
+        raise ContractError(message) from error
+    except ValidationError as error:
+        places = (f"  {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        message = "\n".join([f"{path.name}: {error.error_count()} complaints", *places])
+        raise ContractError(message) from error
