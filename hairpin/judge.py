@@ -9,6 +9,7 @@ from hairpin import output
 from hairpin.verb import CommandError
 from probes.judging.verdict import Result
 from reports.analysis.causes.run_verdict import RunVerdict
+from reports.analysis.contract import add_contract
 from reports.analysis.explanations import add_explanations
 from reports.records import journal
 from reports.records.rejudge import judge_anew, raw_contents
@@ -48,7 +49,7 @@ def add(verbs: Verbs, summary: str) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the run as judged anew; return 0 if all chosen cells pass, else 1."""
     judged = judge(options.judged, options.topology, options.overrides)
-    judged = choose_cells(add_explanations(judged), options)
+    judged = choose_cells(add_contract(add_explanations(judged)), options)
     output.emit(options, _render(judged, options))
     return 0 if all(record.verdict is Result.PASS for record in judged.records) else FAILED
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from probes import options, shared_verdicts
+from probes.contract.observed import ObservedContract
+from probes.contract.selecting import cells_of_row
 from probes.judging.promise import PromiseError
 from probes.judging.run_judge import Judge, NotTestedError
 from probes.judging.suite import MarkerError, SuiteTest, cells_of, hold, tests_of
@@ -43,8 +45,11 @@ from topologies.plugin import TOPOLOGY, runs_suites
 from topologies.schema import limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
+    from probes.contract.judging import RowVerdict
+    from probes.contract.model import ContractRow
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
 
@@ -52,6 +57,8 @@ __all__ = ["ANSWERS", "JUDGE", "NOT_TESTABLE", "PLAN", "RUN"]
 
 PLAN = pytest.StashKey[Plan]()
 JUDGE = pytest.StashKey[Judge]()
+CONTRACT = pytest.StashKey[ObservedContract]()
+CONTRACT_ROW = "contract_row"  # the parameter of a test of one row, and the property of its report
 
 
 class Judging(Protocol):
@@ -61,6 +68,12 @@ class Judging(Protocol):
     """
 
     def __call__(self, cell: Cell, facet: Facet | None = None) -> Verdict: ...
+
+
+class ContractJudging(Protocol):
+    """The `judge_row` fixture: the verdict on a row of the API's contract, and whether it fails the test."""
+
+    def __call__(self, row: ContractRow) -> tuple[RowVerdict, bool]: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -227,6 +240,22 @@ def judge(request: pytest.FixtureRequest) -> Judging:
     return verdict
 
 
+@pytest.fixture
+def judge_row(request: pytest.FixtureRequest) -> ContractJudging:
+    """Return verdicts on the rows of the API's contract, by what was observed of the selected cells."""
+    session = request.session
+    if CONTRACT not in session.config.stash:
+        session.config.stash[CONTRACT] = ObservedContract(the_judge(session), tuple(_selected(session)))
+    contract = session.config.stash[CONTRACT]
+
+    def verdict(row: ContractRow) -> tuple[RowVerdict, bool]:
+        found = contract.verdict(row)
+        request.node.user_properties.extend([(CONTRACT_ROW, row.id), ("contract_verdict", str(found.result))])
+        return found, False
+
+    return verdict
+
+
 def the_judge(session: pytest.Session) -> Judge:
     """Return the judge of this run, made at its first use; with pytest-xdist one worker judges for all."""
     config = session.config
@@ -275,9 +304,22 @@ def _snapshot(config: pytest.Config) -> Snapshot:
 
 
 def _selected(session: pytest.Session) -> list[Cell]:
-    """Return the cells of the items that will run, each once, in the plan's order."""
+    """Return the cells of the items that will run, each once, in the plan's order.
+
+    The rows of the contract take what was asked for other tests. If they alone will run, their own cells are asked.
+    """
     wanted = {item.callspec.params["cell"].id for item in session.items if _has_cell(item)}  # type: ignore[attr-defined]
+    if not wanted:
+        wanted = set(_cells_of_rows(session))
     return [cell for cell in session.config.stash[PLAN].cells if cell.id in wanted]
+
+
+def _cells_of_rows(session: pytest.Session) -> Iterator[str]:
+    topology, cells = session.config.stash[TOPOLOGY], session.config.stash[PLAN].cells
+    for item in session.items:
+        row = getattr(getattr(item, "callspec", None), "params", {}).get(CONTRACT_ROW)
+        if row is not None:
+            yield from (cell.id for cell in cells_of_row(row, cells, topology))
 
 
 def _has_cell(item: pytest.Item) -> bool:

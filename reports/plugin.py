@@ -22,6 +22,7 @@ from probes.session import Answers
 from probes.shared_verdicts import SharedJudge
 from reports import allure, quiet_lists
 from reports.analysis.causes.run_verdict import RunVerdict
+from reports.analysis.contract import add_contract
 from reports.analysis.explanations import add_explanations
 from reports.html import claims
 from reports.html import run as html
@@ -281,7 +282,8 @@ def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
     answered = bool(records) or (folder / ANSWERS).exists()
     closing = {"finished": _finished(config), "complete": answered}
     known = config.stash[JUDGE].answers if JUDGE in config.stash else None
-    run = add_explanations(journal.assemble(folder, records.values(), header=_header(config, known), **closing))
+    assembled = journal.assemble(folder, records.values(), header=_header(config, known), **closing)
+    run = add_contract(add_explanations(assembled))
     try:
         html.write(run, folder / REPORT)
         run = run.model_copy(update={"timings": run.timings.model_copy(update={"report": time.monotonic() - began})})

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping, Sequence
 
+CONTRACT_ROW = "contract_row"  # the property of a row's report; the end of the run prints the contract
 NOT_DECLARED = "declares no cell for"  # part of the reason of a skip: the topology has none of these cells
 
 
 @contextmanager
 def without_cells(stats: MutableMapping[str, list[Any]]) -> Iterator[None]:
     """Take the reports of cells and of promises without a cell out of the lists within the context."""
-    kept = {name: stats[name] for name in ("failed", "skipped") if name in stats}
+    kept = {name: stats[name] for name in ("failed", "skipped", "xfailed") if name in stats}
     try:
         for name, reports in kept.items():
             stats[name] = [one for one in reports if not (_is_of_cell(one) or _is_not_declared(one))]
@@ -33,7 +34,7 @@ def shows_lists(arguments: Sequence[object], verbosity: int) -> bool:
 
 
 def _is_of_cell(report: Any) -> bool:  # noqa: ANN401 - a report of pytest
-    return any(name == "cell" for name, _ in getattr(report, "user_properties", ()))
+    return any(name in {"cell", CONTRACT_ROW} for name, _ in getattr(report, "user_properties", ()))
 
 
 def _is_not_declared(report: Any) -> bool:  # noqa: ANN401 - likewise

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ContractAnswer:
-    """How one connection ended, in the terms of the contract. `rules`: of a predicted answer."""
+    """How one connection ended, in the terms of the contract.
+
+    `name`: what the source is called, `vtep(n3)`; empty: its address. `rules`: of a predicted answer.
+    """
 
     outcome: Outcome
     source: IPAddress | None = None
     kept: bool = False
     backend: str | None = None
     rules: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,23 @@ def describe(answers: Iterable[ContractAnswer]) -> str:
     return ", ".join([f"{number} of {counts.total()} {first}", *(f"{count} {text}" for text, count in others)])
 
 
+def describe_kinds(answers: Iterable[ContractAnswer]) -> str:
+    """Return the different answers without counts and nodes, to compare cells and clusters: `ok from kept or vtep`."""
+    kinds: dict[str, set[str]] = {}
+    for one in answers:
+        outcome, _, source = _describe_one(one).partition(" from ")
+        kinds.setdefault(outcome, set()).add(source.partition("(")[0])
+    texts = (
+        f"{outcome} from {' or '.join(sorted(sources))}" if sources != {""} else outcome
+        for outcome, sources in sorted(kinds.items())
+    )
+    return ", ".join(texts)
+
+
 def _describe_one(answer: ContractAnswer) -> str:
     if answer.outcome is not Outcome.OK or answer.source is None:
         return str(answer.outcome)
-    return f"ok from {'kept' if answer.kept else answer.source}"
+    return f"ok from {'kept' if answer.kept else answer.name or answer.source}"
 
 
 def names_of(answers: Iterable[ContractAnswer]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from probes.contract.answers import CellAnswers, Violation, describe, names_of
+from probes.contract.answers import CellAnswers, Violation, describe, describe_kinds, names_of
 from probes.contract.selecting import lacking
 from probes.contract.sources import Level
 from probes.judging.promise import BackendSet, SourceKind
@@ -121,7 +121,7 @@ class ContractJudge:
         if seen.unknown or not seen.answers:
             return CellVerdict(cell.id, ContractResult.NOT_ASKED, seen.unknown or "no attempt was made")
         if row.expected is None or level is Level.UNSPECIFIED:
-            return CellVerdict(cell.id, ContractResult.FREE, describe(seen.answers))
+            return CellVerdict(cell.id, ContractResult.FREE, describe_kinds(seen.answers))
         if not (broken := next(self._violations(row, seen, answered), None)):
             return CellVerdict(cell.id, ContractResult.KEPT)
         if excuse := self._excuse(row, seen, broken):

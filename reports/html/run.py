@@ -9,6 +9,7 @@ from reports.analysis.causes.failure_groups import name_explanation
 from reports.analysis.causes.run_verdict import WORDS as VERDICTS
 from reports.analysis.causes.run_verdict import RunVerdict
 from reports.analysis.cluster_facts import list_facts
+from reports.analysis.contract import ContractSummary
 from reports.analysis.counts import classify_omissions
 from reports.analysis.overview import Overview
 from reports.columns import LEGEND
@@ -40,6 +41,7 @@ def render(run: Run) -> str:
         explanations=[(name_explanation(one), one) for one in verdict.explanations],
         facts=_facts(run),
         known=list_facts(run),
+        contract=ContractSummary.of(run.contract),
         overview=Overview.of(run.records),
         rules=sorted(rules.values(), key=lambda rule: rule.id),
         words=WORDS,

@@ -86,6 +86,7 @@ def judge_anew(run: Run, topology: Topology, raw: dict[str, Any]) -> Run:
             "records": records,
             "sharpness": Sharpness.of(record.expected for record in records),
             "explanations": (),
+            "contract": (),
             "schema_version": Run.model_fields["schema_version"].default,
         }
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, JsonValue
 
+from reports.records.contract import StoredRow
 from reports.records.record import Record
 from reports.records.schema import ReportModel, StoredExplanation, write_schema
 from reports.records.sharpness import Sharpness
@@ -87,7 +88,8 @@ class Run(Header):
 
     `snapshot`: the state of the cluster's API while cells were probed; None if the run ended before, and in runs of
     schema 1. `explanations`: which changes of the declaration explain the failed cells, best first. `sharpness`: how
-    many cells have one possible result, and the unknown facts that the others depend on.
+    many cells have one possible result, and the unknown facts that the others depend on. `contract`: what the
+    observations show of each row of the API's contract.
     """
 
     finished: datetime | None = None
@@ -95,6 +97,7 @@ class Run(Header):
     snapshot: Snapshot | None = None
     explanations: tuple[StoredExplanation, ...] = ()
     sharpness: Sharpness = Sharpness()
+    contract: tuple[StoredRow, ...] = ()
     records: tuple[Record, ...] = ()
 
     @property

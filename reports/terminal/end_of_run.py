@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from probes.judging.verdict import Result
+from reports.analysis.contract import describe_contract
 from reports.terminal import matrix, summary
 from reports.terminal.theme import to_encoding
 
@@ -73,6 +74,8 @@ def write(terminal: Terminal, ended: Conclusion, files: Iterable[Path], screen: 
             terminal.write_line(to_encoding(text.rstrip("\n"), screen.encoding))
         if sharpness := str(run.sharpness):
             terminal.write_line(sharpness, yellow=True)
+        for line in describe_contract(run.contract, screen.width, verbose=terminal.verbosity > 0):
+            terminal.write_line(to_encoding(line, screen.encoding))
         for note in _notes(run.notes, verbose=terminal.verbosity > 0 or not verdict.groups):
             terminal.write_line(f"note: {note}", yellow=True)
         terminal.write_line("\n".join(os.path.relpath(path) for path in files))
