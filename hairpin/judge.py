@@ -9,7 +9,7 @@ from hairpin import output
 from hairpin.verb import CommandError
 from probes.judging.verdict import Result
 from reports.analysis.causes.run_verdict import RunVerdict
-from reports.analysis.contract import add_contract
+from reports.analysis.contract import add_contract, describe_contract
 from reports.analysis.explanations import add_explanations
 from reports.records import journal
 from reports.records.rejudge import judge_anew, raw_contents
@@ -82,6 +82,7 @@ def _render(judged: Run, options: argparse.Namespace) -> str:
     blocks = [
         matrix.render(judged.records, width, color=color, declared=judged.topology.declared),
         summary.render(judged, RunVerdict.of(judged), width, color=color),
+        "\n".join(describe_contract(judged.contract, width)),
         *(f"note: {note}" for note in judged.notes),
     ]
     return "\n".join(block.rstrip("\n") for block in blocks) + "\n"

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from probes import options, shared_verdicts
+from probes.contract.cluster_judge import judge_over
+from probes.contract.judging import ContractResult
+from probes.contract.load import rows
 from probes.contract.observed import ObservedContract
 from probes.contract.selecting import cells_of_row
 from probes.judging.promise import PromiseError
@@ -41,8 +44,10 @@ from probes.shared_answers import (
     why_not,
 )
 from topologies.cluster_state.shortfalls import shortfalls
+from topologies.frontends import FrontendKind
 from topologies.plugin import TOPOLOGY, runs_suites
 from topologies.schema import limits
+from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,6 +132,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if (rule := config.getoption("--mutate")) and rule not in known:
         message = f"--mutate: got {rule!r}, want one of {', '.join(known)}"
         raise pytest.UsageError(message)
+    if not config.stash[TOPOLOGY].proxy.is_kube_proxy and (config.getoption("--simulate") or rule):
+        kind = config.stash[TOPOLOGY].proxy.kind
+        message = f"--simulate and --mutate: got proxy.kind {kind}, want kube-proxy: only its rules predict answers"
+        raise pytest.UsageError(message)
     every_node = config.getoption("--every-node")
     config.stash[PLAN] = plan(config.stash[TOPOLOGY], config.getoption("--samples"), every_node=every_node)
     if len(config.stash[PLAN].cells) > limits.CELLS:
@@ -208,6 +217,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         test = SuiteTest.of(metafunc.function)
         if test is None:
             return
+        if not topology.proxy.is_kube_proxy:
+            reason = (
+                f"topology {topology.name} declares no cell for kube-proxy's rules: proxy.kind {topology.proxy.kind}"
+            )
+            metafunc.parametrize("cell", [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="not-by-rules")])
+            return
         chosen = cells_of(test, _beside(metafunc.module), cells, topology)
     except (SelectionError, PromiseError, MarkerError) as error:
         message = f"{metafunc.definition.nodeid}: {error}"
@@ -251,7 +266,7 @@ def judge_row(request: pytest.FixtureRequest) -> ContractJudging:
     def verdict(row: ContractRow) -> tuple[RowVerdict, bool]:
         found = contract.verdict(row)
         request.node.user_properties.extend([(CONTRACT_ROW, row.id), ("contract_verdict", str(found.result))])
-        return found, False
+        return found, found.result is ContractResult.BROKEN and not contract.judge.topology.proxy.is_kube_proxy
 
     return verdict
 
@@ -279,7 +294,7 @@ def _judge(config: pytest.Config, cells: list[Cell]) -> Judge:
 def _judge_over(config: pytest.Config, cells: list[Cell]) -> Judge:
     answers = the_answers(config, cells)
     with stopping(config, "the run could not be judged"):
-        return Judge.over(config.stash[TOPOLOGY], answers, cells, folder=os.path.relpath(config.stash[RUN]))
+        return judge_over(config.stash[TOPOLOGY], answers, cells, folder=os.path.relpath(config.stash[RUN]))
 
 
 def _shared_judge(config: pytest.Config, cells: list[Cell]) -> Judge | None:
@@ -315,11 +330,17 @@ def _selected(session: pytest.Session) -> list[Cell]:
 
 
 def _cells_of_rows(session: pytest.Session) -> Iterator[str]:
+    """Yield the ids of the cells that the selected rows need: all of the plan if every row is selected."""
     topology, cells = session.config.stash[TOPOLOGY], session.config.stash[PLAN].cells
-    for item in session.items:
-        row = getattr(getattr(item, "callspec", None), "params", {}).get(CONTRACT_ROW)
-        if row is not None:
-            yield from (cell.id for cell in cells_of_row(row, cells, topology))
+    params = (getattr(getattr(item, "callspec", None), "params", {}) for item in session.items)
+    chosen = [one[CONTRACT_ROW] for one in params if CONTRACT_ROW in one]
+    if len(chosen) == sum(bool(row.asks) for row in rows()):
+        yield from (cell.id for cell in cells)
+        return
+    asking = {cell.id: cell for row in chosen for cell in cells_of_row(row, cells, topology)}
+    clients = {cell.vantage.name for cell in asking.values() if cell.vantage.kind is not VantageKind.EXTERNAL}
+    yield from asking
+    yield from (one.id for one in cells if one.frontend.kind is FrontendKind.ENDPOINT and one.vantage.name in clients)
 
 
 def _has_cell(item: pytest.Item) -> bool:

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from _pytest.junitxml import xml_key  # pytest's own way to a suite's properties is a fixture, which a hook cannot use
 from filelock import FileLock
-from pydantic import TypeAdapter
 
 from probes.judging.run_judge import NotTestedError
-from probes.oracle.environment import Environment
 from probes.plugin import ANSWERS, JUDGE, PLAN, RUN, missing_backends
 from probes.session import Answers
 from probes.shared_verdicts import SharedJudge
@@ -29,7 +27,7 @@ from reports.html import run as html
 from reports.records import build, journal
 from reports.records.crash_recovery import CrashRecovery
 from reports.records.record import Record
-from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timings
+from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timings, read_environment
 from reports.terminal import end_of_run, failure, summary
 from reports.terminal.end_of_run import Conclusion, Screen
 from topologies.cluster_state.snapshot import Snapshot
@@ -138,7 +136,7 @@ def _header(config: pytest.Config, answers: Answers | None = None, timings: Timi
     asked = answers or Answers(Snapshot({}, {}), {}, {}, {})
     known = {name: importlib.metadata.version(name) for name in ("pytest", "kubernetes", "paramiko")}
     return Header(
-        environment=TypeAdapter(Environment).dump_python(Environment.of(topology), mode="json"),
+        environment=read_environment(topology),
         topology=DeclaredTopology.of(topology),
         raw_topology=config.stash[RAW],
         versions={"hairpin": VERSION, "python": platform.python_version(), **known, **asked.versions},

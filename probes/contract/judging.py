@@ -59,6 +59,8 @@ class CellVerdict:
     result: ContractResult
     text: str = ""
     rules: tuple[str, ...] = ()
+    facet: str = ""
+    """What breaks the promise: `outcome`, `source` or `backend`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class ContractJudge:
             return CellVerdict(cell.id, ContractResult.KEPT)
         if excuse := self._excuse(row, seen, broken):
             return CellVerdict(cell.id, *excuse)
-        return CellVerdict(cell.id, BROKEN_AT[level], broken.text, broken.rules)
+        return CellVerdict(cell.id, BROKEN_AT[level], broken.text, broken.rules, broken.facet)
 
     def _violations(
         self, row: ContractRow, seen: CellAnswers, answered: Mapping[str, Counter[str]]

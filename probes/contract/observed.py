@@ -64,12 +64,17 @@ class ObservedContract:
 
     def _observe(self, cell: Cell) -> CellAnswers:
         case, own = self.judge.case(cell), self.judge.own_address(cell)
-        seen = case.observation
-        unknown = seen.trouble or self.judge.lacking.reason(cell.vantage, cell.frontend)
-        if not unknown and seen.attempts and not seen.counted:
-            unknown = f"{OVERLOADED}: {seen.load}"
-        answers = tuple(self._answer(attempt, own, cell) for attempt in seen.counted)
-        return CellAnswers(cell, answers, unknown, limited=case.limited)
+        answers = tuple(self._answer(attempt, own, cell) for attempt in case.observation.counted)
+        return CellAnswers(cell, answers, self.unknown(cell), limited=case.limited)
+
+    def unknown(self, cell: Cell) -> str:
+        """Return why nothing is known of a cell, or an empty string."""
+        seen = self.judge.case(cell).observation
+        if missing := seen.trouble or self.judge.lacking.reason(cell.vantage, cell.frontend):
+            return missing
+        if seen.counted:
+            return ""
+        return f"{OVERLOADED}: {seen.load}" if seen.attempts else "no attempt was made"
 
     def _answer(self, attempt: Attempt, own: IPAddress | None, cell: Cell) -> ContractAnswer:
         """Return an attempt. Its source is kept if it is the client's own address or that of its socket."""

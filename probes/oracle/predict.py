@@ -60,6 +60,12 @@ def model_cluster(topology: Topology, snapshot: Snapshot, balancer: Balancer | N
         UnsupportedMode: The oracle has no rules for this kube-proxy.
 
     """
+    if not topology.proxy.is_kube_proxy:
+        message = (
+            f"no prediction: topology {topology.name}: got proxy.kind {topology.proxy.kind}, want kube-proxy. "
+            "Run it: its cells are judged by the API's contract"
+        )
+        raise chains.UnsupportedMode(message)
     nodes = BalancerNodes.of(topology, snapshot)
     environments = find_environments(nodes.topology)
     found: Mapping[str, ModeChains] = {name: chains.of(environment) for name, environment in environments.items()}

@@ -66,7 +66,9 @@ def _store(contract: ObservedContract, verdict: RowVerdict) -> StoredRow:
 
 
 def _differing(contract: ObservedContract, verdict: RowVerdict) -> Iterator[DifferingCell]:
-    predicted = {one.cell: one for one in contract.predicted(verdict.row).cells if one.result in DIFFERS}
+    by_kube_proxy = contract.judge.topology.proxy.is_kube_proxy
+    cells = contract.predicted(verdict.row).cells if by_kube_proxy else ()
+    predicted = {one.cell: one for one in cells if one.result in DIFFERS}
     for one in verdict.cells:
         if one.result in DIFFERS:
             by_rules = predicted.get(one.cell)
@@ -74,7 +76,7 @@ def _differing(contract: ObservedContract, verdict: RowVerdict) -> Iterator[Diff
                 cell=one.cell,
                 result=one.result,
                 text=one.text,
-                predicted=by_rules is not None,
+                predicted=by_rules is not None if by_kube_proxy else None,
                 rules=by_rules.rules if by_rules else (),
             )
 
@@ -131,7 +133,9 @@ def describe_row(row: StoredRow) -> tuple[str, str]:
 
 def name_rules(row: StoredRow) -> str:
     """Return the end of a sentence: the rules of kube-proxy that predict that a row is not kept, or that none does."""
-    unforeseen = sum(not one.predicted for one in row.differing)
+    unforeseen = sum(one.predicted is False for one in row.differing)
+    if all(one.predicted is None for one in row.differing):
+        return ""
     if unforeseen:
         return f"; kube-proxy's rules do not predict {count_cells(unforeseen)}"
     rules = dict.fromkeys(rule for one in row.differing for rule in one.rules)

@@ -35,6 +35,7 @@ def explain_run(run: Run, budget_s: float | None = None) -> tuple[StoredExplanat
 
     Raises:
         RejudgeError: The run cannot be judged anew.
+        UnsupportedMode: kube-proxy does not serve there, and only its rules predict what a change does.
 
     """
     if not any(record.verdict is Result.FAIL for record in run.records):
@@ -44,7 +45,12 @@ def explain_run(run: Run, budget_s: float | None = None) -> tuple[StoredExplanat
 
 
 def add_explanations(run: Run) -> Run:
-    """Return the run with what explains its failed cells. If the search fails, the run gets a note instead."""
+    """Return the run with what explains its failed cells. If the search fails, the run gets a note instead.
+
+    Where kube-proxy does not serve, nothing predicts what a change of the declaration does: the run stays as it is.
+    """
+    if not run.is_of_kube_proxy:
+        return run
     try:
         return run.model_copy(update={"explanations": explain_run(run)})
     except Exception as error:  # noqa: BLE001 - of any kind: the run is complete without an explanation

@@ -21,7 +21,15 @@ def repeat_command(run: Run, cell: str) -> str:
     options = _options(_words(run.command))
     if not any(option.startswith("--topology=") for option in options):
         options.insert(0, f"--topology={run.topology.name}")
-    return " ".join(["pytest", *map(shlex.quote, options), "-k", f"'{cell}'"])
+    return " ".join(["pytest", *map(shlex.quote, options), "-k", f"'{_test_of(run, cell)}'"])
+
+
+def _test_of(run: Run, cell: str) -> str:
+    """Return what selects a test of this cell: its id, or where kube-proxy does not serve, a row that it breaks."""
+    if run.is_of_kube_proxy:
+        return cell
+    breaks = (row.row for row in run.contract if any(one.cell == cell for one in row.differing))
+    return next(breaks, cell)
 
 
 def _words(command: str) -> list[str]:

@@ -74,5 +74,10 @@ def _facts(run: Run) -> dict[str, Any]:
     """Return what the page's head shows of the cluster."""
     cni = run.topology.declared.get("cni")
     known = {"cni": cni["kind"] if isinstance(cni, dict) and "kind" in cni else None, **run.environment}
-    named = {"kube-proxy": known.get("mode"), "version": known.get("version"), "cni": known["cni"]}
+    named = {
+        "Services by": known.get("proxy"),
+        "kube-proxy": known.get("mode"),
+        "version": known.get("version"),
+        "cni": known["cni"],
+    }
     return {name: value for name, value in named.items() if value}

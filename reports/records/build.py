@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from probes.judging.run_judge import Judge
+from probes.contract.cluster_judge import judge_over
 from probes.judging.verdict import Facet
 from probes.plan.plan import plan_cells
 from probes.session import Answers
@@ -15,6 +15,7 @@ from topologies.schema.topology import Topology
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from probes.judging.run_judge import Judge
     from probes.observation import Observation
     from probes.plan.cell import Cell
     from reports.records.run import Header
@@ -40,4 +41,4 @@ def judge_observations(header: Header, snapshot: Snapshot, observations: Mapping
     topology = Topology.model_validate(header.topology.declared)
     cells = plan_cells(topology, observations)
     answers = Answers(snapshot, dict(observations), timings={}, versions=header.versions)
-    return list(records(Judge.over(topology, answers, cells), cells))
+    return list(records(judge_over(topology, answers, cells), cells))

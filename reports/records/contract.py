@@ -10,12 +10,16 @@ from reports.records.schema import ReportModel
 
 
 class DifferingCell(ReportModel):
-    """A cell that differs from a row. `predicted`: kube-proxy's rules predict a difference. `rules`: which of them."""
+    """A cell that differs from a row.
+
+    `predicted`: whether kube-proxy's rules predict that it differs, null where kube-proxy does not serve. `rules`:
+    which of them.
+    """
 
     cell: str
     result: ContractResult
     text: str
-    predicted: bool = False
+    predicted: bool | None = None
     rules: tuple[str, ...] = ()
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from probes.plan.cell import Cell
 
 Naming = Callable[[IPAddress], str]
+NOT_PREDICTED = "not predicted"
 _WORST = (Result.FAIL, Result.INCONCLUSIVE, Result.PASS)
 
 
@@ -138,8 +139,8 @@ def record_expectation(expectation: Expectation, naming: Naming) -> Expected:
 
 
 def _expected(expectation: Expectation | None, called: _Called) -> Expected:
-    if expectation is None:
-        return Expected(summary="not predicted")
+    if expectation is None or expectation.because.startswith(NOT_PREDICTED):
+        return Expected(summary=NOT_PREDICTED)
     paths = tuple(_way(path, called) for path in expectation.paths)
     ways = ((way.outcome, [source.label for source in way.sources], way.backend) for way in paths)
     return Expected(

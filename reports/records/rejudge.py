@@ -9,15 +9,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-
-from probes.judging.run_judge import Judge
+from probes.contract.cluster_judge import judge_over
 from probes.observation import Attempt, Observation
-from probes.oracle.environment import Environment
 from probes.plan.plan import plan, plan_cells
 from probes.session import Answers
 from reports.records import build
-from reports.records.run import DeclaredTopology, OmittedCell, Run
+from reports.records.run import DeclaredTopology, OmittedCell, Run, read_environment
 from reports.records.sharpness import Sharpness
 from topologies.common.errors import HairpinError
 from topologies.frontends import UnresolvedError, resolve
@@ -26,6 +23,7 @@ from topologies.loading.load import validated
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from probes.judging.run_judge import Judge
     from probes.plan.cell import Cell
     from reports.records.record import Record
     from reports.records.schema import Try
@@ -61,7 +59,7 @@ class StoredAnswers:
         moved = {cell.id: why for cell in cells if (why := _moved(cell, seen[cell.id], topology, snapshot))}
         seen |= {cell: Observation(cell, trouble=why) for cell, why in moved.items()}
         answers = Answers(snapshot, seen, timings={}, versions=run.versions)
-        return cls(topology, cells, Judge.over(topology, answers, cells))
+        return cls(topology, cells, judge_over(topology, answers, cells))
 
 
 def judge_anew(run: Run, topology: Topology, raw: dict[str, Any]) -> Run:
@@ -77,7 +75,7 @@ def judge_anew(run: Run, topology: Topology, raw: dict[str, Any]) -> Run:
     records = tuple(build.records(stored.judge, stored.cells))
     return run.model_copy(
         update={
-            "environment": TypeAdapter(Environment).dump_python(Environment.of(topology), mode="json"),
+            "environment": read_environment(topology),
             "topology": DeclaredTopology.of(topology),
             "raw_topology": raw,
             "plan": tuple(cell.id for cell in planned.cells),

@@ -9,14 +9,16 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, TypeAdapter
 
+from probes.oracle.environment import Environment
 from reports.records.contract import StoredRow
 from reports.records.record import Record
 from reports.records.schema import ReportModel, StoredExplanation, write_schema
 from reports.records.sharpness import Sharpness
 from topologies.cluster_state.node_versions import NodeVersions
 from topologies.cluster_state.snapshot import Snapshot
+from topologies.schema.enums import ProxyKind
 
 if TYPE_CHECKING:
     from probes.plan.cell import Omission
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Literal["2"] = "2"
 FILE = "run.json"  # in the run's folder
+
+
+def read_environment(topology: Topology) -> dict[str, JsonValue]:
+    """Return what the oracle reads of a topology; of a cluster without kube-proxy, what serves Services there."""
+    if not topology.proxy.is_kube_proxy:
+        return {"proxy": str(topology.proxy.kind), "cni": str(topology.cni.kind)}
+    read: dict[str, JsonValue] = TypeAdapter(Environment).dump_python(Environment.of(topology), mode="json")
+    return read
 
 
 class DeclaredTopology(ReportModel):
@@ -99,6 +109,12 @@ class Run(Header):
     sharpness: Sharpness = Sharpness()
     contract: tuple[StoredRow, ...] = ()
     records: tuple[Record, ...] = ()
+
+    @property
+    def is_of_kube_proxy(self) -> bool:
+        """Whether kube-proxy serves in the declared topology."""
+        proxy = self.topology.declared.get("proxy")
+        return not isinstance(proxy, dict) or proxy.get("kind", ProxyKind.KUBE_PROXY) == ProxyKind.KUBE_PROXY
 
     @property
     def unasked(self) -> tuple[str, ...]:

@@ -193,8 +193,8 @@ def assemble(inventory: Inventory, choice: Choice, probed: Probed, image: Findin
     top = _top(inventory, probed)
     evidence = _Evidence(inventory, facts, own, sections, top["kubernetes"].value, node_network=node_network)
     made = tuple(_node(one, index, evidence) for index, one in enumerate(choice.chosen, start=1))
-    replacement = proxy.find_replacement(inventory)
-    return Discovery(top, made, sections, choice.left_out, inventory.unread, replacement)
+    other = proxy.find_replacement(inventory)
+    return Discovery(top, made, sections, choice.left_out, inventory.unread, other.evidence if other else "")
 
 
 def _top(inventory: Inventory, probed: Probed) -> Findings:

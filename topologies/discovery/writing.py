@@ -53,8 +53,8 @@ def _head(discovery: Discovery, server: str, date: str) -> Iterator[str]:
     yield f"# Written by `hairpin discover` {VERSION} on {date} from {clean(server)}."
     yield "# Each comment has the source of its value. `unknown`: the run allows every value that the fact may have."
     if discovery.replacement:
-        yield f"# NOT kube-proxy: {clean(discovery.replacement)} serves here. Predictions follow kube-proxy's rules,"
-        yield "# so cells in which that data plane differs fail."
+        yield f"# NOT kube-proxy: {clean(discovery.replacement)} serves here. Nothing is predicted: cells are judged by"
+        yield "# what the Kubernetes API promises of every implementation (docs/contract.md)."
     if discovery.left_out:
         yield "# Nodes that are not declared:"
         yield from (f"#   {clean(line)}" for line in discovery.left_out)

@@ -12,7 +12,7 @@ from topologies.common.addresses import IPAddress
 from topologies.loading import aliases
 from topologies.schema import default_workload, limits
 from topologies.schema.complaints import Complaint, show
-from topologies.schema.enums import AddressIs, DetectLocal, PodAddresses
+from topologies.schema.enums import AddressIs, DetectLocal, PodAddresses, ProxyKind
 from topologies.schema.facts import UNKNOWN
 from topologies.schema.presets import load_balancer as load_balancer_presets
 from topologies.schema.presets.cni import WITHOUT_CLUSTER_CIDR, facts_of
@@ -43,7 +43,7 @@ def expand(raw: Raw) -> tuple[Raw, list[Complaint]]:
     if "workload" not in full:
         full["workload"] = _standard(full, external_ips if not found else [])
     full["workload"] = _add_backend_nodes(full["workload"])
-    if _lacks_cluster_cidr(full) and isinstance(full.get("proxy", {}), dict):
+    if isinstance(full.get("proxy", {}), dict) and _lacks_cluster_cidr(full):
         full["proxy"] = {"detect_local": DetectLocal.NONE, **full.get("proxy", {})}
     return full, found
 
@@ -71,7 +71,7 @@ def _lacks_cluster_cidr(full: Raw) -> bool:
     This is so for some kinds, and if pods have addresses of the nodes' network and no range is declared.
     """
     cni, nodes = full.get("cni"), full.get("nodes")
-    if not isinstance(cni, dict):
+    if not isinstance(cni, dict) or full.get("proxy", {}).get("kind", ProxyKind.KUBE_PROXY) != ProxyKind.KUBE_PROXY:
         return False
     if isinstance(kind := cni.get("kind"), str) and kind in WITHOUT_CLUSTER_CIDR:
         return True

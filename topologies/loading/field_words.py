@@ -34,7 +34,7 @@ UNSUPPORTED_KEYS = {
 UNSUPPORTED_VALUES = {
     "userspace": "Limits: the oracle knows no userspace proxy (removed in Kubernetes 1.26)",
     "kernelspace": "Limits: the oracle knows no Windows nodes",
-    "ebpf": "Limits: the oracle knows kube-proxy only",
+    "ebpf": "proxy.kind: cilium or calico-ebpf; the oracle knows kube-proxy only",
     "calico": "calico-vxlan, calico-ipip, or calico-bgp without encapsulation",
     "flannel": "flannel-vxlan or flannel-host-gw",
     "terway": "terway-eniip, or vpc-routed for its VPC routes",

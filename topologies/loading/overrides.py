@@ -1,7 +1,7 @@
 """Override keys of a topology: `proxy.version=1.24`, `cni=eni`, `nodes.n1.address=…`, applied to the raw YAML.
 
 A path is dotted; elements of a list go by their number or their name (`workload.services[0].port`,
-`workload.services.web.port`). A section alone means its kind or mode (`cni=eni`, `proxy=ipvs`), a key alone the only
+`workload.services.web.port`). A section alone means its mode or kind (`cni=eni`, `proxy=ipvs`), a key alone the only
 section that has it (`mode=ipvs`). Complaints name similar keys and are reported together.
 """
 
@@ -132,10 +132,10 @@ def locate(path: str, *, scalar: bool = True) -> tuple[PathStep, ...]:
 
 
 def _long(keys: list[str], *, scalar: bool) -> list[str]:
-    """Return the full path: a section alone means its kind or mode, a key alone the only section that has it."""
+    """Return the full path: a section alone means its mode or kind, a key alone the only section that has it."""
     (key,) = keys
     section = _section(key)
-    naming = [name for name in ("kind", "mode") if section and scalar and name in section.model_fields]
+    naming = [name for name in ("mode", "kind") if section and scalar and name in section.model_fields]
     if naming:
         return [key, naming[0]]
     if key in _keys(ROOT):

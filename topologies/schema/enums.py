@@ -5,6 +5,18 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+class ProxyKind(StrEnum):
+    """What serves Services on the nodes. Only `KUBE_PROXY` has rules; others are judged by the API's contract."""
+
+    KUBE_PROXY = "kube-proxy"
+    CILIUM = "cilium"
+    CALICO_EBPF = "calico-ebpf"
+    ANTREA = "antrea"
+    OVN_KUBERNETES = "ovn-kubernetes"
+    KUBE_ROUTER = "kube-router"
+    OTHER = "other"
+
+
 class ProxyMode(StrEnum):
     """How kube-proxy writes its rules (`--proxy-mode`)."""
 

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from topologies.schema import limits
-from topologies.schema.enums import DetectLocal, KubeletRules, Masquerade, Policy, ProxyMode
+from topologies.schema.enums import DetectLocal, KubeletRules, Masquerade, Policy, ProxyKind, ProxyMode
 from topologies.schema.scalars import (
     PRIMARY,
     Accepted,
@@ -26,6 +34,7 @@ from topologies.schema.scalars import (
     Whole,
 )
 
+KEYS_OF_EVERY_KIND = frozenset({"kind", "node_port_addresses"})  # of section `proxy`
 OWNERSHIP_CLEANUP = (1, 27)  # KEP-3178: the gate IPTablesOwnershipCleanup of kubelet is on by default
 
 
@@ -46,8 +55,12 @@ class Model(BaseModel):
 
 
 class Proxy(Model):
-    """kube-proxy: mode and the flags that change what a client or a backend sees."""
+    """kube-proxy: mode and the flags that change what a client or a backend sees. Or what serves in its place."""
 
+    kind: ProxyKind = ProxyKind.KUBE_PROXY
+    """What serves Services: `kube-proxy`, `cilium`, `calico-ebpf`, `antrea`, `ovn-kubernetes`, `kube-router`, `other`.
+    Anything but kube-proxy is judged by the API's contract, and no other key of this section except
+    `node_port_addresses` applies ([contract.md](contract.md))."""
     mode: ProxyMode = ProxyMode.IPTABLES
     """`--proxy-mode`."""
     version: KubernetesVersion | None = None
@@ -73,6 +86,19 @@ class Proxy(Model):
     allow_external_ips: bool = True
     """Feature gate `AllowServiceExternalIPs` (KEP-5707, 1.36 or newer): `false` means that kube-proxy has no rules for
     externalIPs."""
+
+    @property
+    def is_kube_proxy(self) -> bool:
+        """Whether kube-proxy's rules apply."""
+        return self.kind is ProxyKind.KUBE_PROXY
+
+    @model_serializer(mode="wrap")
+    def _without_keys_that_do_not_apply(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the keys of kube-proxy if another implementation serves, and the kind if kube-proxy does."""
+        written: dict[str, Any] = handler(self)
+        if self.is_kube_proxy:
+            return {key: value for key, value in written.items() if key != "kind"}
+        return {key: value for key, value in written.items() if key in KEYS_OF_EVERY_KIND}
 
     @property
     def names_primary(self) -> bool:

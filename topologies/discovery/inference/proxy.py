@@ -6,12 +6,14 @@ A running kube-proxy's own report counts most: a ConfigMap may be newer than the
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from topologies.cluster_state.proxy_facts import settings_of
 from topologies.discovery.findings import Finding, agreed, first_known, omitted, unknown
+from topologies.schema.enums import ProxyKind
 from topologies.schema.scalars import Version
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ _TAG = re.compile(r":(v?[0-9]+\.[0-9]+\.[0-9]+)[-+.0-9A-Za-z_]*(?:@|$)")
 def find_proxy(inventory: Inventory, facts: Mapping[str, NodeFacts]) -> Findings:
     """Return the findings for the section `proxy`."""
     if other := find_replacement(inventory):
-        return {key: unknown(f"{other} serves instead of kube-proxy") for key in KEYS}
+        return {"kind": Finding(str(other.kind), other.evidence)}
     reported = {name: one.proxy for name, one in facts.items()}
     configured, where = _configured(inventory)
     found = {}
@@ -78,7 +80,9 @@ def find_cluster_cidrs(inventory: Inventory, facts: Mapping[str, NodeFacts]) -> 
 
 
 def find_own(facts: ProxyFacts, common: Findings) -> Findings:
-    """Return the keys in which a node's kube-proxy differs from the cluster's usual one."""
+    """Return the keys in which a node's kube-proxy differs from the cluster's usual one; none of another data plane."""
+    if "kind" in common:
+        return {}
     return {
         key: Finding(value, f"{PLACES.get(key, f'{REPORTED}/configz')} on this node")
         for key in (*KEYS, *GATES)
@@ -182,18 +186,27 @@ def _missing(key: str, inventory: Inventory, reported: Mapping[str, ProxyFacts])
     return unknown(f"not readable: {probe}; {config}")
 
 
-def find_replacement(inventory: Inventory) -> str:
-    """Return which data plane serves Services in place of kube-proxy; empty if none was found."""
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A data plane that serves Services in place of kube-proxy, and where it was found."""
+
+    kind: ProxyKind
+    evidence: str
+
+
+def find_replacement(inventory: Inventory) -> Replacement | None:
+    """Return which data plane serves Services in place of kube-proxy; None if none was found."""
     cilium = inventory.config_maps.get("kube-system/cilium-config", {})
     if (mode := cilium.get("kube-proxy-replacement", "")) in {"true", "strict"}:
-        return f"Cilium (kube-proxy-replacement: {mode} in ConfigMap kube-system/cilium-config)"
-    for name, (product, is_serving) in REPLACEMENTS.items():
+        evidence = f"Cilium (kube-proxy-replacement: {mode} in ConfigMap kube-system/cilium-config)"
+        return Replacement(ProxyKind.CILIUM, evidence)
+    for name, (kind, product, is_serving) in REPLACEMENTS.items():
         if (one := inventory.find_daemon_set(name)) and is_serving(one):
-            return f"{product} (DaemonSet {one})"
+            return Replacement(kind, f"{product} (DaemonSet {one})")
     antrea = inventory.config_maps.get("kube-system/antrea-config", {}).get("antrea-agent.conf", "")
     if re.search(r"^\s*proxyAll:\s*true", antrea, re.MULTILINE):
-        return "Antrea (proxyAll: true in ConfigMap kube-system/antrea-config)"
-    return ""
+        return Replacement(ProxyKind.ANTREA, "Antrea (proxyAll: true in ConfigMap kube-system/antrea-config)")
+    return None
 
 
 def _has_ebpf(owner: PodOwner) -> bool:
@@ -208,9 +221,9 @@ def _always(_: PodOwner) -> bool:
     return True
 
 
-REPLACEMENTS: dict[str, tuple[str, Callable[[PodOwner], bool]]] = {
-    "anetd": ("GKE Dataplane V2", _always),
-    "ovnkube-node": ("OVN-Kubernetes", _always),
-    "calico-node": ("Calico eBPF, FELIX_BPFENABLED", _has_ebpf),
-    "kube-router": ("kube-router, --run-service-proxy", _proxies_services),
+REPLACEMENTS: dict[str, tuple[ProxyKind, str, Callable[[PodOwner], bool]]] = {
+    "anetd": (ProxyKind.CILIUM, "GKE Dataplane V2", _always),
+    "ovnkube-node": (ProxyKind.OVN_KUBERNETES, "OVN-Kubernetes", _always),
+    "calico-node": (ProxyKind.CALICO_EBPF, "Calico eBPF, FELIX_BPFENABLED", _has_ebpf),
+    "kube-router": (ProxyKind.KUBE_ROUTER, "kube-router, --run-service-proxy", _proxies_services),
 }

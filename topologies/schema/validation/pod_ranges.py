@@ -88,7 +88,8 @@ def _device_addresses(topology: Topology) -> Iterator[Missing]:
 
 def _cluster_cidr(topology: Topology) -> Iterator[Missing]:
     """Ask for `cni.pod_cidr` if pods without a declared range would be compared with its default."""
-    if topology.cni.is_pod_cidr_known or all(node.pod_cidr for node in topology.nodes):
+    known = topology.cni.is_pod_cidr_known or all(node.pod_cidr for node in topology.nodes)
+    if known or not topology.proxy.is_kube_proxy:
         return
     if topology.proxy.detect_local is DetectLocal.CLUSTER_CIDR:
         other = "or proxy.detect_local: none where kube-proxy has no clusterCIDR"

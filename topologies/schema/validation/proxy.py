@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from topologies.schema.complaints import Complaint, duplicates
 from topologies.schema.enums import DetectLocal, ProxyMode
+from topologies.schema.network import KEYS_OF_EVERY_KIND
 from topologies.schema.scalars import PRIMARY
 
 if TYPE_CHECKING:
@@ -24,14 +25,35 @@ OLDEST, NEWEST, NFTABLES = (1, 20), (1, 37, 999_999), (1, 29)
 
 def proxy(topology: Topology) -> Iterator[Complaint]:
     """Check the cluster's kube-proxy."""
+    if not topology.proxy.is_kube_proxy:
+        yield from _other_kind(topology)
+        return
     path = "proxy.version" if topology.proxy.version else "kubernetes"
     yield from _kube_proxy(topology.proxy, topology.proxy_version, "proxy", path)
+
+
+def _other_kind(topology: Topology) -> Iterator[Complaint]:
+    """Refuse everything that describes kube-proxy if another implementation serves Services."""
+    kind = topology.proxy.kind
+    want = f"no key but kind and node_port_addresses: {kind} is judged by the API's contract, not by kube-proxy's rules"
+    if keys := sorted(topology.proxy.model_fields_set - KEYS_OF_EVERY_KIND):
+        yield Complaint("proxy", ", ".join(keys), want)
+    if unknown := sorted(path for path in topology.unknown if "proxy." in path):
+        yield Complaint("unknown", ", ".join(unknown), want)
+    for index, node in enumerate(topology.nodes):
+        if node.proxy is not None:
+            yield Complaint(f"nodes[{index}].proxy", ", ".join(sorted(node.proxy.model_fields_set)), want)
+    if topology.lab is not None:
+        yield Complaint("proxy.kind", str(kind), "kube-proxy: the lab runs no other")
 
 
 def node_proxies(topology: Topology) -> Iterator[Complaint]:
     """Check each node's own kube-proxy with the keys that it takes from the cluster."""
     for index, node in enumerate(topology.nodes):
-        if node.proxy is not None:
+        if node.proxy is not None and "kind" in node.proxy.model_fields_set:
+            want = "no key: what serves Services is declared once, in proxy.kind"
+            yield Complaint(f"nodes[{index}].proxy.kind", str(node.proxy.kind), want)
+        elif node.proxy is not None and topology.proxy.is_kube_proxy:
             place = f"nodes[{index}].proxy"
             version = topology.proxy_version_of(node.name)
             yield from _kube_proxy(topology.proxy_of(node.name), version, place, f"{place}.version")

@@ -15,6 +15,8 @@ from tests.unit.support.real_clusters.clouds import eks
 from tests.unit.support.real_clusters.installed import kubeadm_calico
 from tests.unit.support.real_clusters.seeds import daemon_set
 from topologies.loading.load import parse
+from topologies.schema.enums import ProxyKind
+from topologies.schema.topology import Proxy
 
 EXPECTED: dict[str, dict[str, Any]] = {
     "eks": {
@@ -70,7 +72,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "openshift": {
         "cni.kind": "ovn",
         "cni.overlay": "geneve",
-        "proxy.mode": "unknown",
+        "proxy.kind": "ovn-kubernetes",
         "service_cidr": "172.30.0.0/16",
         "load_balancer.kind": "none",
     },
@@ -114,7 +116,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "cni.overlay": "vxlan",
         "cni.tunnel_address": "bridge",
         "cni.pod_cidr": "10.0.0.0/16",
-        "proxy.mode": "unknown",
+        "proxy.kind": "cilium",
         "nodes.n1.bridge_address": "10.0.1.10",
     },
     "kind": {
@@ -143,7 +145,7 @@ def test_the_file_loads_and_can_be_predicted(discoverer: Discoverer, name: str) 
     topology = parse(text, name)
 
     assert plan(topology).cells
-    assert Prediction.of(topology, {}).cells
+    assert not topology.proxy.is_kube_proxy or Prediction.of(topology, {}).cells
     assert [one.name for one in topology.nodes] == ["n1", "n2"]
 
 
@@ -158,13 +160,20 @@ def test_the_file_of_the_api_alone_loads(discoverer: Discoverer, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("cilium", "Cilium (kube-proxy-replacement: true"), ("openshift", "OVN-Kubernetes")]
+    ("name", "words", "kind"),
+    [
+        ("cilium", "Cilium (kube-proxy-replacement: true", ProxyKind.CILIUM),
+        ("openshift", "OVN-Kubernetes", ProxyKind.OVN_KUBERNETES),
+    ],
 )
-def test_a_data_plane_that_is_not_kube_proxy_is_named(discoverer: Discoverer, name: str, words: str) -> None:
+def test_a_data_plane_that_is_not_kube_proxy_is_declared(
+    discoverer: Discoverer, name: str, words: str, kind: ProxyKind
+) -> None:
     discovery = discoverer.discover(CLUSTERS[name]())
 
     assert words in discovery.replacement
     assert "# NOT kube-proxy: " in written(discovery)
+    assert parse(written(discovery), name).proxy == Proxy(kind=kind)
 
 
 def test_calicos_tunnel_addresses_are_read_from_annotations_without_pods(discoverer: Discoverer) -> None:

@@ -75,7 +75,7 @@ def test_no_override_is_no_change(name: str) -> None:
     [
         ("verison", "proxy.version"),
         ("proxy.verison", "version"),
-        ("kind", "cni.kind or load_balancer.kind"),
+        ("kind", "cni.kind or proxy.kind or load_balancer.kind"),
         ("workload.services.web.prot", "port"),
         ("nodes.n9.address", "n1, n2, n3, n4"),
         ("cni.kind.x", "nothing below cni.kind"),
