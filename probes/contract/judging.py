@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from probes.contract.answers import CellAnswers, Violation, describe, describe_kinds, names_of
@@ -148,12 +149,7 @@ class ContractJudge:
     def _wrong_backends(
         self, wanted: BackendSet, seen: CellAnswers, ok: list[ContractAnswer], answered: Mapping[str, Counter[str]]
     ) -> Iterator[Violation]:
-        cell = seen.cell
-        backends = self.topology.backends_of(self.topology.service(cell.frontend.service))
-        allowed = {one.name for one in backends}
-        if wanted is BackendSet.LOCAL:
-            place = cell.frontend.node or cell.vantage.node
-            allowed = {one.name for one in backends if one.node == place}
+        cell, allowed = seen.cell, self._allowed(wanted, seen.cell)
         if strange := [one for one in ok if one.backend and one.backend not in allowed]:
             yield Violation("backend", f"answered by {names_of(strange)}, want {' or '.join(sorted(allowed))}", strange)
         if wanted is BackendSet.ONE and not seen.sticky and len({one.backend for one in ok}) > 1:
@@ -179,11 +175,12 @@ class ContractJudge:
         """Return the verdict if the pod network or a lost refusal explains what breaks the promise, else None."""
         if seen.limited and all(one.outcome is Outcome.TIMEOUT for one in seen.answers):
             return ContractResult.NOT_ASKED, "only timeouts where ICMP refusals were rate-limited"
-        if seen.cell.vantage.kind is VantageKind.EXTERNAL or seen.cell.frontend.kind is FrontendKind.ENDPOINT:
+        if seen.cell.frontend.kind is FrontendKind.ENDPOINT:
             return None
-        if broken.facet == "outcome" and (unreached := self._unreached(seen.cell)):
-            return ContractResult.NOT_ASKED, f"the pod network: {unreached} does not answer without a Service either"
-        return self._excuse_source(row, seen.cell, broken) if broken.facet == "source" else None
+        if broken.facet == "outcome" and (unreached := self._unreached(row, seen.cell)):
+            return ContractResult.NOT_ASKED, f"the pod network: {unreached} without a Service either"
+        inside = seen.cell.vantage.kind is not VantageKind.EXTERNAL
+        return self._excuse_source(row, seen.cell, broken) if inside and broken.facet == "source" else None
 
     def _excuse_source(self, row: ContractRow, cell: Cell, broken: Violation) -> tuple[ContractResult, str] | None:
         if row.network_may_masquerade and self._is_masqueraded(cell, broken.answers):
@@ -192,14 +189,33 @@ class ContractJudge:
             return ContractResult.NOT_ASKED, "the pod network changes the source without a Service too"
         return None
 
-    def _unreached(self, cell: Cell) -> str:
-        """Return an endpoint of the Service that the client does not always reach directly."""
-        backends = self.topology.backends_of(self.topology.service(cell.frontend.service))
-        for backend in backends:
-            direct = self.direct.get((cell.vantage.name, backend.name))
-            if direct and any(one.outcome is not Outcome.OK for one in direct.answers):
-                return backend.name
+    def _unreached(self, row: ContractRow, cell: Cell) -> str:
+        """Return an endpoint that should serve, with a client that does not always reach it directly.
+
+        What another node forwards, it may drop for pods too. A client outside has no route to pods.
+        """
+        if row.expected is None or row.expected.outcomes != {Outcome.OK}:
+            return ""
+        wanted, outside = row.expected.backends, cell.vantage.kind is VantageKind.EXTERNAL
+        forwarded = outside or cell.frontend.node not in {None, cell.vantage.node}
+        clients = {*(() if outside else (cell.vantage.name,)), *(self._pods if forwarded else ())}
+        for (client, backend), direct in self.direct.items():
+            failed = any(one.outcome is not Outcome.OK for one in direct.answers)
+            if client in clients and failed and backend in self._allowed(wanted, cell):
+                return f"{backend} does not answer {client}"
         return ""
+
+    @cached_property
+    def _pods(self) -> frozenset[str]:
+        """The clients that are pods of the pod network."""
+        vantages = self.topology.workload.vantages
+        return frozenset(one.name for one in vantages if one.kind is VantageKind.POD)
+
+    def _allowed(self, wanted: BackendSet, cell: Cell) -> set[str]:
+        """Return the backends that may serve: all of the Service, or those of the node asked, else of the client's."""
+        place = cell.frontend.node or cell.vantage.node
+        backends = self.topology.backends_of(self.topology.service(cell.frontend.service))
+        return {one.name for one in backends if wanted is not BackendSet.LOCAL or one.node == place}
 
     def _is_changed_directly(self, cell: Cell, answer: ContractAnswer) -> bool:
         """Return whether the endpoint sees another address of this pod without a Service too.

@@ -99,7 +99,7 @@ class ContractSummary:
 
     @staticmethod
     def name_rules(row: StoredRow) -> str:
-        """Return which rules of kube-proxy predict that a row is not kept."""
+        """Return which rules predict that a row is not kept."""
         return name_rules(row).removeprefix("; ")
 
 
@@ -132,11 +132,11 @@ def describe_row(row: StoredRow) -> tuple[str, str]:
 
 
 def name_rules(row: StoredRow) -> str:
-    """Return the end of a sentence: the rules of kube-proxy that predict that a row is not kept, or that none does."""
+    """Return the end of a sentence: the rules that predict that a row is not kept, or that none does."""
     unforeseen = sum(one.predicted is False for one in row.differing)
     if all(one.predicted is None for one in row.differing):
         return ""
     if unforeseen:
-        return f"; kube-proxy's rules do not predict {count_cells(unforeseen)}"
+        return f"; the rules do not predict {count_cells(unforeseen)}"
     rules = dict.fromkeys(rule for one in row.differing for rule in one.rules)
-    return f"; predicted by kube-proxy's rules {', '.join(rules)}"
+    return f"; predicted by the rules {', '.join(rules)}"

@@ -147,7 +147,7 @@ def test_what_the_pod_network_drops_without_a_service_breaks_no_service_promise(
     verdict = judge.judge(row, contract.asked.of_row[row.id])
 
     assert verdict.result is ContractResult.NOT_ASKED
-    assert verdict.cells[0].text == "the pod network: web-a does not answer without a Service either"
+    assert verdict.cells[0].text == "the pod network: web-a does not answer pod-n1 without a Service either"
 
 
 def test_what_could_not_be_asked_is_neither_kept_nor_broken() -> None:
@@ -207,3 +207,16 @@ def test_answers_that_differ_are_counted() -> None:
 
     assert describe([ok, ok]) == "ok from kept"
     assert describe([ok, lost, ok]) == "2 of 3 ok from kept, 1 timeout"
+
+
+def test_nodes_that_drop_what_they_forward_break_no_service_promise() -> None:
+    topology = declared("lab-forward-drop", {})
+    contract = PredictedContract(topology, AskedRows.of(topology))
+    verdicts = {verdict.row.id: verdict for verdict in contract.verdicts()}
+
+    assert verdicts["pod-to-pod"].result is ContractResult.BROKEN
+    assert verdicts["local-outside-node-with"].result is not ContractResult.BROKEN
+    assert {row for row, verdict in verdicts.items() if verdict.result is ContractResult.BROKEN} == {
+        "pod-to-pod",
+        "node-to-pod",
+    }

@@ -74,7 +74,7 @@ def test_the_page_has_a_table_of_the_rows(ipvs: tuple[Run, subprocess.CompletedP
     text = page.render(ipvs[0])
 
     assert 'id="contract" open' in text
-    assert "predicted by kube-proxy&#39;s rules R4i.3, R4i.4" in text
+    assert "predicted by the rules R4i.3, R4i.4" in text
 
 
 @pytest.mark.slow
