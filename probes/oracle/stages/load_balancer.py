@@ -167,14 +167,19 @@ def to_node_ports(conn: Connection) -> Answer:
 @rule(
     "L29",
     f"{DOCS}.session_affinity; cloud-provider-gcp gce_loadbalancer.go translateAffinityType; cloud-provider-azure "
-    "azure_loadbalancer.go: load distribution SourceIP; AWS NLB docs: target group stickiness source_ip",
+    "azure_loadbalancer.go: load distribution SourceIP; AWS NLB docs: target group stickiness source_ip; "
+    'docs/observations.md "sessionAffinity: ClientIP behind a load balancer"',
 )
 def selects_by_client(conn: Connection) -> BalancerAffinity | None:
     """With sessionAffinity: ClientIP, a load balancer with session affinity sends each client to one node or pod."""
     return BalancerAffinity.CLIENT_IP if conn.environment.balancer_keeps_affinity else None
 
 
-@rule("L30", f"{DOCS}.session_affinity; pkg/proxy: each node's kube-proxy has an affinity table of its own")
+@rule(
+    "L30",
+    f"{DOCS}.session_affinity; pkg/proxy: each node's kube-proxy has an affinity table of its own; "
+    'docs/observations.md "sessionAffinity: ClientIP behind a load balancer"',
+)
 def selects_by_connection(_: Connection) -> BalancerAffinity:
     """A load balancer without session affinity selects a node or pod for each connection.
 
