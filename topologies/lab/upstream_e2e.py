@@ -48,7 +48,7 @@ LEFT_OUT = (
     (r"\[Feature:|\[FeatureGate:", "needs a feature that the lab does not have: a cloud's balancer, IPv6, a gate"),
     (r"\[Slow\]", "slow: minutes each"),
     (r"\[Flaky\]", "upstream marks it as flaky"),
-    (r"\bDNS\b(?!.*configurable pod DNS nameservers)", "asks with dig, which the tests' image does not have"),
+    (r"^(?!.*configurable pod DNS nameservers).*\bDNS\b", "asks with dig, which the tests' image does not have"),
     (r"restarting (apiserver|kube-proxy)", "restarts a component through a provider's SSH or static pods"),
     (r"invalid conntrack state", "needs the image regression-issue-74839, a server that sends bad packets"),
     (r"Firewall rule", "for GCE"),
