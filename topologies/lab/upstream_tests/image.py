@@ -1,8 +1,9 @@
 """The image that stands for upstream's agnhost, busybox and distroless-iptables in the tests, and only there.
 
 It is the lab's image of agnhost with the programs that the tests run in a pod and that the lab's pods do not need:
-OpenBSD's `nc` (datagrams), `conntrack` and `ss`, and with a certificate for `agnhost porter`. Each worker of the
-running lab imports it; the images of other labs do not change.
+OpenBSD's `nc` (datagrams), `conntrack` and `ss`, and with a certificate for `agnhost porter`. Its shell is bash, since
+busybox's runs its own `nc` whatever PATH has. Each worker of the running lab imports the image; the images of other
+labs do not change.
 
 Source: `test/images/agnhost/Dockerfile` of Kubernetes.
 """
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from topologies.common.subprocesses import ProcessError, run
 from topologies.common.threads import run_all
 from topologies.lab.build.apt import Debian, DebianError
-from topologies.lab.build.archive import Image, write_archive
+from topologies.lab.build.archive import Image, Link, write_archive
 from topologies.lab.build.images import PAUSE, UNFINISHED, ImagesError, agnhost_image, libraries
 from topologies.lab.build.kubernetes import locked
 from topologies.lab.requirements import PATH
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 NAME = "hairpin.local/upstream-tests:1"
 STANDS_FOR = {"pause": PAUSE, **dict.fromkeys(("agnhost", "busybox", "debian-iptables", "distroless-iptables"), NAME)}
 """The lab's image that gets the name of upstream's image of a short name."""
-INSTALLED = {"conntrack": "conntrack", "ss": "iproute2"}  # program of this machine -> the package that has it
+# program of this machine -> the package that has it
+INSTALLED = {"bash": "bash", "conntrack": "conntrack", "ss": "iproute2"}
 NETCAT = ("netcat-openbsd", "libbsd0", "libmd0")
 NETCAT_PROGRAM = "nc.openbsd"
 AT_ONCE = 3  # workers that import at a time
@@ -58,7 +60,8 @@ def make_image(binaries: Binaries, keys: Path, cache: Path, progress: Callable[[
         base = agnhost_image(binaries, cache, progress)
         fetched = netcat(cache, progress)
     certificate = {f"localhost{suffix}": keys / f"kubelet{suffix}" for suffix in (".crt", ".key")}
-    return Image(NAME, base.entrypoint, {**base.files, **_installed(), **fetched, **certificate})
+    own = {"bin/sh": Link("../usr/bin/bash"), **_installed(), **fetched, **certificate}
+    return Image(NAME, base.entrypoint, {**base.files, **own})
 
 
 def _installed() -> dict[str, Content]:
