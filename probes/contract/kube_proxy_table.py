@@ -60,7 +60,8 @@ class KubeProxyTable:
                 for verdict in PredictedContract(topology, asked[network]).verdicts():
                     for way in _ways(mode, verdict.cells):
                         broken[verdict.row.id].setdefault(way, []).append((minor, network))
-        return cls(judged, _without_examples(broken))
+        shown = tuple(row for row in judged if any(one.of_row[row.id] for one in asked.values()))
+        return cls(shown, _without_examples(broken))
 
 
 def _columns(minors: tuple[int, ...]) -> Iterator[tuple[ProxyMode, int]]:
