@@ -46,7 +46,7 @@ check: $(VENV)/.installed
 	$(PY) -m tests.prose
 
 unit: $(VENV)/.installed
-	$(PY) -m pytest -n auto tests/unit tests/fuzz tests/browser
+	$(PY) -m pytest -n auto --durations=20 tests/unit tests/fuzz tests/browser
 
 coverage: $(VENV)/.installed
 	$(PY) -m pytest -q -n auto --cov --cov-report=term:skip-covered tests/unit
