@@ -61,6 +61,11 @@ def test_services_answer_by_name_as_at_their_cluster_ips(topology: Path) -> None
     assert sum(".dnsname-" in one for one in verdicts["pass"]) == BY_NAME
 
 
+# A Service without endpoints refuses by ICMP, of which a kernel sends a client few in a second (icmp_ratelimit):
+# the other lookups time out.
+REFUSED, SILENT = "no name was found in DNS from here", "the DNS server did not answer"
+
+
 def test_without_dns_servers_cells_by_name_are_inconclusive_and_no_others(topology: Path) -> None:
     scale(0)
     try:
@@ -70,7 +75,8 @@ def test_without_dns_servers_cells_by_name_are_inconclusive_and_no_others(topolo
 
     assert set(verdicts) == {"pass", "inconclusive"}, verdicts.get("fail")
     assert len(verdicts["inconclusive"]) == BY_NAME
-    assert all("no name was found in DNS from here" in one for one in verdicts["inconclusive"])
+    assert all(REFUSED in one or SILENT in one for one in verdicts["inconclusive"])
+    assert any(REFUSED in one for one in verdicts["inconclusive"])
 
 
 def test_a_node_that_drops_queries_makes_the_cells_by_name_of_its_pods_inconclusive(topology: Path) -> None:
@@ -81,5 +87,5 @@ def test_a_node_that_drops_queries_makes_the_cells_by_name_of_its_pods_inconclus
         on("n1", "iptables", "-t", "raw", "-D", "PREROUTING", *QUERIES)
 
     assert set(verdicts) == {"pass", "inconclusive"}, verdicts.get("fail")
-    assert all("the DNS server did not answer" in one for one in verdicts["inconclusive"])
+    assert all(SILENT in one for one in verdicts["inconclusive"])
     assert len(verdicts["inconclusive"]) == BY_NAME // 2
