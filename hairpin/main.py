@@ -33,6 +33,7 @@ VERBS = {
     "explain": "which change of the declaration explains the failed cells",
     "infer": "which values of unknown facts fit a run's observations",
     "judge": "judge a run anew under a mended declaration",
+    "conformance": "which promises of the API a data plane keeps, as a report, and what changed between two",
     "claims": "vendors' documented tables as pages",
     "clean": "remove what killed runs left in a cluster",
     "rbac": "the rights that runs need, and a kubeconfig for them",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FORMATS = ("text", "json", "html")
+BY_ENDING = {".json": "json", ".html": "html"}
+BY_ENDING_IF_KNOWN = {".yaml": "yaml", ".yml": "yaml", ".xml": "junit"}  # few verbs have these
 WITHOUT_PAGE = ("text", "json")
 WIDEST = 160  # columns; a wider table is not easier to read
 
@@ -34,8 +36,8 @@ def add_format(parser: argparse.ArgumentParser, formats: Sequence[str]) -> None:
 
 def choose_format(given: argparse.Namespace) -> str:
     """Return the format given, or the one that the ending of --output means; CommandError if the verb has none such."""
-    by_ending = {".json": "json", ".html": "html"}.get(given.output.suffix if given.output else "", "text")
-    chosen = str(given.format or by_ending)
+    endings = BY_ENDING | {end: form for end, form in BY_ENDING_IF_KNOWN.items() if form in given.formats}
+    chosen = str(given.format or endings.get(given.output.suffix if given.output else "", "text"))
     if chosen not in given.formats:
         message = f"--output: got {given.output}, want a file for {' or '.join(given.formats)}. Give --format too"
         raise CommandError(message)

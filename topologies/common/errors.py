@@ -44,6 +44,7 @@ Exit codes: `lab` is `hairpin lab`, `pytest` a run. A class without one is caugh
     ├── JournalError         reports.records.journal            pytest 1
     ├── UnreadableError      reports.records.reading            hairpin 2
     ├── RejudgeError         reports.records.rejudge            hairpin 2
+    ├── ConformanceError     reports.analysis.conformance.report hairpin 2
     ├── LabRunError          hairpin.qualification.lab_runs     hairpin 2
     └── CommandError         hairpin.verb                       hairpin 2
 """
