@@ -132,7 +132,7 @@ def build_report(runs: Sequence[FinishedRun], claim: ImplementationClaim) -> Con
 
 
 def name_rules(rows: Iterable[ConformanceRow]) -> dict[str, str]:
-    """Return the sentence of each rule of kube-proxy that the evidence of rows names."""
+    """Return the sentence of each rule that the evidence of rows names."""
     used = {rule for row in rows for one in row.evidence for rule in one.rules}
     return {rule: name_rule(rule).sentence for rule in sorted(used)}
 

@@ -64,9 +64,11 @@ class ConformanceResult(StrEnum):
 class Statistics(ReportPart):
     """How many rows passed, failed and were skipped."""
 
-    passed: int = Field(alias="Passed")
-    skipped: int = Field(alias="Skipped")
-    failed: int = Field(alias="Failed")
+    model_config = ConfigDict(alias_generator=str.capitalize)
+
+    passed: int
+    skipped: int
+    failed: int
 
 
 class LevelStatus(ReportPart):
@@ -114,7 +116,7 @@ class RowStatus(StrEnum):
 
 
 class RowEvidence(ReportPart):
-    """A cell that breaks a row. `predicted`: whether `rules` of kube-proxy predict it; null for others."""
+    """A cell that breaks a row. `predicted`: whether `rules` predict it, null where kube-proxy does not serve."""
 
     topology: str
     cell: str
@@ -199,8 +201,8 @@ class ConformanceReport(ReportPart):
 
     `date`: when the last run ended. `runs`: their folders. Only these two differ if the same cluster is tested again
     with the same result. `rows`: what is promised (must and should). `unspecified`: what this network does where
-    nothing is promised. `succeeded_provisional_tests`: rows that were kept and do not count. `rules`: the rules of
-    kube-proxy that the evidence names.
+    nothing is promised. `succeeded_provisional_tests`: rows that were kept and do not count. `rules`: the
+    sentences of the rules that the evidence names.
     """
 
     api_version: Literal["hairpin/v1"]

@@ -30,16 +30,16 @@ def _of(some: int, every: int) -> str:
 
 
 def describe_prediction(row: ConformanceRow) -> str:
-    """Return `, predicted by kube-proxy's rules R4i.3`, or that they predict fewer cells; empty for others."""
+    """Return `, predicted by the rules R4i.3`, or that they predict fewer cells; empty for others."""
     if all(one.predicted is None for one in row.evidence):
         return ""
     if unforeseen := sum(not one.predicted for one in row.evidence):
-        return f", {count_cells(unforeseen)} not predicted by kube-proxy's rules"
-    return f", predicted by kube-proxy's rules {', '.join(name_rules(row))}"
+        return f", {count_cells(unforeseen)} not predicted by the rules"
+    return f", predicted by the rules {', '.join(name_rules(row))}"
 
 
 def name_rules(row: ConformanceRow) -> tuple[str, ...]:
-    """Return the rules of kube-proxy that the evidence of a row names, each once."""
+    """Return the rules that the evidence of a row names, each once."""
     return tuple(sorted({rule for one in row.evidence for rule in one.rules}))
 
 

@@ -31,7 +31,7 @@ def finished_run(topology: str = "lab-contract", /, rules: tuple[str, ...] = RUL
     """
     contents, source = raw(topology)
     fields = {name: changed.pop(name) for name in list(changed) if name in Run.model_fields}
-    given = {
+    given: dict[str, Any] = {
         "topology": DeclaredTopology.of(validated(contents, source)),
         "raw_topology": contents,
         "versions": {"hairpin": "0.1.0", "kubernetes": "v1.37.2"},
