@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from probes.plugin import Judging
     from probes.vendor_claims.model import Claim, Page
 
-CLAIMS = [pytest.param(page, claim, id=f"{page.name}-{name}") for page in load.pages() for name, claim in page.claims()]
+CLAIMS = [
+    pytest.param(page, claim, id=f"{page.name}-{name}")
+    for page in load.pages()
+    if page.by_rules
+    for name, claim in page.claims()
+]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

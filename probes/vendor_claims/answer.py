@@ -18,6 +18,7 @@ from topologies.schema.topology import Model
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LOCAL = "local"  # the endpoints on the client's node; for a client outside, on the node that it asks
 GRAMMAR = re.compile(r"^(?P<reach>[a-z]+)?\s*(?:from (?P<source>\S+))?\s*(?:by (?P<backend>\S+))?$")
 
 
@@ -47,7 +48,7 @@ class ClaimedAnswer(Model):
     source: str | None = None
     """`kept`, `changed`, or a name: `primary(n3)`, `vip` (the target), `node` (any address of a node)."""
     backend: str | None = None
-    """A name, or several separated by `|`."""
+    """A name, several separated by `|`, or `local` in claims about a data plane that is not kube-proxy."""
 
     @model_validator(mode="before")
     @classmethod

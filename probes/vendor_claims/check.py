@@ -39,7 +39,12 @@ class Assessment:
 
 
 def assess(page: Page, cases: Iterable[Case]) -> Iterator[Assessment]:
-    """Yield an assessment for every cell of these cases at every version that they cover."""
+    """Yield an assessment for every cell of these cases at every version that they cover.
+
+    Cases of a data plane that is not kube-proxy have none.
+    """
+    if not page.by_rules:
+        return
     predict = _predict.__wrapped__ if are_decisions_replaced() else _predict
     for case in cases:
         for version, realm in realms(page, case):
@@ -61,8 +66,11 @@ def complaints(page: Page, claim: Claim) -> list[str]:
 
 
 def promised(claim: Claim, case: Case) -> bool | None:
-    """Return whether the claim must or must not hold in this case, or None if our standing leaves it open."""
-    if claim.claim is None or claim.standing is Standing.UNDERIVABLE:
+    """Return whether the claim must or must not hold in this case, or None if our standing leaves it open.
+
+    A claim from memory need not hold.
+    """
+    if claim.claim is None or claim.standing is Standing.UNDERIVABLE or claim.from_memory:
         return None
     return (case in claim.cases) is not (claim.standing is Standing.CONTRADICTS)
 

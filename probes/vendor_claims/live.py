@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from probes.observation import count_limited_refusals
 from probes.oracle.predict import expect
-from probes.vendor_claims.answer import Ending
+from probes.plan.plan import plan
+from probes.plan.selection import select
+from probes.vendor_claims.answer import LOCAL, Ending
 from probes.vendor_claims.check import describe, endings, names, own_address, promised
 from probes.vendor_claims.load import pages
 from probes.vendor_claims.scenario import lacks, realm_of, realms
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from probes.observation import Attempt
     from probes.plan.cell import Cell
+    from probes.vendor_claims.answer import ClaimedAnswer
     from probes.vendor_claims.model import Case, Claim, Page
     from probes.vendor_claims.scenario import Realm
     from topologies.schema.topology import Topology
@@ -52,12 +55,15 @@ class Trial:
 
 
 def trials(topology: Topology) -> list[Trial]:
-    """Return the cells of every claim that a cluster of this topology can test, in the order of the pages."""
+    """Return the cells of every claim that a cluster of this topology can test, in the order of the pages.
+
+    A claim is tested only on a cluster of the data plane that it is about.
+    """
     if not topology.proxy.is_kube_proxy:
-        return []
+        return list(_trials_of_other_data_plane(topology))
     here = realm_of(topology)
     found: dict[tuple[str, str], Trial] = {}
-    for page in pages():
+    for page in (page for page in pages() if page.by_rules):
         lacking = {name: lacks(world, topology) for name, world in page.worlds.items()}
         for claim_id, claim in page.claims():
             for case in (*claim.cases, *claim.otherwise):
@@ -66,6 +72,32 @@ def trials(topology: Topology) -> list[Trial]:
                         trial = Trial(page.name, claim_id, claim, case, cell, promised(claim, case))
                         found.setdefault((claim_id, trial.id), trial)
     return list(found.values())
+
+
+def _trials_of_other_data_plane(topology: Topology) -> Iterator[Trial]:
+    """Yield the cells of every claim about this cluster's data plane. No rule of kube-proxy is used."""
+    cells = plan(topology).cells
+    for page in (page for page in pages() if page.proxy is topology.proxy.kind):
+        for claim_id, claim in page.claims():
+            for case in claim.cases:
+                for cell in select(cells, topology, case.select or {}):
+                    if (answer := _answer_at(claim, cell, topology)) is not None:
+                        here = claim.model_copy(update={"claim": answer})
+                        yield Trial(page.name, claim_id, here, case, cell, promised(here, case))
+
+
+def _answer_at(claim: Claim, cell: Cell, topology: Topology) -> ClaimedAnswer | None:
+    """Return the claimed answer with `local` replaced by the endpoints on the client's node.
+
+    For a client outside it is the node that it asks. Return None if the claim names no answer, or if that node has no
+    endpoint.
+    """
+    if claim.claim is None or claim.claim.backend != LOCAL:
+        return claim.claim
+    place = cell.vantage.node or cell.frontend.node
+    backends = topology.backends_of(topology.service(cell.frontend.service))
+    local = [backend.name for backend in backends if backend.node == place]
+    return claim.claim.model_copy(update={"backend": "|".join(local)}) if local else None
 
 
 def _cells_with_same_prediction(page: Page, case: Case, here: Realm) -> Iterator[Cell]:

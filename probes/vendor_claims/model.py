@@ -12,18 +12,26 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from probes.contract.model import Selectors
 from probes.oracle.upstream import NEWEST, OLDEST
 from probes.vendor_claims.answer import ClaimedAnswer
+from probes.vendor_claims.publication import ClaimSource, Publication
+from topologies.schema.enums import ProxyKind
 from topologies.schema.topology import Model, Name, Version
 
 
 class Standing(StrEnum):
-    """The assessment of a claim by the rules. `CONDITION`: the claim omits a condition without which it is wrong."""
+    """The assessment of a claim by the rules.
+
+    `CONDITION`: the claim omits a condition without which it is wrong. `DOCUMENTED`: the claim is about a data plane
+    that is not kube-proxy. No rule applies, and only a run of such a cluster can show it.
+    """
 
     AGREES = "agrees"
     CONDITION = "agrees-under-a-condition"
     CONTRADICTS = "contradicts"
     UNDERIVABLE = "cannot-be-derived"
+    DOCUMENTED = "documented"
 
 
 def _range(value: object) -> object:
@@ -92,17 +100,29 @@ def _listed(value: object) -> object:
 
 
 class Case(Model):
-    """Cells of a plan in a world.
+    """Cells that test a claim: cells of a plan in a world, or cells of any cluster of the page's data plane.
 
-    `ask` has the ids of the cells without family and protocol. `gives` is the complete result. `versions` narrows the
-    world's versions. `rules` are ids that the prediction must contain.
+    `ask` has the ids of the cells in `world`, without family and protocol. `select` has selectors of cells
+    (probes/plan/selection.py), for a data plane that is not kube-proxy. `gives` is the complete result. `versions`
+    narrows the world's versions. `rules` are ids that the prediction must contain.
     """
 
-    world: str
-    ask: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+    world: str = ""
+    ask: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    select: Selectors | None = None
     gives: ClaimedAnswer | None = None
     versions: Versions = Versions()
     rules: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_its_cells(self) -> Self:
+        if self.select is None and not (self.world and self.ask):
+            message = "a case names no cells: want world and ask, or select"
+            raise ValueError(message)
+        if self.select is not None and (self.world or self.ask or self.gives or self.rules):
+            message = "a case with select: want no world, ask, gives or rules, because no rule predicts it"
+            raise ValueError(message)
+        return self
 
 
 Cases = Annotated[tuple[Case, ...], BeforeValidator(_listed)]
@@ -114,7 +134,8 @@ class Claim(Model):
     `quote` has the words of the vendor. `claim` is the result that they state for every case. In the cases of
     `otherwise` the opposite holds: the `condition` of an agreement is not met, or a contradicted claim is right
     there. `why` is our reason with its proof (rule, PR, kernel). `checked_by` is a test (path::name) for a claim that
-    no cell covers.
+    no cell covers. `source` is where the vendor states it. `contract` has the ids of the rows of the API's contract
+    that are about the same cells (docs/contract.md).
     """
 
     quote: str
@@ -125,6 +146,13 @@ class Claim(Model):
     otherwise: Cases = ()
     why: str = ""
     checked_by: str = ""
+    source: ClaimSource | None = None
+    contract: tuple[Name, ...] = ()
+
+    @property
+    def from_memory(self) -> bool:
+        """Whether nobody read the text that states it."""
+        return self.source is not None and not self.source.verified
 
     @model_validator(mode="after")
     def _has_what_its_standing_needs(self) -> Self:
@@ -136,6 +164,7 @@ class Claim(Model):
             ),
             Standing.CONTRADICTS: (self.why, "a why with the proof"),
             Standing.UNDERIVABLE: (self.why, "a why"),
+            Standing.DOCUMENTED: (self.source and (self.cases or self.why), "a source, and cases or a why"),
         }
         held, want = wants[self.standing]
         if not held:
@@ -146,6 +175,9 @@ class Claim(Model):
             raise ValueError(message)
         if self.standing is Standing.CONTRADICTS and any(not (self.claim and case.rules) for case in self.cases):
             message = f"{self.quote!r} is contradicted by its cases: want a claim, and the rules that contradict"
+            raise ValueError(message)
+        if self.from_memory and self.standing not in {Standing.UNDERIVABLE, Standing.DOCUMENTED}:
+            message = f"{self.standing.value} of {self.quote!r}: want cannot-be-derived of a claim from memory"
             raise ValueError(message)
         return self
 
@@ -193,22 +225,57 @@ class Table(Model):
 
 
 class Page(Model):
-    """All tables of one vendor, and the worlds that they need."""
+    """All tables of one vendor, and the worlds that they need.
+
+    `proxy` is what serves Services in the clusters that the page is about. With anything but kube-proxy no claim is
+    compared with kube-proxy's rules. `publications` are the texts that the sources of its claims name.
+    """
 
     name: Name
     title: str
     source: str
     about: str = ""
+    proxy: ProxyKind = ProxyKind.KUBE_PROXY
+    publications: dict[str, Publication] = Field(default_factory=dict)
     worlds: dict[str, Scenario] = Field(default_factory=dict)
     tables: tuple[Table, ...]
+
+    @property
+    def by_rules(self) -> bool:
+        """Whether kube-proxy's rules apply to its claims."""
+        return self.proxy is ProxyKind.KUBE_PROXY
 
     @model_validator(mode="after")
     def _worlds_are_known(self) -> Self:
         for name, claim in self.claims():
             for case in (*claim.cases, *claim.otherwise):
-                if case.world not in self.worlds:
+                if self.by_rules and case.world not in self.worlds:
                     message = f"{name}: got the world {case.world!r}, want one of {sorted(self.worlds)}"
                     raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _claims_are_about_its_data_plane(self) -> Self:
+        for name, claim in self.claims():
+            if (claim.standing is Standing.DOCUMENTED) is self.by_rules:
+                want = "a standing by the rules" if self.by_rules else str(Standing.DOCUMENTED)
+                message = f"{name}: got {claim.standing} on a page about {self.proxy}, want {want}"
+                raise ValueError(message)
+            if any((case.select is None) is not self.by_rules for case in (*claim.cases, *claim.otherwise)):
+                want = "world and ask" if self.by_rules else "select"
+                message = f"{name}: got another kind of case on a page about {self.proxy}, want {want}"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _sources_are_published(self) -> Self:
+        for name, claim in self.claims():
+            if self.publications and claim.source is None:
+                message = f"{name}: got no source, want one: the page lists publications"
+                raise ValueError(message)
+            if claim.source and claim.source.of and claim.source.of not in self.publications:
+                message = f"{name}: got the publication {claim.source.of!r}, want one of {sorted(self.publications)}"
+                raise ValueError(message)
         return self
 
     def claims(self) -> Iterator[tuple[str, Claim]]:

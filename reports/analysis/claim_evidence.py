@@ -38,6 +38,7 @@ STANDINGS = {
     Standing.CONDITION: "agrees under a condition",
     Standing.CONTRADICTS: "contradicts",
     Standing.UNDERIVABLE: "cannot be derived",
+    Standing.DOCUMENTED: "documented",
 }
 
 
@@ -130,7 +131,7 @@ def _face(
 
 
 def _tried(page: Page, cases: Iterable[Case], *, counter: bool) -> Iterator[PredictedCase]:
-    for case in cases:
+    for case in cases if page.by_rules else ():
         by_cell: dict[str, list[Assessment]] = {}
         for prediction in check.assess(page, [case]):
             by_cell.setdefault(prediction.cell.id.removesuffix("-v4-tcp"), []).append(prediction)
@@ -251,8 +252,19 @@ def _endings(record: Record, topology: Topology, vantage: Vantage) -> tuple[Endi
 
 def _unshown(page: Page, claim: Claim, topologies: Sequence[Topology]) -> str:
     """Return why no run has evidence: what the nearest run's cluster lacks. Empty without a cell or a run."""
+    if not page.by_rules:
+        return _unshown_elsewhere(page, claim, topologies)
     worlds = [page.worlds[case.world] for case in (*claim.cases, *claim.otherwise)]
     if not worlds or not topologies:
         return ""
     lacking = min((lacks(world, topology) for world in worlds for topology in topologies), key=len)
     return f"needs {', '.join(lacking)}" if lacking else "needs a workload or a load balancer that no run has"
+
+
+def _unshown_elsewhere(page: Page, claim: Claim, topologies: Sequence[Topology]) -> str:
+    """Return why no run has evidence for a claim about a data plane that is not kube-proxy."""
+    if not claim.cases or not topologies:
+        return ""
+    if all(topology.proxy.kind is not page.proxy for topology in topologies):
+        return f"needs proxy.kind {page.proxy}"
+    return "needs a workload or a load balancer that no run has"

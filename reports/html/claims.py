@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from probes.contract.load import rows
 from probes.judging.verdict import Result
 from probes.oracle.catalogue import sentence
 from probes.vendor_claims.load import pages
@@ -67,6 +68,7 @@ def render(page: Page, evidence: dict[str, ClaimEvidence], runs: Sequence[Run] =
         counts=_counts(evidence.values()),
         standings=STANDINGS,
         sentences={rule: sentence(rule) for rule in _named(evidence.values())},
+        contract={row.id: row for row in rows()},
         runs=runs,
         marks=MARKS,
     )
