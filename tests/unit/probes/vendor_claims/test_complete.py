@@ -42,6 +42,8 @@ COUNTS = {
     "calico-e2e": (14, 14, 0),
     "calico-policies": (0, 0, 9),
     "calico-options": (0, 0, 4),
+    "metallb-l2": (2, 4, 0),
+    "metallb-bgp": (2, 4, 0),
 }
 
 # our standing to every claim, row by row
@@ -73,6 +75,8 @@ STANDINGS = {
     "calico-e2e": "D D D D D D D D D D D D D D",
     "calico-policies": "D D D D D D D D D",
     "calico-options": "D D D D",
+    "metallb-l2": "A A A A",
+    "metallb-bgp": "A A A A",
 }
 LETTERS = {
     "A": Standing.AGREES,
