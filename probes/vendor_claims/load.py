@@ -17,7 +17,7 @@ from topologies.common.errors import HairpinError
 
 FOLDER = Path(__file__).with_name("data")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with libyaml
-NAMES = ("ack", "tke", "cce", "flannel", "huawei-incidents", "metallb", "cilium", "calico-ebpf")
+NAMES = ("ack", "tke", "cce", "flannel", "huawei-incidents", "metallb", "aws-nlb", "cilium", "calico-ebpf")
 
 
 class DocumentedError(HairpinError):

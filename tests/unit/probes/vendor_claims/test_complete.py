@@ -44,6 +44,7 @@ COUNTS = {
     "calico-options": (0, 0, 4),
     "metallb-l2": (2, 4, 0),
     "metallb-bgp": (2, 4, 0),
+    "nlb-sources": (4, 4, 3),
 }
 
 # our standing to every claim, row by row
@@ -77,6 +78,7 @@ STANDINGS = {
     "calico-options": "D D D D",
     "metallb-l2": "A A A A",
     "metallb-bgp": "A A A A",
+    "nlb-sources": "A* A ? ? A A A",
 }
 LETTERS = {
     "A": Standing.AGREES,
