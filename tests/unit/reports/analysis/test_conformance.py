@@ -34,7 +34,7 @@ BROKEN, UNUSUAL, NOT_ASKED = ContractResult.BROKEN, ContractResult.UNUSUAL, Cont
 
 
 def _report(*runs: Run, **claim: Any) -> ConformanceReport:
-    features = {name: tuple(map(Feature, words)) for name, words in claim.items()}
+    features: dict[str, Any] = {name: tuple(map(Feature, words)) for name, words in claim.items()}
     finished = [FinishedRun.of(f"run-{number}", run) for number, run in enumerate(runs or (finished_run(),))]
     return build_report(finished, ImplementationClaim(WHO, **features))
 
