@@ -31,7 +31,9 @@ STRANGER = IPAddress("203.0.113.9")
 
 @cache
 def _contract(**overrides: str) -> PredictedContract:
-    topology = declared("lab-contract", {path.replace("__", "."): value for path, value in overrides.items()})
+    """Return what is predicted of the rows. Row 90 asks by name."""
+    given: dict[str, object] = {path.replace("__", "."): value for path, value in overrides.items()}
+    topology = declared("lab-contract", {"cluster_dns": True, **given})
     return PredictedContract(topology, AskedRows.of(topology))
 
 
