@@ -39,7 +39,11 @@ def choose_format(given: argparse.Namespace) -> str:
     endings = BY_ENDING | {end: form for end, form in BY_ENDING_IF_KNOWN.items() if form in given.formats}
     chosen = str(given.format or endings.get(given.output.suffix if given.output else "", "text"))
     if chosen not in given.formats:
-        message = f"--output: got {given.output}, want a file for {' or '.join(given.formats)}. Give --format too"
+        wanted = " or ".join(given.formats)
+        if given.format:
+            message = f"--format: got {given.format}, want {wanted}"
+        else:
+            message = f"--output: got {given.output}, want a file for {wanted}. Give --format too"
         raise CommandError(message)
     return chosen
 

@@ -213,8 +213,8 @@ def test_a_report_does_not_differ_from_itself(run: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["one.yaml"], "diff: got 1 reports or runs as text, want 2 as text or json or yaml"),
-        (["a.yaml", "b.yaml", "--format=html"], "diff: got 2 reports or runs as html, want 2 as text or json or yaml"),
+        (["one.yaml"], "diff: got 1 reports or runs, want 2"),
+        (["a.yaml", "b.yaml", "--format=html"], "--format: got html, want text or json or yaml"),
         (["none.yaml", "none.yaml"], "none.yaml is no readable conformance report: No such file or directory"),
         (["text.yaml", "text.yaml"], "text.yaml: got None None, want hairpin/v1 ConformanceReport. Write one with"),
         (["torn.yaml", "torn.yaml"], "torn.yaml is no readable conformance report: date: got no such key, want it"),
