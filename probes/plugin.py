@@ -50,13 +50,14 @@ from topologies.schema import limits
 from topologies.schema.enums import VantageKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import ModuleType
 
     from probes.contract.judging import RowVerdict
     from probes.contract.model import ContractRow
     from probes.plan.cell import Cell
     from topologies.cluster_state.snapshot import Snapshot
+    from topologies.schema.topology import Topology
 
 __all__ = ["ANSWERS", "JUDGE", "NOT_TESTABLE", "PLAN", "RUN"]
 
@@ -321,22 +322,21 @@ def _snapshot(config: pytest.Config) -> Snapshot:
 def _selected(session: pytest.Session) -> list[Cell]:
     """Return the cells of the items that will run, each once, in the plan's order.
 
-    The rows of the contract take what was asked for other tests. If they alone will run, their own cells are asked.
+    All are asked if every row of the contract will run. Some rows take what was asked for other tests. If they alone
+    will run, their own cells are asked.
     """
-    wanted = {item.callspec.params["cell"].id for item in session.items if _has_cell(item)}  # type: ignore[attr-defined]
-    if not wanted:
-        wanted = set(_cells_of_rows(session))
-    return [cell for cell in session.config.stash[PLAN].cells if cell.id in wanted]
-
-
-def _cells_of_rows(session: pytest.Session) -> Iterator[str]:
-    """Yield the ids of the cells that the selected rows need: all of the plan if every row is selected."""
-    topology, cells = session.config.stash[TOPOLOGY], session.config.stash[PLAN].cells
+    cells = session.config.stash[PLAN].cells
     params = (getattr(getattr(item, "callspec", None), "params", {}) for item in session.items)
     chosen = [one[CONTRACT_ROW] for one in params if CONTRACT_ROW in one]
     if len(chosen) == sum(bool(row.asks) for row in rows()):
-        yield from (cell.id for cell in cells)
-        return
+        return list(cells)
+    wanted = {item.callspec.params["cell"].id for item in session.items if _has_cell(item)}  # type: ignore[attr-defined]
+    wanted = wanted or set(_cells_of_rows(chosen, cells, session.config.stash[TOPOLOGY]))
+    return [cell for cell in cells if cell.id in wanted]
+
+
+def _cells_of_rows(chosen: Sequence[ContractRow], cells: Sequence[Cell], topology: Topology) -> Iterator[str]:
+    """Yield the ids of the cells that the rows need."""
     asking = {cell.id: cell for row in chosen for cell in cells_of_row(row, cells, topology)}
     clients = {cell.vantage.name for cell in asking.values() if cell.vantage.kind is not VantageKind.EXTERNAL}
     yield from asking

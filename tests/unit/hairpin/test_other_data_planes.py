@@ -46,7 +46,7 @@ def _contents(**changed: Any) -> dict[str, Any]:
 
 def _pytest(tmp_path: Path, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "other.yaml"
-    file.write_text(yaml.safe_dump(_contents()), encoding="utf-8")
+    file.write_text(yaml.safe_dump(_contents(proxy={"kind": "other"})), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "tests.unit.support.other_data_plane", f"--topology={file}", "-q"]
     command += [f"--kubeconfig={tmp_path}", f"--out={tmp_path}", *more]
     variables = {**os.environ, **environment}
@@ -69,7 +69,7 @@ def test_a_data_plane_that_keeps_the_contract_breaks_no_promise(tmp_path: Path, 
     assert {record.expected.summary for record in run.records} == {"not predicted"}
     assert {row.result for row in run.contract} == set(ContractResult) - {ContractResult.BROKEN}
     assert {row.row for row in run.contract if row.differing} == {"lb-affinity"}
-    assert run.environment == {"proxy": "cilium", "cni": "flannel-vxlan"}
+    assert run.environment == {"proxy": "other", "cni": "flannel-vxlan"}
 
 
 @pytest.mark.slow

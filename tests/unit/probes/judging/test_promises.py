@@ -42,13 +42,13 @@ JUDGED = {  # every facet and its cells, as the suites had them when a promise c
     Facet.REACHABILITY: ({},),
     Facet.SOURCE: (
         {"frontend": ("endpoint", "externalip")},
-        {"frontend": ("clusterip", "nodeport"), "endpoints": True},
+        {"frontend": ("clusterip", "dnsname", "nodeport"), "endpoints": True},
         {**LB, "declared": True, "endpoints": True},
         {**LB, "declared": True, **PASSED},
         {**LB, "declared": False, "listener": ("none", "own")},
     ),
     Facet.BACKENDS: (
-        {"frontend": ("clusterip", "nodeport", "externalip"), "endpoints": True},
+        {"frontend": ("clusterip", "dnsname", "nodeport", "externalip"), "endpoints": True},
         {**LB, "declared": True, "endpoints": True},
         {**LB, "listener": ("own", "leads")},
         {"endpoints": False},

@@ -57,6 +57,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"proxy": {"node_port_addresses": ["198.18.1.0/24"]}, "kubernetes": "1.25.1"},
     {"load_balancer": {"listens": False, "empty_pool": "drop"}},
     {"external_routes_to_pods": True},
+    {"cluster_dns": True},
     {"load_balancer": {"status": "hostname"}},
     {"load_balancer": {"status": "hostname", "masquerade_inside": False}},
     {
