@@ -153,15 +153,19 @@ def pytest_cmdline_main(config: pytest.Config) -> pytest.ExitCode | None:
 def access(config: pytest.Config) -> Access:
     """Return how this run's cluster is reached: by the options, or as the lab that it runs in.
 
-    ClusterError where that lab is gone: what is meant for a lab never goes to whatever cluster KUBECONFIG names.
+    ClusterError where that lab is gone, or this process is not in its network: what is meant for a lab never goes to
+    whatever cluster KUBECONFIG names, or to another host with an address of the lab's.
     """
     topology = config.stash[TOPOLOGY]
     kubeconfig = config.getoption("--kubeconfig")
     if topology.lab is not None and not kubeconfig:
-        from topologies.lab import lab  # noqa: PLC0415 - only a lab topology pays for the lab
+        from topologies.lab import lab, sandbox  # noqa: PLC0415 - only a lab topology pays for the lab
 
         if (found := lab.find(topology.name)) is None:
             message = f"lab {topology.name} is not up (any more): was it taken down meanwhile? Try again"
+            raise ClusterError(message)
+        if not sandbox.is_inside(topology.name):  # outside the lab's network its addresses are other hosts'
+            message = f"lab {topology.name}: got a process outside its network, want one that `pytest` started in it"
             raise ClusterError(message)
         ssh = Ssh(key=str(found.ssh_key), known_hosts=str(found.known_hosts))
         return Access(str(found.kubeconfig), None, ssh, config.getoption("--namespace"), found.logs, found.nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -84,7 +85,9 @@ def up(*_, **__):
 lab.up = up
 sys.exit(pytest.main(["--topology=lab-flannel", "-q", "suites"]))
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    command, env = [sys.executable, "-c", script], {**os.environ}
+    env.pop("PYTEST_XDIST_WORKER", None)  # a worker brings no lab up
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
     assert done.returncode == pytest.ExitCode.INTERRUPTED
     assert done.stderr == "interrupted while lab lab-flannel came up: it is taken down, nothing was asked\n"
