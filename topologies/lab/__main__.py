@@ -49,32 +49,13 @@ def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=what, add_help=name != "kubectl")
         if name == "get":
-            command.add_argument("version", metavar="VERSION", help="a release, such as 1.34.4")
-            command.add_argument(
-                "programs", nargs="*", metavar="PROGRAM", help=f"{', '.join(GETTABLE)}; default: all but coredns"
-            )
+            _add_get(command)
             continue
         command.add_argument(
             "--topology", "-t", default=os.environ.get("HAIRPIN_TOPOLOGY", DEFAULT), metavar="NAME_OR_FILE"
         )
         if name == "up":
-            command.add_argument(
-                "--kubernetes-bin",
-                type=Path,
-                metavar="DIR",
-                default=os.environ.get("HAIRPIN_KUBERNETES_BIN"),
-                help="kube-apiserver, kubelet and so on; the topology's version follows them",
-            )
-            command.add_argument(
-                "--kube-proxy-bin",
-                action="append",
-                default=[],
-                metavar="[NODE=]FILE",
-                help="another kube-proxy, for all nodes or one; the topology's proxy.version follows it",
-            )
-            command.add_argument(
-                "--with", dest="overrides", action="append", default=[], metavar="PATH=VALUE", help="mode=nftables ..."
-            )
+            _add_up(command)
         elif name == "shell":
             command.add_argument("host")
         elif name == "logs":
@@ -84,6 +65,33 @@ def parser(prog: str = "python -m topologies.lab") -> argparse.ArgumentParser:
         elif name == "down":
             command.add_argument("name", nargs="?", help="a lab's name, instead of its topology")
     return main
+
+
+def _add_get(command: argparse.ArgumentParser) -> None:
+    command.add_argument("version", metavar="VERSION", help="a release, such as 1.34.4")
+    command.add_argument(
+        "programs", nargs="*", metavar="PROGRAM", help=f"{', '.join(GETTABLE)}; default: all but coredns"
+    )
+
+
+def _add_up(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--kubernetes-bin",
+        type=Path,
+        metavar="DIR",
+        default=os.environ.get("HAIRPIN_KUBERNETES_BIN"),
+        help="kube-apiserver, kubelet and so on; the topology's version follows them",
+    )
+    command.add_argument(
+        "--kube-proxy-bin",
+        action="append",
+        default=[],
+        metavar="[NODE=]FILE",
+        help="another kube-proxy, for all nodes or one; the topology's proxy.version follows it",
+    )
+    command.add_argument(
+        "--with", dest="overrides", action="append", default=[], metavar="PATH=VALUE", help="mode=nftables ..."
+    )
 
 
 def name_of(given: str) -> str:

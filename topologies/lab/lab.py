@@ -105,12 +105,7 @@ def up(
         requirements.check_versions(topology)
         requirements.check({topology.proxy_of(node.name).mode for node in topology.nodes})
         clear(state, topology.name)
-        kubernetes = given.find(topology, cache=binaries.cache_dir(), progress=progress)
-        runtime = container_runtime.find(topology.kubernetes, cache=binaries.cache_dir())
-        coredns = cluster_dns.find(topology, binaries.cache_dir())
-        progress(f"Kubernetes {kubernetes.version}, {runtime}{', cluster DNS' if coredns else ''}")
-        golden = images.golden(kubernetes, runtime, cache=binaries.cache_dir(), progress=progress, coredns=coredns)
-        programs = node.Programs(kubernetes, runtime)
+        programs, golden = _find_programs(topology, given, progress)
         try:
             guest_kernel = _guest_kernel(topology, progress)
             sandbox = _declare(topology, state, programs, golden)
@@ -147,6 +142,19 @@ def _same(topology: Topology, state: State) -> RunningLab:
         )
         raise LabError(message)
     return RunningLab(topology.name, state.root)
+
+
+def _find_programs(
+    topology: Topology, given: GivenPrograms, progress: Callable[[str], None]
+) -> tuple[node.Programs, Path]:
+    """Return the programs of the nodes and the containerd root with the lab's images, built first if need be."""
+    cache = binaries.cache_dir()
+    kubernetes = given.find(topology, cache=cache, progress=progress)
+    runtime = container_runtime.find(topology.kubernetes, cache=cache)
+    coredns = cluster_dns.find(topology, cache)
+    progress(f"Kubernetes {kubernetes.version}, {runtime}{', cluster DNS' if coredns else ''}")
+    golden = images.golden(kubernetes, runtime, cache=cache, progress=progress, coredns=coredns)
+    return node.Programs(kubernetes, runtime), golden
 
 
 def _guest_kernel(topology: Topology, progress: Callable[[str], None]) -> Path | None:
