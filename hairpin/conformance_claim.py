@@ -18,22 +18,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from hairpin.verb import CommandError, near_matches
 from probes.contract.model import Feature
 from reports.analysis.conformance.build import ImplementationClaim
 from reports.analysis.conformance.report import Implementation
+from topologies.loading import yaml_file
+from topologies.schema.complaints import TopologyError, summarize
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable, Sequence
 
 TEXTS = ("organization", "project", "url", "version", "mode")
 LISTS = ("contact", "claims", "unsupported")
 REQUIRED = ("organization", "project", "url", "version", "contact")  # Gateway API takes no report without them
 BRANCHES = frozenset({"main", "master", "head", "latest", "nightly", "dev", "trunk"})
 FEATURES = tuple(one.value for one in Feature)
-LARGEST = 100_000  # bytes of the file
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -73,23 +73,18 @@ def read_claim(options: argparse.Namespace) -> ImplementationClaim:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > LARGEST:
-            message = f"--implementation: {path}: got {path.stat().st_size} bytes, want at most {LARGEST}"
-            raise CommandError(message)
-        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        message = f"--implementation: {path} cannot be read: {reason}"
+        contents = yaml_file.parse(yaml_file.read(path, str(path)), str(path))
+    except TopologyError as error:
+        message = f"--implementation: {path}: {'; '.join(summarize(error.complaints))}"
+        raise CommandError(message) from error
+    except OSError as error:
+        message = f"--implementation: {path} cannot be read: {error.strerror}"
         raise CommandError(message) from error
     known = (*TEXTS, *LISTS)
     if not isinstance(contents, dict):
         message = f"--implementation: {path}: got no keys, want {', '.join(known)}"
         raise CommandError(message)
-    if unknown := [str(name) for name in contents if name not in known]:
-        near = [close for name in unknown for close in near_matches(name, known)]
-        meant = f"; did you mean {' or '.join(near)}?" if near else ""
-        message = f"--implementation: {path}: got {', '.join(unknown)}, want some of {', '.join(known)}{meant}"
-        raise CommandError(message)
+    _refuse_unknown(f"--implementation: {path}", [str(name) for name in contents], known)
     return contents
 
 
@@ -121,9 +116,13 @@ def _check(texts: dict[str, str], contact: tuple[str, ...]) -> None:
 
 
 def _features(name: str, words: tuple[str, ...]) -> tuple[Feature, ...]:
-    if unknown := [word for word in words if word not in FEATURES]:
-        near = [close for word in unknown for close in near_matches(word, FEATURES)]
-        meant = f"; did you mean {' or '.join(near)}?" if near else ""
-        message = f"{name}: got {', '.join(unknown)}, want some of {', '.join(FEATURES)}{meant}"
-        raise CommandError(message)
+    _refuse_unknown(name, words, FEATURES)
     return tuple(map(Feature, words))
+
+
+def _refuse_unknown(place: str, words: Iterable[str], known: Sequence[str]) -> None:
+    if unknown := [word for word in words if word not in known]:
+        near = dict.fromkeys(close for word in unknown for close in near_matches(word, known))
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        message = f"{place}: got {', '.join(unknown)}, want some of {', '.join(known)}{meant}"
+        raise CommandError(message)

@@ -36,16 +36,16 @@ class Refused(Exception):  # noqa: N818 - never leaves this module: a complaint 
         self.complaint = complaint
 
 
-def read(path: Path, source: str) -> str:
-    """Return the text of a file. TopologyError if it is no readable UTF-8 file within the limit of size."""
+def read(path: Path, source: str, most: int = limits.FILE_BYTES) -> str:
+    """Return the text of a file. TopologyError if it is no readable UTF-8 file of at most so many bytes."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             raise _unreadable(source, KINDS.get(stat.S_IFMT(mode), "a device"), "a regular file")
         with path.open("rb") as file:
-            data = file.read(limits.FILE_BYTES + 1)
-        if len(data) > limits.FILE_BYTES:
-            raise _unreadable(source, f"more than {limits.FILE_BYTES} bytes", f"at most {limits.FILE_BYTES}")
+            data = file.read(most + 1)
+        if len(data) > most:
+            raise _unreadable(source, f"more than {most} bytes", f"at most {most}")
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         got = f"the byte 0x{error.object[error.start]:02x} at offset {error.start}"
@@ -56,10 +56,13 @@ def _unreadable(source: str, got: str, want: str) -> TopologyError:
     return TopologyError(source, [Complaint("file", got, want)])
 
 
-def parse(text: str, source: str) -> object:
-    """Return the values in this YAML text. TopologyError lists what is wrong with it, duplicate keys included."""
+def parse(text: str, source: str, most: int = limits.VALUES) -> object:
+    """Return the values in this YAML text, at most so many.
+
+    TopologyError lists what is wrong with it, duplicate keys included.
+    """
     try:
-        if found := list(_scan(text)):
+        if found := list(_scan(text, most)):
             raise TopologyError(source, found)
         return _value(text, source)
     except Refused as error:
@@ -111,7 +114,7 @@ class Collection(NamedTuple):
     before: int
 
 
-def _scan(text: str) -> Iterator[Complaint]:
+def _scan(text: str, most: int) -> Iterator[Complaint]:
     """Yield what is wrong with single values; Refused as soon as a limit is passed."""
     if match := re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text):
         line = text.count("\n", 0, match.start()) + 1
@@ -131,8 +134,8 @@ def _scan(text: str) -> Iterator[Complaint]:
             sizes |= {anchor: total - before + 1} if anchor else {}
         elif isinstance(event, yaml.ScalarEvent) and event.anchor:
             sizes[event.anchor] = 1
-        if documents > 1 or total > limits.VALUES or len(stack) > limits.DEPTH:
-            raise _too_much(event, documents, len(stack))
+        if documents > 1 or total > most or len(stack) > limits.DEPTH:
+            raise _too_much(event, documents, len(stack), most)
 
 
 def _size(event: yaml.Event, sizes: dict[str, int]) -> int:
@@ -145,9 +148,9 @@ def _size(event: yaml.Event, sizes: dict[str, int]) -> int:
     return sizes[event.anchor]
 
 
-def _too_much(event: yaml.Event, documents: int, depth: int) -> Refused:
+def _too_much(event: yaml.Event, documents: int, depth: int, most: int) -> Refused:
     """Return the complaint about the limit that this event exceeds."""
-    limit, what = limits.VALUES, "values, aliases expanded"
+    limit, what = most, "values, aliases expanded"
     if documents > 1:
         limit, what = 1, "YAML document"
     elif depth > limits.DEPTH:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import yaml
 from pydantic import ValidationError
 
 from reports.analysis.conformance.report import API_VERSION, KIND, ConformanceError, ConformanceReport
 from reports.records.reading import problems
+from topologies.loading import yaml_file
+from topologies.schema.complaints import TopologyError, summarize
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LARGEST_MB = 20  # a report of 97 rows is about 0.1 MB
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LARGEST_BYTES, MOST_VALUES = 20 << 20, 2_000_000  # a report of 98 rows has about 70,000 bytes
 
 
 def read_report(path: Path) -> ConformanceReport:
@@ -33,21 +33,21 @@ def read_report(path: Path) -> ConformanceReport:
         raise ConformanceError(message) from error
 
 
-def _parse(path: Path) -> Any:  # noqa: ANN401 - whatever a file holds
+def _parse(path: Path) -> object:
     try:
-        if path.stat().st_size > LARGEST_MB * 2**20:
-            message = f"{path}: got more than {LARGEST_MB} MB, want a conformance report"
-            raise ConformanceError(message)
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        message = f"{path} is no readable conformance report: {reason}"
+        return yaml_file.parse(yaml_file.read(path, path.name, LARGEST_BYTES), path.name, MOST_VALUES)
+    except TopologyError as error:
+        message = f"{path} is no readable conformance report: {'; '.join(summarize(error.complaints))}"
+        raise ConformanceError(message) from error
+    except OSError as error:
+        message = f"{path} is no readable conformance report: {error.strerror}"
         raise ConformanceError(message) from error
 
 
 def _check_kind(written: object, path: Path) -> None:
     keys = written if isinstance(written, dict) else {}
-    found = f"{keys.get('apiVersion')} {keys.get('kind')}"
+    words = (keys.get("apiVersion"), keys.get("kind"))
+    found = " ".join(word for word in words if isinstance(word, str)) or "no apiVersion and kind"
     if found != f"{API_VERSION} {KIND}":
         message = f"{path}: got {found:.80}, want {API_VERSION} {KIND}. Write one with hairpin conformance -o FILE"
         raise ConformanceError(message)

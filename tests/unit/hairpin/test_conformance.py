@@ -32,6 +32,10 @@ def _save(run: Run, folder: Path) -> str:
     return str(folder)
 
 
+NESTED = "[" * 40_000  # PyYAML's parsers end in a RecursionError or a segmentation fault
+EXPANDING = "- &a0 [x]\n" + "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> str:
     return _save(finished_run(local_outside_node_without=BROKEN), tmp_path / "out" / "20261126-120000-lab")
@@ -109,7 +113,9 @@ def test_what_cannot_be_used_is_one_error(
         ("organisation: o", "got organisation, want some of organization, project, url, version, mode, contact"),
         ("- o", "got no keys, want organization"),
         ("contact: {a: b}", "contact: got {'a': 'b'}, want a list of texts"),
-        ("a: [", "cannot be read: "),
+        ("a: [", "got a YAML syntax error"),
+        (f"a: {NESTED}", "got more than 20 levels of nesting, want at most 20"),
+        (f"contact:\n{EXPANDING}", "got more than 100000 values, aliases expanded, want at most 100000"),
     ],
 )
 def test_a_file_that_is_no_description_is_one_error(
@@ -216,8 +222,19 @@ def test_a_report_does_not_differ_from_itself(run: str, capsys: pytest.CaptureFi
         (["one.yaml"], "diff: got 1 reports or runs, want 2"),
         (["a.yaml", "b.yaml", "--format=html"], "--format: got html, want text or json or yaml"),
         (["none.yaml", "none.yaml"], "none.yaml is no readable conformance report: No such file or directory"),
-        (["text.yaml", "text.yaml"], "text.yaml: got None None, want hairpin/v1 ConformanceReport. Write one with"),
+        (
+            ["text.yaml", "text.yaml"],
+            "text.yaml: got no apiVersion and kind, want hairpin/v1 ConformanceReport. Write one with",
+        ),
         (["torn.yaml", "torn.yaml"], "torn.yaml is no readable conformance report: date: got no such key, want it"),
+        (
+            ["deep.yaml", "deep.yaml"],
+            "deep.yaml is no readable conformance report: line 1, column 21: got more than 20",
+        ),
+        (
+            ["wide.yaml", "wide.yaml"],
+            "wide.yaml is no readable conformance report: line 7, column 48: got more than 2000",
+        ),
         (["a", "b", "--fail-on=unusual"], "--fail-on: got unusual, want some of newly-broken, newly-unusual"),
     ],
 )
@@ -230,6 +247,8 @@ def test_sides_that_cannot_be_compared_are_one_error(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.yaml").write_text("just text", encoding="utf-8")
+    (tmp_path / "deep.yaml").write_text(NESTED, encoding="utf-8")
+    (tmp_path / "wide.yaml").write_text(EXPANDING, encoding="utf-8")
     (tmp_path / "torn.yaml").write_text("apiVersion: hairpin/v1\nkind: ConformanceReport\n", encoding="utf-8")
 
     assert main(["conformance", "diff", *arguments]) == 2
