@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from probes.judging.verdict import Facet
 from suites.marker import judge_cells
+from suites.test_clusterip import CLUSTER_IP
 
-# A Service whose endpoints are all pods of the pod network, on nodes whose kernels are set up as kubeadm requires.
-BY_NAME = {
-    "frontend": "dnsname",
-    "endpoints": True,
-    "host_network": False,
-    "internal_policy": "Cluster",
-    "usual_kernel": True,
-}
+BY_NAME = {**CLUSTER_IP, "frontend": "dnsname"}
 
 
 @judge_cells(Facet.REACHABILITY, **BY_NAME, vantage=("pod", "backend"), expects="ok")

@@ -89,4 +89,4 @@ def _describe_one(answer: ContractAnswer) -> str:
 
 def names_of(answers: Iterable[ContractAnswer]) -> str:
     """Return the backends that answered: `web-a and web-b`."""
-    return " and ".join(sorted({one.backend or "nobody" for one in answers}))
+    return " and ".join(sorted({one.backend or "no backend" for one in answers}))

@@ -8,14 +8,11 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
 from probes.contract.model import ContractRow, ContractRows
 from topologies.common.errors import HairpinError
+from topologies.loading.package_data import read_table
 
 FOLDER = Path(__file__).with_name("data")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with libyaml
 NAMES = ("cluster-ip", "node-port", "load-balancer", "endpoints", "traffic-policies", "pod-network")
 
 
@@ -31,7 +28,7 @@ def tables() -> tuple[ContractRows, ...]:
         ContractError: a file cannot be read, its rows are not valid, or two rows have one id or number.
 
     """
-    found = tuple(_load(FOLDER / f"{name}.yaml") for name in NAMES)
+    found = tuple(read_table(FOLDER / f"{name}.yaml", ContractRows, ContractError) for name in NAMES)
     every = [row for table in found for row in table.rows]
     for field in ("id", "number"):
         values = [getattr(row, field) for row in every]
@@ -53,15 +50,3 @@ def row(name: str) -> ContractRow:
             return one
     message = f"contract row: got {name!r}, want one of {', '.join(one.id for one in rows())}"
     raise LookupError(message)
-
-
-def _load(path: Path) -> ContractRows:
-    try:
-        return ContractRows.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))  # noqa: S506 - a safe loader
-    except (OSError, yaml.YAMLError) as error:
-        message = f"{path.name}: got {error}, want a table of rows"
-        raise ContractError(message) from error
-    except ValidationError as error:
-        places = (f"  {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        message = "\n".join([f"{path.name}: {error.error_count()} complaints", *places])
-        raise ContractError(message) from error

@@ -137,12 +137,12 @@ def _spans(places: Iterable[Place]) -> Iterator[str]:
     minors: dict[str, list[int]] = {}
     for minor, network in places:
         minors.setdefault(network, []).append(minor)
-    alike = len(minors) == len(NETWORKS) and len({tuple(one) for one in minors.values()}) == 1
+    same_everywhere = len(minors) == len(NETWORKS) and len({tuple(one) for one in minors.values()}) == 1
     for network, found in minors.items():
         first, last = min(found), max(found)
         span = f"1.{first}" if first == last else f"1.{first} to 1.{last}"
-        yield span if alike else f"{span} on {network}"
-        if alike:
+        yield span if same_everywhere else f"{span} on {network}"
+        if same_everywhere:
             return
 
 

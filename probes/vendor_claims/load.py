@@ -8,15 +8,12 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
 from probes.contract.load import rows
 from probes.vendor_claims.model import Page
 from topologies.common.errors import HairpinError
+from topologies.loading.package_data import read_table
 
 FOLDER = Path(__file__).with_name("data")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with libyaml
 NAMES = ("ack", "tke", "cce", "flannel", "huawei-incidents", "metallb", "aws-nlb", "cilium", "calico-ebpf")
 
 
@@ -32,16 +29,10 @@ def load(name: str) -> Page:
         DocumentedError: The page cannot be read or is not valid.
 
     """
-    path = FOLDER / f"{name}.yaml"
-    try:
-        page = Page.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))  # noqa: S506 - a safe loader
-    except (OSError, yaml.YAMLError) as error:
-        message = f"{path}: got {error}, want one of {', '.join(NAMES)}"
-        raise DocumentedError(message) from error
-    except ValidationError as error:
-        lines = "\n".join(f"  {_where(one['loc'])}: {one['msg']}" for one in error.errors())
-        message = f"{path.name}: {error.error_count()} complaints\n{lines}"
-        raise DocumentedError(message) from error
+    if name not in NAMES:
+        message = f"documented page: got {name}, want one of {', '.join(NAMES)}"
+        raise DocumentedError(message)
+    page = read_table(FOLDER / f"{name}.yaml", Page, DocumentedError)
     check_rows(page)
     return page
 
@@ -63,7 +54,3 @@ def check_rows(page: Page) -> None:
 def pages() -> tuple[Page, ...]:
     """Return every vendor's page, in a fixed order."""
     return tuple(load(name) for name in NAMES)
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")

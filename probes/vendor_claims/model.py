@@ -151,7 +151,7 @@ class Claim(Model):
 
     @property
     def from_memory(self) -> bool:
-        """Whether nobody read the text that states it."""
+        """Whether the text that states it was not read."""
         return self.source is not None and not self.source.verified
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ class ClaimSource(Model):
     """The place of one claim in a publication."""
 
     of: Name | None = None
-    """The publication's key in `publications`. None only if nobody read a text."""
+    """The publication's key in `publications`. None only if no text was read."""
     at: SomeText
     """The section, the table and its row, or the name of the test."""
     verified: bool = True

@@ -92,9 +92,9 @@ def test_ten_planted_violations_are_named_by_row(tmp_path: Path) -> None:
         ("infer", "want kube-proxy"),
     ):
         command = [sys.executable, "-m", "hairpin", verb, str(tmp_path / "last")]
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert expected in told.stdout + told.stderr
-        assert "Traceback" not in told.stderr
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert expected in ended.stdout + ended.stderr
+        assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.slow
