@@ -50,6 +50,7 @@ WORST_FIRST = (
     ContractResult.NOT_ASKED,
 )
 BROKEN_AT = {Level.MUST: ContractResult.BROKEN, Level.SHOULD: ContractResult.UNUSUAL}
+DIFFERS = frozenset(BROKEN_AT.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probes.contract.judging import BROKEN_AT, ContractResult
+from probes.contract.judging import DIFFERS, ContractResult
 from probes.contract.load import rows
 from probes.contract.model import Subject
 from probes.contract.predicted import AskedRows, PredictedContract
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 BASE = "lab-contract"
 NETWORKS = {"flannel-vxlan": "a pod network that masquerades", "eni": "a pod network that does not masquerade"}
-DIFFERS = frozenset(BROKEN_AT.values())
 
 
 @dataclass(frozen=True, slots=True)

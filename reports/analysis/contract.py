@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from probes.contract.judging import BROKEN_AT, WORST_FIRST, ContractResult
+from probes.contract.judging import DIFFERS, WORST_FIRST, ContractResult
 from probes.contract.observed import ObservedContract
 from reports.formatting import count_cells
 from reports.records.contract import DifferingCell, StoredRow
@@ -15,13 +15,12 @@ from reports.records.rejudge import StoredAnswers, own_topology
 from topologies.cluster_state.api_fields import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from probes.contract.judging import RowVerdict
     from reports.records.run import Run
 
 NOTE = 300  # characters of a note
-DIFFERS = frozenset(BROKEN_AT.values())
 SHOWN = 8  # rows that are not kept and that the terminal prints
 
 
@@ -81,6 +80,15 @@ def _differing(contract: ObservedContract, verdict: RowVerdict) -> Iterator[Diff
             )
 
 
+class PredictedDifference(Protocol):
+    """A cell that differs from a row, and whether kube-proxy's rules predict that."""
+
+    @property
+    def predicted(self) -> bool | None: ...
+    @property
+    def rules(self) -> tuple[str, ...]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ContractSummary:
     """What a page shows of the contract: how many rows have each verdict, and the rows that were asked."""
@@ -98,9 +106,9 @@ class ContractSummary:
         return cls({result: counts[result] for result in ContractResult if counts[result]}, tuple(asked))
 
     @staticmethod
-    def name_rules(row: StoredRow) -> str:
+    def prediction(row: StoredRow) -> str:
         """Return which rules predict that a row is not kept."""
-        return name_rules(row).removeprefix("; ")
+        return describe_prediction(row.differing)
 
 
 def describe_contract(rows: Iterable[StoredRow], width: int = 120, *, verbose: bool = False) -> list[str]:
@@ -128,15 +136,19 @@ def describe_row(row: StoredRow) -> tuple[str, str]:
     asked = sum(row.counts.values()) - row.counts.get(ContractResult.NOT_ASKED, 0)
     first = row.differing[0]
     head = f"  {row.result}: row {row.number} {row.row} ({row.level}): {len(row.differing)} of {count_cells(asked)}"
-    return head, f"    {first.cell}: {first.text}{name_rules(row)}"
+    prediction = describe_prediction(row.differing)
+    return head, f"    {first.cell}: {first.text}{prediction and f'; {prediction}'}"
 
 
-def name_rules(row: StoredRow) -> str:
-    """Return the end of a sentence: the rules that predict that a row is not kept, or that none does."""
-    unforeseen = sum(one.predicted is False for one in row.differing)
-    if all(one.predicted is None for one in row.differing):
+def describe_prediction(cells: Collection[PredictedDifference]) -> str:
+    """Return `predicted by the rules R4i.3`, or of how many cells that is not so; empty if no rules apply."""
+    if all(one.predicted is None for one in cells):
         return ""
-    if unforeseen:
-        return f"; the rules do not predict {count_cells(unforeseen)}"
-    rules = dict.fromkeys(rule for one in row.differing for rule in one.rules)
-    return f"; predicted by the rules {', '.join(rules)}"
+    if unforeseen := sum(not one.predicted for one in cells):
+        return f"{count_cells(unforeseen)} not predicted by the rules"
+    return f"predicted by the rules {', '.join(rules_of(cells))}"
+
+
+def rules_of(cells: Iterable[PredictedDifference]) -> tuple[str, ...]:
+    """Return the rules by which kube-proxy differs, each once."""
+    return tuple(sorted({rule for one in cells for rule in one.rules}))

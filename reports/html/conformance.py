@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from probes.contract.judging import WORST_FIRST, ContractResult
 from reports.analysis.conformance.report import ConformanceResult
-from reports.analysis.conformance.wording import describe_row, describe_tested, name_rules
+from reports.analysis.conformance.wording import describe_row, describe_tested
+from reports.analysis.contract import rules_of
 from reports.html.page import render_page
 
 if TYPE_CHECKING:
@@ -42,5 +43,5 @@ def render(report: ConformanceReport) -> str:
         level_tones=LEVEL_TONES,
         tested=describe_tested(report),
         describe_row=describe_row,
-        name_rules=name_rules,
+        rules_of=rules_of,
     )

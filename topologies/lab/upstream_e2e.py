@@ -129,7 +129,8 @@ def summarize(suite: Suite, names: Sequence[str], left_out: dict[str, list[str]]
     found = [case for case in suite.results() if case.name in names]
     missing = sorted(set(names) - {case.name for case in found})
     results = [*found, *(UpstreamTest(name, failure=f"no result: see {suite.folder}") for name in missing)]
-    parts = [int(line) for line in (suite.folder / "seconds").read_text().split()]
+    noted = suite.folder / "seconds"  # a part that was ended by `kill -9` is not noted
+    parts = [int(line) for line in noted.read_text().split()] if noted.exists() else []
     minutes = f"{sum(parts) / 60:.0f} minutes" + (f" in {len(parts)} parts" if len(parts) > 1 else "")
     place = f"topology `{TOPOLOGY}` with {NODES} nodes in {len(ZONES)} zones, {minutes}"
     return UpstreamRun(suite.version, datetime.now(UTC).date(), place, results, left_out)

@@ -26,7 +26,7 @@ from reports.analysis.conformance.report import (
     name_profile,
 )
 from reports.analysis.conformance.rows import merge_rows
-from reports.analysis.contract import judge_contract
+from reports.analysis.contract import judge_contract, rules_of
 from reports.records.rejudge import own_topology, raw_contents
 
 if TYPE_CHECKING:
@@ -125,16 +125,16 @@ def build_report(runs: Sequence[FinishedRun], claim: ImplementationClaim) -> Con
         succeeded_provisional_tests=_names(row for row in rows if row.provisional and row.status is RowStatus.PASSED),
         rows=promised,
         unspecified=tuple(row for row in rows if not row.is_promised),
-        rules=name_rules(rows),
+        rules=quote_rules(rows),
         reproduce=tuple(map(_reproduce, ordered)),
         runs=tuple(one.name for one in ordered),
     )
 
 
-def name_rules(rows: Iterable[ConformanceRow]) -> dict[str, str]:
+def quote_rules(rows: Iterable[ConformanceRow]) -> dict[str, str]:
     """Return the sentence of each rule that the evidence of rows names."""
-    used = {rule for row in rows for one in row.evidence for rule in one.rules}
-    return {rule: name_rule(rule).sentence for rule in sorted(used)}
+    used = rules_of(one for row in rows for one in row.evidence)
+    return {rule: name_rule(rule).sentence for rule in used}
 
 
 def _date(runs: Iterable[FinishedRun]) -> str:

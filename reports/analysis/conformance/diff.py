@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from probes.contract.judging import ContractResult
+from probes.contract.judging import DIFFERS, ContractResult
 from probes.contract.sources import RANKED, Level
 from reports.analysis.conformance.report import ConformanceError, ReportPart
 from reports.analysis.conformance.wording import describe_evidence, describe_row
@@ -17,7 +17,6 @@ from reports.analysis.conformance.wording import describe_evidence, describe_row
 if TYPE_CHECKING:
     from reports.analysis.conformance.report import ConformanceRow
 
-BAD = frozenset({ContractResult.BROKEN, ContractResult.UNUSUAL})
 ROW_DIFF_KIND: Literal["ConformanceDiff"] = "ConformanceDiff"
 CELLS = 4  # cells of a row that a change names
 
@@ -146,4 +145,4 @@ def _classify_results(before: ContractResult, after: ContractResult) -> RowChang
         return RowChangeKind.NEWLY_NOT_ASKED
     if before is ContractResult.NOT_ASKED:
         return RowChangeKind.NEWLY_ASKED
-    return RowChangeKind.FIXED if before in BAD and after is ContractResult.KEPT else RowChangeKind.CHANGED_LEVEL
+    return RowChangeKind.FIXED if before in DIFFERS and after is ContractResult.KEPT else RowChangeKind.CHANGED_LEVEL

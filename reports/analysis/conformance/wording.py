@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from probes.contract.judging import ContractResult
 from reports.analysis.conformance.report import RowStatus
+from reports.analysis.contract import describe_prediction
 from reports.formatting import count_cells
 
 if TYPE_CHECKING:
@@ -22,25 +23,12 @@ def describe_row(row: ConformanceRow) -> str:
         return "; ".join(f"{text} ({count_cells(count)})" for text, count in row.answers.items())
     if row.result is ContractResult.KEPT:
         return f"kept in {_of(asked, sum(row.cells.values()))}"
-    return f"{row.result} in {_of(len(row.evidence), asked)}{describe_prediction(row)}"
+    prediction = describe_prediction(row.evidence)
+    return f"{row.result} in {_of(len(row.evidence), asked)}{prediction and f', {prediction}'}"
 
 
 def _of(some: int, every: int) -> str:
     return count_cells(every) if some == every else f"{some} of {count_cells(every)}"
-
-
-def describe_prediction(row: ConformanceRow) -> str:
-    """Return `, predicted by the rules R4i.3`, or that they predict fewer cells; empty for others."""
-    if all(one.predicted is None for one in row.evidence):
-        return ""
-    if unforeseen := sum(not one.predicted for one in row.evidence):
-        return f", {count_cells(unforeseen)} not predicted by the rules"
-    return f", predicted by the rules {', '.join(name_rules(row))}"
-
-
-def name_rules(row: ConformanceRow) -> tuple[str, ...]:
-    """Return the rules that the evidence of a row names, each once."""
-    return tuple(sorted({rule for one in row.evidence for rule in one.rules}))
 
 
 def describe_evidence(one: RowEvidence) -> str:

@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
-from topologies.common.subprocesses import ProcessError
 from topologies.lab.build import go_errors
-from topologies.lab.build.go_module import GoModule
-from topologies.lab.build.kubernetes import check_room, locked
-from topologies.lab.build.modules import PINS
+from topologies.lab.build.go_module import building_in, pinned_lines
+from topologies.lab.build.kubernetes import locked
 from topologies.lab.build.program_files import find_fault
-from topologies.lab.ownership import claim, discard
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -80,24 +77,13 @@ class Release:
         return program
 
     def _build(self, program: Path, work: Path, progress: Callable[[str], None]) -> None:
-        module = GoModule(work, go_errors.find_go(), progress)
-        claim(work)
-        check_room(work)
         version = f"v{self.version}"
-        try:
+        with building_in(work, progress) as module:
             go_mod, go_sum = module.download(MODULE, version)
-            ours = GO_MOD.format(
-                ours=OUR_MODULE, go=go_errors.GoVersion.required(go_mod), module=MODULE, version=version
-            )
-            module.write(ours, go_sum + "".join(self._pinned()), {"main.go": main_package()})
+            go = go_errors.GoVersion.required(go_mod)
+            ours = GO_MOD.format(ours=OUR_MODULE, go=go, module=MODULE, version=version)
+            module.write(ours, go_sum + "".join(pinned_lines(MODULE, version)), {"main.go": main_package()})
             module.build(f"{NAME} {self.version}", OUR_MODULE, program, "-ldflags", "-s -w")
-        except ProcessError as error:
-            raise go_errors.explain(str(error), work) from error
-        discard(work)
-
-    def _pinned(self) -> list[str]:
-        lines = PINS.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [line for line in lines if line.startswith((f"{MODULE} v{self.version} ", f"{MODULE} v{self.version}/"))]
 
 
 # 1.11 and newer watch discovery.k8s.io/v1 only, which Kubernetes has from 1.21 on.

@@ -16,14 +16,11 @@ from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
 from topologies.common.subprocesses import ProcessError, run
-from topologies.lab.build import go_errors
-from topologies.lab.build.go_module import GoModule
-from topologies.lab.build.kubernetes import check_room, locked
+from topologies.lab.build.go_module import building_in, pinned_lines
+from topologies.lab.build.kubernetes import locked
 from topologies.lab.build.long_commands import PATH
-from topologies.lab.build.modules import PINS
 from topologies.lab.build.program_files import find_fault
 from topologies.lab.component_flags import required_runtime
-from topologies.lab.ownership import claim, discard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,23 +121,12 @@ def _missing(folder: Path) -> list[str]:
 
 def _build(programs: list[str], into: Path, progress: Callable[[str], None]) -> None:
     work = into.with_name(f"{into.name}.modules")
-    module = GoModule(work, go_errors.find_go(), progress)
-    claim(work)
-    check_room(work)
-    try:
+    with building_in(work, progress) as module:
         _, go_sum = module.download(MODULE, BUILT)
-        module.write(GO_MOD, go_sum + "".join(_pinned()))
+        module.write(GO_MOD, go_sum + "".join(pinned_lines(MODULE, BUILT)))
         flags = ("-tags", TAGS, "-ldflags", f"-s -w -X {MODULE}/version.Version={BUILT}")
         for name in programs:
             module.build(f"{name} {BUILT.removeprefix('v')}", f"{MODULE}/cmd/{name}", into / name, *flags)
-    except ProcessError as error:
-        raise go_errors.explain(str(error), work) from error
-    discard(work)
-
-
-def _pinned() -> list[str]:
-    lines = PINS.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [line for line in lines if line.startswith(f"{MODULE} {BUILT}")]
 
 
 def _read_version(output: str) -> str:

@@ -9,15 +9,50 @@ Source: `go help mod`, `go help environment`.
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING
 
+from topologies.common.subprocesses import ProcessError
 from topologies.lab.build import go_errors
+from topologies.lab.build.kubernetes import check_room
 from topologies.lab.build.long_commands import PATH, Progress, run_long
+from topologies.lab.ownership import claim, discard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+PINS = resources.files("topologies.lab.build") / "checksums.txt"
+
+
+@contextmanager
+def building_in(work: Path, progress: Callable[[str], None]) -> Iterator[GoModule]:
+    """Give a module to build in. At the end its directory is deleted; if the build fails it stays, to resume there.
+
+    Args:
+        work: The directory of the build.
+        progress: Receives the progress.
+
+    Raises:
+        BuildError: Go is missing or too old, the registry does not serve a module, no network, or no room.
+
+    """
+    module = GoModule(work, go_errors.find_go(), progress)
+    claim(work)
+    check_room(work)
+    try:
+        yield module
+    except ProcessError as error:
+        raise go_errors.explain(str(error), work) from error
+    discard(work)
+
+
+def pinned_lines(name: str, version: str) -> list[str]:
+    """Return the lines of go.sum that this project keeps for a module: `v2.2.9` and `v2.2.9/go.mod`."""
+    lines = PINS.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [line for line in lines if line.startswith((f"{name} {version} ", f"{name} {version}/"))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,20 +13,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from topologies.common.subprocesses import ProcessError
-from topologies.lab.build import go_errors
-from topologies.lab.build.go_module import GoModule
-from topologies.lab.build.kubernetes import TARGETS, check_room
+from topologies.lab.build.go_module import PINS, building_in
+from topologies.lab.build.kubernetes import TARGETS
 from topologies.lab.build.program_files import find_fault
-from topologies.lab.ownership import claim, discard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from topologies.lab.build.go_module import GoModule
     from topologies.schema.topology import Version
 
 KUBERNETES = "k8s.io/kubernetes"
@@ -35,7 +32,6 @@ PACKAGES["e2e.test"] = f"{KUBERNETES}/test/e2e"  # a test binary
 STAMPED = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 STAGING = re.compile(r"(?P<before>\s*(?:replace\s+)?)(?P<name>k8s\.io/[\w.-]+)(?:\s+v\S+)?\s+=>\s+\./staging/\S+")
 REQUIRED = re.compile(r"(?P<before>\s*(?:require\s+)?)(?P<name>k8s\.io/[\w.-]+)\s+v0\.0\.0\b(?P<after>.*)")
-PINS = resources.files("topologies.lab.build") / "checksums.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +51,12 @@ class ModuleBuild:
             BuildError: Go is missing or too old, the registry does not serve a module, no network, or no room.
 
         """
-        module = GoModule(self.work, go_errors.find_go(), self.progress)
-        claim(self.work)
-        check_room(self.work)
         flags = f"-s -w {' '.join(stamps(self.version))}"
-        try:
+        with building_in(self.work, self.progress) as module:
             self._resolve(module)
             for name in self.programs:
                 if find_fault(self.into / name):
                     module.build(f"{name} {self.version}", PACKAGES[name], self.into / name, "-ldflags", flags)
-        except ProcessError as error:
-            raise go_errors.explain(str(error), self.work) from error
-        discard(self.work)
 
     def _resolve(self, module: GoModule) -> None:
         """Download Kubernetes' own module, and write ours from its go.mod and go.sum."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.topologies.lab.test_container_runtime import DEBIANS, reports
 from topologies.lab import __main__ as cli
-from topologies.lab.build import cluster_dns, images
+from topologies.lab.build import cluster_dns, go_module, images
 from topologies.lab.build.archive import Image
 from topologies.lab.build.cluster_dns import (
     OUR_MODULE,
@@ -20,7 +20,7 @@ from topologies.lab.build.cluster_dns import (
     main_package,
     release_for,
 )
-from topologies.lab.build.modules import PINS
+from topologies.lab.build.go_module import PINS, pinned_lines
 from topologies.lab.component_config import cluster_dns_fields
 from topologies.lab.control_plane import cluster_dns as objects
 from topologies.loading.load import validated
@@ -57,7 +57,7 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "go").write_text(GO.format(folder=folder))
     (folder / "go").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(cluster_dns, "check_room", lambda _: None)
+    monkeypatch.setattr(go_module, "check_room", lambda _: None)
     return folder
 
 
@@ -101,7 +101,7 @@ def test_it_is_built_once_from_a_package_of_ours_with_pinned_checksums(go: Path,
 
 def test_every_release_is_pinned() -> None:
     for release in cluster_dns.RELEASES:
-        assert len(release._pinned()) == 2, release
+        assert len(pinned_lines(cluster_dns.MODULE, f"v{release.version}")) == 2, release
     assert PINS.read_text(encoding="utf-8").endswith("\n")
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 GET = """\
 from topologies.lab.__main__ import main
-from topologies.lab.build import modules
-modules.check_room = lambda _: None
+from topologies.lab.build import go_module
+go_module.check_room = lambda _: None
 main(["get", "1.34.4", "kube-proxy"])
 """
 # writes the first half of a program, waits for the file `go-on`, and writes all of it
