@@ -16,7 +16,7 @@ from probes import session
 from probes.judging.run_judge import Judge
 from probes.judging.suite import items, tests_of
 from probes.oracle.mutation import mutations
-from probes.oracle.predict import expect
+from probes.oracle.predict import model_cluster, predict
 from tests.unit.probes.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class SimulatedSuite:
 def world(variant: Variant, cells: Iterable[Cell]) -> SimulatedSuite:
     """Return the world of a variant: simulated results of these cells, and the items of the suites on them."""
     there, asked = variant.topology, tuple(cells)
-    answers = session.simulate(there, asked, lambda cell, known: expect(there, known, cell), variant.snapshot)
+    model = model_cluster(there, variant.snapshot)
+    answers = session.simulate(there, asked, lambda cell, _: predict(model, cell), variant.snapshot)
     judged = tuple(items(tests_of(suites), asked, there))
     return SimulatedSuite(variant.name, Judge.over(there, answers, asked), judged)
 
@@ -62,9 +63,10 @@ def world(variant: Variant, cells: Iterable[Cell]) -> SimulatedSuite:
 def deciding_cells(variant: Variant, among: set[str]) -> dict[str, list[Cell]]:
     """Return for each of these rules the first cells of the variant in which it decides."""
     places: dict[str, list[Cell]] = defaultdict(list)
+    model = model_cluster(variant.topology, variant.snapshot)
     for cell in variant.cells:
         with mutations.collect_deciding_rules() as names:
-            expect(variant.topology, variant.snapshot, cell)
+            predict(model, cell)
         for name in names & among:
             if len(places[name]) < ENOUGH:
                 places[name].append(cell)

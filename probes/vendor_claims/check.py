@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from probes.observation import Outcome
 from probes.oracle.client import client_address
-from probes.oracle.predict import DECISIVE, expect
+from probes.oracle.predict import DECISIVE, predict
 from probes.oracle.rule import are_decisions_replaced
 from probes.vendor_claims.answer import Ending
 from probes.vendor_claims.model import Standing
@@ -45,17 +45,17 @@ def assess(page: Page, cases: Iterable[Case]) -> Iterator[Assessment]:
     """
     if not page.by_rules:
         return
-    predict = _predict.__wrapped__ if are_decisions_replaced() else _predict
+    assess_cell = _predict.__wrapped__ if are_decisions_replaced() else _predict
     for case in cases:
         for version, realm in realms(page, case):
             for asked in case.ask:
                 cell = realm.cell(asked)
-                yield Assessment(case, version, cell, *predict(realm, cell))
+                yield Assessment(case, version, cell, *assess_cell(realm, cell))
 
 
 @cache  # tests, pages and a run's own table request the same predictions
 def _predict(realm: Realm, cell: Cell) -> tuple[Expectation, tuple[Ending, ...]]:
-    expectation = expect(realm.topology, realm.snapshot, cell)
+    expectation = predict(realm.model, cell)
     return expectation, endings(realm, cell, expectation)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probes.observation import count_limited_refusals
-from probes.oracle.predict import expect
+from probes.oracle.predict import predict
 from probes.plan.plan import plan
 from probes.plan.selection import select
 from probes.vendor_claims.answer import LOCAL, Ending
@@ -110,7 +110,7 @@ def _cells_with_same_prediction(page: Page, case: Case, here: Realm) -> Iterator
 
 
 def _describe(realm: Realm, cell: Cell) -> frozenset[str]:
-    return describe(endings(realm, cell, expect(realm.topology, realm.snapshot, cell)))
+    return describe(endings(realm, cell, predict(realm.model, cell)))
 
 
 def seen(realm: Realm, cell: Cell, attempts: Iterable[Attempt], *, by_icmp: bool) -> tuple[Ending, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from probes.oracle.predict import model_cluster
 from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared as snapshot_of
 from topologies.loading.load import TopologyError, raw, validated
@@ -19,6 +20,7 @@ from topologies.schema.topology import Topology
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from probes.oracle.connection import ClusterModel
     from probes.plan.cell import Cell
     from probes.vendor_claims.model import Case, Page, Scenario
     from topologies.cluster_state.snapshot import Snapshot
@@ -34,6 +36,11 @@ class Realm:
     topology: Topology
     snapshot: Snapshot
     cells: dict[str, Cell]
+
+    @cached_property
+    def model(self) -> ClusterModel:
+        """The input that the predictions of all its cells share."""
+        return model_cluster(self.topology, self.snapshot)
 
     def cell(self, asked: str) -> Cell:
         """Return the plan's cell with this id, in which family and protocol are optional.

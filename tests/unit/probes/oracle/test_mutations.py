@@ -10,7 +10,7 @@ import pytest
 
 from probes.oracle.catalogue import CATALOGUE
 from probes.oracle.mutation import mutations
-from probes.oracle.predict import expect
+from probes.oracle.predict import expect, model_cluster, predict
 from tests.unit.probes.oracle.variants import Variant, variants
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ def deciding_cells() -> Places:
     """Return for each rule the cells in which it decides, with their expectations."""
     places: Places = defaultdict(list)
     for variant in variants():
+        model = model_cluster(variant.topology, variant.snapshot)
         for cell in variant.cells:
             with mutations.collect_deciding_rules() as names:
-                expectation = expect(variant.topology, variant.snapshot, cell)
+                expectation = predict(model, cell)
             for name in names:
                 if len(places[name]) < ENOUGH:
                     places[name].append((variant, cell, expectation))

@@ -71,8 +71,8 @@ def test_no_rule_of_kube_proxy_is_applied(page: Page, monkeypatch: pytest.Monkey
     def refuse(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(check, "expect", refuse)
-    monkeypatch.setattr(live, "expect", refuse)
+    monkeypatch.setattr(check, "predict", refuse)
+    monkeypatch.setattr(live, "predict", refuse)
 
     assert all(not check.complaints(page, claim) for _, claim in page.claims())
     assert live.trials(served_by(page.proxy))
