@@ -35,11 +35,13 @@ class Image:
     name: str
     entrypoint: str
     files: Mapping[str, Content]
+    arguments: tuple[str, ...] = ()
+    """What the entrypoint gets in a container that declares no arguments."""
 
     def digest(self) -> str:
         """Return a hash of the content, equal on every machine with the same inputs."""
         parts = [[path, _content_digest(content)] for path, content in sorted(self.files.items())]
-        return sha256(json.dumps([self.name, self.entrypoint, parts]).encode()).hexdigest()
+        return sha256(json.dumps([self.name, self.entrypoint, parts, *self.arguments]).encode()).hexdigest()
 
 
 def write_archive(image: Image, target: Path) -> Path:
@@ -52,7 +54,7 @@ def write_archive(image: Image, target: Path) -> Path:
         "architecture": "amd64",
         "os": "linux",
         "created": "1970-01-01T00:00:00Z",
-        "config": {"Entrypoint": [image.entrypoint], "Env": ["PATH=/bin:/usr/bin"]},
+        "config": {"Entrypoint": [image.entrypoint], "Cmd": image.arguments, "Env": ["PATH=/bin:/usr/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         "history": [{"created": "1970-01-01T00:00:00Z"}],
     }

@@ -40,6 +40,7 @@ STANDS_FOR = {"pause": PAUSE, **dict.fromkeys(("agnhost", "busybox", "debian-ipt
 INSTALLED = {"bash": "bash", "conntrack": "conntrack", "ss": "iproute2"}
 NETCAT = ("netcat-openbsd", "libbsd0", "libmd0")
 NETCAT_PROGRAM = "nc.openbsd"
+ARGUMENTS = ("pause",)  # as upstream's Dockerfile has them; the pod of the HostPort test declares none
 AT_ONCE = 3  # workers that import at a time
 
 
@@ -61,7 +62,7 @@ def make_image(binaries: Binaries, keys: Path, cache: Path, progress: Callable[[
         fetched = netcat(cache, progress)
     certificate = {f"localhost{suffix}": keys / f"kubelet{suffix}" for suffix in (".crt", ".key")}
     own = {"bin/sh": Link("../usr/bin/bash"), **_installed(), **fetched, **certificate}
-    return Image(NAME, base.entrypoint, {**base.files, **own})
+    return Image(NAME, base.entrypoint, {**base.files, **own}, ARGUMENTS)
 
 
 def _installed() -> dict[str, Content]:

@@ -31,10 +31,12 @@ class UpstreamRun:
     results: Sequence[UpstreamTest]
     left_out: Mapping[str, Sequence[str]]
     """The names of the tests that were left out, by reason."""
+    causes: Mapping[str, str]
+    """The causes of failures that are known, by a regular expression that a test's name matches."""
 
     def section(self) -> str:
         """Return the result as a Markdown section."""
-        failed = [f"{case.name}: {case.failure}" for case in self.results if case.failure]
+        failed = [f"{case.name}: {case.failure}{self._cause(case.name)}" for case in self.results if case.failure]
         skipped = [f"{case.name}: {case.skipped}" for case in self.results if case.skipped]
         passed = [case.name for case in self.results if case.passed]
         counts = f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped by themselves"
@@ -45,6 +47,10 @@ class UpstreamRun:
         reasons = sorted(self.left_out.items(), key=lambda item: -len(item[1]))
         lines += _subsection("Left out", [f"{len(names)}: {reason}" for reason, names in reasons])
         return "\n".join(lines) + "\n"
+
+    def _cause(self, name: str) -> str:
+        """Return the known cause of a test's failure, as it follows the failure; an empty string if there is none."""
+        return next((f". **Cause:** {cause}" for words, cause in self.causes.items() if re.search(words, name)), "")
 
 
 def _subsection(title: str, entries: Sequence[str]) -> list[str]:

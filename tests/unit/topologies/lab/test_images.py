@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -99,9 +100,19 @@ def test_the_digest_changes_with_any_input(image: Image) -> None:
         Image(image.name, image.entrypoint, {**image.files, "etc/passwd": b"else"}),
         Image(image.name, image.entrypoint, {**image.files, "bin/sh": Link("/x")}),
         Image(image.name, image.entrypoint, {**image.files, "more": b""}),
+        Image(image.name, image.entrypoint, image.files, ("pause",)),
     ]
 
-    assert len({image.digest(), *(other.digest() for other in others)}) == 5
+    assert len({image.digest(), *(other.digest() for other in others)}) == 6
+
+
+def test_an_image_has_the_arguments_of_a_container_that_declares_none(image: Image, tmp_path: Path) -> None:
+    archive = write_archive(replace(image, arguments=("pause",)), tmp_path / "image.tar")
+
+    with tarfile.open(archive) as opened:
+        name = next(one for one in opened.getnames() if one.endswith(".json") and one != "manifest.json")
+        config = json.load(opened.extractfile(name) or pytest.fail(name))["config"]
+    assert (config["Entrypoint"], config["Cmd"]) == (["/x"], ["pause"])
 
 
 def test_libraries_are_found_at_their_merged_usr_places() -> None:

@@ -6,7 +6,7 @@ import re
 import shutil
 from datetime import date
 from fcntl import LOCK_EX, LOCK_NB, flock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -24,6 +24,8 @@ from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from topologies.lab.sandbox import Sandbox
 
 SERVES = "[sig-network] Services should serve a basic endpoint from pods  [Conformance]"
 UP_AND_DOWN = "[sig-network] Services should be able to up and down services"
@@ -174,7 +176,7 @@ def test_a_test_without_a_result_has_failed_and_the_parts_of_a_run_add_up(tmp_pa
 
 
 def test_the_page_counts_each_test_once() -> None:
-    text = UpstreamRun(Version(1, 20, 2), date(2026, 11, 26), "9 minutes", RESULTS, {"no DNS": [DNS]}).section()
+    text = UpstreamRun(Version(1, 20, 2), date(2026, 11, 26), "9 minutes", RESULTS, {"no DNS": [DNS]}, {}).section()
 
     assert read_counts(f"# Title\n\n{text}") == [
         {
@@ -189,6 +191,14 @@ def test_the_page_counts_each_test_once() -> None:
     assert f"- {UP_AND_DOWN}: got 0 endpoints\n" in text
     assert f"- {RULES}: Only supported for providers [gce]\n" in text
     assert "- 1: no DNS\n" in text
+
+
+def test_a_failure_has_its_known_cause_and_no_other_test_has_it() -> None:
+    causes = {"up and down": "its pods start too late"}
+    text = UpstreamRun(Version(1, 20, 2), date(2026, 11, 26), "9 minutes", RESULTS, {}, causes).section()
+
+    assert f"- {UP_AND_DOWN}: got 0 endpoints. **Cause:** its pods start too late\n" in text
+    assert text.count("Cause") == 1
 
 
 def test_a_new_result_replaces_the_section_of_its_version() -> None:
@@ -252,3 +262,14 @@ def test_the_counts_of_each_version_can_be_read_from_the_page() -> None:
     versions = re.findall(r"^## (\d\S+)$", text, re.MULTILINE)
     assert [counts["version"] for counts in read_counts(text)] == versions
     assert versions
+
+
+def test_a_continued_run_reuses_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "000").mkdir()
+    (tmp_path / "007").mkdir()
+    used: list[int] = []
+    monkeypatch.setattr(Suite, "_run_group", lambda _suite, _sandbox, number, _names: used.append(number))
+
+    Suite(Version(1, 20, 2), tmp_path, tmp_path).run(cast("Sandbox", None), [SERVES, UP_AND_DOWN])
+
+    assert used == [8]
