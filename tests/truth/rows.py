@@ -15,7 +15,10 @@ IN_GUEST = ("lab-ipvs-flannel", "lab-ipvs-eni", "lab-ipvs-tunnel")
 """The labs whose kernel has IPVS."""
 IPTABLES, NFTABLES, IPVS = "iptables", "nftables", "ipvs"
 NFTABLES_SINCE = 29  # minor version
-OLDER = ("1.36.3", "1.34.4", "1.33.13", "1.32.13", "1.31.0", "1.30.14", "1.29.15", "1.28.15", "1.27.16", "1.24.17")
+OLDER = (
+    *("1.36.3", "1.34.4", "1.33.13", "1.32.13", "1.31.0", "1.30.14", "1.29.15", "1.28.15", "1.27.16"),
+    *("1.24.17", "1.23.17"),
+)
 
 
 @dataclass(frozen=True, slots=True)
