@@ -143,6 +143,7 @@ class LoadBalancerKind(StrEnum):
     METALLB_L2 = "metallb-l2"
     METALLB_BGP = "metallb-bgp"
     KUBE_VIP = "kube-vip"
+    KUBE_VIP_ELECTION = "kube-vip-election"
     SERVICELB = "servicelb"
     NLB_INSTANCE = "nlb-instance"
     NLB_IP = "nlb-ip"

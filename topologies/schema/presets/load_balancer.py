@@ -73,14 +73,23 @@ PRESETS: Mapping[str, Preset] = {
     ),
     LoadBalancerKind.KUBE_VIP: Preset(
         {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.LEADER, "health_checks": False},
-        "kube-vip in ARP mode: one node answers ARP, with an endpoint or not. "
-        "With `svc_election`: `health_checks: true`.",
-        "kube-vip.io docs/usage/kubernetes-services (externalTrafficPolicy), svc_election",
+        "kube-vip in ARP mode: one node answers ARP for all Services, with an endpoint or not.",
+        "kube-vip.io docs/usage/kubernetes-services (externalTrafficPolicy), docs/modes/arp (docs/documented.md, "
+        "kube-vip)",
+    ),
+    LoadBalancerKind.KUBE_VIP_ELECTION: Preset(
+        {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.LEADER},
+        "kube-vip in ARP mode with `svc_election` (`enableServicesElection`): one node answers ARP for a Service; with "
+        "`Local` it is one with an endpoint.",
+        "kube-vip.io docs/usage/kubernetes-services (externalTrafficPolicy; docs/documented.md, kube-vip); kube-vip "
+        "#1553: whether a Service without an endpoint is announced depends on the release",
+        ("empty_pool",),
     ),
     LoadBalancerKind.SERVICELB: Preset(
         {**ROUTED_TO_NODES, "announced_by": AnnouncedBy.ENDPOINTS, "address_is": AddressIs.NODE},
         "k3s ServiceLB: status has the nodes' own addresses. With `Local`, those of nodes with an endpoint.",
-        "docs.k3s.io/networking/networking-services; k3s pkg/cloudprovider/servicelb.go getStatus",
+        "docs.k3s.io/networking/networking-services; k3s pkg/cloudprovider/servicelb.go getStatus (docs/documented.md, "
+        "servicelb)",
     ),
     LoadBalancerKind.NLB_INSTANCE: Preset(
         {
@@ -114,21 +123,21 @@ PRESETS: Mapping[str, Preset] = {
     LoadBalancerKind.AZURE: Preset(
         {**PASS_THROUGH, "empty_pool": EmptyPool.DROP},
         "Azure Load Balancer as AKS configures it: floating IP, so packets arrive with the balancer's address.",
-        "cloud-provider-azure topics/loadbalancer, #1979 (floating IP unless annotated); pkg/provider/"
-        "azure_loadbalancer.go (ClientIP: load distribution SourceIP). [mem]: drops at other ports "
-        "and without a healthy node; source ranges become rules of the network security group",
+        "cloud-provider-azure topics/loadbalancer (source ranges: rules of the network security group), #1729 "
+        "(floating IP unless annotated); pkg/provider/azure_loadbalancer.go (ClientIP: load distribution SourceIP); "
+        "docs/documented.md, azure. [mem]: drops at other ports and without a healthy node",
     ),
     LoadBalancerKind.AZURE_NO_FLOATING: Preset(
         {**PASS_THROUGH, "arrives_at": ArrivesAt.NODE_PORT, "empty_pool": EmptyPool.DROP},
         "Azure Load Balancer with `azure-disable-load-balancer-floating-ip`: packets arrive at NodePorts.",
-        "cloud-provider-azure #1979; microsoft/Azure-ILB-hairpin (a backend cannot reach itself). [mem] as `azure`",
+        "cloud-provider-azure #1729; microsoft/Azure-ILB-hairpin (a backend cannot reach itself). [mem] as `azure`",
     ),
     LoadBalancerKind.GCP: Preset(
         {**PASS_THROUGH, "empty_pool": EmptyPool.ALL},
         "Google passthrough Network Load Balancer (GKE): packets arrive unchanged, with direct server return.",
         "docs.cloud.google.com/load-balancing/docs/network/networklb-backend-service; "
         "cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters; cloud-provider-gcp "
-        "providers/gce/gce_loadbalancer.go translateAffinityType (ClientIP: CLIENT_IP). "
+        "providers/gce/gce_loadbalancer.go translateAffinityType (ClientIP: CLIENT_IP); docs/documented.md, gke. "
         "[mem]: all backends as last resort, firewall rules for source ranges, drops at other ports",
     ),
     LoadBalancerKind.ACK_CLB: Preset(
@@ -182,7 +191,9 @@ ALIASES = {
     "l2": LoadBalancerKind.METALLB_L2,
     "metallb": LoadBalancerKind.METALLB_L2,
     "bgp": LoadBalancerKind.METALLB_BGP,
+    "kube-vip-arp": LoadBalancerKind.KUBE_VIP,
     "klipper": LoadBalancerKind.SERVICELB,
+    "klipper-lb": LoadBalancerKind.SERVICELB,
     "k3s": LoadBalancerKind.SERVICELB,
     "aks": LoadBalancerKind.AZURE,
     "gke": LoadBalancerKind.GCP,

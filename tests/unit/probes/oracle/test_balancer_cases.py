@@ -73,6 +73,22 @@ def test_an_announcing_node_without_endpoint_drops_with_local() -> None:
     assert predicted(stale, "ext-to-lb-local.loadbalancer") == "timeout"
 
 
+def test_an_election_of_kube_vip_chooses_a_node_with_an_endpoint_for_local() -> None:
+    topology = balancer("kube-vip-election")
+
+    assert predicted(topology, "ext-to-lb-local.loadbalancer") == KEPT
+    assert set(predicted(topology, "ext-to-lb.loadbalancer").split(" | ")) == {NODE_0, NODE_1, BESIDE}
+
+
+def test_whether_kube_vip_announces_a_service_without_an_endpoint_depends_on_its_release() -> None:
+    elected = predicted(balancer("kube-vip-election"), "ext-to-none.loadbalancer")
+
+    assert set(elected.split(" | ")) >= {"refused", "timeout"}
+    assert predicted(balancer("kube-vip-election", empty_pool="withdraw"), "ext-to-none.loadbalancer") == (
+        "timeout | unreachable"
+    )
+
+
 def test_an_unknown_leader_of_kube_vip_is_any_node() -> None:
     assert set(predicted(balancer("kube-vip"), "ext-to-lb-local.loadbalancer").split(" | ")) == {KEPT, "timeout"}
 

@@ -73,6 +73,7 @@ def test_a_preset_survives_the_form_in_which_a_lab_reads_it(kind: LoadBalancerKi
         ),
         ("metallb-bgp", {"arrives_at": ArrivesAt.ADDRESS, "announced_by": AnnouncedBy.ENDPOINTS}),
         ("kube-vip", {"announced_by": AnnouncedBy.LEADER, "avoids_empty_nodes": False}),
+        ("kube-vip-election", {"announced_by": AnnouncedBy.LEADER, "avoids_empty_nodes": True}),
         ("servicelb", {"address_is": AddressIs.NODE, "arrives_at": ArrivesAt.ADDRESS}),
         ("nlb-instance", {"status": BalancerStatus.HOSTNAME, "keeps_client": True, "masquerade_inside": False}),
         ("nlb-ip", {"arrives_at": ArrivesAt.POD, "keeps_client": False, "source_ranges": False}),
@@ -91,6 +92,20 @@ def test_a_preset_gives_the_documented_facts(kind: str, facts: dict[str, object]
 @pytest.mark.parametrize(("alias", "kind"), ALIASES.items())
 def test_an_alias_is_its_preset(alias: str, kind: LoadBalancerKind) -> None:
     assert balancer(kind=alias) == balancer(kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("klipper-lb", LoadBalancerKind.SERVICELB),
+        ("kube-vip", LoadBalancerKind.KUBE_VIP),
+        ("gke", LoadBalancerKind.GCP),
+        ("aks", LoadBalancerKind.AZURE),
+        ("azure", LoadBalancerKind.AZURE),
+    ],
+)
+def test_a_product_is_declared_by_its_name(word: str, kind: LoadBalancerKind) -> None:
+    assert declared(f"{{kind: {word}}}").load_balancer.kind is kind
 
 
 def test_a_declared_fact_overrides_the_preset() -> None:
@@ -192,6 +207,8 @@ def test_a_balancer_that_sends_to_pods_needs_a_route_to_them() -> None:
         ("{kind: l2}", {"leader"}),
         ("{kind: l2, leader: n1}", set()),
         ("{kind: kube-vip, announced_by: all}", set()),
+        ("{kind: kube-vip-election}", {"leader", "empty_pool"}),
+        ("{kind: kube-vip-election, leader: n1, empty_pool: withdraw}", set()),
         ("{kind: inline, registers: unknown}", {"announced_by"}),
         ("{kind: inline, announced_by: leader}", {"leader"}),
         ("{kind: unknown-cloud, keeps_client: true}", set(UNKNOWN_CLOUD.unknown) - {"keeps_client"}),
