@@ -14,7 +14,11 @@ from topologies.common.errors import HairpinError
 from topologies.loading.package_data import read_table
 
 FOLDER = Path(__file__).with_name("data")
-NAMES = ("ack", "tke", "cce", "flannel", "huawei-incidents", "metallb", "aws-nlb", "cilium", "calico-ebpf")
+NAMES = (
+    *("ack", "tke", "cce", "flannel", "huawei-incidents"),
+    *("metallb", "kube-vip", "servicelb", "aws-nlb", "gke", "azure", "calico-kube-proxy"),
+    *("cilium", "calico-ebpf", "kube-router", "antrea", "ovn-kubernetes"),
+)
 
 
 class DocumentedError(HairpinError):

@@ -147,6 +147,7 @@ class Claim(Model):
     why: str = ""
     checked_by: str = ""
     source: ClaimSource | None = None
+    releases: str = ""
     contract: tuple[Name, ...] = ()
 
     @property

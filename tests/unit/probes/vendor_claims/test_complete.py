@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -39,12 +40,32 @@ COUNTS = {
     "cilium-dsr-dispatch": (2, 6, 0),
     "cilium-frontends": (0, 0, 9),
     "cilium-limits": (0, 0, 3),
+    "cilium-regressions": (0, 0, 4),
+    "cilium-managed": (0, 0, 5),
     "calico-e2e": (14, 14, 0),
     "calico-policies": (0, 0, 9),
     "calico-options": (0, 0, 4),
     "metallb-l2": (2, 4, 0),
     "metallb-bgp": (2, 4, 0),
     "nlb-sources": (4, 4, 3),
+    "kube-vip-arp": (3, 5, 3),
+    "servicelb-addresses": (2, 5, 0),
+    "servicelb-pod": (0, 0, 5),
+    "gke-parameters": (5, 5, 0),
+    "gke-inside": (0, 0, 4),
+    "azure-sources": (2, 4, 0),
+    "azure-floating": (0, 0, 4),
+    "azure-ranges": (0, 0, 3),
+    "calico-e2e-kube-proxy": (14, 28, 0),
+    "kube-router-policies": (2, 3, 5),
+    "kube-router-hairpin": (0, 0, 3),
+    "kube-router-addresses": (0, 0, 6),
+    "antrea-policies": (4, 10, 1),
+    "antrea-hairpin": (4, 9, 0),
+    "antrea-options": (0, 0, 10),
+    "ovn-external-policy": (4, 8, 3),
+    "ovn-internal-policy": (2, 6, 2),
+    "ovn-sources": (0, 0, 2),
 }
 
 # our standing to every claim, row by row
@@ -73,12 +94,32 @@ STANDINGS = {
     "cilium-dsr-dispatch": "D D D D D D",
     "cilium-frontends": "D D D D D D D D D",
     "cilium-limits": "D D D",
+    "cilium-regressions": "D D D D",
+    "cilium-managed": "D D D D D",
     "calico-e2e": "D D D D D D D D D D D D D D",
     "calico-policies": "D D D D D D D D D",
     "calico-options": "D D D D",
     "metallb-l2": "A A A A",
     "metallb-bgp": "A A A A",
     "nlb-sources": "A* A ? ? A A A",
+    "kube-vip-arp": "A A A A A A ? ?",
+    "servicelb-addresses": "A A A A A*",
+    "servicelb-pod": "? ? ? ? ?",
+    "gke-parameters": "A A A A A",
+    "gke-inside": "? ? ? ?",
+    "azure-sources": "A A A A",
+    "azure-floating": "A A* A* ?",
+    "azure-ranges": "A A A",
+    "calico-e2e-kube-proxy": "A A  A A  A A  A A  A A  A A  A A  X A  A A  A A  A A  A A  A A  A A",
+    "kube-router-policies": "D D D D D D D D",
+    "kube-router-hairpin": "D D D",
+    "kube-router-addresses": "D D D D D D",
+    "antrea-policies": "D D D D D D D D D D D",
+    "antrea-hairpin": "D D D D D D D D D",
+    "antrea-options": "D D D D D D D D D D",
+    "ovn-external-policy": "D D D D D D D D D D D",
+    "ovn-internal-policy": "D D D D D D D D",
+    "ovn-sources": "D D",
 }
 LETTERS = {
     "A": Standing.AGREES,
@@ -115,6 +156,18 @@ def test_ids_are_unique() -> None:
 
     assert ids.total() == sum(cells + statements for _, cells, statements in COUNTS.values())
     assert max(ids.values()) == 1
+
+
+def test_the_documentation_has_the_number_of_claims_and_tables_of_each_page() -> None:
+    text = (ROOT / "docs" / "documented.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \| .* \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    counted = {page.name: (sum(1 for _ in page.claims()), len(page.tables)) for page in load.pages()}
+
+    assert {name for names, *_ in listed for name in re.findall(r"[a-z-]+", names)} == counted.keys()
+    for names, claims, tables in listed:
+        pages = [counted[name] for name in re.findall(r"[a-z-]+", names)]
+        assert (sum(one for one, _ in pages), sum(one for _, one in pages)) == (int(claims), int(tables))
+    assert f"{sum(one for one, _ in counted.values())} claims in {len(COUNTS)} tables" in text
 
 
 @pytest.mark.parametrize("claim", CLAIMS)

@@ -59,7 +59,7 @@ def test_a_claim_has_a_source_and_rows_that_exist(claim: Claim) -> None:
     assert claim.contract or "No row of the contract" in claim.why
 
 
-@pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_publication_is_cited(page: Page) -> None:
     cited = {claim.source.of for _, claim in page.claims() if claim.source and claim.source.of}
 
@@ -87,7 +87,7 @@ def test_each_claim_with_a_case_has_a_cell_on_a_cluster_of_its_data_plane(page: 
 
 
 def test_a_claim_is_tested_only_on_the_data_plane_that_it_is_about() -> None:
-    for kind in (ProxyKind.CILIUM, ProxyKind.CALICO_EBPF, ProxyKind.OTHER):
+    for kind in set(ProxyKind) - {ProxyKind.KUBE_PROXY}:
         tested = {trial.page for trial in live.trials(served_by(kind))}
 
         assert tested == {page.name for page in OTHERS if page.proxy is kind}
@@ -111,6 +111,24 @@ def test_the_same_observation_is_judged_by_each_data_planes_own_claims() -> None
 
     assert _complaint(ProxyKind.CILIUM, cell, lost) == ["got timeout, want ok (documented)"]
     assert not [trial for trial in live.trials(served_by(ProxyKind.CALICO_EBPF)) if trial.cell.id == f"{cell}-v4-tcp"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "served"),
+    [
+        (ProxyKind.KUBE_ROUTER, "pod-n3-to-web-np-local.nodeport.n3", False),  # k8s#123622
+        (ProxyKind.OVN_KUBERNETES, "host-n3-to-web-np-local.nodeport.n3", True),
+        (ProxyKind.OVN_KUBERNETES, "host-n3-to-web-np-local.nodeport.n4", False),
+        (ProxyKind.OVN_KUBERNETES, "pod-n3-to-web-np-inner.nodeport.n3", True),  # Cilium and Calico: not served
+        (ProxyKind.ANTREA, "self-web-a-to-web.clusterip", True),
+        (ProxyKind.CALICO_EBPF, "pod-n3-to-web-np-inner.nodeport.n3", False),
+    ],
+)
+def test_what_a_data_plane_documents_of_one_cell_is_judged_by_it(kind: ProxyKind, asked: str, served: bool) -> None:
+    answered = Attempt(Outcome.OK, source=IPv4Address("10.244.1.2"), backend="web-a")
+
+    assert bool(_complaint(kind, asked, answered)) is not served
+    assert bool(_complaint(kind, asked, Attempt(Outcome.TIMEOUT))) is served
 
 
 def test_a_changed_source_contradicts_a_claim_that_it_is_kept() -> None:
