@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from probes.contract.load import rows
 from probes.judging.verdict import Result
 from probes.oracle.catalogue import sentence
+from probes.vendor_claims.departures import departures, describe
 from probes.vendor_claims.load import pages
 from reports.analysis.claim_evidence import STANDINGS, collect_evidence
 from reports.formatting import MARKS
@@ -69,6 +70,7 @@ def render(page: Page, evidence: dict[str, ClaimEvidence], runs: Sequence[Run] =
         standings=STANDINGS,
         sentences={rule: sentence(rule) for rule in _named(evidence.values())},
         contract={row.id: row for row in rows()},
+        departures={name: [describe(row) for row in departures(claim)] for name, claim in page.claims()},
         runs=runs,
         marks=MARKS,
     )
