@@ -9,7 +9,9 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from probes.contract.judging import ContractResult
 from probes.contract.kube_proxy_table import NETWORKS, KubeProxyTable
+from probes.contract.live import read_live
 from probes.contract.load import rows, tables
 from probes.contract.sources import OLDEST_READ, READ_AT, Level
 from probes.oracle.modes.chains import MODES
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from probes.contract.kube_proxy_table import BrokenRow, Place
+    from probes.contract.live import LiveRuns
     from probes.contract.model import ContractRow
     from probes.contract.sources import PromiseSource
 
@@ -64,12 +67,25 @@ Predicted from the rules ([rules.md](rules.md)) for every mode and minor release
 A verdict is followed by the rules that cause it. Releases before a promise was written are not listed. Rows that a load
 balancer or the pod network decides, and rows that need a scenario, are not in the table.
 
+*Live* is what the recorded runs of the next section showed on the same networks. A patch release stands for its minor.
+Their topologies have other Services, so a run may break a row at a cell that `lab-contract` does not have.
+
+"""
+LIVE_RUNS = """
+## Live runs of kube-proxy
+
+Each line is one recorded run of the whole matrix in the lab ([truth.md](truth.md)), judged by the contract. The unit
+tests compare the verdict on every cell with the predicted one. Flags of kube-proxy are the defaults.
+
+| kube-proxy | mode | topology | cells | rows kept | broken promise | unusual | free | not asked | date |
+|---|---|---|---|---|---|---|---|---|---|
 """
 
 
 def markdown(table: KubeProxyTable | None = None) -> str:
     """Return the page."""
-    parts = [HEAD, *_summary(), *_tables(), *_kube_proxy(table or KubeProxyTable.predicted())]
+    live = read_live()
+    parts = [HEAD, *_summary(), *_tables(), *_kube_proxy(table or KubeProxyTable.predicted(), live), *_live_runs(live)]
     return "".join(parts)
 
 
@@ -112,14 +128,17 @@ def _source(source: PromiseSource) -> str:
     return f"{source.kind}: [{source.name}]({source.link}){releases}{quote}{memory}".replace("|", "\\|")
 
 
-def _kube_proxy(table: KubeProxyTable) -> Iterator[str]:
+def _kube_proxy(table: KubeProxyTable, live: LiveRuns) -> Iterator[str]:
     networks = " and ".join(f"{text} (`{name}`)" for name, text in NETWORKS.items())
     yield KUBE_PROXY.format(networks=networks)
     modes = list(MODES)
     yield f"| row | level | {' | '.join(modes)} |\n|{'---|' * (2 + len(modes))}\n"
     for row in table.rows:
         ways = table.broken.get(row.id, {})
-        cells = [_of_mode({way: places for way, places in ways.items() if way.mode is mode}) for mode in modes]
+        cells = []
+        for mode in modes:
+            predicted = _of_mode({way: places for way, places in ways.items() if way.mode is mode})
+            cells.append("<br>".join(filter(None, [predicted, live.describe(row.number, mode, NETWORKS)])))
         yield f"| {row.number} `{row.id}` | {row.level} | {' | '.join(cells)} |\n"
     yield from _examples(table)
 
@@ -155,6 +174,20 @@ def _examples(table: KubeProxyTable) -> Iterator[str]:
             if (way.mode, way.rules) not in seen:
                 seen.add((way.mode, way.rules))
                 yield f"| {row.number} | {way.mode} | `{way.cell}` | {way.text} | {', '.join(way.rules)} |\n"
+
+
+def _live_runs(live: LiveRuns) -> Iterator[str]:
+    yield LIVE_RUNS
+    results = (ContractResult.KEPT, ContractResult.BROKEN, ContractResult.UNUSUAL, ContractResult.FREE)
+    for run in live.runs:
+        counts = [len(run.rows.get(result, ())) for result in results]
+        differing = [_name_rows(run.rows.get(result, ())) for result in results[1:3]]
+        texts = [str(counts[0]), *differing, str(counts[3]), str(len(rows()) - sum(counts))]
+        yield f"| {run.version} | {run.mode} | {run.topology} | {run.cells} | {' | '.join(texts)} | {run.date} |\n"
+
+
+def _name_rows(numbers: tuple[int, ...]) -> str:
+    return f"{len(numbers)}: {', '.join(map(str, numbers))}" if numbers else "0"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ FLANNEL = "lab-flannel"
 NETWORKS = (FLANNEL, "lab-routed", "lab-eni", "lab-tunnel")
 IN_GUEST = ("lab-ipvs-flannel", "lab-ipvs-eni", "lab-ipvs-tunnel")
 """The labs whose kernel has IPVS."""
+CONTRACT = "lab-contract"
+SLOW_KERNEL = ("patience={connect: 5, settle: 180, together: 2}", "lab={icmp_ratelimit: 0}")
+"""What the labs of IN_GUEST declare for the guest's kernel, for a lab that is made for the machine's."""
 IPTABLES, NFTABLES, IPVS = "iptables", "nftables", "ipvs"
 NFTABLES_SINCE = 29  # minor version
 OLDER = (
@@ -33,14 +36,20 @@ class Row:
 
     @property
     def id(self) -> str:
-        """`1.34.4-nftables-lab-flannel`, followed by the flags."""
-        flags = [re.sub(r"[^a-z0-9.]+", "-", flag.removeprefix("proxy.")).strip("-") for flag in self.flags]
+        """`1.34.4-nftables-lab-flannel`, followed by the flags of kube-proxy."""
+        named = [flag.removeprefix("proxy.") for flag in self.named_flags]
+        flags = [re.sub(r"[^a-z0-9.]+", "-", flag).strip("-") for flag in named]
         return "-".join([self.version, self.mode, self.topology, *flags])
+
+    @property
+    def named_flags(self) -> tuple[str, ...]:
+        """The flags that change a data plane."""
+        return tuple(flag for flag in self.flags if flag not in SLOW_KERNEL)
 
     @property
     def place(self) -> str:
         """The run's name among those that confirm a rule: `nftables 1.34.4 lab-flannel`, followed by the flags."""
-        return " ".join([self.mode, self.version, self.topology, *self.flags])
+        return " ".join([self.mode, self.version, self.topology, *self.named_flags])
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -73,4 +82,7 @@ ROWS: tuple[Row, ...] = (
     *(Row(version, IPVS, IN_GUEST[0]) for version in OLDER),
     *(Row("1.20.2", IPTABLES, network, kubernetes="1.20.2") for network in NETWORKS),
     *(Row("1.20.2", IPVS, network, kubernetes="1.20.2") for network in IN_GUEST),
+    *(Row(NEWEST, mode, CONTRACT) for mode in modes(NEWEST)),
+    Row("1.20.2", IPTABLES, CONTRACT, kubernetes="1.20.2"),
+    *(Row(version, IPVS, CONTRACT, kubernetes=version, flags=SLOW_KERNEL) for version in (NEWEST, "1.20.2")),
 )
