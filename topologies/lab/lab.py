@@ -170,7 +170,8 @@ def _guest_kernel(topology: Topology, progress: Callable[[str], None]) -> Path |
 def _declare(topology: Topology, state: State, programs: node.Programs, golden: Path) -> Sandbox:
     """Write the record that the first process and `down` read, before anything else is created."""
     kubernetes = programs.kubernetes
-    proxies = {name: [str(one.path), str(one.version)] for name, one in kubernetes.proxies.items()}
+    served_by = kubernetes.proxies if topology.proxy.is_kube_proxy else {}
+    proxies = {name: [str(one.path), str(one.version)] for name, one in served_by.items()}
     own = (kubernetes.directory, kubernetes.agnhost, *(Path(path).parent for path, _ in proxies.values()))
     for path in (state.root, *own):
         if place := hidden(path):

@@ -103,6 +103,9 @@ class LabSettings(Model):
     """`machine`; `guest`: a user-mode kernel; `auto`: the guest if the machine's kernel has no IPVS."""
     overlay: Literal["declared", "vxlan"] = "declared"
     """The tunnel of the lab: the one of `cni.overlay`, or `vxlan` in its place. The lab builds VXLAN tunnels only."""
+    data_plane: Annotated[tuple[SomeText, ...], Field(max_length=limits.LISTENERS)] = ()
+    """The command that the lab starts on each node in kube-proxy's place, if `proxy.kind` is not `kube-proxy`: words
+    such as `[./my-proxy, --verbose]`. The lab appends `--kubeconfig=FILE` and `--hostname-override=NODE`."""
 
 
 class Patience(Model):

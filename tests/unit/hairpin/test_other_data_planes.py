@@ -154,7 +154,7 @@ WANT = "want no key but kind and node_port_addresses: cilium is judged by the AP
         ({"nodes": [{**NODE, "proxy": {"mode": "ipvs"}}]}, f"nodes[0].proxy: got mode, {WANT}"),
         ({"nodes": [{**NODE, "proxy": {"kind": "cilium"}}]}, "nodes[0].proxy.kind: got cilium, want no key"),
         ({"proxy": {"kind": "celium"}}, "proxy.kind: got 'celium', want one of kube-proxy, cilium"),
-        ({"lab": {}}, "proxy.kind: got cilium, want kube-proxy: the lab runs no other"),
+        ({"lab": {}}, "proxy.kind: got cilium, want kube-proxy, or the command of another data plane"),
     ],
 )
 def test_what_describes_kube_proxy_is_refused_beside_another_kind(changed: dict[str, Any], complaint: str) -> None:

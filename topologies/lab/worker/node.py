@@ -198,12 +198,22 @@ def daemons(topology: Topology, state: State, programs: Programs, node: Node) ->
             "env": NO_CLOUD,
             "awaits": [SOCKET, str(state.api_ready)],
         },
-        {
-            "name": "kube-proxy",
-            "argv": [str(programs.kubernetes.proxy_of(node.name).path), f"--config={own / 'kube-proxy.json'}", "--v=1"],
-            "env": {},
-        },
+        {"name": service_proxy(topology), "argv": _serve_services(topology, state, programs, node), "env": {}},
     ]
+
+
+def service_proxy(topology: Topology) -> str:
+    """Return the name of the daemon that serves Services."""
+    return "kube-proxy" if topology.proxy.is_kube_proxy else "data-plane"
+
+
+def _serve_services(topology: Topology, state: State, programs: Programs, node: Node) -> list[str]:
+    """Return the command of kube-proxy, or of the declared data plane with the flags that kube-proxy has, too."""
+    if topology.lab and not topology.proxy.is_kube_proxy:
+        own = [f"--kubeconfig={state.kube}/proxy.conf", f"--hostname-override={node.api_name}"]
+        return [*topology.lab.data_plane, *own]
+    config = state.node(node.name) / "kube-proxy.json"
+    return [str(programs.kubernetes.proxy_of(node.name).path), f"--config={config}", "--v=1"]
 
 
 def write_plugins(place: Path) -> None:

@@ -28,6 +28,9 @@ def proxy(topology: Topology) -> Iterator[Complaint]:
     if not topology.proxy.is_kube_proxy:
         yield from _other_kind(topology)
         return
+    if topology.lab is not None and topology.lab.data_plane:
+        want = "no command: the lab starts kube-proxy. Declare another proxy.kind"
+        yield Complaint("lab.data_plane", " ".join(topology.lab.data_plane), want)
     path = "proxy.version" if topology.proxy.version else "kubernetes"
     yield from _kube_proxy(topology.proxy, topology.proxy_version, "proxy", path)
 
@@ -43,8 +46,8 @@ def _other_kind(topology: Topology) -> Iterator[Complaint]:
     for index, node in enumerate(topology.nodes):
         if node.proxy is not None:
             yield Complaint(f"nodes[{index}].proxy", ", ".join(sorted(node.proxy.model_fields_set)), want)
-    if topology.lab is not None:
-        yield Complaint("proxy.kind", str(kind), "kube-proxy: the lab runs no other")
+    if topology.lab is not None and not topology.lab.data_plane:
+        yield Complaint("proxy.kind", str(kind), "kube-proxy, or the command of another data plane in lab.data_plane")
 
 
 def node_proxies(topology: Topology) -> Iterator[Complaint]:
