@@ -121,6 +121,16 @@ def test_versions_with_the_same_answer_are_told_together(written: Path) -> None:
     assert "1.24 to 1.37: timeout" in text
 
 
+def test_a_claim_that_departs_from_the_contract_is_marked_on_its_face_with_its_releases(written: Path) -> None:
+    text = (written / "cilium.html").read_text(encoding="utf-8")
+    face = text.partition('href="#cilium-regressions.s1"')[2].partition("</a>")[0]
+
+    assert "breaks row 35 (must)" in face
+    assert "Cilium 1.19, reported for 1.19.3" in face
+    assert "breaks row" not in text.partition('href="#cilium-policies.r1.north-south"')[2].partition("</a>")[0]
+    assert "in short: <code>refused</code>" in text
+
+
 def test_the_command_tells_what_it_wrote_and_what_it_cannot_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
