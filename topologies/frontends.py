@@ -10,7 +10,7 @@ from topologies.common.addresses import IPAddress
 from topologies.common.errors import HairpinError
 
 if TYPE_CHECKING:
-    from topologies.cluster_state.snapshot import ServiceState, Snapshot
+    from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.schema.topology import Node, Topology
 
 LOOPBACK = IPAddress("127.0.0.1")
@@ -98,7 +98,8 @@ def resolve(frontend: Frontend, topology: Topology, snapshot: Snapshot) -> Targe
         message = f"Service {frontend.service} is not in the cluster: got {sorted(snapshot.services)}"
         raise UnresolvedError(message)
     if frontend.kind is FrontendKind.ENDPOINT:
-        return _endpoint(frontend, state)
+        endpoint = find_endpoint(frontend, topology, snapshot)
+        return Target(endpoint.address, endpoint.port)
     if frontend.kind is FrontendKind.NODE_PORT:
         if state.node_port is None:
             message = f"Service {state.name} has no nodePort, want one for {frontend.label}"
@@ -127,11 +128,11 @@ def _port(frontend: Frontend, topology: Topology, state: ServiceState) -> int:
     return listener.until or listener.port
 
 
-def _endpoint(frontend: Frontend, state: ServiceState) -> Target:
-    for endpoint in state.endpoints:
-        if endpoint.backend == frontend.backend:
-            return Target(endpoint.address, endpoint.port)
-    message = f"{frontend.backend} is no endpoint of Service {state.name}: is the pod Ready?"
+def find_endpoint(frontend: Frontend, topology: Topology, snapshot: Snapshot) -> Endpoint:
+    """Return the endpoint that a frontend of kind `endpoint` asks directly; UnresolvedError if the API has none."""
+    if found := snapshot.find_endpoint(topology, frontend.service, frontend.backend or ""):
+        return found
+    message = f"{frontend.backend} is no endpoint of Service {frontend.service}: is the pod Ready?"
     raise UnresolvedError(message)
 
 

@@ -23,7 +23,7 @@ from probes.oracle.stages.node_owned_addresses import OWNED
 from probes.oracle.stages.service_names import NAMES
 from probes.oracle.unknown_facts import find_choices, with_unknown
 from topologies.cluster_state.balancer_nodes import BalancerNodes
-from topologies.frontends import At, FrontendKind, resolve
+from topologies.frontends import At, FrontendKind, find_endpoint, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from probes.oracle.pipeline import Paths, TracedPath
     from probes.oracle.unknown_facts import FactChoices
     from probes.plan.cell import Cell
-    from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
+    from topologies.cluster_state.snapshot import Endpoint, Snapshot
+    from topologies.frontends import Frontend
     from topologies.schema.topology import Topology
 
 
@@ -150,12 +151,13 @@ def start_connection(cluster: ClusterModel, cell: Cell) -> Connection:
         at=frontend.at,
         target_node=packet.client_node if frontend.at is At.LOOPBACK else frontend.node or "",
         declared=frontend.declared,
-        endpoint=_find_endpoint(state, frontend.backend) if frontend.kind is FrontendKind.ENDPOINT else None,
+        endpoint=_asked_directly(cluster, frontend),
     )
 
 
-def _find_endpoint(state: ServiceState, backend: str | None) -> Endpoint:
-    return next(endpoint for endpoint in state.endpoints if endpoint.backend == backend)
+def _asked_directly(cluster: ClusterModel, frontend: Frontend) -> Endpoint | None:
+    asks_endpoint = frontend.kind is FrontendKind.ENDPOINT
+    return find_endpoint(frontend, cluster.topology, cluster.snapshot) if asks_endpoint else None
 
 
 def _add_addresses(cluster: ClusterModel, path: Path) -> Path:

@@ -1,7 +1,7 @@
 """The live addresses of a snapshot under the workload that is declared: what an expectation is made of. Pure.
 
-A broken cluster must not lower what is expected of it. So policies, ports, ranges, affinity, ipMode and the set of
-ready endpoints come from the topology; only what the API assigns (ClusterIP, NodePorts, pod and balancer addresses)
+A broken cluster must not lower what is expected of it. So policies, ports, ranges, affinity, ipMode, the endpoints and
+their conditions come from the topology; only what the API assigns (ClusterIP, NodePorts, pod and balancer addresses)
 comes from the snapshot. `shortfalls.py` names every difference between the two.
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from topologies.cluster_state.snapshot import Endpoint, Snapshot
+from topologies.cluster_state.snapshot import declared_endpoints
 from topologies.schema.enums import BalancerStatus
 
 if TYPE_CHECKING:
-    from topologies.cluster_state.snapshot import ServiceState
+    from topologies.cluster_state.snapshot import Endpoint, ServiceState, Snapshot
     from topologies.common.addresses import IPAddress
     from topologies.schema.topology import Service, Topology
 
@@ -41,7 +41,7 @@ def _declared(topology: Topology, service: Service, snapshot: Snapshot) -> Servi
         internal_traffic_policy=service.internal_traffic_policy,
         sticky=service.session_affinity == "ClientIP",
         load_balancer_source_ranges=service.load_balancer_source_ranges,
-        endpoints=tuple(_endpoints(topology, service, snapshot)),
+        endpoints=_endpoints(topology, service, snapshot),
         other_endpoints=(),
     )
 
@@ -51,9 +51,7 @@ def ip_mode(topology: Topology, service: Service) -> str:
     return "Proxy" if topology.balancer_status(service) is BalancerStatus.PROXY else "VIP"
 
 
-def _endpoints(topology: Topology, service: Service, snapshot: Snapshot) -> list[Endpoint]:
-    """Each declared backend whose pod has an address, ready."""
+def _endpoints(topology: Topology, service: Service, snapshot: Snapshot) -> tuple[Endpoint, ...]:
+    """Return the endpoint of each declared backend whose pod has an address, in the conditions of its state."""
     seen: dict[str, IPAddress] = {one.backend: one.address for one in snapshot.services[service.name].endpoints}
-    addresses = {**seen, **snapshot.pods}
-    backends = (backend for backend in topology.backends_of(service) if backend.name in addresses)
-    return [Endpoint.of(backend, addresses[backend.name], snapshot.port_of(backend)) for backend in backends]
+    return declared_endpoints(topology, service, {**seen, **snapshot.pods}, snapshot.ports)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from topologies.cluster_state.endpoint_conditions import Conditions, declared_conditions
 from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are read back by type at run time
 from topologies.schema.enums import AddressIs, BalancerStatus, ServiceType, TrafficPolicy
 from topologies.schema.pod_addresses import pod_addresses
 from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from topologies.schema.topology import Backend, Service, Topology
 
 
@@ -32,9 +35,10 @@ class Endpoint:
     terminating: bool = False
 
     @classmethod
-    def of(cls, backend: Backend, address: IPAddress, port: int | None = None) -> Self:
-        """Return the ready endpoint of a declared backend at this address. `port`: if it is not the declared one."""
-        return cls(backend.name, address, port or backend.port, backend.node, backend.host_network)
+    def of(cls, backend: Backend, address: IPAddress, port: int, conditions: Conditions) -> Self:
+        """Return the endpoint of a declared backend at this address and port, in these conditions."""
+        ready, serving, terminating = conditions
+        return cls(backend.name, address, port, backend.node, backend.host_network, ready, serving, terminating)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,20 @@ class Snapshot:
     other_nodes: tuple[OtherNode, ...] = ()
     namespace: str = "hairpin"
 
+    def find_endpoint(self, topology: Topology, service: str, backend: str) -> Endpoint | None:
+        """Return a backend's entry among a Service's endpoints.
+
+        A backend that is declared terminating may have none. Then its pod's address stands for it.
+        """
+        listed = (one for one in self.services[service].endpoints if one.backend == backend)
+        if found := next(listed, None):
+            return found
+        pod, address = topology.workload.backends_by_name.get(backend), self.pods.get(backend)
+        if pod is None or address is None or not pod.state.terminating:
+            return None
+        unlisted = Conditions(ready=False, serving=pod.state.serving, terminating=True)
+        return Endpoint.of(pod, address, self.port_of(pod), unlisted)
+
     def port_of(self, backend: Backend) -> int:
         """Return the port at which a backend listens."""
         return self.ports.get(backend.name, backend.port)
@@ -157,12 +175,33 @@ def _state(
         internal_traffic_policy=service.internal_traffic_policy,
         health_check_node_port=32000 + index if address and local else None,
         sticky=service.session_affinity == "ClientIP",
-        endpoints=tuple(Endpoint.of(backend, pods[backend.name]) for backend in topology.backends_of(service)),
+        endpoints=declared_endpoints(topology, service, pods),
         load_balancer_hostname=hostname(service.name) if address and hidden else None,
         load_balancer_address=address if hidden else None,
         load_balancer_source_ranges=service.load_balancer_source_ranges,
         load_balancer_ips=addresses if len(addresses) > 1 and not hidden else (),
     )
+
+
+def declared_endpoints(
+    topology: Topology, service: Service, addresses: Mapping[str, IPAddress], ports: Mapping[str, int] | None = None
+) -> tuple[Endpoint, ...]:
+    """Return a Service's endpoints in the conditions that follow from the declared states of its backends.
+
+    Args:
+        topology: The declared cluster.
+        service: One of its Services.
+        addresses: The pods' addresses by name. A backend without one has no endpoint.
+        ports: The ports of backends that have another than declared, by name.
+
+    """
+    found = []
+    for backend in topology.backends_of(service):
+        conditions = declared_conditions(service, backend, topology.kubernetes)
+        if conditions and backend.name in addresses:
+            port = (ports or {}).get(backend.name, backend.port)
+            found.append(Endpoint.of(backend, addresses[backend.name], port, conditions))
+    return tuple(found)
 
 
 def hostname(service: str) -> str:

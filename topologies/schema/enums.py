@@ -240,6 +240,28 @@ class ServiceType(StrEnum):
     LOAD_BALANCER = "LoadBalancer"
 
 
+class EndpointState(StrEnum):
+    """The state in which a run keeps a backend: whether its readiness probe succeeds, and whether it is deleted.
+
+    A pod that is `TERMINATING` was Ready, is deleted, and serves until the run ends.
+    """
+
+    READY = "ready"
+    UNREADY = "unready"
+    TERMINATING = "terminating"
+    TERMINATING_UNREADY = "terminating-unready"
+
+    @property
+    def serving(self) -> bool:
+        """Whether the readiness probe succeeds: the condition `serving` of the endpoint."""
+        return self in {EndpointState.READY, EndpointState.TERMINATING}
+
+    @property
+    def terminating(self) -> bool:
+        """Whether the pod is deleted and still runs: the condition `terminating` of the endpoint."""
+        return self in {EndpointState.TERMINATING, EndpointState.TERMINATING_UNREADY}
+
+
 class SessionAffinity(StrEnum):
     """A Service's sessionAffinity."""
 

@@ -296,5 +296,11 @@ class Topology(Model):
         return self.workload.backends_by_app.get(service.app, ())
 
     def endpoint_nodes(self, service: Service) -> frozenset[str]:
-        """Return the names of the nodes that run an endpoint of a Service."""
-        return self.workload.endpoint_nodes_by_app.get(service.app, frozenset())
+        """Return the names of the nodes that run a ready endpoint of a Service."""
+        if service.publish_not_ready_addresses:
+            return frozenset(backend.node for backend in self.backends_of(service))
+        return self.workload.ready_nodes_by_app.get(service.app, frozenset())
+
+    def not_ready_backends(self, service: Service) -> tuple[Backend, ...]:
+        """Return the backends that a Service selects and that are no ready endpoint of it."""
+        return tuple(backend for backend in self.backends_of(service) if not service.is_ready(backend))

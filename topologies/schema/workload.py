@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from topologies.schema import limits
-from topologies.schema.enums import BalancerStatus, ServiceType, SessionAffinity, TrafficPolicy, VantageKind
+from topologies.schema.enums import (
+    BalancerStatus,
+    EndpointState,
+    ServiceType,
+    SessionAffinity,
+    TrafficPolicy,
+    VantageKind,
+)
 from topologies.schema.network import Model
 from topologies.schema.scalars import (
     Address,
@@ -40,6 +47,9 @@ class Backend(Model):
     """`hostNetwork`. At most one such pod a node, because it reports its node's host name."""
     port: BackendPort = 8080
     """HTTP port; the same for all backends of an app."""
+    state: EndpointState = EndpointState.READY
+    """The state in which the run keeps the pod. `unready`: it runs and answers, but its readiness probe fails.
+    `terminating`: it was Ready and is deleted, and serves until the run ends. `terminating-unready`: both."""
 
 
 class Service(Model):
@@ -67,6 +77,12 @@ class Service(Model):
     """The Service whose balancer address this one has too, on another port."""
     load_balancer_source_ranges: Annotated[tuple[Network, ...], Field(max_length=limits.LISTENERS)] = ()
     """`spec.loadBalancerSourceRanges`. Empty means everybody."""
+    publish_not_ready_addresses: bool = False
+    """`spec.publishNotReadyAddresses`. If true, every backend is a ready endpoint, whatever its state."""
+
+    def is_ready(self, backend: Backend) -> bool:
+        """Return whether a backend is a ready endpoint of this Service (pkg/controller/endpointslice podToEndpoint)."""
+        return self.publish_not_ready_addresses or backend.state is EndpointState.READY
 
 
 class Vantage(Model):
@@ -123,9 +139,12 @@ class Workload(Model):
         return {app: tuple(backends) for app, backends in members.items()}
 
     @cached_property
-    def endpoint_nodes_by_app(self) -> Mapping[str, frozenset[str]]:
-        """The nodes that run a backend, for each app."""
-        return {app: frozenset(one.node for one in backends) for app, backends in self.backends_by_app.items()}
+    def ready_nodes_by_app(self) -> Mapping[str, frozenset[str]]:
+        """The nodes that run a backend in state `ready`, for each app."""
+        return {
+            app: frozenset(one.node for one in backends if one.state is EndpointState.READY)
+            for app, backends in self.backends_by_app.items()
+        }
 
     @cached_property
     def services_by_name(self) -> Mapping[str, Service]:

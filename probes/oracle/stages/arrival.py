@@ -249,9 +249,11 @@ WITHOUT_BOUND_ADDRESSES: tuple[Rule[Arrival], ...] = (
 def not_serving(conn: Connection) -> Arrival | None:
     """A direct connection to an echo pod fails if the pod is not ready and not serving.
 
-    It is refused, times out or is unreachable.
+    It is refused, times out or is unreachable. An echo pod that is declared unready answers.
     """
-    return None if conn.chosen.ready or conn.chosen.serving else Disposition.UNSERVED
+    declared = conn.cluster.topology.workload.backends_by_name.get(conn.chosen.backend)
+    answers = declared is not None and not declared.state.serving
+    return None if conn.chosen.ready or conn.chosen.serving or answers else Disposition.UNSERVED
 
 
 @rule("B2", "IP routing: no route to the pod network outside the cluster")

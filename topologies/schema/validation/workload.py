@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from topologies.schema import limits
 from topologies.schema.complaints import Complaint, duplicates, offer
-from topologies.schema.enums import DeviantOutcome, ServiceType, TrafficPolicy, VantageKind
+from topologies.schema.enums import DeviantOutcome, EndpointState, ServiceType, TrafficPolicy, VantageKind
 from topologies.schema.pod_addresses import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from topologies.schema.topology import Service, Topology, Vantage
+    from topologies.schema.topology import Backend, Service, Topology, Vantage
 
 POD_KINDS = {VantageKind.POD, VantageKind.NODE}
 RESERVED_APP = "prober"  # the probers' own label, see cluster/manifests.py
@@ -59,8 +59,17 @@ def backends(topology: Topology) -> Iterator[Complaint]:
             yield Complaint(f"{path}.app", RESERVED_APP, "another app: the probers have that label")
         if (first := ports.setdefault(backend.app, backend.port)) != backend.port:
             yield Complaint(f"{path}.port", str(backend.port), f"{first}, as other backends of app {backend.app} have")
+        yield from _state(topology, path, backend)
     yield from _identities(topology)
     yield from _runnable(topology)
+
+
+def _state(topology: Topology, path: str, backend: Backend) -> Iterator[Complaint]:
+    """Check that a state other than `ready` is one of an endpoint: of a backend that a Service selects."""
+    selected = any(service.app == backend.app for service in topology.workload.services)
+    if backend.state is not EndpointState.READY and not selected:
+        want = f"ready, because a backend has a state as an endpoint only and no Service selects app {backend.app}"
+        yield Complaint(f"{path}.state", backend.state, want)
 
 
 def _runnable(topology: Topology) -> Iterator[Complaint]:
