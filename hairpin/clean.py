@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hairpin.verb import CommandError
-from topologies.cluster import client, run_namespaces, shared_namespace
+from topologies.cluster import client, run_namespaces, shared_namespace, terminating_pods
 
 if TYPE_CHECKING:
     import argparse
@@ -60,6 +60,7 @@ def _remove(api: ApiClient, one: RunNamespace) -> None:
     if one.shared:
         shared_namespace.delete_run(api, one.name, one.run)
     else:
+        terminating_pods.end_terminating(api, one.name, shared_namespace.selector(one.run))
         run_namespaces.delete(api, one.name, one.uid)
 
 

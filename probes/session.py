@@ -160,18 +160,20 @@ def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:
     read_policies(cluster)
     running = cluster.snapshot()
     nodes = _check_nodes(live, running)
-    lost |= shortfalls(live.topology, running).pods
+    to_delete = {backend.name for backend in live.topology.terminating_backends}
+    lost |= shortfalls(live.topology, running).pods - to_delete
     if not may_ask_nodes(cluster) and (prober := live.probers.in_any_pod(lost)):
         cluster.ask_health = NodeHealth(live.topology, prober)
     names, unread = host_names.read_host_names(live.probers.in_hosted_backends(lost), progress)
     settling.wait_for_earlier(cluster, progress)  # one that was made in the same second, and not listed yet
     cluster.serve()
+    undeleted = settling.terminate(cluster, lost, options.settle_timeout, progress)
     late = settling.settle(cluster, lost, options.settle_timeout, options.balancer_settle, progress)
     snapshot = replace(cluster.snapshot(), hostnames=names)
     reasons = shortfalls(live.topology, snapshot).reasons
     for reason in reasons:
         progress(f"NOT TESTED: {reason}")
-    notes = (*real.notes, *nodes.notes, *earlier, *pods, *unread, *late, *reasons, *cluster.notes)
+    notes = (*real.notes, *nodes.notes, *earlier, *pods, *unread, *undeleted, *late, *reasons, *cluster.notes)
     found = merge_nodes(merge_nodes(options.nodes, real.nodes), nodes.nodes)
     return Answers(snapshot, {}, {}, {**real.versions, **nodes.versions}, notes, found)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reports.records.schema import CellKey
 
 _KINDS = tuple(kind.value for kind in FrontendKind)
-_PLACES = ("own", "other with", "other without", "own cni0", "own vtep", "loopback")
+_PLACES = ("own", "other with", "other not ready", "other without", "own cni0", "own vtep", "loopback")
 _BESIDES = {At.BRIDGE, At.TUNNEL, At.SECONDARY, At.PUBLIC}  # what follows the node in the label of a NodePort
 _USUAL = ("v4", "tcp")
 LEGEND = "own: the client's own node; other with, without: another node with, without an endpoint of the Service"
@@ -44,9 +44,13 @@ def by_service(items: Iterable[P]) -> dict[str, list[P]]:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The endpoints' nodes and the description of each Service; without them, NodePorts keep their node's name."""
+    """The endpoints' nodes and the description of each Service; without them, NodePorts keep their node's name.
+
+    `unready_nodes`: those of `endpoint_nodes` whose backends are all declared not ready.
+    """
 
     endpoint_nodes: Mapping[str, frozenset[str]]
+    unready_nodes: Mapping[str, frozenset[str]]
     abouts: Mapping[str, str]
 
     @classmethod
@@ -61,6 +65,7 @@ class Places:
             endpoint_nodes={
                 name: frozenset(str(backend.get("node", "")) for backend in own) for name, own in found.items()
             },
+            unready_nodes={name: _unready_nodes(services[name], own) for name, own in found.items()},
             abouts={name: _about(services[name], own) for name, own in found.items()},
         )
 
@@ -89,6 +94,8 @@ class Places:
             return f"{kind}.own {at}".rstrip()
         if at or place == At.LOOPBACK or cell.service not in self.endpoint_nodes:
             return cell.frontend
+        if node in self.unready_nodes[cell.service]:
+            return f"{kind}.other not ready"
         return f"{kind}.other {'with' if node in self.endpoint_nodes[cell.service] else 'without'}"
 
 
@@ -110,6 +117,16 @@ def _declared(topology: Mapping[str, Any], section: str) -> list[Mapping[str, An
     return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
 
 
+def _unready_nodes(service: Mapping[str, Any], backends: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    if service.get("publish_not_ready_addresses"):
+        return frozenset()
+    ready: dict[str, bool] = {}
+    for one in backends:
+        node = str(one.get("node", ""))
+        ready[node] = ready.get(node, False) or one.get("state", "ready") == "ready"
+    return frozenset(node for node, served in ready.items() if not served)
+
+
 def _about(service: Mapping[str, Any], backends: Iterable[Mapping[str, Any]]) -> str:
     """`NodePort, externalTrafficPolicy Local, web-a on n1, web-b on n2`."""
     kind = str(service.get("type", ""))
@@ -121,7 +138,15 @@ def _about(service: Mapping[str, Any], backends: Iterable[Mapping[str, Any]]) ->
     if service.get("session_affinity", "None") != "None":
         parts.append(f"sessionAffinity {service['session_affinity']}")
     endpoints = [
-        f"{one.get('name')} on {one.get('node')}{' (hostNetwork)' if one.get('host_network') else ''}"
+        f"{one.get('name')} on {one.get('node')}{' (hostNetwork)' if one.get('host_network') else ''}{_state(one)}"
         for one in backends
     ]
+    if service.get("publish_not_ready_addresses"):
+        parts.append("publishNotReadyAddresses")
     return ", ".join([*filter(None, parts), *(endpoints or ["no endpoints"])])
+
+
+def _state(backend: Mapping[str, Any]) -> str:
+    """Return ` (terminating)`, or an empty string for a backend that is ready."""
+    state = backend.get("state", "ready")
+    return "" if state == "ready" else f" ({state})"

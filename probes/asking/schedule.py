@@ -121,15 +121,15 @@ def _parallel_max(questions: Sequence[Question]) -> int:
 def build_question(topology: Topology, cell: Cell, target: Target, turn: int = 0) -> Question:
     """Return a cell's question with the declared facts that decide when it is probed. `turn`: see `plan_turns`."""
     service, frontend = topology.service(cell.frontend.service), cell.frontend
-    backends = topology.backends_of(service)
+    ready = topology.endpoint_nodes(service)
     inner = frontend.kind in {FrontendKind.CLUSTER_IP, FrontendKind.ENDPOINT}
     nowhere = cell.vantage.kind is VantageKind.EXTERNAL and inner
     local = service.external_traffic_policy is TrafficPolicy.LOCAL and frontend.node is not None
     return Question(
         cell,
         target,
-        limited=frontend.declared and not (nowhere or backends),
-        silent=nowhere or (local and frontend.node not in {backend.node for backend in backends}),
+        limited=frontend.declared and not (nowhere or ready),
+        silent=nowhere or (local and frontend.node not in ready),
         sticky=service.session_affinity is SessionAffinity.CLIENT_IP,
         turn=turn,
     )

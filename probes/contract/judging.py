@@ -19,7 +19,7 @@ from probes.contract.sources import Level
 from probes.judging.promise import BackendSet, SourceKind
 from probes.observation import Outcome, count_limited_refusals
 from topologies.frontends import FrontendKind
-from topologies.schema.enums import Masquerade, VantageKind
+from topologies.schema.enums import EndpointState, Masquerade, TrafficPolicy, VantageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from probes.contract.answers import ContractAnswer
     from probes.contract.model import ContractRow
     from probes.plan.cell import Cell
-    from topologies.schema.topology import Topology, Version
+    from topologies.schema.topology import Backend, Service, Topology, Version
 
 CHANCE = 1e-6  # an endpoint that never answered counts as left out if chance explains it with at most this probability
 
@@ -213,10 +213,20 @@ class ContractJudge:
         return frozenset(one.name for one in vantages if one.kind is VantageKind.POD)
 
     def _allowed(self, wanted: BackendSet, cell: Cell) -> set[str]:
-        """Return the backends that may serve: all of the Service, or those of the node asked, else of the client's."""
-        place = cell.frontend.node or cell.vantage.node
-        backends = self.topology.backends_of(self.topology.service(cell.frontend.service))
-        return {one.name for one in backends if wanted is not BackendSet.LOCAL or one.node == place}
+        """Return the backends that may serve: of the Service, of the node asked, or of the client's node.
+
+        They are the ready ones, else those that are terminating and serving (KEP-1669). If a Local policy may apply and
+        no backends are promised, either set may serve.
+        """
+        service, place = self.topology.service(cell.frontend.service), cell.frontend.node or cell.vantage.node
+        backends = self.topology.backends_of(service)
+        if cell.frontend.kind is FrontendKind.ENDPOINT:
+            return {one.name for one in backends}
+        here = _usable(service, [one for one in backends if one.node == place])
+        if wanted is BackendSet.LOCAL:
+            return here
+        local = TrafficPolicy.LOCAL in {service.external_traffic_policy, service.internal_traffic_policy}
+        return _usable(service, backends) | (here if local and wanted is not BackendSet.ALL else set())
 
     def _is_changed_directly(self, cell: Cell, answer: ContractAnswer) -> bool:
         """Return whether the endpoint sees another address of this pod without a Service too.
@@ -239,6 +249,13 @@ class ContractJudge:
             if vantage == cell.vantage.name and backend.host_network and backend.node != cell.vantage.node:
                 return not any(one.kept for one in direct.answers)
         return self.topology.cni_of(cell.vantage.node or "").masquerade is not Masquerade.NONE
+
+
+def _usable(service: Service, backends: Iterable[Backend]) -> set[str]:
+    """Return the ready backends among these, else those that are terminating and serving."""
+    among = list(backends)
+    ready = {one.name for one in among if service.is_ready(one)}
+    return ready or {one.name for one in among if one.state is EndpointState.TERMINATING}
 
 
 def is_no_chance(backends: int, answers: int) -> bool:

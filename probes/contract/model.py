@@ -1,7 +1,8 @@
 """The data model of the contract: one row is one promise about a client, a frontend, policies and endpoints.
 
 A row is asked by cells of the matrix (`asks`), needs a change while it is asked (`scenario`), or cannot be asked
-(`not_asked`, with the reason).
+(`not_asked`, with the reason). A row about the state of endpoints can be both: a topology declares the state, or a
+scenario brings it about.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class ContractRow(Model):
     asks: Annotated[tuple[Selectors, ...], BeforeValidator(_listed)] = ()
     """Selectors of cells (probes/plan/selection.py), one mapping for each group of cells."""
     scenario: str = ""
-    """The change that must happen while the row is asked."""
+    """The change that must happen while the row is asked, if no topology declares the state."""
     not_asked: str = ""
     """Why no cell and no scenario can ask it."""
     features: tuple[Feature, ...] = ()
@@ -85,8 +86,9 @@ class ContractRow(Model):
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         ways = [name for name in ("asks", "scenario", "not_asked") if getattr(self, name)]
-        if len(ways) != 1:
-            message = f"row {self.id}: got {' and '.join(ways) or 'nothing'}, want one of asks, scenario, not_asked"
+        if len(ways) != 1 and ways != ["asks", "scenario"]:
+            got, want = " and ".join(ways) or "nothing", "asks, scenario or both, or not_asked"
+            message = f"row {self.id}: got {got}, want {want}"
             raise ValueError(message)
         if self.level is not self.level_at(NEWEST_VERSION):
             message = f"row {self.id}: got level {self.level}, want {self.level_at(NEWEST_VERSION)} as its sources"

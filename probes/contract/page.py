@@ -95,11 +95,17 @@ def _summary() -> Iterator[str]:
     yield ", ".join(f"{levels[level]} {level}" for level in Level)
     ways = Counter(_way(row) for row in rows())
     yield f".\n{ways['matrix']} are asked by cells of the matrix, {ways['scenario']} need a change while they are "
-    yield f"asked, {ways['not asked']} cannot be asked.\n\n"
+    yield f"asked, {ways['not asked']} cannot be asked.\n"
+    yield f"Of the first, {sum(map(_has_both, rows()))} depend on the state of endpoints: a topology declares it "
+    yield "(`workload.backends[].state`), or a scenario brings it about.\n\n"
 
 
 def _way(row: ContractRow) -> str:
     return "matrix" if row.asks else "scenario" if row.scenario else "not asked"
+
+
+def _has_both(row: ContractRow) -> bool:
+    return bool(row.asks and row.scenario)
 
 
 def _tables() -> Iterator[str]:
@@ -115,9 +121,8 @@ def _columns(row: ContractRow) -> Iterator[str]:
     yield f"{row.level}{f' since {row.since}' if row.since and row.level is not Level.UNSPECIFIED else ''}"
     needs = f" Needs {', '.join(row.features)}." if row.features else ""
     yield f"{row.sentence}{f' (`{row.promise}`)' if row.promise else ''}{needs}"
-    yield {"matrix": "matrix", "scenario": f"scenario: {row.scenario}", "not asked": f"not asked: {row.not_asked}"}[
-        _way(row)
-    ]
+    asked = {"matrix": "matrix", "scenario": f"scenario: {row.scenario}", "not asked": f"not asked: {row.not_asked}"}
+    yield asked["matrix"] + f", or {asked['scenario']}" if _has_both(row) else asked[_way(row)]
     yield "<br>".join(map(_source, row.sources))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.contract.model import Feature
-from probes.plan.selection import select
+from probes.plan.selection import select_promised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,5 +46,5 @@ def cells_of_row(row: ContractRow, cells: Iterable[Cell], topology: Topology) ->
     if lacking(row, topology):
         return []
     planned = list(cells)
-    chosen = {cell.id for asked in row.asks for cell in select(planned, topology, asked)}
+    chosen = {cell.id for asked in row.asks for cell in select_promised(planned, topology, asked)}
     return [cell for cell in planned if cell.id in chosen]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.judging.promise import Promise
 from probes.judging.verdict import Facet, Result
-from probes.plan.selection import select
+from probes.plan.selection import select, select_promised
 from topologies.common.errors import HairpinError
 from topologies.schema.enums import Policy
 
@@ -126,7 +126,7 @@ def cells_of(test: SuiteTest, tests: Iterable[SuiteTest], cells: Iterable[Cell],
 
 def _promised(test: SuiteTest, cells: Iterable[Cell], topology: Topology) -> list[Cell]:
     """Return the cells that a promise is about: none if a node's firewall drops what the network sends it."""
-    chosen = select(cells, topology, test.selectors)
+    chosen = select_promised(cells, topology, test.selectors)
     return [] if drops_by_policy(topology) else chosen
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from topologies.cluster.api import ClusterError
 from topologies.cluster.proxy_barrier import Settled
+from topologies.cluster.terminating_pods import delete_backends
 from topologies.common import waiting
 
 if TYPE_CHECKING:
@@ -57,6 +58,19 @@ def wait_for_pods(
     for state in lost:
         progress(f"not settled: {state}")
     return (*late, *map(str, lost)), frozenset(state.name for state in lost)
+
+
+def terminate(
+    cluster: Cluster, lost: frozenset[str], settle_s: float, progress: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Delete the backends that are declared terminating, once they are endpoints of their Services; return notes."""
+    names = {one.name for one in cluster.topology.terminating_backends} - lost - set(cluster.refused)
+    if not names:
+        return ()
+    late = wait((("the endpoints that will terminate", lambda: cluster.unlisted(names), 0.0),), settle_s, progress)
+    progress(f"deleting {', '.join(sorted(names))}, which serve until the run ends")
+    delete_backends(cluster, names)
+    return late
 
 
 def settle(

@@ -42,10 +42,12 @@ def _is_virtual(cell: Cell, chosen: dict[str, Service]) -> bool:
 
 
 def _choose_services(topology: Topology) -> dict[str, Service]:
-    """Return the first Service of each type and policy that has backends on the pod network, by name."""
+    """Return the first Service of each type and policy that has ready backends on the pod network, by name."""
     found: dict[tuple[str, str], Service] = {}
     for service in topology.workload.services:
         backends = topology.backends_of(service)
+        if topology.not_ready_backends(service):
+            continue
         if backends and service.session_affinity is SessionAffinity.NONE and not service.external_ips:
             first = found.get((service.type, service.external_traffic_policy))
             if first is None or (_hosted(topology, first) and not _hosted(topology, service)):

@@ -13,13 +13,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterator
+    from collections.abc import Collection, Hashable, Iterable, Iterator
 
     from topologies.schema.topology import Node, Topology
 
-OWN, WITH_ENDPOINT, WITHOUT_ENDPOINT = (
+OWN, WITH_ENDPOINT, WITH_UNREADY, WITHOUT_ENDPOINT = (
     "the client's own node",
     "another node with an endpoint",
+    "another node whose endpoints are not ready",
     "another node without an endpoint",
 )
 
@@ -59,30 +60,36 @@ class NodeClasses:
         facts = {name: words for words, names in groups.items() for name in names}
         return cls(groups, facts, {node.name: place for place, node in enumerate(topology.nodes)})
 
-    def of_service(self, own: str | None, with_endpoint: Collection[str], most: int | None) -> Iterator[NodeClass]:
+    def of_service(
+        self, own: str | None, with_endpoint: Collection[str], most: int | None, unready: Collection[str] = ()
+    ) -> Iterator[NodeClass]:
         """Yield the classes in the order of their first nodes, the client's own node first.
 
         Args:
             own: The client's own node, if it is one of the topology.
-            with_endpoint: The nodes with an endpoint of the Service.
+            with_endpoint: The nodes with a ready endpoint of the Service.
             most: The number of names of a class to return. None: all.
+            unready: The nodes with other endpoints of the Service only.
 
         """
         if own in self.places:
             yield NodeClass(OWN, (str(own),), 1)
-        found = [one for facts in self.groups for one in self._of_group(facts, own, with_endpoint, most)]
+        served = ((WITH_ENDPOINT, with_endpoint), (WITH_UNREADY, unready))
+        found = [one for facts in self.groups for one in self._of_group(facts, own, served, most)]
         yield from sorted(found, key=lambda one: self.places[one.names[0]])
 
     def _of_group(
-        self, facts: str, own: str | None, with_endpoint: Collection[str], most: int | None
+        self, facts: str, own: str | None, served: Iterable[tuple[str, Collection[str]]], most: int | None
     ) -> Iterator[NodeClass]:
-        group = self.groups[facts]
-        served = [name for name in with_endpoint if name != own and self.facts.get(name) == facts]
-        if served:
-            served.sort(key=self.places.__getitem__)
-            yield NodeClass(_in_words(WITH_ENDPOINT, facts), tuple(served[:most]), len(served))
-        if count := len(group) - len(served) - (self.facts.get(own or "") == facts):
-            others = (name for name in group if name != own and name not in with_endpoint)
+        group, taken = self.groups[facts], {own}
+        for what, names in served:
+            if members := [name for name in names if name != own and self.facts.get(name) == facts]:
+                members.sort(key=self.places.__getitem__)
+                yield NodeClass(_in_words(what, facts), tuple(members[:most]), len(members))
+                taken.update(members)
+        count = len(group) - len(taken - {own}) - (self.facts.get(own or "") == facts)
+        if count:
+            others = (name for name in group if name not in taken)
             yield NodeClass(_in_words(WITHOUT_ENDPOINT, facts), tuple(islice(others, most)), count)
 
 

@@ -29,7 +29,7 @@ LISTED = limits.LISTED - 1  # nodes of a class that are left out and have an omi
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A Service with its backends and their nodes.
+    """A Service with its backends and the nodes with a ready one.
 
     `first`: whether it is the first Service of its app, whose cells include the backends' own addresses.
     """
@@ -38,6 +38,11 @@ class Front:
     backends: tuple[Backend, ...]
     nodes: frozenset[str]
     first: bool
+
+    @property
+    def unready(self) -> frozenset[str]:
+        """The nodes whose backends are all not ready."""
+        return frozenset(backend.node for backend in self.backends) - self.nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class NodePorts:
         """Return the addresses of the first node of each class, and the omissions of all other nodes."""
         offers: list[Offer] = []
         left: list[Omission] = []
-        for found in self.classes.of_service(vantage.node, front.nodes, self.most):
+        for found in self.classes.of_service(vantage.node, front.nodes, self.most, front.unready):
             asked = found.names if self.most is None else found.names[:1]
             for name in asked:
                 offers.extend(self._offers(self.by_name[name], front, vantage))
@@ -101,7 +106,7 @@ class NodePorts:
         offers: list[Offer] = []
         left: list[Omission] = []
         names = {node.name for node in announcing}
-        for whole in self.classes.of_service(vantage.node, front.nodes, None):
+        for whole in self.classes.of_service(vantage.node, front.nodes, None, front.unready):
             members = tuple(name for name in whole.names if name in names)
             if not members:
                 continue

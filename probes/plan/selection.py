@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from topologies.common.errors import HairpinError
@@ -13,6 +14,7 @@ from topologies.schema.enums import (
     BalancerStatus,
     DetectLocal,
     EmptyPool,
+    EndpointState,
     KubeletRules,
     LoadBalancerKind,
     OtherPorts,
@@ -32,12 +34,54 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Topology
 
 
+class EndpointStates(StrEnum):
+    """The states of a Service's backends together, as clients of the Service depend on them.
+
+    `READY`: all are ready, or there are none. `MIXED`: some are. `PUBLISHED`: some are not, and the Service publishes
+    them as ready. If none is ready: `TERMINATING` if one is terminating and serving, `NOT_SERVING` if all are
+    terminating and unready, else `UNREADY`.
+    """
+
+    READY = "ready"
+    MIXED = "mixed"
+    PUBLISHED = "published"
+    TERMINATING = "terminating"
+    NOT_SERVING = "terminating-unready"
+    UNREADY = "unready"
+
+
+USUAL = {"states": EndpointStates.READY}  # the cells of a promise that names no states
+
+
 class SelectionError(HairpinError, ValueError):
     """A selector that can match no cell. The message names the selector, the value and the possible values."""
 
 
 def _has_endpoints(cell: Cell, topology: Topology) -> bool:
     return bool(topology.backends_of(topology.service(cell.frontend.service)))
+
+
+def _endpoint_states(cell: Cell, topology: Topology) -> EndpointStates:
+    """Return the states of the backends of a cell's Service. An echo pod itself is asked directly in every state."""
+    service = topology.service(cell.frontend.service)
+    states = {backend.state for backend in topology.backends_of(service)}
+    if cell.frontend.kind is FrontendKind.ENDPOINT or states <= {EndpointState.READY}:
+        return EndpointStates.READY
+    if service.publish_not_ready_addresses:
+        return EndpointStates.PUBLISHED
+    if EndpointState.READY in states:
+        return EndpointStates.MIXED
+    if EndpointState.TERMINATING in states:
+        return EndpointStates.TERMINATING
+    return EndpointStates.UNREADY if EndpointState.UNREADY in states else EndpointStates.NOT_SERVING
+
+
+def _has_terminating(node: str | None, cell: Cell, topology: Topology) -> bool:
+    """Return whether a node has an endpoint that is terminating and serving, and none that is ready."""
+    service = topology.service(cell.frontend.service)
+    there = [one for one in topology.backends_of(service) if one.node == node]
+    ready = any(service.is_ready(one) for one in there)
+    return not ready and any(one.state is EndpointState.TERMINATING for one in there)
 
 
 def _listener(cell: Cell, topology: Topology) -> str:
@@ -130,6 +174,7 @@ def _has_local_endpoint(cell: Cell, topology: Topology) -> bool:
     return _probed_node(cell, topology) in topology.endpoint_nodes(topology.service(cell.frontend.service))
 
 
+BOTH: frozenset[object] = frozenset({True, False})
 READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]] = {
     "vantage": (lambda cell, _: cell.vantage.kind, frozenset(VantageKind)),
     "frontend": (lambda cell, _: cell.frontend.kind, frozenset(FrontendKind)),
@@ -144,6 +189,9 @@ READERS: dict[str, tuple[Callable[[Cell, Topology], object], frozenset[object]]]
     "host_network": (_has_host_network, frozenset({True, False})),
     "node": (_describe_node, frozenset({"own", "other", "none"})),
     "local_endpoint": (_has_local_endpoint, frozenset({True, False})),  # the probed node has one of the Service
+    "states": (_endpoint_states, frozenset(EndpointStates)),
+    "beside_terminating": (lambda cell, topology: _has_terminating(cell.vantage.node, cell, topology), BOTH),
+    "local_terminating": (lambda cell, topology: _has_terminating(_probed_node(cell, topology), cell, topology), BOTH),
     "internal_policy": (
         lambda cell, topology: topology.service(cell.frontend.service).internal_traffic_policy,
         frozenset(TrafficPolicy),
@@ -185,6 +233,11 @@ def select(cells: Iterable[Cell], topology: Topology, wanted: Mapping[str, objec
     """Return the cells that match every selector; a selector's value may be one value or a tuple of values."""
     choices = {key: _checked(key, value) for key, value in wanted.items()}
     return [cell for cell in cells if all(READERS[key][0](cell, topology) in values for key, values in choices.items())]
+
+
+def select_promised(cells: Iterable[Cell], topology: Topology, wanted: Mapping[str, object]) -> list[Cell]:
+    """Return the cells that match a promise's selectors. One that names no `states` is about ready endpoints only."""
+    return select(cells, topology, {**USUAL, **wanted})
 
 
 def _checked(key: str, value: object) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from probes.observation import count_limited_refusals
 from probes.oracle.predict import predict
 from probes.plan.plan import plan
-from probes.plan.selection import select
+from probes.plan.selection import select_promised
 from probes.vendor_claims.answer import LOCAL, Ending
 from probes.vendor_claims.check import describe, endings, names, own_address, promised
 from probes.vendor_claims.load import pages
@@ -80,7 +80,7 @@ def _trials_of_other_data_plane(topology: Topology) -> Iterator[Trial]:
     for page in (page for page in pages() if page.proxy is topology.proxy.kind):
         for claim_id, claim in page.claims():
             for case in claim.cases:
-                for cell in select(cells, topology, case.select or {}):
+                for cell in select_promised(cells, topology, case.select or {}):
                     if (answer := _answer_at(claim, cell, topology)) is not None:
                         here = claim.model_copy(update={"claim": answer})
                         yield Trial(page.name, claim_id, here, case, cell, promised(here, case))

@@ -13,14 +13,18 @@ from topologies.cluster_state.api_fields import get_metadata, get_name, get_spec
 from topologies.cluster_state.pod_states import classify
 from topologies.cluster_state.snapshot import Endpoint, PodStatus, ServiceState
 from topologies.common.addresses import IPAddress, IPNetwork
-from topologies.schema.enums import ServiceType, TrafficPolicy
+from topologies.schema.enums import EndpointState, ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kubernetes import client
 
     from topologies.schema.topology import Topology
+
+
+SERVICE_NAME = "kubernetes.io/service-name"  # a label of EndpointSlices
+STATES = {(state.serving, state.terminating): state for state in EndpointState}  # by Ready, and by deletion
 
 
 def ipv4(text: str | None) -> IPAddress | None:
@@ -44,14 +48,15 @@ def pod_status(pod: client.V1Pod, node_name_of: Callable[[str], str]) -> PodStat
         node_name_of: Returns the declared name of a node by its name in the API.
 
     """
-    state = classify(pod)
+    state, deleted = classify(pod), get_metadata(pod).deletion_timestamp is not None
     containers = (pod.status.container_statuses if pod.status else None) or []
     reason = "" if state.ready else state.reason
     return PodStatus(
         uid=get_metadata(pod).uid or "",
         node=node_name_of(pod.spec.node_name) if pod.spec and pod.spec.node_name else None,
-        not_ready="it is being deleted" if get_metadata(pod).deletion_timestamp else reason,
+        not_ready="it is being deleted" if deleted else reason,
         restarts=sum(container.restart_count or 0 for container in containers),
+        state=STATES[state.ready, deleted] if state.ready or state.started else None,
     )
 
 
@@ -141,3 +146,41 @@ def _entries(item: client.V1Endpoints, topology: Topology) -> Iterator[Endpoint]
                         ready=ready,
                         serving=ready,
                     )
+
+
+def read_slices(
+    items: Iterable[client.V1EndpointSlice], topology: Topology
+) -> dict[str, tuple[tuple[Endpoint, ...], tuple[str, ...]]]:
+    """Return what `read_endpoints` does for each Service, from EndpointSlices, which have all conditions."""
+    found: dict[str, tuple[list[Endpoint], list[str]]] = {}
+    for item in items:
+        service = (get_metadata(item).labels or {}).get(SERVICE_NAME)
+        if service and item.address_type == "IPv4":
+            endpoints, others = found.setdefault(service, ([], []))
+            _read_slice(item, topology, endpoints, others)
+    return {
+        name: (tuple(sorted(endpoints, key=lambda entry: entry.backend)), tuple(others))
+        for name, (endpoints, others) in found.items()
+    }
+
+
+def _read_slice(item: client.V1EndpointSlice, topology: Topology, endpoints: list[Endpoint], others: list[str]) -> None:
+    hosts = topology.workload.backends_by_name
+    port = (item.ports[0].port if item.ports else None) or 0
+    for one in item.endpoints or []:
+        ready, serving, terminating = _conditions(one.conditions)
+        name = (one.target_ref.name if one.target_ref else "") or ""
+        if name not in hosts:
+            others.extend(one.addresses if ready else ())
+        elif address := ipv4(one.addresses[0]):
+            node = topology.node_name_of(one.node_name or "")
+            host_network = hosts[name].host_network
+            endpoints.append(Endpoint(name, address, port, node, host_network, ready, serving, terminating))
+
+
+def _conditions(conditions: client.V1EndpointConditions | None) -> tuple[bool, bool, bool]:
+    """Return ready, serving and terminating as kube-proxy reads them (pkg/proxy/endpointslicecache.go)."""
+    if conditions is None:
+        return True, True, False
+    ready, serving = conditions.ready is not False, conditions.serving is not False
+    return ready, serving, bool(conditions.terminating)

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from topologies.cluster import library, manifests
 from topologies.cluster.api import API_TIMEOUT, CONFLICT, ClusterError, call, connect, core, reading
-from topologies.cluster.api_objects import pod_address, pod_status, read_endpoints, service_state
+from topologies.cluster.api_objects import pod_address, pod_status, read_endpoints, read_slices, service_state
 from topologies.cluster.lb_targets import TargetPool, read_annotation
 from topologies.cluster.other_runs import OtherRuns
 from topologies.cluster.pods import create_pods
 from topologies.cluster.run_namespaces import delete, owner, run_namespaces
 from topologies.cluster.shared_namespace import delete_run, selector
+from topologies.cluster.terminating_pods import end_terminating
 from topologies.cluster_state.api_fields import ApiList, ApiObject, get_metadata, get_name, get_spec, require
+from topologies.cluster_state.endpoint_conditions import TERMINATING_LISTED
 from topologies.cluster_state.pod_states import PodState, classify
 from topologies.cluster_state.refusals import recognise, secret_hint
 from topologies.cluster_state.shortfalls import shortfalls
@@ -28,7 +30,7 @@ from topologies.common.waiting import pause
 from topologies.schema.enums import ServiceType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from kubernetes import client
 
@@ -126,7 +128,11 @@ class Cluster:
         if not self.asked_for:
             return
         uid = self.uid or self._own_uid()
-        delete(self.api, self.namespace, uid, REMOVE_TIMEOUT)
+        try:
+            if self.topology.terminating_backends:
+                end_terminating(self.api, self.namespace, selector(self.run), REMOVE_TIMEOUT)
+        finally:
+            delete(self.api, self.namespace, uid, REMOVE_TIMEOUT)
         self.asked_for = False
 
     def _own_uid(self) -> str:
@@ -184,7 +190,12 @@ class Cluster:
             hint = secret_hint(fatal[0].hint, self.topology.pods.image_pull_secrets, self.namespace)
             message = f"{fatal[0]}{more}{hint and f'. {hint}'}"
             raise ClusterError(message)
-        waited = [state for state in states if not state.ready and not state.terminal]
+        unready = {one.name for one in self.topology.workload.backends if not one.state.serving}
+        waited = [
+            state
+            for state in states
+            if not (state.ready or state.terminal or (state.started and state.name in unready))
+        ]
         return "; ".join(map(str, waited)) if states else "no pod is listed"
 
     def ready(self) -> str:
@@ -193,6 +204,21 @@ class Cluster:
         Pods have been waited for before; of one that is not Ready nothing more is waited for.
         """
         return shortfalls(self.topology, self.snapshot()).unsettled
+
+    def unlisted(self, names: Collection[str]) -> str:
+        """Return which of these backends are no endpoint of a Service that selects them, or an empty string.
+
+        One whose readiness probe succeeds is waited for until it is a ready endpoint.
+        """
+        found, missing = self._endpoints(), []
+        for service in self.topology.workload.services:
+            listed = {one.backend: one for one in found.get(service.name, ((), ()))[0]}
+            for backend in self.topology.backends_of(service):
+                entry = listed.get(backend.name)
+                there = entry and (entry.ready or not backend.state.serving)
+                if backend.name in names and not there:
+                    missing.append(f"{backend.name} is no endpoint of Service {service.name} yet")
+        return "; ".join(missing)
 
     def snapshot(self) -> Snapshot:
         """Return what the API reports now about the run's pods, Services and endpoints; IPv4 addresses only."""
@@ -220,11 +246,20 @@ class Cluster:
     def _endpoints(self) -> dict[str, tuple[tuple[Endpoint, ...], tuple[str, ...]]]:
         """Return each Service's endpoints, and the ready addresses among them that are no echo pod's.
 
-        From Endpoints, which every version from 1.20 to 1.37 serves, so one code path for all.
+        From Endpoints, which every version from 1.20 to 1.37 serves. They lack the conditions of terminating endpoints,
+        so EndpointSlices are read if the topology declares such endpoints and the control plane lists them.
         """
+        if self.topology.kubernetes >= TERMINATING_LISTED and self.topology.terminating_backends:
+            return self._endpoint_slices()
         listed = self.items("list Endpoints", self.core.list_namespaced_endpoints, self.namespace)
         with reading(f"list Endpoints in {self.namespace}"):
             return {get_name(item): read_endpoints(item, self.topology) for item in listed}
+
+    def _endpoint_slices(self) -> dict[str, tuple[tuple[Endpoint, ...], tuple[str, ...]]]:
+        slices = library.client.DiscoveryV1Api(self.api).list_namespaced_endpoint_slice
+        listed = self.items("list EndpointSlices", slices, self.namespace)
+        with reading(f"list EndpointSlices in {self.namespace}"):
+            return read_slices(listed, self.topology)
 
     def expose(self, service: dict[str, Any]) -> int:
         """Create a Service of type NodePort; its port."""

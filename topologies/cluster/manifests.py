@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from topologies.schema.enums import ServiceType, TrafficPolicy, VantageKind
+from topologies.schema.enums import EndpointState, ServiceType, TrafficPolicy, VantageKind
 from topologies.schema.pods import NO_INJECTION, NO_INJECTION_NOTES
 
 if TYPE_CHECKING:
@@ -69,10 +69,13 @@ def services(topology: Topology, run: str, ports: Mapping[str, int] | None = Non
 def mark(backend: Backend, run: str, number: int, port: int | None = None) -> Manifest:
     """Return a NodePort Service of that backend's app, created after all others (`proxy_barrier.py`).
 
-    `port`: the port that the backend has, if it is not the declared one.
+    `port`: the port that the backend has, if it is not the declared one. A backend that is declared not ready answers
+    all the same if the Service publishes it.
     """
     ports = [{"port": port or backend.port}]
-    spec = {"type": "NodePort", "selector": _selector(backend.app, run), "ports": ports}
+    spec: Manifest = {"type": "NodePort", "selector": _selector(backend.app, run), "ports": ports}
+    if backend.state is not EndpointState.READY:
+        spec["publishNotReadyAddresses"] = True
     metadata = {"name": f"settled-{number}", "labels": _labels(run)}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
@@ -89,16 +92,26 @@ def _labels(run: str) -> dict[str, str]:
 # agnhost logs every request. Through a shim and a runtime that is dearer than the answer, and where they fall behind,
 # the echo hangs. So its output goes to the status of the pod, which the kubelet fills when the container ends.
 SAID_APART = ["sh", "-c", 'exec /agnhost "$0" "$@" 2>/dev/termination-log']
+# The runtime signals the first process of a container only. A shell with a trap waits for the echo pod's process.
+IGNORING_SIGTERM = ["sh", "-c", 'trap : TERM; /agnhost "$0" "$@" 2>/dev/termination-log; exit $?']
+NEVER_READY = {"tcpSocket": {"port": 1}, "periodSeconds": 10}  # tcpmux, where nothing listens
+TERMINATING_S = 3600  # longer than a run: the grace period of a pod that serves until its run ends
 
 
 def _echo(topology: Topology, backend: Backend, run: str, port: int) -> Manifest:
     arguments = ["netexec", f"--http-port={port}", f"--udp-port={port + 1}"]
-    probe = {"httpGet": {"path": "/healthz", "port": port}, "periodSeconds": 1, "failureThreshold": 30}
-    container = _container(topology, arguments) | {"command": SAID_APART, "readinessProbe": probe}
+    ready = {"httpGet": {"path": "/healthz", "port": port}, "periodSeconds": 1, "failureThreshold": 30}
+    container = _container(topology, arguments) | {
+        "command": IGNORING_SIGTERM if backend.state.terminating else SAID_APART,
+        "readinessProbe": ready if backend.state.serving else NEVER_READY,
+    }
     if backend.host_network:
         container |= {"ports": _host_ports(port)}
     node, labels = topology.node(backend.node).api_name, _labels(run) | {APP_LABEL: backend.app}
-    return _pod(topology, backend.name, node, container, labels, host_network=backend.host_network)
+    pod = _pod(topology, backend.name, node, container, labels, host_network=backend.host_network)
+    if backend.state.terminating:
+        pod["spec"]["terminationGracePeriodSeconds"] = TERMINATING_S
+    return pod
 
 
 def _host_ports(port: int) -> list[Manifest]:
@@ -185,6 +198,8 @@ def _service(service: Service, topology: Topology, run: str, given: Mapping[str,
         spec["externalTrafficPolicy"] = service.external_traffic_policy.value
     if service.internal_traffic_policy is TrafficPolicy.LOCAL:
         spec["internalTrafficPolicy"] = service.internal_traffic_policy.value
+    if service.publish_not_ready_addresses:
+        spec["publishNotReadyAddresses"] = True
     metadata: Manifest = {"name": service.name, "labels": _labels(run)}
     if annotations := _annotations(service):
         metadata["annotations"] = annotations

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from topologies.cluster import manifests
 from topologies.common.threads import run_all
-from topologies.schema.enums import ProxyMode
+from topologies.schema.enums import EndpointState, ProxyMode
 from topologies.schema.facts import any_node_may_have, unknown_at
 
 if TYPE_CHECKING:
@@ -82,8 +82,12 @@ class Settled:
 
     @property
     def backends(self) -> list[Backend]:
-        """The backends that may be the endpoint of a mark; one that shares its `app` with a lost one would do too."""
-        return [one for one in self.cluster.topology.workload.backends if one.name not in self.lost]
+        """The backends that may be the endpoint of a mark; one that shares its `app` with a lost one would do too.
+
+        Those that are declared ready come first.
+        """
+        found = [one for one in self.cluster.topology.workload.backends if one.name not in self.lost]
+        return sorted(found, key=lambda one: one.state is not EndpointState.READY)
 
     @property
     def nodes(self) -> list[str]:

@@ -55,6 +55,14 @@ RIGHTS: tuple[Right, ...] = (
     Right("", ("pods/exec",), ("get", "create"), Place.NAMESPACE, "run curl in the clients; get is a websocket's verb"),
     Right("", ("endpoints",), ("list",), Place.NAMESPACE, "wait until the Services have their endpoints"),
     Right(
+        "discovery.k8s.io",
+        ("endpointslices",),
+        ("list",),
+        Place.NAMESPACE,
+        "the conditions of endpoints, if the topology declares terminating ones",
+        "a topology with `state: terminating` cannot be tested from 1.22 on",
+    ),
+    Right(
         "",
         ("nodes",),
         ("list",),

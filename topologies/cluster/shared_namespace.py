@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from topologies.cluster import library, manifests
 from topologies.cluster.api import API_TIMEOUT, CONFLICT, FORBIDDEN, NOT_FOUND, ClusterError, call, reading
 from topologies.cluster.run_namespaces import RunNamespace, is_renewed, server_time
+from topologies.cluster.terminating_pods import end_terminating
 from topologies.cluster_state.api_fields import get_metadata, get_name, require
 from topologies.common.threads import run_all
 
@@ -169,6 +170,7 @@ def delete_run(api: client.ApiClient, namespace: str, run: str, timeout: tuple[f
 
     """
     objects = _Objects(api, namespace, timeout)
+    end_terminating(api, namespace, selector(run), timeout)
     refused = [error for kind in objects.workload for error in objects.delete_all(kind, selector(run))]
     try:
         refused = refused or objects.delete_all(objects.lease, selector(run))

@@ -38,3 +38,12 @@ def declared_conditions(service: Service, backend: Backend, version: Version) ->
     if state.terminating and not (knows_terminating or service.publish_not_ready_addresses):
         return None
     return Conditions(service.is_ready(backend), state.serving, state.terminating and knows_terminating)
+
+
+def describe(conditions: Conditions) -> str:
+    """Return `ready`, `terminating and serving`, `terminating and not serving`, or `not ready`."""
+    if conditions.ready:
+        return "ready"
+    if not conditions.terminating:
+        return "not ready"
+    return f"terminating and {'' if conditions.serving else 'not '}serving"

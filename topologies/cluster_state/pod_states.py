@@ -7,7 +7,7 @@ pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/eviction) and of the scheduler.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from topologies.cluster_state.api_fields import get_metadata, shorten
@@ -58,7 +58,7 @@ class PodState:
     `reason`: why it is not Ready, as one line; empty if it is. `terminal`: waiting does not make it Ready. `fatal`: no
     cell can be probed in this cluster as it is (the image, its configuration, the node's admission). A single crashed
     or unready pod costs only the cells that need it. `port_taken`: something else on the node has its port.
-    `hint`: the next step, if it is known.
+    `hint`: the next step, if it is known. `started`: all its containers run, whether or not it is Ready.
     """
 
     name: str
@@ -68,6 +68,7 @@ class PodState:
     fatal: bool = False
     port_taken: bool = False
     hint: str = ""
+    started: bool = False
 
     def __str__(self) -> str:
         return f"pod {self.name} is Ready" if self.ready else f"pod {self.name} is {self.reason}"
@@ -85,8 +86,14 @@ def classify(pod: client.V1Pod) -> PodState:
         if stuck := _stuck(name, pod.spec, status, one):
             return stuck
     if _condition(status, "Ready") == "True":
-        return PodState(name, ready=True)
-    return _describe_waiting(name, pod.spec, status, containers)
+        return PodState(name, ready=True, started=True)
+    waiting = _describe_waiting(name, pod.spec, status, containers)
+    return replace(waiting, started=_has_started(status))
+
+
+def _has_started(status: client.V1PodStatus) -> bool:
+    states = [one.state for one in status.container_statuses or []]
+    return bool(states) and all(state and state.running for state in states)
 
 
 def _ended(name: str, status: client.V1PodStatus, containers: list[client.V1ContainerStatus]) -> PodState:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from topologies.cluster_state.declared_workload import ip_mode
+from topologies.cluster_state.endpoint_conditions import Conditions, declared_conditions, describe
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import AddressIs, BalancerStatus, ServiceType, TrafficPolicy
 
@@ -47,7 +48,9 @@ def of_service(
         yield _found(service, what)
     entries = {one.backend: one for one in reversed(state.endpoints)}  # of several, the first one counts
     for backend in topology.backends_of(service):
-        if backend.name not in absent and (what := _endpoint(backend, entries.get(backend.name), snapshot)):
+        expected = declared_conditions(service, backend, topology.kubernetes)
+        what = _endpoint(backend, entries.get(backend.name), expected, snapshot)
+        if backend.name not in absent and what:
             yield _found(service, what, may_settle=True)
     if strangers := sorted({*state.other_endpoints, *_unselected(topology, service, state)}):
         yield _found(service, f"has endpoints that are none of the declared backends: {', '.join(strangers)}")
@@ -88,10 +91,12 @@ def _differences(topology: Topology, service: Service, state: ServiceState) -> I
         yield "has no nodePort"
 
 
-def _endpoint(backend: Backend, entry: Endpoint | None, snapshot: Snapshot) -> str:
-    """Return what is wrong with a running backend's endpoint, or an empty string."""
-    if entry is None or not entry.ready:
-        return f"has no ready endpoint for backend {backend.name}"
+def _endpoint(backend: Backend, entry: Endpoint | None, expected: Conditions | None, snapshot: Snapshot) -> str:
+    """Return what is wrong with a running backend's endpoint, or an empty string. `expected`: None if it has none."""
+    if differs := _conditions(backend, entry, expected):
+        return differs
+    if entry is None:
+        return ""
     fields = (
         ("port", snapshot.port_of(backend), entry.port),
         ("node", backend.node, entry.node),
@@ -100,6 +105,23 @@ def _endpoint(backend: Backend, entry: Endpoint | None, snapshot: Snapshot) -> s
     wrong = (f"{name} {real}, want {want}" for name, want, real in fields if want != real)
     found = "; ".join(wrong)
     return f"has an endpoint for backend {backend.name} with {found}" if found else ""
+
+
+def _conditions(backend: Backend, entry: Endpoint | None, expected: Conditions | None) -> str:
+    """Return how an endpoint's conditions differ from the expected ones, or an empty string.
+
+    Endpoints objects have `ready` only. EndpointSlices are read if a terminating endpoint is expected.
+    """
+    found = Conditions(entry.ready, entry.serving, entry.terminating) if entry else None
+    if expected is None:
+        return f"has an endpoint for backend {backend.name} that is {describe(found)}, want none" if found else ""
+    if expected.ready:
+        return "" if found and found.ready else f"has no ready endpoint for backend {backend.name}"
+    if found is None:
+        return f"has no endpoint for backend {backend.name}, want one that is {describe(expected)}"
+    if describe(found) == describe(expected):
+        return ""
+    return f"has an endpoint for backend {backend.name} that is {describe(found)}, want {describe(expected)}"
 
 
 def _unselected(topology: Topology, service: Service, state: ServiceState) -> set[str]:

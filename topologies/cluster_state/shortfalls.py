@@ -11,8 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from topologies.cluster_state.backend_names import shared_hostnames
+from topologies.cluster_state.endpoint_conditions import Conditions, describe
 from topologies.cluster_state.service_shortfalls import SERVICE_KINDS, Shortfall, listed, of_service
 from topologies.frontends import FrontendKind
+from topologies.schema.enums import EndpointState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -124,13 +126,28 @@ def _pods(topology: Topology, snapshot: Snapshot) -> Iterator[Shortfall]:
         if status is None:
             if name not in snapshot.pods:
                 yield Shortfall(f"declared {what} {name} has no pod in the cluster", pod=name)
-        elif status.not_ready:
-            yield Shortfall(f"declared {what} {name} is not Ready: {status.not_ready}", pod=name)
+        elif wrong := _wrong_state(topology, name, status):
+            yield Shortfall(f"declared {what} {name} {wrong}", pod=name)
         elif status.node and status.node != node:
             places = f"runs on {topology.full_node_name(status.node)}, want {topology.full_node_name(node)}"
             yield Shortfall(f"declared {what} {name} {places}", pod=name)
         elif name not in snapshot.pods:
             yield Shortfall(f"declared {what} {name} has no IPv4 address", pod=name)
+
+
+def _wrong_state(topology: Topology, name: str, status: PodStatus) -> str:
+    """Return how a pod's state differs from the declared one, or an empty string. All but backends are Ready ones."""
+    declared = _declared_state(topology, name)
+    if declared is EndpointState.READY:
+        return f"is not Ready: {status.not_ready}" if status.not_ready else ""
+    if status.state is declared:
+        return ""
+    return f"is {status.state or status.not_ready or EndpointState.READY}, want {declared}"
+
+
+def _declared_state(topology: Topology, name: str) -> EndpointState:
+    backend = topology.workload.backends_by_name.get(name)
+    return backend.state if backend else EndpointState.READY
 
 
 def residents(topology: Topology) -> Iterator[tuple[str, str, str]]:
@@ -145,20 +162,22 @@ def residents(topology: Topology) -> Iterator[tuple[str, str, str]]:
 def _changed_pods(topology: Topology, before: Snapshot, after: Snapshot) -> Iterator[Shortfall]:
     for what, name, _ in residents(topology):
         old, new = before.statuses.get(name), after.statuses.get(name)
-        if old is None or old.not_ready:  # then its cells lack it anyway
+        if old is None or _wrong_state(topology, name, old):  # then its cells lack it anyway
             continue
-        if how := _changed(old, new) or _moved(name, before, after):
+        if how := _changed(topology, name, old, new) or _moved(name, before, after):
             yield Shortfall(f"the cluster changed while cells were asked: {what} {name} {how}", pod=name)
 
 
-def _changed(old: PodStatus, new: PodStatus | None) -> str:
+def _changed(topology: Topology, name: str, old: PodStatus, new: PodStatus | None) -> str:
     if new is None:
         return "is gone"
     if new.uid != old.uid:
         return "was replaced by another pod"
     if new.restarts != old.restarts:
         return f"restarted ({old.restarts} restarts before, {new.restarts} after)"
-    return f"is not Ready any more: {new.not_ready}" if new.not_ready else ""
+    if not _wrong_state(topology, name, new):
+        return ""
+    return f"is not {old.state} any more" if old.not_ready else f"is not Ready any more: {new.not_ready}"
 
 
 def _moved(name: str, before: Snapshot, after: Snapshot) -> str:
@@ -175,7 +194,7 @@ def _changed_services(topology: Topology, before: Snapshot, after: Snapshot) -> 
         if new is None:
             yield Shortfall(f"{prefix} is gone", service=service.name, kinds=SERVICE_KINDS)
             continue
-        if (had := _ready(old.endpoints)) != (has := _ready(new.endpoints)):
+        if (had := _usable(topology, old.endpoints)) != (has := _usable(topology, new.endpoints)):
             reason = f"{prefix} had endpoints {listed(had)} before, {listed(has)} after"
             yield Shortfall(reason, service=service.name, kinds=SERVICE_KINDS)
         for field in ("cluster_ip", "node_port", "balanced_at"):
@@ -183,5 +202,12 @@ def _changed_services(topology: Topology, before: Snapshot, after: Snapshot) -> 
                 yield Shortfall(f"{prefix}: {field} was {was}, is {now}", service=service.name, kinds=SERVICE_KINDS)
 
 
-def _ready(endpoints: Iterable[Endpoint]) -> set[str]:
-    return {f"{one.backend} {one.address}" for one in endpoints if one.ready}
+def _usable(topology: Topology, endpoints: Iterable[Endpoint]) -> set[str]:
+    """Describe the ready endpoints, and those of backends that are declared not ready with their conditions."""
+    names = {one.name for one in topology.workload.backends if one.state is not EndpointState.READY}
+    found = {f"{one.backend} {one.address}" for one in endpoints if one.ready and one.backend not in names}
+    return found | {
+        f"{one.backend} {one.address} ({describe(Conditions(one.ready, one.serving, one.terminating))})"
+        for one in endpoints
+        if one.backend in names
+    }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from topologies.cluster_state.endpoint_conditions import Conditions, declared_conditions
 from topologies.common.addresses import IPAddress, IPNetwork  # noqa: TC001 - dataclasses are read back by type at run time
-from topologies.schema.enums import AddressIs, BalancerStatus, ServiceType, TrafficPolicy
+from topologies.schema.enums import AddressIs, BalancerStatus, EndpointState, ServiceType, TrafficPolicy
 from topologies.schema.pod_addresses import pod_addresses
 from topologies.schema.scalars import ASSUMED_POOL, POINT_TO_POINT
 
@@ -84,12 +84,16 @@ class ServiceState:
 
 @dataclass(frozen=True, slots=True)
 class PodStatus:
-    """A pod's identity, node and readiness as the API has them. `not_ready`: why it is not Ready; empty if it is."""
+    """A pod's identity, node and readiness as the API has them. `not_ready`: why it is not Ready; empty if it is.
+
+    `state`: the state in which it runs, by its condition Ready and its deletion; None if it does not run.
+    """
 
     uid: str = ""
     node: str | None = None
     not_ready: str = ""
     restarts: int = 0
+    state: EndpointState | None = None
 
 
 @dataclass(frozen=True, slots=True)

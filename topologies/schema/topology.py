@@ -301,6 +301,11 @@ class Topology(Model):
             return frozenset(backend.node for backend in self.backends_of(service))
         return self.workload.ready_nodes_by_app.get(service.app, frozenset())
 
+    @property
+    def terminating_backends(self) -> tuple[Backend, ...]:
+        """The backends that a run deletes and keeps running."""
+        return tuple(backend for backend in self.workload.backends if backend.state.terminating)
+
     def not_ready_backends(self, service: Service) -> tuple[Backend, ...]:
         """Return the backends that a Service selects and that are no ready endpoint of it."""
         return tuple(backend for backend in self.backends_of(service) if not service.is_ready(backend))

@@ -1,6 +1,7 @@
 """An API server on loopback for the real `kubernetes` client: a small cluster, or garbage where a test says so.
 
 It keeps namespaces, pods, Services and Leases; every pod is Ready at once, every Service has addresses and endpoints.
+A pod with a grace period is only marked when it is deleted, and stays until it is deleted with a period of 0.
 An exec gets `exec_answer` after `exec_delay_s`. `script` replaces single answers.
 """
 
@@ -122,7 +123,8 @@ class Api:
         if method == "POST":
             return self._create(path, body)
         if method == "DELETE":
-            return self._delete(path, (body or {}).get("preconditions", {}).get("uid"))
+            given = body or {}
+            return self._delete(path, given.get("preconditions", {}).get("uid"), given.get("gracePeriodSeconds"))
         if method == "PATCH":
             if path not in self.objects:
                 return status(404, f"{path} not found")
@@ -180,13 +182,17 @@ class Api:
     def _touch(self, item: dict[str, Any]) -> None:
         item["metadata"]["managedFields"] = [{"manager": "x", "operation": "Update", "time": now()}]
 
-    def _delete(self, path: str, uid: str | None) -> Raw:
+    def _delete(self, path: str, uid: str | None, grace_s: int | None) -> Raw:
         found = self.objects.get(path)
         if found is None:
             return status(404, "not found")
         if uid not in {None, found["metadata"]["uid"]}:
             return status(409, f"Precondition failed: UID in precondition: {uid}")
         self.deleted.append((path.rpartition("/")[2], uid))
+        usual_s = found.get("spec", {}).get("terminationGracePeriodSeconds", 0) if "/pods/" in path else 0
+        if remaining_s := usual_s if grace_s is None else grace_s:
+            found["metadata"] |= {"deletionTimestamp": now(), "deletionGracePeriodSeconds": remaining_s}
+            return Raw(json.dumps(found).encode())
         for place in [place for place in self.objects if place == path or place.startswith(f"{path}/")]:
             del self.objects[place]
         for place in [place for place in self.objects if f"/namespaces/{path.rpartition('/')[2]}/" in place]:

@@ -30,16 +30,21 @@ STRANGER = IPAddress("203.0.113.9")
 
 
 @cache
-def _contract(**overrides: str) -> PredictedContract:
+def _contract(base: str = "lab-contract", /, **overrides: str) -> PredictedContract:
     """Return what is predicted of the rows. Row 90 asks by name."""
     given: dict[str, object] = {path.replace("__", "."): value for path, value in overrides.items()}
-    topology = declared("lab-contract", {"cluster_dns": True, **given})
+    topology = declared(base, {"cluster_dns": True, **given})
     return PredictedContract(topology, AskedRows.of(topology))
+
+
+def _base(row: ContractRow) -> str:
+    """Return the library topology that asks a row: another one if it is about endpoints that are not ready."""
+    return "lab-endpoint-states" if all("states" in asked for asked in row.asks) else "lab-contract"
 
 
 def _judge(row: ContractRow, change: Callable[[CellAnswers], CellAnswers] = lambda one: one) -> RowVerdict:
     """Return the verdict on a row after its cells' answers were changed, those of direct connections not."""
-    contract = _contract()
+    contract = _contract(_base(row))
     cells = contract.asked.of_row[row.id]
     own = {cell.id for cell in cells}
     answers = {name: change(one) if name in own else one for name, one in contract.judge.answers.items()}
@@ -222,3 +227,38 @@ def test_nodes_that_drop_what_they_forward_break_no_service_promise() -> None:
         "pod-to-pod",
         "node-to-pod",
     }
+
+
+def _answered_by(name: str, row: ContractRow, cell: str) -> ContractResult:
+    """Return the verdict on one cell of a row that only this backend answers."""
+    verdict = _judge(row, _with(outcome=Outcome.OK, backend=name, kept=True))
+    return next(one.result for one in verdict.cells if one.cell == f"{cell}-v4-tcp")
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "serving", "others"),
+    [
+        ("ready-preferred-to-terminating", "pod-n3-to-mix.clusterip", "mix-a", ("mix-b",)),
+        ("all-terminating-clusterip", "pod-n3-to-going.clusterip", "going-b", ("mix-a",)),
+        ("local-terminating-nodeport", "ext-e1-to-mix-lb-local.nodeport.n2", "mix-b", ("going-a",)),
+        ("local-terminating-clusterip", "pod-n1-to-last-inner.clusterip", "last-a", ("mix-a",)),
+        ("unready-served-if-published", "ext-e1-to-down-np-published.nodeport.n1", "down-a", ("over-a",)),
+    ],
+)
+def test_only_the_endpoints_that_the_states_leave_may_answer(
+    name: str, place: str, serving: str, others: tuple[str, ...]
+) -> None:
+    row = load.row(name)
+
+    assert _answered_by(serving, row, place) is ContractResult.KEPT
+    assert {_answered_by(other, row, place) for other in others} == {ContractResult.UNUSUAL}
+
+
+@pytest.mark.parametrize("mode", ["iptables", "ipvs"])
+def test_the_rules_of_1_25_serve_no_terminating_endpoint_and_break_no_row_then(mode: str) -> None:
+    contract = _contract("lab-endpoint-states", proxy__mode=mode, kubernetes="1.25.16")
+    verdicts = {verdict.row.number: verdict for verdict in contract.verdicts() if verdict.cells}
+
+    assert {verdicts[number].result for number in (52, 53, 54, 55)} == {ContractResult.FREE}
+    assert {one.text.partition(" ")[0] for number in (52, 53) for one in verdicts[number].cells} <= {"refused"}
+    assert {verdicts[number].result for number in (8, 9)} == {ContractResult.KEPT}

@@ -60,8 +60,9 @@ def test_every_row_that_the_matrix_asks_has_cells_in_the_library() -> None:
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"scenario": "x"}, "got asks and scenario, want one of"),
-        ({"asks": ()}, "got nothing, want one of"),
+        ({"not_asked": "x"}, "got asks and not_asked, want asks, scenario or both, or not_asked"),
+        ({"asks": (), "scenario": "x", "not_asked": "x"}, "got scenario and not_asked, want asks, scenario or both"),
+        ({"asks": ()}, "got nothing, want asks, scenario or both, or not_asked"),
         ({"level": "must"}, "got level must, want should as its sources"),
         ({"promise": ""}, "got promise '' at should"),
         ({"promise": "okay"}, "want outcomes joined by"),
@@ -101,3 +102,22 @@ def test_two_rows_with_one_number_are_refused(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(load.ContractError, match="id: got node-to-pod, pod-to-pod, pod-to-pod-source-kept twice"):
         load.tables.__wrapped__()
+
+
+def test_a_row_about_the_state_of_endpoints_is_asked_by_the_matrix_or_by_a_scenario() -> None:
+    both = {row.number for row in ROWS if row.asks and row.scenario}
+    states, plain = topology("lab-endpoint-states"), topology("lab-flannel")
+
+    assert both == {8, 9, 51, 52, 53, 54, 55, 56}
+    assert all(cells_of_row(row, plan(states).cells, states) for row in ROWS if row.number in both)
+    assert not any(cells_of_row(row, plan(plain).cells, plain) for row in ROWS if row.number in both)
+
+
+def test_a_row_that_names_no_states_is_about_ready_endpoints() -> None:
+    states = topology("lab-endpoint-states")
+    about_states = {"states" in asked for row in ROWS for asked in row.asks}
+    rows = [row for row in ROWS if row.asks and not any("states" in asked for asked in row.asks)]
+    asked = {cell.frontend.kind for row in rows for cell in cells_of_row(row, plan(states).cells, states)}
+
+    assert about_states == {True, False}
+    assert asked == {"endpoint"}  # echo pods themselves, which answer in every state

@@ -15,7 +15,15 @@ from topologies.discovery.api_reads import RESOURCES
 DOORS = (
     *(
         f"topologies/cluster/{name}.py"
-        for name in ("client", "inventory", "other_runs", "pods", "run_namespaces", "shared_namespace")
+        for name in (
+            "client",
+            "inventory",
+            "other_runs",
+            "pods",
+            "run_namespaces",
+            "shared_namespace",
+            "terminating_pods",
+        )
     ),
     "probes/asking/vantages/pod.py",
 )
@@ -25,6 +33,7 @@ NAMED = {
     "node_proxy_with_path": "nodes/proxy",
     "pod_exec": "pods/exec",
     "endpoints": "endpoints",
+    "endpoint_slice": "endpointslices",
 }
 UPGRADE = ("create", "pods/exec")  # no call of ours: what newer API servers ask of a websocket
 EVERYBODY = "self_subject_access_review"  # system:basic-user may create it

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from probes.plan.plan import plan
 from topologies.cluster_state.declared_workload import declared_workload
-from topologies.cluster_state.snapshot import declared
+from topologies.cluster_state.shortfalls import changes, residents, shortfalls
+from topologies.cluster_state.snapshot import Endpoint, PodStatus, declared
 from topologies.frontends import FrontendKind, resolve
 from topologies.loading.load import TopologyError, load, parse
+from topologies.schema.enums import EndpointState
 from topologies.schema.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from topologies.cluster_state.snapshot import Snapshot
 
 READY, UNREADY = (True, True, False), (False, False, False)
 TERMINATING, TERMINATING_UNREADY = (False, True, True), (False, False, True)
@@ -106,3 +111,106 @@ def test_a_state_without_a_service_is_refused() -> None:
 def test_an_unknown_state_is_refused_with_the_possible_ones() -> None:
     with pytest.raises(TopologyError, match="want one of ready, unready, terminating, terminating-unready"):
         parse(FILE % ("false", "a", "dying"), "mine.yaml")
+
+
+def live(topology: Topology, **found: EndpointState) -> Snapshot:
+    """Return a snapshot as an API gives it. `found`: the states of backends that are not in the declared one."""
+    states = {one.name: one.state for one in topology.workload.backends} | {
+        name.replace("_", "-"): state for name, state in found.items()
+    }
+    statuses = {
+        name: PodStatus(name, node, _not_ready(states.get(name, EndpointState.READY)), 0, states.get(name))
+        for _, name, node in residents(topology)
+    }
+    return replace(declared(topology), statuses=statuses)
+
+
+def _not_ready(state: EndpointState) -> str:
+    return "it is being deleted" if state.terminating else "" if state.serving else "Running, not Ready"
+
+
+def with_entry(topology: Topology, service: str, **changed: Any) -> Snapshot:
+    """Return a live snapshot whose Service has another entry for web-a."""
+    snapshot = live(topology)
+    state = snapshot.services[service]
+    entries = tuple(replace(one, **changed) if one.backend == "web-a" else one for one in state.endpoints)
+    return replace(snapshot, services={**snapshot.services, service: replace(state, endpoints=entries)})
+
+
+@pytest.mark.parametrize("kubernetes", ["1.20.2", "1.37.2"])
+@pytest.mark.parametrize("state", list(EndpointState))
+def test_a_backend_in_its_declared_state_lacks_nothing(state: EndpointState, kubernetes: str) -> None:
+    topology = with_state(state, kubernetes)
+    assert shortfalls(topology, live(topology)).found == ()
+    assert changes(topology, live(topology), live(topology)).found == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "found", "reason"),
+    [
+        ("terminating", EndpointState.READY, "declared backend web-a is ready, want terminating"),
+        ("terminating", EndpointState.TERMINATING_UNREADY, "is terminating-unready, want terminating"),
+        ("unready", EndpointState.READY, "declared backend web-a is ready, want unready"),
+        ("terminating-unready", EndpointState.UNREADY, "is unready, want terminating-unready"),
+        ("ready", EndpointState.TERMINATING, "declared backend web-a is not Ready: it is being deleted"),
+    ],
+)
+def test_another_state_than_declared_spoils_the_cells_of_its_services(
+    state: str, found: EndpointState, reason: str
+) -> None:
+    topology = with_state(state)
+    lacking = shortfalls(topology, live(topology, web_a=found))
+    cells = [cell for cell in plan(topology).cells if cell.frontend.service == "web"]
+    assert any(one.endswith(reason) for one in lacking.reasons)
+    assert all(lacking.reason(cell.vantage, cell.frontend) for cell in cells)
+
+
+def test_a_backend_that_does_not_run_is_not_in_its_declared_state() -> None:
+    topology = with_state("unready")
+    snapshot = live(topology)
+    crashed = replace(snapshot.statuses["web-a"], state=None, not_ready="CrashLoopBackOff (exit code 1)")
+    lacking = shortfalls(topology, replace(snapshot, statuses={**snapshot.statuses, "web-a": crashed}))
+    assert lacking.backends == ("declared backend web-a is CrashLoopBackOff (exit code 1), want unready",)
+
+
+@pytest.mark.parametrize(
+    ("state", "kubernetes", "changed", "reason"),
+    [
+        ("terminating", "1.37.2", {"ready": True, "terminating": False}, "that is ready, want terminating and serving"),
+        ("terminating", "1.37.2", {"serving": False}, "terminating and not serving, want terminating and serving"),
+        ("unready", "1.37.2", {"ready": True}, "that is ready, want not ready"),
+    ],
+)
+def test_an_endpoint_in_another_condition_may_still_settle(
+    state: str, kubernetes: str, changed: dict[str, bool], reason: str
+) -> None:
+    topology = with_state(state, kubernetes)
+    lacking = shortfalls(topology, with_entry(topology, "web", **changed))
+    assert lacking.unsettled.startswith("Service web has an endpoint for backend web-a that is ")
+    assert lacking.unsettled.endswith(reason)
+
+
+def test_an_older_control_plane_must_have_no_entry_for_a_terminating_backend() -> None:
+    topology = with_state("terminating", "1.20.2")
+    snapshot, web = live(topology), live(topology).services["web"]
+    listed = Endpoint("web-a", snapshot.pods["web-a"], 8080, "n1")
+    stale = replace(web, endpoints=(listed, *web.endpoints))
+    lacking = shortfalls(topology, replace(snapshot, services={**snapshot.services, "web": stale}))
+    assert lacking.unsettled == "Service web has an endpoint for backend web-a that is ready, want none"
+
+
+def test_a_terminating_backend_that_ends_while_cells_are_asked_spoils_them() -> None:
+    topology = with_state("terminating")
+    before = live(topology)
+    after = replace(before, statuses={name: one for name, one in before.statuses.items() if name != "web-a"})
+    unready = live(topology, web_a=EndpointState.TERMINATING_UNREADY)
+    assert changes(topology, before, after).backends[0].endswith("backend web-a is gone")
+    assert changes(topology, before, unready).backends[0].endswith("backend web-a is not terminating any more")
+
+
+def test_a_condition_that_changes_while_cells_are_asked_spoils_them() -> None:
+    topology = with_state("terminating")
+    found = changes(topology, live(topology), with_entry(topology, "web", serving=False)).reasons
+    assert [one.partition(" had endpoints ")[2] for one in found] == [
+        "web-a 10.244.1.10 (terminating and serving) before, web-a 10.244.1.10 (terminating and not serving) after"
+    ]

@@ -17,7 +17,7 @@ from topologies.cluster_state.declared_workload import declared_workload
 from topologies.cluster_state.shortfalls import changes, residents, shortfalls
 from topologies.cluster_state.snapshot import PodStatus, declared
 from topologies.loading.load import load, names
-from topologies.schema.enums import ServiceType, TrafficPolicy
+from topologies.schema.enums import EndpointState, ServiceType, TrafficPolicy
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,7 +31,11 @@ SMALL = load("lab-small")
 
 def live(topology: Topology = SMALL) -> Snapshot:
     """A snapshot as an API gives it: with a status for every pod."""
-    statuses = {name: PodStatus(uid=name, node=node) for _, name, node in residents(topology)}
+    states = {one.name: one.state for one in topology.workload.backends}
+    statuses = {
+        name: PodStatus(uid=name, node=node, state=states.get(name, EndpointState.READY))
+        for _, name, node in residents(topology)
+    }
     return replace(declared(topology), statuses=statuses)
 
 

@@ -73,7 +73,7 @@ def test_no_heading_is_there_twice() -> None:
 def test_every_example_of_the_page_loads() -> None:
     examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
-    assert len(examples) == 8
+    assert len(examples) == 9
     for example in examples:
         whole = yaml.safe_load(BASE) | yaml.safe_load(example)  # an example's sections replace those of the base
         assert validated(whole, "topology.md").nodes
