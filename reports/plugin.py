@@ -22,6 +22,7 @@ from reports import allure, quiet_lists
 from reports.analysis.causes.run_verdict import RunVerdict
 from reports.analysis.contract import add_contract
 from reports.analysis.explanations import add_explanations
+from reports.analysis.repeat_command import format_command
 from reports.html import claims
 from reports.html import run as html
 from reports.records import build, journal
@@ -142,7 +143,7 @@ def _header(config: pytest.Config, answers: Answers | None = None, timings: Timi
         versions={"hairpin": VERSION, "python": platform.python_version(), **known, **asked.versions},
         nodes=asked.nodes,
         started=config.stash[STARTED],
-        command=" ".join(["pytest", *map(str, config.invocation_params.args)]),
+        command=format_command(config.invocation_params.args),
         plan=tuple(cell.id for cell in plan.cells),
         omissions=tuple(OmittedCell.of(omission) for omission in plan.omissions),
         notes=asked.notes,

@@ -1,4 +1,4 @@
-"""The command that probes one cell of a run again. Pure."""
+"""The command of a run, and the one that probes one of its cells again. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reports.records.run import Run
 
 KEPT = (
@@ -14,6 +16,11 @@ KEPT = (
 )
 KEPT_EACH = ("--with", "--kube-proxy-bin")  # given several times
 KEPT_FLAGS = ("--simulate", "--every-node")  # without --every-node the plan lacks some of the cells
+
+
+def format_command(arguments: Iterable[object]) -> str:
+    """Return the command line of a run of pytest, quoted for a shell."""
+    return shlex.join(["pytest", *map(str, arguments)])
 
 
 def repeat_command(run: Run, cell: str) -> str:
@@ -33,7 +40,7 @@ def _test_of(run: Run, cell: str) -> str:
 
 
 def _words(command: str) -> list[str]:
-    """Return the words of a command line; a run stores them joined by spaces, so quotes may be unbalanced."""
+    """Return the words of a command line. Older runs joined them without quotes, so quotes may be unbalanced."""
     try:
         return shlex.split(command)
     except ValueError:

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from reports.analysis.repeat_command import repeat_command
+from reports.analysis.repeat_command import format_command, repeat_command
 from tests.unit.support.broken_cluster import run_of
 
 CELL = "pod-n1-to-web-np.nodeport.n2-v4-tcp"
@@ -32,3 +32,11 @@ def test_the_options_that_choose_the_cluster_and_its_cells_stay(command: str, op
     words = shlex.split(repeat_command(run_of("none").model_copy(update={"command": command}), CELL))
 
     assert words == ["pytest", *options, "-k", CELL]
+
+
+def test_an_override_with_spaces_is_quoted_in_a_runs_command_and_stays_whole_when_a_cell_is_repeated() -> None:
+    command = format_command(["--topology=lab-contract", "--with", "proxy={kind: other}", "-k", "web and not lb"])
+    words = shlex.split(repeat_command(run_of("none").model_copy(update={"command": command}), CELL))
+
+    assert command == "pytest --topology=lab-contract --with 'proxy={kind: other}' -k 'web and not lb'"
+    assert words == ["pytest", "--topology=lab-contract", "--with=proxy={kind: other}", "-k", CELL]
