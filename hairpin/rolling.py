@@ -180,6 +180,9 @@ def _refuse(topology: Topology, name: str) -> None:
     if topology.lab is None:
         message = f"topology {name}: got a cluster that is no lab, want one with `lab`, such as lab-flannel"
         raise CommandError(message)
+    if not topology.proxy.is_kube_proxy:
+        message = f"topology {name}: proxy.kind: got {topology.proxy.kind}, want kube-proxy, which is exchanged"
+        raise CommandError(message)
     if because := ipvs_support.reason_for_guest(topology):
         message = (
             f"lab {topology.name} with {describe_proxy(topology)}: got workers in a guest kernel ({because}), "

@@ -203,6 +203,8 @@ def describe_nodes(topology: Topology, record: Mapping[str, Any]) -> dict[str, s
     """Return what each node runs, with the versions that the programs have reported, by the node's name."""
     proxies, known = record.get("proxies", {}), record.get("versions", {})
     common = f", kubelet {known['kubelet']}, {known['runtime']}" if known else ""
+    if topology.lab and topology.lab.data_plane:
+        return {node.name: f"{' '.join(topology.lab.data_plane)}{common}" for node in topology.nodes}
     return {
         node.name: f"kube-proxy {proxies[node.name][1]} {topology.proxy_of(node.name).mode}{common}"
         for node in topology.nodes

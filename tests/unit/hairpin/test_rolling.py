@@ -60,6 +60,10 @@ def test_only_kube_proxy_gets_the_version_of_to() -> None:
     ("arguments", "message"),
     [
         (["iptables", "iptables", "-t", "ack-flannel"], "got a cluster that is no lab"),
+        (
+            ["proxy={kind: other}", "proxy={kind: other}", "--with=lab={data_plane: [./serve]}"],
+            "proxy.kind: got other, want kube-proxy, which is exchanged",
+        ),
         (["iptables", "cni.kind=eni"], "got cni that differ, want sides that differ in proxy"),
         (["1.34.4/iptables", "nftables"], "hairpin lab get 1.34.4 kube-proxy"),
         (["1.20.2/iptables", "1.20.2/nftables"], "nftables"),

@@ -28,6 +28,13 @@ def test_the_versions_and_the_mode_of_each_node_are_shown() -> None:
     }
 
 
+def test_the_command_of_another_data_plane_is_shown() -> None:
+    topology = declared("lab-small", {"proxy": {"kind": "other"}, "lab": {"data_plane": ["./serve", "-v"]}})
+    found = describe_nodes(topology, {**RECORD, "proxies": {}})
+
+    assert found == dict.fromkeys(("n1", "n2"), "./serve -v, kubelet 1.34.4, containerd 1.6.20")
+
+
 def test_a_lab_of_an_earlier_hairpin_has_no_versions() -> None:
     assert describe_nodes(declared("lab-small", {}), {"binaries": "/x"}) == {}
 
