@@ -15,7 +15,7 @@ from probes.contract.load import rows
 from probes.contract.selecting import cells_of_row
 from probes.observation import Outcome
 from probes.oracle.client import client_address
-from probes.oracle.predict import DECISIVE, POOLS, model_cluster, predict
+from probes.oracle.predict import DECISIVE, POOLS, READY, model_cluster, predict
 from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import FrontendKind, UnresolvedError
@@ -108,4 +108,4 @@ def _decisive(path: Path) -> tuple[str, ...]:
     """Return the rules that decided a path: endpoint selection and mark, or selection and the rule that ended it."""
     if path.outcome is Outcome.OK:
         return tuple(rule for rule in path.rules if rule in DECISIVE)
-    return tuple(dict.fromkeys([*(rule for rule in path.rules if rule in POOLS), *path.rules[-1:]]))
+    return tuple(dict.fromkeys([*(rule for rule in path.rules if rule in POOLS | READY), *path.rules[-1:]]))

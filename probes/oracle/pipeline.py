@@ -16,7 +16,7 @@ from probes.oracle.expectation import Path
 from probes.oracle.node_addresses import address_towards_endpoint
 from probes.oracle.rule import Decision, decide
 from probes.oracle.stages.arrival import BASELINE, LEAVING
-from probes.oracle.stages.endpoints import usable_endpoints
+from probes.oracle.stages.endpoints import list_readiness, usable_endpoints
 from probes.oracle.stages.host_ports import LISTENING
 from probes.oracle.stages.load_balancer import RECEIVING
 from probes.oracle.stages.node_firewall import OF_THE_NODE, RECEIVED, received_by_node, virtual_server_dropped
@@ -155,15 +155,16 @@ def _process(conn: Connection) -> Paths:
 def _select(conn: Connection) -> Paths:
     chains = conn.chains
     selection = decide(chains.pool, conn)
+    readiness = list_readiness(conn, selection.value)
     if isinstance(selection.value, Disposition):
-        return _end(conn, selection.value, selection)
+        return _precede(_end(conn, selection.value, selection), *readiness)
     endpoints = usable_endpoints(conn, selection.value)
     if not endpoints:
-        return _precede(_ends(Disposition.DROPPED.paths()), selection)
+        return _precede(_ends(Disposition.DROPPED.paths()), *readiness, selection)
     mark = decide(chains.mark, conn)
     marked = replace(conn, marked=mark.value)
     each = (path for one in endpoints for path in _share(_send_to_endpoint, replace(marked, endpoint=one)))
-    return _precede(each, selection, mark, share=1 / len(endpoints))
+    return _precede(each, *readiness, selection, mark, share=1 / len(endpoints))
 
 
 def _send_to_endpoint(conn: Connection) -> Paths:

@@ -17,6 +17,7 @@ from probes.oracle.forking import fork, merge_paths, predict_alternatives
 from probes.oracle.modes import chains
 from probes.oracle.modes.chains import ChainsByNode
 from probes.oracle.stages.arrival import BASELINE
+from probes.oracle.stages.endpoints import READINESS
 from probes.oracle.stages.host_ports import LISTENING
 from probes.oracle.stages.load_balancer import AFFINITY, RECEIVING, DeclaredBalancer, to_pods
 from probes.oracle.stages.node_owned_addresses import OWNED
@@ -196,7 +197,10 @@ def _find_largest_share(found: Paths) -> float:
 
 POOLS = {rule.id for mode in chains.MODES.values() for rule in mode.pool}
 MARKS = {rule.id for mode in chains.MODES.values() for rule in mode.mark}
-DECISIVE = POOLS | MARKS | {rule.id for chain in (LISTENING, RECEIVING, AFFINITY, OWNED, NAMES) for rule in chain}
+READY = {rule.id for rule in READINESS}
+DECISIVE = (
+    POOLS | MARKS | READY | {rule.id for chain in (LISTENING, RECEIVING, AFFINITY, OWNED, NAMES) for rule in chain}
+)
 DECISIVE |= {rule.id for rule in BASELINE}
 
 
@@ -225,7 +229,10 @@ def _name_proxies(conn: Connection, traced: Iterable[TracedPath]) -> str:
 
 
 def _decisive_rules(path: Path) -> list[str]:
-    """Return the rules for endpoint selection and mark if the path is ok, or the rule that ended it."""
+    """Return the rules for endpoint selection and mark if the path is ok, or the rule that ended it.
+
+    In both cases the rule for endpoints that are not ready, if they matter, comes first.
+    """
     if path.outcome is not Outcome.OK:
-        return [path.rules[-1]]
+        return [*(name for name in path.rules if name in READY), path.rules[-1]]
     return [name for name in path.rules if name in DECISIVE]

@@ -19,6 +19,7 @@ Rules = tuple[str, ...]
 Order = tuple[tuple[str, ...], ...]
 
 ARRIVAL = ("Processing node",)
+READINESS = ("Usable endpoints",)
 SELECTION = (
     "Endpoint selection",
     "loadBalancerSourceRanges",
@@ -30,7 +31,7 @@ BALANCER = ("Node selection", "From the load balancer", "Untranslated packets", 
 MARK = ("Mark for masquerade",)
 SOURCE = ("Source address at the endpoint",)
 RETURN = ("Return path",)
-BY_RESULT = (SELECTION, BALANCER, ARRIVAL, MARK, SOURCE, RETURN)
+BY_RESULT = (READINESS, SELECTION, BALANCER, ARRIVAL, MARK, SOURCE, RETURN)
 BY_SOURCE = (MARK, SOURCE, ARRIVAL, BALANCER, SELECTION, RETURN)
 OF_SOURCE = frozenset({Kind.LOST_SOURCE, Kind.CHANGED_SOURCE, Kind.GAINED_SOURCE})
 

@@ -21,6 +21,8 @@ from reports import formatting
 from reports.records.prediction import name_for
 from reports.records.schema import ReportModel
 from reports.terminal.theme import to_text
+from topologies.cluster_state.endpoint_conditions import Conditions, describe
+from topologies.cluster_state.snapshot import Endpoint
 from topologies.common.addresses import IPAddress
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import BalancerAffinity
@@ -228,6 +230,8 @@ class _Decided:
     def _following(self, value: Any) -> str:  # noqa: ANN401 - whatever a rule answered
         if isinstance(value, Connection):
             return f"arrives at {value.packet.node}, from {self._address(value.packet.source)}"
+        if isinstance(value, tuple) and all(isinstance(one, Endpoint) for one in value):
+            return ", ".join(f"{one.backend} on {one.node}{_state(one)}" for one in value) or "none"
         if isinstance(value, tuple) and all(isinstance(one, Connection) for one in value):
             return self._onward(value)
         return str(value)
@@ -240,3 +244,9 @@ class _Decided:
             return f"on to {'one of ' if len(nodes) > 1 else ''}{', '.join(nodes)}"
         among = f", one of {', '.join(nodes)}" if len(nodes) > 1 else ""
         return f"on to {picked}{among}, from {self._address(ways[0].packet.source)}"
+
+
+def _state(endpoint: Endpoint) -> str:
+    """Return ` (terminating and serving)`, or an empty string for a ready endpoint."""
+    conditions = Conditions(endpoint.ready, endpoint.serving, endpoint.terminating)
+    return "" if endpoint.ready else f" ({describe(conditions)})"

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from probes.oracle import upstream
 from probes.oracle.connection import EndpointPool
-from probes.oracle.rule import Rule, decide, rule
+from probes.oracle.rule import Decision, Rule, decide, rule
 
 if TYPE_CHECKING:
-    from probes.oracle.connection import Connection
+    from collections.abc import Iterable
+
+    from probes.oracle.connection import Connection, Selection
     from topologies.cluster_state.snapshot import Endpoint
 
 Endpoints = tuple["Endpoint", ...]
@@ -42,9 +44,35 @@ READINESS: tuple[Rule[Endpoints], ...] = (serving_while_terminating, ready_only)
 
 def usable_endpoints(conn: Connection, pool: EndpointPool) -> Endpoints:
     """Return the usable endpoints of a pool on the processing node."""
+    return _decide_readiness(conn, pool).value
+
+
+def _decide_readiness(conn: Connection, pool: EndpointPool) -> Decision[Endpoints]:
     near = conn.packet.node
     among = tuple(one for one in conn.state.endpoints if pool is EndpointPool.ALL or one.node == near)
-    return decide(conn.chains.readiness, replace(conn, candidates=among)).value
+    return decide(conn.chains.readiness, replace(conn, candidates=among))
+
+
+def list_readiness(conn: Connection, selection: Selection) -> tuple[Decision[Endpoints], ...]:
+    """Return the decision about endpoints that are not ready, if the selection depends on it. Else return nothing.
+
+    A refusal depends on it if the selection is another one without these endpoints, or with ready ones in their place.
+    """
+    if all(endpoint.ready for endpoint in conn.state.endpoints):
+        return ()
+    if isinstance(selection, EndpointPool):
+        decision = _decide_readiness(conn, selection)
+        return () if all(endpoint.ready for endpoint in decision.connection.candidates) else (decision,)
+    if _select_among(conn, (one for one in conn.state.endpoints if one.ready)) != selection:
+        return (_decide_readiness(conn, EndpointPool.ALL),)
+    if _select_among(conn, (replace(one, ready=True) for one in conn.state.endpoints)) != selection:
+        return (_decide_readiness(conn, EndpointPool.LOCAL if has_endpoint(conn) else EndpointPool.ALL),)
+    return ()
+
+
+def _select_among(conn: Connection, endpoints: Iterable[Endpoint]) -> Selection:
+    """Return what kube-proxy would select if the Service had these endpoints."""
+    return decide(conn.chains.pool, replace(conn, state=replace(conn.state, endpoints=tuple(endpoints)))).value
 
 
 def has_endpoint(conn: Connection) -> bool:

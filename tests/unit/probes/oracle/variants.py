@@ -11,6 +11,7 @@ from probes.plan.plan import plan
 from topologies.cluster_state.snapshot import declared
 from topologies.frontends import At, Frontend, FrontendKind
 from topologies.loading.load import load
+from topologies.loading.overrides import declared as declare
 from topologies.schema.enums import BalancerAffinity, ProxyMode, TrafficPolicy
 from topologies.schema.topology import Service, Topology
 
@@ -142,7 +143,8 @@ def variants() -> tuple[Variant, ...]:
     held = [_held(kind, **how) for kind, how in HELD]
     affinity = [_with_affinity(given) for given in BalancerAffinity]
     others = (*_ending("1.26.0"), *_ending("1.25.1"), _proxied("1.30.3"), _without_balancer(), *affinity)
-    return (*plain, *expected, *others, *held)
+    states = [with_states(version) for version in ("1.25.1", "1.37.2")]
+    return (*plain, *expected, *others, *states, *held)
 
 
 def changed(lab: str, **changes: Any) -> Topology:
@@ -196,6 +198,13 @@ def _ending(version: str) -> tuple[Variant, ...]:
 
     topology = changed("lab-flannel", kubernetes=version)
     return tuple(_variant(f"{version} ending, serving {yes}", topology, with_serving(yes)) for yes in (True, False))
+
+
+def with_states(version: str, mode: str = "iptables") -> Variant:
+    """Return a variant that declares endpoints in every state."""
+    topology = declare("lab-endpoint-states", {"kubernetes": version, "proxy.mode": mode})
+    cells = plan(topology).cells
+    return Variant(f"lab-endpoint-states {version} {mode}", topology, declared(topology), cells)
 
 
 def _held(kind: str, **how: Any) -> Variant:
