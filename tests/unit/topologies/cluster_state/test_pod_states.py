@@ -168,7 +168,7 @@ def test_others_are_on_their_way(status: dict[str, Any] | None, says: str) -> No
 
 
 def test_a_ready_pod_is_ready() -> None:
-    assert classify(pod({"phase": "Running", "conditions": READY})) == PodState("web-a", ready=True)
+    assert classify(pod({"phase": "Running", "conditions": READY})) == PodState("web-a", ready=True, started=True)
 
 
 def test_a_node_without_a_label_of_the_node_selector_has_a_next_step() -> None:
