@@ -60,8 +60,10 @@ def _remove(api: ApiClient, one: RunNamespace) -> None:
     if one.shared:
         shared_namespace.delete_run(api, one.name, one.run)
     else:
-        terminating_pods.end_terminating(api, one.name, shared_namespace.selector(one.run))
-        run_namespaces.delete(api, one.name, one.uid)
+        try:
+            terminating_pods.end_terminating(api, one.name, shared_namespace.selector(one.run))
+        finally:
+            run_namespaces.delete(api, one.name, one.uid)
 
 
 def _spared(one: RunNamespace, options: argparse.Namespace) -> str:
