@@ -98,7 +98,7 @@ VIOLATIONS: dict[str, Violation] = {
         "externalTrafficPolicy Local applies at the ClusterIP.",
         _each(lambda one: one.kind is Kind.CLUSTER_IP and one.port.external_local, _serve_local),
         must=(50,),
-        should=(2, 3, 4, 74),
+        should=(2, 4, 74),
     ),
     "no-nodeport-on-one-node": Violation(
         f"{BROKEN_NODE} serves no NodePort with externalTrafficPolicy Cluster.",
@@ -107,8 +107,8 @@ VIOLATIONS: dict[str, Violation] = {
             for one in decisions
             if node.name != BROKEN_NODE or one.kind is not Kind.NODE_PORT or one.port.external_local
         ],
-        must=(16, 20, 21, 48),
-        should=(23, 75, 92, 93),
+        must=(16, 20, 21, 48, 78),
+        should=(23, 75, 80, 92, 93),
     ),
     "local-lb-ip-from-inside": Violation(
         "externalTrafficPolicy Local applies to pods and nodes at a load balancer IP.",

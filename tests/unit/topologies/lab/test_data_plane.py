@@ -19,6 +19,7 @@ from tests.lab.data_plane.health import ready_endpoints
 from tests.lab.data_plane.ruleset import affinity_sets, ruleset
 from tests.lab.data_plane.services import Kind, ServiceEndpoint, read_ports
 from tests.lab.data_plane.violations import VIOLATIONS
+from tests.unit.support.paths import ROOT
 from topologies.lab.state import State
 from topologies.lab.worker.node import Programs, daemons, service_proxy
 from topologies.loading.overrides import declared, parse
@@ -328,3 +329,11 @@ def test_a_command_and_another_kind_are_declared_together(given: tuple[str, ...]
         declared("lab-small", parse(given))
 
     assert complaint in str(refused.value)
+
+
+def test_the_page_lists_each_violation_with_its_rows() -> None:
+    page = (ROOT / "docs" / "data-plane.md").read_text(encoding="utf-8")
+
+    for name, one in VIOLATIONS.items():
+        must, should = (", ".join(map(str, numbers)) or "none" for numbers in (one.must, one.should))
+        assert f"| `{name}`: {one.about} | {must} | {should} |\n" in page
