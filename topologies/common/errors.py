@@ -41,6 +41,7 @@ Exit codes: `lab` is `hairpin lab`, `pytest` a run. A class without one is caugh
     │       └── OutdatedError    probes.asking.transfers
     ├── DocumentedError      probes.vendor_claims.load          hairpin 2
     ├── ContractError        probes.contract.load               pytest 4, hairpin 2
+    ├── ScenarioFileError    probes.scenarios.results           hairpin 2
     ├── JournalError         reports.records.journal            pytest 1
     ├── UnreadableError      reports.records.reading            hairpin 2
     ├── RejudgeError         reports.records.rejudge            hairpin 2
