@@ -1,1 +1,1 @@
-pytest_plugins = ("topologies.plugin", "probes.plugin", "reports.plugin")
+pytest_plugins = ("topologies.plugin", "probes.plugin", "probes.scenarios.plugin", "reports.plugin")

@@ -6,8 +6,9 @@ The answers can be written to a file and read back, so that one worker of pytest
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -27,12 +28,14 @@ from topologies.frontends import Target, UnresolvedError, resolve
 from topologies.schema.topology import Images, Ssh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from probes.oracle.expectation import Expectation
     from probes.plan.cell import Cell
     from topologies.schema.topology import Topology
+
+RunCluster = TypeVar("RunCluster", bound=clusters.Cluster)
 
 
 @dataclass(frozen=True)
@@ -132,23 +135,60 @@ def conduct(  # noqa: PLR0913 - the one place where all the parts of a run meet
         ClusterError: The cluster cannot be tested at all.
 
     """
+    cluster = connect_run(topology, run, options, clusters.Cluster)
+    begun(cluster)
+    live = _LiveRun(cluster, cells, options, progress, observed)
+    with _deployed(live) as (known, endings):
+        before_asking(known)
+        answers = _look_again(live, _probe(live, known))
+    return replace(answers, notes=(*answers.notes, *endings))
+
+
+def connect_run(topology: Topology, run: str, options: Options, make: Callable[..., RunCluster]) -> RunCluster:
+    """Return the cluster of a run, in which nothing has been created yet.
+
+    Args:
+        topology: The declared cluster.
+        run: The id of the run, part of its namespace's name.
+        options: How to reach the cluster.
+        make: Makes the cluster.
+
+    Raises:
+        ClusterError: It cannot be reached, or cannot run this topology's pods.
+
+    """
     _refuse_the_labs_image(topology)
     preflight.refuse_new_namespace(topology, options.namespace)
     api = clusters.connect(options.kubeconfig, options.context)
     place, given = options.namespace or f"{PREFIX}{run}", options.namespace is not None
-    cluster = clusters.Cluster(api=api, topology=topology, namespace=place, run=run, given=given)
-    begun(cluster)
-    lease = Lease(cluster.api, cluster.namespace, run, progress, shared=given)
-    live, started = _LiveRun(cluster, cells, options, progress, observed), time.monotonic()
-    real = preflight.check_cluster(cluster, progress)
+    return make(api=api, topology=topology, namespace=place, run=run, given=given)
+
+
+@contextmanager
+def deployed(cluster: clusters.Cluster, options: Options, progress: Callable[[str], None]) -> Iterator[Answers]:
+    """Deploy the workload of a cluster that `connect_run` returned, and yield what is known of it; then remove it.
+
+    Raises:
+        ClusterError: The cluster cannot be tested at all.
+
+    """
+    with _deployed(_LiveRun(cluster, (), options, progress, lambda _: None)) as (known, _):
+        yield known
+
+
+@contextmanager
+def _deployed(live: _LiveRun) -> Iterator[tuple[Answers, list[str]]]:
+    """Deploy, and yield what is known with a list that gets the notes on the end of the run; then remove."""
+    cluster, endings = live.cluster, list[str]()
+    lease = Lease(cluster.api, cluster.namespace, cluster.run, live.progress, shared=cluster.given)
+    started = time.monotonic()
+    real = preflight.check_cluster(cluster, live.progress)
     try:
-        known = replace(_deploy(live, lease, real), timings={"settle": time.monotonic() - started})
-        before_asking(known)
-        answers = _look_again(live, _probe(live, known))
+        yield replace(_deploy(live, lease, real), timings={"settle": time.monotonic() - started}), endings
     finally:
         lease.release()
-        left = () if options.keep else _remove(cluster, progress)
-    return replace(answers, notes=(*answers.notes, *filter(None, [lease.lost]), *left))
+        left = () if live.options.keep else _remove(cluster, live.progress)
+        endings += [*filter(None, [lease.lost]), *left]
 
 
 def _deploy(live: _LiveRun, lease: Lease, real: preflight.Real) -> Answers:

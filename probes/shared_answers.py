@@ -54,13 +54,13 @@ def run_id(folder: Path) -> str:
 def the_answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
     """Probe, or read what another worker has observed; end the run with one line if the cluster cannot be tested."""
     folder = config.stash[RUN]
-    with _locked(folder, ".asking"), stopping(config, "the cluster could not be tested"):
+    with locked(folder, ".asking"), stopping(config, "the cluster could not be tested"):
         if failed := why_not(folder):
-            _stop(config, failed)
+            stop(config, failed)
         if (folder / ANSWERS).exists():
             return _read_shared(config)
         if (folder / BEGUN).exists():
-            _stop(config, NOT_SHARED)
+            stop(config, NOT_SHARED)
         (folder / BEGUN).touch()
         answers = _conduct(config, cells)
         _share(config, answers)
@@ -69,10 +69,10 @@ def the_answers(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
 
 def judging_alone(config: pytest.Config) -> AbstractContextManager[object]:
     """Wait until no other worker of this run asks or judges, and keep them waiting inside the block."""
-    return _locked(config.stash[RUN], ".judging")
+    return locked(config.stash[RUN], ".judging")
 
 
-def _locked(folder: Path, name: str) -> AbstractContextManager[object]:
+def locked(folder: Path, name: str) -> AbstractContextManager[object]:
     """Make the run's folder and lock a file in it; end the run with one line if that is impossible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def stopping(config: pytest.Config, what: str) -> Iterator[None]:
     except pytest.exit.Exception:
         raise
     except ClusterError as error:
-        _stop(config, f"{what}: {error}")
+        stop(config, f"{what}: {error}")
     except Exception as error:  # noqa: BLE001 - unforeseen, so of any kind; its traceback is kept
         where = folder / ERROR
         kept = f"traceback in {where}"
@@ -98,13 +98,13 @@ def stopping(config: pytest.Config, what: str) -> Iterator[None]:
             where.write_text(traceback.format_exc(), encoding="utf-8")
         except OSError as failed:
             kept = f"no traceback kept: {where}: {failed.strerror}"
-        _stop(config, f"{what}: {type(error).__name__}: {one_line(error)} (a fault of Hairpin; {kept})")
+        stop(config, f"{what}: {type(error).__name__}: {one_line(error)} (a fault of Hairpin; {kept})")
     except BaseException:
         _note(folder, INTERRUPTED)
         raise
 
 
-def _stop(config: pytest.Config, message: str) -> NoReturn:
+def stop(config: pytest.Config, message: str) -> NoReturn:
     """End this process, and by `shouldstop` the controller of xdist, which does not look at a worker's exit code."""
     _note(config.stash[RUN], message)
     if session := config.pluginmanager.getplugin("session"):
@@ -132,7 +132,7 @@ def _share(config: pytest.Config, answers: sessions.Answers) -> None:
     except OSError as error:
         message = f"{shared} could not be written: {error.strerror}"
         if hasattr(config, "workerinput"):
-            _stop(config, f"{message}, so the other workers cannot judge: free space, or run without -n")
+            stop(config, f"{message}, so the other workers cannot judge: free space, or run without -n")
         print_progress(config, message)
 
 
@@ -143,7 +143,7 @@ def _read_shared(config: pytest.Config) -> sessions.Answers:
         return sessions.Answers.read(shared)
     except (OSError, ValueError) as error:
         got = one_line(error)
-        _stop(config, f"{shared} cannot be read: got {got}, want the answers that a worker wrote. Run again")
+        stop(config, f"{shared} cannot be read: got {got}, want the answers that a worker wrote. Run again")
 
 
 def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
@@ -152,7 +152,7 @@ def _conduct(config: pytest.Config, cells: list[Cell]) -> sessions.Answers:
         snapshot = declared(topology)
         model = model_cluster(topology, snapshot)
         return sessions.simulate(topology, cells, lambda cell, _: predict(model, cell), snapshot)
-    options = _options(config)
+    options = run_options(config)
     shutdown = begin_shutdown(config)
     config.hook.pytest_hairpin_begins(config=config)
 
@@ -184,7 +184,8 @@ def begin_shutdown(config: pytest.Config) -> Shutdown:
     return config.stash[SHUTDOWN]
 
 
-def _options(config: pytest.Config) -> sessions.Options:
+def run_options(config: pytest.Config) -> sessions.Options:
+    """Return how this run probes, by its options and its topology."""
     topology, reached = config.stash[TOPOLOGY], access(config)
     return sessions.Options(
         kubeconfig=reached.kubeconfig,

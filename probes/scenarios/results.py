@@ -42,11 +42,11 @@ class ScenarioCheck:
     text: str
     """What was seen in the end, or why it could not be asked."""
     converged_s: float | None = None
-    """Seconds from the accepted change to the start of the first attempt from which on all hold. None: it never held."""
+    """Seconds from the accepted change to the start of the first attempt from which on all held. None: none did."""
     not_before_s: float | None = None
     """Seconds from the accepted change to the start of the last attempt that did not hold. None: all held."""
     predicted: str = ""
-    """`kept` or `broken` by kube-proxy's rules in this version and mode; empty if they are not known or do not apply."""
+    """`kept` or `broken` by kube-proxy's rules in this version and mode; empty if they do not know it."""
     rules: tuple[str, ...] = ()
     """The rules that predict a broken promise."""
 

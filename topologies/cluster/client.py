@@ -101,6 +101,14 @@ class Cluster:
             metadata = get_metadata(found)
             self.uid, self.created = require(metadata.uid, "metadata.uid"), metadata.creation_timestamp
 
+    def pod_manifests(self) -> list[manifests.Manifest]:
+        """Return the pods of the run."""
+        return manifests.pods(self.topology, self.run, self.ports)
+
+    def service_manifests(self) -> list[manifests.Manifest]:
+        """Return the Services of the run."""
+        return manifests.services(self.topology, self.run, self.ports)
+
     def deploy(self) -> None:
         """Create the namespace, unless it is claimed, and the pods; ClusterError names the object that was refused."""
         self.claim()
@@ -111,7 +119,7 @@ class Cluster:
 
         Best when the pods are Ready: each endpoint that comes later costs every kube-proxy another round.
         """
-        for service in manifests.services(self.topology, self.run, self.ports):
+        for service in self.service_manifests():
             self.create(f"Service {service['metadata']['name']}", self.core.create_namespaced_service, service)
 
     def remove(self) -> None:

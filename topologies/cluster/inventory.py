@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from topologies.cluster import library
 from topologies.cluster.api import FORBIDDEN, ClusterError, call, reading
+from topologies.cluster.rights import SCENARIO_RIGHTS
 from topologies.cluster_state.api_fields import get_name, get_spec
 from topologies.cluster_state.real_cluster import LIST_NODES, RealCluster, read_node
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from topologies.cluster.client import Cluster
+    from topologies.cluster.rights import Right
 
 Result = TypeVar("Result")
 API_SERVICE = "kubernetes"  # the API server's own Service in default, at the first address of the Service range
@@ -53,11 +55,38 @@ def read_real_cluster(cluster: Cluster) -> RealCluster:
 
 def may_ask_nodes(cluster: Cluster) -> bool:
     """Return whether these rights allow requests to nodes through the API server (`nodes/proxy`)."""
-    attributes = {"verb": "get", "resource": "nodes", "subresource": "proxy"}
+    return _is_allowed(cluster, {"verb": "get", "resource": "nodes", "subresource": "proxy"})
+
+
+def refuse_missing_rights(cluster: Cluster) -> None:
+    """Raise ClusterError if this account lacks a right that scenarios need; the message names each."""
+    lacking = [
+        f"{verb} {resource}"
+        for right in SCENARIO_RIGHTS
+        for resource in right.resources
+        for verb in right.verbs
+        if not _is_allowed(cluster, _attributes(cluster, right, resource, verb))
+    ]
+    if lacking:
+        message = (
+            f"scenarios: namespace {cluster.namespace}: got no right to {', '.join(lacking)}, want it to make the "
+            "changes. Apply what `hairpin rbac` prints, or run without --scenarios"
+        )
+        raise ClusterError(message, FORBIDDEN)
+
+
+def _attributes(cluster: Cluster, right: Right, resource: str, verb: str) -> dict[str, str]:
+    plural, _, part = resource.partition("/")
+    attributes = {"verb": verb, "group": right.group, "resource": plural, "namespace": cluster.namespace}
+    return attributes | ({"subresource": part} if part else {})
+
+
+def _is_allowed(cluster: Cluster, attributes: dict[str, str]) -> bool:
+    """Return whether the API server allows this account an action; also if it does not answer the question."""
     review = {"spec": {"resourceAttributes": attributes}}
     ask = library.client.AuthorizationV1Api(cluster.api).create_self_subject_access_review
     try:
         status = call(cluster.api, "review own rights", ask, review, timeout=cluster.timeout).status
     except ClusterError:
-        return True  # not known: the health checks show it
+        return True  # not known: the action itself shows it
     return bool(status.allowed) if status else True

@@ -32,7 +32,7 @@ def create_pods(cluster: Cluster) -> None:
         ClusterError: Another pod was refused, or every pod was.
 
     """
-    made = manifests.pods(cluster.topology, cluster.run, cluster.ports)
+    made = cluster.pod_manifests()
     for pod in made:
         try:
             _create(cluster, pod)
@@ -72,7 +72,7 @@ def move_backends(cluster: Cluster, app: str, port: int) -> None:
     """
     names = [one.name for one in cluster.topology.workload.backends if one.app == app]
     cluster.ports |= dict.fromkeys(names, port)
-    pods = manifests.pods(cluster.topology, cluster.run, cluster.ports)
+    pods = cluster.pod_manifests()
     there = set(names) - set(cluster.refused)
     moved = [pod for pod in pods if pod["metadata"]["name"] in there]
     uids = {get_name(one): require(get_metadata(one).uid, "metadata.uid") for one in cluster.listed_pods()}

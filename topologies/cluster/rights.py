@@ -43,6 +43,18 @@ class Right:
     broad: bool = False
 
 
+WITHOUT_SCENARIOS = "a run with --scenarios ends before anything is created"
+SCENARIO_RIGHTS = (
+    Right(
+        "",
+        ("services", "pods", "pods/status"),
+        ("patch",),
+        Place.NAMESPACE,
+        "only --scenarios: change Services, and the labels and readiness of echo pods",
+        WITHOUT_SCENARIOS,
+    ),
+    Right("", ("pods/eviction",), ("create",), Place.NAMESPACE, "only --scenarios: evict echo pods", WITHOUT_SCENARIOS),
+)
 RIGHTS: tuple[Right, ...] = (
     Right(
         "",
@@ -78,6 +90,7 @@ RIGHTS: tuple[Right, ...] = (
         "show that the run is at work",
         "`hairpin clean` and other runs cannot see that this run is at work",
     ),
+    *SCENARIO_RIGHTS,
     Right(
         "networking.k8s.io",
         ("networkpolicies",),

@@ -24,12 +24,12 @@ def standard(nodes: list[str], external: list[str], ssh_nodes: list[str], extern
         "backends": _backends(used_nodes),
         "services": _services(external_ips),
         "vantages": _vantages(
-            [used_nodes[0], *empty[:1]], ssh_nodes[-1:], _aliases(nodes, "n"), _aliases(external, "e")
+            [used_nodes[0], *empty[:1]], ssh_nodes[-1:], short_names(nodes, "n"), short_names(external, "e")
         ),
     }
 
 
-def _aliases(names: list[str], letter: str) -> dict[str, str]:
+def short_names(names: list[str], letter: str) -> dict[str, str]:
     """Map each name to the short name that vantages use: itself if all are short DNS labels, else n1, n2 … by position.
 
     A vantage's name is a pod's, part of cell ids and of what people type; a node's may be a long DNS subdomain.
