@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from probes.scenarios.model import SPARE_APP
+from topologies.schema.enums import EndpointState
 from topologies.schema.workload import Backend, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from probes.scenarios.cluster import ScenarioCluster
     from topologies.schema.topology import Topology
@@ -46,8 +47,17 @@ def with_service(topology: Topology, name: str, changed: Mapping[str, object]) -
 
 def with_backends(topology: Topology, changed: Mapping[str, str]) -> Topology:
     """Return the cluster with these backends in another app. In SPARE_APP one is no endpoint of any Service."""
+    return _with_field(topology, "app", changed)
+
+
+def with_states(topology: Topology, pods: Iterable[str], state: EndpointState) -> Topology:
+    """Return the cluster with these backends in another state."""
+    return _with_field(topology, "state", dict.fromkeys(pods, state))
+
+
+def _with_field(topology: Topology, name: str, changed: Mapping[str, object]) -> Topology:
     backends = (
-        Backend.model_validate({**dict(one), "app": changed.get(one.name, one.app)})
+        Backend.model_validate({**dict(one), name: changed[one.name]}) if one.name in changed else one
         for one in topology.workload.backends
     )
     return _with_workload(topology, {"backends": tuple(backends)})
@@ -79,11 +89,9 @@ class PatchService:
 
 @dataclass(frozen=True)
 class PublishUnready:
-    """A change of publishNotReadyAddresses of a Service whose only backend is not ready."""
+    """A change of publishNotReadyAddresses of a Service."""
 
     service: str
-    backend: str
-    app: str
     published: bool
 
     @property
@@ -96,8 +104,8 @@ class PublishUnready:
         cluster.patch_service(self.service, {"spec": {"publishNotReadyAddresses": self.published}})
 
     def declare(self, topology: Topology) -> Topology:
-        """Return the cluster with the backend as a ready one, or as none: its EndpointSlice has no other."""
-        return with_backends(topology, {self.backend: self.app if self.published else SPARE_APP})
+        """Return the cluster with the field."""
+        return with_service(topology, self.service, {"publish_not_ready_addresses": self.published})
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ class Relabel:
 
 @dataclass(frozen=True)
 class DeletePods:
-    """The deletion of pods. `terminating`: they keep serving, which no topology can express."""
+    """The deletion of pods. `terminating`: they keep serving."""
 
     pods: tuple[str, ...]
     terminating: bool = False
@@ -139,9 +147,11 @@ class DeletePods:
         for pod in self.pods:
             cluster.delete_pod(pod, at_once=not self.terminating)
 
-    def declare(self, topology: Topology) -> Topology | None:
-        """Return the cluster without the pods."""
-        return None if self.terminating else with_backends(topology, dict.fromkeys(self.pods, SPARE_APP))
+    def declare(self, topology: Topology) -> Topology:
+        """Return the cluster without the pods, or with terminating ones."""
+        if self.terminating:
+            return with_states(topology, self.pods, EndpointState.TERMINATING)
+        return with_backends(topology, dict.fromkeys(self.pods, SPARE_APP))
 
 
 @dataclass(frozen=True)
@@ -192,7 +202,6 @@ class SetReady:
     """A change of the readiness gate of pods. `deleted`: they are deleted too, and linger."""
 
     pods: tuple[str, ...]
-    app: str
     ready: bool
     deleted: bool = False
 
@@ -212,8 +221,9 @@ class SetReady:
                 cluster.delete_pod(pod, at_once=False)
 
     def declare(self, topology: Topology) -> Topology:
-        """Return the cluster with ready pods, or without: kube-proxy uses no endpoint that does not serve."""
-        return with_backends(topology, dict.fromkeys(self.pods, self.app if self.ready else SPARE_APP))
+        """Return the cluster with the pods in their state."""
+        unready = EndpointState.TERMINATING_UNREADY if self.deleted else EndpointState.UNREADY
+        return with_states(topology, self.pods, EndpointState.READY if self.ready else unready)
 
 
 @dataclass(frozen=True)

@@ -33,16 +33,16 @@ def _evicted(stage: Stage) -> tuple[Step, ...]:
 
 
 def _readiness(stage: Stage) -> tuple[Step, ...]:
-    name, pods, app = "s-ready", ("ready-1",), "ready"
+    name, pods = "s-ready", ("ready-1",)
 
     def everywhere(row: str, promise: str) -> tuple[Check, ...]:
         return stage.at_cluster_ip(row, stage.pods, name, promise) + stage.at_own_node(row, stage.pods, name, promise)
 
     return (
-        Step("unready", SetReady(pods, app, ready=False), everywhere(UNREADY, "unanswered")),
-        Step("published", PublishUnready(name, *pods, app, published=True), everywhere(PUBLISHED, "ok")),
-        Step("not published", PublishUnready(name, *pods, app, published=False), everywhere(UNREADY, "unanswered")),
-        Step("ready", SetReady(pods, app, ready=True), stage.at_cluster_ip(POD_SERVED, stage.pods, name, "ok")),
+        Step("unready", SetReady(pods, ready=False), everywhere(UNREADY, "unanswered")),
+        Step("published", PublishUnready(name, published=True), everywhere(PUBLISHED, "ok")),
+        Step("not published", PublishUnready(name, published=False), everywhere(UNREADY, "unanswered")),
+        Step("ready", SetReady(pods, ready=True), stage.at_cluster_ip(POD_SERVED, stage.pods, name, "ok")),
     )
 
 

@@ -50,7 +50,7 @@ def _health(stage: Stage) -> tuple[Step, ...]:
 
 
 def _dead(stage: Stage) -> tuple[Step, ...]:
-    change = SetReady(("dead-1",), "dead", ready=False, deleted=True)
+    change = SetReady(("dead-1",), ready=False, deleted=True)
     return (Step("terminating", change, stage.at_cluster_ip(DEAD, stage.pods, "s-dead", "unanswered")),)
 
 
