@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from probes.scenarios.cluster import ScenarioCluster
 
 RESULTS = pytest.StashKey[dict[str, ScenarioResult]]()
-SCENARIO = "scenario"  # the parameter of a test
+SCENARIO = "contract_scenario"  # the parameter of a test
 FOLDER = ("suites", "scenarios")
 BEGUN = ".scenarios-begun"  # in the run's folder: a worker runs them, or has
 NOT_SHARED = (

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def test_every_promise_holds_after_each_change(
-    scenario: Scenario, scenario_result: Callable[[Scenario], ScenarioResult]
+    contract_scenario: Scenario, scenario_result: Callable[[Scenario], ScenarioResult]
 ) -> None:
     """After each change, the cluster keeps what the API's contract promises."""
-    result = scenario_result(scenario)
+    result = scenario_result(contract_scenario)
 
     if result.skipped:
         pytest.skip(f"scenario {result.id}: {result.skipped}")

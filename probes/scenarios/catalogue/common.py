@@ -11,7 +11,6 @@ WEB = (Backing("web-1", "web"), Backing("web-2", "web", second=True))
 POD_SERVED = "clusterip-pod-reaches-ready"
 NODE_SERVED = "clusterip-node-reaches-ready"
 POD_REFUSED = "clusterip-without-endpoints-refuses-pods"
-EVERY_NODE = "nodeport-pod-reaches-every-node"
 
 
 def service(name: str, app: str, **fields: object) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from probes.contract.model import Feature
-from probes.scenarios.catalogue.common import EVERY_NODE, WEB, service
+from probes.scenarios.catalogue.common import WEB, service
 from probes.scenarios.changes import PatchService, Relabel
 from probes.scenarios.model import Backing, Scenario, Step
 
@@ -63,7 +63,7 @@ SCENARIOS = (
     Scenario(
         id="external-policy-switched",
         title="externalTrafficPolicy becomes Local and Cluster again",
-        rows=(WITH, WITHOUT, POD_WITH, POD_WITHOUT, BACK, EVERY_NODE),
+        rows=(WITH, WITHOUT, POD_WITH, POD_WITHOUT, BACK),
         backings=WEB,
         services=(service("s-policy", "web", type="NodePort"),),
         steps=_switched,

@@ -128,8 +128,7 @@ class Api:
         if method == "PATCH":
             if path not in self.objects:
                 return status(404, f"{path} not found")
-            self._touch(self.objects[path] | {"spec": self.objects[path]["spec"] | body["spec"]})
-            return Raw(json.dumps(self.objects[path]).encode())
+            return self._patch(self.objects[path], body)
         wanted = re.search("labelSelector=([^&]*)", query)
         name, _, value = (wanted[1].replace("%3D", "=").replace("%2F", "/") if wanted else "").partition("=")
         found = [
@@ -138,6 +137,13 @@ class Api:
             if place.rpartition("/")[0] == path and (not name or item["metadata"]["labels"].get(name) == value)
         ]
         return Raw(json.dumps({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": found}).encode())
+
+    def _patch(self, item: dict[str, Any], body: Any) -> Raw:
+        """Merge spec and labels, as far as runs patch them."""
+        self._touch(item | {"spec": item["spec"] | body.get("spec", {})})
+        item["spec"] |= body.get("spec", {})
+        item["metadata"]["labels"] |= body.get("metadata", {}).get("labels", {})
+        return Raw(json.dumps(item).encode())
 
     def _create(self, path: str, body: Any) -> Raw:
         place = f"{path}/{body['metadata']['name']}"

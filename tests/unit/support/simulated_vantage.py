@@ -2,7 +2,7 @@
 
 It reads the curl batch that a real vantage would get and prints what curl would print. So composing, reading,
 classifying and the phases are the same code as on a cluster. Of the Attempt that the function returns, only outcome,
-source, backend and seconds are used.
+source, backend, HTTP status and seconds are used.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _say(mark: str, target: Target, label: str, attempt: Attempt) -> str:
         mark,
         f"http://{target}/echo?msg={label}",
         exit_code,
-        _STATUS.get(attempt.outcome, "000"),
+        attempt.http_status or _STATUS.get(attempt.outcome, "000"),
         attempt.seconds / 2 or 0.0001 if connected else 0,
         attempt.seconds,
         _LOCAL if connected else "",
