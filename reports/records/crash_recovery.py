@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ASKING = ".asking"  # the lock of the process that probes; with pytest-xdist that is a worker
+CHANGING = ".scenarios"  # likewise: the lock of the process that runs scenarios
 PATIENCE_S = 60.0  # seconds a worker of pytest-xdist may outlive the run's process
 
 
@@ -53,7 +54,7 @@ def recover_run(folder: Path) -> None:
 
     from reports.records import journal  # noqa: PLC0415 - see above
 
-    with FileLock(folder / ASKING, timeout=PATIENCE_S):
+    with FileLock(folder / ASKING, timeout=PATIENCE_S), FileLock(folder / CHANGING, timeout=PATIENCE_S):
         journal.recover(folder)
 
 

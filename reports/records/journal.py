@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import TypeAdapter
 
 from probes.observation import Observation
+from probes.scenarios.results import FILE_NAME
 from reports.records import build
-from reports.records.reading import JournalContent, UnreadableError, read_run
+from reports.records.reading import JournalContent, UnreadableError, read_run, read_scenarios
 from reports.records.record import Record, in_order
 from reports.records.run import FILE, Header, Run
 from reports.records.sharpness import Sharpness
@@ -138,13 +139,19 @@ class RecordLines:
 
 
 def recover(folder: Path) -> Run:
-    """Make `run.json` (`complete: false`) of the journal of a killed run.
+    """Make `run.json` (`complete: false`) of the journal and the scenarios of a killed run.
+
+    A run without cells has no journal. Its first `run.json` has its header.
 
     Raises:
-        JournalError: there is no journal with a header, or `run.json` cannot be written.
+        JournalError: there is no header, or `run.json` cannot be written.
 
     """
-    run = assemble(folder)
+    begun = None
+    if not (folder / MAIN).exists():
+        with suppress(JournalError):
+            begun = load(folder)
+    run = assemble(folder, header=begun)
     save(run, folder)
     return run
 
@@ -156,7 +163,7 @@ def assemble(
     header: Header | None = None,
     **closing: Any,  # noqa: ANN401 - fields of Run
 ) -> Run:
-    """Read the journal of a folder into a Run, and judge observations that have no record yet.
+    """Read the journal and the scenarios of a folder into a Run, and judge observations that have no record yet.
 
     Args:
         folder: the run's folder.
@@ -179,8 +186,8 @@ def assemble(
     records = [*content.records, *extra]
     records += _judge_rest(content, header, {record.cell.id for record in records}, notes)
     values = {name: getattr(header, name) for name in Header.model_fields}
-    ordered = in_order(records, header.plan)
-    values |= {"notes": tuple(dict.fromkeys((*header.notes, *notes))), "records": ordered}
+    ordered, scenarios = in_order(records, header.plan), read_scenarios(folder / FILE_NAME, notes)
+    values |= {"notes": tuple(dict.fromkeys((*header.notes, *notes))), "records": ordered, "scenarios": scenarios}
     values |= {"sharpness": Sharpness.of(record.expected for record in ordered)}
     return Run(**{**values, "snapshot": content.snapshot, **closing})
 

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from probes.observation import Observation
 from reports.records.record import Record
 from reports.records.run import SCHEMA_VERSION, Header, Run
+from reports.records.scenarios import StoredScenario
 from topologies.cluster_state.snapshot import Snapshot
 from topologies.common.errors import HairpinError
 
@@ -54,7 +55,7 @@ def read_run(path: Path) -> Run:
         UnreadableError: it is missing, too large, of a newer hairpin, or not what hairpin writes.
 
     """
-    content = _content(path)
+    content = _content(path, "the run.json of a run")
     try:
         run = Run.model_validate_json(content)
     except ValidationError as error:
@@ -69,10 +70,51 @@ def read_run(path: Path) -> Run:
     return run
 
 
-def _content(path: Path) -> bytes:
+def read_scenarios(path: Path, notes: list[str]) -> tuple[StoredScenario, ...]:
+    """Return the readable scenarios of a file, none if it is missing. Whatever is not readable of it is one note."""
+    try:
+        if not path.exists():
+            return ()
+        written, torn = _list(_content(path, "the scenarios of a run"))
+    except (OSError, UnreadableError) as error:
+        notes.append(f"{path.name} was dropped: not readable: {getattr(error, 'strerror', None) or error}")
+        return ()
+    found, dropped = [], [torn] if torn else []
+    for one in written:
+        try:
+            found.append(StoredScenario.model_validate(one))
+        except ValidationError as error:
+            dropped.append(problems(error))
+    if dropped:
+        notes.append(f"{path.name}: {len(found)} scenarios were read, {len(dropped)} dropped: {dropped[0]}")
+    return tuple(found)
+
+
+def _list(content: bytes) -> tuple[list[Any], str]:
+    """Return the entries of a list and, if the file ends within one, that it does; the torn entry is left out."""
+    torn = ""
+    try:
+        written = from_json(content, allow_inf_nan=False)
+    except ValueError:
+        torn, written = "the file is torn", _before_the_end(content)
+    if not isinstance(written, list):
+        message = f"got {_show(written)}, want a list"
+        raise UnreadableError(message)
+    return (written[:-1], torn) if torn else (written, "")
+
+
+def _before_the_end(content: bytes) -> object:
+    try:
+        return from_json(content, allow_inf_nan=False, allow_partial=True)
+    except ValueError as error:
+        message = f"got text that is not JSON ({error}), want what hairpin writes"
+        raise UnreadableError(message) from error
+
+
+def _content(path: Path, wanted: str) -> bytes:
     try:
         if not path.is_file():
-            message = f"got {'no file' if not path.exists() else 'no regular file'}, want the run.json of a run"
+            message = f"got {'no file' if not path.exists() else 'no regular file'}, want {wanted}"
             raise UnreadableError(message)
         size = path.stat().st_size
         if size > LARGEST_MB * MB:

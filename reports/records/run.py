@@ -14,7 +14,8 @@ from pydantic import Field, JsonValue, TypeAdapter
 from probes.oracle.environment import Environment
 from reports.records.contract import StoredRow
 from reports.records.record import Record
-from reports.records.schema import ReportModel, StoredExplanation, write_schema
+from reports.records.scenarios import StoredScenario
+from reports.records.schema import ReportModel, StoredExplanation, is_empty, write_schema
 from reports.records.sharpness import Sharpness
 from topologies.cluster_state.node_versions import NodeVersions
 from topologies.cluster_state.snapshot import Snapshot
@@ -99,7 +100,8 @@ class Run(Header):
     `snapshot`: the state of the cluster's API while cells were probed; None if the run ended before, and in runs of
     schema 1. `explanations`: which changes of the declaration explain the failed cells, best first. `sharpness`: how
     many cells have one possible result, and the unknown facts that the others depend on. `contract`: what the
-    observations show of each row of the API's contract.
+    observations and the scenarios show of each row of the API's contract. `scenarios`: the changes that were made
+    while promises were checked; the key is missing in a run without scenarios.
     """
 
     finished: datetime | None = None
@@ -108,6 +110,7 @@ class Run(Header):
     explanations: tuple[StoredExplanation, ...] = ()
     sharpness: Sharpness = Sharpness()
     contract: tuple[StoredRow, ...] = ()
+    scenarios: tuple[StoredScenario, ...] = Field(default=(), exclude_if=is_empty)
     records: tuple[Record, ...] = ()
 
     @property

@@ -21,6 +21,11 @@ from topologies.common.addresses import IPAddress
 Seconds = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
 
 
+def is_empty(value: object) -> bool:
+    """Return whether a key is not written: it came with scenarios, and runs without them stay as they were."""
+    return not value
+
+
 class ReportModel(BaseModel):
     """Frozen. Unknown keys are ignored on reading: an addition to the schema must not break an older reader."""
 
