@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from probes.contract.judging import DIFFERS, WORST_FIRST, ContractResult
 from probes.contract.observed import ObservedContract
-from reports.formatting import count_cells
+from reports.analysis.scenario_rows import add_checks, rows_without_cells
+from reports.formatting import count_cells, count_things
 from reports.records.contract import DifferingCell, StoredRow
 from reports.records.rejudge import StoredAnswers, own_topology
 from topologies.cluster_state.api_fields import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from probes.contract.judging import RowVerdict
     from reports.records.run import Run
@@ -25,14 +26,18 @@ SHOWN = 8  # rows that are not kept and that the terminal prints
 
 
 def judge_contract(run: Run) -> tuple[StoredRow, ...]:
-    """Return every row of the contract, judged by a run's observations. Empty if the run has none.
+    """Return every row of the contract, judged by a run's observations and scenarios. Empty if the run has neither.
 
     Raises:
         RejudgeError: The run cannot be judged anew.
 
     """
+    return add_checks(_judge_cells(run), run.scenarios)
+
+
+def _judge_cells(run: Run) -> tuple[StoredRow, ...]:
     if not run.records or run.snapshot is None:
-        return ()
+        return rows_without_cells(own_topology(run).proxy_version) if run.scenarios else ()
     stored = StoredAnswers.of(run, own_topology(run))
     contract = ObservedContract(stored.judge, stored.cells)
     return tuple(_store(contract, verdict) for verdict in contract.verdicts())
@@ -81,8 +86,10 @@ def _differing(contract: ObservedContract, verdict: RowVerdict) -> Iterator[Diff
 
 
 class PredictedDifference(Protocol):
-    """A cell that differs from a row, and whether kube-proxy's rules predict that."""
+    """A cell or a check that differs from a row, and whether kube-proxy's rules predict that."""
 
+    @property
+    def scenario(self) -> str: ...
     @property
     def predicted(self) -> bool | None: ...
     @property
@@ -133,20 +140,28 @@ def _wrap(line: str, width: int) -> list[str]:
 
 def describe_row(row: StoredRow) -> tuple[str, str]:
     """Return a row that is not kept as two lines, with kube-proxy's rules if they predict it."""
-    asked = sum(row.counts.values()) - row.counts.get(ContractResult.NOT_ASKED, 0)
-    first = row.differing[0]
-    head = f"  {row.result}: row {row.number} {row.row} ({row.level}): {len(row.differing)} of {count_cells(asked)}"
+    first, asked = row.differing[0], count_judged(row.counts, row.checks)
+    head = f"  {row.result}: row {row.number} {row.row} ({row.level}): {len(row.differing)} of {asked}"
     prediction = describe_prediction(row.differing)
-    return head, f"    {first.cell}: {first.text}{prediction and f'; {prediction}'}"
+    return head, f"    {first.where}: {first.text}{prediction and f'; {prediction}'}"
+
+
+def count_judged(cells: Mapping[ContractResult, int], checks: Mapping[ContractResult, int]) -> str:
+    """Return how many cells and checks of a row were asked: `12 cells`, `4 checks`, `12 cells and 4 checks`."""
+    kinds = (("cell", cells), ("check", checks))
+    asked = [(sum(counts.values()) - counts.get(ContractResult.NOT_ASKED, 0), noun) for noun, counts in kinds]
+    named = [count_things(count, noun) for count, noun in asked if count]
+    return " and ".join(named) or count_cells(0)
 
 
 def describe_prediction(cells: Collection[PredictedDifference]) -> str:
     """Return `predicted by the rules R4i.3`, or of how many cells that is not so; empty if no rules apply."""
-    if all(one.predicted is None for one in cells):
-        return ""
-    if unforeseen := sum(not one.predicted for one in cells):
-        return f"{count_cells(unforeseen)} not predicted by the rules"
-    return f"predicted by the rules {', '.join(rules_of(cells))}"
+    known = [one for one in cells if one.predicted is not None]
+    if unforeseen := [one for one in known if not one.predicted]:
+        noun = "check" if all(one.scenario for one in unforeseen) else "cell"
+        return f"{count_things(len(unforeseen), noun)} not predicted by the rules"
+    some = "" if len(known) == len(cells) else f"{len(known)} of {len(cells)} "
+    return f"{some}predicted by the rules {', '.join(rules_of(known))}" if known else ""
 
 
 def rules_of(cells: Iterable[PredictedDifference]) -> tuple[str, ...]:
