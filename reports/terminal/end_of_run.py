@@ -1,4 +1,4 @@
-"""The last lines of a run in the terminal: the matrix, the verdict with its causes, the files, the count of cells.
+"""The last lines of a run in the terminal: matrix, scenarios, the verdict with its causes, files, the count of cells.
 
 Printed after pytest's own lines, so that nothing scrolls the verdict away.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from probes.judging.verdict import Result
 from reports.analysis.contract import describe_contract
 from reports.terminal import matrix, summary
+from reports.terminal.scenarios import describe_scenarios
 from reports.terminal.theme import to_encoding
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def write(terminal: Terminal, ended: Conclusion, files: Iterable[Path], screen: 
     run, verdict = ended.run, ended.verdict
     if terminal.verbosity > QUIET:
         _write_matrix(terminal, ended, screen)
+        _write_scenarios(terminal, run, screen)
         terminal.section("hairpin")
         if verdict.groups:
             verbose = terminal.verbosity > 0
@@ -96,6 +98,14 @@ def _write_matrix(terminal: Terminal, ended: Conclusion, screen: Screen) -> None
         terminal.section("matrix")
         text = matrix.render(run.records, screen.width, color=screen.color, declared=run.topology.declared)
         terminal.write_line(to_encoding(text.rstrip("\n"), screen.encoding))
+
+
+def _write_scenarios(terminal: Terminal, run: Run, screen: Screen) -> None:
+    if run.scenarios:
+        terminal.section("scenarios")
+        verbose = terminal.verbosity > 0
+        for line in describe_scenarios(run.scenarios, run.contract, screen.width, verbose=verbose):
+            terminal.write_line(to_encoding(line, screen.encoding))
 
 
 def _write_total(terminal: Terminal, ended: Conclusion) -> None:
