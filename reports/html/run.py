@@ -9,7 +9,7 @@ from reports.analysis.causes.failure_groups import name_explanation
 from reports.analysis.causes.run_verdict import WORDS as VERDICTS
 from reports.analysis.causes.run_verdict import RunVerdict
 from reports.analysis.cluster_facts import list_facts
-from reports.analysis.contract import ContractSummary
+from reports.analysis.contract import ContractSummary, count_judged
 from reports.analysis.counts import classify_omissions
 from reports.analysis.overview import Overview
 from reports.columns import LEGEND
@@ -17,6 +17,7 @@ from reports.formatting import MARKS
 from reports.glossary import WORDS
 from reports.html.page import embed_json, render_page
 from reports.html.run_data import describe_cells
+from reports.html.scenarios import ScenarioTable
 from reports.records.journal import write_error
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def render(run: Run) -> str:
         facts=_facts(run),
         known=list_facts(run),
         contract=ContractSummary.of(run.contract),
+        count_judged=count_judged,
+        scenarios=ScenarioTable.of(run.scenarios, run.contract),
         overview=Overview.of(run.records),
         rules=sorted(rules.values(), key=lambda rule: rule.id),
         words=WORDS,

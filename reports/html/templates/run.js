@@ -130,7 +130,7 @@
     const count = on.filter(Boolean).length;
     for (const table of tables) applyTable(table, on);
     $("shown").textContent = count === on.length ? `${count} cells` : `${count} of ${on.length} cells`;
-    $("none").hidden = count > 0;
+    $("none").hidden = count > 0 || !data.cells.length;
     data.groups.forEach((group, index) => { $("failures").querySelectorAll(".group")[index].hidden = !group.cells.some((cell) => on[cell]); });
     $("failures").hidden = !data.groups.some((group) => group.cells.some((cell) => on[cell]));
     for (const pair of pairs) pair.setAttribute("aria-pressed", filter.service === pair.dataset.service && filter.vantage === pair.dataset.client);
