@@ -16,7 +16,9 @@ from filelock import FileLock
 
 from probes.judging.run_judge import NotTestedError
 from probes.plugin import ANSWERS, JUDGE, PLAN, RUN, missing_backends
+from probes.scenarios.results import FILE_NAME
 from probes.session import Answers
+from probes.shared_answers import why_not
 from probes.shared_verdicts import SharedJudge
 from reports import allure, quiet_lists
 from reports.analysis.causes.run_verdict import RunVerdict
@@ -29,6 +31,7 @@ from reports.records import build, journal
 from reports.records.crash_recovery import CrashRecovery
 from reports.records.record import Record
 from reports.records.run import DeclaredTopology, Header, OmittedCell, Run, Timings, read_environment
+from reports.scenario_items import scenario_of, scenario_properties
 from reports.terminal import end_of_run, failure, summary
 from reports.terminal.end_of_run import Conclusion, Screen
 from topologies.cluster_state.snapshot import Snapshot
@@ -115,6 +118,16 @@ def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cel
             _write(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Write the first `run.json` before scenarios run, so that there is one however a run without cells ends."""
+    folder = item.config.stash[RUN]
+    if scenario_of(item) and not (item.config.getoption("--simulate") or (folder / journal.RUN).exists()):
+        with _troubled(item.config), contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            journal.save(journal.assemble(folder, header=_header(item.config)), folder)
+
+
 def _write(config: pytest.Config, log: journal.Journal) -> None:
     """Write every record to the journal. On a full disk records stay in memory and are still reported."""
     with log:
@@ -153,7 +166,7 @@ def _header(config: pytest.Config, answers: Answers | None = None, timings: Timi
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> object:
-    """Add a cell's record to its test: JUnit properties, and Allure labels if that plugin is active."""
+    """Add a cell's record or a scenario's times to its test: JUnit properties, and Allure labels with that plugin."""
     try:
         return (yield)
     finally:
@@ -162,6 +175,8 @@ def pytest_runtest_call(item: pytest.Item) -> object:
         if record is not None:
             item.user_properties.extend(allure.properties(record))
             allure.describe(record, topology=item.config.stash[TOPOLOGY].name)
+        if name := scenario_of(item):
+            item.user_properties.extend(scenario_properties(item.config.stash[RUN], name))
 
 
 def _record(config: pytest.Config, cell: Cell) -> Record | None:
@@ -183,9 +198,10 @@ def _cell(item: pytest.Item) -> Cell | None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show a cell's failure as promise and account; any other error keeps its traceback."""
+    """Show the failure of a cell or a scenario as promise and account; any other error keeps its traceback."""
     report = yield
-    if call.excinfo is not None and call.excinfo.errisinstance((AssertionError, NotTestedError)) and _cell(item):
+    own = call.excinfo is not None and call.excinfo.errisinstance((AssertionError, NotTestedError))
+    if call.excinfo is not None and own and (_cell(item) or scenario_of(item)):
         promise = getattr(getattr(item, "function", None), "__doc__", None)
         report.longrepr = failure.format_failure(promise, str(call.excinfo.value))
     return report
@@ -259,7 +275,7 @@ def pytest_terminal_summary(
 
 def _concluded(config: pytest.Config) -> Conclusion | None:
     """Return the run, what could not be saved of it, and its verdict, made once; None if nothing was judged here."""
-    judged = config.stash[RECORDS] or (config.stash[RUN] / journal.MAIN).exists()
+    judged = config.stash[RECORDS] or any((config.stash[RUN] / name).exists() for name in (journal.MAIN, FILE_NAME))
     if CONCLUDED not in config.stash and judged and not hasattr(config, "workerinput"):
         run, troubles = _finish(config)
         config.stash[CONCLUDED] = Conclusion(run, tuple(troubles), RunVerdict.of(run))
@@ -278,7 +294,7 @@ def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
     """Return the run, and what could not be written of it."""
     folder, began, records = config.stash[RUN], time.monotonic(), config.stash[RECORDS]
     troubles = [config.stash[TROUBLE]] if TROUBLE in config.stash else []
-    answered = bool(records) or (folder / ANSWERS).exists()
+    answered = bool(records) or (folder / ANSWERS).exists() or ((folder / FILE_NAME).exists() and not why_not(folder))
     closing = {"finished": _finished(config), "complete": answered}
     known = config.stash[JUDGE].answers if JUDGE in config.stash else None
     assembled = journal.assemble(folder, records.values(), header=_header(config, known), **closing)
