@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from probes.contract.judging import WORST_FIRST, ContractResult
+from reports.analysis.conformance.convergence import describe_row_convergence, select_row
 from reports.analysis.conformance.report import ConformanceResult
-from reports.analysis.conformance.wording import describe_row, describe_tested
+from reports.analysis.conformance.wording import describe_row, describe_tested, locate_evidence
 from reports.analysis.contract import rules_of
 from reports.html.page import render_page
 
@@ -43,5 +44,8 @@ def render(report: ConformanceReport) -> str:
         level_tones=LEVEL_TONES,
         tested=describe_tested(report),
         describe_row=describe_row,
+        locate_evidence=locate_evidence,
+        describe_row_convergence=describe_row_convergence,
+        select_row=select_row,
         rules_of=rules_of,
     )

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.contract.judging import WORST_FIRST, ContractResult
+from reports.analysis.conformance.convergence import describe_row_convergence, measure_slowest
 from reports.analysis.conformance.report import ConformanceResult, RowStatus
 from reports.analysis.conformance.wording import describe_evidence, describe_row, describe_tested
 from reports.terminal.theme import to_text
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         LevelStatus,
     )
 
+CHANGES = 3  # changes whose convergence is listed; the others are counted
 CELLS = 2  # cells of a row that are listed; the others are counted
 STYLES = {
     ConformanceResult.SUCCESS: "green",
@@ -51,7 +53,7 @@ def render(report: ConformanceReport, width: int = 120, *, color: bool = False, 
     shown = [row for row in report.rows if everything or row.status is RowStatus.FAILED]
     for row in sorted(shown, key=lambda row: (WORST_FIRST.index(row.result), row.number)):
         blocks += _row(row, everything=everything)
-    blocks += _free(report.unspecified)
+    blocks += [*_free(report.unspecified), *_convergence(report, everything=everything)]
     return to_text([*blocks, *_reproduce(report)], width, color=color)
 
 
@@ -106,6 +108,18 @@ def _free(rows: Iterable[ConformanceRow]) -> Iterable[RenderableType]:
     for row in asked:
         yield _indent(f"row {row.number} {row.name}", 3)
         yield _indent(describe_row(row), 5, "dim")
+
+
+def _convergence(report: ConformanceReport, *, everything: bool) -> Iterable[RenderableType]:
+    """Yield how long changes took, the slowest rows first."""
+    found = sorted(report.convergence, key=lambda one: -measure_slowest(one))
+    if found:
+        yield from (Text(), Text("How long until a change took effect:", style="bold"))
+    shown = found if everything else found[:CHANGES]
+    for one in shown:
+        yield _indent(f"{one.row}, {describe_row_convergence(one)}", 3)
+    if more := len(found) - len(shown):
+        yield _indent(f"and {more} faster ones (--all)", 3, "dim")
 
 
 def _reproduce(report: ConformanceReport) -> Iterable[RenderableType]:

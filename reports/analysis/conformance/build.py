@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from probes.contract.model import Feature, Subject
 from probes.contract.sources import Level
 from reports.analysis.causes.deciding_rule import name_rule
+from reports.analysis.conformance.convergence import measure_rows
 from reports.analysis.conformance.features import check_features, sort_features
 from reports.analysis.conformance.report import (
     API_VERSION,
@@ -73,7 +74,7 @@ class FinishedRun:
             raise ConformanceError(message)
         contract = run.contract or judge_contract(run)
         if not contract:
-            message = f"{name}: got a run without observations, want one that asked cells. Run it again."
+            message = f"{name}: got a run without observations, want one that asked cells or scenarios. Run it again."
             raise ConformanceError(message)
         topology = own_topology(run)
         proxy = topology.proxy
@@ -128,6 +129,7 @@ def build_report(runs: Sequence[FinishedRun], claim: ImplementationClaim) -> Con
         rules=quote_rules(rows),
         reproduce=tuple(map(_reproduce, ordered)),
         runs=tuple(one.name for one in ordered),
+        convergence=measure_rows(one.run for one in ordered),
     )
 
 

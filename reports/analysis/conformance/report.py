@@ -116,10 +116,16 @@ class RowStatus(StrEnum):
 
 
 class RowEvidence(ReportPart):
-    """A cell that breaks a row. `predicted`: whether `rules` predict it, null where kube-proxy does not serve."""
+    """A cell, or a check of a scenario, that breaks a row.
+
+    `cell`: of a check its client and its frontend. `scenario`, `step`: of a check. `predicted`: whether
+    `rules` predict it, null where kube-proxy does not serve, or if a check is not predicted.
+    """
 
     topology: str
     cell: str
+    scenario: str = ""
+    step: str = ""
     text: str
     predicted: bool | None = None
     rules: tuple[str, ...] = ()
@@ -138,8 +144,9 @@ class ConformanceRow(ReportPart):
     """A row of the contract and what the runs show of it.
 
     `level`: the one in the cluster's version. `provisional`: no source of it was read, so it does not count. `cells`:
-    how many have each verdict. `answers`: what happens where nothing is promised, with the number of cells.
-    `reasons`: why it, or some of its cells, was not asked.
+    how many have each verdict. `scenarios`: those that ask it, and `checks`: how many of their checks have each
+    verdict. `answers`: what happens where nothing is promised, with the number of cells. `reasons`: why it, or some of
+    its cells, was not asked.
     """
 
     name: str
@@ -152,6 +159,8 @@ class ConformanceRow(ReportPart):
     provisional: bool = False
     features: tuple[Feature, ...] = ()
     cells: dict[ContractResult, int] = Field(default_factory=dict)
+    scenarios: tuple[str, ...] = ()
+    checks: dict[ContractResult, int] = Field(default_factory=dict)
     evidence: tuple[RowEvidence, ...] = ()
     answers: dict[str, int] = Field(default_factory=dict)
     reasons: tuple[str, ...] = ()
@@ -169,6 +178,28 @@ class ConformanceRow(ReportPart):
 
 
 UNCOUNTED = frozenset({RowStatus.UNSUPPORTED, RowStatus.UNTESTED})
+
+
+class NodeConvergence(ReportPart):
+    """When the promises of a row held at a node, in seconds after the change: more than one and at most the other.
+
+    `never`: they did not hold within the time limit.
+    """
+
+    node: str
+    more_than_seconds: float = 0.0
+    at_most_seconds: float | None = None
+    never: bool = False
+
+
+class RowConvergence(ReportPart):
+    """How long it took until the promises of a row held after a change. Of several runs the slowest counts."""
+
+    row: str
+    scenario: str
+    step: str
+    topology: str
+    nodes: tuple[NodeConvergence, ...]
 
 
 class ServingProxy(ReportPart):
@@ -199,10 +230,10 @@ class ReproducedRun(ReportPart):
 class ConformanceReport(ReportPart):
     """What runs show of the API's contract.
 
-    `date`: when the last run ended. `runs`: their folders. Only these two differ if the same cluster is tested again
-    with the same result. `rows`: what is promised (must and should). `unspecified`: what this network does where
-    nothing is promised. `succeeded_provisional_tests`: rows that were kept and do not count. `rules`: the
-    sentences of the rules that the evidence names.
+    `date`: when the last run ended. `runs`: their folders. `convergence`: how long changes took. Only these three
+    differ if the same cluster is tested again with the same result. `rows`: what is promised (must and should).
+    `unspecified`: what this network does where nothing is promised. `succeeded_provisional_tests`: rows that were kept
+    and do not count. `rules`: the sentences of the rules that the evidence names.
     """
 
     api_version: Literal["hairpin/v1"]
@@ -220,6 +251,7 @@ class ConformanceReport(ReportPart):
     rules: dict[str, str] = Field(default_factory=dict)
     reproduce: tuple[ReproducedRun, ...]
     runs: tuple[str, ...] = ()
+    convergence: tuple[RowConvergence, ...] = ()
 
     @property
     def is_simulated(self) -> bool:

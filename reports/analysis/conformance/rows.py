@@ -51,9 +51,10 @@ def _merge(given: Sequence[tuple[str, StoredRow]], unsupported: Collection[Featu
     stored = [one for _, one in given]
     first, known = stored[0], _by_id().get(stored[0].row)
     result = min((one.result for one in stored), key=WORST_FIRST.index)
-    cells, answers = Counter[ContractResult](), Counter[str]()
+    cells, checks, answers = Counter[ContractResult](), Counter[ContractResult](), Counter[str]()
     for one in stored:
         cells.update(one.counts)
+        checks.update(one.checks)
         answers.update(one.free)
     return ConformanceRow(
         name=first.row,
@@ -66,7 +67,9 @@ def _merge(given: Sequence[tuple[str, StoredRow]], unsupported: Collection[Featu
         provisional=known is not None and not known.verified,
         features=known.features if known else (),
         cells={word: cells[word] for word in WORST_FIRST if cells[word]},
-        evidence=tuple(sorted(_evidence(given), key=lambda one: (one.topology, one.cell))),
+        scenarios=tuple(sorted({name for one in stored for name in one.scenarios})),
+        checks={word: checks[word] for word in WORST_FIRST if checks[word]},
+        evidence=tuple(sorted(_evidence(given), key=lambda one: (one.topology, one.scenario, one.step, one.cell))),
         answers=dict(sorted(answers.items())),
         reasons=tuple(sorted(_reasons(stored, result))),
         sources=tuple(_links(known)) if known else (),
@@ -89,7 +92,7 @@ def _status(result: ContractResult, known: ContractRow | None, unsupported: Coll
 def _evidence(given: Iterable[tuple[str, StoredRow]]) -> Iterator[RowEvidence]:
     for topology, stored in given:
         for one in stored.differing:
-            yield RowEvidence(topology=topology, cell=one.cell, text=one.text, predicted=one.predicted, rules=one.rules)
+            yield RowEvidence(topology=topology, **one.model_dump(exclude={"result"}))
 
 
 def _reasons(stored: Iterable[StoredRow], result: ContractResult) -> set[str]:
