@@ -56,18 +56,19 @@ the times of a scenario as properties `converged_s (<step>) <node>` of its test.
 
 ```
 ✓ affinity-switched: kept in 12 checks
-    off  n1 0.2 to 0.4 s, n2 0.3 to 0.5 s; slowest n2
-    on   n1 at most 0.1 s, n2 0.2 to 0.4 s; slowest n2
+    off  within 0.5 s: n1 0.2-0.4, n2 0.3-0.5
+    on   within 0.4 s: n1 0-0.1, n2 0.2-0.4; slowest n2
 ```
 
 The time begins when the API has accepted the change. It ends when all promises of the step hold at that node. The
 node is the one whose data plane decides: the client's own node for a ClusterIP, the asked node for a NodePort.
 
-The time is known between two attempts. `0.2 to 0.4 s` means: the last attempt that did not hold began after 0.2 s,
-and the first of those that all held began after 0.4 s. So the change took effect in between. The difference is the
-time from one round of connections to the next, and connections that get no answer make it longer. `at most 0.1 s`
-means that every attempt held: the change took effect before the first one, or the promise held before the change,
-too. `never` means that the promise did not hold within the time limit. Bounds are rounded outwards.
+The time is known between two attempts. `0.2-0.4` means: the last attempt that did not hold began after 0.2 s, and the
+first of those that all held began after 0.4 s. So the change took effect in between. The difference is the time from
+one round of connections to the next, and connections that get no answer make it longer. `0-0.1` means that every
+attempt held: the change took effect before the first one, or the promise held before the change, too. `never` means
+that the promise did not hold within the time limit. Bounds are rounded outwards. A slowest node is named only if its
+bounds show that it was the last one.
 
 The times include everything between the API and the node's data plane: the controllers that update EndpointSlices,
 the watch of the proxy, and its own delay (of kube-proxy `minSyncPeriod`).

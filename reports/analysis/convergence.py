@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TIMELESS = frozenset({ContractResult.NOT_ASKED, ContractResult.FREE})  # no promise was checked, so none can hold late
 TENTH = 0.1  # of a second; shorter times have two decimals
+OUTSIDE = "outside"
 NODES = 6  # nodes of a step that are listed; the others are counted
 
 
@@ -42,15 +43,26 @@ class Convergence:
         return cls(node, more_than, max(check.converged_s or 0.0 for check in checks))
 
     @property
+    def place(self) -> str:
+        """Return the name of the node; `outside` where a load balancer decides."""
+        return self.node or OUTSIDE
+
+    @property
     def rank(self) -> float:
         """Return the upper bound, to compare nodes; a promise that never held is the slowest."""
         return float("inf") if self.at_most_s is None else self.at_most_s
+
+    @property
+    def bounds(self) -> tuple[str, str]:
+        """Return both bounds in seconds, rounded outwards so that they stay true. Only if the promises held."""
+        lower = format_bound(self.more_than_s, floor) if self.more_than_s else "0"
+        return lower, format_bound(self.at_most_s or 0.0, ceil)
 
     def __str__(self) -> str:
         """Return `0.2 to 0.4 s`, `at most 0.1 s` or `never`."""
         if self.at_most_s is None:
             return "never"
-        lower, upper = format_bound(self.more_than_s, floor), format_bound(self.at_most_s, ceil)
+        lower, upper = self.bounds
         return f"{lower} to {upper} s" if self.more_than_s else f"at most {upper} s"
 
 
@@ -68,26 +80,34 @@ def describe_check(check: StoredCheck) -> str:
     return "" if check.result in TIMELESS else str(Convergence.of(check.node, [check]))
 
 
-def slowest(nodes: Iterable[Convergence]) -> Convergence | None:
-    """Return the node that was the last, None without nodes."""
-    return max(nodes, key=lambda one: one.rank, default=None)
-
-
 def describe_nodes(nodes: Sequence[Convergence], limit: int | None = NODES) -> str:
-    """Return `n1 0.2 to 0.4 s, n2 at most 0.1 s; slowest n1`, or an empty string without nodes.
+    """Return `within 0.4 s: n1 0.2-0.4, n2 0-0.1; slowest n1`, `never at n2; within 0.6 s: n1 0.3-0.6`, or nothing.
 
     Args:
         nodes: the nodes of a step.
         limit: how many are listed, the slowest if there are more; None: all.
 
     """
-    last = slowest(nodes)
-    if last is None:
+    late = [one.place for one in nodes if one.at_most_s is None]
+    timed = sorted((one for one in nodes if one.at_most_s is not None), key=lambda one: one.rank)
+    never = f"never at {', '.join(late)}" if late else ""
+    return "; ".join(filter(None, [never, _within(timed, limit), "" if late else _slowest(timed)]))
+
+
+def _within(timed: Sequence[Convergence], limit: int | None) -> str:
+    """Return the times of nodes, given from the fastest to the slowest."""
+    if not timed:
         return ""
-    shown = sorted(nodes, key=lambda one: -one.rank)[:limit] if limit and len(nodes) > limit else list(nodes)
-    more = f", {len(nodes) - len(shown)} faster nodes" if len(nodes) > len(shown) else ""
-    listed = ", ".join(f"{one.node or 'outside'} {one}" for one in sorted(shown, key=lambda one: one.node))
-    return f"{listed}{more}{f'; slowest {last.node}' if len(nodes) > 1 else ''}"
+    shown = timed[-limit:] if limit else timed
+    more = f", {len(timed) - len(shown)} faster nodes" if len(timed) > len(shown) else ""
+    listed = ", ".join(f"{one.place} {'-'.join(one.bounds)}" for one in sorted(shown, key=lambda one: one.node))
+    return f"within {timed[-1].bounds[1]} s: {listed}{more}"
+
+
+def _slowest(timed: Sequence[Convergence]) -> str:
+    """Return which node was the last, if the bounds show it."""
+    *others, last = timed or [Convergence("", 0.0, 0.0)]
+    return f"slowest {last.place}" if others and all(last.more_than_s >= one.rank for one in others) else ""
 
 
 def format_bound(value: float, to_integer: Callable[[float], int]) -> str:

@@ -5,6 +5,7 @@ A row has its worst verdict of cells and checks.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from topologies.schema.topology import Version
 
 WANTED = ", want "  # what breaks a promise is named with what is expected
+UNTIL = re.compile(r" \(still \d+ s after the change\)$")  # differs between equal runs; the times are in convergence
 NO_CELLS = "this run asked no cell of the matrix"
 
 
@@ -91,10 +93,15 @@ def to_differing(scenario: str, step: str, check: StoredCheck) -> DifferingCell:
         scenario=scenario,
         step=step,
         result=check.result,
-        text=check.text if not check.promise or WANTED in check.text else f"{check.text}{WANTED}{check.promise}",
+        text=_describe(check),
         predicted=check.is_predicted,
         rules=check.rules,
     )
+
+
+def _describe(check: StoredCheck) -> str:
+    text = UNTIL.sub("", check.text)
+    return text if not check.promise or WANTED in text else f"{text}{WANTED}{check.promise}"
 
 
 def rows_without_cells(version: Version) -> tuple[StoredRow, ...]:

@@ -15,6 +15,7 @@ from reports.formatting import MARKS, count_things
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reports.records.contract import DifferingCell
     from reports.records.scenarios import StoredCheck, StoredScenario
 
 SKIPPED = "-"
@@ -66,15 +67,35 @@ def _describe_checks(one: StoredScenario) -> str:
         return f"not asked{f': {next(iter(reasons))}' if reasons else ''}"
     of = count_things(asked, "check")
     words = f"{result} in {of if counts[result] == asked else f'{counts[result]} of {of}'}"
-    prediction = describe_prediction([to_differing(one.id, step, check) for step, check in list_differing(one)])
+    prediction = describe_prediction([cell for group in group_differing(one) for cell in group.cells])
     missing = counts[ContractResult.NOT_ASKED]
     return ", ".join(filter(None, [words, prediction, f"{missing} not asked" if missing else ""]))
 
 
-def list_differing(one: StoredScenario) -> list[tuple[str, StoredCheck]]:
-    """Return the checks that are not kept, each with the name of its step, broken promises first."""
-    found = [(step.name, check) for step in one.steps for check in step.checks if check.result in DIFFERS]
-    return sorted(found, key=lambda pair: WORST_FIRST.index(pair[1].result))
+@dataclass(frozen=True, slots=True)
+class DifferingGroup:
+    """Checks of one step that are not kept and that show the same at one frontend, from several clients."""
+
+    scenario: str
+    step: str
+    checks: tuple[StoredCheck, ...]
+
+    @property
+    def cells(self) -> list[DifferingCell]:
+        """Return the checks as a row has them."""
+        return [to_differing(self.scenario, self.step, check) for check in self.checks]
+
+
+def group_differing(one: StoredScenario) -> list[DifferingGroup]:
+    """Return the checks of a scenario that are not kept, in groups, broken promises first."""
+    found: dict[tuple[object, ...], list[StoredCheck]] = {}
+    for step in one.steps:
+        for check in step.checks:
+            if check.result in DIFFERS:
+                seen = (check.promise, check.text, check.predicted, check.rules)
+                found.setdefault((step.name, check.row, check.frontend, *seen), []).append(check)
+    groups = [DifferingGroup(one.id, str(name), tuple(checks)) for (name, *_), checks in found.items()]
+    return sorted(groups, key=lambda group: WORST_FIRST.index(group.checks[0].result))
 
 
 @dataclass(frozen=True, slots=True)

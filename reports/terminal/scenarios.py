@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from reports.analysis.contract import describe_prediction
 from reports.analysis.convergence import NODES, describe_nodes, measure_nodes
-from reports.analysis.scenario_rows import to_differing
-from reports.analysis.scenarios import describe_scenario, list_differing, mark_scenario
+from reports.analysis.scenarios import describe_scenario, group_differing, mark_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from reports.analysis.scenarios import DifferingGroup
     from reports.records.contract import StoredRow
-    from reports.records.scenarios import StoredCheck, StoredScenario
+    from reports.records.scenarios import StoredScenario
 
 LABEL = re.compile(r" *\S.*?\s{2,}")
-CHECKS = 3  # checks of a scenario that are not kept and that are listed; the others are counted
+CHECKS = 3  # groups of checks of a scenario that are not kept and that are listed; the others are counted
 
 
 def describe_scenarios(
@@ -44,22 +44,24 @@ def _scenario(one: StoredScenario, rows: Mapping[str, StoredRow], *, verbose: bo
     for step in one.steps:
         if found := describe_nodes(measure_nodes(step.checks), None if verbose else NODES):
             yield f"    {step.name:{wide}}  {found}"
-    differing = list_differing(one)
-    shown = differing if verbose else differing[:CHECKS]
-    for step_name, check in shown:
-        yield from _check(one.id, step_name, check, rows)
-    if more := len(differing) - len(shown):
+    groups = group_differing(one)
+    for group in groups if verbose else groups[:CHECKS]:
+        yield from _differing(group, rows)
+    if (more := len(groups) - CHECKS) > 0 and not verbose:
         yield f"    and {more} more, in report.html or with -v"
 
 
-def _check(scenario: str, step: str, check: StoredCheck, rows: Mapping[str, StoredRow]) -> Iterator[str]:
-    row = rows.get(check.row)
-    named = f"row {row.number} {check.row} ({row.level})" if row else f"row {check.row}"
-    prediction = describe_prediction([to_differing(scenario, step, check)])
-    yield f"    {check.result}: {named}, step {step}"
-    yield f"      asked     {check.client} -> {check.frontend}{f', decided on {check.node}' if check.node else ''}"
-    yield f"      promised  {check.promise}"
-    yield f"      seen      {check.text}{prediction and f'; {prediction}'}"
+def _differing(group: DifferingGroup, rows: Mapping[str, StoredRow]) -> Iterator[str]:
+    first, row = group.checks[0], rows.get(group.checks[0].row)
+    named = f"row {row.number} {row.row} ({row.level})" if row else f"row {first.row}"
+    prediction = describe_prediction(group.cells)
+    nodes = dict.fromkeys(check.node for check in group.checks if check.node)
+    decided = f", decided on {', '.join(nodes)}" if nodes else ""
+    clients = ", ".join(dict.fromkeys(check.client for check in group.checks))
+    yield f"    {first.result}: {named}, step {group.step}"
+    yield f"      asked     {clients} -> {first.frontend}{decided}"
+    yield f"      promised  {first.promise}"
+    yield f"      seen      {first.text}{prediction and f'; {prediction}'}"
 
 
 def _wrap(line: str, width: int) -> list[str]:

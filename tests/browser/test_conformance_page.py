@@ -106,7 +106,7 @@ def test_the_evidence_of_a_cell_and_of_a_check_are_named_with_the_times_of_the_r
     assert CELL in cell
     assert "R4i.3" in cell
     assert "affinity, off: pod-n2-to-s-web.clusterip answered by web-a, want ok from-all" in check
-    assert "affinity, off: n1 0.3 to 0.6 s, n2 never; slowest n2" in check
+    assert "affinity, off: never at n2; within 0.6 s: n1 0.3-0.6" in check
     assert "took effect" not in cell
 
 

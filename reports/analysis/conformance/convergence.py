@@ -55,7 +55,7 @@ def _store(one: Convergence) -> NodeConvergence:
 
 
 def describe_row_convergence(one: RowConvergence) -> str:
-    """Return `affinity-switched, off: n1 0.2 to 0.4 s, n2 at most 0.1 s; slowest n1`."""
+    """Return `affinity-switched, off: within 0.4 s: n1 0.2-0.4, n2 0-0.1`."""
     nodes = [Convergence(node.node, node.more_than_seconds, node.at_most_seconds) for node in one.nodes]
     return f"{one.scenario}, {one.step}: {describe_nodes(nodes)}"
 

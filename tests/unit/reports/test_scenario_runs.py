@@ -47,7 +47,7 @@ def test_a_run_of_scenarios_only_reports_them(tmp_path: Path, content: bytes) ->
     section = lines[titles["scenarios"] + 1 : titles["hairpin"]]
     assert section[:2] == [
         "✓ readiness: kept in 10 checks",
-        "    changed  n1 0.2 to 0.5 s, n2 0.2 to 0.5 s; slowest n1",
+        "    changed  within 0.5 s: n1 0.2-0.5, n2 0.2-0.5",
     ]
     assert max(map(len, section)) <= 80
     assert done.returncode == 1

@@ -84,8 +84,8 @@ def test_bounds_are_rounded_outwards_and_a_node_is_as_slow_as_its_slowest_check(
     (one,) = stored(tmp_path, affinity())
     on, off = (measure_nodes(step.checks) for step in one.steps)
 
-    assert describe_nodes(on) == "n1 0.2 to 0.4 s, n2 at most 0.04 s; slowest n1"
-    assert describe_nodes(off) == "n1 0.3 to 0.6 s, n2 never; slowest n2"
+    assert describe_nodes(on) == "within 0.4 s: n1 0.2-0.4, n2 0-0.04; slowest n1"
+    assert describe_nodes(off) == "never at n2; within 0.6 s: n1 0.3-0.6"
     slow = check(AFFINITY, "n1", held=(1.29, 1.31))
     assert str(Convergence.of("n1", [check(AFFINITY, "n1", held=(None, 0.3)), slow])) == "1.2 to 1.4 s"  # type: ignore[list-item] # has the same fields
 
@@ -101,8 +101,8 @@ def test_of_many_nodes_the_slowest_are_listed() -> None:
     nodes = [Convergence(f"n{number}", 0.0, float(number)) for number in range(1, 10)]
 
     text = describe_nodes(nodes)
-    assert text.startswith("n4 at most 4.0 s, ")
-    assert text.endswith("n9 at most 9.0 s, 3 faster nodes; slowest n9")
+    assert text.startswith("within 9.0 s: n4 0-4.0, ")
+    assert text.endswith("n9 0-9.0, 3 faster nodes")
 
 
 def test_a_row_has_the_worst_verdict_of_its_checks(tmp_path: Path) -> None:
@@ -130,6 +130,14 @@ def test_a_row_that_was_not_asked_has_the_reason(tmp_path: Path) -> None:
     assert row_of(run, "clusterip-affinity").not_asked == {NO_CELLS: 0}
     assert row_of(run, "slices-with-different-ports").not_asked != {NO_CELLS: 0}
     assert len(run.contract) == len(rows())
+
+
+def test_the_text_of_a_row_has_no_time_that_differs_between_equal_runs(tmp_path: Path) -> None:
+    text = "timeout, want ok (still 20 s after the change)"
+    run = scenario_run(tmp_path, affinity(text=text))
+
+    assert row_of(run, AFFINITY).differing[0].text == "timeout, want ok"
+    assert run.scenarios[0].checks[3].text == text
 
 
 def test_a_free_row_lists_what_happens(tmp_path: Path) -> None:
