@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from probes.contract.judging import ContractResult
 from probes.observation import BURST
+from probes.scenarios.results import read_results
 from tests.lab.support.settings import PROGRAMS
+from tests.lab.support.small import api
 from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import run
 from topologies.lab import lab
@@ -83,3 +86,21 @@ def test_what_was_left_out_is_told_with_its_reason(told: dict[str, Any]) -> None
     omitted = {one["cell"]: one["reason"] for one in told["omissions"]}
 
     assert "a kernel sends a pod 6 refusals" in omitted["pod-n1-to-none-lb.nodeport.n1-cni0-v4-tcp"]
+
+
+def test_promises_hold_after_changes_on_a_lab(topology: Path) -> None:
+    out, some = topology.parent / "scenarios", "scaled-to-zero or affinity-switched or service-deleted"
+    given = [f"--topology={topology}", f"--out={out}", "-p", "no:cacheprovider", "suites/scenarios", "-k", some]
+    command = [sys.executable, "-m", "pytest", "-q", *given]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    [folder] = out.glob("2*")
+    results = read_results(folder)
+
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert {one.id for one in results} == {"scaled-to-zero", "affinity-switched", "service-deleted"}
+    checks = [check for result in results for check in result.checks]
+    assert {one.result for one in checks} == {ContractResult.KEPT}
+    assert {one.node for one in checks} == {"n1", "n2"}
+    assert all(one.converged_s is not None and (one.not_before_s or 0.0) <= one.converged_s for one in checks)
+    namespaces = api(NAME, "GET", "/api/v1/namespaces")["items"]
+    assert not [one for one in namespaces if one["metadata"]["name"].startswith("hairpin-") and "Active" in str(one)]  # type: ignore[attr-defined]

@@ -229,6 +229,7 @@ def every_check(stage: Stage) -> list[tuple[str, Check, Topology]]:
     return list(found.values())
 
 
+@pytest.mark.slow
 def test_what_keeps_a_promise_is_kept_and_its_opposite_is_noticed(stage: Stage) -> None:
     every = every_check(stage)
     assert len(every) > 50
