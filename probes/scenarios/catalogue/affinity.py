@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from probes.contract.model import Feature
 from probes.scenarios.catalogue.common import WEB, service
 from probes.scenarios.changes import PatchService
 from probes.scenarios.model import Check, Scenario, Step
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from probes.scenarios.stage import Stage
 
 SWITCHED, TIMEOUT, SAME_NODE = "affinity-switched-off-and-on", "affinity-timeout", "traffic-distribution-same-node"
+SAME_ZONE, LOCAL_FIRST = "traffic-distribution-same-zone", "local-policy-beats-traffic-distribution"
+NAMED_SAME_ZONE = Version(1, 34)  # PreferSameZone, before PreferClose
 TIMEOUT_S = 1  # sessionAffinityConfig.clientIP.timeoutSeconds of the scenario
 WAIT_S = 2.2  # between two connections: more than the timeout, and than the rounding of kernels that count seconds
 
@@ -58,6 +61,35 @@ def _same_node(stage: Stage) -> tuple[Step, ...]:
     )
 
 
+def _same_zone(stage: Stage) -> tuple[Step, ...]:
+    name = "s-zone"
+    value = "PreferSameZone" if stage.topology.kubernetes >= NAMED_SAME_ZONE else "PreferClose"
+    near = PatchService(name, f"trafficDistribution of Service {name} becomes {value}", {"trafficDistribution": value})
+    inner = PatchService(
+        name, f"internalTrafficPolicy of Service {name} becomes Local", {"internalTrafficPolicy": "Local"}
+    )
+    ends = {"web-1": stage.first, "web-2": stage.second}
+    beside = [one for one in stage.pods if one.node in ends.values()]
+    apart = [one for one in stage.pods if one not in beside]
+    served = stage.at_cluster_ip(SAME_ZONE, stage.pods, name, "ok")
+    return (
+        Step("same zone", near, tuple(replace(one, only=_in_zone(stage, one, ends)) for one in served)),
+        Step(
+            "policy Local",
+            inner,
+            stage.at_cluster_ip(LOCAL_FIRST, beside, name, "ok from-local")
+            + stage.at_cluster_ip(LOCAL_FIRST, apart, name, "unanswered"),
+        ),
+    )
+
+
+def _in_zone(stage: Stage, check: Check, ends: dict[str, str]) -> frozenset[str]:
+    """Return the backends in the zone of a client, or all if it has none."""
+    zone = stage.topology.node(check.node).zone
+    near = [name for name, node in ends.items() if stage.topology.node(node).zone == zone]
+    return frozenset(near or ends)
+
+
 SCENARIOS = (
     Scenario(
         id="affinity-switched",
@@ -86,5 +118,16 @@ SCENARIOS = (
         steps=_same_node,
         nodes=2,
         since=Version(1, 34),
+    ),
+    Scenario(
+        id="same-zone",
+        title="trafficDistribution prefers the client's zone, and a Local policy goes before it",
+        rows=(SAME_ZONE, LOCAL_FIRST),
+        backings=WEB,
+        services=(service("s-zone", "web"),),
+        steps=_same_zone,
+        features=(Feature.ZONES,),
+        nodes=2,
+        since=Version(1, 31),
     ),
 )

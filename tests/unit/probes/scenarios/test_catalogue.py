@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from probes.scenarios.model import Check, Scenario
     from topologies.schema.topology import Topology
 
-OPEN = {  # rows with a change that no scenario makes yet
-    "traffic-distribution-same-zone": "a topology with zones",
-    "local-policy-beats-traffic-distribution": "a topology with zones",
-}
+OPEN: dict[str, str] = {}  # rows with a change that no scenario makes, and why
 
 
 def read(name: str = "lab-flannel", *changed: str) -> Topology:
@@ -119,6 +116,7 @@ def test_another_implementation_is_not_predicted() -> None:
         (["kubernetes=1.20.2"], "terminating", "it needs Kubernetes 1.22.0 or newer, and this is 1.20.2"),
         (["kubernetes=1.20.2"], "evicted", "Kubernetes 1.20.2 promises none of its rows"),
         (["kubernetes=1.37.2"], "terminating", ""),
+        (["kubernetes=1.37.2"], "same-zone", "the cluster lacks zones"),
         (["nodes=1"], "scaled-to-zero", ""),
     ],
 )
@@ -126,6 +124,20 @@ def test_what_a_cluster_lacks_is_the_reason_of_a_skip(changed: list[str], scenar
     one = next(one for one in scenarios() if one.id == scenario)
 
     assert Stage.build(read("lab-flannel", *changed), [one]).why_not(one) == why
+
+
+def test_a_client_is_served_in_its_zone_or_by_all_if_that_has_no_endpoint() -> None:
+    topology = read("lab-flannel", "kubernetes=1.37.2")
+    zones = {"n1": "a", "n2": "b", "n3": "b", "n4": "c"}
+    nodes = tuple(node.model_copy(update={"zone": zones[node.name]}) for node in topology.nodes)
+    zoned = topology.model_copy(update={"nodes": nodes})
+    [scenario] = [one for one in scenarios() if one.id == "same-zone"]
+    stage = Stage.build(zoned, [scenario])
+    near, local = scenario.steps(stage)
+
+    assert stage.why_not(scenario) == ""
+    assert [sorted(one.only) for one in near.checks] == [["web-1"], ["web-2"], ["web-2"], ["web-1", "web-2"]]
+    assert [one.promise for one in local.checks] == ["ok from-local", "ok from-local", "unanswered", "unanswered"]
 
 
 @pytest.mark.parametrize("name", ["lab-flannel", "lab-eni", "lab-small"])
