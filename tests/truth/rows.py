@@ -11,6 +11,7 @@ from dataclasses import dataclass
 NEWEST = "1.37.2"
 FLANNEL = "lab-flannel"
 NETWORKS = (FLANNEL, "lab-routed", "lab-eni", "lab-tunnel")
+STATES = "lab-endpoint-states"
 IN_GUEST = ("lab-ipvs-flannel", "lab-ipvs-eni", "lab-ipvs-tunnel")
 """The labs whose kernel has IPVS."""
 CONTRACT = "lab-contract"
@@ -80,6 +81,9 @@ ROWS: tuple[Row, ...] = (
     *(Row(NEWEST, mode, flags=flags) for mode, flags in FLAGS),
     *(Row(version, mode) for version in OLDER for mode in modes(version)),
     *(Row(version, IPVS, IN_GUEST[0]) for version in OLDER),
+    *(Row(NEWEST, mode, STATES) for mode in modes(NEWEST)),
+    Row("1.24.17", IPTABLES, STATES),
+    Row("1.20.2", IPTABLES, STATES, kubernetes="1.20.2"),
     *(Row("1.20.2", IPTABLES, network, kubernetes="1.20.2") for network in NETWORKS),
     *(Row("1.20.2", IPVS, network, kubernetes="1.20.2") for network in IN_GUEST),
     *(Row(NEWEST, mode, CONTRACT) for mode in modes(NEWEST)),

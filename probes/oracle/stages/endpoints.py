@@ -20,7 +20,8 @@ Endpoints = tuple["Endpoint", ...]
 
 @rule(
     "E1",
-    "KEP-1669 (ProxyTerminatingEndpoints, beta 1.26); pkg/proxy/topology.go CategorizeEndpoints",
+    "KEP-1669 (ProxyTerminatingEndpoints, beta 1.26); pkg/proxy/topology.go CategorizeEndpoints; "
+    'docs/observations.md "Terminating endpoints"',
     since=upstream.TERMINATING_ENDPOINTS,
 )
 def serving_while_terminating(conn: Connection) -> Endpoints | None:

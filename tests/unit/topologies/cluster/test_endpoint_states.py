@@ -197,3 +197,19 @@ def test_a_ready_backend_is_the_endpoint_of_the_mark() -> None:
     cluster = Cluster(client.ApiClient(), OLD, "hairpin-run-1", "run-1")
     assert Settled(cluster).backends[0].name == "mix-a"
     assert Settled(cluster, lost=frozenset({"mix-a"})).backends[0].name == "mix-b"
+
+
+def test_a_backend_is_deleted_once_its_services_list_it(tmp_path: Path) -> None:
+    api = Api()
+    with serve(api, tmp_path) as kubeconfig:
+        cluster = Cluster(connect(str(kubeconfig)), OLD, "hairpin-run-1", "run-1")
+        cluster.deploy()
+        cluster.serve()
+        listed = api.objects["/api/v1/namespaces/hairpin-run-1/endpoints/mix"]["subsets"]
+        assert cluster.unlisted({"mix-b"}) == ""
+        api.objects["/api/v1/namespaces/hairpin-run-1/endpoints/mix"]["subsets"] = []
+        assert cluster.unlisted({"mix-b"}) == "mix-b is no endpoint of Service mix yet"
+        notes = settling.terminate(cluster, frozenset(), 0.5, lambda _: None)
+        api.objects["/api/v1/namespaces/hairpin-run-1/endpoints/mix"]["subsets"] = listed
+    assert "mix-b is no endpoint of Service mix yet" in notes[0]
+    assert {name for name, _ in api.deleted} == TERMINATING  # the look at the endpoints finds what is wrong
