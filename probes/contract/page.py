@@ -57,7 +57,7 @@ a CNI that masquerades pods to nodes breaks no row.
 - `proxy.kind: kube-proxy`: kube-proxy's rules decide which cells are red. The contract is a report beside them. A row
   that is not kept is an expected failure of pytest (`xfail`), so one fault is never red twice.
 - Any other `proxy.kind`: no rule of kube-proxy is applied. A broken promise fails its test. An unusual row is an
-  expected failure.
+  expected failure. The lab can run such a data plane ([data-plane.md](data-plane.md)).
 
 """
 KUBE_PROXY = """## Where kube-proxy itself differs
