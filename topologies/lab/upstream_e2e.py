@@ -62,8 +62,10 @@ CAUSES = {
     "rejected for evicted pods": (
         "kubelets of the lab do not measure what pods store, and evict none (localStorageCapacityIsolation: false)."
     ),
+    r"pod-Service\(hostNetwork\): udp": "upstream skips it, kubernetes issue 95565.",
+    "recreate its iptables rules": "it runs with the providers gce, aws, local and azure only.",
 }
-"""Why tests fail in the lab, by a regular expression of their names."""
+"""Why tests fail or are skipped in the lab, by a regular expression of their names."""
 
 
 def reason_to_leave_out(name: str) -> str:

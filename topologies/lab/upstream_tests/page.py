@@ -32,12 +32,12 @@ class UpstreamRun:
     left_out: Mapping[str, Sequence[str]]
     """The names of the tests that were left out, by reason."""
     causes: Mapping[str, str]
-    """The causes of failures that are known, by a regular expression that a test's name matches."""
+    """The known causes of failures and skips, by a regular expression that a test's name matches."""
 
     def section(self) -> str:
         """Return the result as a Markdown section."""
         failed = [f"{case.name}: {case.failure}{self._cause(case.name)}" for case in self.results if case.failure]
-        skipped = [f"{case.name}: {case.skipped}" for case in self.results if case.skipped]
+        skipped = [f"{case.name}: {case.skipped}{self._cause(case.name)}" for case in self.results if case.skipped]
         passed = [case.name for case in self.results if case.passed]
         counts = f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped by themselves"
         counts += f", {sum(map(len, self.left_out.values()))} left out."
@@ -49,7 +49,7 @@ class UpstreamRun:
         return "\n".join(lines) + "\n"
 
     def _cause(self, name: str) -> str:
-        """Return the known cause of a test's failure, as it follows the failure; an empty string if there is none."""
+        """Return the known cause of a test's result, as it follows the result; an empty string if there is none."""
         return next((f". **Cause:** {cause}" for words, cause in self.causes.items() if re.search(words, name)), "")
 
 

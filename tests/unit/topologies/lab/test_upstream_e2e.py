@@ -175,6 +175,16 @@ def test_a_test_without_a_result_has_failed_and_the_parts_of_a_run_add_up(tmp_pa
     assert done.place.endswith("8 minutes in 2 parts")
 
 
+def test_a_test_that_skipped_itself_without_a_reason_is_skipped_and_did_not_fail(tmp_path: Path) -> None:
+    report = tmp_path / "junit.xml"
+    report.write_text(re.sub(r"<skipped>k8s.*</skipped>", "<skipped></skipped>", GINKGO_1))
+
+    found = {case.name: case for case in read_report(report)}
+
+    assert found[RULES].skipped == "the report has no reason"
+    assert DNS not in found
+
+
 def test_the_page_counts_each_test_once() -> None:
     text = UpstreamRun(Version(1, 20, 2), date(2026, 11, 26), "9 minutes", RESULTS, {"no DNS": [DNS]}, {}).section()
 
