@@ -59,6 +59,11 @@ a CNI that masquerades pods to nodes breaks no row.
 - Any other `proxy.kind`: no rule of kube-proxy is applied. A broken promise fails its test. An unusual row is an
   expected failure. The lab can run such a data plane ([data-plane.md](data-plane.md)).
 
+`suites/scenarios/` has one test a scenario, for the rows that need a change. They run with `--scenarios`, or if that
+folder is named: `pytest --topology=X suites/scenarios`. A scenario changes its own Services and pods. After each change
+it asks until the promises hold, for at most `--scenario-timeout` seconds. On any cluster a broken promise fails its
+test, unless kube-proxy's rules predict it.
+
 """
 KUBE_PROXY = """## Where kube-proxy itself differs
 
