@@ -104,9 +104,10 @@ class ScenarioRun:
 
     def _end(self, scenario: Scenario) -> None:
         """Delete the pods that linger: the namespace could not be removed before."""
-        lingering = {one.name for one in scenario.backings if one.lingers}
+        lingering = [one.name for one in scenario.backings if one.lingers]
         try:
-            self.cluster.end_lingering(lingering)
+            if lingering:
+                self.cluster.end_lingering(lingering)
         except ClusterError as error:
             self.progress(f"pods of scenario {scenario.id} linger: {error}")
 

@@ -135,6 +135,19 @@ def test_a_step_that_was_asked_before_an_error_stays(
     assert all("no more pods" in one.text for one in back.checks)
 
 
+def test_pods_that_linger_are_ended_before_the_namespace(
+    api: Api, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, Attempt(Outcome.REFUSED))
+    api.script[f"PATCH {NAMESPACE}/pods/dead-1/status"] = status(500, "no")  # so no step deletes the pod
+    with pytest.raises(ClusterError, match="patch the status of Pod dead-1"):
+        run(kubeconfig, tmp_path, "terminating-unready", "terminating")
+
+    deletions = [one.rpartition("/")[2] for one in api.calls if one.startswith("DELETE")]
+    assert [*dict.fromkeys(deletions)] == ["dead-1", "term-1", "term-2", "hairpin-x-s"]
+    assert api.namespaces() == set()
+
+
 def test_missing_rights_are_named_before_anything_is_created(api: Api, kubeconfig: Path, tmp_path: Path) -> None:
     api.node_proxy = False  # this API denies every review of rights
 
