@@ -42,7 +42,7 @@ PAUSE_S = 0.2  # between two rounds of a client
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class TimeLimits:
     """`limit_s`: how long after a change its promises may take. `connect_s`: for a TCP answer."""
 
     limit_s: float = 20.0
@@ -141,7 +141,7 @@ class Asker:
 
     host_of: Callable[[str], ClientHost]
     resolve: Callable[[Asked], Target]
-    patience: Patience = Patience()
+    patience: TimeLimits = TimeLimits()
 
     def ask(self, askings: Sequence[Asking], accepted: float) -> None:
         """Ask until each is over, or the time is. `accepted`: when the API had, on the monotonic clock."""

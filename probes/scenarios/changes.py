@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Declare = Callable[[Topology], Topology | None]
 
 
-class Change(Protocol):
+class ApiChange(Protocol):
     """One change of the API."""
 
     @property

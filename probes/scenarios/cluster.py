@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from probes.scenarios.model import Asked, Place
+from probes.scenarios.model import AddressKind, Asked
 from topologies.cluster import client as clusters
 from topologies.cluster import library, manifests
 from topologies.cluster.api import CONFLICT, NOT_FOUND, ClusterError, reading
@@ -220,11 +220,11 @@ class ScenarioCluster(clusters.Cluster):
         """Return the address and port of what a check asks; UnresolvedError if the Service never had it."""
         known = self.addresses.get(asked.service, ServiceAddresses())
         port = asked.port or known.port
-        found: dict[Place, tuple[str, int]] = {
-            Place.CLUSTER_IP: (known.cluster_ip, port),
-            Place.NODE_PORT: (self._node_address(asked), known.node_ports.get(port, 0)),
-            Place.LOAD_BALANCER: (known.balanced, port),
-            Place.HEALTH_CHECK: (self._node_address(asked), known.health_port),
+        found: dict[AddressKind, tuple[str, int]] = {
+            AddressKind.CLUSTER_IP: (known.cluster_ip, port),
+            AddressKind.NODE_PORT: (self._node_address(asked), known.node_ports.get(port, 0)),
+            AddressKind.LOAD_BALANCER: (known.balanced, port),
+            AddressKind.HEALTH_CHECK: (self._node_address(asked), known.health_port),
         }
         address, number = found[asked.place]
         if not (number and (read := ipv4(address))):

@@ -17,7 +17,7 @@ from probes.asking import curl
 from probes.asking.batch import ClientHost
 from probes.contract.sources import Level
 from probes.lifecycle.probers import Probers
-from probes.scenarios.asking import Asker, Asking, Patience
+from probes.scenarios.asking import Asker, Asking, TimeLimits
 from probes.scenarios.baseline import find_excuse
 from probes.scenarios.cluster import ScenarioCluster
 from probes.scenarios.results import ScenarioResult, ScenarioStep, write_results
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from probes.asking.vantages.base import Prober
-    from probes.scenarios.model import Scenario, Step
+    from probes.scenarios.model import ContractScenario, Step
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 
@@ -48,11 +48,11 @@ class ScenarioRun:
     stage: Stage
     snapshot: Snapshot
     prober_at: Callable[[str], Prober]
-    patience: Patience
+    patience: TimeLimits
     progress: Callable[[str], None]
     ports: dict[str, curl.Ports] = field(default_factory=dict)
 
-    def run(self, scenario: Scenario) -> ScenarioResult:
+    def run(self, scenario: ContractScenario) -> ScenarioResult:
         """Return the result of one scenario."""
         began, steps = time.monotonic(), list[ScenarioStep]()
         trouble = self._lacking(scenario)
@@ -71,7 +71,7 @@ class ScenarioRun:
             scenario.id, scenario.title, scenario.rows, tuple(steps), round(time.monotonic() - began, 2), trouble
         )
 
-    def _lacking(self, scenario: Scenario) -> str:
+    def _lacking(self, scenario: ContractScenario) -> str:
         """Return which of the scenario's pods or Services never became what it needs, or an empty string."""
         names = {one.name for one in scenario.backings}
         services = {one["name"] for one in scenario.services}
@@ -102,7 +102,7 @@ class ScenarioRun:
         vantage = next(one for one in self.stage.topology.workload.vantages if one.name == client)
         return ClientHost(self.prober_at(client), self.ports.setdefault(vantage.host, curl.Ports()))
 
-    def _end(self, scenario: Scenario) -> None:
+    def _end(self, scenario: ContractScenario) -> None:
         """Delete the pods that linger: the namespace could not be removed before."""
         lingering = [one.name for one in scenario.backings if one.lingers]
         try:
@@ -118,10 +118,10 @@ def _not_taken(step: Step, trouble: str) -> ScenarioStep:
 
 def run_scenarios(  # noqa: PLR0913, PLR0917 - the one place where all the parts of a run of scenarios meet
     topology: Topology,
-    scenarios: Iterable[Scenario],
+    scenarios: Iterable[ContractScenario],
     run: str,
     options: sessions.Options,
-    patience: Patience,
+    patience: TimeLimits,
     folder: Path,
     *,
     progress: Callable[[str], None],
@@ -171,5 +171,5 @@ def _probers(cluster: ScenarioCluster, options: sessions.Options) -> Callable[[s
     return made.__getitem__
 
 
-def _skipped(scenario: Scenario, reason: str) -> ScenarioResult:
+def _skipped(scenario: ContractScenario, reason: str) -> ScenarioResult:
     return ScenarioResult(scenario.id, scenario.title, scenario.rows, (), 0.0, skipped=reason)

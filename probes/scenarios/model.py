@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from probes.contract.model import ContractRow, Feature
-    from probes.scenarios.changes import Change
+    from probes.scenarios.changes import ApiChange
     from probes.scenarios.stage import Stage
     from topologies.schema.topology import Vantage, Version
 
@@ -27,7 +27,7 @@ USUAL = 3  # connections of any other check in a round
 REFUSED = 1  # one a round where a refusal is promised: nodes limit ICMP errors to one a second for each client
 
 
-class Place(StrEnum):
+class AddressKind(StrEnum):
     """The kinds of address that scenarios ask."""
 
     CLUSTER_IP = "clusterip"
@@ -42,7 +42,7 @@ class Asked:
     """An address of a Service. `node`: whose NodePort or healthCheckNodePort; `port`: of the Service, 0: its first."""
 
     service: str
-    place: Place
+    place: AddressKind
     node: str = ""
     port: int = 0
 
@@ -55,14 +55,14 @@ class Asked:
     @property
     def frontend(self) -> Frontend:
         """The frontend of the plan that is nearest to it."""
-        at_node = self.place in {Place.NODE_PORT, Place.HEALTH_CHECK}
+        at_node = self.place in {AddressKind.NODE_PORT, AddressKind.HEALTH_CHECK}
         kind = FrontendKind.NODE_PORT if at_node else FrontendKind(self.place)
         return Frontend(self.service, kind, self.node or None)
 
     @property
     def predictable(self) -> bool:
         """Whether the oracle knows this address: it knows one port of a Service, and no health checks."""
-        return self.place is not Place.HEALTH_CHECK and not self.port
+        return self.place is not AddressKind.HEALTH_CHECK and not self.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +129,12 @@ class Step:
     """One change and the promises that must hold after it."""
 
     name: str
-    change: Change
+    change: ApiChange
     checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True)
-class Scenario:
+class ContractScenario:
     """A sequence of changes to a small workload. Scenarios share pods that they do not change, and no Service."""
 
     id: str

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from probes.contract.load import row
-from probes.scenarios.asking import Patience
+from probes.scenarios.asking import TimeLimits
 from probes.scenarios.catalogue import scenarios
 from probes.scenarios.stage import NODES_MAX, Stage
 from topologies.loading.load import load
@@ -17,7 +17,7 @@ from topologies.loading.load import load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from probes.scenarios.model import Scenario, Step
+    from probes.scenarios.model import ContractScenario, Step
 
 TOPOLOGY = "lab-contract"  # its nodes and clients have every step
 HEAD = """# Scenarios
@@ -89,7 +89,7 @@ scenario, its remaining checks are not asked.
 
 def markdown() -> str:
     """Return the page."""
-    head = HEAD.format(limit=Patience().limit_s, nodes=NODES_MAX)
+    head = HEAD.format(limit=TimeLimits().limit_s, nodes=NODES_MAX)
     return "".join([head, *_summary(), *_steps()])
 
 
@@ -103,7 +103,7 @@ def _summary() -> Iterator[str]:
         yield f"| `{one.id}` | {one.title} | {names} | {_needs(one)} |\n"
 
 
-def _needs(one: Scenario) -> str:
+def _needs(one: ContractScenario) -> str:
     nodes = f"{one.nodes} nodes" if one.nodes > 1 else ""
     since = f"Kubernetes {one.since.major}.{one.since.minor}" if one.since else ""
     return ", ".join(filter(None, [nodes, *map(str, one.features), since])) or "nothing"

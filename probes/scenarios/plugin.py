@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from probes import options
-from probes.scenarios.asking import Patience
-from probes.scenarios.catalogue import Scenario, scenarios
+from probes.scenarios.asking import TimeLimits
+from probes.scenarios.catalogue import ContractScenario, scenarios
 from probes.scenarios.engine import run_scenarios
 from probes.scenarios.results import FILE_NAME, ScenarioResult, read_results
 from probes.shared_answers import (
@@ -53,9 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--scenario-timeout",
         type=options.seconds,
-        default=Patience().limit_s,
+        default=TimeLimits().limit_s,
         metavar="S",
-        help=f"seconds after a change in which its promises must hold (default {Patience().limit_s:g})",
+        help=f"seconds after a change in which its promises must hold (default {TimeLimits().limit_s:g})",
     )
 
 
@@ -80,7 +80,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def scenario_result(request: pytest.FixtureRequest) -> Callable[[Scenario], ScenarioResult]:
+def scenario_result(request: pytest.FixtureRequest) -> Callable[[ContractScenario], ScenarioResult]:
     """Return the results of scenarios. The first use runs all selected ones, in one process for all workers."""
     config = request.config
     if config.getoption("--simulate"):
@@ -95,7 +95,7 @@ def _has_scenario(item: pytest.Item) -> bool:
     return SCENARIO in getattr(getattr(item, "callspec", None), "params", {})
 
 
-def _results(config: pytest.Config, chosen: list[Scenario]) -> tuple[ScenarioResult, ...]:
+def _results(config: pytest.Config, chosen: list[ContractScenario]) -> tuple[ScenarioResult, ...]:
     folder = config.stash[RUN]
     with locked(folder, ".scenarios"), stopping(config, "the scenarios could not be run"):
         if failed := why_not(folder):
@@ -113,7 +113,7 @@ def _shared(config: pytest.Config) -> tuple[ScenarioResult, ...]:
     return read_results(folder)
 
 
-def _run(config: pytest.Config, chosen: list[Scenario]) -> tuple[ScenarioResult, ...]:
+def _run(config: pytest.Config, chosen: list[ContractScenario]) -> tuple[ScenarioResult, ...]:
     used, shutdown = run_options(config), begin_shutdown(config)
 
     def begun(cluster: ScenarioCluster) -> None:
@@ -126,7 +126,7 @@ def _run(config: pytest.Config, chosen: list[Scenario]) -> tuple[ScenarioResult,
             chosen,
             run_id(config.stash[RUN]),
             used,
-            Patience(config.getoption("--scenario-timeout")),
+            TimeLimits(config.getoption("--scenario-timeout")),
             config.stash[RUN],
             progress=lambda line: print_progress(config, line),
             begun=begun,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from probes.contract.selecting import FEATURES
 from probes.contract.sources import Level
-from probes.scenarios.model import SPARE_APP, Asked, Backing, Check, Place
+from probes.scenarios.model import SPARE_APP, AddressKind, Asked, Backing, Check
 from topologies.schema.default_workload import short_names
 from topologies.schema.enums import VantageKind
 from topologies.schema.workload import Backend, Service, Vantage, Workload
@@ -16,7 +16,7 @@ from topologies.schema.workload import Backend, Service, Vantage, Workload
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from probes.scenarios.model import Scenario
+    from probes.scenarios.model import ContractScenario
     from topologies.schema.topology import Node, Topology
 
 NODES_MAX = 4
@@ -34,7 +34,7 @@ class Stage:
     backings: dict[str, Backing] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, topology: Topology, scenarios: Iterable[Scenario]) -> Stage:
+    def build(cls, topology: Topology, scenarios: Iterable[ContractScenario]) -> Stage:
         """Return the stage of these scenarios in a declared cluster."""
         chosen, nodes = tuple(scenarios), tuple(node.name for node in _nodes(topology))
         backings = {one.name: one for scenario in chosen for one in scenario.backings}
@@ -79,12 +79,12 @@ class Stage:
 
     def at_cluster_ip(self, row: str, clients: Iterable[Vantage], service: str, promise: str) -> tuple[Check, ...]:
         """Return a check of each client at the ClusterIP of a Service."""
-        return tuple(Check(row, one, Asked(service, Place.CLUSTER_IP), promise) for one in clients)
+        return tuple(Check(row, one, Asked(service, AddressKind.CLUSTER_IP), promise) for one in clients)
 
     def at_own_node(self, row: str, clients: Iterable[Vantage], service: str, promise: str) -> tuple[Check, ...]:
         """Return a check of each client inside at the NodePort of its own node."""
         return tuple(
-            Check(row, one, Asked(service, Place.NODE_PORT, one.node or self.first), promise) for one in clients
+            Check(row, one, Asked(service, AddressKind.NODE_PORT, one.node or self.first), promise) for one in clients
         )
 
     def at_nodes(
@@ -93,24 +93,24 @@ class Stage:
         """Return a check of each client at the NodePort of each of these nodes."""
         names = tuple(nodes)
         return tuple(
-            Check(row, one, Asked(service, Place.NODE_PORT, node), promise) for one in clients for node in names
+            Check(row, one, Asked(service, AddressKind.NODE_PORT, node), promise) for one in clients for node in names
         )
 
     def at_balancer(self, row: str, clients: Iterable[Vantage], service: str, promise: str) -> tuple[Check, ...]:
         """Return a check of each client at the load balancer IP of a Service."""
-        return tuple(Check(row, one, Asked(service, Place.LOAD_BALANCER), promise) for one in clients)
+        return tuple(Check(row, one, Asked(service, AddressKind.LOAD_BALANCER), promise) for one in clients)
 
     def at_health_ports(self, row: str, service: str, nodes: Iterable[str], promise: str) -> tuple[Check, ...]:
         """Return a check of each node's healthCheckNodePort by a process of that node."""
         wanted = frozenset(nodes)
         hosts = {one.node: one for one in reversed(self.hosts) if one.node in wanted}
         return tuple(
-            Check(row, hosts[node], Asked(service, Place.HEALTH_CHECK, node), promise)
+            Check(row, hosts[node], Asked(service, AddressKind.HEALTH_CHECK, node), promise)
             for node in self.nodes
             if node in hosts
         )
 
-    def why_not(self, scenario: Scenario) -> str:
+    def why_not(self, scenario: ContractScenario) -> str:
         """Return what the cluster lacks for a scenario, or an empty string."""
         lacks = [str(one) for one in scenario.features if not FEATURES[one](self.topology)]
         if lacks:
@@ -121,7 +121,7 @@ class Stage:
             return f"it needs Kubernetes {scenario.since} or newer, and this is {self.topology.kubernetes}"
         return self._unpromised(scenario)
 
-    def _unpromised(self, scenario: Scenario) -> str:
+    def _unpromised(self, scenario: ContractScenario) -> str:
         rows = {check.row_id: check.row for step in scenario.steps(self) for check in step.checks}
         version = self.topology.proxy_version
         levels = {one.level_at(version) for one in rows.values()}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
+class PredictedCheck:
     """What kube-proxy's rules predict of a check: `kept`, `broken` or nothing, and the rules that break it."""
 
     result: str = ""
@@ -38,7 +38,7 @@ def level_of(check: Check, topology: Topology) -> Level:
     return check.row.level_at(topology.proxy_version)
 
 
-def judge(asking: Asking, predicted: Predicted, excuse: str = "") -> ScenarioCheck:
+def judge(asking: Asking, predicted: PredictedCheck, excuse: str = "") -> ScenarioCheck:
     """Return the result of a check. `excuse`: why a broken promise is not the Service's fault, if that is known."""
     result, text = _decide(asking, excuse)
     check = asking.check
@@ -87,27 +87,27 @@ def _describe_broken(asking: Asking) -> str:
     return f"{asking.wrong} (still {asking.rounds[-1].begun_s:.0f} s after the change)"
 
 
-def predict_checks(checks: Iterable[Check], topology: Topology | None) -> Iterator[Predicted]:
+def predict_checks(checks: Iterable[Check], topology: Topology | None) -> Iterator[PredictedCheck]:
     """Yield what kube-proxy's rules predict of each check in this declared cluster, as far as they know it."""
     every = list(checks)
     if topology is None or not topology.proxy.is_kube_proxy:
-        yield from (Predicted() for _ in every)
+        yield from (PredictedCheck() for _ in every)
         return
     for check in every:
         yield _predict(check, topology)
 
 
-def _predict(check: Check, topology: Topology) -> Predicted:
+def _predict(check: Check, topology: Topology) -> PredictedCheck:
     if not check.asked.predictable or check.expected is None:
-        return Predicted()
+        return PredictedCheck()
     try:
         snapshot = declared(topology)
         expectation = predict(model_cluster(topology, snapshot), check.cell)
     except (UnresolvedError, UnsupportedMode, TooManyChoicesError, KeyError):
-        return Predicted()  # an address that the declared cluster does not have, or rules that are not written
+        return PredictedCheck()  # an address that the declared cluster does not have, or rules that are not written
     own = client_address(check.client, topology, snapshot)
     found = predicted_answers(check.cell, expectation, own)
     if found.unknown:
-        return Predicted()
+        return PredictedCheck()
     broken = find_violation(check, found.answers, topology, predicted=True, sticky=found.sticky)
-    return Predicted(BROKEN, broken.rules) if broken else Predicted(KEPT)
+    return PredictedCheck(BROKEN, broken.rules) if broken else PredictedCheck(KEPT)

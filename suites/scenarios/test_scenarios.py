@@ -13,12 +13,12 @@ from probes.scenarios.results import BROKEN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from probes.scenarios.model import Scenario
+    from probes.scenarios.model import ContractScenario
     from probes.scenarios.results import ScenarioCheck, ScenarioResult
 
 
 def test_every_promise_holds_after_each_change(
-    contract_scenario: Scenario, scenario_result: Callable[[Scenario], ScenarioResult]
+    contract_scenario: ContractScenario, scenario_result: Callable[[ContractScenario], ScenarioResult]
 ) -> None:
     """After each change, the cluster keeps what the API's contract promises."""
     result = scenario_result(contract_scenario)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from functools import cache
 
 from probes.scenarios.catalogue import affinity, endpoints, policies, services, terminating
-from probes.scenarios.model import Scenario
+from probes.scenarios.model import ContractScenario
 
-__all__ = ["Scenario", "scenarios"]
+__all__ = ["ContractScenario", "scenarios"]
 
 
 @cache
-def scenarios() -> tuple[Scenario, ...]:
+def scenarios() -> tuple[ContractScenario, ...]:
     """Return every scenario, in the order in which a run takes them."""
     return (
         *endpoints.SCENARIOS,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from probes.contract.model import Feature
 from probes.scenarios.catalogue.common import WEB, service
 from probes.scenarios.changes import PatchService
-from probes.scenarios.model import Check, Scenario, Step
+from probes.scenarios.model import Check, ContractScenario, Step
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _in_zone(stage: Stage, check: Check, ends: dict[str, str]) -> frozenset[str]
 
 
 SCENARIOS = (
-    Scenario(
+    ContractScenario(
         id="affinity-switched",
         title="Session affinity is switched off and on",
         rows=(SWITCHED,),
@@ -100,7 +100,7 @@ SCENARIOS = (
         steps=_switched,
         nodes=2,
     ),
-    Scenario(
+    ContractScenario(
         id="affinity-timeout",
         title="Clients wait longer than the affinity timeout",
         rows=(TIMEOUT,),
@@ -109,7 +109,7 @@ SCENARIOS = (
         steps=_timeout,
         nodes=2,
     ),
-    Scenario(
+    ContractScenario(
         id="same-node",
         title="trafficDistribution PreferSameNode is set and removed",
         rows=(SAME_NODE, "clusterip-reaches-every-endpoint"),
@@ -119,7 +119,7 @@ SCENARIOS = (
         nodes=2,
         since=Version(1, 34),
     ),
-    Scenario(
+    ContractScenario(
         id="same-zone",
         title="trafficDistribution prefers the client's zone, and a Local policy goes before it",
         rows=(SAME_ZONE, LOCAL_FIRST),

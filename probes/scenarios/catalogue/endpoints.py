@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from probes.contract.model import Feature
 from probes.scenarios.catalogue.common import NODE_SERVED, POD_REFUSED, POD_SERVED, service
 from probes.scenarios.changes import CreatePods, DeletePods, EvictPods, PublishUnready, Relabel, SetReady
-from probes.scenarios.model import Backing, Check, Scenario, Step
+from probes.scenarios.model import Backing, Check, ContractScenario, Step
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _updated(stage: Stage) -> tuple[Step, ...]:
 
 
 SCENARIOS = (
-    Scenario(
+    ContractScenario(
         id="scaled-to-zero",
         title="The only endpoint of a Service is deleted and created again",
         rows=(POD_REFUSED, POD_SERVED, NODE_SERVED),
@@ -72,7 +72,7 @@ SCENARIOS = (
         services=(service("s-zero", "zero"),),
         steps=_scaled,
     ),
-    Scenario(
+    ContractScenario(
         id="evicted",
         title="The only endpoint of a Service is evicted",
         rows=("evicted-pods-refuse",),
@@ -80,7 +80,7 @@ SCENARIOS = (
         services=(service("s-evict", "evict"),),
         steps=_evicted,
     ),
-    Scenario(
+    ContractScenario(
         id="readiness",
         title="The only endpoint of a Service becomes unready, without and with publishNotReadyAddresses",
         rows=(UNREADY, PUBLISHED, POD_SERVED),
@@ -88,7 +88,7 @@ SCENARIOS = (
         services=(service("s-ready", "ready", type="NodePort"),),
         steps=_readiness,
     ),
-    Scenario(
+    ContractScenario(
         id="rolling-update",
         title="The endpoint of a load balancer's Service is replaced by another",
         rows=(UPDATED, POD_SERVED),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from probes.contract.model import Feature
 from probes.scenarios.catalogue.common import WEB, service
 from probes.scenarios.changes import PatchService, Relabel
-from probes.scenarios.model import Backing, Scenario, Step
+from probes.scenarios.model import Backing, ContractScenario, Step
 
 if TYPE_CHECKING:
     from probes.scenarios.stage import Stage
@@ -60,7 +60,7 @@ def _health_port(stage: Stage) -> tuple[Step, ...]:
 
 
 SCENARIOS = (
-    Scenario(
+    ContractScenario(
         id="external-policy-switched",
         title="externalTrafficPolicy becomes Local and Cluster again",
         rows=(WITH, WITHOUT, POD_WITH, POD_WITHOUT, BACK),
@@ -70,7 +70,7 @@ SCENARIOS = (
         features=(Feature.ALL_NODE_ADDRESSES,),
         nodes=2,
     ),
-    Scenario(
+    ContractScenario(
         id="health-check-node-port",
         title="The healthCheckNodePort follows the endpoint, and is closed with externalTrafficPolicy Cluster",
         rows=(HEALTHY, EMPTY, CLOSED),

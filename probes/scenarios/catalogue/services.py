@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from probes.contract.model import Feature
 from probes.scenarios.catalogue.common import POD_SERVED, WEB, service
 from probes.scenarios.changes import CreateService, DeleteService, PatchService
-from probes.scenarios.model import Asked, Check, Place, Scenario, Step
+from probes.scenarios.model import AddressKind, Asked, Check, ContractScenario, Step
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _ports(stage: Stage) -> tuple[Step, ...]:
     name = "s-ports"
 
     def at(port: int, promise: str) -> tuple[Check, ...]:
-        asked = Asked(name, Place.CLUSTER_IP, port=port)
+        asked = Asked(name, AddressKind.CLUSTER_IP, port=port)
         return tuple(Check(PORTS, one, asked, promise) for one in stage.pods)
 
     def become(text: str, *ports: dict[str, Any]) -> PatchService:
@@ -98,7 +98,7 @@ def _no_node_ports(stage: Stage) -> tuple[Step, ...]:
 
 
 SCENARIOS = (
-    Scenario(
+    ContractScenario(
         id="type-changed",
         title="The type of a Service becomes ExternalName, NodePort, ExternalName and ClusterIP",
         rows=(RELEASED, RETURNED),
@@ -106,7 +106,7 @@ SCENARIOS = (
         services=(service("s-type", "web", type="NodePort"),),
         steps=_types,
     ),
-    Scenario(
+    ContractScenario(
         id="ports-changed",
         title="A port is added to a Service, and another deleted",
         rows=(PORTS,),
@@ -114,7 +114,7 @@ SCENARIOS = (
         services=(service("s-ports", "web"),),
         steps=_ports,
     ),
-    Scenario(
+    ContractScenario(
         id="headless-label",
         title="The label service.kubernetes.io/headless is added and removed",
         rows=(HEADLESS, POD_SERVED),
@@ -122,7 +122,7 @@ SCENARIOS = (
         services=(service("s-headless", "web"),),
         steps=_headless,
     ),
-    Scenario(
+    ContractScenario(
         id="proxy-name-label",
         title="The label service.kubernetes.io/service-proxy-name is added and removed",
         rows=(PROXY_NAME, POD_SERVED),
@@ -130,7 +130,7 @@ SCENARIOS = (
         services=(service("s-proxied", "web"),),
         steps=_proxy_name,
     ),
-    Scenario(
+    ContractScenario(
         id="service-deleted",
         title="A Service is deleted and created again",
         rows=(GONE,),
@@ -138,7 +138,7 @@ SCENARIOS = (
         services=(service("s-gone", "web"),),
         steps=_gone,
     ),
-    Scenario(
+    ContractScenario(
         id="no-node-ports",
         title="allocateLoadBalancerNodePorts becomes false",
         rows=(NO_NODE_PORTS,),

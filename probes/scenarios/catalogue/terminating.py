@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from probes.contract.model import Feature
 from probes.scenarios.catalogue.common import service
 from probes.scenarios.changes import DeletePods, SetReady
-from probes.scenarios.model import Backing, Scenario, Step
+from probes.scenarios.model import Backing, ContractScenario, Step
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _dead(stage: Stage) -> tuple[Step, ...]:
 
 
 SCENARIOS = (
-    Scenario(
+    ContractScenario(
         id="terminating",
         title="One of two endpoints terminates and keeps serving, then both, under each traffic policy",
         rows=(PREFERRED, CLUSTER_IP, NODE_PORT, LOCAL_IP, LOCAL_PORT),
@@ -69,7 +69,7 @@ SCENARIOS = (
         nodes=2,
         since=Version(1, 22),
     ),
-    Scenario(
+    ContractScenario(
         id="terminating-health",
         title="The only endpoint of a node terminates: the healthCheckNodePort fails, and connections are served",
         rows=(HEALTH,),
@@ -79,7 +79,7 @@ SCENARIOS = (
         features=(Feature.LOAD_BALANCER,),
         since=Version(1, 22),
     ),
-    Scenario(
+    ContractScenario(
         id="terminating-unready",
         title="The only endpoint of a Service terminates and does not serve",
         rows=(DEAD,),

@@ -16,12 +16,12 @@ from probes.contract.judging import ContractResult
 from probes.contract.sources import Level
 from probes.observation import Attempt, Outcome
 from probes.scenarios import asking as module
-from probes.scenarios.asking import Asker, Asking, Patience
+from probes.scenarios.asking import Asker, Asking, TimeLimits
 from probes.scenarios.catalogue import scenarios
 from probes.scenarios.keeping import allowed_backends
-from probes.scenarios.model import HTTP, Asked, Check, Place
+from probes.scenarios.model import HTTP, AddressKind, Asked, Check
 from probes.scenarios.stage import Stage
-from probes.scenarios.verdicts import Predicted, judge
+from probes.scenarios.verdicts import PredictedCheck, judge
 from tests.unit.support.simulated_vantage import SimulatedVantage
 from topologies.common.addresses import IPAddress
 from topologies.frontends import Target, UnresolvedError
@@ -38,7 +38,7 @@ OWN = IPAddress("192.0.2.1")  # of every simulated client
 OK = Attempt(Outcome.OK, source=OWN, backend="web-1", seconds=0.01)
 REFUSED, TIMEOUT = Attempt(Outcome.REFUSED), Attempt(Outcome.TIMEOUT, seconds=0.2)
 ROW = "clusterip-pod-reaches-ready"
-SOON = Patience(limit_s=0.6, connect_s=0.2)
+SOON = TimeLimits(limit_s=0.6, connect_s=0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +54,10 @@ def stage() -> Stage:
 
 
 def check(stage: Stage, promise: str = "ok", row: str = ROW) -> Check:
-    return Check(row, stage.pods[0], Asked("s-affinity", Place.CLUSTER_IP), promise)
+    return Check(row, stage.pods[0], Asked("s-affinity", AddressKind.CLUSTER_IP), promise)
 
 
-def ask(asking: Asking, answer: Answer, patience: Patience = SOON) -> Asking:
+def ask(asking: Asking, answer: Answer, patience: TimeLimits = SOON) -> Asking:
     def resolve(_: Asked) -> Target:
         return Target(IPAddress("10.96.0.1"), 80)
 
@@ -80,7 +80,7 @@ def fail(error: Exception) -> Answer:
 
 
 def test_a_promise_that_holds_from_the_first_attempt_on_has_no_earlier_one(stage: Stage) -> None:
-    found = judge(ask(Asking(check(stage), stage.topology), lambda _: OK), Predicted())
+    found = judge(ask(Asking(check(stage), stage.topology), lambda _: OK), PredictedCheck())
 
     assert found.result is ContractResult.KEPT
     assert found.not_before_s is None
@@ -89,8 +89,8 @@ def test_a_promise_that_holds_from_the_first_attempt_on_has_no_earlier_one(stage
 
 
 def test_the_change_took_effect_between_the_last_attempt_that_failed_and_the_next(stage: Stage) -> None:
-    asking = ask(Asking(check(stage), stage.topology), after(6, REFUSED, OK), Patience(5.0, 0.2))
-    found = judge(asking, Predicted())
+    asking = ask(Asking(check(stage), stage.topology), after(6, REFUSED, OK), TimeLimits(5.0, 0.2))
+    found = judge(asking, PredictedCheck())
 
     assert found.result is ContractResult.KEPT
     assert found.not_before_s is not None
@@ -101,7 +101,7 @@ def test_the_change_took_effect_between_the_last_attempt_that_failed_and_the_nex
 
 
 def test_one_failure_among_many_attempts_breaks_a_round(stage: Stage) -> None:
-    asking = ask(Asking(check(stage), stage.topology), after(1, TIMEOUT, OK), Patience(5.0, 0.2))
+    asking = ask(Asking(check(stage), stage.topology), after(1, TIMEOUT, OK), TimeLimits(5.0, 0.2))
 
     assert asking.is_kept
     assert asking.failures == 1
@@ -109,7 +109,7 @@ def test_one_failure_among_many_attempts_breaks_a_round(stage: Stage) -> None:
 
 def test_a_promise_that_held_once_only_is_broken(stage: Stage) -> None:
     turns = itertools.cycle([OK] * 3 + [REFUSED] * 3)
-    found = judge(ask(Asking(check(stage), stage.topology), lambda _: next(turns)), Predicted())
+    found = judge(ask(Asking(check(stage), stage.topology), lambda _: next(turns)), PredictedCheck())
 
     assert found.result is ContractResult.BROKEN
     assert found.converged_s is None
@@ -117,7 +117,7 @@ def test_a_promise_that_held_once_only_is_broken(stage: Stage) -> None:
 
 def test_a_promise_that_nothing_is_served_must_hold_for_a_while(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLE_S", 0.3)
-    asking = ask(Asking(check(stage, "unanswered"), stage.topology), lambda _: REFUSED, Patience(5.0, 0.2))
+    asking = ask(Asking(check(stage, "unanswered"), stage.topology), lambda _: REFUSED, TimeLimits(5.0, 0.2))
 
     assert asking.is_kept
     assert asking.rounds[-1].begun_s >= 0.3
@@ -126,7 +126,9 @@ def test_a_promise_that_nothing_is_served_must_hold_for_a_while(stage: Stage, mo
 
 def test_a_failure_during_the_change_breaks_a_promise_for_all_of_it(stage: Stage) -> None:
     throughout = replace(check(stage), throughout=True)
-    found = judge(ask(Asking(throughout, stage.topology), after(1, TIMEOUT, OK), Patience(5.0, 0.2)), Predicted())
+    found = judge(
+        ask(Asking(throughout, stage.topology), after(1, TIMEOUT, OK), TimeLimits(5.0, 0.2)), PredictedCheck()
+    )
 
     assert found.result is ContractResult.BROKEN
     assert found.text.startswith("1 of 3 rounds after the change: ")
@@ -135,7 +137,7 @@ def test_a_failure_during_the_change_breaks_a_promise_for_all_of_it(stage: Stage
 
 @pytest.mark.parametrize("error", [TransportError("the exec was cut"), UnusableError("curl is missing")])
 def test_a_client_that_cannot_be_asked_shows_nothing(stage: Stage, error: TransportError) -> None:
-    found = judge(ask(Asking(check(stage), stage.topology), fail(error)), Predicted())
+    found = judge(ask(Asking(check(stage), stage.topology), fail(error)), PredictedCheck())
 
     assert found.result is ContractResult.NOT_ASKED
     assert str(error) in found.text
@@ -151,18 +153,18 @@ def test_a_client_that_is_lost_after_a_failure_shows_nothing_either(stage: Stage
         message = "the exec was cut"
         raise UnusableError(message)
 
-    found = judge(ask(Asking(check(stage), stage.topology), answer), Predicted())
+    found = judge(ask(Asking(check(stage), stage.topology), answer), PredictedCheck())
 
     assert found.result is ContractResult.NOT_ASKED
 
 
 def test_connections_that_are_lost_at_an_overloaded_client_show_nothing(stage: Stage) -> None:
     late = Attempt(Outcome.TIMEOUT, seconds=2.0)  # curl noticed a limit of 0.2 s after 2 s
-    found = judge(ask(Asking(check(stage), stage.topology), lambda _: late), Predicted())
+    found = judge(ask(Asking(check(stage), stage.topology), lambda _: late), PredictedCheck())
 
     assert found.result is ContractResult.NOT_ASKED
     assert "overloaded" in found.text
-    unserved = judge(ask(Asking(check(stage, "unanswered"), stage.topology), lambda _: late), Predicted())
+    unserved = judge(ask(Asking(check(stage, "unanswered"), stage.topology), lambda _: late), PredictedCheck())
     assert unserved.result is ContractResult.NOT_ASKED
 
 
@@ -175,14 +177,14 @@ def test_a_service_without_that_address_is_not_asked(stage: Stage) -> None:
     host = ClientHost(SimulatedVantage("pod-n1", lambda _: OK), curl.Ports())
     Asker(lambda _: host, resolve, SOON).ask([asking], time.monotonic())
 
-    assert judge(asking, Predicted()).result is ContractResult.NOT_ASKED
+    assert judge(asking, PredictedCheck()).result is ContractResult.NOT_ASKED
 
 
 def test_what_a_version_does_not_promise_is_free(stage: Stage) -> None:
     old = overrides.read("lab-flannel", overrides.parse(["kubernetes=1.20.2"]))[1]
     topology = old.model_copy(update={"workload": stage.topology.workload})
     asking = Asking(check(stage, row="ports-added-and-deleted"), topology, free=True)
-    found = judge(ask(asking, lambda _: REFUSED), Predicted())
+    found = judge(ask(asking, lambda _: REFUSED), PredictedCheck())
 
     assert found.result is ContractResult.FREE
     assert found.text == "refused"
@@ -236,9 +238,9 @@ def test_what_keeps_a_promise_is_kept_and_its_opposite_is_noticed(stage: Stage) 
 
     for name, one, topology in every:
         quick = replace(one, wait_s=0.02 if one.wait_s else 0.0)
-        kept = judge(ask(Asking(quick, topology), keeping(one, topology), Patience(3.0, 0.2)), Predicted())
+        kept = judge(ask(Asking(quick, topology), keeping(one, topology), TimeLimits(3.0, 0.2)), PredictedCheck())
         assert kept.result is ContractResult.KEPT, (name, kept)
-        broken = judge(ask(Asking(quick, topology), breaking(one), Patience(0.15, 0.2)), Predicted())
+        broken = judge(ask(Asking(quick, topology), breaking(one), TimeLimits(0.15, 0.2)), PredictedCheck())
         level = one.row.level_at(topology.proxy_version)
         assert level is not Level.UNSPECIFIED
         want = ContractResult.BROKEN if level is Level.MUST else ContractResult.UNUSUAL

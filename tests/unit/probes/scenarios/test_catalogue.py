@@ -18,7 +18,7 @@ from topologies.schema.enums import ProxyKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from probes.scenarios.model import Check, Scenario
+    from probes.scenarios.model import Check, ContractScenario
     from topologies.schema.topology import Topology
 
 OPEN: dict[str, str] = {}  # rows with a change that no scenario makes, and why
@@ -28,7 +28,7 @@ def read(name: str = "lab-flannel", *changed: str) -> Topology:
     return overrides.read(name, overrides.parse(list(changed)))[1]
 
 
-def checks_of(scenario: Scenario, topology: Topology) -> tuple[Check, ...]:
+def checks_of(scenario: ContractScenario, topology: Topology) -> tuple[Check, ...]:
     return tuple(chain.from_iterable(step.checks for step in scenario.steps(Stage.build(topology, [scenario]))))
 
 

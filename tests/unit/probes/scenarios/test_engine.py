@@ -11,7 +11,7 @@ from probes.contract.judging import ContractResult
 from probes.lifecycle.probers import Probers
 from probes.observation import Attempt, Outcome
 from probes.scenarios import asking
-from probes.scenarios.asking import Patience
+from probes.scenarios.asking import TimeLimits
 from probes.scenarios.catalogue import scenarios
 from probes.scenarios.engine import run_scenarios
 from probes.scenarios.results import read_results
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from probes.scenarios.results import ScenarioResult
     from topologies.frontends import Target
 
-SOON = Patience(limit_s=0.3, connect_s=0.2)
+SOON = TimeLimits(limit_s=0.3, connect_s=0.2)
 NAMESPACE = "/api/v1/namespaces/hairpin-x-s"
 OWN = IPAddress("192.0.2.1")
 

@@ -16,7 +16,7 @@ from topologies.cluster.api import ClusterError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from probes.scenarios.model import Scenario
+    from probes.scenarios.model import ContractScenario
 
 CHOSEN = list(scenarios()[:2])
 
@@ -34,7 +34,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The scenarios that were run, in all workers."""
     found: list[str] = []
 
-    def run(config: Any, chosen: list[Scenario]) -> tuple[ScenarioResult, ...]:
+    def run(config: Any, chosen: list[ContractScenario]) -> tuple[ScenarioResult, ...]:
         found.extend(one.id for one in chosen)
         results = tuple(ScenarioResult(one.id, one.title, one.rows, (), 0.5, skipped="x") for one in chosen)
         write_results(config.stash[RUN], results)
