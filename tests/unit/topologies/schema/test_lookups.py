@@ -36,7 +36,7 @@ def test_a_table_has_what_the_lists_have(name: str) -> None:
     for service in topology.workload.services:
         backends = [one for one in topology.workload.backends if one.app == service.app]
         assert list(topology.backends_of(service)) == backends
-        assert topology.endpoint_nodes(service) == {one.node for one in backends}
+        assert topology.endpoint_nodes(service) == {one.node for one in backends if service.is_ready(one)}
         sharing = [one for one in topology.workload.services if one.shares_address_of]
         shared = any(service.name in {one.name, one.shares_address_of} for one in sharing)
         assert (service.name in topology.workload.services_with_shared_address) is shared
