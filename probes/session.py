@@ -16,6 +16,7 @@ from probes.asking import runner, schedule
 from probes.lifecycle import host_names, host_ports, preflight, settling, stability
 from probes.lifecycle.node_health import NodeHealth
 from probes.lifecycle.probers import Probers
+from probes.lifecycle.terminating import end_processes
 from probes.observation import Attempt, Observation
 from topologies.cluster import client as clusters
 from topologies.cluster.inventory import may_ask_nodes
@@ -187,7 +188,7 @@ def _deployed(live: _LiveRun) -> Iterator[tuple[Answers, list[str]]]:
         yield replace(_deploy(live, lease, real), timings={"settle": time.monotonic() - started}), endings
     finally:
         lease.release()
-        left = () if live.options.keep else _remove(cluster, live.progress)
+        left = () if live.options.keep else _remove(live)
         endings += [*filter(None, [lease.lost]), *left]
 
 
@@ -243,8 +244,10 @@ def _refuse_the_labs_image(topology: Topology) -> None:
         raise clusters.ClusterError(message)
 
 
-def _remove(cluster: clusters.Cluster, progress: Callable[[str], None]) -> tuple[str, ...]:
+def _remove(live: _LiveRun) -> tuple[str, ...]:
     """Remove the workload; return a note if that fails, which loses none of the answers."""
+    cluster, progress = live.cluster, live.progress
+    end_processes(live.probers.in_terminating_backends())
     try:
         cluster.remove()
     except clusters.ClusterError as error:

@@ -95,7 +95,7 @@ SAID_APART = ["sh", "-c", 'exec /agnhost "$0" "$@" 2>/dev/termination-log']
 # The runtime signals the first process of a container only. A shell with a trap waits for the echo pod's process.
 IGNORING_SIGTERM = ["sh", "-c", 'trap : TERM; /agnhost "$0" "$@" 2>/dev/termination-log; exit $?']
 NEVER_READY = {"tcpSocket": {"port": 1}, "periodSeconds": 10}  # tcpmux, where nothing listens
-TERMINATING_S = 3600  # longer than a run: the grace period of a pod that serves until its run ends
+TERMINATING_S = 900  # longer than a run: the grace period of a pod that serves until its run ends
 
 
 def _echo(topology: Topology, backend: Backend, run: str, port: int) -> Manifest:

@@ -1,7 +1,9 @@
 """Delete the backends that a topology declares terminating, and end all such pods when a run is removed.
 
-A deleted pod whose process ignores SIGTERM stays until its grace period is over, and serves meanwhile. Only a shorter
-grace period ends it sooner. The deletion of its namespace does not.
+A deleted pod whose process ignores SIGTERM stays until its grace period is over, and serves meanwhile. A shorter grace
+period removes it from the API sooner; the deletion of its namespace does not. The container ends then in kubelets
+before 1.22. Later ones wait for the period that they know (kubernetes#113606), unless the process ends by itself
+(`probes/lifecycle/terminating.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from topologies.cluster.client import Cluster
 
-# Seconds, in this order. A kubelet that sees the pod vanish first kills its containers after the grace period that it
+# Seconds, in this order. A kubelet before 1.22 kills the containers of a removed pod after the grace period that it
 # knows (pkg/kubelet/kuberuntime/kuberuntime_container.go killContainer), so it gets a short one before.
 SHORTENED_S = (1, 0)
 
