@@ -58,7 +58,7 @@ def test_without_scenarios_there_is_no_section() -> None:
 
 
 def test_clients_that_saw_the_same_are_one_entry(tmp_path: Path) -> None:
-    row, text = "headless-label-ignored", "ok from kept, want unanswered"
+    row, text = "service-proxy-name-ignored", "ok from kept, want unanswered"
     bad = [check(row, node, UNUSUAL, (9.8, None), promise="unanswered", text=text) for node in ("n1", "n2")]
     other = check(row, "n3", UNUSUAL, (9.8, None), promise="unanswered", text="reset, want unanswered")
     steps = (ScenarioStep("added", "the label is added", AT, (*bad, other)),)
@@ -67,11 +67,11 @@ def test_clients_that_saw_the_same_are_one_entry(tmp_path: Path) -> None:
     assert lines == [
         "! label: unusual in 3 checks",
         "    added  never at n1, n2, n3",
-        "    unusual: row 11 headless-label-ignored (should), step added",
+        "    unusual: row 12 service-proxy-name-ignored (should), step added",
         "      asked     pod-n1, pod-n2 -> s-web.clusterip, decided on n1, n2",
         "      promised  unanswered",
         "      seen      ok from kept, want unanswered",
-        "    unusual: row 11 headless-label-ignored (should), step added",
+        "    unusual: row 12 service-proxy-name-ignored (should), step added",
         "      asked     pod-n3 -> s-web.clusterip, decided on n3",
         "      promised  unanswered",
         "      seen      reset, want unanswered",
