@@ -61,8 +61,8 @@ a CNI that masquerades pods to nodes breaks no row.
 
 `suites/scenarios/` has one test a scenario, for the rows that need a change. They run with `--scenarios`, or if that
 folder is named: `pytest --topology=X suites/scenarios`. A scenario changes its own Services and pods. After each change
-it asks until the promises hold, for at most `--scenario-timeout` seconds. On any cluster a broken promise fails its
-test, unless kube-proxy's rules predict it.
+it asks until the promises hold, for `--scenario-timeout` seconds, and longer if the nodes are late. On any cluster a
+broken promise fails its test, unless kube-proxy's rules predict it.
 
 """
 KUBE_PROXY = """## Where kube-proxy itself differs

@@ -43,10 +43,15 @@ PAUSE_S = 0.2  # between two rounds of a client
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """`limit_s`: how long after a change its promises may take. `connect_s`: for a TCP answer."""
+    """`limit_s`: how long the promises of a step are asked. `connect_s`: for a TCP answer."""
 
     limit_s: float = 20.0
     connect_s: float = CONNECT_S
+
+    @property
+    def later_s(self) -> float:
+        """How long a node may take to serve a Service that is created after the change."""
+        return 1.5 * self.limit_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,11 @@ class Asking:
         return not by_accident or self.kept[-1].begun_s >= SETTLE_S
 
     @property
+    def is_late(self) -> bool:
+        """Whether the promise does not hold yet, and might with more time."""
+        return bool(self.rounds) and not (self.free or self.trouble or self.is_over)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more can be learned."""
         if self.free:
@@ -144,7 +154,7 @@ class Asker:
     patience: TimeLimits = TimeLimits()
 
     def ask(self, askings: Sequence[Asking], accepted: float) -> None:
-        """Ask until each is over, or the time is. `accepted`: when the API had, on the monotonic clock."""
+        """Ask until each is over, or for `limit_s`. `accepted`: when the API had the change, on the monotonic clock."""
         clients: dict[str, list[Asking]] = {}
         for one in askings:
             clients.setdefault(one.check.client.name, []).append(one)
@@ -152,7 +162,7 @@ class Asker:
 
     def _ask_client(self, askings: Sequence[Asking], accepted: float) -> None:
         host, fastest = self.host_of(askings[0].check.client.name), Fastest()
-        deadline = Deadline(self.patience.limit_s - (time.monotonic() - accepted))
+        deadline = Deadline(self.patience.limit_s)
         while True:
             targets = [(one, target) for one in askings if (target := self._resolve(one))]
             if targets:

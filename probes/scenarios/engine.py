@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from probes import session as sessions
@@ -19,8 +19,10 @@ from probes.contract.sources import Level
 from probes.lifecycle.probers import Probers
 from probes.scenarios.asking import Asker, Asking, TimeLimits
 from probes.scenarios.baseline import find_excuse
+from probes.scenarios.catalogue.common import WEB as STEADY
 from probes.scenarios.cluster import ScenarioCluster
-from probes.scenarios.results import ScenarioResult, ScenarioStep, write_results
+from probes.scenarios.later_service import LaterService
+from probes.scenarios.results import BROKEN, ScenarioResult, ScenarioStep, write_results
 from probes.scenarios.stage import Stage
 from probes.scenarios.verdicts import judge, level_of, predict_checks, unasked
 from topologies.cluster.api import ClusterError
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from probes.asking.vantages.base import Prober
     from probes.scenarios.model import ContractScenario, Step
+    from probes.scenarios.verdicts import PredictedCheck
     from topologies.cluster_state.snapshot import Snapshot
     from topologies.schema.topology import Topology
 
@@ -51,6 +54,11 @@ class ScenarioRun:
     patience: TimeLimits
     progress: Callable[[str], None]
     ports: dict[str, curl.Ports] = field(default_factory=dict)
+
+    @cached_property
+    def later(self) -> LaterService:
+        """Creates Services after a change."""
+        return LaterService(self.cluster, frozenset(self.stage.backings) - {one.name for one in STEADY})
 
     def run(self, scenario: ContractScenario) -> ScenarioResult:
         """Return the result of one scenario."""
@@ -93,10 +101,22 @@ class ScenarioRun:
         askings = [Asking(one, topology, free=free[one]) for one in step.checks]
         asker = Asker(self._host_of, self.cluster.resolve, self.patience)
         asker.ask(askings, accepted)
-        predicted = predict_checks(step.checks, state)
-        excuses = (find_excuse(one, self.cluster.pod_addresses, asker) for one in askings)
+        predicted = tuple(predict_checks(step.checks, state))
+        late = self._ask_late(asker, askings, predicted, accepted)
+        excuses = (_describe_late(one, late) or find_excuse(one, self.cluster.pod_addresses, asker) for one in askings)
         checks = tuple(judge(*three) for three in zip(askings, predicted, excuses, strict=True))
         return ScenarioStep(step.name, step.change.text, at, checks)
+
+    def _ask_late(
+        self, asker: Asker, askings: Iterable[Asking], predicted: Iterable[PredictedCheck], accepted: float
+    ) -> frozenset[str]:
+        """Ask again what does not hold against the rules, where a later Service is served. Return the other nodes."""
+        late = [one for one, known in zip(askings, predicted, strict=True) if one.is_late and known.result != BROKEN]
+        if not late:
+            return frozenset()
+        nodes = self.later.find_late_nodes(self.patience.later_s)
+        asker.ask([one for one in late if not _describe_late(one, nodes)], accepted)
+        return nodes
 
     def _host_of(self, client: str) -> ClientHost:
         vantage = next(one for one in self.stage.topology.workload.vantages if one.name == client)
@@ -110,6 +130,15 @@ class ScenarioRun:
                 self.cluster.end_lingering(lingering)
         except ClusterError as error:
             self.progress(f"pods of scenario {scenario.id} linger: {error}")
+
+
+def _describe_late(asking: Asking, nodes: frozenset[str]) -> str:
+    """Return why a promise that does not hold shows nothing at these late nodes; an empty string if it does."""
+    node = asking.check.node
+    concerned = nodes & {node} if node else nodes
+    if not concerned:
+        return ""
+    return f"{', '.join(sorted(concerned))} did not serve a Service that was created later either"
 
 
 def _not_taken(step: Step, trouble: str) -> ScenarioStep:

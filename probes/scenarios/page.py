@@ -37,9 +37,12 @@ pytest --topology=mine.yaml suites/scenarios                  # the scenarios on
 pytest --topology=mine.yaml suites/scenarios -k affinity      # some of them
 ```
 
-A run without `--scenarios` and without that path does not collect them. `--scenario-timeout` is the number of seconds
-in which a promise must hold after a change (default {limit:g}). With pytest-xdist one process runs them, one after
-the other. A simulated cluster (`--simulate`) has no API that could be changed, so they are skipped there.
+A run without `--scenarios` and without that path does not collect them. After a change the promises are asked for
+`--scenario-timeout` seconds (default {limit:g}). If one does not hold then, the run creates a Service. A node that
+does not serve it within one and a half times as long is late, and its checks are inconclusive: a slow data plane
+breaks no promise. On the other nodes they are asked once more for as long. A promise that does not hold then is not
+kept. With pytest-xdist one process runs the scenarios, one after the other. A simulated cluster (`--simulate`) has no
+API that could be changed, so they are skipped there.
 
 | result | meaning |
 |---|---|

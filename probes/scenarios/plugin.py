@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=options.seconds,
         default=TimeLimits().limit_s,
         metavar="S",
-        help=f"seconds after a change in which its promises must hold (default {TimeLimits().limit_s:g})",
+        help=f"seconds after a change in which its promises should hold (default {TimeLimits().limit_s:g})",
     )
 
 

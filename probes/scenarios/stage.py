@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from probes.contract.selecting import FEATURES
 from probes.contract.sources import Level
+from probes.scenarios.catalogue.common import WEB as STEADY
 from probes.scenarios.model import SPARE_APP, AddressKind, Asked, Backing, Check
 from topologies.schema.default_workload import short_names
 from topologies.schema.enums import VantageKind
@@ -37,7 +38,8 @@ class Stage:
     def build(cls, topology: Topology, scenarios: Iterable[ContractScenario]) -> Stage:
         """Return the stage of these scenarios in a declared cluster."""
         chosen, nodes = tuple(scenarios), tuple(node.name for node in _nodes(topology))
-        backings = {one.name: one for scenario in chosen for one in scenario.backings}
+        used = (*STEADY, *(one for scenario in chosen for one in scenario.backings))
+        backings = {one.name: one for one in used}
         second = nodes[1:2] or nodes
         backends = tuple(
             Backend(name=one.name, app=SPARE_APP if one.spare else one.app, node=second[0] if one.second else nodes[0])

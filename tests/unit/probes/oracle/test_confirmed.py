@@ -36,7 +36,7 @@ def asked(client: str, service: str, kind: FrontendKind, **more: Any) -> Cell:
 
 
 def test_ready_endpoints_alone_are_not_confirmed_by_recordings_without_an_unready_one() -> None:
-    assert confirmed(RULES["E2"]) == ()
+    assert [place for place in confirmed(RULES["E2"]) if not place.endswith("(live)")] == []
     assert len(undistinguished(RULES["E2"])) >= 10
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,9 @@ from probes.observation import Attempt, Outcome
 from probes.scenarios import asking
 from probes.scenarios.asking import TimeLimits
 from probes.scenarios.catalogue import scenarios
+from probes.scenarios.cluster import ScenarioCluster
 from probes.scenarios.engine import run_scenarios
+from probes.scenarios.later_service import LaterService
 from probes.scenarios.results import read_results
 from tests.unit.support.fake_api import Api, serve, status
 from tests.unit.support.simulated_vantage import SimulatedVantage
@@ -94,6 +97,42 @@ def test_a_service_is_patched_and_the_promise_that_is_not_kept_is_broken(
     assert {one.result for one in on.checks} == {ContractResult.KEPT}
     assert off.at < on.at
     assert f"PATCH {NAMESPACE}/services/s-affinity" in api.calls
+
+
+def test_a_node_that_does_not_serve_a_later_service_shows_nothing(
+    api: Api, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, Attempt(Outcome.OK, source=OWN, backend="web-1"))
+    monkeypatch.setattr(ScenarioCluster, "healthy", lambda _self, node, _port: node != "n1")
+    (result,) = run(kubeconfig, tmp_path, "affinity-switched")
+
+    found = {one.node: (one.result, one.text.partition(" (")[0]) for one in result.steps[0].checks}
+    assert found["n1"] == (ContractResult.NOT_ASKED, "n1 did not serve a Service that was created later either")
+    assert found["n2"] == (ContractResult.BROKEN, "web-2 never answered, want every endpoint")
+    assert f"POST {NAMESPACE}/services" in api.calls
+
+
+def test_a_data_plane_that_is_slow_keeps_its_promise_late(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    backends = cycle(("web-1", "web-2"))
+
+    def wait(_: LaterService, limit_s: float) -> frozenset[str]:
+        waited.append(limit_s)
+        return frozenset()
+
+    def answer(_: Target) -> Attempt:
+        return Attempt(Outcome.OK, source=OWN, backend=next(backends) if waited else "web-1")
+
+    monkeypatch.setattr(Probers, "_in_pod", lambda _self, name, _pod: SimulatedVantage(name, answer))
+    monkeypatch.setattr(LaterService, "find_late_nodes", wait)
+    (result,) = run(kubeconfig, tmp_path, "affinity-switched")
+
+    off = result.steps[0]
+    assert {one.result for one in off.checks} == {ContractResult.KEPT}
+    assert all((one.not_before_s or 0) < (one.converged_s or 0) for one in off.checks)
+    assert waited[0] == SOON.later_s > SOON.limit_s
 
 
 def test_clients_that_cannot_be_asked_are_never_red(api: Api, kubeconfig: Path, tmp_path: Path) -> None:

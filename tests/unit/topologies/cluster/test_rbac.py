@@ -26,12 +26,15 @@ DOORS = (
         )
     ),
     "probes/asking/vantages/pod.py",
+    "probes/scenarios/cluster.py",
 )
 CALL = re.compile(r"\b(create|delete|list|read|patch|replace|connect_get)_(?:namespaced_)?([a-z_]+)\b")
 NAMED = {
     "network_policy": "networkpolicies",
     "node_proxy_with_path": "nodes/proxy",
+    "pod_eviction": "pods/eviction",
     "pod_exec": "pods/exec",
+    "pod_status": "pods/status",
     "endpoints": "endpoints",
     "endpoint_slice": "endpointslices",
 }
