@@ -1,14 +1,21 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
-    from playwright.sync_api import BrowserContext
+    from playwright.sync_api import BrowserContext, Page, ViewportSize
+
+    Visit = Callable[..., AbstractContextManager[Page]]
+
+DESKTOP: ViewportSize = {"width": 1366, "height": 900}
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -28,7 +35,27 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
             executable_path=chromium,
             headless=True,
             args=FLAGS.split(),
-            viewport={"width": 1366, "height": 900},
+            viewport=DESKTOP,
         )
         yield context
         context.close()
+
+
+@pytest.fixture
+def visit(browser: BrowserContext) -> Visit:
+    """Open a file as a fresh page. It must log and throw nothing, and fetch nothing but what begins with `within`."""
+
+    @contextmanager
+    def opened(file: Path, *within: str) -> Iterator[Page]:
+        allowed = within or (file.as_uri(), "data:")
+        page, complaints = browser.new_page(), list[str]()
+        page.set_viewport_size(DESKTOP)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda sent: None if sent.url.startswith(allowed) else complaints.append(sent.url))
+        page.goto(file.as_uri())
+        yield page
+        page.close()
+        assert complaints == []
+
+    return opened

@@ -13,17 +13,18 @@ from reports.analysis.conformance.build import FinishedRun, ImplementationClaim,
 from reports.analysis.conformance.report import Implementation
 from reports.analysis.contract import add_contract
 from reports.html import conformance as html
+from tests.browser.conftest import DESKTOP
 from tests.unit.support.conformance_runs import CELL, finished_run
 from tests.unit.support.scenario_runs import affinity, kept, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize
+    from playwright.sync_api import Locator, Page, ViewportSize
 
     from reports.analysis.conformance.report import ConformanceReport
+    from tests.browser.conftest import Visit
 
-DESKTOP: ViewportSize = {"width": 1366, "height": 900}
 PHONE: ViewportSize = {"width": 400, "height": 844}
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 WHO = Implementation(
@@ -47,20 +48,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> ConformanceReport:
 
 
 @pytest.fixture
-def shown(browser: BrowserContext, report: ConformanceReport, tmp_path: Path) -> Iterator[Page]:
+def shown(visit: Visit, report: ConformanceReport, tmp_path: Path) -> Iterator[Page]:
     """A fresh page; whatever it logs, throws or fetches besides itself fails the test."""
     file = tmp_path / "conformance.html"
     file.write_text(html.render(report), encoding="utf-8")
-    page = browser.new_page()
-    page.set_viewport_size(DESKTOP)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda one: None if one.url.startswith(file.as_uri()) else complaints.append(one.url))
-    page.goto(file.as_uri())
-    yield page
-    page.close()
-    assert complaints == []
+    with visit(file) as opened:
+        yield opened
 
 
 def _visible(page: Page) -> list[Locator]:

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Page, ViewportSize
+    from playwright.sync_api import Page, ViewportSize
 
-DESKTOP: ViewportSize = {"width": 1366, "height": 900}
+    from tests.browser.conftest import Visit
+
 PHONE: ViewportSize = {"width": 390, "height": 844}
 CLAIM = "000-D.r2.outcome"
 
@@ -28,21 +29,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(browser: BrowserContext, folder: Path) -> Iterator[Page]:
+def page(visit: Visit, folder: Path) -> Iterator[Page]:
     """A fresh page; whatever it logs, throws or fetches besides itself fails the test."""
-    page = browser.new_page()
-    page.set_viewport_size(DESKTOP)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request",
-        lambda sent: complaints.append(sent.url) if not sent.url.startswith((folder.as_uri(), "data:")) else None,
-    )
-    page.goto((folder / "ack.html").as_uri())
-    yield page
-    page.close()
-    assert complaints == []
+    with visit(folder / "ack.html", folder.as_uri(), "data:") as opened:
+        yield opened
 
 
 def opened(page: Page) -> list[str]:

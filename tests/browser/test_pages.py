@@ -29,13 +29,13 @@ from topologies.loading.overrides import declared
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import BrowserContext, Page, ViewportSize
+    from playwright.sync_api import Page, ViewportSize
 
     from reports.analysis.release.story import Qualification
+    from tests.browser.conftest import Visit
     from topologies.schema.topology import Topology
 
 IP, PORT = "pod-n2-to-web.clusterip-v4-tcp", "pod-n1-to-web-np.nodeport.n1-v4-tcp"
-DESKTOP: ViewportSize = {"width": 1366, "height": 900}
 SMALL = load("lab-small")
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -90,19 +90,10 @@ def _kept(seen: Observation) -> Observation:
 
 
 @pytest.fixture
-def shown(browser: BrowserContext, folder: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+def shown(visit: Visit, folder: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh page; whatever it logs, throws or fetches besides itself fails the test."""
-    address = (folder / f"{request.param}.html").as_uri()
-    page = browser.new_page()
-    page.set_viewport_size(DESKTOP)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda one: None if one.url.startswith((address, "data:")) else complaints.append(one.url))
-    page.goto(address)
-    yield page
-    page.close()
-    assert complaints == []
+    with visit(folder / f"{request.param}.html") as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("shown", ["predict"], indirect=True)

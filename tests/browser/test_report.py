@@ -8,16 +8,18 @@ import pytest
 
 from reports.html import run as html
 from reports.records.run import Run
+from tests.browser.conftest import DESKTOP
 from tests.unit.support import worlds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Page, ViewportSize
+    from playwright.sync_api import Page, ViewportSize
+
+    from tests.browser.conftest import Visit
 
 FAILED = "pod-n1-to-web-np.nodeport.n3-v4-tcp"
-DESKTOP: ViewportSize = {"width": 1366, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
@@ -30,22 +32,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(browser: BrowserContext, report: Path) -> Iterator[Page]:
+def page(visit: Visit, report: Path) -> Iterator[Page]:
     """A fresh page; whatever it logs, throws or fetches besides itself fails the test."""
-    page = browser.new_page()
-    page.set_viewport_size(DESKTOP)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if fetched(request.url, report) else None)
-    page.goto(report.as_uri())
-    yield page
-    page.close()
-    assert complaints == []
-
-
-def fetched(url: str, report: Path) -> bool:
-    return not url.startswith((report.as_uri(), "data:"))
+    with visit(report) as opened:
+        yield opened
 
 
 def on(page: Page) -> int:

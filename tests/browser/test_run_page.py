@@ -12,16 +12,17 @@ from probes.judging.verdict import Result
 from reports.html import claims
 from reports.html import run as html
 from reports.records.schema import ChangedFact, StoredExplanation
+from tests.browser.conftest import DESKTOP
 from tests.unit.support.broken_cluster import mixed_run, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, Page, ViewportSize
+    from playwright.sync_api import Page, ViewportSize
 
     from reports.records.run import Run
+    from tests.browser.conftest import Visit
 
-DESKTOP: ViewportSize = {"width": 1366, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 FAILED = "pod-n1-to-host.clusterip-v4-tcp"
@@ -51,18 +52,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(browser: BrowserContext, folder: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(visit: Visit, folder: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh page of the run that a test names; whatever it logs, throws or fetches fails the test."""
-    page = browser.new_page()
-    page.set_viewport_size(DESKTOP)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda one: None if one.url.startswith(("file:", "data:")) else complaints.append(one.url))
-    page.goto((folder / f"{getattr(request, 'param', 'explained')}.html").as_uri())
-    yield page
-    page.close()
-    assert complaints == []
+    file = folder / f"{getattr(request, 'param', 'explained')}.html"
+    with visit(file, "file:", "data:") as opened:
+        yield opened
 
 
 def shown(page: Page) -> int:

@@ -9,17 +9,18 @@ import pytest
 
 from reports.analysis.contract import add_contract
 from reports.html import run as html
+from tests.browser.conftest import DESKTOP
 from tests.unit.support.broken_cluster import run_of
 from tests.unit.support.scenario_runs import affinity, kept, skipped, stored, unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, Page, ViewportSize
+    from playwright.sync_api import Page, ViewportSize
 
     from reports.records.run import Run
+    from tests.browser.conftest import Visit
 
-DESKTOP: ViewportSize = {"width": 1366, "height": 900}
 PHONE: ViewportSize = {"width": 400, "height": 844}
 FAULTS = {"passed": "none", "failed": "proxy"}
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
@@ -35,22 +36,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 
 @pytest.fixture
-def shown(
-    browser: BrowserContext, runs: dict[str, Run], tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Page]:
+def shown(visit: Visit, runs: dict[str, Run], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh page; whatever it logs, throws or fetches besides itself fails the test."""
     file = tmp_path / "report.html"
     html.write(runs[getattr(request, "param", "passed")], file)
-    page = browser.new_page()
-    page.set_viewport_size(DESKTOP)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda one: None if one.url.startswith(file.as_uri()) else complaints.append(one.url))
-    page.goto(file.as_uri())
-    yield page
-    page.close()
-    assert complaints == []
+    with visit(file) as opened:
+        yield opened
 
 
 def test_a_step_is_a_row_with_a_column_for_each_node(shown: Page) -> None:
