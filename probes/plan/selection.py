@@ -50,9 +50,6 @@ class EndpointStates(StrEnum):
     UNREADY = "unready"
 
 
-USUAL = {"states": EndpointStates.READY}  # the cells of a promise that names no states
-
-
 class SelectionError(HairpinError, ValueError):
     """A selector that can match no cell. The message names the selector, the value and the possible values."""
 
@@ -237,7 +234,8 @@ def select(cells: Iterable[Cell], topology: Topology, wanted: Mapping[str, objec
 
 def select_promised(cells: Iterable[Cell], topology: Topology, wanted: Mapping[str, object]) -> list[Cell]:
     """Return the cells that match a promise's selectors. One that names no `states` is about ready endpoints only."""
-    return select(cells, topology, {**USUAL, **wanted})
+    others = {key: value for key, value in wanted.items() if key != "states"}
+    return select(cells, topology, {**others, "states": wanted.get("states", EndpointStates.READY)})  # the slowest last
 
 
 def _checked(key: str, value: object) -> tuple[object, ...]:
