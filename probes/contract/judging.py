@@ -13,11 +13,18 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from probes.contract.answers import CellAnswers, Violation, describe, describe_kinds, names_of
+from probes.contract.answers import (
+    CellAnswers,
+    Violation,
+    describe_kinds,
+    find_answer_violations,
+    find_backend_violations,
+    never_answered,
+)
 from probes.contract.selecting import lacking
 from probes.contract.sources import Level
-from probes.judging.promise import BackendSet, SourceKind
-from probes.observation import Outcome, count_limited_refusals
+from probes.judging.promise import BackendSet
+from probes.observation import Outcome
 from topologies.frontends import FrontendKind
 from topologies.schema.enums import EndpointState, Masquerade, TrafficPolicy, VantageKind
 
@@ -110,10 +117,8 @@ class ContractJudge:
 
     def why_not(self, row: ContractRow) -> str:
         """Return why no cell of this cluster asks a row."""
-        if row.scenario:
-            return f"needs a change while it is asked: {row.scenario}"
-        if row.not_asked:
-            return row.not_asked
+        if row.why_no_cells:
+            return row.why_no_cells
         if lacks := lacking(row, self.topology):
             return f"needs {lacks}"
         return "no cell of this topology asks it"
@@ -135,31 +140,17 @@ class ContractJudge:
     def _violations(
         self, row: ContractRow, seen: CellAnswers, answered: Mapping[str, Counter[str]]
     ) -> Iterator[Violation]:
-        expected, answers = row.expected, seen.answers
+        expected, cell = row.expected, seen.cell
         if expected is None:
             return
-        outcomes = count_limited_refusals((one.outcome for one in answers), by_icmp=not seen.exhaustive)
-        wrong = [one for one, outcome in zip(answers, outcomes, strict=True) if outcome not in expected.outcomes]
-        if wrong:
-            yield Violation("outcome", f"{describe(answers)}, want {row.promise}", wrong)
-        ok = [one for one in answers if one.outcome is Outcome.OK]
-        if expected.source is SourceKind.KEPT and (changed := [one for one in ok if not one.kept]):
-            yield Violation("source", f"{describe(answers)}, want the client's own address", changed)
-        yield from self._wrong_backends(expected.backends, seen, ok, answered)
-
-    def _wrong_backends(
-        self, wanted: BackendSet, seen: CellAnswers, ok: list[ContractAnswer], answered: Mapping[str, Counter[str]]
-    ) -> Iterator[Violation]:
-        cell, allowed = seen.cell, self._allowed(wanted, seen.cell)
-        if strange := [one for one in ok if one.backend and one.backend not in allowed]:
-            yield Violation("backend", f"answered by {names_of(strange)}, want {' or '.join(sorted(allowed))}", strange)
-        if wanted is BackendSet.ONE and not seen.sticky and len({one.backend for one in ok}) > 1:
-            yield Violation("backend", f"answered by {names_of(ok)}, want one endpoint", ok)
-        if wanted is BackendSet.ALL:
+        yield from find_answer_violations(expected, row.promise, seen.answers, exhaustive=seen.exhaustive)
+        allowed = self._allowed(expected.backends, cell)
+        yield from find_backend_violations(expected, seen.answers, allowed, sticky=seen.sticky)
+        if expected.backends is BackendSet.ALL:
             counts = answered[cell.frontend.service]
-            left_out = sorted(allowed - counts.keys())
+            left_out = allowed - counts.keys()
             if left_out and (seen.exhaustive or is_no_chance(len(allowed), counts.total())):
-                yield Violation("backend", f"{', '.join(left_out)} never answered, want every endpoint", ok)
+                yield never_answered(left_out, seen.answers)
 
     def _count_backends(self, row: ContractRow, cells: Iterable[Cell]) -> dict[str, Counter[str]]:
         """Return how often each backend of a Service answered in all cells of a row, if every endpoint must answer."""

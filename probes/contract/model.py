@@ -116,6 +116,11 @@ class ContractRow(Model):
         return min((source.level_at(version) for source in self.sources), key=RANKED.index)
 
     @property
+    def why_no_cells(self) -> str:
+        """Why cells alone do not ask it; empty if they do."""
+        return f"needs a change while it is asked: {self.scenario}" if self.scenario else self.not_asked
+
+    @property
     def verified(self) -> bool:
         """Whether a source was read that promises this."""
         return any(source.verified for source in self.sources)

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probes.contract.answers import ContractAnswer, Violation, describe, names_of
-from probes.judging.promise import BackendSet, SourceKind
-from probes.observation import Outcome, count_limited_refusals
+from probes.contract.answers import (
+    ContractAnswer,
+    describe,
+    find_answer_violations,
+    find_backend_violations,
+    names_of,
+    never_answered,
+    served,
+)
+from probes.judging.promise import BackendSet
 from probes.scenarios.model import HTTP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from probes.contract.answers import Violation
     from probes.observation import Attempt
     from probes.scenarios.model import Check
     from topologies.schema.topology import Topology
@@ -60,30 +68,14 @@ def find_violation(
 def _violations(
     check: Check, answers: Sequence[ContractAnswer], topology: Topology, *, predicted: bool, sticky: bool
 ) -> Iterator[Violation]:
-    expected = check.expected
+    expected, allowed = check.expected, allowed_backends(check, topology)
     if expected is None:
         return
-    outcomes = count_limited_refusals((one.outcome for one in answers), by_icmp=not predicted)
-    if wrong := [one for one, outcome in zip(answers, outcomes, strict=True) if outcome not in expected.outcomes]:
-        yield Violation("outcome", f"{describe(answers)}, want {check.promise}", wrong)
-    ok = [one for one in answers if one.outcome is Outcome.OK]
-    if expected.source is SourceKind.KEPT and (changed := [one for one in ok if not one.kept]):
-        yield Violation("source", f"{describe(answers)}, want the client's own address", changed)
-    yield from _wrong_backends(check, expected.backends, ok, topology, sticky=sticky)
-
-
-def _wrong_backends(
-    check: Check, wanted: BackendSet, ok: list[ContractAnswer], topology: Topology, *, sticky: bool
-) -> Iterator[Violation]:
-    allowed = allowed_backends(check, topology)
-    if strange := [one for one in ok if one.backend not in allowed]:
-        want = " or ".join(sorted(allowed)) or "no backend"
-        yield Violation("backend", f"answered by {names_of(strange)}, want {want}", strange)
-    found = {one.backend for one in ok}
-    if wanted is BackendSet.ONE and not sticky and len(found) > 1:
-        yield Violation("backend", f"answered by {names_of(ok)}, want one endpoint", ok)
-    if wanted is BackendSet.ALL and (left_out := sorted(allowed - found)):
-        yield Violation("backend", f"{', '.join(left_out)} never answered, want every endpoint", ok)
+    yield from find_answer_violations(expected, check.promise, answers, exhaustive=predicted)
+    yield from find_backend_violations(expected, answers, allowed, sticky=sticky)
+    left_out = allowed - {one.backend for one in served(answers)}
+    if expected.backends is BackendSet.ALL and left_out:
+        yield never_answered(left_out, answers)
 
 
 def allowed_backends(check: Check, topology: Topology) -> frozenset[str]:
@@ -101,5 +93,5 @@ def describe_seen(check: Check, attempts: Sequence[Attempt]) -> str:
     if check.expected is None:
         return " and ".join(_statuses(attempts))
     answers = [read_answer(one) for one in attempts]
-    ok = [one for one in answers if one.outcome is Outcome.OK]
+    ok = served(answers)
     return f"{describe(answers)}{f', answered by {names_of(ok)}' if ok else ''}"

@@ -17,7 +17,6 @@ from reports.records.contract import DifferingCell, StoredRow
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from probes.contract.model import ContractRow
     from reports.records.scenarios import StoredCheck, StoredScenario
     from topologies.schema.topology import Version
 
@@ -113,13 +112,7 @@ def rows_without_cells(version: Version) -> tuple[StoredRow, ...]:
             sentence=row.sentence,
             level=row.level_at(version),
             result=ContractResult.NOT_ASKED,
-            not_asked={_why_not(row): 0},
+            not_asked={row.why_no_cells or NO_CELLS: 0},
         )
         for row in rows()
     )
-
-
-def _why_not(row: ContractRow) -> str:
-    if row.scenario:
-        return f"needs a change while it is asked: {row.scenario}"
-    return row.not_asked or NO_CELLS

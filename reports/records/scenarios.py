@@ -6,6 +6,7 @@ The engine writes them to the run's folder (probes/scenarios/results.py). readin
 from __future__ import annotations
 
 from probes.contract.judging import ContractResult
+from probes.scenarios.results import BROKEN
 from reports.records.schema import ReportModel, Seconds
 
 
@@ -33,7 +34,7 @@ class StoredCheck(ReportModel):
     @property
     def is_predicted(self) -> bool | None:
         """Whether kube-proxy's rules predict that the promise is broken; None if they are not known or do not apply."""
-        return self.predicted == "broken" if self.predicted else None
+        return self.predicted == BROKEN if self.predicted else None
 
     @property
     def name(self) -> str:
