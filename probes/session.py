@@ -247,7 +247,7 @@ def _refuse_the_labs_image(topology: Topology) -> None:
 def _remove(live: _LiveRun) -> tuple[str, ...]:
     """Remove the workload; return a note if that fails, which loses none of the answers."""
     cluster, progress = live.cluster, live.progress
-    end_processes(live.probers.in_terminating_backends())
+    end_processes(live.probers.in_lingering_pods())
     try:
         cluster.remove()
     except clusters.ClusterError as error:

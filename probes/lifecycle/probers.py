@@ -49,9 +49,9 @@ class Probers:
             one.name: self._in_pod(one.name, one.name) for one in backends if one.host_network and one.name not in lost
         }
 
-    def in_terminating_backends(self) -> list[Prober]:
-        """Return the prober in each backend that is declared terminating."""
-        return [self._in_pod(one.name, one.name) for one in self.cluster.topology.terminating_backends]
+    def in_lingering_pods(self) -> list[Prober]:
+        """Return the prober in each pod that ignores SIGTERM, by name."""
+        return [self._in_pod(name, name) for name in sorted(self.cluster.lingering)]
 
     def in_any_pod(self, lost: Collection[str]) -> Prober | None:
         """Return the prober in one pod that is not lost, on a host network if there is one; None without a pod."""

@@ -1,4 +1,4 @@
-"""End the processes of backends that are declared terminating, before a run is removed.
+"""End the processes of pods that ignore SIGTERM, before a run is removed.
 
 A kubelet that waits for a container to stop does not react to a shorter grace period (kubernetes#113606): it waits for
 the one that it knows, even if the pod is gone from the API.

@@ -6,25 +6,21 @@ their UID is one that this run has created.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from probes.scenarios.model import AddressKind, Asked
 from topologies.cluster import client as clusters
 from topologies.cluster import library, manifests
-from topologies.cluster.api import CONFLICT, NOT_FOUND, ClusterError, reading
+from topologies.cluster.api import reading
 from topologies.cluster.api_objects import ipv4, pod_address
 from topologies.cluster.pods import create_pods
-from topologies.cluster.terminating_pods import SHORTENED_S
 from topologies.cluster_state.api_fields import get_metadata, get_name, get_spec, require
 from topologies.common.waiting import Deadline, pause, until
 from topologies.frontends import Target, UnresolvedError
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kubernetes import client
 
     from probes.scenarios.model import Backing
@@ -32,14 +28,12 @@ if TYPE_CHECKING:
     from topologies.common.addresses import IPAddress
 
 GATE = "hairpin.local/ready"  # the condition by which a gated pod is ready or not
-LINGER_S = 90  # terminationGracePeriodSeconds of a pod that keeps serving: more than its steps take
+LINGER_S = 90  # seconds; the grace period of a pod that keeps serving: more than its steps take
 GONE_S = 30.0  # for a deleted pod to be gone, so that another may have its name
 UNREADY_S = 20.0  # for kubelet to report that a gate has closed
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 EVICTION_V1 = Version(1, 22)
-# The shell is the container's first process and ignores SIGTERM, so agnhost serves until kubelet kills them.
-LINGERING = ["sh", "-c", 'trap "" TERM; /agnhost "$0" "$@" 2>/dev/termination-log; exit $?']
 
 
 @dataclass
@@ -77,8 +71,11 @@ class ScenarioCluster(clusters.Cluster):
     addresses: dict[str, ServiceAddresses] = field(default_factory=dict, init=False)
     uids: dict[str, str] = field(default_factory=dict, init=False)
     """The UID of each pod that this run has created, by name."""
-    ended: set[str] = field(default_factory=set, init=False)
-    """The lingering pods that were deleted at once."""
+
+    @property
+    def lingering(self) -> frozenset[str]:
+        """The pods that ignore SIGTERM."""
+        return super().lingering | {one.name for one in self.backings.values() if one.lingers}
 
     def pod_manifests(self) -> list[Manifest]:
         """Return the pods, with the readiness gates and the grace periods that the scenarios need."""
@@ -90,7 +87,7 @@ class ScenarioCluster(clusters.Cluster):
             pod["spec"]["readinessGates"] = [{"conditionType": GATE}]
         if backing and backing.lingers:
             pod["spec"]["terminationGracePeriodSeconds"] = LINGER_S
-            pod["spec"]["containers"][0]["command"] = LINGERING
+            pod["spec"]["containers"][0]["command"] = manifests.IGNORING_SIGTERM
         return pod
 
     def deploy(self) -> None:
@@ -161,21 +158,11 @@ class ScenarioCluster(clusters.Cluster):
 
     def delete_pod(self, name: str, *, at_once: bool) -> None:
         """Delete a pod that this run has created: at once, or with its own grace period."""
-        self._call_delete(name, 0 if at_once else LINGER_S, self.timeout)
-
-    def _delete_pod(self, name: str, grace_s: int) -> None:
-        """Delete a pod within the time that an interrupted run has; one that is gone is no error."""
-        try:
-            self._call_delete(name, grace_s, clusters.REMOVE_TIMEOUT)
-        except ClusterError as error:
-            if error.status not in {NOT_FOUND, CONFLICT}:  # 409: that UID is gone
-                raise
-
-    def _call_delete(self, name: str, grace_s: int, timeout: tuple[float, float]) -> None:
+        grace_s = 0 if at_once else LINGER_S
         preconditions = library.client.V1Preconditions(uid=self.uids[name]) if name in self.uids else None
         options = library.client.V1DeleteOptions(grace_period_seconds=grace_s, preconditions=preconditions)
-        more: dict[str, Any] = {"body": options, "_preload_content": False, "timeout": timeout}
-        self.call(f"delete Pod {name}", self.core.delete_namespaced_pod, name, self.namespace, **more)
+        delete = self.core.delete_namespaced_pod
+        self.call(f"delete Pod {name}", delete, name, self.namespace, body=options, _preload_content=False)
 
     def evict_pod(self, name: str) -> None:
         """Evict a pod, as `kubectl drain` does."""
@@ -192,29 +179,6 @@ class ScenarioCluster(clusters.Cluster):
             pause(0.2)
         created = self.create(f"Pod {name}", self.core.create_namespaced_pod, made)
         self.uids[name] = get_metadata(created).uid or ""
-
-    def end_lingering(self, names: Iterable[str] = ()) -> None:
-        """Delete these pods at once, or all that linger: a namespace is not gone before its last pod.
-
-        Raises:
-            ClusterError: One may still be there.
-
-        """
-        for name in sorted({*(names or self._lingering)} & self._lingering):
-            for grace_s in SHORTENED_S:
-                self._delete_pod(name, grace_s)
-            self.ended.add(name)
-
-    @property
-    def _lingering(self) -> set[str]:
-        return {one.name for one in self.backings.values() if one.lingers} - self.ended
-
-    def remove(self) -> None:
-        """End the pods that linger, then remove what this run has created; ClusterError if it may still be there."""
-        if self.asked_for:
-            with suppress(ClusterError):  # then they end by themselves, after LINGER_S
-                self.end_lingering()
-        super().remove()
 
     def resolve(self, asked: Asked) -> Target:
         """Return the address and port of what a check asks; UnresolvedError if the Service never had it."""

@@ -25,7 +25,6 @@ from probes.scenarios.later_service import LaterService
 from probes.scenarios.results import BROKEN, ScenarioResult, ScenarioStep, write_results
 from probes.scenarios.stage import Stage
 from probes.scenarios.verdicts import judge, level_of, predict_checks, unasked
-from topologies.cluster.api import ClusterError
 from topologies.cluster.inventory import refuse_missing_rights
 from topologies.cluster_state.shortfalls import shortfalls
 from topologies.common.errors import HairpinError
@@ -72,8 +71,6 @@ class ScenarioRun:
                     steps.append(step)  # what was taken before an error stays
         except HairpinError as error:
             trouble = str(error)
-        finally:
-            self._end(scenario)
         steps += [_not_taken(one, trouble) for one in planned[len(steps) :]]
         return ScenarioResult(
             scenario.id, scenario.title, scenario.rows, tuple(steps), round(time.monotonic() - began, 2), trouble
@@ -122,15 +119,6 @@ class ScenarioRun:
         vantage = next(one for one in self.stage.topology.workload.vantages if one.name == client)
         return ClientHost(self.prober_at(client), self.ports.setdefault(vantage.host, curl.Ports()))
 
-    def _end(self, scenario: ContractScenario) -> None:
-        """Delete the pods that linger: the namespace could not be removed before."""
-        lingering = [one.name for one in scenario.backings if one.lingers]
-        try:
-            if lingering:
-                self.cluster.end_lingering(lingering)
-        except ClusterError as error:
-            self.progress(f"pods of scenario {scenario.id} linger: {error}")
-
 
 def _describe_late(asking: Asking, nodes: frozenset[str]) -> str:
     """Return why a promise that does not hold shows nothing at these late nodes; an empty string if it does."""
@@ -173,7 +161,8 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - the one place where all the parts
 
     """
     chosen = tuple(scenarios)
-    reasons = {one.id: Stage.build(topology, [one]).why_not(one) for one in chosen}
+    every = Stage.build(topology, chosen)
+    reasons = {one.id: every.why_not(one) for one in chosen}
     results = [_skipped(one, reasons[one.id]) for one in chosen if reasons[one.id]]
     able = [one for one in chosen if not reasons[one.id]]
     write_results(folder, results)

@@ -101,6 +101,11 @@ class Cluster:
             metadata = get_metadata(found)
             self.uid, self.created = require(metadata.uid, "metadata.uid"), metadata.creation_timestamp
 
+    @property
+    def lingering(self) -> frozenset[str]:
+        """The pods that ignore SIGTERM, and run until their grace period is over."""
+        return frozenset(backend.name for backend in self.topology.terminating_backends)
+
     def pod_manifests(self) -> list[manifests.Manifest]:
         """Return the pods of the run."""
         return manifests.pods(self.topology, self.run, self.ports)
@@ -129,18 +134,17 @@ class Cluster:
             ClusterError: It may still be there.
 
         """
-        if self.given:  # also a second time: what was being created at the first may have come later
-            delete_run(self.api, self.namespace, self.run, REMOVE_TIMEOUT)
-            self.asked_for = False
+        if not (self.given or self.asked_for):
             return
-        if not self.asked_for:
-            return
-        uid = self.uid or self._own_uid()
+        uid = self.uid or ("" if self.given else self._own_uid())
         try:
-            if self.topology.terminating_backends:
-                end_terminating(self.api, self.namespace, selector(self.run), REMOVE_TIMEOUT)
+            if self.lingering:
+                end_terminating(self.api, self.namespace, selector(self.run), REMOVE_TIMEOUT, also=self.lingering)
         finally:
-            delete(self.api, self.namespace, uid, REMOVE_TIMEOUT)
+            if self.given:  # also a second time: what was being created at the first may have come later
+                delete_run(self.api, self.namespace, self.run, REMOVE_TIMEOUT)
+            else:
+                delete(self.api, self.namespace, uid, REMOVE_TIMEOUT)
         self.asked_for = False
 
     def _own_uid(self) -> str:

@@ -39,9 +39,20 @@ def delete_backends(cluster: Cluster, names: Collection[str]) -> None:
 
 
 def end_terminating(
-    api: client.ApiClient, namespace: str, labels: str, timeout: tuple[float, float] = API_TIMEOUT
+    api: client.ApiClient,
+    namespace: str,
+    labels: str,
+    timeout: tuple[float, float] = API_TIMEOUT,
+    also: Collection[str] = (),
 ) -> None:
     """End the pods with these labels that are deleted and still run.
+
+    Args:
+        api: The API's client.
+        namespace: The namespace of the pods.
+        labels: A selector.
+        timeout: Seconds to connect, and to answer.
+        also: Pods with these labels that are ended even if they were not deleted.
 
     Raises:
         ClusterError: A pod may still be there.
@@ -51,7 +62,7 @@ def end_terminating(
     what = f"list Pods in {namespace}"
     found = call(api, what, listed, namespace, label_selector=labels, timeout=timeout)
     with reading(what):
-        deleted = [pod for pod in found.items if get_metadata(pod).deletion_timestamp]
+        deleted = [pod for pod in found.items if get_metadata(pod).deletion_timestamp or get_name(pod) in also]
     for grace_s in SHORTENED_S:
         for pod in deleted:
             _delete(api, namespace, pod, timeout, grace_s)

@@ -47,12 +47,12 @@ def test_every_pod_is_asked_and_one_that_fails_hinders_no_other() -> None:
     assert [one.commands for one in asked] == [[END_ALL]] * 3
 
 
-def test_only_backends_that_are_declared_terminating_are_ended() -> None:
+def test_only_pods_that_ignore_sigterm_are_ended() -> None:
     def names(topology: str) -> list[str]:
         cluster = Cluster(cast("Any", None), load(topology), "hairpin-run-1", "run-1")
-        return [one.name for one in Probers(cluster, Ssh()).in_terminating_backends()]
+        return [one.name for one in Probers(cluster, Ssh()).in_lingering_pods()]
 
-    assert names("lab-endpoint-states") == ["mix-b", "going-a", "going-b", "last-a", "over-a"]
+    assert names("lab-endpoint-states") == ["going-a", "going-b", "last-a", "mix-b", "over-a"]
     assert names("lab-flannel") == []
 
 
