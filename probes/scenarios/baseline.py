@@ -44,8 +44,8 @@ def find_excuse(asking: Asking, addresses: Callable[[], dict[str, IPAddress]], a
             return ""
         found = run_batch(asker.host_of(check.client.name), requests, asker.patience.connect_s)
         outcomes = [attempt(one).outcome for ones in found for one in ones]
-    except (ClusterError, TransportError, UnclearError):
-        return ""
+    except (ClusterError, TransportError, UnclearError) as error:
+        return f"whether the pod network explains it could not be asked: {error}"
     for name, outcome in zip(targets, outcomes, strict=True):
         if outcome is not Outcome.OK:
             return f"the pod network: {name} does not answer {check.client.name} without a Service either ({outcome})"

@@ -20,6 +20,7 @@ from topologies.frontends import UnresolvedError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from probes.oracle.connection import ClusterModel
     from probes.scenarios.asking import Asking
     from probes.scenarios.model import Check
     from topologies.schema.topology import Topology
@@ -89,25 +90,29 @@ def _describe_broken(asking: Asking) -> str:
 
 def predict_checks(checks: Iterable[Check], topology: Topology | None) -> Iterator[PredictedCheck]:
     """Yield what kube-proxy's rules predict of each check in this declared cluster, as far as they know it."""
-    every = list(checks)
-    if topology is None or not topology.proxy.is_kube_proxy:
-        yield from (PredictedCheck() for _ in every)
-        return
-    for check in every:
-        yield _predict(check, topology)
+    model = _model(topology) if topology else None
+    for check in checks:
+        yield _predict(check, model) if model else PredictedCheck()
 
 
-def _predict(check: Check, topology: Topology) -> PredictedCheck:
+def _model(topology: Topology) -> ClusterModel | None:
+    """Return the model of a declared cluster, None if the oracle has no rules for it."""
+    try:
+        return model_cluster(topology, declared(topology))
+    except UnsupportedMode:
+        return None
+
+
+def _predict(check: Check, model: ClusterModel) -> PredictedCheck:
     if not check.asked.predictable or check.expected is None:
         return PredictedCheck()
     try:
-        snapshot = declared(topology)
-        expectation = predict(model_cluster(topology, snapshot), check.cell)
-    except (UnresolvedError, UnsupportedMode, TooManyChoicesError, KeyError):
-        return PredictedCheck()  # an address that the declared cluster does not have, or rules that are not written
-    own = client_address(check.client, topology, snapshot)
+        expectation = predict(model, check.cell)
+    except (UnresolvedError, TooManyChoicesError, KeyError):
+        return PredictedCheck()  # an address that the declared cluster does not have
+    own = client_address(check.client, model.topology, model.snapshot)
     found = predicted_answers(check.cell, expectation, own)
     if found.unknown:
         return PredictedCheck()
-    broken = find_violation(check, found.answers, topology, predicted=True, sticky=found.sticky)
+    broken = find_violation(check, found.answers, model.topology, predicted=True, sticky=found.sticky)
     return PredictedCheck(BROKEN, broken.rules) if broken else PredictedCheck(KEPT)

@@ -2,12 +2,12 @@
 
 The contract leaves these choices free. In each this data plane differs from kube-proxy's modes:
 
-- Row 5: a ClusterIP is not served to clients from outside the node. kube-proxy serves whoever routes to it.
+- Row 5: a ClusterIP is not served to clients from outside the node. kube-proxy serves clients with a route.
 - Rows 22 and 37: a client's source is kept wherever the reply returns by itself: to endpoints on this node, and for
   pods and processes of this node. kube-proxy masquerades externalTrafficPolicy: Cluster.
 - Row 3: an endpoint that reaches itself appears with the address that it connected to, not with the node's.
 - Rows 24 and 25: a NodePort is served at the node's addresses in its status only. At others it is dropped, at
-  127.0.0.1 nobody listens.
+  127.0.0.1 no process listens.
 - Rows 29, 32, 45, 72, 94 and 95: without a local endpoint a Local policy refuses. kube-proxy drops.
 - Row 91: without any endpoint a frontend drops. Only a pod that asks a ClusterIP is refused (rows 6 and 7).
 - Row 33: with externalTrafficPolicy: Local a pod gets local endpoints only at its own node's NodePort. kube-proxy
@@ -51,7 +51,7 @@ class Unserved(StrEnum):
 class SourceNat(StrEnum):
     """Whose source is replaced by the node's address."""
 
-    NOBODY = "nobody"
+    NONE = "none"
     REMOTE = "remote"
     """That of connections to endpoints on other nodes."""
     ALL = "all"
@@ -79,7 +79,7 @@ class Decision:
     unserved: Unserved
     is_local: bool = False
     """Only endpoints of this node serve."""
-    source_nat: SourceNat = SourceNat.NOBODY
+    source_nat: SourceNat = SourceNat.NONE
 
     @property
     def affinity_s(self) -> int:
@@ -110,7 +110,7 @@ def decide(  # noqa: PLR0913 - a frontend has three parts
         select(port, node.name if is_local else ""),
         choose_unserved(port, kind, client, is_local=is_local),
         is_local,
-        SourceNat.REMOTE if client is Client.OUTSIDE else SourceNat.NOBODY,
+        SourceNat.REMOTE if client is Client.OUTSIDE else SourceNat.NONE,
     )
 
 

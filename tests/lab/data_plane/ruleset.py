@@ -1,7 +1,7 @@
 """Decisions as one nft transaction, which replaces all rules and keeps the clients of session affinity. Pure.
 
-Connections that nobody serves are refused or dropped before they are translated. Everything else is one DNAT rule for
-each frontend and kind of client.
+Connections that no endpoint serves are refused or dropped before they are translated. Everything else is one DNAT rule
+for each frontend and kind of client.
 """
 
 from __future__ import annotations

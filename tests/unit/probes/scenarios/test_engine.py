@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from probes import session
+from probes.asking.vantages.base import TransportError
 from probes.contract.judging import ContractResult
 from probes.lifecycle.probers import Probers
 from probes.observation import Attempt, Outcome
-from probes.scenarios import asking
+from probes.scenarios import asking, baseline
 from probes.scenarios.asking import TimeLimits
 from probes.scenarios.catalogue import scenarios
 from probes.scenarios.cluster import ScenarioCluster
@@ -135,6 +136,24 @@ def test_a_data_plane_that_is_slow_keeps_its_promise_late(
     assert waited[0] == SOON.later_s > SOON.limit_s
 
 
+def test_a_pod_network_that_cannot_be_asked_leaves_a_broken_promise_open(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> None:
+        message = "the exec was cut"
+        raise TransportError(message)
+
+    answering(monkeypatch, Attempt(Outcome.REFUSED))
+    monkeypatch.setattr(baseline, "run_batch", cut)
+    (result,) = run(kubeconfig, tmp_path, "scaled-to-zero")
+
+    back = result.steps[1]
+    assert {one.result for one in back.checks} == {ContractResult.NOT_ASKED}
+    assert {one.text for one in back.checks} == {
+        "whether the pod network explains it could not be asked: the exec was cut"
+    }
+
+
 def test_clients_that_cannot_be_asked_are_never_red(api: Api, kubeconfig: Path, tmp_path: Path) -> None:
     (result,) = run(kubeconfig, tmp_path, "affinity-switched")  # this API refuses every exec
 
@@ -183,7 +202,8 @@ def test_pods_that_linger_are_ended_before_the_namespace(
         run(kubeconfig, tmp_path, "terminating-unready", "terminating")
 
     deletions = [one.rpartition("/")[2] for one in api.calls if one.startswith("DELETE")]
-    assert [*dict.fromkeys(deletions)] == ["dead-1", "term-1", "term-2", "hairpin-x-s"]
+    *pods, last = dict.fromkeys(deletions)
+    assert (sorted(pods), last) == (["dead-1", "term-1", "term-2"], "hairpin-x-s")
     assert api.namespaces() == set()
 
 

@@ -31,7 +31,7 @@ def test_a_source_is_kept_unless_another_node_has_to_answer_a_client_from_outsid
     found = {one.source_nat for (_, client), one in decisions(N1, BOTH).items() if client is not Client.OUTSIDE}
     rules = _rules(N1)
 
-    assert found == {SourceNat.NOBODY}
+    assert found == {SourceNat.NONE}
     assert decisions(N1, BOTH)[Kind.NODE_PORT, Client.OUTSIDE].source_nat is SourceNat.REMOTE
     assert any(rule.startswith("replace-source ip daddr != 10.244.1.0/24 meta mark and 0x20000") for rule in rules)
     assert "10.244.1.5 . 10.244.1.5 } snat to ct original ip daddr" in "\n".join(rules)  # row 3
