@@ -102,6 +102,8 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _unfinished(run: Run) -> str:
+    if run.scenarios and not run.records:  # the plan lists the cells of the matrix, which such a run does not probe
+        return "the run did not finish"
     return f"the run did not finish, {len(run.unasked)} of {count_cells(len(run.plan))} have no result"
 
 

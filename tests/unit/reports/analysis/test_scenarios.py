@@ -185,6 +185,12 @@ def test_a_run_without_cells_has_the_verdict_of_its_scenarios(tmp_path: Path) ->
     assert nothing.headline == "INCONCLUSIVE: 0 of 0 scenarios (1 skipped)"
 
 
+def test_a_run_of_scenarios_that_did_not_finish_lacks_no_cells(tmp_path: Path) -> None:
+    cut = scenario_run(tmp_path, skipped()).model_copy(update={"complete": False, "plan": ("a", "b")})
+
+    assert RunVerdict.of(cut).headline == "INCONCLUSIVE: the run did not finish"
+
+
 def test_a_broken_promise_is_not_hidden_behind_cells_that_pass(tmp_path: Path) -> None:
     cells = run_of("none")
     failed, passed = (cells.model_copy(update={"scenarios": stored(tmp_path, one)}) for one in (affinity(), kept()))
