@@ -101,8 +101,9 @@ def run_batch(
     """Run one batch and read it: the transfers of each request, in order.
 
     A cut transport is tried three times in all, torn output twice, what cannot get better once. Attempts whose answer
-    was cut off, or that curl ended because of another transfer, are asked again: first together, without the cells of
-    servers that cause this, then each cell alone. What is known of the other attempts stays.
+    was cut off, that curl ended because of another transfer, or whose own request came back are asked again: first
+    together, without the cells of servers that cause this, then each cell alone. What is known of the other attempts
+    stays.
 
     Args:
         host: The vantage and its client ports.
@@ -148,7 +149,7 @@ def _reask(
         return
     with suppress(TransportError):  # then they stay lost, and only they
         for number, replies in zip(numbers, _run_once(host, again, round_, at_once), strict=True):
-            found[number] = [one for one in found[number] if not one.lost] + replies
+            found[number] = [one for one in found[number] if not one.lost] + [*map(transfers.as_answer, replies)]
 
 
 def _unread(found: Sequence[Sequence[curl.Transfer]]) -> list[int]:

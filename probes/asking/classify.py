@@ -84,6 +84,8 @@ def _meaning(transfer: Transfer) -> tuple[Outcome, IPAddress | None, str | None,
         return _not_an_echo(transfer, f"{transfer.size} bytes, longer than any echo")
     if transfer.exit_code == WRITE_FAILED and transfer.http_status not in {0, HTTP_OK}:
         return _not_an_echo(transfer, transfer.message)
+    if transfer.size and not transfer.http_status and transfer.exit_code != WRITE_FAILED:
+        return _not_an_echo(transfer, _quoted(transfer.quote))
     if transfer.exit_code == OK:
         return _answer(transfer)
     return _failure(transfer), None, None, transfer.reason or transfer.message
@@ -131,7 +133,7 @@ def _answer(transfer: Transfer) -> tuple[Outcome, IPAddress | None, str | None, 
     text = transfer.body.decode("utf-8", "replace")
     echo = _ECHO.match(text)
     if transfer.http_status != HTTP_OK or not echo:
-        return _not_an_echo(transfer, repr((text or transfer.quote.decode("utf-8", "replace"))[:80]))
+        return _not_an_echo(transfer, _quoted(transfer.body or transfer.quote))
     source = _address(echo[1])
     if source is None or not 0 < int(echo[2]) <= PORT_MAX:
         return _not_an_echo(transfer, f"it saw the client as {echo[1]}:{echo[2]}, want an IPv4 address and a port")
@@ -139,7 +141,12 @@ def _answer(transfer: Transfer) -> tuple[Outcome, IPAddress | None, str | None, 
 
 
 def _not_an_echo(transfer: Transfer, what: str) -> tuple[Outcome, None, None, str]:
-    return Outcome.WRONG_BACKEND, None, None, f"HTTP {transfer.http_status}, not an echo: {what}"
+    protocol = f"HTTP {transfer.http_status}" if transfer.http_status else "no HTTP"
+    return Outcome.WRONG_BACKEND, None, None, f"{protocol}, not an echo: {what}"
+
+
+def _quoted(sent: bytes) -> str:
+    return repr(sent.decode("utf-8", "replace")[:80])
 
 
 def _address(text: str) -> IPAddress | None:

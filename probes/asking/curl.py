@@ -12,6 +12,10 @@ OK\r\n...\r\n\r\n10.244.1.7:46586HTTP/1.1 200 OK\r\n...\r\n\r\nweb-a` (agnhost n
 **Each body names its transfer.** The label holds a nonce that is drawn for each ask, the ask's number and the attempt's
 number. `transfers.py` binds a body to its record by this label alone.
 
+**What is no HTTP is read too** (`http0.9`). A connection can come back to its own client: a NAT on the way gives it the
+port it goes to as its source port, and another one turns its two addresses around (TCP simultaneous open, RFC 9293,
+3.5). Then curl reads its own request, which shows nothing of the Service: `transfers.py`.
+
 **Two streams, one pipe each.** Every small write of curl would be a message of its own through shim, kubelet and API
 server. curl's reports (verbose lines and `write-out` records) go through its buffered stdout (`--stderr -`) to `grep`,
 which passes only the lines that `transfers.py` reads. The bodies go to a second pipe, because a container's root may be
@@ -83,6 +87,7 @@ _SECTION = """\
 url="http://{target}/echo?msg={nonce}.{number}.[1-{times}]"
 request="GET"
 http1.1
+http0.9
 raw
 ignore-content-length
 max-filesize={body_max}
@@ -153,7 +158,7 @@ class Transfer:
     Times in seconds from the start, 0 if never reached; `local`, `remote`: address:port or empty; `reason`: the
     system's words for a connection that failed (exit 7); `body`: the bytes after the label and the header that follows
     it, empty if the server did not repeat the label; `lost`: why the transfer cannot be read, or empty; `quote`: what a
-    server sent that did not repeat the label, for messages only.
+    server sent that did not repeat the label, for messages only. `http_status`: 0 if what came is no HTTP.
     """
 
     exit_code: int

@@ -9,6 +9,11 @@ what other servers send. An answer with status 200 is `lost` if bytes are missin
 the caller asks for it again. If no bytes are missing, an answer without its label shows that the server is no echo.
 The rest is known without a body: a failed connection, a status other than 200, an answer longer than any echo.
 
+**A transfer whose answer is its own request** is lost too: the connection came back to its own client. With `MASQUERADE
+--random-fully` (kube-proxy, flannel) this happens to one of 64,512 connections of pods to the public address of their
+own node. The caller asks again. A server that sends every request back is no echo pod: the second time, the request is
+the answer (`as_answer`).
+
 **Why a connection failed** is not in `%{errormsg}` of every curl: 7.75 prints "Failed to connect to A port P:
 Connection refused", later ones "... after 0 ms: Couldn't connect to server" for a refusal and an ICMP unreachable (exit
 7). Then the system's words stand only in `-v` lines: `connect to A port P failed: Connection refused` (curl 8
@@ -45,6 +50,7 @@ HTTP_OK = 200
 _USAGE = 2  # curl's exit code for an option it does not know
 _CANNOT_RUN = {126, 127}  # the shell's exit codes
 _NEVER_REPORTED = -1
+RETURNED = "its own request came back: a NAT on the way gave it the port it goes to as its source port"
 _LABEL = re.compile(r"/echo\?msg=([0-9a-f]+\.(\d+)\.\d+)$", re.ASCII)
 _LABELLED = re.compile(rb"([0-9a-f]{16}\.\d+\.\d+)HTTP/")
 _HEADER = re.compile(rb"HTTP/1\.[01] 200 .*?\r\n\r\n", re.DOTALL)
@@ -80,6 +86,11 @@ class _Reported:
 def disturbs(transfer: Transfer) -> bool:
     """Return whether this transfer may have spoiled others of its batch."""
     return transfer.size >= SHORT or transfer.exit_code in _FATAL
+
+
+def as_answer(transfer: Transfer) -> Transfer:
+    """Return a transfer that was asked again: if its own request came back once more, a server sent it."""
+    return replace(transfer, lost="") if transfer.lost == RETURNED else transfer
 
 
 def read(output: bytes, asks: Sequence[Ask], mark: str, *, partial: bool = False) -> list[list[Transfer]]:
@@ -215,9 +226,18 @@ def _with_bodies(records: Sequence[_Reported], bodies: bytes, limit: int) -> lis
     cut = len(bodies) >= limit or len(bodies) < written
     spans = _spans(bodies)
     return [
-        _with_body(record.transfer, _labelled(record, bodies, spans[record.label], cut=cut), quote)
+        _returned(record, bodies)
+        or _with_body(record.transfer, _labelled(record, bodies, spans[record.label], cut=cut), quote)
         for record, quote in zip(records, _in_order(records, bodies, spans), strict=True)
     ]
+
+
+def _returned(record: _Reported, bodies: bytes) -> Transfer | None:
+    """Return the transfer if what it received is no HTTP but its own request."""
+    request = b"GET /echo?msg=" + record.label + b" HTTP/1.1\r\n"
+    if record.transfer.http_status or not 0 < record.transfer.size < SHORT or request not in bodies:
+        return None
+    return replace(record.transfer, lost=RETURNED, quote=request)
 
 
 def _spans(bodies: bytes) -> dict[bytes, list[tuple[int, int]]]:

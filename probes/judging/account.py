@@ -62,6 +62,8 @@ def _observed(case: JudgedCell) -> str:
     for attempt in observation.counted:
         seen = case.naming(attempt.source) if attempt.source else "?"
         result = f"ok by {attempt.backend}, source {seen}" if attempt.outcome is Outcome.OK else attempt.outcome.value
+        if attempt.outcome is Outcome.WRONG_BACKEND and attempt.message:
+            result += f" ({attempt.message})"
         counts[result] += 1
     total, outcomes = counts.total(), observation.outcomes
     all_results = "; ".join(f"{times} of {total} {result}" for result, times in counts.most_common())

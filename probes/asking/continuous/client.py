@@ -49,6 +49,13 @@ class NoEchoError(Exception):
     """The server answered, but it is no echo pod."""
 
 
+class ReturnedError(Exception):
+    """The connection came back to its own client (see `probes/asking/transfers.py`): it shows nothing of the server."""
+
+    def __str__(self) -> str:
+        return "its own request came back: a NAT on the way gave it the port it goes to as its source port"
+
+
 class HungError(Exception):
     """The connection is open and nothing came on it in time."""
 
@@ -95,7 +102,7 @@ class Client:
     async def _attempt(self, number: int) -> None:
         began, source, backend = monotonic(), "", ""
         try:
-            source, backend = await self._exchange(self.targets[number])
+            source, backend = await self._exchange_again(self.targets[number])
             outcome = "ok"
         except (OSError, HungError, NoEchoError) as error:
             outcome = classify(error)
@@ -103,6 +110,16 @@ class Client:
                 emit("unsent", number, began, str(error))
                 return
         emit("attempt", number, began, monotonic(), outcome, source, backend)
+
+    async def _exchange_again(self, target: tuple[str, int]) -> tuple[str, str]:
+        """Exchange, and once more if the request itself came back: if it does so again, a server sends it."""
+        try:
+            return await self._exchange(target)
+        except ReturnedError:
+            try:
+                return await self._exchange(target)
+            except ReturnedError as error:
+                raise NoEchoError from error
 
     async def _exchange(self, target: tuple[str, int]) -> tuple[str, str]:
         """Return the client address that the backend saw and the backend's name."""
@@ -137,7 +154,7 @@ class Client:
             try:
                 with await self._connect(self.targets[number]) as connection:
                     await self._use(connection, number, count)
-            except (OSError, HungError, NoEchoError) as error:
+            except (OSError, HungError, NoEchoError, ReturnedError) as error:
                 emit("unheld", number, count, began, classify(error) or str(error))
             await self._stopped_at(monotonic() + REOPEN_S)
 
@@ -155,7 +172,7 @@ class Client:
                 return
             try:
                 source = answer.result().rpartition(":")[0]
-            except (OSError, NoEchoError) as error:
+            except (OSError, NoEchoError, ReturnedError) as error:
                 emit("lost", number, count, sent, monotonic(), classify(error) or str(error))
                 return
             emit("answer", number, count, sent, monotonic(), unmapped(source.encode()))
@@ -172,10 +189,17 @@ class Client:
 
 
 async def read_to_end(connection: socket.socket) -> bytes:
-    """Return what comes on a connection until its end, at most ANSWER_MAX bytes."""
+    """Return what comes on a connection until its end, at most ANSWER_MAX bytes.
+
+    Raises:
+        ReturnedError: It is the request itself.
+
+    """
     loop, text = asyncio.get_running_loop(), b""
     while (part := await loop.sock_recv(connection, ANSWER_MAX)) and len(text) < ANSWER_MAX:
         text += part
+        if text == FRESH:
+            raise ReturnedError
     return text
 
 
@@ -185,6 +209,7 @@ async def question(connection: socket.socket, request: bytes) -> str:
     Raises:
         BrokenPipeError: The server has closed the connection.
         NoEchoError: The answer is no echo pod's.
+        ReturnedError: The answer is the request itself.
 
     """
     loop, text = asyncio.get_running_loop(), b""
@@ -194,6 +219,8 @@ async def question(connection: socket.socket, request: bytes) -> str:
         if not part:
             raise BrokenPipeError
         text += part
+        if text == request:
+            raise ReturnedError
         head = ANSWER.match(text)
         if head and len(text) >= head.end() + int(head[1]):
             return text[head.end() :].decode(errors="replace").strip()

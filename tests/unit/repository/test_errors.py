@@ -17,6 +17,7 @@ EXCEPTION = re.compile(r"Error$|Exception$")
 OWN_REASON = {
     "HungError": "of a program that imports nothing of ours (probes/asking/continuous/client.py)",
     "NoEchoError": "likewise",
+    "ReturnedError": "likewise",
     "Refused": "control flow inside topologies.loading.yaml_file: carries a complaint to its one handler",
     "Misspelt": "control flow inside topologies.loading.overrides: carries a complaint to its one handler",
 }

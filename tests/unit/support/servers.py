@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import socketserver
 import struct
 import subprocess
 import threading
@@ -150,3 +151,25 @@ def _reset_all(held: socket.socket) -> None:
         peer.recv(4096)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()
+
+
+@contextmanager
+def reflecting(times: int) -> Iterator[Target]:
+    """Send back what comes on the first so many connections, and wait for their clients to end them; answer no other.
+
+    A connection that came back to its own client looks like this.
+    """
+    count = iter(range(1, 1 + times))
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            received = self.request.recv(4096)
+            if next(count, 0):
+                self.request.sendall(received)
+                self.request.recv(4096)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield Target(LOOPBACK, server.server_address[1])
+        server.shutdown()

@@ -87,6 +87,9 @@ def test_a_mapped_address_is_the_ipv4_address_it_maps() -> None:
         (Transfer(63, 200, 0.1, 0.5, "", "", 1, 1023, "Exceeded the maximum allowed file size"), Outcome.WRONG_BACKEND),
         (Transfer(28, 200, 0.1, 9.0, "", "", 1, 1024, "Operation timed out"), Outcome.WRONG_BACKEND),
         (Transfer(28, 200, 0.1, 9.0, "", "", 1, 1023, "Operation timed out"), Outcome.HANG),
+        (Transfer(28, 0, 0.1, 9.0, "", "", 1, 16, "Operation timed out", quote=b"220 mail"), Outcome.WRONG_BACKEND),
+        (Transfer(56, 0, 0.1, 0.5, "", "", 1, 7, "Recv failure: Connection reset by peer"), Outcome.WRONG_BACKEND),
+        (Transfer(0, 0, 0.1, 0.5, "", "", 1, 19, "", quote=b"SSH-2.0"), Outcome.WRONG_BACKEND),
         (Transfer(23, 404, 0.1, 0.5, "", "", 1, 0, "Failure writing output"), Outcome.WRONG_BACKEND),
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 from probes.asking.continuous.clients import AskingPace, asking, events_file
 from probes.asking.continuous.events import group_by_cell, read_events
 from probes.observation import Outcome
+from tests.unit.support.servers import reflecting
 from topologies.common.addresses import IPAddress
 from topologies.common.waiting import Deadline, unmet, until
 from topologies.frontends import Target
@@ -118,6 +119,15 @@ def test_a_held_connection_that_the_server_closes_is_lost(tmp_path: Path) -> Non
     assert {one.how for one in seen.connections if one.how} <= {"closed", "reset"}
     assert seen.connections[0].lost_at is not None
     assert {one.outcome for one in seen.attempts} == {Outcome.WRONG_BACKEND}
+
+
+@pytest.mark.parametrize(("times", "outcome"), [(1, Outcome.RESET), (999, Outcome.WRONG_BACKEND)])
+def test_a_request_that_comes_back_is_sent_once_more(times: int, outcome: Outcome, tmp_path: Path) -> None:
+    with reflecting(times) as target:
+        seen = asked(tmp_path, target.port, lines=8)
+
+    assert {one.outcome for one in seen.attempts} == {outcome}
+    assert seen.connections == ()
 
 
 def test_clients_that_cannot_start_leave_their_reason(tmp_path: Path) -> None:
