@@ -278,6 +278,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m topologies.la
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an `up` that is interrupted cleans up
     try:
         COMMANDS[options.command](options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` closed the pipe: what is still buffered is discarded
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # 128 + SIGPIPE, as a shell has it
     except HairpinError as error:
         sys.exit(f"{error}")
     except PermissionError as error:

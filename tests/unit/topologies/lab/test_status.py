@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+from tests.unit.support.paths import ROOT
 from topologies.cluster_state.node_versions import NodeVersions, merge_nodes
 from topologies.lab.__main__ import describe_nodes
 from topologies.lab.lab import RunningLab
@@ -50,3 +54,15 @@ def test_a_run_knows_the_kube_proxy_of_a_node_that_it_has_no_client_on(tmp_path:
 
     assert found["n1"] == probed["n1"]
     assert found["n2"] == NodeVersions(kube_proxy="v1.30.14", mode="nftables")
+
+
+def test_output_that_nobody_reads_is_no_traceback(tmp_path: Path) -> None:
+    """As with `| head -1`."""
+    read, write_ = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "topologies.lab", "status"]
+    env = {**os.environ, "HAIRPIN_CACHE": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=write_, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_)
+
+    assert (done.returncode, done.stderr) == (141, "")
