@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 NAME = "test-network"
 MANY = 300
+CAME_BACK = 5
 FEW = ("lab-calico-vxlan", "lab-policies", "lab-metallb-l2", "lab-servicelb", "lab-nlb-ip")
 MORE = (
     *("lab-antrea", "lab-bare-bridge", "lab-bgp", "lab-calico-bgp", "lab-forward-drop", "lab-gke", "lab-vpc-cni"),
@@ -107,6 +109,21 @@ def test_a_cluster_on_this_network_does_what_the_rules_say(network: str, tmp_pat
     assert set(verdicts) == {"pass"}, "\n\n".join(verdicts.get("fail", []) + verdicts.get("inconclusive", []))
     assert len(verdicts["pass"]) > MANY
     print(network, len(verdicts["pass"]), "cells")
+
+
+def test_connections_that_come_back_to_their_own_clients_are_asked_again(tmp_path: Path) -> None:
+    """The first connection of n1's pods to each NodePort of n1's public address comes from the port it goes to."""
+    rule = "-I POSTROUTING -p tcp -s 10.244.1.0/24 -d 198.18.5.11 --dport {port} -m statistic --mode nth --every 1000"
+    rule += " --packet 0 -j MASQUERADE --to-ports {port}"
+    rules = tmp_path / "rules"
+    rules.write_text("\n".join(["*nat", *(rule.format(port=port) for port in range(30000, 32768)), "COMMIT\n"]))
+    with made(tmp_path, NETWORKS["vpc-flannel"]) as topology:
+        on("n1", "iptables-restore", "--noflush", str(rules))
+        verdicts = asked(topology)
+        listed = on("n1", "iptables", "-t", "nat", "-vnL", "POSTROUTING")
+
+    assert len(re.findall(r"(?m)^ *1 .* statistic ", listed)) > CAME_BACK
+    assert set(verdicts) == {"pass"}, "\n\n".join(verdicts.get("fail", []) + verdicts.get("inconclusive", []))
 
 
 @pytest.mark.parametrize("name", PRESETS)
