@@ -18,7 +18,7 @@ from topologies.discovery.inventory import as_list, as_map
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from topologies.discovery.inventory import Inventory, ListedService
+    from topologies.discovery.inventory import Inventory, ListedService, PodOwner
 
 Findings = dict[str, Finding]
 AWS = "service.beta.kubernetes.io/aws-load-balancer-"
@@ -143,11 +143,16 @@ def _in_cluster(inventory: Inventory, _: list[ListedService]) -> BalancerKind | 
     for one in inventory.daemon_sets:
         if one.name.startswith("svclb-") or "svccontroller.k3s.cattle.io/svcname" in one.labels:
             return BalancerKind("servicelb", f"DaemonSet {one} (k3s ServiceLB)")
-        if one.name.startswith("kube-vip"):
-            election = one.environment.get("svc_election", "false").lower()
-            checks = {"health_checks": Finding(election == "true", f"svc_election of DaemonSet {one}")}
-            return BalancerKind("kube-vip", f"DaemonSet {one}", checks)
+        if one.name.startswith("kube-vip") and not _is_set(one, "bgp_enable"):
+            elects = _is_set(one, "svc_election")
+            kind, leader = ("kube-vip-election", "each Service") if elects else ("kube-vip", "all Services")
+            return BalancerKind(kind, f"DaemonSet {one}, svc_election {str(elects).lower()}: one leader for {leader}")
     return None
+
+
+def _is_set(owner: PodOwner, name: str) -> bool:
+    """Return whether an environment variable is true, as kube-vip reads it (strconv.ParseBool)."""
+    return owner.environment.get(name, "").lower() in {"1", "t", "true"}
 
 
 def _aws(_: Inventory, served: list[ListedService]) -> BalancerKind | None:

@@ -13,7 +13,7 @@ from tests.unit.support.real_clusters.alibaba_tencent_huawei import ack_terway
 from tests.unit.support.real_clusters.catalogue import CLUSTERS
 from tests.unit.support.real_clusters.clouds import eks
 from tests.unit.support.real_clusters.installed import kubeadm_calico
-from tests.unit.support.real_clusters.seeds import daemon_set
+from tests.unit.support.real_clusters.seeds import daemon_set, service
 from topologies.loading.load import parse
 from topologies.schema.enums import ProxyKind
 from topologies.schema.topology import Proxy
@@ -193,6 +193,27 @@ def test_pods_with_cards_of_the_nodes_network_have_its_range(discoverer: Discove
     found = values(discoverer.discover(cluster))
 
     assert (found["cni.kind"], found["cni.pod_cidr"]) == ("eni", "192.168.1.0/25")
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"vip_arp": "true", "svc_enable": "true"}, "kube-vip"),
+        ({"vip_arp": "true", "svc_election": "false"}, "kube-vip"),
+        ({"vip_arp": "true", "svc_election": "true"}, "kube-vip-election"),
+        ({"bgp_enable": "true", "svc_election": "true"}, "custom"),
+    ],
+)
+def test_kube_vip_is_declared_by_who_leads(discoverer: Discoverer, settings: dict[str, Any], kind: str) -> None:
+    cluster = kubeadm_calico("ipip")
+    cluster.daemon_sets.append(daemon_set("kube-vip-ds", **settings))
+    cluster.services.append(service("web", ip="192.168.1.240"))
+
+    discovery = discoverer.discover(cluster)
+
+    found = values(discovery)
+    assert (found["load_balancer.kind"], found.get("load_balancer.health_checks")) == (kind, None)
+    assert plan(parse(written(discovery), "mine")).cells
 
 
 @pytest.mark.parametrize(
