@@ -27,3 +27,7 @@ def pytest_hairpin_observed(config: pytest.Config, observations: dict[str, Obser
 
 def pytest_hairpin_answered(config: pytest.Config, judge: Judge, cells: list[Cell]) -> None:
     """Handle the end of probing: all cells can be judged. Called in the one process that judges them."""
+
+
+def pytest_hairpin_scenarios_settled(config: pytest.Config, answers: Answers) -> None:
+    """Handle the settled cluster of scenarios, before any change. Called in the one process that runs them."""

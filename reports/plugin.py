@@ -128,6 +128,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             journal.save(journal.assemble(folder, header=_header(item.config)), folder)
 
 
+def pytest_hairpin_scenarios_settled(config: pytest.Config, answers: Answers) -> None:
+    """Write what each node runs into the first `run.json` of a run without cells."""
+    folder = config.stash[RUN]
+    if not (folder / journal.MAIN).exists():
+        with _troubled(config), contextlib.suppress(OSError):
+            journal.save(journal.assemble(folder, header=_header(config, answers)), folder)
+
+
 def _write(config: pytest.Config, log: journal.Journal) -> None:
     """Write every record to the journal. On a full disk records stay in memory and are still reported."""
     with log:
@@ -290,6 +298,15 @@ def _finished(config: pytest.Config) -> datetime:
     return config.stash[STARTED] + timedelta(seconds=time.monotonic() - config.stash[BEGAN])
 
 
+def _begun(config: pytest.Config) -> Header:
+    """Return the header of a run without answers of its own; what scenarios found is in its first `run.json`."""
+    header, found = _header(config), dict[str, object]()
+    with contextlib.suppress(journal.JournalError, OSError):
+        first = journal.load(config.stash[RUN])
+        found = {name: getattr(first, name) for name in ("versions", "nodes", "notes", "timings")}
+    return header.model_copy(update=found)
+
+
 def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
     """Return the run, and what could not be written of it."""
     folder, began, records = config.stash[RUN], time.monotonic(), config.stash[RECORDS]
@@ -297,7 +314,8 @@ def _finish(config: pytest.Config) -> tuple[Run, list[str]]:
     answered = bool(records) or (folder / ANSWERS).exists() or ((folder / FILE_NAME).exists() and not why_not(folder))
     closing = {"finished": _finished(config), "complete": answered}
     known = config.stash[JUDGE].answers if JUDGE in config.stash else None
-    assembled = journal.assemble(folder, records.values(), header=_header(config, known), **closing)
+    header = _header(config, known) if known else _begun(config)
+    assembled = journal.assemble(folder, records.values(), header=header, **closing)
     run = add_contract(add_explanations(assembled))
     try:
         html.write(run, folder / REPORT)

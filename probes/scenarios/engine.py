@@ -143,6 +143,7 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - the one place where all the parts
     *,
     progress: Callable[[str], None],
     begun: Callable[[ScenarioCluster], None] = lambda _: None,
+    settled: Callable[[sessions.Answers], object] = lambda _: None,
 ) -> tuple[ScenarioResult, ...]:
     """Run these scenarios, and write their results into a folder after each.
 
@@ -155,6 +156,7 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - the one place where all the parts
         folder: Of the run.
         progress: Gets the progress, a line at a time.
         begun: Called before anything is created, with the cluster whose `remove` removes it.
+        settled: Called before the first change, with what is known of the cluster.
 
     Raises:
         ClusterError: The cluster cannot be tested at all.
@@ -174,6 +176,7 @@ def run_scenarios(  # noqa: PLR0913, PLR0917 - the one place where all the parts
     refuse_missing_rights(cluster)
     begun(cluster)
     with sessions.deployed(cluster, options, progress) as known:
+        settled(known)
         taken = ScenarioRun(cluster, stage, known.snapshot, _probers(cluster, options), patience, progress)
         for scenario in able:
             progress(f"scenario {scenario.id}: {scenario.title}")

@@ -130,6 +130,7 @@ def _run(config: pytest.Config, chosen: list[ContractScenario]) -> tuple[Scenari
             config.stash[RUN],
             progress=lambda line: print_progress(config, line),
             begun=begun,
+            settled=lambda known: config.hook.pytest_hairpin_scenarios_settled(config=config, answers=known),
         )
     finally:
         if not shutdown.interrupted:

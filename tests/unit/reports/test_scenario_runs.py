@@ -57,6 +57,8 @@ def test_a_run_of_scenarios_only_reports_them(tmp_path: Path, content: bytes) ->
     assert "Traceback" not in done.stdout
     assert "scenario_result(scenario)" not in done.stdout, "the source of the test says nothing"
     assert (run.complete, run.records, len(run.scenarios)) == (True, (), 2)
+    assert (run.versions["kubernetes"], run.nodes["n1"].kube_proxy) == ("1.34.4", "1.30.14")
+    assert (run.notes, run.timings.settle) == (("an odd cluster",), 1.5)
     page = (tmp_path / "out" / "last" / "report.html").read_text(encoding="utf-8")
     assert 'id="scenarios"' in page
     junit = (tmp_path / "junit.xml").read_text(encoding="utf-8")
@@ -94,4 +96,5 @@ def test_a_killed_run_of_scenarios_only_is_recovered(tmp_path: Path, content: by
         return "" if len(load(tmp_path / "out" / "last").scenarios) == 2 else "no scenarios"
 
     until(missing, Deadline(60), "a run.json with scenarios")
-    assert not load(tmp_path / "out" / "last").complete
+    run = load(tmp_path / "out" / "last")
+    assert (run.complete, run.versions["kubernetes"]) == (False, "1.34.4")
