@@ -78,7 +78,7 @@ class ScenarioCluster(clusters.Cluster):
         return super().lingering | {one.name for one in self.backings.values() if one.lingers}
 
     def pod_manifests(self) -> list[Manifest]:
-        """Return the pods, with the readiness gates and the grace periods that the scenarios need."""
+        """Return the pods, with the readiness gates, grace periods and port names that the scenarios need."""
         return [self._adapt(one) for one in super().pod_manifests()]
 
     def _adapt(self, pod: Manifest) -> Manifest:
@@ -88,7 +88,19 @@ class ScenarioCluster(clusters.Cluster):
         if backing and backing.lingers:
             pod["spec"]["terminationGracePeriodSeconds"] = LINGER_S
             pod["spec"]["containers"][0]["command"] = manifests.IGNORING_SIGTERM
+        if backing and backing.port_name:
+            port = {"name": backing.port_name, "containerPort": backing.port, "protocol": "TCP"}
+            pod["spec"]["containers"][0]["ports"] = [port]
         return pod
+
+    def service_manifests(self) -> list[Manifest]:
+        """Return the Services; one whose endpoints have named ports leads to that name."""
+        made, services = super().service_manifests(), self.topology.workload.services_by_name
+        named = {one.app: one.port_name for one in self.backings.values() if one.port_name and not one.spare}
+        for one in made:
+            if name := named.get(services[one["metadata"]["name"]].app):
+                one["spec"]["ports"][0]["targetPort"] = name
+        return made
 
     def deploy(self) -> None:
         """Create the namespace and the pods, and open the gates; ClusterError names the object that was refused."""

@@ -114,6 +114,7 @@ class Backing:
     """An echo pod of a scenario. `second`: on the second node. `spare`: no Service selects it at first.
 
     `gated`: the API decides whether it is ready. `lingers`: it keeps serving after its deletion.
+    `port`: its HTTP port; `port_name`: the name of that port, for a named targetPort.
     """
 
     name: str
@@ -122,6 +123,8 @@ class Backing:
     spare: bool = False
     gated: bool = False
     lingers: bool = False
+    port: int = 8080
+    port_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

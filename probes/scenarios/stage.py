@@ -42,7 +42,12 @@ class Stage:
         backings = {one.name: one for one in used}
         second = nodes[1:2] or nodes
         backends = tuple(
-            Backend(name=one.name, app=SPARE_APP if one.spare else one.app, node=second[0] if one.second else nodes[0])
+            Backend(
+                name=one.name,
+                app=SPARE_APP if one.spare else one.app,
+                node=second[0] if one.second else nodes[0],
+                port=one.port,
+            )
             for one in backings.values()
         )
         services = tuple(Service.model_validate(one) for scenario in chosen for one in scenario.services)

@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from probes.contract.model import Feature
 from probes.scenarios.catalogue.common import POD_SERVED, WEB, service
-from probes.scenarios.changes import CreateService, DeleteService, PatchService
-from probes.scenarios.model import AddressKind, Asked, Check, ContractScenario, Step
+from probes.scenarios.changes import CreateService, DeleteService, PatchService, Relabel
+from probes.scenarios.model import AddressKind, Asked, Backing, Check, ContractScenario, Step
 from topologies.schema.topology import Version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from probes.scenarios.stage import Stage
+    from topologies.schema.workload import Vantage
 
 RELEASED, RETURNED = "nodeport-released-after-type-change", "type-change-from-external-name"
 PORTS, GONE = "ports-added-and-deleted", "services-come-and-go"
 HEADLESS, PROXY_NAME = "headless-label-ignored", "service-proxy-name-ignored"
 NO_NODE_PORTS = "lb-without-node-ports"
+SEVERAL, SLICES, NAMED = "several-ports", "slices-with-different-ports", "named-target-ports"
 HTTP_PORT: dict[str, Any] = {"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}
 SECOND_PORT: dict[str, Any] = {"name": "second", "port": 81, "targetPort": 8080, "protocol": "TCP"}
 
@@ -60,6 +64,35 @@ def _ports(stage: Stage) -> tuple[Step, ...]:
         Step(
             "deleted", become(f"port 80 of Service {name} is deleted", SECOND_PORT), at(80, "unanswered") + at(81, "ok")
         ),
+    )
+
+
+def _named_ports(stage: Stage) -> tuple[Step, ...]:
+    """Two endpoints give the name `http` to different ports, and a third one has only a port `other`."""
+    name = "s-named"
+    listed = {"http": frozenset(("named-1", "named-2")), "other": frozenset(("named-3",))}
+
+    def at(row: str, asked: Asked, clients: Iterable[Vantage], target: str, promise: str) -> tuple[Check, ...]:
+        return tuple(Check(row, one, asked, promise, only=listed[target]) for one in clients)
+
+    def step(title: str, targets: dict[int, str]) -> Step:
+        text = f"port 80 of Service {name} leads to the named port {targets[80]}, port 81 to {targets[81]}"
+        ports = [HTTP_PORT | {"name": f"port-{port}", "port": port, "targetPort": to} for port, to in targets.items()]
+        checks: tuple[Check, ...] = ()
+        for port, to in targets.items():
+            inside = Asked(name, AddressKind.CLUSTER_IP, port=port)
+            checks += at(SEVERAL, inside, stage.pods, to, "ok")
+            for client in stage.pods:
+                own = Asked(name, AddressKind.NODE_PORT, client.node or stage.first, port)
+                checks += at(SLICES, own, (client,), to, "ok")
+            checks += at(NAMED, inside, stage.pods, to, "ok from-all") if to == "http" else ()
+        return Step(title, PatchService(name, text, {"ports": ports}), checks)
+
+    alone = at(NAMED, Asked(name, AddressKind.CLUSTER_IP, port=80), stage.pods, "http", "ok from-all")
+    return (
+        Step("endpoint without the name", Relabel(("named-3",), "named"), alone),
+        step("second port", {80: "http", 81: "other"}),
+        step("exchanged", {80: "other", 81: "http"}),
     )
 
 
@@ -113,6 +146,18 @@ SCENARIOS = (
         backings=WEB,
         services=(service("s-ports", "web"),),
         steps=_ports,
+    ),
+    ContractScenario(
+        id="named-ports",
+        title="Two ports of a Service lead to named ports with different numbers, and exchange them",
+        rows=(SEVERAL, SLICES, NAMED),
+        backings=(
+            Backing("named-1", "named", port_name="http"),
+            Backing("named-2", "named", second=True, port=8082, port_name="http"),
+            Backing("named-3", "named", spare=True, port=8084, port_name="other"),
+        ),
+        services=(service("s-named", "named", type="NodePort"),),
+        steps=_named_ports,
     ),
     ContractScenario(
         id="headless-label",
