@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RELEASED, RETURNED = "nodeport-released-after-type-change", "type-change-from-external-name"
 PORTS, GONE = "ports-added-and-deleted", "services-come-and-go"
+UNDECLARED = "clusterip-undeclared-port"
 HEADLESS, PROXY_NAME = "headless-label-ignored", "service-proxy-name-ignored"
 NO_NODE_PORTS = "lb-without-node-ports"
 SEVERAL, SLICES, NAMED = "several-ports", "slices-with-different-ports", "named-target-ports"
@@ -50,16 +51,18 @@ def _types(stage: Stage) -> tuple[Step, ...]:
 def _ports(stage: Stage) -> tuple[Step, ...]:
     name = "s-ports"
 
-    def at(port: int, promise: str) -> tuple[Check, ...]:
+    def at(port: int, promise: str, row: str = PORTS) -> tuple[Check, ...]:
         asked = Asked(name, AddressKind.CLUSTER_IP, port=port)
-        return tuple(Check(PORTS, one, asked, promise) for one in stage.pods)
+        return tuple(Check(row, one, asked, promise) for one in stage.pods)
 
     def become(text: str, *ports: dict[str, Any]) -> PatchService:
         return PatchService(name, text, {"ports": list(ports)})
 
     return (
         Step(
-            "added", become(f"port 81 is added to Service {name}", HTTP_PORT, SECOND_PORT), at(80, "ok") + at(81, "ok")
+            "added",
+            become(f"port 81 is added to Service {name}", HTTP_PORT, SECOND_PORT),
+            at(80, "ok") + at(81, "ok") + at(82, "unanswered", UNDECLARED),
         ),
         Step(
             "deleted", become(f"port 80 of Service {name} is deleted", SECOND_PORT), at(80, "unanswered") + at(81, "ok")
@@ -142,7 +145,7 @@ SCENARIOS = (
     ContractScenario(
         id="ports-changed",
         title="A port is added to a Service, and another deleted",
-        rows=(PORTS,),
+        rows=(PORTS, UNDECLARED),
         backings=WEB,
         services=(service("s-ports", "web"),),
         steps=_ports,
