@@ -107,6 +107,11 @@ class Place:
         listed: Any = api(NAME, "GET", f"{NAMESPACES}?labelSelector=app.kubernetes.io/managed-by=hairpin")
         return {one["metadata"]["name"]: one["status"]["phase"] for one in listed["items"]}
 
+    def leased(self) -> bool:
+        """Whether a run has its Lease."""
+        listed: Any = api(NAME, "GET", "/apis/coordination.k8s.io/v1/leases")
+        return bool({one["metadata"]["namespace"] for one in listed["items"]} & self.left())
+
     def left(self) -> set[str]:
         return {name for name, phase in self.namespaces().items() if phase != "Terminating"}
 
@@ -120,6 +125,14 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with small(NAME, tmp_path_factory.mktemp("endings")) as file:
         yield Place(file)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(place: Place) -> Iterator[None]:
+    """Remove what a failed test has left: it is not the next one's fault."""
+    yield
+    if place.left():
+        place.hairpin("clean", "--all")
 
 
 @pytest.fixture(scope="module")
@@ -298,8 +311,8 @@ def test_a_dead_proxy_is_named(place: Place, tmp_path: Path) -> None:
 
 
 def deployed(place: Place, process: subprocess.Popen[str]) -> None:
-    """Wait until the run has its namespace."""
-    while process.poll() is None and not place.left():
+    """Wait until the run has its namespace, and the Lease in it: without one, `clean` spares it for an hour."""
+    while process.poll() is None and not place.leased():
         sleep(0.1)
 
 
