@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -152,9 +153,9 @@ def test_curl_reports_each_kind_of_lookup(tmp_path: Path) -> None:
     argv = [*UNSHARE, str(resolver), sys.executable, "-c", SERVER, "a", "nx", "silent"]
     done = subprocess.run(argv, capture_output=True, check=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
-    assert done.stdout.splitlines() == [
+    assert re.sub("after [0-9]+ milli", "after N milli", done.stdout).splitlines() == [
         "a refused",
         "nx no-such-name",
-        "silent the DNS server did not answer, so there was no connection: Resolving timed out after 1000 milliseconds",
+        "silent the DNS server did not answer, so there was no connection: Resolving timed out after N milliseconds",
     ]
     assert done.stderr.count("asked") == 2  # one query for each name: no search list, no IPv6
