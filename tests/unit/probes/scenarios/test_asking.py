@@ -21,7 +21,7 @@ from probes.scenarios.catalogue import scenarios
 from probes.scenarios.keeping import allowed_backends
 from probes.scenarios.model import HTTP, AddressKind, Asked, Check
 from probes.scenarios.stage import Stage
-from probes.scenarios.verdicts import PredictedCheck, judge
+from probes.scenarios.verdicts import PredictedCheck, judge, level_of
 from tests.unit.support.simulated_vantage import SimulatedVantage
 from topologies.common.addresses import IPAddress
 from topologies.frontends import Target, UnresolvedError
@@ -246,11 +246,22 @@ def test_what_keeps_a_promise_is_kept_and_its_opposite_is_noticed(stage: Stage) 
 
     for name, one, declared in every:
         topology = promising(one, declared)
+        level = one.row.level_at(topology.proxy_version)
+        if level is Level.UNSPECIFIED:
+            continue  # the next test
         quick = replace(one, wait_s=0.02 if one.wait_s else 0.0)
         kept = judge(ask(Asking(quick, topology), keeping(one, topology), TimeLimits(3.0, 0.2)), PredictedCheck())
         assert kept.result is ContractResult.KEPT, (name, kept)
         broken = judge(ask(Asking(quick, topology), breaking(one), TimeLimits(0.15, 0.2)), PredictedCheck())
-        level = one.row.level_at(topology.proxy_version)
-        assert level is not Level.UNSPECIFIED
         want = ContractResult.BROKEN if level is Level.MUST else ContractResult.UNUSUAL
         assert broken.result is want, (name, broken)
+
+
+def test_what_is_free_is_free_whatever_is_seen(stage: Stage) -> None:
+    every = [one for one in every_check(stage) if level_of(one[1], stage.topology) is Level.UNSPECIFIED]
+    assert {one.row_id for _, one, _ in every} == {"clusterip-undeclared-port", "headless-label-ignored"}
+
+    for _, one, declared in every:
+        for client in (keeping(one, declared), breaking(one)):
+            seen = judge(ask(Asking(one, declared, free=True), client, TimeLimits(0.1, 0.2)), PredictedCheck())
+            assert seen.result is ContractResult.FREE, seen
