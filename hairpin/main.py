@@ -11,12 +11,12 @@ Exit codes: 0 done, 1 the verb's own negative result (see its help), 2 the comma
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
+from topologies.common.closed_output import CLOSED_PIPE, discard_output
 from topologies.common.errors import HairpinError
 from topologies.common.version import VERSION
 
@@ -42,7 +42,6 @@ VERBS = {
 FORMER = {"documented": "claims"}  # names that verbs had before
 UNUSABLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
-CLOSED_PIPE = 141  # 128 + SIGPIPE, likewise
 
 
 def make_parser(verb: str = "") -> argparse.ArgumentParser:
@@ -68,12 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # `| head` closed the pipe; a gate that could not finish has not passed
-        _discard_output()
+        discard_output()
         return CLOSED_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        _discard_output()
+        discard_output()
         sys.stderr.write(f"hairpin: standard output cannot be written: {error.strerror or error}\n")
         return UNUSABLE
 
@@ -88,13 +87,3 @@ def _run(given: list[str]) -> int:
     except HairpinError as error:
         sys.stderr.write(f"hairpin {options.verb}: {error}\n")
         return UNUSABLE
-
-
-def _discard_output() -> None:
-    """Discard what is still buffered, so that the interpreter does not fail on it once more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(nowhere, stream.fileno())

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from topologies.common.closed_output import CLOSED_PIPE, discard_output
 from topologies.common.errors import HairpinError
 from topologies.lab import lab
 from topologies.lab.build import binaries, cluster_dns, container_runtime
@@ -279,9 +280,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m topologies.la
     try:
         COMMANDS[options.command](options)
         sys.stdout.flush()
-    except BrokenPipeError:  # `| head` closed the pipe: what is still buffered is discarded
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)  # 128 + SIGPIPE, as a shell has it
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(CLOSED_PIPE)
     except HairpinError as error:
         sys.exit(f"{error}")
     except PermissionError as error:

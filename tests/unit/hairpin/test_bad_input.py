@@ -15,6 +15,7 @@ from hairpin import main as cli
 from hairpin.main import main
 from hairpin.verb import near_matches
 from tests.unit.support.paths import ROOT
+from topologies.common.closed_output import CLOSED_PIPE
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +105,7 @@ def test_a_closed_pipe_ends_without_a_traceback_and_is_no_success(arguments: lis
     finally:
         os.close(writing)
 
-    assert done.returncode == cli.CLOSED_PIPE == 128 + signal.SIGPIPE
+    assert done.returncode == CLOSED_PIPE == 128 + signal.SIGPIPE
     assert done.stderr == ""
 
 
