@@ -33,7 +33,7 @@ _RESET = {
     55,  # failure in sending
 }
 _NOT_AN_ECHO = {
-    1,  # "Received HTTP/0.9 when not allowed": no HTTP at all
+    1,  # "Unsupported HTTP version in response"
     8,  # "Weird server reply"
     18,  # "transfer closed with outstanding read data remaining"
     61,  # "Unrecognized content encoding type"

@@ -45,7 +45,7 @@ def a_free_port() -> int:
 
 
 def test_a_connection_from_the_port_it_goes_to_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real one: nobody listens on this port, and Linux connects the client with itself."""
+    """Nothing listens on this port, so Linux connects the client's socket to itself."""
     port, ports = a_free_port(), curl.Ports()
     monkeypatch.setattr(ports, "_next", curl.PORTS.index(port))
 
