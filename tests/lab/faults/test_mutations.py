@@ -1,6 +1,7 @@
-"""Four things broken in a live lab, one at a time: each turns the right cells red, no more and no fewer.
+"""One thing broken in a live lab, or declared wrong: the right cells are red, and the observations alone show which.
 
-Which cells those are is foreseen by an oracle in which the same thing is broken at the same place (`mutated.py`).
+Which cells must be red is foreseen by an oracle in which the same thing is broken at the same place (`mutated.py`).
+What is broken is named without any privilege (`explained.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab.support.broken import asked, small
+from tests.lab.support.broken import asked, differences, up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,35 +19,90 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 
+FLANNEL = """
+name: test-mutated
+kubernetes: "1.20.2"
+nodes: 3
+cni: {kind: flannel-vxlan}
+load_balancer: {kind: inline, address: 198.18.1.1, addresses: 198.18.100.0/24, listens: true}
+external: [{name: e1, address: 198.18.3.100}]
+external_ips: [198.18.101.1, 198.18.101.2]
+lab: {}
+"""
+TUNNEL = FLANNEL.replace("test-mutated", "test-mutated-tunnel").replace("flannel-vxlan", "tunnel")
+Truth = set[tuple[str, Any]]
+DECLARED: dict[str, Truth] = {
+    "listens": {("load_balancer.listens", True)},
+    "detect_local": {("proxy.detect_local", "ClusterCIDR")},
+    "masquerade": {("cni.masquerade", "flannel")},
+    "version": {("proxy.version", "1.20.2")},
+    "listens and detect_local": {("load_balancer.listens", True), ("proxy.detect_local", "ClusterCIDR")},
+}
+BROKEN: dict[str, Truth] = {
+    "proxy": {("nodes.n2.kube-proxy", "no rules")},
+    "masquerade": {("nodes.n1.KUBE-POSTROUTING", "no MASQUERADE")},
+    "cluster-ip-jump": {("nodes.n2.kube-proxy.services.web.clusterip", "no rules")},
+    "local-jump": {("nodes.n1.kube-proxy.services.web-np-local.nodeport", "no rules")},
+    "policy": {("workload.services.web-np-local.externalTrafficPolicy", "the other policy")},
+}
+
 
 @pytest.fixture(scope="module")
-def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file of two workers, one with the echo pods and one without; its lab is up."""
-    with small("test-mutated", tmp_path_factory.mktemp("mutated")) as file:
+def flannel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A topology of three workers with flannel; its lab is up."""
+    with up("test-mutated", tmp_path_factory.mktemp("mutated"), FLANNEL) as file:
         yield file
 
 
-def differences(told: dict[str, Any]) -> str:
-    """Every cell that is red and should not be, or should be and is not, with its account."""
-    more = [told["seen"][cell] for cell in told["seen"] if cell not in told["foreseen"]]
-    fewer = [told["foreseen"][cell] for cell in told["foreseen"] if cell not in told["seen"]]
-    unclear = list(told["unclear"].values())
-    parts = (("red but not foreseen", more), ("foreseen but not red", fewer), ("inconclusive", unclear))
-    return "\n".join(f"{len(found)} {what}:\n" + "\n".join(found) for what, found in parts if found)
+@pytest.fixture(scope="module")
+def tunnel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same with an overlay that masquerades nothing."""
+    with up("test-mutated-tunnel", tmp_path_factory.mktemp("tunnel"), TUNNEL) as file:
+        yield file
 
 
-def test_a_lab_with_nothing_broken_has_no_red_cell(topology: Path) -> None:
-    told = asked("mutated", topology, "none")
+def rank(found: dict[str, Any], truth: Truth) -> int:
+    """The place of the truth among the explanations, from 1; 0 if it is in none."""
+    for place, one in enumerate(found["explanations"], start=1):
+        ways = [one["changes"], *one["alternatives"]]
+        if truth in [{(change["path"], change["value"]) for change in way} for way in ways]:
+            return place
+    return 0
+
+
+def named(name: str, found: dict[str, Any], truth: Truth) -> None:
+    place = rank(found, truth)
+    times = f"{found['seconds']:.2f} s of processor time, {found['wall']:.2f} s"
+    print(f"{name}: rank {place}, {len(found['red'])} red, {times}")
+    for one in found["explanations"]:
+        print(f"  {'certain: ' if one['certain'] else ''}{one['text']}")
+    assert found["red"], "a fault that nobody could notice proves nothing"
+    assert place == 1
+
+
+def test_nothing_broken_is_no_red_cell_and_a_wrong_declaration_is_named(flannel: Path) -> None:
+    told = asked("explained", flannel, "none")
 
     assert not differences(told), differences(told)
     assert not told["seen"]
+    assert not told["found"].pop("right")["red"]
+    for name, found in told["found"].items():
+        named(name, found, DECLARED[name])
 
 
-@pytest.mark.parametrize("mutation", ["cluster-ip-jump", "local-jump", "masquerade", "policy", "proxy"])
-def test_what_is_broken_turns_exactly_its_own_cells_red(mutation: str, topology: Path) -> None:
-    told = asked("mutated", topology, mutation)
+@pytest.mark.parametrize("mutation", BROKEN)
+def test_what_is_broken_turns_exactly_its_own_cells_red_and_is_named(mutation: str, flannel: Path) -> None:
+    told = asked("explained", flannel, mutation)
 
     assert told["kept"], "the damage was repaired while it was asked"
     assert told["foreseen"], "a mutation nobody could notice proves nothing"
     assert not differences(told), differences(told)
     print(f"{mutation}: {len(told['seen'])} of {told['cells']} cells red, all foreseen")
+    named(mutation, told["found"][mutation], BROKEN[mutation])
+
+
+def test_strict_rp_filter_of_one_node_is_named(tunnel: Path) -> None:
+    told = asked("explained", tunnel, "rp-filter")
+
+    assert told["kept"]
+    named("rp-filter", told["found"]["rp-filter"], {("nodes.n3.kernel.rp_filter", 1)})

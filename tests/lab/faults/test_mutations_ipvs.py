@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.faults.test_mutations import differences
-from tests.lab.support.broken import asked, small
+from tests.lab.support.broken import asked, differences, small
 from tests.lab.support.settings import SLOW
 from topologies.lab.guest.ipvs_support import missing_modules
 

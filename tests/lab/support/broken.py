@@ -44,8 +44,17 @@ def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
 
 
 def asked(program: str, topology: Path, what: str) -> dict[str, Any]:
-    """What `mutated.py` or `troubles.py` tells; its progress is shown if the test fails."""
+    """What `explained.py`, `mutated_ipvs.py` or `troubles.py` tells; its progress is shown if the test fails."""
     sandbox = Sandbox.find(load(str(topology)).name)
     command = sandbox.enter_command("cp", [sys.executable, "-m", f"tests.lab.support.{program}", str(topology), what])
     done = subprocess.run(command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=600)
     return dict(json.loads(done.stdout))
+
+
+def differences(told: dict[str, Any]) -> str:
+    """Every cell that is red and should not be, or should be and is not, with its account."""
+    more = [told["seen"][cell] for cell in told["seen"] if cell not in told["foreseen"]]
+    fewer = [told["foreseen"][cell] for cell in told["foreseen"] if cell not in told["seen"]]
+    unclear = list(told["unclear"].values())
+    parts = (("red but not foreseen", more), ("foreseen but not red", fewer), ("inconclusive", unclear))
+    return "\n".join(f"{len(found)} {what}:\n" + "\n".join(found) for what, found in parts if found)

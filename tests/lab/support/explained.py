@@ -1,9 +1,10 @@
-"""Break one thing in a lab, probe every cell, and print what explains the failed ones, from the observations alone.
+"""Break one thing in a lab, probe every cell, and print which failed and what explains them, from observations alone.
 
 Runs inside a lab: `python -m tests.lab.support.explained TOPOLOGY MUTATION`. With `none` nothing is broken, and the
 run is explained once for each of these wrong declarations.
 
-Prints JSON: by name the explanations as `run.json` stores them, the number of failed cells and the seconds.
+Prints JSON: what `mutated.py` prints, and `found`: by name the explanations as `run.json` stores them, the failed
+cells and the seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from probes.diagnosis.search import diagnose
 from probes.judging.run_judge import Judge
 from probes.plan.plan import plan
 from reports.analysis.explanations import store_diagnosis
-from tests.lab.support.mutated import MUTATIONS, There, Whole, conduct
+from tests.lab.support.mutated import MUTATIONS, There, Whole, compared, conduct
 from topologies.loading import overrides
 from topologies.loading.load import load
 
@@ -75,7 +76,7 @@ def main(where: str, what: str) -> None:
     answers, kept = conduct(there, MORE[what])
     declarations = WRONG if what == "none" else {what: {}}
     found = {name: explain(overrides.declared(where, wrong), answers) for name, wrong in declarations.items()}
-    json.dump({"kept": kept, "notes": answers.notes, "found": found}, sys.stdout)
+    json.dump({"kept": kept, "found": found, **compared(there, MORE[what], answers)}, sys.stdout)
 
 
 if __name__ == "__main__":

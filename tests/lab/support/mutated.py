@@ -263,10 +263,9 @@ def conduct(there: There, mutation: Mutation) -> tuple[Answers, bool]:
     return answers, all(kept)
 
 
-def asked(there: There, mutation: Mutation) -> dict[str, Any]:
-    """The whole run, judged by the true oracle and by one in which the same thing is broken."""
+def compared(there: There, mutation: Mutation, answers: Answers) -> dict[str, Any]:
+    """These answers, judged by the true oracle and by one in which the same thing is broken."""
     topology, cells = there.topology, list(plan(there.topology).cells)
-    answers, kept = conduct(there, mutation)
     with replace_decisions(mutation.bend):
         declared, world = mutation.topology(topology), mutation.world(answers.snapshot)
         foreseen = session.simulate(topology, cells, lambda cell, _: expect(declared, world, cell), answers.snapshot)
@@ -276,10 +275,15 @@ def asked(there: There, mutation: Mutation) -> dict[str, Any]:
         "seen": {cell.id: str(verdict) for cell, verdict in seen.items() if verdict.result is Result.FAIL},
         "foreseen": {cell.id: str(verdict) for cell, verdict in other.items() if verdict.result is Result.FAIL},
         "unclear": {cell.id: str(verdict) for cell, verdict in seen.items() if verdict.result is Result.INCONCLUSIVE},
-        "kept": kept,
         "notes": answers.notes,
         "cells": len(cells),
     }
+
+
+def asked(there: There, mutation: Mutation) -> dict[str, Any]:
+    """The whole run, compared, and whether the damage was there to its end."""
+    answers, kept = conduct(there, mutation)
+    return {"kept": kept, **compared(there, mutation, answers)}
 
 
 def tell(line: str) -> None:
