@@ -1,6 +1,7 @@
 """Ways for a run on a real API server to end, or not to begin: exit code, first line, time, and what is left behind.
 
-`HAIRPIN_INTERRUPTS=20` for as many Ctrl-C as wanted (3 otherwise), at moments that HAIRPIN_SEED chooses.
+`HAIRPIN_INTERRUPTS=20` for as many Ctrl-C as wanted, at moments that HAIRPIN_SEED chooses. Otherwise one, and with
+`HAIRPIN_SLOW=1` three; then also each odd environment alone, and a stopped etcd.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from reports.records.journal import load
 from tests.lab.support.broken import small
 from tests.lab.support.endings import NAME, NAMESPACES, Place, asking, deployed, stderr_of
 from tests.lab.support.machine import pids
+from tests.lab.support.settings import SLOW
 from tests.lab.support.small import api
 from tests.unit.support.paths import ROOT
 from topologies.lab.build.binaries import cache_dir
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
-INTERRUPTS = int(os.environ.get("HAIRPIN_INTERRUPTS", "3"))
+INTERRUPTS = int(os.environ.get("HAIRPIN_INTERRUPTS", "3" if SLOW in os.environ else "1"))
 SEED = int(os.environ.get("HAIRPIN_SEED", "1"))
 ENDS_S = 10.0
 TOKEN_CACHED_S = 10.0  # how long an API server takes a token for valid without asking (WithTokenSuccessCacheTTL)
@@ -204,30 +206,31 @@ def test_clean_removes_what_a_killed_run_left(place: Place, tmp_path: Path) -> N
     assert not place.left()
 
 
-@pytest.mark.parametrize(
-    "env",
-    [
-        {"HTTPS_PROXY": "http://198.18.1.10:1", "https_proxy": "http://198.18.1.10:1", "NO_PROXY": "198.18.0.0/15"},
-        {"LANG": "C", "LC_ALL": "C", "TERM": "dumb"},
-        {"LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8"},
-        {"HOME": "/proc", "HAIRPIN_CACHE": str(cache_dir())},
-    ],
-    ids=["proxy", "LANG=C", "de_DE", "home"],
-)
-def test_odd_surroundings_change_no_verdict(env: dict[str, str], place: Place, tmp_path: Path) -> None:
-    ran = place.ran(tmp_path, **env)
+PROXY = "http://198.18.1.10:1"
+ODD = {
+    "proxy": {"HTTPS_PROXY": PROXY, "https_proxy": PROXY, "NO_PROXY": "198.18.0.0/15"},
+    "LANG=C": {"LANG": "C", "LC_ALL": "C", "TERM": "dumb"},
+    "de_DE": {"LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8"},
+    "home": {"HOME": "/proc", "HAIRPIN_CACHE": str(cache_dir())},
+}
+ALL = {"all": {name: value for env in ODD.values() for name, value in env.items()}}
+
+
+@pytest.mark.parametrize("name", [*ALL, *ODD] if SLOW in os.environ else ALL)
+def test_odd_surroundings_change_no_verdict(name: str, place: Place, tmp_path: Path) -> None:
+    ran = place.ran(tmp_path, **{**ALL, **ODD}[name])
 
     assert ran.code == 0, ran
 
 
 def test_a_dead_proxy_is_named(place: Place, tmp_path: Path) -> None:
-    ran = place.ran(tmp_path, "-k", "pod-n1 and web-np", HTTPS_PROXY="http://198.18.1.10:1")
+    ran = place.ran(tmp_path, "-k", "pod-n1 and web-np", HTTPS_PROXY=PROXY)
 
     assert ran.code == 6, ran
-    assert "through the proxy http://198.18.1.10:1" in ran.first, ran
+    assert f"through the proxy {PROXY}" in ran.first, ran
 
 
-@pytest.mark.parametrize("daemon", ["kube-apiserver", "etcd"])
+@pytest.mark.parametrize("daemon", ["kube-apiserver", "etcd"] if SLOW in os.environ else ["kube-apiserver"])
 def test_a_control_plane_that_stops_answering_while_it_asks(daemon: str, place: Place, tmp_path: Path) -> None:
     """Stopped, not killed: connections stay open and nobody answers."""
     process = place.start(tmp_path)

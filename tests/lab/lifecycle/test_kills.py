@@ -1,7 +1,8 @@
 """`make demo` may be killed at any moment: then `down` leaves the machine as it was, and the run is readable.
 
-`HAIRPIN_KILLS=40 HAIRPIN_KILLS_TOPOLOGY=lab-flannel pytest tests/lab/lifecycle/test_kills.py -s` kills 40 times. Each
-test prints what was killed, when, and how far the run had come. `HAIRPIN_SEED` chooses other moments.
+`HAIRPIN_KILLS=40 HAIRPIN_KILLS_TOPOLOGY=lab-flannel pytest tests/lab/lifecycle/test_kills.py -s` kills 40 times;
+otherwise twice, and with `HAIRPIN_SLOW=1` five times. Each test prints what was killed, when, and how far the run had
+come. `HAIRPIN_SEED` chooses other moments.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import pytest
 
 from reports.records.journal import load
 from tests.lab.support.machine import changes, pids, traces
+from tests.lab.support.settings import SLOW
 from tests.unit.support.paths import ROOT
 from topologies.common.waiting import Deadline, until
 from topologies.lab import lab
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 NAME = "test-kills"
-KILLS = int(os.environ.get("HAIRPIN_KILLS", "3"))
+KILLS = int(os.environ.get("HAIRPIN_KILLS", "5" if SLOW in os.environ else "2"))
 SEED = int(os.environ.get("HAIRPIN_SEED", "1"))
 BASE = os.environ.get("HAIRPIN_KILLS_TOPOLOGY", "lab-small")
 PATIENCE = 120  # seconds the rest of a demo whose parent alone was killed may take to notice

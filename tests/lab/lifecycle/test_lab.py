@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.support.machine import Sniffer, changes, traces
-from tests.lab.support.settings import PROGRAMS
+from tests.lab.support.settings import PROGRAMS, SLOW
 from tests.lab.support.small import api, inside, named
 from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import ProcessError, run
@@ -173,7 +173,9 @@ def test_down_leaves_no_trace_and_may_be_said_twice(small: lab.RunningLab, befor
     assert not changes(before, traces(NAME))
 
 
-@pytest.mark.parametrize("moment", [round(random.Random(SEED + n).uniform(0.1, 7), 2) for n in range(6)])
+@pytest.mark.parametrize(
+    "moment", [round(random.Random(SEED + n).uniform(0.1, 7), 2) for n in range(6 if SLOW in os.environ else 3)]
+)
 def test_up_may_be_killed_at_any_moment(moment: float, before: dict[str, set[str]]) -> None:
     child = subprocess.Popen([sys.executable, "-c", UP], cwd=ROOT, stdout=subprocess.DEVNULL)
     sleep(moment)

@@ -20,8 +20,8 @@ from tests.lab.support.somebodys import check, read_run, somebodys
 if TYPE_CHECKING:
     from pathlib import Path
 
-FEW = ("lab-eni", "lab-calico-vxlan", "lab-metallb-l2")
-MORE = ("lab-flannel", "lab-routed", "lab-tunnel", "lab-vpc", "lab-cards")
+FEW = ("lab-eni", "lab-metallb-l2")
+MORE = ("lab-calico-vxlan", "lab-flannel", "lab-routed", "lab-tunnel", "lab-vpc", "lab-cards")
 LABS = (*FEW, *MORE) if SLOW in os.environ else FEW
 
 
