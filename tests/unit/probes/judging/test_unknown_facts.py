@@ -21,6 +21,8 @@ from topologies.schema import facts
 from topologies.schema.enums import BridgeAddress
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from probes.session import Answers
     from topologies.schema.topology import Topology
 
@@ -42,10 +44,11 @@ def judged(topology: Topology, answers: Answers, step: int) -> Judge:
     return Judge.over(topology, answers, plan(topology).cells[::step])
 
 
-def simulated(topology: Topology) -> Answers:
-    """Return the answers of a cluster that is as the topology declares."""
+def simulated(topology: Topology, wanted: Collection[str] = ()) -> Answers:
+    """Return the answers of a cluster that is as the topology declares, to the wanted cells, or to all."""
     model = model_cluster(topology, declared(topology))
-    return session.simulate(topology, plan(topology).cells, lambda cell, _: predict(model, cell))
+    cells = [cell for cell in plan(topology).cells if not wanted or cell.id in wanted]
+    return session.simulate(topology, cells, lambda cell, _: predict(model, cell))
 
 
 @pytest.mark.parametrize("name", LIBRARY)
@@ -55,7 +58,7 @@ def test_a_cluster_passes_with_every_fact_unknown(name: str) -> None:
     cells = plan(unknown).cells
     step = max(1, len(cells) // CELLS)
 
-    judge = judged(unknown, simulated(topology), step)
+    judge = judged(unknown, simulated(topology, {cell.id for cell in cells[::step]}), step)
 
     predicted = [cell for cell in cells[::step] if judge.expectation(cell).paths]
     for cell in predicted:

@@ -69,7 +69,9 @@ class Run:
             self._process.wait()
 
     def at(self, call: str) -> None:
-        """Wait for this call of the API."""
+        """Wait for this call of the API. Those to nodes that come before the asking are refused at once."""
+        if call == CALLS["asking"]:
+            self.api.script[".*/host-[^/]+/exec"] = status(403, "no exec here")
         after = self.api.script.get(call)
 
         def reached() -> Raw:
@@ -240,6 +242,7 @@ def until_readable(run: Run) -> None:
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
 @pytest.mark.parametrize("fault", ["html", "exception"])
 def test_what_goes_wrong_goes_wrong_once(fault: str, workers: tuple[str, ...], run: Run) -> None:
+    run.api.exec_delay_s = 0
     if fault == "html":
         run.api.script["GET .*/hairpin-[^/]+/services"] = Raw(b"<html>log in</html>", 200, "text/html")
         more: tuple[str, ...] = ()
