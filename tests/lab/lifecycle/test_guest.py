@@ -44,7 +44,7 @@ def unable() -> str:
     return "" if os.geteuid() == 0 else "a lab needs root"
 
 
-pytestmark = pytest.mark.skipif(bool(unable()), reason=f"no guest here: {unable()}")
+pytestmark = [pytest.mark.prebuilt, pytest.mark.skipif(bool(unable()), reason=f"no guest here: {unable()}")]
 LATE = pytest.mark.skipif(SLOW not in os.environ, reason=f"half a minute each: {SLOW}=1 runs it")
 
 

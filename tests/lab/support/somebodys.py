@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.lab.support.accounts import apply, make_kubeconfig, make_namespace
+from tests.lab.support.alone import alone
 from tests.lab.support.settings import PROGRAMS
 from tests.lab.support.small import api
 from tests.unit.support.paths import ROOT
@@ -57,16 +58,17 @@ def somebodys(name: str, folder: Path) -> Iterator[Somebodys]:
     file.write_text(text, encoding="utf-8")
     declared = load(str(file))
     file.unlink()
-    lab.down(NAME)
-    lab.up(declared, kubernetes_bin=PROGRAMS, progress=lambda _: None)
-    try:
-        sandbox = Sandbox.find(NAME)
-        rename_image(sandbox)
-        if declared.load_balancer.exists:
-            _make_service()
-        yield Somebodys(_make_account(folder), declared, sandbox)
-    finally:
+    with alone(NAME):
         lab.down(NAME)
+        lab.up(declared, kubernetes_bin=PROGRAMS, progress=lambda _: None)
+        try:
+            sandbox = Sandbox.find(NAME)
+            rename_image(sandbox)
+            if declared.load_balancer.exists:
+                _make_service()
+            yield Somebodys(_make_account(folder), declared, sandbox)
+        finally:
+            lab.down(NAME)
 
 
 def check(cluster: Somebodys, out: Path) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.lab.support.alone import alone
 from tests.lab.support.settings import PROGRAMS, SLOW
 from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import ProcessError, run
@@ -24,14 +25,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 NAME = "test-network"
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
 MANY = 300
 CAME_BACK = 5
-FEW = ("lab-calico-vxlan", "lab-policies", "lab-metallb-l2", "lab-servicelb", "lab-nlb-ip")
+FEW = ("lab-calico-vxlan", "lab-servicelb", "lab-nlb-ip")
 MORE = (
-    *("lab-antrea", "lab-bare-bridge", "lab-bgp", "lab-calico-bgp", "lab-forward-drop", "lab-gke", "lab-vpc-cni"),
-    *("lab-kube-vip", "lab-nlb-instance", "lab-pass-through"),
+    *(
+        "lab-metallb-l2",
+        "lab-antrea",
+        "lab-bare-bridge",
+        "lab-bgp",
+        "lab-calico-bgp",
+        "lab-forward-drop",
+        "lab-gke",
+        "lab-vpc-cni",
+    ),
+    *("lab-kube-vip", "lab-nlb-instance", "lab-pass-through", "lab-policies"),
 )
 PRESETS = (*FEW, *MORE) if SLOW in os.environ else FEW
 NODES = [
@@ -53,6 +63,13 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "tunnel-egress": {
         "cni": {"kind": "tunnel", "masquerade": "egress", "anti_spoof": True},
         "kernel": {"rp_filter": 1},
+    },
+    "policies": {
+        "cni": {"kind": "kindnet"},
+        "nodes": [
+            {**NODES[0], "cni": {"forward_policy": "drop"}},
+            {**NODES[1], "cni": {"masquerade": "none", "input_policy": "drop"}},
+        ],
     },
     "full-nat": {
         "cni": {"kind": "vpc-routed"},
@@ -81,11 +98,12 @@ def brought_up(tmp_path: Path, declared: dict[str, Any]) -> Iterator[Path]:
     declared = {**declared, "name": NAME}
     file = tmp_path / f"{NAME}.yaml"
     file.write_text(yaml.safe_dump(declared))
-    try:
-        lab.up(load(str(file)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
-        yield file
-    finally:
-        lab.down(NAME)
+    with alone(NAME):
+        try:
+            lab.up(load(str(file)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
+            yield file
+        finally:
+            lab.down(NAME)
 
 
 def on(host: str, *argv: str) -> str:

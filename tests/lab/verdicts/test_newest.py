@@ -12,6 +12,7 @@ import pytest
 
 from probes.judging.verdict import Result
 from reports.records import journal
+from tests.lab.support.alone import alone
 from tests.truth.rows import FLANNEL, NEWEST, NFTABLES, Row
 from tests.unit.support.paths import ROOT
 from topologies.lab.build import binaries
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
+pytestmark = [
+    pytest.mark.prebuilt,
+    pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root"),
+]
 ROW = Row(NEWEST, NFTABLES, FLANNEL)
 
 
@@ -36,11 +40,12 @@ def test_nftables_on_the_newest_is_as_predicted(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "hairpin", "lab", "get", NEWEST], cwd=ROOT, check=True)
     given = [f"--with={one}" for one in ROW.overrides]
     ask = [sys.executable, "-m", "pytest", "-q", f"--topology={ROW.topology}", *given, f"--out={tmp_path}"]
-    try:
-        ended = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False)
-    finally:
-        down = [sys.executable, "-m", "hairpin", "lab", "down", f"--topology={ROW.topology}"]
-        subprocess.run(down, cwd=ROOT, check=True)
+    with alone(ROW.topology):
+        try:
+            ended = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False)
+        finally:
+            down = [sys.executable, "-m", "hairpin", "lab", "down", f"--topology={ROW.topology}"]
+            subprocess.run(down, cwd=ROOT, check=True)
 
     run = journal.load(tmp_path / "last")
     assert ended.returncode == 0, ended.stdout[-5000:]

@@ -15,6 +15,7 @@ import pytest
 from probes.contract.judging import ContractResult
 from probes.scenarios.catalogue import scenarios
 from probes.scenarios.results import read_results
+from tests.lab.support.alone import alone
 from tests.lab.support.settings import SLOW
 from tests.truth.rows import FLANNEL, NEWEST, NFTABLES, Row
 from tests.unit.support.paths import ROOT
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [
+    pytest.mark.prebuilt,
     pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root"),
     pytest.mark.skipif(SLOW not in os.environ, reason="HAIRPIN_SLOW=1: 3 minutes"),
 ]
@@ -32,11 +34,12 @@ ROW = Row(NEWEST, NFTABLES, FLANNEL)
 def test_every_promise_holds_after_each_change_on_the_newest(tmp_path: Path) -> None:
     given = [f"--with={one}" for one in ROW.overrides]
     ask = [sys.executable, "-m", "pytest", "-q", f"--topology={ROW.topology}", *given, f"--out={tmp_path}"]
-    try:
-        ended = subprocess.run([*ask, "suites/scenarios"], cwd=ROOT, capture_output=True, text=True, check=False)
-    finally:
-        down = [sys.executable, "-m", "hairpin", "lab", "down", f"--topology={ROW.topology}"]
-        subprocess.run(down, cwd=ROOT, check=True)
+    with alone(ROW.topology):
+        try:
+            ended = subprocess.run([*ask, "suites/scenarios"], cwd=ROOT, capture_output=True, text=True, check=False)
+        finally:
+            down = [sys.executable, "-m", "hairpin", "lab", "down", f"--topology={ROW.topology}"]
+            subprocess.run(down, cwd=ROOT, check=True)
 
     [folder] = tmp_path.glob("2*")
     results = read_results(folder)
