@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tests.truth.rows import NEWEST
 from tests.unit.support.paths import ROOT
 from topologies.common.errors import HairpinError
-from topologies.lab.build import binaries, kubernetes
+from topologies.lab.build import binaries, container_runtime, kubernetes
 from topologies.lab.guest import build
 from topologies.lab.guest.ipvs_support import missing_modules
 from topologies.schema.topology import Version
@@ -70,8 +70,11 @@ def make_kernel(progress: Callable[[str], None]) -> None:
 
 
 def make_newest(progress: Callable[[str], None]) -> None:
-    """The newest Kubernetes that the project tests."""
-    binaries.make(Version.parse(NEWEST), binaries.RELEASED, binaries.cache_dir(), progress)
+    """The newest Kubernetes that the project tests, and the containerd that its kubelet wants."""
+    version, cache = Version.parse(NEWEST), binaries.cache_dir()
+    binaries.make(version, binaries.RELEASED, cache, progress)
+    if not container_runtime.installed_serves(version):
+        container_runtime.make(cache, progress)
 
 
 def tell(line: str) -> None:
