@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")
 shells = [name for name in ("dash", "bash", "busybox") if shutil.which(name)]
 TIMEOUT = 0.5
+CELL = Cell(Vantage(name="here", kind=VantageKind.POD), Frontend("web", FrontendKind.CLUSTER_IP))
 
 
 def asked(asks: list[curl.Ask], vantage: LocalVantage | None = None) -> list[list[Attempt]]:
@@ -81,19 +82,21 @@ def test_refused_and_unreachable_are_told_apart_in_one_batch() -> None:
 
 @needs_curl
 def test_a_thousand_attempts_are_told_each_by_its_own_body() -> None:
+    """A port that another program has taken since is asked again, from another."""
     with echo() as target:
-        found = asked([curl.Ask(target, 10) for _ in range(100)])
+        wants = [ProbeRequest(Question(CELL, target), 10) for _ in range(100)]
+        found = run_batch(ClientHost(LocalVantage(), curl.Ports()), wants, TIMEOUT)
 
-    assert {len(attempts) for attempts in found} == {10}
-    assert len({one.local for attempts in found for one in attempts}) > 900  # ports may come again, connections do not
+    assert {len(transfers) for transfers in found} == {10}
+    attempts = [attempt(one) for transfers in found for one in transfers]
+    assert {(one.outcome, one.backend) for one in attempts} == {(Outcome.OK, "web-a")}
+    assert len({one.local for one in attempts}) > 900  # ports may come again, connections do not
 
 
 @needs_curl
 def test_a_long_answer_of_somebody_else_mixes_up_no_bodies() -> None:
     with echo() as target, other(b"<html>" * 5000) as stranger:
-        here = Vantage(name="here", kind=VantageKind.POD)
-        cell = Cell(here, Frontend("web", FrontendKind.CLUSTER_IP))
-        wants = [ProbeRequest(Question(cell, one), 20) for one in (target, stranger, target)]
+        wants = [ProbeRequest(Question(CELL, one), 20) for one in (target, stranger, target)]
         found = run_batch(ClientHost(LocalVantage(), curl.Ports()), wants, TIMEOUT)
 
     outcomes = [{(one.outcome, one.backend) for one in map(attempt, transfers)} for transfers in found]
