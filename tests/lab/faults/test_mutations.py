@@ -1,7 +1,7 @@
-"""One thing broken in a live lab, or declared wrong: the right cells are red, and the observations alone show which.
+"""Break one thing in a live lab, or declare it wrong: exactly the right cells fail, and `explain` names the fault.
 
-Which cells must be red is foreseen by an oracle in which the same thing is broken at the same place (`mutated.py`).
-What is broken is named without any privilege (`explained.py`).
+An oracle in which the same thing is broken at the same place predicts which cells fail (`mutated.py`). The explanation
+needs the observations only, and no privilege (`explained.py`).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def tunnel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def rank(found: dict[str, Any], truth: Truth) -> int:
-    """The place of the truth among the explanations, from 1; 0 if it is in none."""
+    """Return the place of the true explanation, from 1; 0 if it is missing."""
     for place, one in enumerate(found["explanations"], start=1):
         ways = [one["changes"], *one["alternatives"]]
         if truth in [{(change["path"], change["value"]) for change in way} for way in ways]:
@@ -70,39 +70,40 @@ def rank(found: dict[str, Any], truth: Truth) -> int:
     return 0
 
 
-def named(name: str, found: dict[str, Any], truth: Truth) -> None:
+def assert_named(name: str, found: dict[str, Any], truth: Truth) -> None:
+    """Print the explanations, and check that the true one comes first."""
     place = rank(found, truth)
     times = f"{found['seconds']:.2f} s of processor time, {found['wall']:.2f} s"
     print(f"{name}: rank {place}, {len(found['red'])} red, {times}")
     for one in found["explanations"]:
         print(f"  {'certain: ' if one['certain'] else ''}{one['text']}")
-    assert found["red"], "a fault that nobody could notice proves nothing"
+    assert found["red"], "no cell failed, so there is nothing to explain"
     assert place == 1
 
 
 def test_nothing_broken_is_no_red_cell_and_a_wrong_declaration_is_named(flannel: Path) -> None:
-    told = asked("explained", flannel, "none")
+    result = asked("explained", flannel, "none")
 
-    assert not differences(told), differences(told)
-    assert not told["seen"]
-    assert not told["found"].pop("right")["red"]
-    for name, found in told["found"].items():
-        named(name, found, DECLARED[name])
+    assert not differences(result), differences(result)
+    assert not result["seen"]
+    assert not result["found"].pop("right")["red"]
+    for name, found in result["found"].items():
+        assert_named(name, found, DECLARED[name])
 
 
 @pytest.mark.parametrize("mutation", BROKEN)
 def test_what_is_broken_turns_exactly_its_own_cells_red_and_is_named(mutation: str, flannel: Path) -> None:
-    told = asked("explained", flannel, mutation)
+    result = asked("explained", flannel, mutation)
 
-    assert told["kept"], "the damage was repaired while it was asked"
-    assert told["foreseen"], "a mutation nobody could notice proves nothing"
-    assert not differences(told), differences(told)
-    print(f"{mutation}: {len(told['seen'])} of {told['cells']} cells red, all foreseen")
-    named(mutation, told["found"][mutation], BROKEN[mutation])
+    assert result["kept"], "the damage was repaired during the run"
+    assert result["foreseen"], "the mutation changes no expectation"
+    assert not differences(result), differences(result)
+    print(f"{mutation}: {len(result['seen'])} of {result['cells']} cells red, all foreseen")
+    assert_named(mutation, result["found"][mutation], BROKEN[mutation])
 
 
 def test_strict_rp_filter_of_one_node_is_named(tunnel: Path) -> None:
-    told = asked("explained", tunnel, "rp-filter")
+    result = asked("explained", tunnel, "rp-filter")
 
-    assert told["kept"]
-    named("rp-filter", told["found"]["rp-filter"], {("nodes.n3.kernel.rp_filter", 1)})
+    assert result["kept"]
+    assert_named("rp-filter", result["found"]["rp-filter"], {("nodes.n3.kernel.rp_filter", 1)})

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.lab.support import processors
 from tests.lab.support.broken import small
+from tests.lab.support.slowdown import measure_slowdown
 from tests.lab.support.small import api
 from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import run
@@ -42,7 +42,7 @@ NAMESPACES = "/api/v1/namespaces"
 class Ran:
     """One run: its exit code, the first line that says what was not tested, seconds, and run.json's verdicts.
 
-    `seconds` are those of an idle machine: what other programs took is taken off.
+    `seconds`: the elapsed time, divided by the slowdown that other programs caused.
     """
 
     code: int
@@ -69,7 +69,7 @@ def ask(file: Path, *options: str, **changed: Any) -> Ran:
     given = [f"--topology={trap}", f"--kubeconfig={kubeconfig}", f"--out={out}", "-p", "no:cacheprovider", "-q"]
     command = Sandbox.find(NAME).enter_command("cp", [sys.executable, "-m", "pytest", *given, *options])
     began = monotonic()
-    with processors.measured() as slowdown:
+    with measure_slowdown() as slowdown:
         done = subprocess.run(
             command,
             cwd=ROOT,

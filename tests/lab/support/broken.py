@@ -44,7 +44,7 @@ def small(name: str, home: Path, *, mode: str = "iptables") -> Iterator[Path]:
 
 
 def asked(program: str, topology: Path, what: str) -> dict[str, Any]:
-    """What `explained.py`, `mutated_ipvs.py` or `troubles.py` tells; its progress is shown if the test fails."""
+    """Return what `explained.py`, `mutated_ipvs.py` or `troubles.py` prints. A failed test shows its progress."""
     sandbox = Sandbox.find(load(str(topology)).name)
     command = sandbox.enter_command("cp", [sys.executable, "-m", f"tests.lab.support.{program}", str(topology), what])
     done = subprocess.run(command, cwd=ROOT, env=sandbox.environment(), stdout=subprocess.PIPE, check=True, timeout=600)
@@ -52,7 +52,7 @@ def asked(program: str, topology: Path, what: str) -> dict[str, Any]:
 
 
 def differences(told: dict[str, Any]) -> str:
-    """Every cell that is red and should not be, or should be and is not, with its account."""
+    """Return the account of each cell whose verdict is not the predicted one; empty if there is none."""
     more = [told["seen"][cell] for cell in told["seen"] if cell not in told["foreseen"]]
     fewer = [told["foreseen"][cell] for cell in told["foreseen"] if cell not in told["seen"]]
     unclear = list(told["unclear"].values())

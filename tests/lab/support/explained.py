@@ -20,7 +20,7 @@ from probes.diagnosis.search import diagnose
 from probes.judging.run_judge import Judge
 from probes.plan.plan import plan
 from reports.analysis.explanations import store_diagnosis
-from tests.lab.support.mutated import MUTATIONS, There, Whole, compared, conduct
+from tests.lab.support.mutated import MUTATIONS, There, Whole, compare, conduct
 from topologies.loading import overrides
 from topologies.loading.load import load
 
@@ -76,7 +76,7 @@ def main(where: str, what: str) -> None:
     answers, kept = conduct(there, MORE[what])
     declarations = WRONG if what == "none" else {what: {}}
     found = {name: explain(overrides.declared(where, wrong), answers) for name, wrong in declarations.items()}
-    json.dump({"kept": kept, "found": found, **compared(there, MORE[what], answers)}, sys.stdout)
+    json.dump({"kept": kept, "found": found, **compare(there, MORE[what], answers)}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
-"""Break one thing in a lab, probe every cell, print the failed ones.
+"""Break one thing in a lab and probe every cell: what `explained.py`, `mutated_ipvs.py` and `troubles.py` share.
 
-Runs inside a lab: `python -m tests.lab.support.mutated TOPOLOGY MUTATION`.
-
-Prints JSON: `seen`, the cells that failed; `foreseen`, those that must, from an oracle in which the same thing is
-broken at the same place; `unclear`, those that could not be told; `kept`, whether the damage was still there at the
-end. The world is judged by the true oracle in both.
+`main` runs inside a lab. It prints JSON: `seen`, the cells that failed; `foreseen`, those that must fail, from an
+oracle in which the same thing is broken at the same place; `unclear`, the inconclusive ones; `kept`, whether the damage
+was still there at the end. Both are judged by the true oracle.
 """
 
 from __future__ import annotations
@@ -263,8 +261,8 @@ def conduct(there: There, mutation: Mutation) -> tuple[Answers, bool]:
     return answers, all(kept)
 
 
-def compared(there: There, mutation: Mutation, answers: Answers) -> dict[str, Any]:
-    """These answers, judged by the true oracle and by one in which the same thing is broken."""
+def compare(there: There, mutation: Mutation, answers: Answers) -> dict[str, Any]:
+    """Judge these answers by the true oracle and by one in which the same thing is broken."""
     topology, cells = there.topology, list(plan(there.topology).cells)
     with replace_decisions(mutation.bend):
         declared, world = mutation.topology(topology), mutation.world(answers.snapshot)
@@ -281,9 +279,9 @@ def compared(there: There, mutation: Mutation, answers: Answers) -> dict[str, An
 
 
 def asked(there: There, mutation: Mutation) -> dict[str, Any]:
-    """The whole run, compared, and whether the damage was there to its end."""
+    """Conduct a whole run and compare it. `kept`: whether the damage was still there at the end."""
     answers, kept = conduct(there, mutation)
-    return {"kept": kept, **compared(there, mutation, answers)}
+    return {"kept": kept, **compare(there, mutation, answers)}
 
 
 def tell(line: str) -> None:
@@ -294,7 +292,3 @@ def tell(line: str) -> None:
 def main(known: Mapping[str, Mutation], where: str, what: str) -> None:
     """Break that thing of that lab, and print what came of it."""
     json.dump(asked(There(load(where), secrets.token_hex(8)), known[what]), sys.stdout)
-
-
-if __name__ == "__main__":
-    main(MUTATIONS, *sys.argv[1:])

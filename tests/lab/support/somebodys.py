@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.lab.support.accounts import apply, make_kubeconfig, make_namespace
-from tests.lab.support.alone import alone
+from tests.lab.support.lab_names import hold_lab_name
 from tests.lab.support.settings import PROGRAMS
 from tests.lab.support.small import api
 from tests.unit.support.paths import ROOT
@@ -58,7 +58,7 @@ def somebodys(name: str, folder: Path) -> Iterator[Somebodys]:
     file.write_text(text, encoding="utf-8")
     declared = load(str(file))
     file.unlink()
-    with alone(NAME):
+    with hold_lab_name(NAME):
         lab.down(NAME)
         lab.up(declared, kubernetes_bin=PROGRAMS, progress=lambda _: None)
         try:

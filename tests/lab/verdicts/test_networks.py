@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.lab.support.alone import alone
+from tests.lab.support.lab_names import hold_lab_name
 from tests.lab.support.settings import PROGRAMS, SLOW
 from tests.unit.support.paths import ROOT
 from topologies.common.subprocesses import ProcessError, run
@@ -25,23 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NAME = "test-network"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a lab needs root")
+NAME = "test-network"
 MANY = 300
 CAME_BACK = 5
 FEW = ("lab-calico-vxlan", "lab-servicelb", "lab-nlb-ip")
 MORE = (
-    *(
-        "lab-metallb-l2",
-        "lab-antrea",
-        "lab-bare-bridge",
-        "lab-bgp",
-        "lab-calico-bgp",
-        "lab-forward-drop",
-        "lab-gke",
-        "lab-vpc-cni",
-    ),
-    *("lab-kube-vip", "lab-nlb-instance", "lab-pass-through", "lab-policies"),
+    *("lab-antrea", "lab-bare-bridge", "lab-bgp", "lab-calico-bgp", "lab-forward-drop", "lab-gke", "lab-vpc-cni"),
+    *("lab-kube-vip", "lab-metallb-l2", "lab-nlb-instance", "lab-pass-through", "lab-policies"),
 )
 PRESETS = (*FEW, *MORE) if SLOW in os.environ else FEW
 NODES = [
@@ -98,7 +89,7 @@ def brought_up(tmp_path: Path, declared: dict[str, Any]) -> Iterator[Path]:
     declared = {**declared, "name": NAME}
     file = tmp_path / f"{NAME}.yaml"
     file.write_text(yaml.safe_dump(declared))
-    with alone(NAME):
+    with hold_lab_name(NAME):
         try:
             lab.up(load(str(file)), kubernetes_bin=PROGRAMS, progress=lambda _: None)
             yield file

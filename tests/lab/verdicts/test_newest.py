@@ -13,7 +13,7 @@ import pytest
 from probes.judging.verdict import Result
 from reports.records import journal
 from tests.lab.support import prebuilt
-from tests.lab.support.alone import alone
+from tests.lab.support.lab_names import hold_lab_name
 from tests.truth.rows import FLANNEL, NEWEST, NFTABLES, Row
 from tests.unit.support.paths import ROOT
 from topologies.lab.build import binaries
@@ -38,10 +38,10 @@ def buildable() -> bool:
 
 @pytest.mark.skipif(not buildable(), reason=f"no Go to build Kubernetes {NEWEST}, and it is not in the cache")
 def test_nftables_on_the_newest_is_as_predicted(tmp_path: Path) -> None:
-    prebuilt.make_newest(prebuilt.tell)  # the pods' image is 1.20.2's
+    prebuilt.make_newest(prebuilt.print_progress)  # the pods' image is 1.20.2's
     given = [f"--with={one}" for one in ROW.overrides]
     ask = [sys.executable, "-m", "pytest", "-q", f"--topology={ROW.topology}", *given, f"--out={tmp_path}"]
-    with alone(ROW.topology):
+    with hold_lab_name(ROW.topology):
         try:
             ended = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False)
         finally:

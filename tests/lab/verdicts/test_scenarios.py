@@ -15,7 +15,7 @@ import pytest
 from probes.contract.judging import ContractResult
 from probes.scenarios.catalogue import scenarios
 from probes.scenarios.results import read_results
-from tests.lab.support.alone import alone
+from tests.lab.support.lab_names import hold_lab_name
 from tests.lab.support.settings import SLOW
 from tests.truth.rows import FLANNEL, NEWEST, NFTABLES, Row
 from tests.unit.support.paths import ROOT
@@ -34,7 +34,7 @@ ROW = Row(NEWEST, NFTABLES, FLANNEL)
 def test_every_promise_holds_after_each_change_on_the_newest(tmp_path: Path) -> None:
     given = [f"--with={one}" for one in ROW.overrides]
     ask = [sys.executable, "-m", "pytest", "-q", f"--topology={ROW.topology}", *given, f"--out={tmp_path}"]
-    with alone(ROW.topology):
+    with hold_lab_name(ROW.topology):
         try:
             ended = subprocess.run([*ask, "suites/scenarios"], cwd=ROOT, capture_output=True, text=True, check=False)
         finally:

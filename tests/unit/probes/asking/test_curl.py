@@ -82,7 +82,7 @@ def test_refused_and_unreachable_are_told_apart_in_one_batch() -> None:
 
 @needs_curl
 def test_a_thousand_attempts_are_told_each_by_its_own_body() -> None:
-    """A port that another program has taken since is asked again, from another."""
+    """If another program has taken the port of an attempt, `run_batch` repeats the attempt from another port."""
     with echo() as target:
         wants = [ProbeRequest(Question(CELL, target), 10) for _ in range(100)]
         found = run_batch(ClientHost(LocalVantage(), curl.Ports()), wants, TIMEOUT)

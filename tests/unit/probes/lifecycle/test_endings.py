@@ -69,7 +69,7 @@ class Run:
             self._process.wait()
 
     def at(self, call: str) -> None:
-        """Wait for this call of the API. Those to nodes that come before the asking are refused at once."""
+        """Set `moment` at this call of the API. For `asking`, the fake API refuses earlier execs on nodes at once."""
         if call == CALLS["asking"]:
             self.api.script[".*/host-[^/]+/exec"] = status(403, "no exec here")
         after = self.api.script.get(call)

@@ -143,7 +143,7 @@ def test_a_health_check_port_answers_and_closes() -> None:
 
 
 def is_closed(port: int) -> bool:
-    """Whether nothing listens there. A process that another thread starts has our sockets for a moment."""
+    """Return whether nothing listens there. Until its exec, a process of another thread shares our sockets."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
     except ConnectionRefusedError:

@@ -1,4 +1,4 @@
-"""A lab whose name tests of several files use: one of them at a time, where files are tested side by side."""
+"""A lock for each lab name that tests of several files use, since files are tested side by side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def alone(name: str) -> Iterator[None]:
-    """Hold the name of a lab."""
+def hold_lab_name(name: str) -> Iterator[None]:
+    """Wait until no other test holds this name, and hold it while the body runs."""
     with FileLock(Path(tempfile.gettempdir()) / f"hairpin-tests-{name}.lock"):
         yield

@@ -1,6 +1,6 @@
-"""How much longer a program takes because others want the processors, measured while it runs.
+"""Measure how much longer a program takes because other programs use the processors.
 
-The load average does not tell: it counts programs that run only when nothing else wants to (`prebuilt.py`).
+The load average is no measure: it counts programs of SCHED_IDLE too (`prebuilt.py`), which take nothing from others.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ EVERY_S = 0.25
 
 @dataclass
 class Slowdown:
-    """Samples of seconds by the clock for a second of processor time."""
+    """Samples of the ratio of elapsed time to processor time."""
 
     samples: list[float] = field(default_factory=list)
 
     @property
     def factor(self) -> float:
-        """Their mean; 1 on an idle machine."""
+        """The mean of the samples, 1 on an idle machine."""
         return max(1.0, sum(self.samples) / len(self.samples)) if self.samples else 1.0
 
 
 @contextmanager
-def measured() -> Iterator[Slowdown]:
-    """Sample in a thread while the body runs, which must wait for other processes only."""
+def measure_slowdown() -> Iterator[Slowdown]:
+    """Sample in a thread while the body runs. The body must only wait for other processes."""
     found, ended = Slowdown(), threading.Event()
 
     def sample() -> None:
